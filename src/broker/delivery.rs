@@ -1,0 +1,126 @@
+//! Deliveries: one attempt each to hand a message to a group.
+
+use std::fmt;
+
+use super::message::{MessageIndex, MessageName};
+use crate::hash;
+
+/// A delivery's place in the list of all deliveries of the run.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct DeliveryIndex(pub(crate) u32);
+
+impl DeliveryIndex {
+    /// The place as an index.
+    #[must_use]
+    pub const fn get(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A group's place in the list of groups.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct GroupIndex(pub(crate) u16);
+
+impl GroupIndex {
+    /// The place as an index.
+    #[must_use]
+    pub const fn get(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What has become of a delivery.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum State {
+    /// It waits to be handled.
+    Queued,
+    /// Its handler runs.
+    Handling,
+    /// It was handled and its ack travels.
+    Acking,
+    /// It was handled, no ack will come; the ack wait or a nak's delay runs.
+    Waiting,
+    /// It is done.
+    Settled,
+    /// It was delivered too often.
+    Dead,
+}
+
+/// One attempt to hand a message to a group; a redelivery reuses the entry with the next number.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The message.
+    pub message: MessageIndex,
+    /// The group.
+    pub group: GroupIndex,
+    /// Which attempt of this message at this group it is, from 1, duplicates included.
+    pub attempt: u16,
+    /// How often this copy of the message was handed out before.
+    pub tries: u16,
+    /// Where it stands.
+    pub state: State,
+    /// The member that has it, while one has.
+    pub member: u16,
+    /// A duplicate of a message that the broker sent unasked.
+    pub duplicate: bool,
+    /// The ack wait passed while a handler or an ack was under way; another delivery replaces it.
+    pub superseded: bool,
+    /// The delivery that replaces it.
+    pub(super) successor: Option<DeliveryIndex>,
+    /// Handling it at this state of its service's store changed nothing.
+    pub(crate) futile_at: Option<u64>,
+    /// Its place in the list of ready deliveries.
+    pub(super) ready_at: Option<u32>,
+    /// It is taken out of the ready list until its service's store changes.
+    pub(super) parked: bool,
+    /// It waits outside its unit's queue, as redeliveries that may come at any time do.
+    pub(super) loose: bool,
+    /// The hash of its name.
+    pub(crate) key: u64,
+    /// The hash of its subject and its group.
+    pub(crate) lane: u64,
+}
+
+impl Delivery {
+    /// Whether it still has to be done.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !matches!(self.state, State::Settled | State::Dead)
+    }
+
+    /// Whether it may be handled now.
+    #[must_use]
+    #[inline]
+    pub fn is_ready(&self) -> bool {
+        self.ready_at.is_some()
+    }
+
+    /// Whether the broker counts it against the in-flight limit.
+    #[must_use]
+    pub fn is_in_flight(&self) -> bool {
+        matches!(self.state, State::Handling | State::Acking | State::Waiting)
+    }
+}
+
+/// The key of attempt `attempt` of the message with `message_key` at the group with `group_hash`.
+#[inline]
+pub(super) fn key_of(message_key: u64, group_hash: u64, attempt: u16) -> u64 {
+    hash::mix3(message_key, group_hash, attempt.into())
+}
+
+/// A delivery's name, written `ticket:updated t1@2 -> orders #1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeliveryName<'a> {
+    /// The message.
+    pub message: MessageName,
+    /// The group.
+    pub group: &'a str,
+    /// The attempt, from 1.
+    pub attempt: u16,
+}
+
+impl fmt::Display for DeliveryName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} -> {} #{}", self.message, self.group, self.attempt)
+    }
+}

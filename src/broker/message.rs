@@ -1,0 +1,130 @@
+//! The log: every published message, and how it is named.
+
+use std::fmt;
+
+use crate::event::Event;
+use crate::hash;
+use crate::ids::{RecordId, Subject, Version};
+
+/// A message's place in the log: publish order over all subjects.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct MessageIndex(pub(crate) u32);
+
+impl MessageIndex {
+    /// The place as an index.
+    #[must_use]
+    pub const fn get(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The broker's copy of an event.
+#[derive(Clone, Debug)]
+pub struct Message<E> {
+    /// The event.
+    pub event: E,
+    /// The name by which decisions and reports refer to it.
+    pub name: MessageName,
+    /// The command, counted over all clients in the order they ran, that led to it.
+    pub cause: u32,
+    pub(super) route: u16,
+    /// Where this message's per-group entries begin.
+    pub(super) first_entry: u32,
+    /// The message before this one on the same subject about the same record.
+    pub(super) previous: Option<MessageIndex>,
+}
+
+/// A message's name: subject, record and version, and a count where these repeat. Written
+/// `ticket:updated t1@2`, or `expiration:complete o1` where the event has no version; the second
+/// of the same name ends in `/2`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MessageName {
+    /// The feed.
+    pub subject: Subject,
+    /// The record the event is about.
+    pub record: RecordId,
+    /// The version it announces.
+    pub version: Option<Version>,
+    /// Which message of this subject, record and version it is, from 1.
+    pub nth: u32,
+}
+
+impl MessageName {
+    /// The name as one word, for hashing and for drawing.
+    #[must_use]
+    #[inline]
+    pub fn key(&self) -> u64 {
+        let version = self.version.map_or(u64::MAX, |version| version.0);
+        let about = self.record.word() ^ (u64::from(self.nth) << 48);
+        hash::mix3(self.subject.hash(), about, version)
+    }
+}
+
+impl fmt::Display for MessageName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.subject, self.record)?;
+        if let Some(version) = self.version {
+            write!(f, "@{version}")?;
+        }
+        if self.nth > 1 {
+            write!(f, "/{}", self.nth)?;
+        }
+        Ok(())
+    }
+}
+
+/// All messages, and for each subject the last one about each record.
+#[derive(Clone, Debug)]
+pub(super) struct Log<E> {
+    pub(super) messages: Vec<Message<E>>,
+    /// By route, then by record number.
+    last: Vec<Vec<Option<MessageIndex>>>,
+}
+
+impl<E: Event> Log<E> {
+    pub(super) fn new(routes: usize) -> Log<E> {
+        Log { messages: Vec::new(), last: vec![Vec::new(); routes] }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.messages.clear();
+        self.last.iter_mut().for_each(Vec::clear);
+    }
+
+    pub(super) fn add_route(&mut self) {
+        self.last.push(Vec::new());
+    }
+
+    /// Appends an event and names it.
+    pub(super) fn append(&mut self, event: E, route: u16, first_entry: u32, cause: u32) -> MessageIndex {
+        let (subject, record, version) = (event.subject(), event.record(), event.version());
+        let number = record.number() as usize;
+        let last = &mut self.last[usize::from(route)];
+        if number >= last.len() {
+            last.resize(number + 1, None);
+        }
+        let index =
+            MessageIndex(u32::try_from(self.messages.len()).expect("the message limit keeps the log below 2^32"));
+        let previous = last[number].replace(index);
+        let nth = self.count_of_name(previous, record, version) + 1;
+        let name = MessageName { subject, record, version, nth };
+        self.messages.push(Message { event, name, cause, route, first_entry, previous });
+        index
+    }
+
+    /// How many messages of this name there are, given the last one about the record's number.
+    fn count_of_name(&self, mut at: Option<MessageIndex>, record: RecordId, version: Option<Version>) -> u32 {
+        while let Some(index) = at {
+            let message = &self.messages[index.get()];
+            if message.name.record == record && message.name.version == version {
+                return message.name.nth;
+            }
+            // Versions nearly always grow, so this first look nearly always ends the walk.
+            if message.name.record == record && message.name.version < version {
+                return 0;
+            }
+            at = message.previous;
+        }
+        0
+    }
+}

@@ -1,0 +1,613 @@
+//! The fake broker: which deliveries exist, which may happen next, what an answer does to them.
+//!
+//! It decides nothing. It lists what is ready ([`Broker::ready`]); a scheduler picks, the world
+//! runs the handler and tells the broker the answer. Per message and group a delivery goes
+//! `Queued → Handling → Settled`, with `Acking` while an ack travels and `Waiting` while none will
+//! come and the ack wait runs, after which it is `Queued` again with the next attempt number.
+//!
+//! Deliveries are handed out just in time: the ack wait begins when a handler starts. That loses
+//! no behaviour, because whoever picks may let the clock run before the handler starts, and it
+//! spares the simulation the broker's guess of what a member has in its inbox.
+
+mod delivery;
+mod message;
+mod profile;
+mod queue;
+
+use crate::event::Event;
+use crate::hash;
+use crate::ids::{ServiceIndex, Subject};
+
+use delivery::key_of;
+pub use delivery::{Delivery, DeliveryIndex, DeliveryName, GroupIndex, State};
+use message::Log;
+pub use message::{Message, MessageIndex, MessageName};
+pub use profile::{
+    AckMode, Dedup, Dispatch, Exhausted, Granularity, InFlight, Limit, MaxDeliver, Ordering, Profile, RedeliverAt,
+    ReleaseOn, Scope, Stale, UnsupportedProfile,
+};
+pub(crate) use queue::GroupSetup;
+pub use queue::Member;
+use queue::{Group, Route};
+
+/// What the broker remembers of one message at one group.
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry {
+    attempts: u16,
+    /// How many handlings of it changed the service's store.
+    effects: u16,
+}
+
+/// The fake broker.
+#[derive(Clone, Debug)]
+pub struct Broker<E> {
+    profile: Profile,
+    routes: Vec<Route>,
+    groups: Vec<Group>,
+    log: Log<E>,
+    entries: Vec<Entry>,
+    deliveries: Vec<Delivery>,
+    /// Ready deliveries in the order they became so, holes filled from the end: a function of the
+    /// run so far. Whoever needs an order that depends on the state alone sorts by message, group
+    /// and attempt.
+    ready: Vec<DeliveryIndex>,
+    /// What became ready since it was last asked.
+    fresh: Vec<DeliveryIndex>,
+    waiting: Vec<DeliveryIndex>,
+    dead: Vec<DeliveryIndex>,
+    open: u64,
+}
+
+impl<E: Event> Broker<E> {
+    pub(crate) fn new(profile: Profile, setups: Vec<GroupSetup>) -> Broker<E> {
+        let mut routes: Vec<Route> = Vec::new();
+        for (index, setup) in setups.iter().enumerate() {
+            let group = GroupIndex(u16::try_from(index).expect("fewer than 65536 groups"));
+            for subject in &setup.subjects {
+                match routes.iter_mut().find(|route| route.subject == *subject) {
+                    Some(route) => {
+                        assert_eq!(route.subject.name(), subject.name(), "two subjects with one hash");
+                        route.groups.push(group);
+                    }
+                    None => routes.push(Route { subject: *subject, groups: vec![group] }),
+                }
+            }
+        }
+        let groups = setups.into_iter().map(|setup| Group::new(setup, &profile)).collect();
+        Broker {
+            log: Log::new(routes.len()),
+            profile,
+            routes,
+            groups,
+            entries: Vec::new(),
+            deliveries: Vec::new(),
+            ready: Vec::new(),
+            fresh: Vec::new(),
+            waiting: Vec::new(),
+            dead: Vec::new(),
+            open: 0,
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.log.clear();
+        self.groups.iter_mut().for_each(Group::clear);
+        self.entries.clear();
+        self.deliveries.clear();
+        self.ready.clear();
+        self.fresh.clear();
+        self.waiting.clear();
+        self.dead.clear();
+        self.open = 0;
+    }
+}
+
+/// What can be seen.
+impl<E: Event> Broker<E> {
+    /// The rules it follows.
+    #[must_use]
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// Every message ever published, in publish order.
+    #[must_use]
+    pub fn messages(&self) -> &[Message<E>] {
+        &self.log.messages
+    }
+
+    /// One message.
+    #[must_use]
+    pub fn message(&self, index: MessageIndex) -> &Message<E> {
+        &self.log.messages[index.get()]
+    }
+
+    /// The message before `index` on the same subject about the same record.
+    #[must_use]
+    pub fn previous(&self, index: MessageIndex) -> Option<MessageIndex> {
+        self.message(index).previous
+    }
+
+    /// Every delivery of the run so far.
+    #[must_use]
+    pub fn deliveries(&self) -> &[Delivery] {
+        &self.deliveries
+    }
+
+    /// One delivery.
+    #[must_use]
+    pub fn delivery(&self, index: DeliveryIndex) -> &Delivery {
+        &self.deliveries[index.get()]
+    }
+
+    /// The deliveries that may be handled now.
+    #[must_use]
+    pub fn ready(&self) -> &[DeliveryIndex] {
+        &self.ready
+    }
+
+    /// Whether a delivery may be handled now.
+    #[must_use]
+    pub fn is_ready(&self, index: DeliveryIndex) -> bool {
+        self.deliveries[index.get()].ready_at.is_some()
+    }
+
+    /// The deliveries no ack will come for, whose ack wait or nak delay runs.
+    #[must_use]
+    pub fn waiting(&self) -> &[DeliveryIndex] {
+        &self.waiting
+    }
+
+    /// The deliveries given up after too many attempts.
+    #[must_use]
+    pub fn dead(&self) -> &[DeliveryIndex] {
+        &self.dead
+    }
+
+    /// The deliveries that still have to be done, in message order.
+    pub fn open(&self) -> impl Iterator<Item = DeliveryIndex> + '_ {
+        let indices = 0..self.deliveries.len() as u32;
+        indices.map(DeliveryIndex).filter(|index| self.delivery(*index).is_open())
+    }
+
+    /// How many deliveries still have to be done.
+    #[must_use]
+    pub fn open_count(&self) -> u64 {
+        self.open
+    }
+
+    /// A delivery's name.
+    #[must_use]
+    pub fn name(&self, index: DeliveryIndex) -> DeliveryName<'_> {
+        let delivery = self.delivery(index);
+        DeliveryName {
+            message: self.message(delivery.message).name,
+            group: &self.groups[delivery.group.get()].name,
+            attempt: delivery.attempt,
+        }
+    }
+
+    /// A group's name.
+    #[must_use]
+    pub fn group_name(&self, group: GroupIndex) -> &str {
+        &self.groups[group.get()].name
+    }
+
+    /// The groups that have not joined yet.
+    pub fn absent_groups(&self) -> impl Iterator<Item = GroupIndex> + '_ {
+        let groups = self.groups.iter().enumerate().filter(|(_, group)| !group.joined);
+        groups.map(|(index, _)| GroupIndex(index as u16))
+    }
+
+    /// The groups a subject's messages go to.
+    #[must_use]
+    pub fn groups_of(&self, subject: Subject) -> &[GroupIndex] {
+        self.routes.iter().find(|route| route.subject == subject).map_or(&[], |route| &route.groups)
+    }
+
+    /// The service of each member of a group.
+    #[inline]
+    pub(crate) fn services_of(&self, group: GroupIndex) -> impl Iterator<Item = ServiceIndex> + '_ {
+        self.groups[group.get()].members.iter().map(|member| member.service)
+    }
+
+    /// What a member of a service had and no ack will come for.
+    pub(crate) fn waiting_at(&self, service: ServiceIndex, ordinal: u16) -> Vec<DeliveryIndex> {
+        let member = Member { service, ordinal };
+        let held = self.waiting.iter().filter(|index| {
+            let delivery = self.delivery(**index);
+            self.groups[delivery.group.get()].members[usize::from(delivery.member)] == member
+        });
+        held.copied().collect()
+    }
+
+    /// How many handlings of a delivery's message by its group changed the service's store.
+    #[must_use]
+    pub fn effects(&self, index: DeliveryIndex) -> u16 {
+        self.entries[self.entry_of(index)].effects
+    }
+
+    fn entry_of(&self, index: DeliveryIndex) -> usize {
+        let delivery = self.delivery(index);
+        let message = self.message(delivery.message);
+        let groups = &self.routes[usize::from(message.route)].groups;
+        let place =
+            groups.iter().position(|group| *group == delivery.group).expect("a delivery's group is on its route");
+        message.first_entry as usize + place
+    }
+
+    /// Whether handling it once more could make a difference, given its service's store.
+    pub(crate) fn is_futile(&self, index: DeliveryIndex, tick: u64) -> bool {
+        self.delivery(index).futile_at == Some(tick)
+    }
+
+    /// A hash of everything that decides what may still happen, independent of list order.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        let open = self.deliveries.iter().filter(|delivery| delivery.is_open());
+        let open = open.map(|delivery| {
+            let flags =
+                u64::from(delivery.superseded) | u64::from(delivery.parked) << 1 | u64::from(delivery.loose) << 2;
+            hash::mix3(delivery.key, delivery.state as u64 | u64::from(delivery.tries) << 8, flags)
+        });
+        let open = open.fold(0u64, u64::wrapping_add);
+        let queues = self.groups.iter().flat_map(|group| &group.units).flatten();
+        let order = queues.fold(0, |hash, index| hash::mix(hash, self.delivery(*index).key));
+        let joined = self.groups.iter().fold(0, |hash, group| hash::mix(hash, group.joined.into()));
+        hash::mix3(hash::mix(open, order), joined, self.dead.len() as u64)
+    }
+}
+
+/// What the world tells it.
+impl<E: Event> Broker<E> {
+    /// Appends an event to the log and queues it for every group that joined.
+    pub(crate) fn publish(&mut self, event: E, cause: u32) -> MessageIndex {
+        let subject = event.subject();
+        let route = match self.routes.iter().position(|route| route.subject == subject) {
+            Some(route) => route,
+            None => self.add_route(subject),
+        };
+        let first_entry = self.entries.len() as u32;
+        let groups = self.routes[route].groups.len();
+        self.entries.resize(self.entries.len() + groups, Entry::default());
+        let message = self.log.append(event, route as u16, first_entry, cause);
+        for place in 0..groups {
+            let group = self.routes[route].groups[place];
+            if self.groups[group.get()].joined {
+                self.add_delivery(message, group, first_entry as usize + place, false);
+            }
+        }
+        message
+    }
+
+    /// A subject nobody listens to still has a log.
+    #[cold]
+    fn add_route(&mut self, subject: Subject) -> usize {
+        self.routes.push(Route { subject, groups: Vec::new() });
+        self.log.add_route();
+        self.routes.len() - 1
+    }
+
+    /// Lets a group in that has not joined yet: it gets everything published so far.
+    pub(crate) fn join(&mut self, group: GroupIndex) {
+        self.groups[group.get()].joined = true;
+        for index in 0..self.log.messages.len() {
+            let message = &self.log.messages[index];
+            let groups = &self.routes[usize::from(message.route)].groups;
+            if let Some(place) = groups.iter().position(|listed| *listed == group) {
+                let entry = message.first_entry as usize + place;
+                self.add_delivery(MessageIndex(index as u32), group, entry, false);
+            }
+        }
+    }
+
+    /// Makes a message pending once more beside the delivery `index`.
+    pub(crate) fn duplicate(&mut self, index: DeliveryIndex) -> DeliveryIndex {
+        let (message, group) = (self.delivery(index).message, self.delivery(index).group);
+        self.add_delivery(message, group, self.entry_of(index), true)
+    }
+
+    fn add_delivery(
+        &mut self,
+        message: MessageIndex,
+        group: GroupIndex,
+        entry: usize,
+        duplicate: bool,
+    ) -> DeliveryIndex {
+        let attempt = self.entries[entry].attempts.saturating_add(1);
+        self.entries[entry].attempts = attempt;
+        let index = DeliveryIndex(self.deliveries.len() as u32);
+        let (name, group_hash) = (self.message(message).name, self.groups[group.get()].hash);
+        let key = key_of(name.key(), group_hash, attempt);
+        self.open += 1;
+        let lane = hash::mix(name.subject.hash(), group_hash);
+        self.deliveries.push(Delivery {
+            message,
+            group,
+            lane,
+            attempt,
+            tries: 0,
+            state: State::Queued,
+            member: 0,
+            duplicate,
+            superseded: false,
+            successor: None,
+            futile_at: None,
+            ready_at: None,
+            parked: false,
+            loose: false,
+            key,
+        });
+        self.enqueue(index, RedeliverAt::Back);
+        index
+    }
+
+    /// Hands a ready delivery to a member; returns the member.
+    #[inline]
+    pub(crate) fn begin(&mut self, index: DeliveryIndex) -> Member {
+        self.set_ready(index, false);
+        let delivery = &mut self.deliveries[index.get()];
+        assert_eq!(delivery.state, State::Queued, "only a queued delivery can be handed out");
+        delivery.state = State::Handling;
+        delivery.tries = delivery.tries.saturating_add(1);
+        let turn = delivery.message.0.wrapping_add(u32::from(delivery.attempt));
+        let group = &mut self.groups[delivery.group.get()];
+        delivery.member = group.next_member(turn);
+        group.in_flight[usize::from(delivery.member)] += 1;
+        let member = group.members[usize::from(delivery.member)];
+        if !group.rules.free {
+            self.leave_queue(index);
+        }
+        member
+    }
+
+    /// Notes that handling a delivery changed its service's store.
+    pub(crate) fn note_effect(&mut self, index: DeliveryIndex) {
+        let entry = self.entry_of(index);
+        self.entries[entry].effects += 1;
+    }
+
+    /// Notes that handling a delivery changed nothing at this state of its service's store, or that
+    /// it did.
+    #[inline]
+    pub(crate) fn note_futile(&mut self, index: DeliveryIndex, tick: Option<u64>) {
+        self.deliveries[index.get()].futile_at = tick;
+    }
+
+    /// Notes that the ack of a delivery is under way.
+    pub(crate) fn begin_acking(&mut self, index: DeliveryIndex) {
+        self.deliveries[index.get()].state = State::Acking;
+    }
+
+    /// Notes that no ack will come for a delivery that was handled.
+    pub(crate) fn begin_waiting(&mut self, index: DeliveryIndex) {
+        if self.deliveries[index.get()].superseded {
+            // Its successor is what the group is waiting for.
+            return self.settle(index);
+        }
+        self.deliveries[index.get()].state = State::Waiting;
+        self.waiting.push(index);
+    }
+
+    /// Takes an ack. A stale one counts if the profile says so; then the redelivery that replaced
+    /// this delivery is called off unless a handler has it already.
+    #[inline]
+    pub(crate) fn ack(&mut self, index: DeliveryIndex) {
+        let delivery = self.delivery(index);
+        let successor = delivery.successor.filter(|_| self.profile.ack.stale == Stale::Accept);
+        self.settle(index);
+        if let Some(successor) = successor {
+            self.call_off(successor);
+        }
+    }
+
+    fn call_off(&mut self, index: DeliveryIndex) {
+        match self.delivery(index).state {
+            State::Queued => {
+                self.set_ready(index, false);
+                self.deliveries[index.get()].state = State::Settled;
+                self.open -= 1;
+                self.leave_queue(index);
+            }
+            State::Waiting => self.settle(index),
+            State::Handling | State::Acking | State::Settled | State::Dead => {}
+        }
+        if let Some(successor) = self.delivery(index).successor {
+            self.call_off(successor);
+        }
+    }
+
+    /// Ends a delivery that is in flight.
+    #[inline]
+    fn settle(&mut self, index: DeliveryIndex) {
+        self.leave_flight(index);
+        self.deliveries[index.get()].state = State::Settled;
+        self.open -= 1;
+    }
+
+    fn leave_flight(&mut self, index: DeliveryIndex) {
+        let delivery = &mut self.deliveries[index.get()];
+        if delivery.state == State::Waiting {
+            self.waiting.retain(|waiting| *waiting != index);
+        }
+        let (group, member) = (delivery.group.get(), usize::from(delivery.member));
+        let group = &mut self.groups[group];
+        let was_full = !group.rules.free && !group.has_capacity();
+        group.in_flight[member] -= 1;
+        if was_full {
+            self.refresh_group(self.delivery(index).group);
+        }
+    }
+
+    /// Ends the ack wait of a delivery (or takes its nak): the message becomes pending again, or is
+    /// given up. If a handler or an ack is still under way, another delivery takes its place.
+    pub(crate) fn release(&mut self, index: DeliveryIndex) {
+        let delivery = self.delivery(index);
+        let exhausted = match self.profile.max_deliver {
+            MaxDeliver::Times { times, .. } => delivery.tries >= times,
+            MaxDeliver::Unlimited => false,
+        };
+        match delivery.state {
+            State::Waiting if exhausted => {
+                self.settle(index);
+                self.deliveries[index.get()].state = State::Dead;
+                self.dead.push(index);
+            }
+            State::Waiting => self.requeue(index),
+            State::Handling | State::Acking if !delivery.superseded => {
+                self.deliveries[index.get()].superseded = true;
+                if !exhausted {
+                    self.supersede(index);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn requeue(&mut self, index: DeliveryIndex) {
+        self.leave_flight(index);
+        let entry = self.entry_of(index);
+        let attempt = self.entries[entry].attempts.saturating_add(1);
+        self.entries[entry].attempts = attempt;
+        let delivery = self.delivery(index);
+        let key = key_of(self.message(delivery.message).name.key(), self.groups[delivery.group.get()].hash, attempt);
+        let delivery = &mut self.deliveries[index.get()];
+        (delivery.attempt, delivery.key, delivery.state) = (attempt, key, State::Queued);
+        self.enqueue(index, self.profile.redeliver_at);
+    }
+
+    fn supersede(&mut self, index: DeliveryIndex) {
+        let old = self.delivery(index);
+        let (message, group, tries) = (old.message, old.group, old.tries);
+        let new = self.add_delivery(message, group, self.entry_of(index), false);
+        self.deliveries[index.get()].successor = Some(new);
+        self.deliveries[new.get()].tries = tries;
+        // It was queued like a new message; put it where redeliveries go.
+        self.set_ready(new, false);
+        self.leave_queue(new);
+        self.enqueue(new, self.profile.redeliver_at);
+    }
+
+    /// Takes a futile delivery out of the ready list until its service's store changes.
+    pub(crate) fn park(&mut self, index: DeliveryIndex) {
+        let group = self.delivery(index).group.get();
+        // Another service's member might do better with it.
+        if self.groups[group].single_service() {
+            self.set_ready(index, false);
+            self.deliveries[index.get()].parked = true;
+            self.groups[group].parked.push(index);
+        }
+    }
+
+    /// Makes everything parked for a service ready again.
+    pub(crate) fn unpark(&mut self, service: ServiceIndex) {
+        for group in 0..self.groups.len() {
+            let here = self.groups[group].members.first().is_some_and(|member| member.service == service);
+            if !here || self.groups[group].parked.is_empty() {
+                continue;
+            }
+            let mut parked = std::mem::take(&mut self.groups[group].parked);
+            for index in parked.drain(..) {
+                self.deliveries[index.get()].parked = false;
+                let delivery = self.delivery(index);
+                if delivery.loose && delivery.state == State::Queued {
+                    self.set_ready(index, true);
+                }
+            }
+            // Keep the buffer.
+            self.groups[group].parked = parked;
+            self.refresh_group(GroupIndex(group as u16));
+        }
+    }
+
+    /// Takes what became ready since it was last asked.
+    #[inline]
+    pub(crate) fn each_fresh(&mut self, mut hear: impl FnMut(DeliveryIndex, &Delivery)) {
+        for index in self.fresh.drain(..) {
+            hear(index, &self.deliveries[index.get()]);
+        }
+    }
+}
+
+/// The queues.
+impl<E: Event> Broker<E> {
+    fn enqueue(&mut self, index: DeliveryIndex, at: RedeliverAt) {
+        let delivery = &self.deliveries[index.get()];
+        let group_index = delivery.group;
+        let group = &mut self.groups[group_index.get()];
+        if group.rules.free || at == RedeliverAt::Any {
+            self.deliveries[index.get()].loose = true;
+            return self.set_ready(index, true);
+        }
+        let message = &self.log.messages[delivery.message.get()];
+        let unit = group.unit(message.route, message.name.record);
+        let queue = &mut group.units[unit];
+        match at {
+            RedeliverAt::Front => queue.push_front(index),
+            RedeliverAt::Back => queue.push_back(index),
+            RedeliverAt::Original | RedeliverAt::Rewind | RedeliverAt::Any => {
+                let place = queue.iter().position(|other| self.deliveries[other.get()].message > delivery.message);
+                queue.insert(place.unwrap_or(queue.len()), index);
+            }
+        }
+        self.refresh_unit(group_index, unit);
+    }
+
+    fn leave_queue(&mut self, index: DeliveryIndex) {
+        let delivery = &mut self.deliveries[index.get()];
+        let group_index = delivery.group;
+        if std::mem::replace(&mut delivery.loose, false) {
+            return;
+        }
+        let message = &self.log.messages[delivery.message.get()];
+        let group = &mut self.groups[group_index.get()];
+        let unit = group.unit(message.route, message.name.record);
+        if let Some(place) = group.units[unit].iter().position(|queued| *queued == index) {
+            group.units[unit].remove(place);
+        }
+        if group.has_capacity() {
+            self.refresh_unit(group_index, unit);
+        } else {
+            self.refresh_group(group_index);
+        }
+    }
+
+    fn refresh_group(&mut self, group: GroupIndex) {
+        for unit in 0..self.groups[group.get()].units.len() {
+            self.refresh_unit(group, unit);
+        }
+    }
+
+    /// Makes the deliveries at the front of a queue ready, as many as the rules allow, and the one
+    /// behind them not ready: no operation moves a queue by more than one place.
+    fn refresh_unit(&mut self, group: GroupIndex, unit: usize) {
+        let open = self.groups[group.get()].has_capacity();
+        let allowance = self.groups[group.get()].rules.allowance;
+        let looked_at = self.groups[group.get()].units[unit].len().min(allowance.saturating_add(1));
+        for place in 0..looked_at {
+            let index = self.groups[group.get()].units[unit][place];
+            let ready = open && place < allowance && !self.delivery(index).parked;
+            self.set_ready(index, ready);
+        }
+    }
+
+    #[inline]
+    fn set_ready(&mut self, index: DeliveryIndex, ready: bool) {
+        let delivery = &mut self.deliveries[index.get()];
+        match (delivery.ready_at, ready) {
+            (None, true) => {
+                delivery.ready_at = Some(self.ready.len() as u32);
+                self.ready.push(index);
+                self.fresh.push(index);
+            }
+            (Some(place), false) => {
+                delivery.ready_at = None;
+                self.ready.swap_remove(place as usize);
+                if let Some(moved) = self.ready.get(place as usize) {
+                    self.deliveries[moved.get()].ready_at = Some(place);
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! The ten parameters of a broker, and the profiles that ship.
+//!
+//! Each parameter is a difference between real brokers that a consumer can notice. A profile is an
+//! envelope: every behaviour of the real broker is possible under it, some others may be too.
+
+use std::fmt;
+use std::time::Duration;
+
+/// What a broker may do, in ten parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// The profile's name.
+    pub name: &'static str,
+    /// 1. The unit inside which first deliveries follow publish order.
+    pub ordering: Ordering,
+    /// 2. How many positions a first delivery may overtake inside its unit.
+    pub reorder_window: Limit,
+    /// 3. Who may hold messages of one unit.
+    pub dispatch: Dispatch,
+    /// 4. How many deliveries may be unsettled, and of whom.
+    pub max_in_flight: InFlight,
+    /// 5. How acks settle, and whether a stale one counts.
+    pub ack: AckMode,
+    /// 6. How long the broker waits for an answer, by attempt; the last one repeats. Empty: for ever.
+    pub ack_timeout: Vec<Duration>,
+    /// 7. Where a released message goes.
+    pub redeliver_at: RedeliverAt,
+    /// 8. Which member events release its in-flight messages at once.
+    pub release_on: ReleaseOn,
+    /// 9. How often a message is delivered, and what then.
+    pub max_deliver: MaxDeliver,
+    /// 10. How a publisher's retry is recognised.
+    pub dedup_window: Dedup,
+}
+
+/// A number or no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Limit {
+    /// At most this many.
+    Of(u32),
+    /// As many as there are.
+    Unlimited,
+}
+
+/// The unit inside which first deliveries follow publish order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ordering {
+    /// There is none: any order.
+    None,
+    /// One subject's log.
+    Log,
+    /// One record's events within a subject, or all records of one partition.
+    Key {
+        /// The number of partitions; `None`: every key is its own.
+        partitions: Option<u32>,
+    },
+}
+
+/// Who may hold messages of one ordering unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dispatch {
+    /// Any member of the group, side by side.
+    Competing,
+    /// One owner; the others stand by.
+    Exclusive,
+    /// Nobody else while messages of the unit are in flight.
+    BlockWhileInFlight {
+        /// How many messages of one unit may be in flight together.
+        batch: u32,
+    },
+}
+
+/// How many deliveries may be unsettled at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct InFlight {
+    /// The number.
+    pub limit: Limit,
+    /// Counted for whom.
+    pub scope: Scope,
+}
+
+/// Whom the in-flight limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Each member for itself.
+    Member,
+    /// All members of the group together.
+    Group,
+}
+
+/// How an ack settles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AckMode {
+    /// Whether it settles one message or everything up to it.
+    pub granularity: Granularity,
+    /// Whether an ack counts that comes after the broker gave up on the delivery.
+    pub stale: Stale,
+}
+
+/// What one ack settles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Granularity {
+    /// One message.
+    Individual,
+    /// Everything up to the message.
+    Cumulative,
+}
+
+/// Whether a stale ack counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stale {
+    /// It stops further redelivery.
+    Accept,
+    /// It is ignored.
+    Reject,
+}
+
+/// Where a released message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RedeliverAt {
+    /// Before everything that waits.
+    Front,
+    /// To its place in publish order.
+    Original,
+    /// Behind everything that waits.
+    Back,
+    /// Anywhere.
+    Any,
+    /// To its place, and everything after it in the unit comes again too.
+    Rewind,
+}
+
+/// Which member events release what the member holds at once; otherwise only the ack wait does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ReleaseOn {
+    /// The member closes its subscription.
+    pub close: bool,
+    /// The member crashes.
+    pub crash: bool,
+    /// The member reconnects.
+    pub reconnect: bool,
+    /// Another member claims.
+    pub claim: bool,
+}
+
+/// How often a message is delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MaxDeliver {
+    /// Until it is acked.
+    Unlimited,
+    /// At most `times`, and then `action`.
+    Times {
+        /// The number of deliveries, at least 1.
+        times: u16,
+        /// What becomes of the message.
+        action: Exhausted,
+    },
+}
+
+/// What becomes of a message delivered too often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Exhausted {
+    /// It goes to a dead-letter queue.
+    DeadLetter,
+    /// It is gone.
+    Drop,
+    /// It stays in the log and is not delivered any more.
+    Park,
+}
+
+/// How a publisher's retry is recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dedup {
+    /// It is not.
+    None,
+    /// By message id, within a time.
+    Window(Duration),
+    /// By producer sequence, as long as the producer lives.
+    ProducerSession,
+}
+
+impl Profile {
+    /// The names [`Profile::named`] knows.
+    pub const NAMES: [&'static str; 2] = ["stan", "adversarial"];
+
+    /// The profile of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Profile> {
+        match name {
+            "stan" => Some(Profile::stan()),
+            "adversarial" => Some(Profile::adversarial()),
+            _ => None,
+        }
+    }
+
+    /// NATS Streaming: one log per subject, competing members, redelivery after 30 s, for ever.
+    #[must_use]
+    pub fn stan() -> Profile {
+        Profile {
+            name: "stan",
+            ordering: Ordering::Log,
+            reorder_window: Limit::Of(0),
+            dispatch: Dispatch::Competing,
+            max_in_flight: InFlight { limit: Limit::Of(1024), scope: Scope::Member },
+            ack: AckMode { granularity: Granularity::Individual, stale: Stale::Accept },
+            ack_timeout: vec![Duration::from_secs(30)],
+            redeliver_at: RedeliverAt::Front,
+            release_on: ReleaseOn { close: true, crash: false, reconnect: true, claim: false },
+            max_deliver: MaxDeliver::Unlimited,
+            dedup_window: Dedup::None,
+        }
+    }
+
+    /// Everything any at-least-once broker may do: any order, no patience. A consumer that holds
+    /// under it holds on all of them.
+    #[must_use]
+    pub fn adversarial() -> Profile {
+        Profile {
+            name: "adversarial",
+            ordering: Ordering::None,
+            reorder_window: Limit::Unlimited,
+            dispatch: Dispatch::Competing,
+            max_in_flight: InFlight { limit: Limit::Unlimited, scope: Scope::Group },
+            ack: AckMode { granularity: Granularity::Individual, stale: Stale::Accept },
+            ack_timeout: vec![Duration::ZERO],
+            redeliver_at: RedeliverAt::Any,
+            release_on: ReleaseOn { close: true, crash: true, reconnect: false, claim: false },
+            max_deliver: MaxDeliver::Unlimited,
+            dedup_window: Dedup::None,
+        }
+    }
+
+    /// How long the broker waits for an answer to the `tries`-th delivery; `None`: for ever.
+    #[must_use]
+    pub fn ack_wait(&self, tries: u16) -> Option<Duration> {
+        let place = usize::from(tries.max(1) - 1).min(self.ack_timeout.len().checked_sub(1)?);
+        Some(self.ack_timeout[place])
+    }
+
+    /// Checks that the simulation can do what the profile says.
+    ///
+    /// # Errors
+    /// The first parameter whose value is not simulated yet, with the values that are.
+    pub fn supported(&self) -> Result<(), UnsupportedProfile> {
+        let refuse = |parameter, expected| Err(UnsupportedProfile { parameter, expected });
+        if matches!(self.dispatch, Dispatch::BlockWhileInFlight { .. }) {
+            return refuse("dispatch", "competing or exclusive");
+        }
+        if self.ack.granularity == Granularity::Cumulative {
+            return refuse("ack", "individual");
+        }
+        if self.redeliver_at == RedeliverAt::Rewind {
+            return refuse("redeliver_at", "front, original, back or any");
+        }
+        if self.dedup_window != Dedup::None {
+            return refuse("dedup_window", "none");
+        }
+        if self.release_on.claim {
+            return refuse("release_on", "close, crash and reconnect");
+        }
+        if matches!(self.max_deliver, MaxDeliver::Times { times: 0, .. }) {
+            return refuse("max_deliver", "at least 1 delivery");
+        }
+        if matches!(self.max_in_flight.limit, Limit::Of(0)) {
+            return refuse("max_in_flight", "at least 1 delivery");
+        }
+        if matches!(self.ordering, Ordering::Key { partitions: Some(0) }) {
+            return refuse("ordering", "at least 1 partition");
+        }
+        Ok(())
+    }
+}
+
+/// A profile asks for something that is not simulated yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnsupportedProfile {
+    /// The parameter.
+    pub parameter: &'static str,
+    /// The values that work.
+    pub expected: &'static str,
+}
+
+impl fmt::Display for UnsupportedProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "this value of `{}` is not simulated yet: expected {}", self.parameter, self.expected)
+    }
+}
+
+impl std::error::Error for UnsupportedProfile {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_ack_timeout_repeats_and_none_means_for_ever() {
+        let mut profile = Profile::stan();
+        profile.ack_timeout = vec![Duration::from_secs(1), Duration::from_secs(5)];
+        let waits = [1, 2, 3, 400].map(|tries| profile.ack_wait(tries).map(|wait| wait.as_secs()));
+        assert_eq!(waits, [Some(1), Some(5), Some(5), Some(5)]);
+        profile.ack_timeout.clear();
+        assert_eq!(profile.ack_wait(1), None);
+    }
+
+    #[test]
+    fn every_shipped_profile_is_simulated() {
+        for name in Profile::NAMES {
+            let profile = Profile::named(name).expect("a shipped profile");
+            assert_eq!(profile.name, name);
+            assert_eq!(profile.supported(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_not_simulated_yet_is_refused_and_not_ignored() {
+        let refused = |change: fn(&mut Profile)| {
+            let mut profile = Profile::stan();
+            change(&mut profile);
+            profile.supported().expect_err("not simulated").parameter
+        };
+        assert_eq!(refused(|p| p.redeliver_at = RedeliverAt::Rewind), "redeliver_at");
+        assert_eq!(refused(|p| p.ack.granularity = Granularity::Cumulative), "ack");
+        assert_eq!(refused(|p| p.dedup_window = Dedup::ProducerSession), "dedup_window");
+        assert_eq!(refused(|p| p.dispatch = Dispatch::BlockWhileInFlight { batch: 10 }), "dispatch");
+        assert_eq!(refused(|p| p.max_in_flight.limit = Limit::Of(0)), "max_in_flight");
+    }
+}

@@ -1,0 +1,147 @@
+//! Who may be handled next: the queues of a group.
+//!
+//! A group has one queue per ordering unit. The first `allowance` deliveries of a queue are ready:
+//! one for each member that may compete (any of the others may still be busy with what is in
+//! front), and one for each position of the reorder window. So the queue needs no picture of what
+//! was sent to whom: the set of handling orders is the same as if each member had a first-in
+//! first-out inbox.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::delivery::{DeliveryIndex, GroupIndex};
+use super::profile::{Dispatch, InFlight, Limit, Ordering, Profile, Scope};
+use crate::hash;
+use crate::ids::{RecordId, ServiceIndex, Subject};
+
+/// One member of a group: a process of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The service whose handlers it runs.
+    pub service: ServiceIndex,
+    /// Which process of that service it is.
+    pub ordinal: u16,
+}
+
+/// A group as a simulation declares it.
+#[derive(Clone, Debug)]
+pub(crate) struct GroupSetup {
+    pub(crate) name: String,
+    pub(crate) subjects: Vec<Subject>,
+    pub(crate) members: Vec<Member>,
+    pub(crate) joins_late: bool,
+}
+
+/// A group and the deliveries that wait for it.
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    pub(super) name: String,
+    pub(super) hash: u64,
+    pub(super) members: Vec<Member>,
+    pub(super) joins_late: bool,
+    pub(super) joined: bool,
+    pub(super) units: Vec<VecDeque<DeliveryIndex>>,
+    keys: BTreeMap<(u16, RecordId), usize>,
+    /// How many deliveries each member has in flight.
+    pub(super) in_flight: Vec<u32>,
+    pub(super) parked: Vec<DeliveryIndex>,
+    pub(super) rules: Rules,
+}
+
+/// What of the profile the queues need, worked out once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    ordering: Ordering,
+    pub(super) allowance: usize,
+    pub(super) max_in_flight: InFlight,
+    /// No order and no limit: every queued delivery is ready and queues are not kept.
+    pub(super) free: bool,
+}
+
+impl Rules {
+    fn new(profile: &Profile, members: usize) -> Rules {
+        let holders = if profile.dispatch == Dispatch::Exclusive { 1 } else { members };
+        let allowance = match profile.reorder_window {
+            Limit::Of(window) => holders.saturating_add(window as usize),
+            Limit::Unlimited => usize::MAX,
+        };
+        let unlimited = profile.max_in_flight.limit == Limit::Unlimited;
+        let free = profile.ordering == Ordering::None && allowance == usize::MAX && unlimited;
+        Rules { ordering: profile.ordering, allowance, max_in_flight: profile.max_in_flight, free }
+    }
+}
+
+impl Group {
+    pub(super) fn new(setup: GroupSetup, profile: &Profile) -> Group {
+        let members = setup.members.len();
+        Group {
+            hash: hash::of_name(&setup.name),
+            name: setup.name,
+            joins_late: setup.joins_late,
+            joined: !setup.joins_late,
+            units: Vec::new(),
+            keys: BTreeMap::new(),
+            in_flight: vec![0; members],
+            parked: Vec::new(),
+            rules: Rules::new(profile, members),
+            members: setup.members,
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.joined = !self.joins_late;
+        self.units.iter_mut().for_each(VecDeque::clear);
+        self.in_flight.fill(0);
+        self.parked.clear();
+    }
+
+    /// The unit of a record on a route, made on first use.
+    pub(super) fn unit(&mut self, route: u16, record: RecordId) -> usize {
+        let key = match self.rules.ordering {
+            Ordering::None | Ordering::Log => (route, RecordId::new('a', 0)),
+            Ordering::Key { partitions: None } => (route, record),
+            Ordering::Key { partitions: Some(n) } => {
+                let partition = hash::mix(record.word(), 0) % u64::from(n).min(u64::from(RecordId::NUMBER_MAX));
+                (route, RecordId::new('p', partition as u32))
+            }
+        };
+        let next = self.keys.len();
+        let unit = *self.keys.entry(key).or_insert(next);
+        if unit >= self.units.len() {
+            self.units.resize_with(unit + 1, VecDeque::new);
+        }
+        unit
+    }
+
+    /// Whether one more delivery may be in flight.
+    pub(super) fn has_capacity(&self) -> bool {
+        let Limit::Of(limit) = self.rules.max_in_flight.limit else {
+            return true;
+        };
+        match self.rules.max_in_flight.scope {
+            Scope::Group => self.in_flight.iter().sum::<u32>() < limit,
+            Scope::Member => self.in_flight.iter().any(|held| *held < limit),
+        }
+    }
+
+    /// The member that gets the next delivery: the one with the fewest in flight, in turn.
+    pub(super) fn next_member(&self, turn: u32) -> u16 {
+        let members = self.members.len();
+        if members == 1 {
+            return 0;
+        }
+        let turns = (0..members).map(|i| (i + turn as usize) % members);
+        turns.min_by_key(|member| self.in_flight[*member]).map_or(0, |member| member as u16)
+    }
+
+    /// Whether all members belong to one service.
+    pub(super) fn single_service(&self) -> bool {
+        self.members.windows(2).all(|pair| pair[0].service == pair[1].service)
+    }
+}
+
+/// Where a subject's messages go.
+#[derive(Clone, Debug)]
+pub(super) struct Route {
+    pub(super) subject: Subject,
+    pub(super) groups: Vec<GroupIndex>,
+}

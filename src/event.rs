@@ -1,0 +1,65 @@
+//! What users bring: the events their services emit and the commands their clients send.
+//!
+//! pellmell never looks inside them. It asks what they are about, because decisions, departures
+//! and reports name a message by its subject, record and version, never by a position in a list.
+
+use std::fmt::Debug;
+use std::hash::Hash;
+
+use serde::Serialize;
+
+use crate::ids::{RecordId, Subject, Version};
+
+/// The events and commands of one family of services.
+///
+/// ```
+/// use pellmell::{Command, Event, RecordId, Subject, System, Version};
+/// # #[derive(Clone, Debug, Hash, serde::Serialize)] pub struct Changed { item: RecordId, version: Version }
+/// # impl Event for Changed {
+/// #     fn subject(&self) -> Subject { Subject::new("item:changed") }
+/// #     fn record(&self) -> RecordId { self.item }
+/// #     fn version(&self) -> Option<Version> { Some(self.version) }
+/// # }
+/// # #[derive(Clone, Debug, Hash, serde::Serialize)] pub struct Change(RecordId);
+/// # impl Command for Change {
+/// #     fn service(&self) -> &'static str { "shop" }
+/// #     fn record(&self) -> RecordId { self.0 }
+/// #     fn label(&self) -> String { format!("change {}", self.0) }
+/// # }
+/// struct Shop;
+///
+/// impl System for Shop {
+///     type Event = Changed;
+///     type Command = Change;
+/// }
+/// ```
+pub trait System: Sized + 'static {
+    /// Every event any of the services emits, usually one enum.
+    type Event: Event;
+    /// Every command any client may send, usually one enum.
+    type Command: Command;
+}
+
+/// A fact that a service emits.
+pub trait Event: Clone + Debug + Hash + Serialize + Send + Sync + 'static {
+    /// The feed it is published on.
+    fn subject(&self) -> Subject;
+
+    /// The record it is about.
+    fn record(&self) -> RecordId;
+
+    /// The version of that record it announces; `None` where the event carries none.
+    fn version(&self) -> Option<Version>;
+}
+
+/// A client's request to one service.
+pub trait Command: Clone + Debug + Hash + Serialize + Send + Sync + 'static {
+    /// The name of the service that executes it.
+    fn service(&self) -> &'static str;
+
+    /// The record it is about.
+    fn record(&self) -> RecordId;
+
+    /// What a timeline shows for it, such as `create t1 price 5`.
+    fn label(&self) -> String;
+}

@@ -1,0 +1,228 @@
+//! Faults: what may go wrong with one delivery or one command, and how often.
+//!
+//! A [`Fate`] is decided the moment a handler starts. A [`FaultPlan`] draws fates by the identity
+//! of the delivery, so the same delivery meets the same fate whatever happens around it.
+
+use crate::prng::{Prng, Purpose, Ratio, RunKey, Stream, below};
+
+/// Where a member crashes while it handles something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Window {
+    /// After reading, before anything was saved.
+    BeforeSave = 1,
+    /// After the save, before the publish.
+    BeforePublish = 2,
+    /// After the publish, before the ack.
+    BeforeAck = 3,
+    /// After the ack was sent.
+    AfterAck = 4,
+}
+
+impl Window {
+    /// All windows in the order a handler passes them.
+    pub const ALL: [Window; 4] = [Window::BeforeSave, Window::BeforePublish, Window::BeforeAck, Window::AfterAck];
+
+    /// The window in words.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Window::BeforeSave => "before save",
+            Window::BeforePublish => "before publish",
+            Window::BeforeAck => "before ack",
+            Window::AfterAck => "after ack",
+        }
+    }
+}
+
+/// What becomes of the ack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum AckFate {
+    /// It arrives in the same step.
+    #[default]
+    Prompt,
+    /// It travels, and arrives in a step of its own.
+    Late,
+    /// It never arrives.
+    Lost,
+}
+
+/// What happens to one delivery or command besides being handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Fate {
+    /// What becomes of its ack.
+    pub ack: AckFate,
+    /// Whether the member crashes, and where.
+    pub crash: Option<Window>,
+    /// Whether the handler is slow between its reads and its saves, so that others come between.
+    pub pause: bool,
+    /// Whether the message becomes pending once more.
+    pub duplicate: bool,
+}
+
+impl Fate {
+    /// Nothing happens: the fate of everything in the calm run.
+    pub const CALM: Fate = Fate { ack: AckFate::Prompt, crash: None, pause: false, duplicate: false };
+
+    /// The fate as one word, for hashing.
+    #[inline]
+    pub(crate) fn word(self) -> u64 {
+        let crash = self.crash.map_or(0, |window| window as u64);
+        self.ack as u64 | crash << 2 | u64::from(self.pause) << 5 | u64::from(self.duplicate) << 6
+    }
+}
+
+/// How often something happens, and at most how many times in one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// The probability for each delivery.
+    pub ratio: Ratio,
+    /// The most times in one run.
+    pub most: u32,
+}
+
+impl Rate {
+    /// Never.
+    pub const NEVER: Rate = Rate { ratio: Ratio::NEVER, most: u32::MAX };
+
+    /// With probability `ratio`, any number of times.
+    #[must_use]
+    pub const fn of(ratio: Ratio) -> Rate {
+        Rate { ratio, most: u32::MAX }
+    }
+
+    #[inline]
+    fn takes(&mut self, word: u64) -> bool {
+        let hit = self.most > 0 && self.ratio.holds(word);
+        self.most -= u32::from(hit);
+        hit
+    }
+}
+
+/// Which faults a run may meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FaultPlan {
+    /// An ack is lost.
+    pub lose_ack: Rate,
+    /// An ack is late.
+    pub delay_ack: Rate,
+    /// A message is delivered once more.
+    pub duplicate: Rate,
+    /// A member crashes in one of the windows.
+    pub crash: Rate,
+    /// A handler pauses between read and save.
+    pub pause: Rate,
+    /// Faults fall only on this many first attempts of a message at a group, so that redelivery is
+    /// fair: in the end an ack arrives.
+    pub attempts_max: u16,
+    /// Each seed switches each kind off with probability one half.
+    pub swarm: bool,
+}
+
+impl FaultPlan {
+    /// No faults.
+    pub const NONE: FaultPlan = FaultPlan {
+        lose_ack: Rate::NEVER,
+        delay_ack: Rate::NEVER,
+        duplicate: Rate::NEVER,
+        crash: Rate::NEVER,
+        pause: Rate::NEVER,
+        attempts_max: 3,
+        swarm: false,
+    };
+
+    /// Some of everything.
+    pub const SOME: FaultPlan = FaultPlan {
+        lose_ack: Rate::of(Ratio::new(1, 10)),
+        delay_ack: Rate::of(Ratio::new(1, 10)),
+        duplicate: Rate::of(Ratio::new(1, 20)),
+        crash: Rate::of(Ratio::new(1, 50)),
+        pause: Rate::of(Ratio::new(1, 5)),
+        attempts_max: 3,
+        swarm: true,
+    };
+
+    /// The plan one seed uses: the same, or with some kinds switched off.
+    #[must_use]
+    pub fn for_seed(mut self, seed: u64) -> FaultPlan {
+        if self.swarm {
+            let mut prng = Prng::new(seed, Stream::Swarm);
+            let half = Ratio::new(1, 2);
+            let kinds =
+                [&mut self.lose_ack, &mut self.delay_ack, &mut self.duplicate, &mut self.crash, &mut self.pause];
+            for rate in kinds {
+                if prng.chance(half) {
+                    rate.most = 0;
+                }
+            }
+        }
+        self
+    }
+
+    /// Draws the fate of attempt `attempt` of what `identity` names, and counts it.
+    #[inline]
+    pub fn draw(&mut self, key: RunKey, identity: u64, attempt: u16) -> Fate {
+        if attempt > self.attempts_max {
+            return Fate::CALM;
+        }
+        let mut fate = Fate::CALM;
+        let takes = |rate: &mut Rate, purpose| {
+            rate.most > 0 && !rate.ratio.is_never() && rate.takes(key.draw(purpose, identity))
+        };
+        if takes(&mut self.lose_ack, Purpose::LoseAck) {
+            fate.ack = AckFate::Lost;
+        } else if takes(&mut self.delay_ack, Purpose::DelayAck) {
+            fate.ack = AckFate::Late;
+        }
+        fate.duplicate = takes(&mut self.duplicate, Purpose::Duplicate);
+        fate.pause = takes(&mut self.pause, Purpose::Pause);
+        if takes(&mut self.crash, Purpose::Crash) {
+            let window = below(key.draw(Purpose::CrashWindow, identity), 4);
+            fate.crash = Some(Window::ALL[window as usize]);
+        }
+        fate
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: u64 = 11;
+
+    #[test]
+    fn a_fate_depends_on_the_identity_and_not_on_what_was_drawn_before() {
+        let key = RunKey::new(KEY);
+        let mut one = FaultPlan { swarm: false, ..FaultPlan::SOME };
+        let mut two = one;
+        let late: Vec<Fate> = (0..100).map(|identity| one.draw(key, identity, 1)).collect();
+        for identity in (0..100).rev() {
+            assert_eq!(two.draw(key, identity, 1), late[identity as usize]);
+        }
+        assert!(late.iter().any(|fate| *fate != Fate::CALM));
+    }
+
+    #[test]
+    fn a_fault_happens_at_most_as_often_as_the_plan_says() {
+        let rate = Rate { ratio: Ratio::ALWAYS, most: 2 };
+        let mut plan = FaultPlan { lose_ack: rate, ..FaultPlan::NONE };
+        let lost = (0..10).filter(|i| plan.draw(RunKey::new(KEY), *i, 1).ack == AckFate::Lost).count();
+        assert_eq!(lost, 2);
+    }
+
+    #[test]
+    fn late_attempts_meet_no_faults() {
+        let mut plan = FaultPlan { lose_ack: Rate::of(Ratio::ALWAYS), ..FaultPlan::NONE };
+        assert_eq!(plan.draw(RunKey::new(KEY), 1, 3).ack, AckFate::Lost);
+        assert_eq!(plan.draw(RunKey::new(KEY), 1, 4), Fate::CALM);
+    }
+
+    #[test]
+    fn seeds_of_a_swarm_differ_in_the_kinds_they_use() {
+        let kinds = |seed| {
+            let plan = FaultPlan::SOME.for_seed(seed);
+            [plan.lose_ack, plan.delay_ack, plan.duplicate, plan.crash, plan.pause].map(|rate| rate.most > 0)
+        };
+        let seen: std::collections::BTreeSet<_> = (0..200).map(kinds).collect();
+        assert_eq!(seen.len(), 32, "all 2^5 subsets of the five kinds appear");
+    }
+}

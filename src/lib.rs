@@ -1,0 +1,30 @@
+//! A deterministic simulation testbed for out-of-order event delivery.
+
+pub mod broker;
+#[doc(hidden)]
+pub mod doc_example;
+pub mod event;
+pub mod faults;
+pub mod hash;
+pub mod ids;
+pub mod prng;
+pub mod property;
+pub mod run;
+pub mod scheduler;
+pub mod service;
+pub mod simulation;
+pub mod store;
+pub mod world;
+
+pub use broker::{Broker, Profile};
+pub use event::{Command, Event, System};
+pub use faults::{AckFate, Fate, FaultPlan, Rate, Window};
+pub use ids::{RecordId, ServiceIndex, Subject, Time, Version};
+pub use prng::{Prng, Ratio, Stream};
+pub use property::{Property, View, Violation, Watch};
+pub use run::{Judges, Limits, Report, Verdict, run};
+pub use scheduler::{Calm, Keyed, Scheduler, Walk};
+pub use service::{Context, Outcome, PublishMode, Rejection, Service};
+pub use simulation::{Hosting, Simulation};
+pub use store::{Bump, Record, Schema, Store, VersionConflict, VersionPolicy, VersionScheme, Versioned};
+pub use world::{Answer, Step, World};

@@ -1,0 +1,322 @@
+//! Properties: claims about a run, and what it means when one is broken.
+//!
+//! A property is judged after each step that could break it, at each quiescent moment, or at the
+//! end. It is a pure function of what it is shown; what it needs to remember is in the world
+//! already (the owner's history, the log, what each delivery did).
+
+use std::fmt;
+
+use crate::broker::{Broker, Delivery, DeliveryIndex, Message, MessageName};
+use crate::event::System;
+use crate::ids::RecordId;
+use crate::store::{Change, Record, Store};
+use crate::world::{Step, World};
+
+/// A claim about every run.
+///
+/// ```
+/// # use pellmell::doc_example::{Item, Shop};
+/// use pellmell::{Property, Violation, World};
+///
+/// /// Whenever nothing is under way, search holds the shop's items.
+/// struct SearchConverged;
+///
+/// impl Property<Shop> for SearchConverged {
+///     fn name(&self) -> &'static str {
+///         "SearchConverged"
+///     }
+///
+///     fn at_quiescence(&self, world: &World<Shop>) -> Result<(), Violation> {
+///         let (shop, search) = (world.store_of("shop"), world.store_of("search"));
+///         for (id, item) in shop.all::<Item>() {
+///             let copy = search.find::<Item>(id);
+///             if copy.is_none_or(|copy| copy.value != item.value) {
+///                 return Err(Violation::at("search").of(id).because("the copy differs from the shop's item"));
+///             }
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait Property<S: System>: Send + Sync {
+    /// Its name, in words put together: `NoPoison`.
+    fn name(&self) -> &'static str;
+
+    /// Which steps [`Property::on_step`] wants to see.
+    fn watches(&self) -> Watch {
+        Watch::NOTHING
+    }
+
+    /// Judges a step.
+    ///
+    /// # Errors
+    /// What is wrong.
+    fn on_step(&self, _view: &View<'_, S>) -> Result<(), Violation> {
+        Ok(())
+    }
+
+    /// Judges a moment at which every message is done and only commands and timers can change
+    /// anything.
+    ///
+    /// # Errors
+    /// What is wrong.
+    fn at_quiescence(&self, _world: &World<S>) -> Result<(), Violation> {
+        Ok(())
+    }
+
+    /// Judges the end: no commands, no timers, no faults any more, and redelivery changes nothing.
+    ///
+    /// # Errors
+    /// What is wrong.
+    fn at_end(&self, _end: &End<'_, S>) -> Result<(), Violation> {
+        Ok(())
+    }
+}
+
+/// A set of kinds of steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch(u8);
+
+impl Watch {
+    /// No step.
+    pub const NOTHING: Watch = Watch(0);
+    /// Steps that saved a record.
+    pub const SAVES: Watch = Watch(1);
+    /// Steps whose handler answered ack.
+    pub const ACKS: Watch = Watch(2);
+    /// Steps that published.
+    pub const PUBLISHES: Watch = Watch(4);
+
+    /// Both sets.
+    #[must_use]
+    pub const fn and(self, other: Watch) -> Watch {
+        Watch(self.0 | other.0)
+    }
+
+    #[inline]
+    pub(crate) const fn meets(self, other: Watch) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// The kinds a step belongs to.
+    #[inline]
+    pub(crate) fn of<S: System>(world: &World<S>, step: &Step) -> Watch {
+        let saved = step.ran() && step.actor.is_some_and(|actor| world.store(actor.service).changed());
+        let acked = step.acked().is_some();
+        let published = !step.published.is_empty();
+        Watch(u8::from(saved) | u8::from(acked) << 1 | u8::from(published) << 2)
+    }
+}
+
+/// A step and the world after it.
+#[derive(Debug)]
+pub struct View<'a, S: System> {
+    /// The world.
+    pub world: &'a World<S>,
+    /// The step.
+    pub step: &'a Step,
+}
+
+impl<'a, S: System> View<'a, S> {
+    /// The store of the service whose handler ran.
+    #[must_use]
+    #[inline]
+    pub fn store(&self) -> Option<&'a Store> {
+        self.step.actor.filter(|_| self.step.ran()).map(|actor| self.world.store(actor.service))
+    }
+
+    /// The name of the service whose handler ran.
+    #[must_use]
+    pub fn service(&self) -> &'static str {
+        self.step.actor.map_or("", |actor| self.world.service_name(actor.service))
+    }
+
+    /// What the step saved of one record type; nothing if the service has no such collection.
+    pub fn changes<R: Record>(&self) -> impl Iterator<Item = Change<'a, R>> + use<'a, R, S> {
+        self.store().filter(|store| store.has::<R>()).into_iter().flat_map(Store::changes::<R>)
+    }
+
+    /// The messages the step published.
+    #[must_use]
+    pub fn published(&self) -> &'a [Message<S::Event>] {
+        &self.world.broker().messages()[self.step.published.clone()]
+    }
+
+    /// The delivery the handler worked on, and its message.
+    #[must_use]
+    #[inline]
+    pub fn delivery(&self) -> Option<(&'a Delivery, &'a Message<S::Event>)> {
+        let broker: &'a Broker<S::Event> = self.world.broker();
+        let delivery = broker.delivery(self.step.delivery?);
+        Some((delivery, broker.message(delivery.message)))
+    }
+}
+
+/// The end of a run.
+#[derive(Debug)]
+pub struct End<'a, S: System> {
+    /// The world.
+    pub world: &'a World<S>,
+    /// Whether every pending delivery was handed out once per round.
+    pub in_rounds: bool,
+}
+
+/// What is wrong where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The service.
+    pub service: String,
+    /// The record.
+    pub record: Option<RecordId>,
+    /// The message, if one is to blame.
+    pub message: Option<MessageName>,
+    /// What was expected and what was found.
+    pub detail: String,
+}
+
+impl Violation {
+    /// Something is wrong at a service.
+    #[must_use]
+    pub fn at(service: impl Into<String>) -> Violation {
+        Violation { service: service.into(), record: None, message: None, detail: String::new() }
+    }
+
+    /// Names the record.
+    #[must_use]
+    pub fn of(mut self, record: RecordId) -> Violation {
+        self.record = Some(record);
+        self
+    }
+
+    /// Names the message.
+    #[must_use]
+    pub fn on(mut self, message: MessageName) -> Violation {
+        self.message = Some(message);
+        self
+    }
+
+    /// Says what was expected and what was found.
+    #[must_use]
+    pub fn because(mut self, detail: impl Into<String>) -> Violation {
+        self.detail = detail.into();
+        self
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at {}", self.service)?;
+        if let Some(record) = self.record {
+            write!(f, ", {record}")?;
+        }
+        if let Some(message) = self.message {
+            write!(f, ", {message}")?;
+        }
+        write!(f, ": {}", self.detail)
+    }
+}
+
+/// L1. Every message is acked in the end: redelivery, offered as often as it takes, empties what is
+/// pending. A message that can never be acked is poison.
+#[derive(Clone, Copy, Debug)]
+pub struct NoPoison;
+
+impl<S: System> Property<S> for NoPoison {
+    fn name(&self) -> &'static str {
+        "NoPoison"
+    }
+
+    fn at_end(&self, end: &End<'_, S>) -> Result<(), Violation> {
+        let broker = end.world.broker();
+        let Some(index) = broker.open().next() else {
+            return Ok(());
+        };
+        let delivery = broker.delivery(index);
+        let others = broker.open().count() - 1;
+        let more = if others > 0 { format!("; {others} more are pending") } else { String::new() };
+        let why = why_pending(delivery, broker.profile().ack_timeout.is_empty());
+        Err(blame(broker, index).because(format!("still unacked: {} {why}{more}", broker.name(index))))
+    }
+}
+
+fn why_pending(delivery: &Delivery, for_ever: bool) -> String {
+    match delivery.tries {
+        0 => "was never handed out, it waits behind others".to_owned(),
+        _ if for_ever => "is never redelivered: the broker has no ack wait".to_owned(),
+        1 => "after 1 attempt, redelivery changes nothing".to_owned(),
+        tries => format!("after {tries} attempts, redelivery changes nothing"),
+    }
+}
+
+fn blame<E: crate::Event>(broker: &Broker<E>, index: DeliveryIndex) -> Violation {
+    let delivery = broker.delivery(index);
+    let name = broker.message(delivery.message).name;
+    Violation::at(broker.group_name(delivery.group)).of(name.record).on(name)
+}
+
+/// L2. Where every pending delivery is handed out once per round, a record with n outstanding
+/// messages drains in n rounds, plus one for each other record of its kind it may have to wait
+/// for. Judged under the `rounds` scheduler only; other schedules have no rounds.
+#[derive(Clone, Copy, Debug)]
+pub struct BoundedRedelivery;
+
+impl<S: System> Property<S> for BoundedRedelivery {
+    fn name(&self) -> &'static str {
+        "BoundedRedelivery"
+    }
+
+    fn at_end(&self, end: &End<'_, S>) -> Result<(), Violation> {
+        if !end.in_rounds {
+            return Ok(());
+        }
+        let broker = end.world.broker();
+        for (place, delivery) in broker.deliveries().iter().enumerate() {
+            let record = broker.message(delivery.message).name.record;
+            let at_group = broker.deliveries().iter().filter(|other| other.group == delivery.group);
+            let of_kind = at_group.filter(|other| broker.message(other.message).name.record.kind() == record.kind());
+            let bound = of_kind.count();
+            if usize::from(delivery.tries) > bound {
+                let index = DeliveryIndex(place as u32);
+                let detail =
+                    format!("{} was handed out {} times, expected at most {bound}", broker.name(index), delivery.tries);
+                return Err(blame(broker, index).because(detail));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// L4. One command leads to a bounded number of messages: services do not echo each other for
+/// ever.
+#[derive(Clone, Copy, Debug)]
+pub struct NoUnboundedGrowth {
+    /// The most messages one command may lead to.
+    pub messages_max: usize,
+}
+
+impl<S: System> Property<S> for NoUnboundedGrowth {
+    fn name(&self) -> &'static str {
+        "NoUnboundedGrowth"
+    }
+
+    fn watches(&self) -> Watch {
+        Watch::PUBLISHES
+    }
+
+    fn on_step(&self, view: &View<'_, S>) -> Result<(), Violation> {
+        let messages = view.world.broker().messages();
+        let Some(last) = view.published().last() else {
+            return Ok(());
+        };
+        // Counting is quadratic in the messages of one command, so look only when there are enough.
+        if messages.len() <= self.messages_max || view.delivery().is_none() {
+            return Ok(());
+        }
+        let caused = messages.iter().filter(|message| message.cause == last.cause).count();
+        if caused <= self.messages_max {
+            return Ok(());
+        }
+        let detail = format!("one command led to {caused} messages, expected at most {}", self.messages_max);
+        Err(Violation::at(view.service()).of(last.name.record).on(last.name).because(detail))
+    }
+}

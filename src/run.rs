@@ -1,0 +1,320 @@
+//! The loop: offer, judge, pick, step, until nothing can change any more.
+//!
+//! This is the only loop that moves a world, and the only place where verdicts are made.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde::Serialize;
+
+use crate::event::System;
+use crate::faults::Fate;
+use crate::ids::Time;
+use crate::property::{End, Property, View, Violation, Watch};
+use crate::scheduler::{Action, Scheduler};
+use crate::world::{Step, World};
+
+/// How far a run may go. Reaching a limit is a verdict, never a hang.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The most steps.
+    pub steps_max: u64,
+    /// The most messages ever published.
+    pub messages_max: u32,
+    /// The most deliveries that are open at a time.
+    pub in_flight_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { steps_max: 10_000_000, messages_max: 4_000_000, in_flight_max: 4_000_000 }
+    }
+}
+
+/// The result of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every property held.
+    Held,
+    /// A property was violated.
+    Violated {
+        /// The property.
+        property: &'static str,
+        /// What is wrong.
+        violation: Violation,
+    },
+    /// The run went on and on.
+    Stuck {
+        /// Which limit it reached, and what that says.
+        reason: String,
+    },
+    /// A handler or a property panicked.
+    Panicked {
+        /// What it said.
+        message: String,
+    },
+}
+
+impl Verdict {
+    /// Whether every property held.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        *self == Verdict::Held
+    }
+
+    /// The verdict in one word.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Verdict::Held => "held",
+            Verdict::Violated { .. } => "violated",
+            Verdict::Stuck { .. } => "stuck",
+            Verdict::Panicked { .. } => "panicked",
+        }
+    }
+
+    /// What failures with the same cause have in common: property, service, kind of record, and
+    /// the subject of the message to blame. `None` for a run that held.
+    #[must_use]
+    pub fn signature(&self) -> Option<String> {
+        Some(match self {
+            Verdict::Held => return None,
+            Verdict::Violated { property, violation } => {
+                let kind = violation.record.map(|record| format!(" of {}", record.kind())).unwrap_or_default();
+                let subject = violation.message.map(|name| format!(" on {}", name.subject)).unwrap_or_default();
+                format!("{property} at {}{kind}{subject}", violation.service)
+            }
+            Verdict::Stuck { reason } => format!("stuck: {}", reason.split(':').next().unwrap_or_default()),
+            Verdict::Panicked { message } => format!("panicked: {message}"),
+        })
+    }
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The result.
+    pub verdict: Verdict,
+    /// The number of steps.
+    pub steps: u64,
+    /// The hash of all steps.
+    pub fingerprint: u64,
+    /// The simulated time at the end.
+    pub time: Time,
+    /// What happened how often.
+    pub counts: Counts,
+}
+
+/// What happened how often in a run: tells a green run from an idle one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Commands sent.
+    pub commands: u64,
+    /// Messages published.
+    pub messages: u64,
+    /// Deliveries handled.
+    pub deliveries: u64,
+    /// Deliveries after the first of their message at their group.
+    pub redeliveries: u64,
+    /// Deliveries that came before one that was published earlier.
+    pub overtakings: u64,
+    /// Acks lost.
+    pub acks_lost: u64,
+    /// Acks late.
+    pub acks_late: u64,
+    /// Duplicates made.
+    pub duplicates: u64,
+    /// Members crashed.
+    pub crashes: u64,
+    /// Handlers paused between read and save.
+    pub pauses: u64,
+}
+
+impl Counts {
+    /// Adds another run's counts.
+    pub fn add(&mut self, other: &Counts) {
+        self.commands += other.commands;
+        self.messages += other.messages;
+        self.deliveries += other.deliveries;
+        self.redeliveries += other.redeliveries;
+        self.overtakings += other.overtakings;
+        self.acks_lost += other.acks_lost;
+        self.acks_late += other.acks_late;
+        self.duplicates += other.duplicates;
+        self.crashes += other.crashes;
+        self.pauses += other.pauses;
+    }
+
+    #[inline]
+    fn count<S: System>(&mut self, world: &World<S>, step: &Step, latest: &mut u32) {
+        let (Action::Deliver(_), Some(index)) = (step.action, step.delivery) else {
+            self.crashes += u64::from(step.fate.crash.is_some() && matches!(step.action, Action::Command(_)));
+            self.pauses += u64::from(step.fate.pause && matches!(step.action, Action::Command(_)));
+            return;
+        };
+        let delivery = world.broker().delivery(index);
+        self.deliveries += 1;
+        self.redeliveries += u64::from(delivery.tries > 1 || delivery.duplicate);
+        self.overtakings += u64::from(delivery.message.0 < *latest);
+        *latest = (*latest).max(delivery.message.0);
+        let fate = step.fate;
+        if fate != Fate::CALM {
+            self.acks_lost += u64::from(fate.ack == crate::faults::AckFate::Lost);
+            self.acks_late += u64::from(fate.ack == crate::faults::AckFate::Late);
+            self.duplicates += u64::from(fate.duplicate);
+            self.crashes += u64::from(fate.crash.is_some());
+            self.pauses += u64::from(fate.pause);
+        }
+    }
+}
+
+/// Watches a run: for traces and timelines.
+pub trait Observer<S: System> {
+    /// Sees what was picked, before it happens.
+    fn before(&mut self, _world: &World<S>, _action: Action) {}
+
+    /// Sees what happened.
+    fn after(&mut self, _world: &World<S>, _step: &Step) {}
+}
+
+impl<S: System> Observer<S> for () {}
+
+/// What a run is judged by.
+pub struct Judges<S: System> {
+    properties: Vec<Box<dyn Property<S>>>,
+}
+
+impl<S: System> Judges<S> {
+    /// These properties, in this order: of several that a step breaks, the first is reported.
+    #[must_use]
+    pub fn new(properties: Vec<Box<dyn Property<S>>>) -> Judges<S> {
+        Judges { properties }
+    }
+
+    /// The names of the properties.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.properties.iter().map(|property| property.name())
+    }
+
+    #[inline]
+    fn on_step(&self, world: &World<S>, step: &Step) -> Result<(), Verdict> {
+        let kinds = Watch::of(world, step);
+        for property in &self.properties {
+            if property.watches().meets(kinds) {
+                property.on_step(&View { world, step }).map_err(|violation| violated(&**property, violation))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn at_quiescence(&self, world: &World<S>) -> Result<(), Verdict> {
+        for property in &self.properties {
+            property.at_quiescence(world).map_err(|violation| violated(&**property, violation))?;
+        }
+        Ok(())
+    }
+
+    fn at_end(&self, end: &End<'_, S>) -> Result<(), Verdict> {
+        for property in &self.properties {
+            property.at_end(end).map_err(|violation| violated(&**property, violation))?;
+        }
+        Ok(())
+    }
+}
+
+fn violated<S: System>(property: &dyn Property<S>, violation: Violation) -> Verdict {
+    Verdict::Violated { property: property.name(), violation }
+}
+
+/// Runs a world from where it is until nothing can change any more, a property is violated or a
+/// limit is reached.
+pub fn run<S: System>(
+    world: &mut World<S>,
+    scheduler: &mut impl Scheduler,
+    judges: &Judges<S>,
+    limits: Limits,
+    observer: &mut impl Observer<S>,
+) -> Report {
+    let mut counts = Counts::default();
+    let played = catch_unwind(AssertUnwindSafe(|| play(world, scheduler, judges, limits, observer, &mut counts)));
+    let verdict = match played {
+        Ok(Ok(())) => Verdict::Held,
+        Ok(Err(verdict)) => verdict,
+        Err(panic) => Verdict::Panicked { message: panic_message(&*panic) },
+    };
+    counts.commands = world.commands_run().into();
+    counts.messages = world.broker().messages().len() as u64;
+    Report { verdict, steps: world.steps(), fingerprint: world.fingerprint(), time: world.now(), counts }
+}
+
+fn play<S: System>(
+    world: &mut World<S>,
+    scheduler: &mut impl Scheduler,
+    judges: &Judges<S>,
+    limits: Limits,
+    observer: &mut impl Observer<S>,
+    counts: &mut Counts,
+) -> Result<(), Verdict> {
+    let mut latest = 0;
+    loop {
+        world.drain_offers(|offer| scheduler.offer(offer));
+        if world.is_quiescent() {
+            if world.is_finished() {
+                break;
+            }
+            if is_settled(world) {
+                judges.at_quiescence(world)?;
+            }
+        }
+        let enabled = world.enabled();
+        if enabled.is_empty() {
+            break;
+        }
+        check_limits(world, limits)?;
+        let action = scheduler.pick(&enabled);
+        let fate = world.chosen(action).map_or(Fate::CALM, |chosen| scheduler.fate(&chosen));
+        observer.before(world, action);
+        let step = world.step(action, fate);
+        counts.count(world, &step, &mut latest);
+        observer.after(world, &step);
+        judges.on_step(world, &step)?;
+    }
+    judges.at_end(&End { world, in_rounds: scheduler.in_rounds() })?;
+    judges.at_quiescence(world)
+}
+
+/// Whether convergence can be judged: nothing is pending and nobody is missing.
+fn is_settled<S: System>(world: &World<S>) -> bool {
+    world.enabled().absent.is_empty() && world.broker().open_count() == 0
+}
+
+#[inline]
+fn check_limits<S: System>(world: &World<S>, limits: Limits) -> Result<(), Verdict> {
+    let (steps, messages) = (world.steps(), world.broker().messages().len() as u64);
+    let open = world.broker().open_count();
+    let stuck = |what: &str, most: u64, hint: &str| {
+        let reason = format!(
+            "{what} limit reached: {most} {what}, {steps} steps, {messages} messages, {open} deliveries open; {hint}"
+        );
+        Err(Verdict::Stuck { reason })
+    };
+    let growing = "messages still lead to new messages, so this is livelock and not poison";
+    if steps >= limits.steps_max {
+        return stuck("steps", limits.steps_max, "raise the limit if the workload is that large");
+    }
+    if messages > limits.messages_max.into() {
+        return stuck("messages", limits.messages_max.into(), growing);
+    }
+    if open > limits.in_flight_max.into() {
+        return stuck("in-flight", limits.in_flight_max.into(), "more is published than handled");
+    }
+    Ok(())
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (_, Some(text)) => text.clone(),
+        _ => "a panic without a message".to_owned(),
+    }
+}

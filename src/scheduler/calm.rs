@@ -1,0 +1,31 @@
+//! The calm run: everything at once, in publish order, nothing goes wrong.
+
+use super::{Action, Chosen, Enabled, Scheduler};
+use crate::faults::{Fate, FaultPlan};
+use crate::prng::RunKey;
+
+/// Delivers at once and in publish order, settles between two commands, moves the clock last.
+/// Faults, if the plan has any, fall on that calm order.
+#[derive(Clone, Debug)]
+pub struct Calm {
+    key: RunKey,
+    plan: FaultPlan,
+}
+
+impl Calm {
+    /// The calm order with the faults `seed` draws from `plan`.
+    #[must_use]
+    pub fn new(seed: u64, plan: FaultPlan) -> Calm {
+        Calm { key: RunKey::new(seed), plan: plan.for_seed(seed) }
+    }
+}
+
+impl Scheduler for Calm {
+    fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
+        enabled.calm().expect("a scheduler is asked only when something may happen")
+    }
+
+    fn fate(&mut self, chosen: &Chosen) -> Fate {
+        chosen.restrict(self.plan.draw(self.key, chosen.key, chosen.attempt))
+    }
+}

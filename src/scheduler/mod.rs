@@ -1,0 +1,245 @@
+//! Schedulers: who picks what happens next, and what goes wrong with it.
+//!
+//! Everything that can go several ways in a run is asked here, and nowhere else. A scheduler sees
+//! actions and identities, never the services' state, so the same one serves every system.
+
+mod calm;
+mod keyed;
+mod walk;
+
+pub use calm::Calm;
+pub use keyed::Keyed;
+pub use walk::Walk;
+
+use crate::broker::{Delivery, DeliveryIndex, GroupIndex};
+use crate::faults::Fate;
+
+/// A client's place in the list of clients.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ClientIndex(pub(crate) u32);
+
+impl ClientIndex {
+    /// The place as an index.
+    #[must_use]
+    pub const fn get(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The name of a handler that paused between its reads and its saves: unique within a run.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PauseIndex(pub(crate) u32);
+
+/// Something that may happen next.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Action {
+    /// A client sends its next command.
+    Command(ClientIndex),
+    /// A member gets a delivery and handles it.
+    Deliver(DeliveryIndex),
+    /// A paused handler saves.
+    Resume(PauseIndex),
+    /// A late ack arrives.
+    Ack(DeliveryIndex),
+    /// A group joins that was not there before.
+    Join(GroupIndex),
+    /// The clock moves to the next timer, which fires.
+    Advance,
+}
+
+/// An action that has just become possible, with what names it.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer {
+    /// The action.
+    pub action: Action,
+    /// The hash of its identity.
+    pub key: u64,
+    /// The hash of the lane it travels on: subject and group, or the client.
+    pub lane: u64,
+}
+
+/// What a scheduler decides the fate of.
+#[derive(Clone, Copy, Debug)]
+pub struct Chosen {
+    /// The hash of its identity.
+    pub key: u64,
+    /// The attempt, from 1; 1 for commands.
+    pub attempt: u16,
+    /// Whether it can pause between read and save.
+    pub may_pause: bool,
+    /// Whether it is a delivery; a command has no ack and no duplicate.
+    pub is_delivery: bool,
+}
+
+impl Chosen {
+    /// Leaves of a fate what can happen to this.
+    #[must_use]
+    #[inline]
+    pub fn restrict(&self, mut fate: Fate) -> Fate {
+        fate.pause &= self.may_pause;
+        if !self.is_delivery {
+            fate.ack = crate::faults::AckFate::Prompt;
+            fate.duplicate = false;
+        }
+        fate
+    }
+}
+
+/// What may happen next.
+#[derive(Clone, Copy, Debug)]
+pub struct Enabled<'a> {
+    pub(crate) deliveries: &'a [Delivery],
+    pub(crate) ready: &'a [DeliveryIndex],
+    pub(crate) commands: &'a [ClientIndex],
+    pub(crate) paused: &'a [PauseIndex],
+    pub(crate) acks: &'a [DeliveryIndex],
+    pub(crate) absent: &'a [GroupIndex],
+    pub(crate) clock: Option<u64>,
+}
+
+impl<'a> Enabled<'a> {
+    /// The number of actions.
+    #[must_use]
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.ready.len()
+            + self.commands.len()
+            + self.paused.len()
+            + self.acks.len()
+            + self.absent.len()
+            + usize::from(self.clock.is_some())
+    }
+
+    /// Whether nothing may happen any more.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The action at `place`: deliveries, commands, resumes, acks, joins, the clock.
+    ///
+    /// # Panics
+    /// If `place` is not below [`Enabled::len`].
+    #[must_use]
+    #[inline]
+    pub fn get(&self, place: usize) -> Action {
+        let mut place = place;
+        if let Some(index) = self.ready.get(place) {
+            return Action::Deliver(*index);
+        }
+        place -= self.ready.len();
+        if let Some(index) = self.commands.get(place) {
+            return Action::Command(*index);
+        }
+        place -= self.commands.len();
+        if let Some(index) = self.paused.get(place) {
+            return Action::Resume(*index);
+        }
+        place -= self.paused.len();
+        if let Some(index) = self.acks.get(place) {
+            return Action::Ack(*index);
+        }
+        place -= self.acks.len();
+        if let Some(index) = self.absent.get(place) {
+            return Action::Join(*index);
+        }
+        assert!(place == self.absent.len() && self.clock.is_some(), "no action at this place");
+        Action::Advance
+    }
+
+    /// All actions.
+    pub fn iter(self) -> impl Iterator<Item = Action> + use<'a> {
+        (0..self.len()).map(move |place| self.get(place))
+    }
+
+    /// Whether an action is among them.
+    #[must_use]
+    pub fn has(&self, action: Action) -> bool {
+        match action {
+            Action::Deliver(index) => self.deliveries[index.get()].is_ready(),
+            Action::Command(index) => self.commands.contains(&index),
+            Action::Resume(index) => self.paused.contains(&index),
+            Action::Ack(index) => self.acks.contains(&index),
+            Action::Join(index) => self.absent.contains(&index),
+            Action::Advance => self.clock.is_some(),
+        }
+    }
+
+    /// A delivery that is ready.
+    #[must_use]
+    pub fn delivery(&self, index: DeliveryIndex) -> &'a Delivery {
+        &self.deliveries[index.get()]
+    }
+
+    /// The deliveries that are ready.
+    #[must_use]
+    pub fn ready(&self) -> &'a [DeliveryIndex] {
+        self.ready
+    }
+
+    /// The clients that can send a command.
+    #[must_use]
+    pub fn commands(&self) -> &'a [ClientIndex] {
+        self.commands
+    }
+
+    /// The hash of what fires if the clock moves; `None` if no timer is armed.
+    #[must_use]
+    pub fn clock(&self) -> Option<u64> {
+        self.clock
+    }
+
+    /// What the calm run does here: what was begun is finished, what was published is delivered in
+    /// publish order, then the next command is sent, and the clock moves last.
+    #[must_use]
+    pub fn calm(&self) -> Option<Action> {
+        let resume = self.paused.iter().min().map(|index| Action::Resume(*index));
+        let ack = || self.acks.iter().min().map(|index| Action::Ack(*index));
+        let join = || self.absent.iter().min().map(|index| Action::Join(*index));
+        let by_publish = |index: &&DeliveryIndex| {
+            let delivery = self.delivery(**index);
+            (delivery.message, delivery.group, delivery.attempt)
+        };
+        let deliver = || self.ready.iter().min_by_key(by_publish).map(|index| Action::Deliver(*index));
+        let command = || self.commands.iter().min().map(|index| Action::Command(*index));
+        let clock = || self.clock.map(|_| Action::Advance);
+        resume.or_else(ack).or_else(join).or_else(deliver).or_else(command).or_else(clock)
+    }
+}
+
+/// Picks what happens next.
+pub trait Scheduler {
+    /// Hears of an action that has become possible. Not called for the clock.
+    fn offer(&mut self, _offer: Offer) {}
+
+    /// Picks one of the enabled actions, of which there is at least one.
+    fn pick(&mut self, enabled: &Enabled<'_>) -> Action;
+
+    /// Decides what else happens to the delivery or command it picked.
+    fn fate(&mut self, _chosen: &Chosen) -> Fate {
+        Fate::CALM
+    }
+
+    /// Whether it hands out everything pending once before it hands anything out again.
+    fn in_rounds(&self) -> bool {
+        false
+    }
+}
+
+impl<T: Scheduler + ?Sized> Scheduler for Box<T> {
+    fn offer(&mut self, offer: Offer) {
+        (**self).offer(offer);
+    }
+
+    fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
+        (**self).pick(enabled)
+    }
+
+    fn fate(&mut self, chosen: &Chosen) -> Fate {
+        (**self).fate(chosen)
+    }
+
+    fn in_rounds(&self) -> bool {
+        (**self).in_rounds()
+    }
+}

@@ -1,0 +1,204 @@
+//! Services: what a user writes, and what a handler can do while it runs.
+//!
+//! A service is rules without state. Everything it remembers is in its [`Store`], which is why a
+//! run can be restarted from any step, two handlers can race for a record, and a crash loses
+//! nothing that was saved and everything that was not.
+
+use std::time::Duration;
+
+use crate::event::System;
+use crate::ids::{RecordId, Subject, Time};
+use crate::store::{Schema, Store};
+
+/// One service: its collections, the subjects it listens to, and its handlers.
+///
+/// ```
+/// # use pellmell::doc_example::{Change, Changed, Item, Shop};
+/// use pellmell::{Context, Outcome, Rejection, Schema, Service, Subject, VersionPolicy};
+///
+/// /// Keeps a copy of every item of the shop.
+/// struct Search;
+///
+/// impl Service<Shop> for Search {
+///     fn name(&self) -> &'static str {
+///         "search"
+///     }
+///
+///     fn collections(&self, schema: &mut Schema) {
+///         schema.keeps::<Item>(VersionPolicy::EVERY_SAVE);
+///     }
+///
+///     fn subjects(&self) -> &[Subject] {
+///         const { &[Subject::new("item:changed")] }
+///     }
+///
+///     fn handle(&self, event: &Changed, ctx: &mut Context<'_, Shop>) -> Outcome {
+///         let held = ctx.store.find::<Item>(event.item).map(|item| item.version);
+///         let item = Item { price: event.price };
+///         let saved = match held {
+///             None if event.version.0 == 0 => ctx.store.insert(event.item, item).is_ok(),
+///             Some(held) if held.0 + 1 == event.version.0 => {
+///                 ctx.store.save_if_current(event.item, item, held).is_ok()
+///             }
+///             Some(held) => held >= event.version,
+///             None => false,
+///         };
+///         if saved { Outcome::Ack } else { Outcome::Silent("a version is missing") }
+///     }
+/// }
+/// ```
+pub trait Service<S: System>: Send + Sync {
+    /// The service's name, which is also its group's name unless the simulation says otherwise.
+    fn name(&self) -> &'static str;
+
+    /// Declares the collections of its store.
+    fn collections(&self, schema: &mut Schema);
+
+    /// The subjects its group listens to.
+    fn subjects(&self) -> &[Subject] {
+        &[]
+    }
+
+    /// Handles one delivery and answers it.
+    ///
+    /// It may run again for the same event: when the ack was lost, when it came too late, when a
+    /// member crashed. It must depend on the event, the store and the context alone.
+    fn handle(&self, _event: &S::Event, _ctx: &mut Context<'_, S>) -> Outcome {
+        Outcome::Ack
+    }
+
+    /// Executes a client's command.
+    ///
+    /// # Errors
+    /// A [`Rejection`] if the service refuses it; then nothing should have been saved.
+    fn execute(&self, _command: &S::Command, _ctx: &mut Context<'_, S>) -> Result<(), Rejection> {
+        Err(Rejection { status: 404, reason: "the service takes no commands" })
+    }
+
+    /// Runs when a timer armed with [`Context::arm`] is due.
+    fn on_timer(&self, _record: RecordId, _ctx: &mut Context<'_, S>) {}
+
+    /// How saves and publishes hang together when a member crashes between them.
+    fn publish_mode(&self) -> PublishMode {
+        PublishMode::Outbox
+    }
+}
+
+/// What a handler answers. The broker learns it only if it reaches the broker.
+#[must_use = "a delivery is answered by the outcome its handler returns"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The message is done for this group.
+    Ack,
+    /// The message shall come again: at once, or after a delay.
+    Nak {
+        /// Why, for reports.
+        reason: &'static str,
+        /// How long the broker shall wait.
+        delay: Option<Duration>,
+    },
+    /// No answer, as when a handler throws: the message comes again after the ack wait.
+    Silent(&'static str),
+}
+
+impl Outcome {
+    /// A nak without delay.
+    pub const fn nak(reason: &'static str) -> Outcome {
+        Outcome::Nak { reason, delay: None }
+    }
+}
+
+/// A command the service refused, the way an HTTP service would say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The HTTP status.
+    pub status: u16,
+    /// Why, for reports.
+    pub reason: &'static str,
+}
+
+/// How a service publishes what it saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum PublishMode {
+    /// Events are saved with the record and a relay publishes them: a crash between save and
+    /// publish delays them but loses none.
+    #[default]
+    Outbox,
+    /// Save first, then publish: a crash in between loses the events.
+    DualWrite,
+    /// Publish first, then save: a crash in between leaves events about what was never saved.
+    BeforeSave,
+}
+
+/// What a handler can do: read and save records, publish events, arm timers.
+pub struct Context<'a, S: System> {
+    /// The service's store.
+    pub store: &'a mut Store,
+    pub(crate) effects: &'a mut Effects<S::Event>,
+    pub(crate) now: Time,
+    pub(crate) attempt: u16,
+}
+
+impl<S: System> Context<'_, S> {
+    /// Publishes an event when the handler's saves are done (see [`PublishMode`]).
+    pub fn publish(&mut self, event: S::Event) {
+        self.effects.published.push(event);
+    }
+
+    /// Calls [`Service::on_timer`] with `record` once the clock reaches `due`. Arming twice fires
+    /// twice. The timer survives crashes, as a job in a durable queue does.
+    pub fn arm(&mut self, record: RecordId, due: Time) {
+        self.effects.armed.push(Armed { record, due, volatile: false });
+    }
+
+    /// Like [`Context::arm`], but the timer lives in memory and dies with the next crash of a
+    /// member of this service.
+    pub fn arm_in_memory(&mut self, record: RecordId, due: Time) {
+        self.effects.armed.push(Armed { record, due, volatile: true });
+    }
+
+    /// The simulated time.
+    pub fn now(&mut self) -> Time {
+        self.effects.impure = true;
+        self.now
+    }
+
+    /// Which delivery attempt this is, from 1; 0 outside a delivery.
+    pub fn attempt(&mut self) -> u16 {
+        self.effects.impure = true;
+        self.attempt
+    }
+}
+
+/// A timer a handler asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Armed {
+    pub(crate) record: RecordId,
+    pub(crate) due: Time,
+    pub(crate) volatile: bool,
+}
+
+/// What a handler did besides saving. The buffers are reused from step to step.
+#[derive(Clone, Debug)]
+pub(crate) struct Effects<E> {
+    pub(crate) published: Vec<E>,
+    pub(crate) armed: Vec<Armed>,
+    /// The handler looked at the time or the attempt, so running it again on the same store may
+    /// give another answer.
+    pub(crate) impure: bool,
+}
+
+impl<E> Default for Effects<E> {
+    fn default() -> Effects<E> {
+        Effects { published: Vec::new(), armed: Vec::new(), impure: false }
+    }
+}
+
+impl<E> Effects<E> {
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.published.clear();
+        self.armed.clear();
+        self.impure = false;
+    }
+}

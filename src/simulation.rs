@@ -1,0 +1,238 @@
+//! A simulation: services, broker rules and clients, put together and not yet moving.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::broker::{GroupSetup, Member, Profile};
+use crate::event::{Command, System};
+use crate::hash;
+use crate::ids::{ServiceIndex, Subject};
+use crate::service::Service;
+use crate::world::World;
+
+/// How a service takes part.
+#[derive(Clone, Debug)]
+pub struct Hosting {
+    /// How many processes run it. With more than one, handlers can pause between their reads and
+    /// their saves, so that two of them race.
+    pub members: u16,
+    /// Its group, if it is not named like the service. Services that name the same group share
+    /// each message between them.
+    pub group: Option<String>,
+    /// Whether its group joins only after the run began, at a moment the scheduler picks.
+    pub joins_late: bool,
+    /// Whether handlers can pause even if there is one member, as asynchronous handlers do.
+    pub overlapping: bool,
+}
+
+impl Hosting {
+    /// One member, its own group, from the start, one handler at a time.
+    pub const ALONE: Hosting = Hosting { members: 1, group: None, joins_late: false, overlapping: false };
+}
+
+/// A client and the commands it sends, one after the other.
+#[derive(Clone, Debug)]
+pub struct Client<C> {
+    /// Its name.
+    pub name: String,
+    /// Its commands; it waits for each to return.
+    pub commands: Vec<C>,
+}
+
+pub(crate) struct Hosted<S: System> {
+    pub(crate) service: Box<dyn Service<S>>,
+    pub(crate) members: u16,
+    pub(crate) may_pause: bool,
+}
+
+pub(crate) struct HostedClient<C> {
+    pub(crate) name: String,
+    pub(crate) commands: Vec<HostedCommand<C>>,
+}
+
+pub(crate) struct HostedCommand<C> {
+    pub(crate) command: C,
+    pub(crate) service: ServiceIndex,
+    pub(crate) key: u64,
+}
+
+/// Services, broker rules and clients. Cheap to clone; start it with [`Simulation::world`].
+pub struct Simulation<S: System> {
+    pub(crate) inner: Arc<Inner<S>>,
+}
+
+pub(crate) struct Inner<S: System> {
+    pub(crate) services: Vec<Hosted<S>>,
+    pub(crate) profile: Profile,
+    pub(crate) groups: Vec<GroupSetup>,
+    pub(crate) clients: Vec<HostedClient<S::Command>>,
+    pub(crate) redeliver_futile: bool,
+}
+
+impl<S: System> Clone for Simulation<S> {
+    fn clone(&self) -> Simulation<S> {
+        Simulation { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<S: System> Simulation<S> {
+    /// Begins a simulation on a broker with these rules.
+    #[must_use]
+    pub fn on(profile: Profile) -> SimulationBuilder<S> {
+        SimulationBuilder { profile, services: Vec::new(), clients: Vec::new(), redeliver_futile: false }
+    }
+
+    /// The world before the first step.
+    #[must_use]
+    pub fn world(&self) -> World<S> {
+        World::new(self.clone())
+    }
+
+    /// The names of the services, in the order they were added.
+    pub fn service_names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.inner.services.iter().map(|hosted| hosted.service.name())
+    }
+
+    /// The broker's rules.
+    #[must_use]
+    pub fn profile(&self) -> &Profile {
+        &self.inner.profile
+    }
+
+    /// The number of commands all clients send.
+    #[must_use]
+    pub fn commands(&self) -> usize {
+        self.inner.clients.iter().map(|client| client.commands.len()).sum()
+    }
+
+    /// The number of clients.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        self.inner.clients.len()
+    }
+}
+
+/// Puts a [`Simulation`] together.
+pub struct SimulationBuilder<S: System> {
+    profile: Profile,
+    services: Vec<(Box<dyn Service<S>>, Hosting)>,
+    clients: Vec<Client<S::Command>>,
+    redeliver_futile: bool,
+}
+
+impl<S: System> SimulationBuilder<S> {
+    /// Adds a service with one member.
+    #[must_use]
+    pub fn service(self, service: impl Service<S> + 'static) -> SimulationBuilder<S> {
+        self.hosted(service, Hosting::ALONE)
+    }
+
+    /// Adds a service.
+    #[must_use]
+    pub fn hosted(mut self, service: impl Service<S> + 'static, hosting: Hosting) -> SimulationBuilder<S> {
+        self.services.push((Box::new(service), hosting));
+        self
+    }
+
+    /// Adds a client.
+    #[must_use]
+    pub fn client(mut self, name: impl Into<String>, commands: Vec<S::Command>) -> SimulationBuilder<S> {
+        self.clients.push(Client { name: name.into(), commands });
+        self
+    }
+
+    /// Whether a delivery is handed out again although its service's store is as it was when
+    /// handling it changed nothing. Such a delivery cannot end otherwise, so by default it waits
+    /// until something changes. Real brokers do redeliver; it costs steps and finds nothing.
+    #[must_use]
+    pub fn redeliver_futile(mut self, redeliver: bool) -> SimulationBuilder<S> {
+        self.redeliver_futile = redeliver;
+        self
+    }
+
+    /// Checks that the parts fit.
+    ///
+    /// # Errors
+    /// If the broker's rules are not simulated yet, a service's name is used twice, a service has
+    /// no members, or a command is addressed to no service.
+    pub fn build(self) -> Result<Simulation<S>, BuildError> {
+        self.profile.supported().map_err(|error| BuildError(error.to_string()))?;
+        let mut services: Vec<Hosted<S>> = Vec::new();
+        let mut groups: Vec<GroupSetup> = Vec::new();
+        for (service, hosting) in self.services {
+            let name = service.name();
+            if services.iter().any(|other| other.service.name() == name) {
+                return Err(BuildError(format!("service `{name}` is added twice")));
+            }
+            if hosting.members == 0 {
+                return Err(BuildError(format!("service `{name}` has no members: expected at least 1")));
+            }
+            let index = ServiceIndex(services.len() as u16);
+            let may_pause = hosting.members > 1 || hosting.overlapping;
+            join_group(&mut groups, index, service.as_ref(), &hosting);
+            services.push(Hosted { service, members: hosting.members, may_pause });
+        }
+        let clients = self.clients.into_iter().map(|client| host_client(&services, client));
+        let clients = clients.collect::<Result<_, _>>()?;
+        let inner = Inner { services, profile: self.profile, groups, clients, redeliver_futile: self.redeliver_futile };
+        Ok(Simulation { inner: Arc::new(inner) })
+    }
+}
+
+fn join_group<S: System>(
+    groups: &mut Vec<GroupSetup>,
+    index: ServiceIndex,
+    service: &dyn Service<S>,
+    hosting: &Hosting,
+) {
+    let subjects: Vec<Subject> = service.subjects().to_vec();
+    if subjects.is_empty() {
+        return;
+    }
+    let name = hosting.group.clone().unwrap_or_else(|| service.name().to_owned());
+    let members = (0..hosting.members).map(|ordinal| Member { service: index, ordinal });
+    match groups.iter_mut().find(|group| group.name == name) {
+        Some(group) => {
+            group.members.extend(members);
+            group.subjects.extend(
+                subjects.iter().filter(|subject| !group.subjects.contains(subject)).copied().collect::<Vec<_>>(),
+            );
+        }
+        None => {
+            groups.push(GroupSetup { name, subjects, members: members.collect(), joins_late: hosting.joins_late });
+        }
+    }
+}
+
+fn host_client<S: System>(
+    services: &[Hosted<S>],
+    client: Client<S::Command>,
+) -> Result<HostedClient<S::Command>, BuildError> {
+    let name_hash = hash::of_name(&client.name);
+    let mut commands: Vec<HostedCommand<S::Command>> = Vec::new();
+    let mut seen = std::collections::BTreeMap::<u64, u64>::new();
+    for command in client.commands {
+        let to = command.service();
+        let Some(service) = services.iter().position(|hosted| hosted.service.name() == to) else {
+            return Err(BuildError(format!("`{}` is addressed to `{to}`, which is no service", command.label())));
+        };
+        // By content, and by count only among equals: dropping another command shifts nothing.
+        let content = hash::of(&command);
+        let nth = seen.entry(content).and_modify(|nth| *nth += 1).or_insert(1);
+        let key = hash::mix3(name_hash, content, *nth);
+        commands.push(HostedCommand { command, service: ServiceIndex(service as u16), key });
+    }
+    Ok(HostedClient { name: client.name, commands })
+}
+
+/// The parts of a simulation do not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildError(String);
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BuildError {}

@@ -1,0 +1,147 @@
+use super::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+struct Ticket {
+    price: u32,
+}
+
+impl Record for Ticket {
+    const COLLECTION: &'static str = "tickets";
+    const KIND: char = 't';
+}
+
+const T1: RecordId = RecordId::new('t', 1);
+
+fn store(policy: VersionPolicy) -> Store {
+    let mut schema = Schema::default();
+    schema.owns::<Ticket>(policy);
+    schema.into_store()
+}
+
+fn save(store: &mut Store, price: u32, expected: u64) -> Result<u64, VersionConflict> {
+    store.save_if_current(T1, Ticket { price }, Version(expected)).map(|version| version.0)
+}
+
+#[test]
+fn of_two_saves_based_on_the_same_version_the_second_is_refused_and_changes_nothing() {
+    let mut store = store(VersionPolicy::EVERY_SAVE);
+    store.insert(T1, Ticket { price: 5 }).expect("free key");
+    assert_eq!(save(&mut store, 10, 0), Ok(1));
+    assert_eq!(save(&mut store, 15, 0), Err(VersionConflict { expected: Version(0), found: Some(Version(1)) }));
+    assert_eq!(store.find::<Ticket>(T1).map(|row| row.price), Some(10));
+}
+
+#[test]
+fn three_saves_without_change_count_to_two_or_stay_at_zero_by_policy() {
+    for (policy, expected) in [(VersionPolicy::EVERY_SAVE, 2), (VersionPolicy::DIRTY_ONLY, 0)] {
+        let mut store = store(policy);
+        let mut version = store.insert(T1, Ticket { price: 5 }).expect("free key");
+        for _ in 0..2 {
+            version = store.save_if_current(T1, Ticket { price: 5 }, version).expect("current");
+        }
+        assert_eq!(version, Version(expected));
+    }
+}
+
+#[test]
+fn a_scheme_decides_the_numbers() {
+    let versions = |scheme| {
+        let mut store = store(VersionPolicy { scheme, bump: Bump::EverySave });
+        store.begin_step(Time(5_000), None);
+        let first = store.insert(T1, Ticket { price: 1 }).expect("free key");
+        store.begin_step(Time(7_000), None);
+        let second = store.save_if_current(T1, Ticket { price: 2 }, first).expect("current");
+        (first.0, second.0)
+    };
+    assert_eq!(versions(VersionScheme::Step { first: 100, by: 100 }), (100, 200));
+    assert_eq!(versions(VersionScheme::Timestamp { unit_us: 1_000 }), (5, 7));
+    assert_eq!(versions(VersionScheme::Timestamp { unit_us: 10_000 }), (0, 0));
+    let (first, second) = versions(VersionScheme::Chain);
+    assert_ne!(first + 1, second);
+}
+
+#[test]
+fn a_chain_names_its_predecessor() {
+    let mut store = store(VersionPolicy { scheme: VersionScheme::Chain, bump: Bump::EverySave });
+    let first = store.insert(T1, Ticket { price: 1 }).expect("free key");
+    store.save_if_current(T1, Ticket { price: 2 }, first).expect("current");
+    assert_eq!(store.find::<Ticket>(T1).expect("saved").previous, Some(first));
+}
+
+#[test]
+fn an_insert_over_a_taken_key_is_refused() {
+    let mut store = store(VersionPolicy::EVERY_SAVE);
+    store.insert(T1, Ticket { price: 5 }).expect("free key");
+    assert_eq!(store.insert(T1, Ticket { price: 6 }), Err(DuplicateKey(T1)));
+}
+
+#[test]
+fn a_handler_that_read_earlier_sees_the_past_and_its_save_meets_the_present() {
+    let mut store = store(VersionPolicy::EVERY_SAVE);
+    store.insert(T1, Ticket { price: 5 }).expect("free key");
+    let read = store.tick();
+    store.begin_step(Time(1), Some(read));
+    save(&mut store, 10, 0).expect("current");
+    store.begin_step(Time(2), Some(read));
+    store.open_at(read);
+    assert_eq!(store.find::<Ticket>(T1).map(|row| (row.price, row.version)), Some((5, Version(0))));
+    assert_eq!(store.all::<Ticket>().map(|(_, row)| row.price).collect::<Vec<_>>(), [5]);
+    assert!(save(&mut store, 15, 0).is_err());
+    store.close();
+    assert_eq!(store.find::<Ticket>(T1).map(|row| row.price), Some(10));
+}
+
+#[test]
+fn a_rolled_back_step_leaves_no_trace() {
+    let mut store = store(VersionPolicy::EVERY_SAVE);
+    store.begin_step(Time(0), None);
+    store.insert(T1, Ticket { price: 5 }).expect("free key");
+    store.begin_step(Time(1), None);
+    let (digest, tick) = (store.digest(), store.tick());
+    save(&mut store, 10, 0).expect("current");
+    save(&mut store, 15, 1).expect("current");
+    assert_eq!(store.changes::<Ticket>().count(), 2);
+    store.roll_back();
+    assert_eq!((store.digest(), store.tick()), (digest, tick));
+    assert_eq!(store.history::<Ticket>(T1).len(), 1);
+    assert!(!store.changed());
+}
+
+#[test]
+fn changes_of_a_step_name_what_was_before_and_after_each_save() {
+    let mut store = store(VersionPolicy::EVERY_SAVE);
+    store.begin_step(Time(0), None);
+    store.insert(T1, Ticket { price: 5 }).expect("free key");
+    store.begin_step(Time(1), None);
+    save(&mut store, 10, 0).expect("current");
+    save(&mut store, 15, 1).expect("current");
+    let seen: Vec<_> = store
+        .changes::<Ticket>()
+        .map(|change| (change.before.map(|row| row.price), change.after.map(|row| row.price)))
+        .collect();
+    assert_eq!(seen, [(Some(5), Some(10)), (Some(10), Some(15))]);
+}
+
+#[test]
+fn the_owner_keeps_every_version() {
+    let mut store = store(VersionPolicy { scheme: VersionScheme::Step { first: 100, by: 100 }, bump: Bump::EverySave });
+    store.insert(T1, Ticket { price: 5 }).expect("free key");
+    save(&mut store, 10, 100).expect("current");
+    let prices: Vec<_> = store.history::<Ticket>(T1).iter().map(|row| row.price).collect();
+    assert_eq!(prices, [5, 10]);
+    assert_eq!(store.position::<Ticket>(T1, Version(200)), Some(1));
+    assert_eq!(store.position::<Ticket>(T1, Version(1)), None);
+}
+
+#[test]
+fn the_digest_depends_on_the_rows_alone() {
+    let mut one = store(VersionPolicy::EVERY_SAVE);
+    let mut two = store(VersionPolicy::EVERY_SAVE);
+    let t2 = RecordId::new('t', 2);
+    for (store, order) in [(&mut one, [T1, t2]), (&mut two, [t2, T1])] {
+        for id in order {
+            store.insert(id, Ticket { price: 5 }).expect("free key");
+        }
+    }
+    assert_eq!(one.digest(), two.digest());
+}

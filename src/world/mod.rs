@@ -1,0 +1,385 @@
+//! The world of a run as one value, and the step that changes it.
+//!
+//! Broker, stores, clients, clock and timers are all in here; nothing is outside, so a world can be
+//! cloned and continued, hashed and compared. [`World::step`] is the only thing that moves it, and
+//! it does exactly what it is told: which of the enabled actions, with which fate.
+
+mod step;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::broker::{Broker, DeliveryIndex, GroupIndex, State};
+use crate::event::{Command, System};
+use crate::hash;
+use crate::ids::{RecordId, ServiceIndex, Time};
+use crate::scheduler::{Action, Chosen, ClientIndex, Enabled, Offer, PauseIndex};
+use crate::service::Effects;
+use crate::simulation::{Inner, Simulation};
+use crate::store::{Schema, Store};
+
+pub use step::{Actor, Answer, Step};
+
+/// How long a command takes, so that saves by commands have different times.
+const COMMAND_TIME_US: u64 = 1_000;
+
+/// What fires when its time has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Timer {
+    /// The broker gives up waiting for an answer to try `tries` of a delivery.
+    AckWait { delivery: DeliveryIndex, tries: u16 },
+    /// A handler armed it.
+    Service { service: ServiceIndex, record: RecordId, nth: u32, volatile: bool, cause: u32 },
+}
+
+/// Who works: what a handler runs for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Job {
+    Delivery(DeliveryIndex),
+    Command { client: ClientIndex, ordinal: u32 },
+    Timer { record: RecordId, cause: u32 },
+}
+
+/// A handler that has read and will save later.
+#[derive(Clone, Copy, Debug)]
+struct Paused {
+    index: PauseIndex,
+    job: Job,
+    actor: Actor,
+    /// The store's change counter when it read.
+    read_at: u64,
+    fate: crate::faults::Fate,
+    key: u64,
+}
+
+/// Everything a run consists of at one moment.
+pub struct World<S: System> {
+    simulation: Simulation<S>,
+    broker: Broker<S::Event>,
+    stores: Vec<Store>,
+    /// For each client, how many of its commands were sent.
+    sent: Vec<u32>,
+    /// The clients whose next command can be sent.
+    idle: Vec<ClientIndex>,
+    paused: Vec<Paused>,
+    paused_indices: Vec<PauseIndex>,
+    pauses: u32,
+    acks: Vec<DeliveryIndex>,
+    absent: Vec<GroupIndex>,
+    timers: BTreeSet<(Time, Timer)>,
+    service_timers: u32,
+    now: Time,
+    steps: u64,
+    commands_run: u32,
+    fingerprint: u64,
+    offers: Vec<Offer>,
+    effects: Effects<S::Event>,
+}
+
+impl<S: System> Clone for World<S> {
+    fn clone(&self) -> World<S> {
+        World {
+            simulation: self.simulation.clone(),
+            broker: self.broker.clone(),
+            stores: self.stores.clone(),
+            sent: self.sent.clone(),
+            idle: self.idle.clone(),
+            paused: self.paused.clone(),
+            paused_indices: self.paused_indices.clone(),
+            acks: self.acks.clone(),
+            absent: self.absent.clone(),
+            timers: self.timers.clone(),
+            offers: self.offers.clone(),
+            effects: self.effects.clone(),
+            ..*self
+        }
+    }
+}
+
+impl<S: System> fmt::Debug for World<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("World");
+        shown.field("now", &self.now).field("steps", &self.steps);
+        for (name, store) in self.simulation.service_names().zip(&self.stores) {
+            shown.field(name, store);
+        }
+        shown.finish_non_exhaustive()
+    }
+}
+
+impl<S: System> World<S> {
+    pub(crate) fn new(simulation: Simulation<S>) -> World<S> {
+        let inner = &simulation.inner;
+        let stores = inner.services.iter().map(|hosted| {
+            let mut schema = Schema::default();
+            hosted.service.collections(&mut schema);
+            schema.into_store()
+        });
+        let mut world = World {
+            stores: stores.collect(),
+            broker: Broker::new(inner.profile.clone(), inner.groups.clone()),
+            sent: vec![0; inner.clients.len()],
+            idle: Vec::new(),
+            paused: Vec::new(),
+            paused_indices: Vec::new(),
+            pauses: 0,
+            acks: Vec::new(),
+            absent: Vec::new(),
+            timers: BTreeSet::new(),
+            service_timers: 0,
+            now: Time(0),
+            steps: 0,
+            commands_run: 0,
+            fingerprint: 0,
+            offers: Vec::new(),
+            effects: Effects::default(),
+            simulation,
+        };
+        world.reset();
+        world
+    }
+
+    /// Goes back to the moment before the first step, keeping the memory it has.
+    pub fn reset(&mut self) {
+        self.stores.iter_mut().for_each(Store::clear);
+        self.broker.clear();
+        self.sent.fill(0);
+        self.idle.clear();
+        self.paused.clear();
+        self.paused_indices.clear();
+        self.acks.clear();
+        self.timers.clear();
+        self.offers.clear();
+        self.effects.clear();
+        (self.pauses, self.service_timers, self.now, self.steps, self.commands_run) = (0, 0, Time(0), 0, 0);
+        self.fingerprint = 0;
+        self.absent.clear();
+        self.absent.extend(self.broker.absent_groups());
+        for group in &self.absent {
+            let key = hash::of_name(self.broker.group_name(*group));
+            self.offers.push(Offer { action: Action::Join(*group), key, lane: key });
+        }
+        for client in 0..self.sent.len() as u32 {
+            self.offer_next_command(ClientIndex(client));
+        }
+    }
+
+    fn inner(&self) -> &Inner<S> {
+        &self.simulation.inner
+    }
+}
+
+/// What can be seen.
+impl<S: System> World<S> {
+    /// The simulation it is a run of.
+    #[must_use]
+    pub fn simulation(&self) -> &Simulation<S> {
+        &self.simulation
+    }
+
+    /// The broker.
+    #[must_use]
+    pub fn broker(&self) -> &Broker<S::Event> {
+        &self.broker
+    }
+
+    /// The place of the service of that name.
+    #[must_use]
+    pub fn service(&self, name: &str) -> Option<ServiceIndex> {
+        let place = self.simulation.service_names().position(|known| known == name)?;
+        Some(ServiceIndex(place as u16))
+    }
+
+    /// A service's name.
+    #[must_use]
+    pub fn service_name(&self, service: ServiceIndex) -> &'static str {
+        self.inner().services[service.get()].service.name()
+    }
+
+    /// A service's store.
+    #[must_use]
+    pub fn store(&self, service: ServiceIndex) -> &Store {
+        &self.stores[service.get()]
+    }
+
+    /// The store of the service of that name.
+    ///
+    /// # Panics
+    /// If there is no such service.
+    #[must_use]
+    pub fn store_of(&self, name: &str) -> &Store {
+        let service = self.service(name);
+        self.store(service.unwrap_or_else(|| panic!("there is no service `{name}`")))
+    }
+
+    /// The simulated time.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// How many steps were taken.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// How many commands were sent.
+    #[must_use]
+    pub fn commands_run(&self) -> u32 {
+        self.commands_run
+    }
+
+    /// The hash of every step so far: actions, fates, answers, changes.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// A hash of the state: what two worlds share that will go on in the same way, whichever way
+    /// they came. (Time counts only through the timers.)
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        let stores = self.stores.iter().fold(0, |hash, store| hash::mix(hash, store.digest()));
+        let sent = self.sent.iter().fold(0, |hash, sent| hash::mix(hash, (*sent).into()));
+        let paused = self.paused.iter().map(|paused| hash::mix(paused.key, paused.fate.word()));
+        let paused = paused.fold(0u64, u64::wrapping_add);
+        let live = self.timers.iter().filter(|(_, timer)| self.is_live(timer));
+        let timers = live.map(|(due, timer)| hash::mix(due.0, self.timer_key(timer)));
+        let timers = timers.fold(0u64, u64::wrapping_add);
+        hash::mix3(hash::mix3(stores, sent, self.broker.digest()), paused, timers)
+    }
+
+    /// What may happen next.
+    #[must_use]
+    #[inline]
+    pub fn enabled(&self) -> Enabled<'_> {
+        Enabled {
+            deliveries: self.broker.deliveries(),
+            ready: self.broker.ready(),
+            commands: &self.idle,
+            paused: &self.paused_indices,
+            acks: &self.acks,
+            absent: &self.absent,
+            clock: self.timers.first().map(|(_, timer)| self.timer_key(timer)),
+        }
+    }
+
+    /// Takes the actions that became possible since it was last asked.
+    #[inline]
+    pub(crate) fn drain_offers(&mut self, mut hear: impl FnMut(Offer)) {
+        let (broker, offers) = (&mut self.broker, &mut self.offers);
+        broker.each_fresh(|index, delivery| {
+            hear(Offer { action: Action::Deliver(index), key: delivery.key, lane: delivery.lane });
+        });
+        offers.drain(..).for_each(hear);
+    }
+
+    /// What a scheduler is told about an action whose fate it decides; `None` if it has no fate.
+    #[must_use]
+    #[inline]
+    pub fn chosen(&self, action: Action) -> Option<Chosen> {
+        match action {
+            Action::Deliver(index) => {
+                let delivery = self.broker.delivery(index);
+                let may_pause = self.broker.services_of(delivery.group).any(|service| self.may_pause(service));
+                Some(Chosen { key: delivery.key, attempt: delivery.attempt, may_pause, is_delivery: true })
+            }
+            Action::Command(client) => {
+                let command = &self.inner().clients[client.get()].commands[self.sent[client.get()] as usize];
+                let may_pause = self.may_pause(command.service);
+                Some(Chosen { key: command.key, attempt: 1, may_pause, is_delivery: false })
+            }
+            _ => None,
+        }
+    }
+
+    fn may_pause(&self, service: ServiceIndex) -> bool {
+        self.inner().services[service.get()].may_pause
+    }
+
+    /// The command a client sends next.
+    #[must_use]
+    pub fn next_command(&self, client: ClientIndex) -> Option<&S::Command> {
+        let commands = &self.inner().clients[client.get()].commands;
+        commands.get(self.sent[client.get()] as usize).map(|hosted| &hosted.command)
+    }
+
+    /// Whether no delivery can change anything until a command is sent or a timer fires: nothing
+    /// is ready, no handler and no ack is under way, and what waits for redelivery has shown that
+    /// redelivery changes nothing.
+    #[must_use]
+    pub fn is_quiescent(&self) -> bool {
+        self.broker.ready().is_empty()
+            && self.paused.is_empty()
+            && self.acks.is_empty()
+            && self.broker.waiting().iter().all(|index| self.is_futile(*index))
+    }
+
+    /// Whether nothing at all can change anything any more.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.idle.is_empty() && self.absent.is_empty() && self.service_timers == 0 && self.is_quiescent()
+    }
+
+    fn is_futile(&self, index: DeliveryIndex) -> bool {
+        let mut services = self.broker.services_of(self.broker.delivery(index).group);
+        services.all(|service| self.broker.is_futile(index, self.stores[service.get()].tick()))
+    }
+
+    /// An action in words, such as `deliver ticket:updated t1@2 -> orders #1`.
+    #[must_use]
+    pub fn describe(&self, action: Action) -> String {
+        match action {
+            Action::Command(client) => {
+                let name = &self.inner().clients[client.get()].name;
+                let command = self.next_command(client).map(Command::label).unwrap_or_default();
+                format!("{name}: {command}")
+            }
+            Action::Deliver(index) => format!("deliver {}", self.broker.name(index)),
+            Action::Ack(index) => format!("late ack of {}", self.broker.name(index)),
+            Action::Join(group) => format!("{} joins", self.broker.group_name(group)),
+            Action::Resume(index) => match self.paused.iter().find(|paused| paused.index == index) {
+                Some(paused) => format!("resume {}", self.describe_job(paused.job)),
+                None => "resume".to_owned(),
+            },
+            Action::Advance => match self.timers.first() {
+                Some((_, timer)) => format!("clock: {}", self.describe_timer(timer)),
+                None => "clock".to_owned(),
+            },
+        }
+    }
+
+    fn describe_job(&self, job: Job) -> String {
+        match job {
+            Job::Delivery(index) => self.broker.name(index).to_string(),
+            Job::Command { client, ordinal } => {
+                let client = &self.inner().clients[client.get()];
+                format!("{}: {}", client.name, client.commands[ordinal as usize].command.label())
+            }
+            Job::Timer { record, .. } => format!("timer {record}"),
+        }
+    }
+
+    fn describe_timer(&self, timer: &Timer) -> String {
+        match timer {
+            Timer::AckWait { delivery, .. } => {
+                let over = if self.broker.delivery(*delivery).state == State::Waiting { "ends" } else { "runs out" };
+                format!("ack wait of {} {over}", self.broker.name(*delivery))
+            }
+            Timer::Service { service, record, .. } => {
+                format!("timer {record} of {} fires", self.service_name(*service))
+            }
+        }
+    }
+
+    fn timer_key(&self, timer: &Timer) -> u64 {
+        match timer {
+            Timer::AckWait { delivery, tries } => hash::mix3(self.broker.delivery(*delivery).key, 1, u64::from(*tries)),
+            Timer::Service { service, record, nth, .. } => {
+                let name = hash::of_name(self.service_name(*service));
+                hash::mix3(name, record.word(), u64::from(*nth) << 1)
+            }
+        }
+    }
+}

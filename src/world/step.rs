@@ -1,0 +1,471 @@
+//! One step: an enabled action happens, with its fate.
+//!
+//! A handler passes read → save → publish → ack. Nothing can come between them unless the fate
+//! says so, and then they are one step. A pause ends the step after the read; a crash cuts it off
+//! in one of the windows; the ack may be left to a step of its own or to nobody.
+
+use std::ops::Range;
+
+use super::{COMMAND_TIME_US, Job, Paused, Timer, World};
+use crate::broker::{DeliveryIndex, GroupIndex, State};
+use crate::event::System;
+use crate::faults::{AckFate, Fate, Window};
+use crate::hash;
+use crate::ids::{ServiceIndex, Time};
+use crate::scheduler::{Action, ClientIndex, Offer, PauseIndex};
+use crate::service::{Armed, Context, Outcome, PublishMode, Rejection};
+
+/// A process of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// The service.
+    pub service: ServiceIndex,
+    /// Which process of it.
+    pub member: u16,
+}
+
+/// What came of running a handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// A delivery was answered.
+    Delivery(Outcome),
+    /// A command was executed or refused.
+    Command(Result<(), Rejection>),
+    /// A timer's handler ran.
+    Timer,
+    /// The handler read and paused.
+    Paused,
+    /// The member crashed before it saved.
+    Crashed,
+}
+
+impl Answer {
+    fn word(self) -> u64 {
+        match self {
+            Answer::Delivery(Outcome::Ack) => 1,
+            Answer::Delivery(Outcome::Nak { .. }) => 2,
+            Answer::Delivery(Outcome::Silent(_)) => 3,
+            Answer::Command(Ok(())) => 4,
+            Answer::Command(Err(rejection)) => 5 | u64::from(rejection.status) << 8,
+            Answer::Timer => 6,
+            Answer::Paused => 7,
+            Answer::Crashed => 8,
+        }
+    }
+}
+
+/// What a step did.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Its position in the trace, from 1.
+    pub number: u64,
+    /// When it happened.
+    pub time: Time,
+    /// What was picked.
+    pub action: Action,
+    /// What was decided with it; for a resumed handler, what was decided when it began.
+    pub fate: Fate,
+    /// Who worked, if a handler was involved.
+    pub actor: Option<Actor>,
+    /// The delivery the handler worked on, if it was one.
+    pub delivery: Option<DeliveryIndex>,
+    /// What came of it.
+    pub answer: Option<Answer>,
+    /// The messages it published, as places in the log.
+    pub published: Range<usize>,
+    /// The hash of what happened to whom.
+    key: u64,
+}
+
+impl Step {
+    /// Whether a handler ran far enough to save.
+    #[must_use]
+    pub fn ran(&self) -> bool {
+        matches!(self.answer, Some(Answer::Delivery(_) | Answer::Command(_) | Answer::Timer))
+    }
+
+    /// The delivery whose handler answered ack in this step, whether or not the ack arrived.
+    #[must_use]
+    #[inline]
+    pub fn acked(&self) -> Option<DeliveryIndex> {
+        self.delivery.filter(|_| self.answer == Some(Answer::Delivery(Outcome::Ack)))
+    }
+}
+
+impl<S: System> World<S> {
+    /// Takes one step: `action` happens with `fate`.
+    ///
+    /// # Panics
+    /// If the action is not enabled, or if a handler panics; the world is unusable then.
+    pub fn step(&mut self, action: Action, fate: Fate) -> Step {
+        self.steps += 1;
+        let logged = self.broker.messages().len();
+        let mut step = Step {
+            number: self.steps,
+            time: self.now,
+            action,
+            fate,
+            actor: None,
+            delivery: None,
+            answer: None,
+            published: logged..logged,
+            key: 0,
+        };
+        match action {
+            Action::Deliver(index) => self.deliver(index, &mut step),
+            Action::Command(client) => self.send(client, &mut step),
+            Action::Resume(index) => self.resume(index, &mut step),
+            Action::Ack(index) => self.ack_arrives(index, &mut step),
+            Action::Join(group) => self.join(group, &mut step),
+            Action::Advance => self.advance(&mut step),
+        }
+        step.time = self.now;
+        step.published.end = self.broker.messages().len();
+        self.drop_dead_timers();
+        self.fold(&step);
+        step
+    }
+
+    fn deliver(&mut self, index: DeliveryIndex, step: &mut Step) {
+        step.key = self.broker.delivery(index).key;
+        let member = self.broker.begin(index);
+        if step.fate.duplicate {
+            self.broker.duplicate(index);
+        }
+        let actor = Actor { service: member.service, member: member.ordinal };
+        if step.fate.pause {
+            self.arm_ack_wait(index);
+            return self.pause(Job::Delivery(index), actor, step);
+        }
+        self.work(Job::Delivery(index), actor, None, step);
+    }
+
+    fn send(&mut self, client: ClientIndex, step: &mut Step) {
+        let ordinal = self.sent[client.get()];
+        let hosted = &self.simulation.inner.clients[client.get()].commands[ordinal as usize];
+        let (service, key) = (hosted.service, hosted.key);
+        step.key = key;
+        self.sent[client.get()] += 1;
+        self.idle.retain(|idle| *idle != client);
+        self.commands_run += 1;
+        self.now = Time(self.now.0 + COMMAND_TIME_US);
+        let members = self.simulation.inner.services[service.get()].members;
+        let actor = Actor { service, member: (key % u64::from(members)) as u16 };
+        let job = Job::Command { client, ordinal };
+        if step.fate.pause {
+            return self.pause(job, actor, step);
+        }
+        self.work(job, actor, None, step);
+        self.offer_next_command(client);
+    }
+
+    pub(super) fn offer_next_command(&mut self, client: ClientIndex) {
+        let hosted = &self.simulation.inner.clients[client.get()];
+        if let Some(command) = hosted.commands.get(self.sent[client.get()] as usize) {
+            self.idle.push(client);
+            self.offers.push(Offer { action: Action::Command(client), key: command.key, lane: u64::from(client.0) });
+        }
+    }
+
+    fn pause(&mut self, job: Job, actor: Actor, step: &mut Step) {
+        let index = PauseIndex(self.pauses);
+        self.pauses += 1;
+        let read_at = self.stores[actor.service.get()].tick();
+        let key = hash::mix(step.key, 3);
+        self.paused.push(Paused { index, job, actor, read_at, fate: step.fate, key });
+        self.paused_indices.push(index);
+        self.offers.push(Offer { action: Action::Resume(index), key, lane: key });
+        step.actor = Some(actor);
+        step.delivery = delivery_of(job);
+        step.answer = Some(Answer::Paused);
+    }
+
+    fn resume(&mut self, index: PauseIndex, step: &mut Step) {
+        let place = self.paused.iter().position(|paused| paused.index == index).expect("a paused handler");
+        let paused = self.paused.remove(place);
+        self.paused_indices.remove(place);
+        (step.key, step.fate) = (paused.key, paused.fate);
+        // Its reads need what was replaced since, so it counts as a reader until the step began.
+        self.work(paused.job, paused.actor, Some(paused.read_at), step);
+        if let Job::Command { client, .. } = paused.job {
+            self.offer_next_command(client);
+        }
+    }
+
+    fn ack_arrives(&mut self, index: DeliveryIndex, step: &mut Step) {
+        step.key = hash::mix(self.broker.delivery(index).key, 4);
+        step.delivery = Some(index);
+        self.acks.retain(|ack| *ack != index);
+        self.broker.ack(index);
+    }
+
+    fn join(&mut self, group: GroupIndex, step: &mut Step) {
+        step.key = hash::of_name(self.broker.group_name(group));
+        self.absent.retain(|absent| *absent != group);
+        self.broker.join(group);
+    }
+
+    fn advance(&mut self, step: &mut Step) {
+        let (due, timer) = self.timers.pop_first().expect("the clock moves only towards a timer");
+        self.now = self.now.max(due);
+        step.key = self.timer_key(&timer);
+        match timer {
+            Timer::AckWait { delivery, .. } => {
+                step.delivery = Some(delivery);
+                self.broker.release(delivery);
+                self.park_if_futile(delivery);
+            }
+            Timer::Service { service, record, cause, .. } => {
+                self.service_timers -= 1;
+                self.work(Job::Timer { record, cause }, Actor { service, member: 0 }, None, step);
+            }
+        }
+    }
+
+    /// Runs a handler from its save on: save, publish, ack, as far as the fate lets it.
+    fn work(&mut self, job: Job, actor: Actor, read_at: Option<u64>, step: &mut Step) {
+        step.actor = Some(actor);
+        step.delivery = delivery_of(job);
+        let oldest = self.oldest_read(actor.service).into_iter().chain(read_at).min();
+        let store = &mut self.stores[actor.service.get()];
+        store.begin_step(self.now, oldest);
+        let tick = store.tick();
+        let crash = step.fate.crash;
+        if crash == Some(Window::BeforeSave) {
+            step.answer = Some(Answer::Crashed);
+            if let Job::Delivery(index) = job {
+                self.unanswered(index);
+            }
+            return self.crash(actor);
+        }
+        self.effects.clear();
+        let answer = self.call(job, actor, read_at);
+        step.answer = Some(answer);
+        self.publish(job, actor.service, crash);
+        self.arm(job, actor.service);
+        let changed = self.stores[actor.service.get()].changed();
+        if let (Job::Delivery(index), Answer::Delivery(outcome)) = (job, answer) {
+            if changed {
+                self.broker.note_effect(index);
+            }
+            let silent = self.broker.messages().len() == step.published.start;
+            let inert = !changed && silent && !self.effects.impure && read_at.is_none();
+            self.broker.note_futile(index, inert.then_some(tick));
+            self.answer(index, outcome, step.fate);
+        }
+        if changed {
+            self.broker.unpark(actor.service);
+        }
+        if crash.is_some() {
+            self.crash(actor);
+        }
+    }
+
+    #[inline]
+    fn call(&mut self, job: Job, actor: Actor, read_at: Option<u64>) -> Answer {
+        let inner = &*self.simulation.inner;
+        let service = &inner.services[actor.service.get()].service;
+        let store = &mut self.stores[actor.service.get()];
+        if let Some(tick) = read_at {
+            store.open_at(tick);
+        }
+        let mut ctx = Context { store, effects: &mut self.effects, now: self.now, attempt: 0 };
+        let answer = match job {
+            Job::Delivery(index) => {
+                let delivery = self.broker.delivery(index);
+                ctx.attempt = delivery.attempt;
+                Answer::Delivery(service.handle(&self.broker.message(delivery.message).event, &mut ctx))
+            }
+            Job::Command { client, ordinal } => {
+                let hosted = &inner.clients[client.get()].commands[ordinal as usize];
+                Answer::Command(service.execute(&hosted.command, &mut ctx))
+            }
+            Job::Timer { record, .. } => {
+                service.on_timer(record, &mut ctx);
+                Answer::Timer
+            }
+        };
+        self.stores[actor.service.get()].close();
+        answer
+    }
+
+    fn publish(&mut self, job: Job, service: ServiceIndex, crash: Option<Window>) {
+        if crash == Some(Window::BeforePublish) {
+            match self.simulation.inner.services[service.get()].service.publish_mode() {
+                PublishMode::Outbox => {}
+                PublishMode::DualWrite => self.effects.published.clear(),
+                PublishMode::BeforeSave => self.stores[service.get()].roll_back(),
+            }
+        }
+        if !self.effects.published.is_empty() {
+            let cause = self.cause_of(job);
+            for event in self.effects.published.drain(..) {
+                self.broker.publish(event, cause);
+            }
+        }
+    }
+
+    fn arm(&mut self, job: Job, service: ServiceIndex) {
+        if self.effects.armed.is_empty() {
+            return;
+        }
+        let cause = self.cause_of(job);
+        for Armed { record, due, volatile } in self.effects.armed.drain(..) {
+            let same = |(_, timer): &&(Time, Timer)| matches!(timer, Timer::Service { service: s, record: r, .. } if *s == service && *r == record);
+            let nth = self.timers.iter().filter(same).count() as u32;
+            self.timers.insert((due, Timer::Service { service, record, nth, volatile, cause }));
+            self.service_timers += 1;
+        }
+    }
+
+    fn cause_of(&self, job: Job) -> u32 {
+        match job {
+            Job::Delivery(index) => self.broker.message(self.broker.delivery(index).message).cause,
+            Job::Command { .. } => self.commands_run,
+            Job::Timer { cause, .. } => cause,
+        }
+    }
+
+    /// The broker hears the answer, or does not.
+    #[inline]
+    fn answer(&mut self, index: DeliveryIndex, outcome: Outcome, fate: Fate) {
+        let cut_off = matches!(fate.crash, Some(Window::BeforePublish | Window::BeforeAck));
+        match outcome {
+            _ if cut_off => self.unanswered(index),
+            Outcome::Ack => match fate.ack {
+                AckFate::Prompt => self.broker.ack(index),
+                AckFate::Late => self.ack_travels(index),
+                AckFate::Lost => self.unanswered(index),
+            },
+            // A lost nak is a silence.
+            Outcome::Nak { .. } if fate.ack == AckFate::Lost => self.unanswered(index),
+            Outcome::Nak { delay, .. } => self.nak(index, delay),
+            Outcome::Silent(_) => self.unanswered(index),
+        }
+    }
+
+    fn ack_travels(&mut self, index: DeliveryIndex) {
+        self.broker.begin_acking(index);
+        self.acks.push(index);
+        let key = hash::mix(self.broker.delivery(index).key, 4);
+        self.offers.push(Offer { action: Action::Ack(index), key, lane: key });
+        self.arm_ack_wait(index);
+    }
+
+    fn nak(&mut self, index: DeliveryIndex, delay: Option<std::time::Duration>) {
+        self.broker.begin_waiting(index);
+        match delay {
+            None => self.release_now(index),
+            Some(delay) => {
+                let tries = self.broker.delivery(index).tries;
+                self.timers.insert((self.now.after(delay), Timer::AckWait { delivery: index, tries }));
+            }
+        }
+    }
+
+    fn unanswered(&mut self, index: DeliveryIndex) {
+        self.broker.begin_waiting(index);
+        self.arm_ack_wait(index);
+    }
+
+    /// Starts the ack wait of a delivery in flight, which may be over at once.
+    fn arm_ack_wait(&mut self, index: DeliveryIndex) {
+        let delivery = self.broker.delivery(index);
+        if !delivery.is_in_flight() || delivery.superseded {
+            return;
+        }
+        let tries = delivery.tries;
+        match self.broker.profile().ack_wait(tries) {
+            None => {}
+            Some(wait) if wait.is_zero() => self.release_now(index),
+            Some(wait) => {
+                self.timers.insert((self.now.after(wait), Timer::AckWait { delivery: index, tries }));
+            }
+        }
+    }
+
+    #[inline]
+    fn release_now(&mut self, index: DeliveryIndex) {
+        self.broker.release(index);
+        self.park_if_futile(index);
+    }
+
+    fn park_if_futile(&mut self, index: DeliveryIndex) {
+        let endless = self.broker.profile().max_deliver == crate::broker::MaxDeliver::Unlimited;
+        let parks = endless && !self.simulation.inner.redeliver_futile;
+        if parks && self.broker.delivery(index).state == State::Queued && self.is_futile(index) {
+            self.broker.park(index);
+        }
+    }
+
+    /// A member dies and is back at once, with nothing in memory: what it was handling is cut off
+    /// and in-memory timers of its service are gone.
+    fn crash(&mut self, actor: Actor) {
+        let release = self.broker.profile().release_on.crash;
+        let (cut_off, kept): (Vec<Paused>, Vec<Paused>) =
+            self.paused.drain(..).partition(|paused| paused.actor == actor);
+        self.paused = kept;
+        self.paused_indices.clear();
+        self.paused_indices.extend(self.paused.iter().map(|paused| paused.index));
+        for paused in cut_off {
+            match paused.job {
+                Job::Delivery(index) => self.broker.begin_waiting(index),
+                Job::Command { client, .. } => self.offer_next_command(client),
+                Job::Timer { .. } => {}
+            }
+        }
+        if release {
+            let held = self.broker.waiting_at(actor.service, actor.member);
+            held.into_iter().for_each(|index| self.release_now(index));
+        }
+        let before = self.timers.len();
+        self.timers.retain(
+            |(_, timer)| !matches!(timer, Timer::Service { service, volatile: true, .. } if *service == actor.service),
+        );
+        self.service_timers -= (before - self.timers.len()) as u32;
+    }
+
+    /// The oldest read of a paused handler of a service.
+    #[inline]
+    fn oldest_read(&self, service: ServiceIndex) -> Option<u64> {
+        self.paused.iter().filter(|paused| paused.actor.service == service).map(|paused| paused.read_at).min()
+    }
+
+    /// Forgets ack waits at the head of the queue whose delivery has been answered meanwhile.
+    #[inline]
+    fn drop_dead_timers(&mut self) {
+        while self.timers.first().is_some_and(|(_, timer)| !self.is_live(timer)) {
+            self.timers.pop_first();
+        }
+    }
+
+    pub(super) fn is_live(&self, timer: &Timer) -> bool {
+        match timer {
+            Timer::AckWait { delivery, tries } => {
+                let delivery = self.broker.delivery(*delivery);
+                delivery.is_in_flight() && !delivery.superseded && delivery.tries == *tries
+            }
+            Timer::Service { .. } => true,
+        }
+    }
+
+    #[inline]
+    fn fold(&mut self, step: &Step) {
+        let what = hash::mix3(step.key, step.fate.word(), step.answer.map_or(0, Answer::word));
+        let mut hash = hash::mix(self.fingerprint, what);
+        if let Some(actor) = step.actor.filter(|_| step.ran()) {
+            hash = self.stores[actor.service.get()].fold_changes(hash);
+        }
+        for message in &self.broker.messages()[step.published.clone()] {
+            hash = hash::mix(hash, hash::of(&message.event));
+        }
+        self.fingerprint = hash;
+    }
+}
+
+fn delivery_of(job: Job) -> Option<DeliveryIndex> {
+    match job {
+        Job::Delivery(index) => Some(index),
+        _ => None,
+    }
+}
