@@ -2,7 +2,7 @@
 //!
 //! Every id is a newtype with a sized integer inside, so that no two of them can be mixed up and
 //! none of them changes width between machines. Ids print the way people write them on a
-//! whiteboard: `t1` is a record, `t1@2` is its second change, `+5.0s` is a moment.
+//! whiteboard: `t1` is a record, `t1@2` is its second change, `+5.000s` is a moment.
 
 use std::fmt;
 use std::str::FromStr;
@@ -208,11 +208,10 @@ impl Time {
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tenths = self.0 / 100_000;
-        let (seconds, tenth) = (tenths / 10, tenths % 10);
+        let (seconds, millis) = (self.0 / 1_000_000, self.0 / 1_000 % 1_000);
         match seconds / 60 {
-            0 => write!(f, "+{seconds}.{tenth}s"),
-            minutes => write!(f, "+{minutes}m{:02}.{tenth}s", seconds % 60),
+            0 => write!(f, "+{seconds}.{millis:03}s"),
+            minutes => write!(f, "+{minutes}m{:02}.{millis:03}s", seconds % 60),
         }
     }
 }
@@ -262,7 +261,7 @@ mod tests {
 
     #[test]
     fn time_prints_as_people_read_it() {
-        for (micros, text) in [(0, "+0.0s"), (1_250_000, "+1.2s"), (72_300_000, "+1m12.3s")] {
+        for (micros, text) in [(0, "+0.000s"), (1_250_000, "+1.250s"), (72_300_000, "+1m12.300s")] {
             assert_eq!(Time(micros).to_string(), text);
         }
     }

@@ -70,7 +70,7 @@ pub trait Service<S: System>: Send + Sync {
     /// Executes a client's command.
     ///
     /// # Errors
-    /// A [`Rejection`] if the service refuses it; then nothing should have been saved.
+    /// A [`Rejection`] if the service refuses it.
     fn execute(&self, _command: &S::Command, _ctx: &mut Context<'_, S>) -> Result<(), Rejection> {
         Err(Rejection { status: 404, reason: "the service takes no commands" })
     }
@@ -120,8 +120,8 @@ pub struct Rejection {
 /// How a service publishes what it saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum PublishMode {
-    /// Events are saved with the record and a relay publishes them: a crash between save and
-    /// publish delays them but loses none.
+    /// Records and events are saved in one transaction, which is undone unless the handler
+    /// succeeds, and a relay publishes the events: a crash between save and publish loses none.
     #[default]
     Outbox,
     /// Save first, then publish: a crash in between loses the events.

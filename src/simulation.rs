@@ -7,7 +7,7 @@ use crate::broker::{GroupSetup, Member, Profile};
 use crate::event::{Command, System};
 use crate::hash;
 use crate::ids::{ServiceIndex, Subject};
-use crate::service::Service;
+use crate::service::{PublishMode, Service};
 use crate::world::World;
 
 /// How a service takes part.
@@ -43,6 +43,7 @@ pub(crate) struct Hosted<S: System> {
     pub(crate) service: Box<dyn Service<S>>,
     pub(crate) members: u16,
     pub(crate) may_pause: bool,
+    pub(crate) publish_mode: PublishMode,
 }
 
 pub(crate) struct HostedClient<C> {
@@ -170,7 +171,8 @@ impl<S: System> SimulationBuilder<S> {
             let index = ServiceIndex(services.len() as u16);
             let may_pause = hosting.members > 1 || hosting.overlapping;
             join_group(&mut groups, index, service.as_ref(), &hosting);
-            services.push(Hosted { service, members: hosting.members, may_pause });
+            let publish_mode = service.publish_mode();
+            services.push(Hosted { service, members: hosting.members, may_pause, publish_mode });
         }
         let clients = self.clients.into_iter().map(|client| host_client(&services, client));
         let clients = clients.collect::<Result<_, _>>()?;

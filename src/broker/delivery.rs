@@ -104,7 +104,7 @@ impl Delivery {
 
 /// The key of attempt `attempt` of the message with `message_key` at the group with `group_hash`.
 #[inline]
-pub(super) fn key_of(message_key: u64, group_hash: u64, attempt: u16) -> u64 {
+pub(crate) fn key_of(message_key: u64, group_hash: u64, attempt: u16) -> u64 {
     hash::mix3(message_key, group_hash, attempt.into())
 }
 

@@ -54,10 +54,15 @@ impl MessageName {
     #[must_use]
     #[inline]
     pub fn key(&self) -> u64 {
-        let version = self.version.map_or(u64::MAX, |version| version.0);
-        let about = self.record.word() ^ (u64::from(self.nth) << 48);
-        hash::mix3(self.subject.hash(), about, version)
+        message_key(self.subject.hash(), self.record, self.version, self.nth)
     }
+}
+
+/// The key of a message by the parts of its name.
+#[inline]
+pub(crate) fn message_key(subject_hash: u64, record: RecordId, version: Option<Version>, nth: u32) -> u64 {
+    let version = version.map_or(u64::MAX, |version| version.0);
+    hash::mix3(subject_hash, record.word() ^ (u64::from(nth) << 48), version)
 }
 
 impl fmt::Display for MessageName {

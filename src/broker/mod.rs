@@ -18,9 +18,10 @@ use crate::event::Event;
 use crate::hash;
 use crate::ids::{ServiceIndex, Subject};
 
-use delivery::key_of;
+pub(crate) use delivery::key_of as delivery_key;
 pub use delivery::{Delivery, DeliveryIndex, DeliveryName, GroupIndex, State};
 use message::Log;
+pub(crate) use message::message_key;
 pub use message::{Message, MessageIndex, MessageName};
 pub use profile::{
     AckMode, Dedup, Dispatch, Exhausted, Granularity, InFlight, Limit, MaxDeliver, Ordering, Profile, RedeliverAt,
@@ -221,10 +222,11 @@ impl<E: Event> Broker<E> {
         held.copied().collect()
     }
 
-    /// How many handlings of a delivery's message by its group changed the service's store.
+    /// How many handlings of the message of a step's delivery, by its group, changed the service's
+    /// store so far; 0 if the step handled none.
     #[must_use]
-    pub fn effects(&self, index: DeliveryIndex) -> u16 {
-        self.entries[self.entry_of(index)].effects
+    pub fn effects_of(&self, step: &crate::world::Step) -> u16 {
+        step.delivery.map_or(0, |index| self.entries[self.entry_of(index)].effects)
     }
 
     fn entry_of(&self, index: DeliveryIndex) -> usize {
@@ -318,7 +320,7 @@ impl<E: Event> Broker<E> {
         self.entries[entry].attempts = attempt;
         let index = DeliveryIndex(self.deliveries.len() as u32);
         let (name, group_hash) = (self.message(message).name, self.groups[group.get()].hash);
-        let key = key_of(name.key(), group_hash, attempt);
+        let key = delivery_key(name.key(), group_hash, attempt);
         self.open += 1;
         let lane = hash::mix(name.subject.hash(), group_hash);
         self.deliveries.push(Delivery {
@@ -470,7 +472,8 @@ impl<E: Event> Broker<E> {
         let attempt = self.entries[entry].attempts.saturating_add(1);
         self.entries[entry].attempts = attempt;
         let delivery = self.delivery(index);
-        let key = key_of(self.message(delivery.message).name.key(), self.groups[delivery.group.get()].hash, attempt);
+        let key =
+            delivery_key(self.message(delivery.message).name.key(), self.groups[delivery.group.get()].hash, attempt);
         let delivery = &mut self.deliveries[index.get()];
         (delivery.attempt, delivery.key, delivery.state) = (attempt, key, State::Queued);
         self.enqueue(index, self.profile.redeliver_at);

@@ -4,11 +4,15 @@
 //! actions and identities, never the services' state, so the same one serves every system.
 
 mod calm;
+mod departing;
 mod keyed;
+mod rounds;
 mod walk;
 
 pub use calm::Calm;
+pub use departing::Departing;
 pub use keyed::Keyed;
+pub use rounds::Rounds;
 pub use walk::Walk;
 
 use crate::broker::{Delivery, DeliveryIndex, GroupIndex};
@@ -193,17 +197,34 @@ impl<'a> Enabled<'a> {
     /// publish order, then the next command is sent, and the clock moves last.
     #[must_use]
     pub fn calm(&self) -> Option<Action> {
+        self.calm_but(|_| false, |_| false)
+    }
+
+    /// What the calm run does if deliveries that are `held` do not count, and acks that come `past`
+    /// their ack wait come after what the wait's end set off.
+    pub(crate) fn calm_but(
+        &self,
+        held: impl Fn(DeliveryIndex) -> bool,
+        past: impl Fn(DeliveryIndex) -> bool,
+    ) -> Option<Action> {
         let resume = self.paused.iter().min().map(|index| Action::Resume(*index));
-        let ack = || self.acks.iter().min().map(|index| Action::Ack(*index));
+        let ack = |late: bool| {
+            let acks = self.acks.iter().filter(|index| past(**index) == late);
+            let over = acks.filter(|index| !late || self.delivery(**index).superseded);
+            over.min().map(|index| Action::Ack(*index))
+        };
         let join = || self.absent.iter().min().map(|index| Action::Join(*index));
         let by_publish = |index: &&DeliveryIndex| {
             let delivery = self.delivery(**index);
             (delivery.message, delivery.group, delivery.attempt)
         };
-        let deliver = || self.ready.iter().min_by_key(by_publish).map(|index| Action::Deliver(*index));
+        let free = || self.ready.iter().filter(|index| !held(**index));
+        let deliver = || free().min_by_key(by_publish).map(|index| Action::Deliver(*index));
         let command = || self.commands.iter().min().map(|index| Action::Command(*index));
+        let waits = || self.ready.iter().min_by_key(by_publish).map(|index| Action::Deliver(*index));
         let clock = || self.clock.map(|_| Action::Advance);
-        resume.or_else(ack).or_else(join).or_else(deliver).or_else(command).or_else(clock)
+        let now = resume.or_else(|| ack(false)).or_else(join).or_else(deliver);
+        now.or_else(|| ack(true)).or_else(command).or_else(waits).or_else(clock)
     }
 }
 

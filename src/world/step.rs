@@ -241,6 +241,7 @@ impl<S: System> World<S> {
         self.effects.clear();
         let answer = self.call(job, actor, read_at);
         step.answer = Some(answer);
+        self.abort_if_refused(actor.service, answer);
         self.publish(job, actor.service, crash);
         self.arm(job, actor.service);
         let changed = self.stores[actor.service.get()].changed();
@@ -258,6 +259,17 @@ impl<S: System> World<S> {
         }
         if crash.is_some() {
             self.crash(actor);
+        }
+    }
+
+    /// With an outbox the handler runs in one transaction, which only success commits.
+    #[inline]
+    fn abort_if_refused(&mut self, service: ServiceIndex, answer: Answer) {
+        let committed = matches!(answer, Answer::Delivery(Outcome::Ack) | Answer::Command(Ok(())) | Answer::Timer);
+        if !committed && self.simulation.inner.services[service.get()].publish_mode == PublishMode::Outbox {
+            self.stores[service.get()].roll_back();
+            self.effects.published.clear();
+            self.effects.armed.clear();
         }
     }
 
@@ -291,7 +303,7 @@ impl<S: System> World<S> {
 
     fn publish(&mut self, job: Job, service: ServiceIndex, crash: Option<Window>) {
         if crash == Some(Window::BeforePublish) {
-            match self.simulation.inner.services[service.get()].service.publish_mode() {
+            match self.simulation.inner.services[service.get()].publish_mode {
                 PublishMode::Outbox => {}
                 PublishMode::DualWrite => self.effects.published.clear(),
                 PublishMode::BeforeSave => self.stores[service.get()].roll_back(),

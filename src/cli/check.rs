@@ -1,0 +1,44 @@
+//! `pellmell check`: whether a file says something that can be run.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::input::{self, Input};
+use super::{Ending, Failure, GOOD, MessageFormat, Out, count};
+
+#[derive(clap::Args)]
+pub(super) struct CheckArgs {
+    /// Scenario files or traces.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+}
+
+pub(super) fn check(args: &CheckArgs, format: MessageFormat) -> Result<Ending, Failure> {
+    let mut out = Out::new();
+    for path in &args.files {
+        let what = match input::any(path)? {
+            Input::Scenario(scenario) => {
+                let simulation = scenario.simulation(scenario.seed);
+                let simulation = simulation.map_err(|error| Failure::Input(format!("{}: {error}", path.display())))?;
+                let clients = count(simulation.clients() as u64, "client");
+                format!("a scenario, {clients}, {}", count(simulation.commands() as u64, "command"))
+            }
+            Input::Trace(trace) => {
+                format!(
+                    "a trace of {} seed {}, {}",
+                    trace.header.scenario,
+                    trace.header.seed,
+                    count(trace.end.steps, "step")
+                )
+            }
+        };
+        match format {
+            MessageFormat::Human => out.status(GOOD, "Ok", format_args!("{}   {what}", path.display()))?,
+            MessageFormat::Json => {
+                out.json(&json!({ "reason": "check", "file": path.display().to_string(), "what": what }))?
+            }
+        }
+    }
+    Ok(Ending::Held)
+}

@@ -1,0 +1,98 @@
+//! Reading files, and writing them so that a crash leaves the old one.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
+
+use pellmell::scenario::FileError;
+use pellmell::{Scenario, trace::Trace};
+
+use super::{Failure, What};
+
+/// A scenario is written by hand; what is larger is something else.
+const SCENARIO_BYTES_MAX: u64 = 1 << 20;
+/// A trace has one line per step.
+const TRACE_BYTES_MAX: u64 = 1 << 30;
+
+/// What a file turned out to be.
+pub(super) enum Input {
+    Scenario(Box<Scenario>),
+    Trace(Box<Trace>),
+}
+
+/// Reads a scenario and applies what the command line changes.
+pub(super) fn scenario(path: &Path, what: &What) -> Result<Scenario, Failure> {
+    let text = text(path, SCENARIO_BYTES_MAX)?;
+    let mut scenario = Scenario::parse(&path.display().to_string(), &text)?;
+    apply(&mut scenario, what);
+    Ok(scenario)
+}
+
+fn apply(scenario: &mut Scenario, what: &What) {
+    if let Some(design) = what.design {
+        scenario.design = design;
+    }
+    if let Some(scheduler) = what.scheduler {
+        scenario.scheduler = scheduler;
+        scenario.schedule.clear();
+    }
+    if !what.properties.is_empty() {
+        scenario.properties.clone_from(&what.properties);
+    }
+    let limits = &mut scenario.limits;
+    limits.steps_max = what.max_steps.unwrap_or(limits.steps_max);
+    limits.messages_max = what.max_messages.unwrap_or(limits.messages_max);
+    limits.in_flight_max = what.max_in_flight.unwrap_or(limits.in_flight_max);
+}
+
+/// Reads a file that is a trace if it begins like one, and a scenario otherwise.
+pub(super) fn any(path: &Path) -> Result<Input, Failure> {
+    let is_trace = path.extension().is_some_and(|ending| ending == "jsonl");
+    let text = text(path, if is_trace { TRACE_BYTES_MAX } else { SCENARIO_BYTES_MAX })?;
+    let name = path.display().to_string();
+    if is_trace || text.starts_with('{') {
+        return Ok(Input::Trace(Box::new(Trace::parse(&name, &text)?)));
+    }
+    Ok(Input::Scenario(Box::new(Scenario::parse(&name, &text)?)))
+}
+
+fn text(path: &Path, bytes_max: u64) -> Result<String, Failure> {
+    let name = path.display().to_string();
+    let cannot = |error: std::io::Error| {
+        let hint =
+            if error.kind() == std::io::ErrorKind::NotFound { "\n  = help: scenarios are in `scenarios/`" } else { "" };
+        Failure::Io(format!("cannot read {name}: {error}{hint}"))
+    };
+    let file = File::open(path).map_err(cannot)?;
+    let mut bytes = Vec::new();
+    file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 > bytes_max {
+        let error = FileError::new(&name, "", 0..0, format!("the file is larger than {} MiB", bytes_max >> 20));
+        return Err(error.help("give a scenario (.toml) or a trace (.jsonl)").into());
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let readable = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
+        let error =
+            FileError::new(&name, &readable, valid..valid, "the file is not text: here is a byte that is not UTF-8");
+        error.help("give a scenario (.toml) or a trace (.jsonl)").into()
+    })
+}
+
+/// Writes a file whole or not at all: to a temporary one beside it, then renamed.
+pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    let name = path.display().to_string();
+    let cannot = |error: std::io::Error| Failure::Io(format!("cannot write {name}: {error}"));
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    let temporary = Path::new(&temporary);
+    let written = File::create(temporary).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    written.and_then(|()| std::fs::rename(temporary, path)).map_err(|error| {
+        // The old file is untouched; what is left of the new one goes.
+        let _ = std::fs::remove_file(temporary);
+        cannot(error)
+    })
+}

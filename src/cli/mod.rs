@@ -1,0 +1,278 @@
+//! What the command line accepts, and how it ends.
+//!
+//! stdout carries the result and nothing else, stderr progress and errors. Every ending has an exit
+//! code of its own.
+
+mod check;
+mod input;
+mod progress;
+mod replay;
+mod run;
+mod sweep;
+mod timeline;
+
+use std::fmt;
+use std::io::{self, Write};
+use std::ops::Range;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use clap::{Parser, Subcommand, ValueEnum};
+use pellmell::scenario::SchedulerKind;
+use pellmell::ticketing::{Design, properties};
+
+/// Plays services on a fake broker that delivers late, twice and out of order, and says whether
+/// their replicas converge.
+#[derive(Parser)]
+#[command(name = "pellmell", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    after_help = "Exit codes: 0 held · 1 violated, stuck or panicked · 2 bad flag or file · 3 not reproducible · \
+4 nothing ran · 70 bug in pellmell · 74 cannot read or write"
+)]
+struct Cli {
+    /// How to print the result.
+    #[arg(long, global = true, value_enum, default_value = "human")]
+    message_format: MessageFormat,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum MessageFormat {
+    /// For people.
+    Human,
+    /// One JSON object per line.
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Runs a scenario once and shows what happened.
+    Run(run::RunArgs),
+    /// Runs many seeds of a scenario and puts the failures into buckets.
+    Sweep(sweep::SweepArgs),
+    /// Runs a seed again, or the run of a trace, and says where it differs.
+    Replay(replay::ReplayArgs),
+    /// Checks a scenario or a trace without running it.
+    Check(check::CheckArgs),
+}
+
+/// What is run: a scenario with what the command line changes in it.
+#[derive(clap::Args)]
+struct What {
+    /// The rules of the services instead of the scenario's.
+    #[arg(long, value_parser = design)]
+    design: Option<Design>,
+    /// Who picks what happens next instead of the scenario's.
+    #[arg(long, value_parser = scheduler)]
+    scheduler: Option<SchedulerKind>,
+    /// Judges these properties only; may be given several times.
+    #[arg(long = "property", value_name = "NAME", value_parser = property)]
+    properties: Vec<String>,
+    /// The most steps of a run.
+    #[arg(long, value_name = "N", value_parser = number)]
+    max_steps: Option<u64>,
+    /// The most messages of a run.
+    #[arg(long, value_name = "N")]
+    max_messages: Option<u32>,
+    /// The most deliveries open at a time.
+    #[arg(long, value_name = "N")]
+    max_in_flight: Option<u32>,
+}
+
+fn design(name: &str) -> Result<Design, String> {
+    let known = Design::ALL.map(|design| design.name).join(", ");
+    Design::named(name).ok_or_else(|| format!("unknown design: expected one of {known}"))
+}
+
+fn property(name: &str) -> Result<String, String> {
+    let known = properties::names();
+    if known.contains(&name) {
+        Ok(name.to_owned())
+    } else {
+        Err(format!("unknown property: expected one of {}", known.join(", ")))
+    }
+}
+
+fn scheduler(name: &str) -> Result<SchedulerKind, String> {
+    let known = SchedulerKind::NAMES.join(", ");
+    SchedulerKind::named(name).ok_or_else(|| format!("unknown scheduler: expected one of {known}"))
+}
+
+/// A whole number, `_` between digits allowed.
+fn number(text: &str) -> Result<u64, String> {
+    let digits = text.replace('_', "");
+    let wrong = "expected a whole number from 0 to 18446744073709551615, for example 7 or 1_000_000";
+    if text.starts_with(['_', '+']) { Err(wrong.to_owned()) } else { digits.parse().map_err(|_| wrong.to_owned()) }
+}
+
+/// A range of seeds, `A..B` without B.
+fn seeds(text: &str) -> Result<Range<u64>, String> {
+    let wrong = "expected a range such as 0..1000, which ends before its second number";
+    let (begin, end) = text.split_once("..").ok_or(wrong)?;
+    let range = number(begin).map_err(|_| wrong)?..number(end).map_err(|_| wrong)?;
+    if range.start > range.end { Err("the range ends before it begins".to_owned()) } else { Ok(range) }
+}
+
+/// How a verb ended that could do its work.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Held = 0,
+    Failed = 1,
+    NotReproducible = 3,
+    NothingRan = 4,
+}
+
+/// Why a verb could not do its work.
+enum Failure {
+    /// A file or a flag is wrong.
+    Input(String),
+    /// Reading or writing went wrong.
+    Io(String),
+    /// Nobody reads what is printed any more.
+    BrokenPipe,
+}
+
+impl From<pellmell::scenario::FileError> for Failure {
+    fn from(error: pellmell::scenario::FileError) -> Failure {
+        Failure::Input(error.to_string())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::BrokenPipe,
+            _ => Failure::Io(format!("cannot write the result: {error}")),
+        }
+    }
+}
+
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to stdout and are no error; clap says which.
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            return if error.print().is_ok() { ExitCode::from(code) } else { ExitCode::from(74) };
+        }
+    };
+    log();
+    // What a service panics with becomes a verdict, so it is not printed as well.
+    std::panic::set_hook(Box::new(|_| {}));
+    let ended = std::panic::catch_unwind(|| {
+        let format = cli.message_format;
+        match cli.verb {
+            Verb::Run(args) => run::run(&args, format),
+            Verb::Sweep(args) => sweep::sweep(&args, format),
+            Verb::Replay(args) => replay::replay(&args, format),
+            Verb::Check(args) => check::check(&args, format),
+        }
+    });
+    let code = match ended {
+        Ok(Ok(ending)) => ending as u8,
+        Ok(Err(Failure::Input(message))) => complain(&message, 2),
+        Ok(Err(Failure::Io(message))) => complain(&message, 74),
+        Ok(Err(Failure::BrokenPipe)) => 74,
+        Err(panic) => {
+            let said = panic.downcast_ref::<String>().cloned();
+            let said = said.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            let said = said.unwrap_or_else(|| "no message".to_owned());
+            complain(
+                &format!("this is a bug in pellmell: {said}\n  = help: report it with the command line and the file"),
+                70,
+            )
+        }
+    };
+    ExitCode::from(code)
+}
+
+/// Logging is for the developer of pellmell: `PELLMELL_LOG=debug`.
+#[expect(clippy::disallowed_methods, reason = "the command line reads the environment, the library does not")]
+fn log() {
+    if let Ok(filter) = std::env::var("PELLMELL_LOG") {
+        let filter = tracing_subscriber::EnvFilter::new(filter);
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time().init();
+    }
+}
+
+fn complain(message: &str, code: u8) -> u8 {
+    let red = AnsiColor::Red.on_default().bold();
+    // If stderr is gone as well there is nobody left to tell.
+    let _ = writeln!(anstream::stderr(), "{red}error{red:#}: {message}");
+    code
+}
+
+/// Writes lines to stdout, which loses colours where it is no terminal.
+struct Out(anstream::AutoStream<io::StdoutLock<'static>>);
+
+impl Out {
+    fn new() -> Out {
+        Out(anstream::AutoStream::auto(io::stdout().lock()))
+    }
+
+    fn line(&mut self, text: impl fmt::Display) -> Result<(), Failure> {
+        Ok(writeln!(self.0, "{text}")?)
+    }
+
+    /// A line that begins with a status word, right-aligned to 12 columns.
+    fn status(&mut self, style: Style, word: &str, text: impl fmt::Display) -> Result<(), Failure> {
+        self.line(format_args!("{style}{word:>12}{style:#} {text}"))
+    }
+
+    fn json(&mut self, value: &serde_json::Value) -> Result<(), Failure> {
+        self.line(value)
+    }
+}
+
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const PLAIN: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+
+/// `1 run`, `2,000 runs`.
+fn count(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(number))
+}
+
+/// A number with its digits in groups of three.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn seeds_are_whole_numbers_with_or_without_underscores() {
+        assert_eq!(number("1_000"), Ok(1000));
+        assert_eq!(seeds("0..1_000"), Ok(0..1000));
+        for text in ["", "x", "-1", "1.5", "_1", "+1", "99999999999999999999"] {
+            assert!(number(text).is_err(), "{text}");
+        }
+        for text in ["5", "5..2", "..", "a..b", "1..=2"] {
+            assert!(seeds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn counts_are_grouped_and_have_a_plural() {
+        assert_eq!(count(1, "run"), "1 run");
+        assert_eq!(count(1_234_567, "run"), "1,234,567 runs");
+    }
+}

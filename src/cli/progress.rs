@@ -1,0 +1,64 @@
+//! A progress bar on a terminal, a line every ten seconds elsewhere.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Mutex;
+use std::time::Duration;
+#[expect(clippy::disallowed_types, reason = "how long the user waits is wall time; it reaches stderr alone")]
+use std::time::Instant;
+
+use super::count;
+
+/// Tells how far a long job is.
+#[expect(clippy::disallowed_types, reason = "how long the user waits is wall time; it reaches stderr alone")]
+pub(super) struct Progress {
+    total: u64,
+    began: Instant,
+    shown: Mutex<Instant>,
+    terminal: bool,
+}
+
+#[expect(clippy::disallowed_types, reason = "how long the user waits is wall time; it reaches stderr alone")]
+impl Progress {
+    pub(super) fn new(total: u64) -> Progress {
+        let now = Instant::now();
+        Progress { total, began: now, shown: Mutex::new(now), terminal: std::io::stderr().is_terminal() }
+    }
+
+    /// Shows how far it is, if it is time to.
+    pub(super) fn at(&self, done: u64, failed: u64) {
+        let pause = if self.terminal { Duration::from_millis(100) } else { Duration::from_secs(10) };
+        let Ok(mut shown) = self.shown.lock() else { return };
+        if shown.elapsed() < pause {
+            return;
+        }
+        *shown = Instant::now();
+        let elapsed = self.began.elapsed();
+        let rate = u128::from(done) * 1_000 / elapsed.as_millis().max(1);
+        let left = u128::from(self.total - done.min(self.total)) / rate.max(1);
+        let text = format!(
+            "{}/{}  {}/s  {failed} failed  eta {left}s",
+            count(done, "run"),
+            count(self.total, "run"),
+            count(u64::try_from(rate).unwrap_or(u64::MAX), "run")
+        );
+        // Nobody to tell is no reason to stop.
+        let _ = match self.terminal {
+            true => write!(std::io::stderr(), "\r[{:>4}s] {} {text}\x1b[K", elapsed.as_secs(), self.bar(done)),
+            false => writeln!(std::io::stderr(), "    Progress {text}"),
+        };
+    }
+
+    fn bar(&self, done: u64) -> String {
+        let full = usize::try_from(u128::from(done) * 24 / u128::from(self.total.max(1))).unwrap_or(24).min(24);
+        format!("{}{}", "━".repeat(full), "─".repeat(24 - full))
+    }
+
+    /// Takes the bar away and says how long it took.
+    pub(super) fn end(&self, runs: u64) {
+        let clear = if self.terminal { "\r\x1b[K" } else { "" };
+        let elapsed = self.began.elapsed();
+        let rate = u128::from(runs) * 1_000 / elapsed.as_millis().max(1);
+        let seconds = format!("{}.{:03}s", elapsed.as_secs(), elapsed.subsec_millis());
+        let _ = writeln!(std::io::stderr(), "{clear}        Took {seconds}, {rate} runs/s");
+    }
+}

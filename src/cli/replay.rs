@@ -1,0 +1,109 @@
+//! `pellmell replay`: the same again, and where it differs.
+
+use std::path::{Path, PathBuf};
+
+use pellmell::Scenario;
+use pellmell::scenario::SchedulerKind;
+use pellmell::ticketing::Design;
+use pellmell::trace::{Trace, first_difference};
+use serde_json::json;
+
+use super::input::Input;
+use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, input, number, run, timeline};
+
+#[derive(clap::Args)]
+pub(super) struct ReplayArgs {
+    /// A scenario file, or a trace written by `run --trace`.
+    file: PathBuf,
+    /// With a scenario: the number that fixes all chance.
+    #[arg(long, value_parser = number)]
+    seed: Option<u64>,
+    /// With a scenario: the rules of the services instead of the scenario's.
+    #[arg(long, value_parser = super::design)]
+    design: Option<Design>,
+    /// How many of the last steps to show: a number or `all`.
+    #[arg(long, default_value = "60", value_parser = run::steps)]
+    steps: usize,
+}
+
+pub(super) fn replay(args: &ReplayArgs, format: MessageFormat) -> Result<Ending, Failure> {
+    match input::any(&args.file)? {
+        Input::Trace(trace) if args.seed.is_some() || args.design.is_some() => {
+            let message = format!(
+                "{} is a trace: its seed {} and design {} are in it",
+                args.file.display(),
+                trace.header.seed,
+                trace.header.design
+            );
+            Err(Failure::Input(format!("{message}\n  = help: leave --seed and --design out")))
+        }
+        Input::Trace(trace) => {
+            let scenario = scenario_of(&args.file, &trace)?;
+            let again = run::play(&scenario, trace.header.seed)?;
+            report(args, format, &scenario, &trace, &again)
+        }
+        Input::Scenario(mut scenario) => {
+            scenario.design = args.design.unwrap_or(scenario.design);
+            let seed = args.seed.unwrap_or(scenario.seed);
+            let (first, again) = (run::play(&scenario, seed)?, run::play(&scenario, seed)?);
+            report(args, format, &scenario, &first, &again)
+        }
+    }
+}
+
+/// The scenario a trace is a run of: its text is in the header.
+fn scenario_of(path: &Path, trace: &Trace) -> Result<Scenario, Failure> {
+    let header = &trace.header;
+    let stale =
+        |what: &str| Failure::Input(format!("{}:1:1: the trace's {what} is not known to this version", path.display()));
+    let mut scenario = Scenario::parse(&format!("{}.toml", header.scenario), &header.source)?;
+    scenario.design = Design::named(&header.design).ok_or_else(|| stale("design"))?;
+    if header.scheduler != "departures" {
+        scenario.scheduler = SchedulerKind::named(&header.scheduler).ok_or_else(|| stale("scheduler"))?;
+        scenario.schedule.clear();
+    }
+    Ok(scenario)
+}
+
+fn report(
+    args: &ReplayArgs,
+    format: MessageFormat,
+    scenario: &Scenario,
+    expected: &Trace,
+    found: &Trace,
+) -> Result<Ending, Failure> {
+    let mut out = Out::new();
+    let difference = first_difference(expected, found);
+    if format == MessageFormat::Json {
+        out.json(&json!({
+            "reason": "replay",
+            "same": difference.is_none(),
+            "step": difference.as_ref().map(|difference| difference.step),
+            "expected": difference.as_ref().map(|difference| &difference.expected),
+            "found": difference.as_ref().map(|difference| &difference.found),
+            "verdict": found.end.verdict,
+            "property": found.end.property,
+            "fingerprint": found.end.fingerprint,
+        }))?;
+    } else {
+        run::show(&mut out, scenario, found, args.steps)?;
+        timeline::verdict(&mut out, found)?;
+        match &difference {
+            None => out.status(
+                GOOD,
+                "Same",
+                format_args!("{} steps, fingerprint {}", found.end.steps, found.end.fingerprint),
+            )?,
+            Some(difference) => {
+                out.status(BAD, "DIFFERS", format_args!("first at step {}", difference.step))?;
+                out.status(PLAIN, "expected", &difference.expected)?;
+                out.status(PLAIN, "found", &difference.found)?;
+            }
+        }
+    }
+    Ok(match (difference, found.end.verdict.as_str()) {
+        (Some(_), _) => Ending::NotReproducible,
+        (None, "held") => Ending::Held,
+        (None, _) => Ending::Failed,
+    })
+}

@@ -1,0 +1,152 @@
+//! `pellmell run`: one execution, shown.
+
+use std::path::{Path, PathBuf};
+
+use pellmell::Scenario;
+use pellmell::trace::{CountsText, Header, Recorder, Trace};
+
+use super::{BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, input, number, timeline};
+
+#[derive(clap::Args)]
+pub(super) struct RunArgs {
+    /// The scenario file.
+    scenario: PathBuf,
+    /// The number that fixes all chance; the scenario's own if left out.
+    #[arg(long, value_parser = number)]
+    seed: Option<u64>,
+    /// Writes the whole run to this file as JSON lines.
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// How many of the last steps to show: a number or `all`.
+    #[arg(long, default_value = "60", value_parser = steps)]
+    steps: usize,
+    #[command(flatten)]
+    what: What,
+}
+
+pub(super) fn steps(text: &str) -> Result<usize, String> {
+    match text {
+        "all" => Ok(usize::MAX),
+        text => text.parse().map_err(|_| "expected a number or `all`".to_owned()),
+    }
+}
+
+pub(super) fn run(args: &RunArgs, format: MessageFormat) -> Result<Ending, Failure> {
+    let scenario = input::scenario(&args.scenario, &args.what)?;
+    let seed = args.seed.unwrap_or(scenario.seed);
+    tracing::debug!(scenario = scenario.name, seed, "run");
+    let trace = play(&scenario, seed)?;
+    if let Some(path) = &args.trace {
+        let text = trace.to_jsonl().map_err(|error| Failure::Io(format!("cannot write the trace: {error}")))?;
+        input::write(path, &text)?;
+    }
+    let mut out = Out::new();
+    match format {
+        MessageFormat::Json => out.json(&as_json(&trace))?,
+        MessageFormat::Human => {
+            show(&mut out, &scenario, &trace, args.steps)?;
+            ending_lines(&mut out, &scenario, &args.scenario, &trace)?;
+        }
+    }
+    Ok(if trace.end.verdict == "held" { Ending::Held } else { Ending::Failed })
+}
+
+/// Plays one seed of a scenario and records it.
+pub(super) fn play(scenario: &Scenario, seed: u64) -> Result<Trace, Failure> {
+    let simulation = scenario.simulation(seed).map_err(|error| Failure::Input(error.to_string()))?;
+    let services = simulation.service_names().map(str::to_owned).collect();
+    let scheduler = if scenario.schedule.is_empty() { scenario.scheduler.name() } else { "departures" };
+    let header = Header::new(&scenario.name, scenario.design.name, scheduler, seed, services, &scenario.source);
+    let mut recorder = Recorder::default();
+    let mut world = simulation.world();
+    let report = scenario.run(&mut world, &scenario.judges(), seed, &mut recorder);
+    Ok(recorder.finish(header, &world, &report))
+}
+
+/// Prints what was run and what happened.
+pub(super) fn show(out: &mut Out, scenario: &Scenario, trace: &Trace, steps: usize) -> Result<(), Failure> {
+    let header = &trace.header;
+    let place = format!("design {}, profile {}, {} scheduler", header.design, scenario.profile.name, header.scheduler);
+    out.status(PLAIN, "Running", format_args!("{} seed {}   {place}", header.scenario, header.seed))?;
+    out.status(DIM, "", &scenario.about)?;
+    for departure in &scenario.schedule {
+        out.status(PLAIN, "Departs", departure)?;
+    }
+    for unused in scenario.unused_departures(header.seed) {
+        out.status(BAD, "Unused", format_args!("no such delivery came: {unused}"))?;
+    }
+    out.line("")?;
+    timeline::steps(out, trace, steps)?;
+    timeline::stores(out, trace)
+}
+
+/// Prints the verdict, whether it was expected, and the command that gives it again.
+fn ending_lines(out: &mut Out, scenario: &Scenario, path: &Path, trace: &Trace) -> Result<(), Failure> {
+    timeline::verdict(out, trace)?;
+    let end = &trace.end;
+    let came = match &end.property {
+        Some(property) => format!("{} {property}", end.verdict),
+        None => end.verdict.clone(),
+    };
+    match scenario.expect.get(scenario.design.name).map(ToString::to_string) {
+        Some(expected) if expected == came => {
+            out.status(GOOD, "Expected", format_args!("{expected} under {}", scenario.design.name))?
+        }
+        Some(expected) => out.status(
+            BAD,
+            "Unexpected",
+            format_args!("the scenario expects {expected} under {}", scenario.design.name),
+        )?,
+        None => {}
+    }
+    out.status(PLAIN, "Exercised", exercised(&end.counts))?;
+    out.status(PLAIN, "Fingerprint", &end.fingerprint)?;
+    out.status(PLAIN, "Reproduce", reproduce(path, trace))
+}
+
+/// What happened how often, in words.
+pub(super) fn exercised(counts: &CountsText) -> String {
+    let order = [
+        "commands",
+        "deliveries",
+        "redeliveries",
+        "overtakings",
+        "acks_lost",
+        "acks_late",
+        "duplicates",
+        "crashes",
+        "pauses",
+    ];
+    let number = |name: &str| counts.get(name).copied().unwrap_or(0);
+    // Everything can be zero; what is not there did not happen.
+    let told = order.iter().filter(|name| number(name) > 0);
+    told.map(|name| format!("{} {}", name.replace('_', " "), super::grouped(number(name))))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// The command that plays a trace's run again.
+pub(super) fn reproduce(path: &Path, trace: &Trace) -> String {
+    let Header { design, scheduler, seed, .. } = &trace.header;
+    let scheduler = if scheduler == "departures" { String::new() } else { format!(" --scheduler {scheduler}") };
+    format!("pellmell run {} --design {design}{scheduler} --seed {seed}", path.display())
+}
+
+fn as_json(trace: &Trace) -> serde_json::Value {
+    let header = &trace.header;
+    serde_json::json!({
+        "reason": "run",
+        "scenario": header.scenario,
+        "design": header.design,
+        "scheduler": header.scheduler,
+        "seed": header.seed,
+        "verdict": trace.end.verdict,
+        "property": trace.end.property,
+        "detail": trace.end.detail,
+        "steps": trace.end.steps,
+        "time_us": trace.end.time_us,
+        "fingerprint": trace.end.fingerprint,
+        "counts": trace.end.counts,
+        "stores": trace.end.stores,
+    })
+}

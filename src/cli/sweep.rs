@@ -1,0 +1,132 @@
+//! `pellmell sweep`: many seeds, failures in buckets.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use pellmell::Scenario;
+use pellmell::search::{Bucket, Sweep, SweepResult};
+use pellmell::trace::{counts_text, detail, hex};
+use serde_json::json;
+
+use super::progress::Progress;
+use super::run::exercised;
+use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, count, input, seeds};
+
+#[derive(clap::Args)]
+pub(super) struct SweepArgs {
+    /// The scenario file.
+    scenario: PathBuf,
+    /// The seeds, `A..B` without B.
+    #[arg(long, value_parser = seeds, default_value = "0..1000")]
+    seeds: Range<u64>,
+    /// How many threads; as many as the machine has if left out. The result does not depend on it.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
+    #[command(flatten)]
+    what: What,
+}
+
+pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, Failure> {
+    let scenario = input::scenario(&args.scenario, &args.what)?;
+    let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    let sweep = Sweep { scenario: &scenario, seeds: args.seeds.clone(), threads: args.threads.unwrap_or(cores) };
+    let total = args.seeds.end - args.seeds.start;
+    let mut out = Out::new();
+    if format == MessageFormat::Human {
+        let what = format!("{} × {}", scenario.name, count(total, "seed"));
+        out.status(
+            PLAIN,
+            "Sweeping",
+            format_args!("{what}   design {}, profile {}", scenario.design.name, scenario.profile.name),
+        )?;
+    }
+    let progress = Progress::new(total);
+    let result = sweep.run(|done, failed| progress.at(done, failed));
+    let result = result.map_err(|error| Failure::Input(error.to_string()))?;
+    progress.end(result.totals.runs());
+    match format {
+        MessageFormat::Human => show(&mut out, args, &scenario, &result)?,
+        MessageFormat::Json => show_json(&mut out, args, &scenario, &result)?,
+    }
+    Ok(match result.totals {
+        totals if totals.runs() == 0 => Ending::NothingRan,
+        totals if totals.held == totals.runs() => Ending::Held,
+        _ => Ending::Failed,
+    })
+}
+
+fn show(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &SweepResult) -> Result<(), Failure> {
+    for (signature, bucket) in by_seed(result) {
+        let word = bucket.verdict.word().to_uppercase();
+        let steps = count(bucket.steps, "step");
+        out.status(
+            BAD,
+            &word,
+            format_args!("{signature}   {}, first seed {}, {steps}", count(bucket.count, "run"), bucket.seed),
+        )?;
+    }
+    let totals = &result.totals;
+    let failed = format!("{} violated, {} stuck, {} panicked", totals.violated, totals.stuck, totals.panicked);
+    let style = if totals.held == totals.runs() { GOOD } else { BAD };
+    out.line("────────────")?;
+    out.status(
+        style,
+        "Summary",
+        format_args!(
+            "{}: {} held, {failed}; {}",
+            count(totals.runs(), "run"),
+            totals.held,
+            count(result.buckets.len() as u64, "bucket")
+        ),
+    )?;
+    out.status(PLAIN, "Exercised", exercised(&counts_text(&totals.counts)))?;
+    out.status(PLAIN, "Fingerprint", hex(result.fingerprint))?;
+    match by_seed(result).first() {
+        Some((_, bucket)) => out.status(PLAIN, "Reproduce", reproduce(&args.scenario, scenario, bucket)),
+        None => Ok(()),
+    }
+}
+
+/// The buckets, the one with the smallest seed first.
+fn by_seed(result: &SweepResult) -> Vec<(&String, &Bucket)> {
+    let mut buckets: Vec<_> = result.buckets.iter().collect();
+    buckets.sort_by_key(|(_, bucket)| bucket.seed);
+    buckets
+}
+
+fn reproduce(path: &Path, scenario: &Scenario, bucket: &Bucket) -> String {
+    let scheduler = if scenario.schedule.is_empty() {
+        format!(" --scheduler {}", scenario.scheduler.name())
+    } else {
+        String::new()
+    };
+    format!("pellmell run {} --design {}{scheduler} --seed {}", path.display(), scenario.design.name, bucket.seed)
+}
+
+fn show_json(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &SweepResult) -> Result<(), Failure> {
+    for (signature, bucket) in by_seed(result) {
+        out.json(&json!({
+            "reason": "bucket",
+            "signature": signature,
+            "verdict": bucket.verdict.word(),
+            "detail": detail(&bucket.verdict),
+            "seed": bucket.seed,
+            "count": bucket.count,
+            "reproduce": reproduce(&args.scenario, scenario, bucket),
+        }))?;
+    }
+    let totals = &result.totals;
+    out.json(&json!({
+        "reason": "summary",
+        "scenario": scenario.name,
+        "design": scenario.design.name,
+        "seeds": [args.seeds.start, args.seeds.end],
+        "runs": totals.runs(),
+        "held": totals.held,
+        "violated": totals.violated,
+        "stuck": totals.stuck,
+        "panicked": totals.panicked,
+        "counts": totals.counts,
+        "fingerprint": hex(result.fingerprint),
+    }))
+}

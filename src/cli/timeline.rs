@@ -1,0 +1,194 @@
+//! A trace as a timeline: one column per service, the stores side by side, the verdict.
+
+use std::collections::BTreeMap;
+
+use pellmell::trace::{Saved, Trace, TraceRecord};
+
+use super::{BAD, DIM, Failure, GOOD, Out, PLAIN, count};
+
+/// How wide a service's column may become.
+const COLUMN_MAX: usize = 52;
+/// How many records are listed before only the differing ones are.
+const ROWS_MAX: usize = 16;
+
+/// Fields that would fill the table and tell nothing: `--trace` has them.
+const HIDDEN: [&str; 3] = ["title", "user", "expires_at"];
+
+/// Prints the last `steps` steps of a trace.
+pub(super) fn steps(out: &mut Out, trace: &Trace, steps: usize) -> Result<(), Failure> {
+    let skipped = trace.records.len().saturating_sub(steps);
+    let shown = &trace.records[skipped..];
+    let services = &trace.header.services;
+    let cells: Vec<Option<Vec<String>>> = shown.iter().map(|record| cells(record, services)).collect();
+    let widths = widths(services, cells.iter().flatten());
+    let names = pad(services, &widths);
+    out.line(format_args!("{PLAIN} step          t │ {} │{PLAIN:#}", names.join(" │ ")))?;
+    if skipped > 0 {
+        let note = format!("{} before this not shown: --steps all", count(skipped as u64, "step"));
+        out.line(format_args!("{DIM}    …            │ {note}{DIM:#}"))?;
+    }
+    for (record, row) in shown.iter().zip(&cells) {
+        let time = pellmell::Time(record.time_us).to_string();
+        let what = match row {
+            Some(row) => format!("{} │", pad(row, &widths).join(" │ ")),
+            // What no service did goes across.
+            None => format!("{DIM}{}{DIM:#}", record.action),
+        };
+        out.line(format_args!("{:>5} {time:>10} │ {what}{}", record.step, marks(record)))?;
+    }
+    Ok(())
+}
+
+/// How wide each column is for these rows.
+fn widths<'a>(services: &[String], rows: impl Iterator<Item = &'a Vec<String>> + Clone) -> Vec<usize> {
+    let widest = |column: usize| rows.clone().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let columns = services.iter().enumerate();
+    columns.map(|(column, name)| widest(column).clamp(name.chars().count(), COLUMN_MAX)).collect()
+}
+
+fn pad(row: &[String], widths: &[usize]) -> Vec<String> {
+    row.iter().zip(widths).map(|(cell, width)| fit(cell, *width)).collect()
+}
+
+/// The cells of a step, one per service; `None` if no service's handler ran.
+fn cells(record: &TraceRecord, services: &[String]) -> Option<Vec<String>> {
+    let place = services.iter().position(|name| Some(name) == record.service.as_ref())?;
+    let mut cells = vec![String::new(); services.len()];
+    cells[place] = in_words(record);
+    Some(cells)
+}
+
+fn in_words(record: &TraceRecord) -> String {
+    let action = record.action.strip_prefix("deliver ").unwrap_or(&record.action);
+    // The column says which group it is.
+    let action = match action.split_once(" -> ") {
+        Some((message, to)) => {
+            let attempt = to.split_once('#').map_or("1", |(_, attempt)| attempt);
+            if attempt == "1" { message.to_owned() } else { format!("{message} #{attempt}") }
+        }
+        None => action.to_owned(),
+    };
+    let member = record.member.filter(|member| *member > 0).map(|member| format!("[{member}] ")).unwrap_or_default();
+    let answer = match record.answer.as_deref() {
+        Some("ack" | "accepted" | "done") => " ✓".to_owned(),
+        Some("paused" | "crashed") | None => " …".to_owned(),
+        Some(answer) => format!(" ✗ {}", answer.strip_prefix("silent: ").unwrap_or(answer)),
+    };
+    let saved: Vec<String> = record.saved.iter().map(|row| format!("{}@{}", row.id, row.version)).collect();
+    let saved = if saved.is_empty() { String::new() } else { format!(" saves {}", saved.join(", ")) };
+    format!("{member}{action}{answer}{saved}")
+}
+
+/// What departs from the calm run here.
+fn marks(record: &TraceRecord) -> String {
+    let mut marks = String::new();
+    for fault in &record.faults {
+        marks += &format!(" {BAD}◀ {fault}{BAD:#}");
+    }
+    if let Some(calm) = &record.instead_of {
+        marks += &format!(" {DIM}≠ calm: {calm}{DIM:#}");
+    }
+    marks
+}
+
+fn fit(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return format!("{text:width$}");
+    }
+    let kept: String = text.chars().take(width - 1).collect();
+    format!("{kept}…")
+}
+
+/// Prints what each service holds, record by record.
+pub(super) fn stores(out: &mut Out, trace: &Trace) -> Result<(), Failure> {
+    let services = &trace.header.services;
+    let mut rows: BTreeMap<(String, u32), Vec<String>> = BTreeMap::new();
+    for (place, store) in trace.end.stores.iter().enumerate() {
+        for saved in store {
+            let row = rows.entry(order_of(&saved.id)).or_insert_with(|| vec![String::new(); services.len()]);
+            let separator = if row[place].is_empty() { "" } else { ", " };
+            row[place] = format!("{}{separator}{}", row[place], cell(saved));
+        }
+    }
+    let total = rows.len();
+    if total > ROWS_MAX {
+        rows.retain(|(kind, number), _| differs(trace, &format!("{kind}{number}")));
+    }
+    let widths = widths(services, rows.values());
+    out.line("")?;
+    out.line(format_args!("{PLAIN}          record │ {} │{PLAIN:#}", pad(services, &widths).join(" │ ")))?;
+    let hidden = rows.len().saturating_sub(ROWS_MAX);
+    for ((kind, number), row) in rows.iter().take(ROWS_MAX) {
+        let cells = pad(row, &widths);
+        let id = format!("{kind}{number}");
+        let mark = if differs(trace, &id) { format!(" {BAD}◀ differ{BAD:#}") } else { String::new() };
+        out.line(format_args!("{id:>16} │ {} │{mark}", cells.join(" │ ")))?;
+    }
+    if total > ROWS_MAX {
+        let same = total - rows.len();
+        let more = if hidden > 0 { format!(", {} more differ", count(hidden as u64, "record")) } else { String::new() };
+        out.line(format_args!(
+            "{DIM}                 │ {} the same at every service that has them{more}{DIM:#}",
+            count(same as u64, "record")
+        ))?;
+    }
+    out.line("")
+}
+
+fn order_of(id: &str) -> (String, u32) {
+    let digits = id.find(|c: char| c.is_ascii_digit()).unwrap_or(id.len());
+    (id[..digits].to_owned(), id[digits..].parse().unwrap_or(0))
+}
+
+fn cell(saved: &Saved) -> String {
+    let fields = match &saved.fields {
+        serde_json::Value::Object(fields) => {
+            let parts = fields.iter().filter(|(name, _)| !HIDDEN.contains(&name.as_str()));
+            parts.map(|(name, value)| format!("{name} {}", plain(value))).collect::<Vec<_>>().join(" ")
+        }
+        other => plain(other),
+    };
+    if saved.collection == "ledger" {
+        format!("{} {fields}", saved.collection)
+    } else {
+        format!("v{} {fields}", saved.version)
+    }
+}
+
+fn plain(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Object(fields) => {
+            fields.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect::<Vec<_>>().join(" ")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Whether two services hold the same collection's record with another version.
+fn differs(trace: &Trace, id: &str) -> bool {
+    let held = |store: &Vec<Saved>| {
+        let same: Vec<_> = store.iter().filter(|row| row.id == id && row.collection != "ledger").collect();
+        same.first().map(|row| (row.collection.clone(), row.version, row.fields.get("price").cloned()))
+    };
+    let owners: Vec<_> = trace.end.stores.iter().map(held).collect();
+    // Orders have no replica among these services; a ticket that one service lacks differs.
+    let wanted = id.starts_with('t');
+    let present: Vec<_> = owners.iter().flatten().collect();
+    wanted && (present.len() < 2 || present.windows(2).any(|pair| pair[0] != pair[1]))
+}
+
+/// Prints the verdict of a run.
+pub(super) fn verdict(out: &mut Out, trace: &Trace) -> Result<(), Failure> {
+    let end = &trace.end;
+    let when = format!("step {}, t = {}", end.steps, pellmell::Time(end.time_us));
+    match (end.verdict.as_str(), &end.property) {
+        ("held", _) => out.status(GOOD, "HELD", format_args!("every property, {when}")),
+        (word, property) => {
+            let word = word.to_uppercase();
+            let property = property.as_deref().map(|name| format!("{name}   ")).unwrap_or_default();
+            out.status(BAD, &word, format_args!("{property}{when}"))?;
+            out.status(PLAIN, "", end.detail.as_deref().unwrap_or_default())
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What is wrong with a file, shown at its place.
+
+use std::fmt;
+use std::ops::Range;
+
+/// A mistake in a file: where it is, what was expected, what to do next.
+///
+/// Prints as compilers do: the message, the place, the line with a caret, and a help line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileError {
+    /// The file's name as it was given.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    message: String,
+    source_line: String,
+    width: usize,
+    help: Option<String>,
+}
+
+impl FileError {
+    /// A mistake at the bytes `span` of `text`.
+    #[must_use]
+    pub fn new(file: &str, text: &str, span: Range<usize>, message: impl Into<String>) -> FileError {
+        let floor = |mut at: usize| {
+            at = at.min(text.len());
+            while !text.is_char_boundary(at) {
+                at -= 1;
+            }
+            at
+        };
+        let (start, end) = (floor(span.start), floor(span.end.max(span.start)));
+        let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+        let source_line = text[line_start..line_end].trim_end_matches('\r');
+        FileError {
+            file: file.to_owned(),
+            line: text[..start].matches('\n').count() + 1,
+            column: text[line_start..start].chars().count() + 1,
+            message: message.into(),
+            source_line: source_line.chars().take(160).collect(),
+            width: text[start..end.min(line_end)].chars().count().clamp(1, 120),
+            help: None,
+        }
+    }
+
+    /// Adds what to do next.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> FileError {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// What is wrong, without the place.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let gutter = self.line.to_string().len();
+        writeln!(f, "{}", self.message)?;
+        writeln!(f, "{:gutter$}--> {}:{}:{}", "", self.file, self.line, self.column)?;
+        writeln!(f, "{:gutter$} |", "")?;
+        writeln!(f, "{} | {}", self.line, self.source_line)?;
+        let before: String =
+            self.source_line.chars().take(self.column - 1).map(|c| if c == '\t' { c } else { ' ' }).collect();
+        write!(f, "{:gutter$} | {before}{}", "", "^".repeat(self.width))?;
+        if let Some(help) = &self.help {
+            write!(f, "\n{:gutter$} = help: {help}", "")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for FileError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_is_shown_under_its_line() {
+        let error = FileError::new("a.toml", "x = 1\nratio = \"11/10\"\n", 14..21, "ratio is greater than 1")
+            .help("write `1/10`");
+        let expected = "ratio is greater than 1\n --> a.toml:2:9\n  |\n2 | ratio = \"11/10\"\n  |         ^^^^^^^\n  = help: write `1/10`";
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn any_span_of_any_text_can_be_shown() {
+        for (text, span) in [("", 0..0), ("é", 1..2), ("a\nb", 2..9), ("a", 7..3), ("\n\n", 2..2)] {
+            assert!(!FileError::new("f", text, span, "m").to_string().is_empty());
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The scenario file as it is written: tables and keys, nothing else accepted.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+use toml::Spanned;
+
+use crate::broker::Limit;
+use crate::ids::RecordId;
+use crate::prng::Ratio;
+use crate::schedule::Departure;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) version: Spanned<u32>,
+    pub(super) about: String,
+    #[serde(default)]
+    pub(super) seed: u64,
+    pub(super) design: Option<Spanned<String>>,
+    pub(super) scheduler: Option<Spanned<String>>,
+    pub(super) properties: Option<Vec<Spanned<String>>>,
+    #[serde(default)]
+    pub(super) schedule: Vec<Spanned<Departure>>,
+    #[serde(default)]
+    pub(super) broker: BrokerTable,
+    #[serde(default)]
+    pub(super) services: ServicesTable,
+    #[serde(default)]
+    pub(super) faults: FaultsTable,
+    pub(super) workload: Option<Spanned<WorkloadTable>>,
+    #[serde(default)]
+    pub(super) client: Vec<ClientTable>,
+    #[serde(default)]
+    pub(super) limits: LimitsTable,
+    #[serde(default)]
+    pub(super) expect: BTreeMap<String, Spanned<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BrokerTable {
+    pub(super) profile: Option<Spanned<String>>,
+    pub(super) ordering: Option<OrderingWord>,
+    pub(super) partitions: Option<Spanned<u32>>,
+    pub(super) reorder_window: Option<LimitValue>,
+    pub(super) dispatch: Option<DispatchWord>,
+    pub(super) max_in_flight: Option<Spanned<LimitValue>>,
+    pub(super) max_in_flight_of: Option<ScopeWord>,
+    pub(super) stale_acks: Option<StaleWord>,
+    pub(super) ack_wait: Option<Vec<Wait>>,
+    pub(super) redeliver_at: Option<RedeliverWord>,
+    pub(super) release_on_crash: Option<bool>,
+    pub(super) max_deliver: Option<Spanned<u16>>,
+    pub(super) when_exhausted: Option<ExhaustedWord>,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum OrderingWord {
+    None,
+    Log,
+    Key,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum DispatchWord {
+    Competing,
+    Exclusive,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum ScopeWord {
+    Member,
+    Group,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum StaleWord {
+    Accept,
+    Reject,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RedeliverWord {
+    Front,
+    Original,
+    Back,
+    Any,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum ExhaustedWord {
+    DeadLetter,
+    Drop,
+    Park,
+}
+
+/// A number, or `"unlimited"`.
+#[derive(Clone, Copy)]
+pub(super) struct LimitValue(pub(super) Limit);
+
+impl<'de> Deserialize<'de> for LimitValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<LimitValue, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = LimitValue;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a whole number or \"unlimited\"")
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<LimitValue, E> {
+                let number = u32::try_from(number).map_err(|_| E::custom("expected a number from 0 to 4294967295"))?;
+                Ok(LimitValue(Limit::Of(number)))
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<LimitValue, E> {
+                if text == "unlimited" {
+                    return Ok(LimitValue(Limit::Unlimited));
+                }
+                Err(E::custom("expected a whole number or \"unlimited\""))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// A duration written `"5s"`, `"500ms"`, `"2m"`.
+#[derive(Clone, Copy)]
+pub(super) struct Wait(pub(super) Duration);
+
+impl<'de> Deserialize<'de> for Wait {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Wait, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_wait(&text).map(Wait).map_err(serde::de::Error::custom)
+    }
+}
+
+fn parse_wait(text: &str) -> Result<Duration, String> {
+    let digits = text.chars().take_while(char::is_ascii_digit).count();
+    let shown: String = text.chars().take(40).collect();
+    let wrong =
+        || format!("`{shown}` is not a duration: write a number and a unit, for example \"5s\", \"500ms\" or \"2m\"");
+    let number: u32 = text[..digits].parse().map_err(|_| wrong())?;
+    match &text[digits..] {
+        "ms" => Ok(Duration::from_millis(number.into())),
+        "s" => Ok(Duration::from_secs(number.into())),
+        "m" => Ok(Duration::from_secs(u64::from(number) * 60)),
+        _ => Err(wrong()),
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServicesTable {
+    pub(super) tickets: Option<ServiceTable>,
+    pub(super) orders: Option<ServiceTable>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServiceTable {
+    pub(super) members: Option<Spanned<u16>>,
+    #[serde(default)]
+    pub(super) overlapping: bool,
+    #[serde(default)]
+    pub(super) joins_late: bool,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FaultsTable {
+    pub(super) lose_ack: Option<Ratio>,
+    pub(super) lose_ack_most: Option<u32>,
+    pub(super) delay_ack: Option<Ratio>,
+    pub(super) delay_ack_most: Option<u32>,
+    pub(super) duplicate: Option<Ratio>,
+    pub(super) duplicate_most: Option<u32>,
+    pub(super) crash: Option<Ratio>,
+    pub(super) crash_most: Option<u32>,
+    pub(super) pause: Option<Ratio>,
+    pub(super) pause_most: Option<u32>,
+    pub(super) attempts: Option<u16>,
+    pub(super) swarm: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WorkloadTable {
+    pub(super) tickets: u32,
+    pub(super) prices: Vec<u32>,
+    #[serde(default)]
+    pub(super) edits: u32,
+    #[serde(default)]
+    pub(super) buyers: u32,
+    #[serde(default)]
+    pub(super) orders: u32,
+    #[serde(default)]
+    pub(super) cancels: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClientTable {
+    pub(super) name: Spanned<String>,
+    /// Whom the client signs in as; its name if absent, nobody if empty.
+    pub(super) signs_in_as: Option<String>,
+    pub(super) commands: Vec<Spanned<CommandTable>>,
+}
+
+#[derive(Deserialize, Clone)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum CommandTable {
+    CreateTicket(CreateTicket),
+    EditTicket(EditTicket),
+    ShowTicket(OneTicket),
+    CreateOrder(CreateOrder),
+    ShowOrder(OneOrder),
+    CancelOrder(OneOrder),
+}
+
+#[derive(Deserialize, Clone)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreateTicket {
+    pub(super) ticket: RecordId,
+    #[serde(default = "default_title")]
+    pub(super) title: String,
+    pub(super) price: u32,
+}
+
+fn default_title() -> String {
+    "ticket".to_owned()
+}
+
+#[derive(Deserialize, Clone)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EditTicket {
+    pub(super) ticket: RecordId,
+    pub(super) title: Option<String>,
+    pub(super) price: u32,
+}
+
+#[derive(Deserialize, Clone)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OneTicket {
+    pub(super) ticket: RecordId,
+}
+
+#[derive(Deserialize, Clone)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreateOrder {
+    pub(super) order: RecordId,
+    pub(super) ticket: RecordId,
+}
+
+#[derive(Deserialize, Clone)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OneOrder {
+    pub(super) order: RecordId,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimitsTable {
+    pub(super) steps: Option<u64>,
+    pub(super) messages: Option<u32>,
+    pub(super) in_flight: Option<u32>,
+}

@@ -1,0 +1,235 @@
+//! Scenarios: a situation of the ticketing services, told in a TOML file.
+//!
+//! A scenario says which clients send what, on which broker, under which faults or departures, and
+//! what should come of it under which design. The library parses text; it opens no files.
+
+mod error;
+mod file;
+mod read;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::broker::Profile;
+use crate::faults::FaultPlan;
+use crate::property::Property;
+use crate::run::{Judges, Limits, Observer, Report, Verdict, run};
+use crate::schedule::Departure;
+use crate::scheduler::{Calm, Departing, Keyed, Rounds, Scheduler, Walk};
+use crate::simulation::{BuildError, Client, Hosting, Simulation};
+use crate::ticketing::{Design, Orders, Request, Ticketing, Tickets, Workload, properties};
+use crate::world::World;
+
+pub use error::FileError;
+
+/// A situation of the ticketing services.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Its name: the file's, without folder and ending.
+    pub name: String,
+    /// What it is about, in a sentence.
+    pub about: String,
+    /// The seed it is run with unless another one is asked for.
+    pub seed: u64,
+    /// The rules of the services.
+    pub design: Design,
+    /// The rules of the broker.
+    pub profile: Profile,
+    /// Who picks what happens next.
+    pub scheduler: SchedulerKind,
+    /// How the run departs from the calm one; if there are any, they replace the scheduler.
+    pub schedule: Vec<Departure>,
+    /// What may go wrong.
+    pub faults: FaultPlan,
+    /// How the tickets service is hosted.
+    pub tickets: Hosting,
+    /// How the orders service is hosted.
+    pub orders: Hosting,
+    /// The clients written out in the file.
+    pub clients: Vec<Client<Request>>,
+    /// The clients to generate.
+    pub workload: Option<Workload>,
+    /// The names of the properties to judge; all if empty.
+    pub properties: Vec<String>,
+    /// How far a run may go.
+    pub limits: Limits,
+    /// The verdict each design should get.
+    pub expect: BTreeMap<String, Expectation>,
+    /// The file's text.
+    pub source: String,
+}
+
+/// Who picks what happens next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SchedulerKind {
+    /// Uniformly among what may happen, keyed by identity; half of the seeds slow some lanes down.
+    Random,
+    /// The calm order.
+    Calm,
+    /// Round by round, newest first.
+    Rounds,
+    /// Uniformly, by position in the list.
+    Walk,
+}
+
+impl SchedulerKind {
+    /// The names by which files and flags ask for them.
+    pub const NAMES: [&'static str; 4] = ["random", "calm", "rounds", "walk"];
+
+    /// The scheduler of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<SchedulerKind> {
+        match name {
+            "random" => Some(SchedulerKind::Random),
+            "calm" => Some(SchedulerKind::Calm),
+            "rounds" => Some(SchedulerKind::Rounds),
+            "walk" => Some(SchedulerKind::Walk),
+            _ => None,
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            SchedulerKind::Random => "random",
+            SchedulerKind::Calm => "calm",
+            SchedulerKind::Rounds => "rounds",
+            SchedulerKind::Walk => "walk",
+        }
+    }
+}
+
+/// The verdict a design should get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expectation {
+    /// Every property holds.
+    Held,
+    /// This property is violated.
+    Violated(String),
+}
+
+impl Expectation {
+    /// Whether a verdict is the expected one.
+    #[must_use]
+    pub fn meets(&self, verdict: &Verdict) -> bool {
+        match (self, verdict) {
+            (Expectation::Held, Verdict::Held) => true,
+            (Expectation::Violated(expected), Verdict::Violated { property, .. }) => expected == property,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Expectation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Expectation::Held => f.write_str("held"),
+            Expectation::Violated(property) => write!(f, "violated {property}"),
+        }
+    }
+}
+
+impl Scenario {
+    /// Reads a scenario from a file's text. `file` is the name that errors show.
+    ///
+    /// # Errors
+    /// The first mistake, with its place and what was expected.
+    pub fn parse(file: &str, text: &str) -> Result<Scenario, FileError> {
+        read::scenario(file, text)
+    }
+
+    /// The simulation under `seed`, which decides a generated workload.
+    ///
+    /// # Errors
+    /// If the broker's rules are not simulated yet.
+    pub fn simulation(&self, seed: u64) -> Result<Simulation<Ticketing>, BuildError> {
+        let mut builder = Simulation::on(self.profile.clone())
+            .hosted(Tickets(self.design.tickets), self.tickets.clone())
+            .hosted(Orders(self.design.orders), self.orders.clone());
+        let generated = self.workload.iter().flat_map(|workload| workload.clients(seed));
+        for client in self.clients.iter().cloned().chain(generated) {
+            builder = builder.client(client.name, client.commands);
+        }
+        builder.build()
+    }
+
+    /// Whether the workload is another one for each seed.
+    #[must_use]
+    pub fn varies(&self) -> bool {
+        self.workload.as_ref().is_some_and(|workload| workload.edits > 0 || workload.buyers > 0)
+    }
+
+    /// What a run is judged by.
+    #[must_use]
+    pub fn judges(&self) -> Judges<Ticketing> {
+        let wanted = |property: &Box<dyn Property<Ticketing>>| {
+            self.properties.is_empty() || self.properties.iter().any(|name| name == property.name())
+        };
+        Judges::new(properties::all().into_iter().filter(wanted).collect())
+    }
+
+    /// Who picks, for `seed`.
+    #[must_use]
+    pub fn scheduler(&self, seed: u64) -> Box<dyn Scheduler> {
+        if !self.schedule.is_empty() {
+            return Box::new(Departing::new(self.schedule.clone()));
+        }
+        match self.scheduler {
+            SchedulerKind::Random => Box::new(Keyed::new(seed, self.faults)),
+            SchedulerKind::Calm => Box::new(Calm::new(seed, self.faults)),
+            SchedulerKind::Rounds => Box::new(Rounds::default()),
+            SchedulerKind::Walk => Box::new(Walk::new(seed, self.faults, false)),
+        }
+    }
+
+    /// Runs a world of this scenario to its verdict.
+    pub fn run(
+        &self,
+        world: &mut World<Ticketing>,
+        judges: &Judges<Ticketing>,
+        seed: u64,
+        observer: &mut impl Observer<Ticketing>,
+    ) -> Report {
+        run(world, &mut self.scheduler(seed), judges, self.limits, observer)
+    }
+
+    /// The departures of the schedule that name what never comes in this scenario, in words.
+    #[must_use]
+    pub fn unused_departures(&self, seed: u64) -> Vec<String> {
+        let Ok(simulation) = self.simulation(seed) else { return Vec::new() };
+        let mut scheduler = Departing::new(self.schedule.clone());
+        run(&mut simulation.world(), &mut scheduler, &Judges::new(Vec::new()), self.limits, &mut ());
+        scheduler.unused().map(ToString::to_string).collect()
+    }
+}
+
+/// The names of the subjects a scenario can speak of.
+fn subjects() -> [&'static str; 4] {
+    use crate::ticketing::{ORDER_CANCELLED, ORDER_CREATED, TICKET_CREATED, TICKET_UPDATED};
+    [TICKET_CREATED, TICKET_UPDATED, ORDER_CREATED, ORDER_CANCELLED].map(|subject| subject.name())
+}
+
+/// The nearest of `known` to what was written, if one is near.
+fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let close = known.into_iter().map(|name| (distance(written, name), name)).min();
+    close.filter(|(distance, name)| *distance * 3 <= name.chars().count().max(3)).map(|(_, name)| name)
+}
+
+/// How many characters must be put in, taken out or replaced to turn one word into the other.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().take(64).collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, c) in one.chars().take(64).enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, d) in other.iter().enumerate() {
+            let replaced = diagonal + usize::from(c != *d);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,395 @@
+//! From the file as it is written to a scenario: what serde cannot check is checked here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::file::{
+    BrokerTable, ClientTable, CommandTable, DispatchWord, ExhaustedWord, FaultsTable, File, OrderingWord,
+    RedeliverWord, ScopeWord, ServiceTable, StaleWord, WorkloadTable,
+};
+use super::{Expectation, FileError, Scenario, SchedulerKind, nearest, subjects};
+use crate::broker::{Dispatch, Exhausted, MaxDeliver, Ordering, Profile, RedeliverAt, Scope, Stale};
+use crate::faults::{FaultPlan, Rate};
+use crate::ids::RecordId;
+use crate::prng::Ratio;
+use crate::run::Limits;
+use crate::schedule::Departure;
+use crate::simulation::{Client, Hosting};
+use crate::ticketing::{Design, Request, What, Workload, properties};
+use toml::Spanned;
+
+/// The most records a generated workload may have of one kind.
+const RECORDS_MAX: u64 = 1_000_000;
+
+/// Makes errors that point into the file.
+struct Source<'a> {
+    file: &'a str,
+    text: &'a str,
+}
+
+impl Source<'_> {
+    fn at(&self, span: Range<usize>, message: impl Into<String>) -> FileError {
+        FileError::new(self.file, self.text, span, message)
+    }
+
+    /// A name that is none of the known ones.
+    fn unknown(&self, name: &Spanned<String>, what: &str, known: &[&str]) -> FileError {
+        let written: String = name.get_ref().chars().take(40).collect();
+        let error = self.at(name.span(), format!("unknown {what} `{written}`"));
+        match nearest(&written, known.iter().copied()) {
+            Some(near) => error.help(format!("did you mean `{near}`? Known are {}", known.join(", "))),
+            None => error.help(format!("expected one of {}", known.join(", "))),
+        }
+    }
+}
+
+pub(super) fn scenario(file: &str, text: &str) -> Result<Scenario, FileError> {
+    let source = Source { file, text };
+    let read: File = toml::from_str(text).map_err(|error| parse_error(&source, &error))?;
+    if *read.version.get_ref() != 1 {
+        let error = source.at(read.version.span(), format!("unknown format version {}", read.version.get_ref()));
+        return Err(error.help("this version of pellmell reads `version = 1`"));
+    }
+    let design = design(&source, read.design.as_ref())?;
+    let scheduler = match &read.scheduler {
+        None => SchedulerKind::Random,
+        Some(name) => SchedulerKind::named(name.get_ref())
+            .ok_or_else(|| source.unknown(name, "scheduler", &SchedulerKind::NAMES))?,
+    };
+    let clients = read.client.iter().map(|client| self::client(&source, client)).collect::<Result<Vec<_>, _>>()?;
+    let workload = read.workload.as_ref().map(|table| self::workload(&source, table)).transpose()?;
+    check_records(&source, &read.client, workload.as_ref())?;
+    check_schedule(&source, &read.schedule, &read.client, workload.as_ref())?;
+    if clients.is_empty() && workload.is_none() {
+        let error = source.at(0..0, "the scenario has no clients");
+        return Err(error.help("add a [[client]] with commands, or a [workload]"));
+    }
+    let limits = Limits::default();
+    Ok(Scenario {
+        name: stem(file),
+        about: read.about,
+        seed: read.seed,
+        design,
+        profile: profile(&source, &read.broker)?,
+        scheduler,
+        schedule: read.schedule.into_iter().map(Spanned::into_inner).collect(),
+        faults: faults(&read.faults),
+        tickets: hosting(&source, read.services.tickets.as_ref())?,
+        orders: hosting(&source, read.services.orders.as_ref())?,
+        clients,
+        workload,
+        properties: property_names(&source, read.properties.as_deref().unwrap_or_default())?,
+        limits: Limits {
+            steps_max: read.limits.steps.unwrap_or(limits.steps_max),
+            messages_max: read.limits.messages.unwrap_or(limits.messages_max),
+            in_flight_max: read.limits.in_flight.unwrap_or(limits.in_flight_max),
+        },
+        expect: expectations(&source, &read.expect)?,
+        source: text.to_owned(),
+    })
+}
+
+/// The file's name without folder and ending.
+fn stem(file: &str) -> String {
+    let name = file.rsplit(['/', '\\']).next().unwrap_or(file);
+    name.strip_suffix(".toml").unwrap_or(name).to_owned()
+}
+
+fn parse_error(source: &Source<'_>, error: &toml::de::Error) -> FileError {
+    let message = error.message().lines().collect::<Vec<_>>().join(": ");
+    let place = source.at(error.span().unwrap_or(0..0), message);
+    if source.text.trim().is_empty() {
+        return place.help("the file is empty: a scenario begins with `version = 1`");
+    }
+    place.help("see docs/scenarios.md for what a scenario file may say")
+}
+
+fn design(source: &Source<'_>, name: Option<&Spanned<String>>) -> Result<Design, FileError> {
+    let Some(name) = name else { return Ok(Design::REFERENCE) };
+    Design::named(name.get_ref()).ok_or_else(|| source.unknown(name, "design", &Design::ALL.map(|design| design.name)))
+}
+
+fn profile(source: &Source<'_>, table: &BrokerTable) -> Result<Profile, FileError> {
+    let mut profile = match &table.profile {
+        None => Profile::adversarial(),
+        Some(name) => Profile::named(name.get_ref()).ok_or_else(|| source.unknown(name, "profile", &Profile::NAMES))?,
+    };
+    if let Some(partitions) = &table.partitions
+        && (*partitions.get_ref() == 0 || !matches!(table.ordering, Some(OrderingWord::Key)))
+    {
+        let error = source.at(partitions.span(), "partitions go with `ordering = \"key\"` and are at least 1");
+        return Err(error.help("leave `partitions` out to give each record its own"));
+    }
+    match table.ordering {
+        None => {}
+        Some(OrderingWord::None) => profile.ordering = Ordering::None,
+        Some(OrderingWord::Log) => profile.ordering = Ordering::Log,
+        Some(OrderingWord::Key) => {
+            profile.ordering = Ordering::Key { partitions: table.partitions.as_ref().map(|n| *n.get_ref()) };
+        }
+    }
+    if let Some(window) = table.reorder_window {
+        profile.reorder_window = window.0;
+    }
+    match table.dispatch {
+        None => {}
+        Some(DispatchWord::Competing) => profile.dispatch = Dispatch::Competing,
+        Some(DispatchWord::Exclusive) => profile.dispatch = Dispatch::Exclusive,
+    }
+    if let Some(limit) = &table.max_in_flight {
+        profile.max_in_flight.limit = limit.get_ref().0;
+        profile.supported().map_err(|error| source.at(limit.span(), error.to_string()))?;
+    }
+    match table.max_in_flight_of {
+        None => {}
+        Some(ScopeWord::Member) => profile.max_in_flight.scope = Scope::Member,
+        Some(ScopeWord::Group) => profile.max_in_flight.scope = Scope::Group,
+    }
+    acks(source, table, &mut profile)?;
+    Ok(profile)
+}
+
+fn acks(source: &Source<'_>, table: &BrokerTable, profile: &mut Profile) -> Result<(), FileError> {
+    match table.stale_acks {
+        None => {}
+        Some(StaleWord::Accept) => profile.ack.stale = Stale::Accept,
+        Some(StaleWord::Reject) => profile.ack.stale = Stale::Reject,
+    }
+    if let Some(waits) = &table.ack_wait {
+        profile.ack_timeout = waits.iter().map(|wait| wait.0).collect();
+    }
+    match table.redeliver_at {
+        None => {}
+        Some(RedeliverWord::Front) => profile.redeliver_at = RedeliverAt::Front,
+        Some(RedeliverWord::Original) => profile.redeliver_at = RedeliverAt::Original,
+        Some(RedeliverWord::Back) => profile.redeliver_at = RedeliverAt::Back,
+        Some(RedeliverWord::Any) => profile.redeliver_at = RedeliverAt::Any,
+    }
+    if let Some(release) = table.release_on_crash {
+        profile.release_on.crash = release;
+    }
+    if let Some(times) = &table.max_deliver {
+        let action = match table.when_exhausted {
+            None | Some(ExhaustedWord::DeadLetter) => Exhausted::DeadLetter,
+            Some(ExhaustedWord::Drop) => Exhausted::Drop,
+            Some(ExhaustedWord::Park) => Exhausted::Park,
+        };
+        profile.max_deliver = MaxDeliver::Times { times: *times.get_ref(), action };
+        profile.supported().map_err(|error| source.at(times.span(), error.to_string()))?;
+    }
+    Ok(())
+}
+
+fn faults(table: &FaultsTable) -> FaultPlan {
+    let rate = |ratio: Option<Ratio>, most: Option<u32>| Rate {
+        ratio: ratio.unwrap_or(Ratio::NEVER),
+        most: most.unwrap_or(u32::MAX),
+    };
+    FaultPlan {
+        lose_ack: rate(table.lose_ack, table.lose_ack_most),
+        delay_ack: rate(table.delay_ack, table.delay_ack_most),
+        duplicate: rate(table.duplicate, table.duplicate_most),
+        crash: rate(table.crash, table.crash_most),
+        pause: rate(table.pause, table.pause_most),
+        attempts_max: table.attempts.unwrap_or(FaultPlan::NONE.attempts_max),
+        swarm: table.swarm.unwrap_or(true),
+    }
+}
+
+fn hosting(source: &Source<'_>, table: Option<&ServiceTable>) -> Result<Hosting, FileError> {
+    let Some(table) = table else { return Ok(Hosting::ALONE) };
+    let members = match &table.members {
+        Some(members) if !(1..=1_000).contains(members.get_ref()) => {
+            return Err(source.at(members.span(), "a service has from 1 to 1000 members"));
+        }
+        Some(members) => *members.get_ref(),
+        None => 1,
+    };
+    Ok(Hosting { members, overlapping: table.overlapping, joins_late: table.joins_late, ..Hosting::ALONE })
+}
+
+fn property_names(source: &Source<'_>, names: &[Spanned<String>]) -> Result<Vec<String>, FileError> {
+    let known = properties::names();
+    let check = |name: &Spanned<String>| match known.contains(&name.get_ref().as_str()) {
+        true => Ok(name.get_ref().clone()),
+        false => Err(source.unknown(name, "property", &known)),
+    };
+    names.iter().map(check).collect()
+}
+
+fn expectations(
+    source: &Source<'_>,
+    table: &BTreeMap<String, Spanned<String>>,
+) -> Result<BTreeMap<String, Expectation>, FileError> {
+    let mut expectations = BTreeMap::new();
+    for (design, verdict) in table {
+        let known = Design::ALL.map(|design| design.name);
+        if !known.contains(&design.as_str()) {
+            let named = Spanned::new(verdict.span(), design.clone());
+            return Err(source.unknown(&named, "design", &known));
+        }
+        let expected = match verdict.get_ref().split_once(' ') {
+            None if verdict.get_ref() == "held" => Expectation::Held,
+            Some(("violated", property)) if properties::names().contains(&property) => {
+                Expectation::Violated(property.to_owned())
+            }
+            Some(("violated", property)) => {
+                let named = Spanned::new(verdict.span(), property.to_owned());
+                return Err(source.unknown(&named, "property", &properties::names()));
+            }
+            _ => {
+                let error = source.at(verdict.span(), "this is no verdict");
+                return Err(error.help("write \"held\" or \"violated PROPERTY\""));
+            }
+        };
+        expectations.insert(design.clone(), expected);
+    }
+    Ok(expectations)
+}
+
+fn workload(source: &Source<'_>, table: &Spanned<WorkloadTable>) -> Result<Workload, FileError> {
+    let wanted = table.get_ref();
+    let refuse = |message: &str| Err(source.at(table.span(), message));
+    if wanted.prices.is_empty() {
+        return refuse("a workload needs at least one price, for example `prices = [5, 10, 15]`");
+    }
+    if wanted.cancels > 4 {
+        return refuse("at most 4 of 4 orders can be cancelled: `cancels` is from 0 to 4");
+    }
+    if u64::from(wanted.buyers) * u64::from(wanted.orders) > RECORDS_MAX || u64::from(wanted.tickets) > RECORDS_MAX {
+        return refuse("a workload has at most 1000000 tickets and 1000000 orders");
+    }
+    let commands = u64::from(wanted.tickets) * (wanted.prices.len() as u64 + u64::from(wanted.edits));
+    if commands > 4 * RECORDS_MAX {
+        return refuse("a workload has at most 4000000 commands of sellers");
+    }
+    if wanted.tickets == 0 {
+        return refuse("a workload has at least 1 ticket");
+    }
+    let WorkloadTable { tickets, edits, buyers, orders, cancels, .. } = *wanted;
+    Ok(Workload { tickets, prices: wanted.prices.clone(), edits, buyers, orders, cancels })
+}
+
+fn client(source: &Source<'_>, table: &ClientTable) -> Result<Client<Request>, FileError> {
+    let name = table.name.get_ref().clone();
+    if name.is_empty() {
+        return Err(source.at(table.name.span(), "a client has a name"));
+    }
+    let user = table.signs_in_as.clone().unwrap_or_else(|| name.clone());
+    let user: Option<Arc<str>> = (!user.is_empty()).then(|| user.as_str().into());
+    let commands = table.commands.iter().map(|command| {
+        let what = what(command.get_ref());
+        Ok(Request { user: user.clone(), what })
+    });
+    Ok(Client { name, commands: commands.collect::<Result<_, FileError>>()? })
+}
+
+fn what(command: &CommandTable) -> What {
+    match command.clone() {
+        CommandTable::CreateTicket(c) => {
+            What::CreateTicket { ticket: c.ticket, title: c.title.as_str().into(), price: c.price }
+        }
+        CommandTable::EditTicket(c) => {
+            What::EditTicket { ticket: c.ticket, title: c.title.map(|title| title.as_str().into()), price: c.price }
+        }
+        CommandTable::ShowTicket(c) => What::ShowTicket { ticket: c.ticket },
+        CommandTable::CreateOrder(c) => What::CreateOrder { order: c.order, ticket: c.ticket },
+        CommandTable::ShowOrder(c) => What::ShowOrder { order: c.order },
+        CommandTable::CancelOrder(c) => What::CancelOrder { order: c.order },
+    }
+}
+
+/// The records the commands make, checked to be made once.
+fn made(
+    source: &Source<'_>,
+    clients: &[ClientTable],
+    workload: Option<&Workload>,
+) -> Result<BTreeSet<RecordId>, FileError> {
+    let generated = workload.into_iter().flat_map(|workload| {
+        let orders = 1..=workload.buyers * workload.orders;
+        let tickets = (1..=workload.tickets).map(|number| RecordId::new('t', number));
+        tickets.chain(orders.map(|number| RecordId::new('o', number)))
+    });
+    let mut made: BTreeSet<RecordId> = generated.collect();
+    for command in clients.iter().flat_map(|client| &client.commands) {
+        let id = match command.get_ref() {
+            CommandTable::CreateTicket(c) => c.ticket,
+            CommandTable::CreateOrder(c) => c.order,
+            _ => continue,
+        };
+        if made.contains(&id) {
+            return Err(source.at(command.span(), format!("`{id}` is created twice")).help("give it another number"));
+        }
+        made.insert(id);
+    }
+    Ok(made)
+}
+
+fn check_records(source: &Source<'_>, clients: &[ClientTable], workload: Option<&Workload>) -> Result<(), FileError> {
+    let made = made(source, clients, workload)?;
+    for command in clients.iter().flat_map(|client| &client.commands) {
+        let named: &[(RecordId, char)] = match command.get_ref() {
+            CommandTable::CreateTicket(c) => &[(c.ticket, 't')],
+            CommandTable::EditTicket(c) => &[(c.ticket, 't')],
+            CommandTable::ShowTicket(c) => &[(c.ticket, 't')],
+            CommandTable::CreateOrder(c) => &[(c.order, 'o'), (c.ticket, 't')],
+            CommandTable::ShowOrder(c) | CommandTable::CancelOrder(c) => &[(c.order, 'o')],
+        };
+        for (id, kind) in named {
+            if id.kind() != *kind {
+                let what =
+                    if *kind == 't' { "tickets are named `t1`, `t2`, …" } else { "orders are named `o1`, `o2`, …" };
+                return Err(source.at(command.span(), format!("`{id}` cannot be used here")).help(what));
+            }
+            if !made.contains(id) {
+                return Err(source
+                    .at(command.span(), format!("no command creates `{id}`"))
+                    .help(known_records(&made, *kind)));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn known_records(made: &BTreeSet<RecordId>, kind: char) -> String {
+    let known: Vec<String> = made.iter().filter(|id| id.kind() == kind).take(8).map(ToString::to_string).collect();
+    if known.is_empty() {
+        "nothing of this kind is created".to_owned()
+    } else {
+        format!("created are {}", known.join(", "))
+    }
+}
+
+fn check_schedule(
+    source: &Source<'_>,
+    schedule: &[Spanned<Departure>],
+    clients: &[ClientTable],
+    workload: Option<&Workload>,
+) -> Result<(), FileError> {
+    let made = made(source, clients, workload)?;
+    let services = ["tickets", "orders"];
+    for departure in schedule {
+        let unknown = |name: &str, what: &str, known: &[&str]| {
+            Err(source.unknown(&Spanned::new(departure.span(), name.to_owned()), what, known))
+        };
+        if let Departure::Crash { service, .. } = departure.get_ref()
+            && !services.contains(&service.as_str())
+        {
+            return unknown(service, "service", &services);
+        }
+        for delivery in departure.get_ref().deliveries() {
+            if !subjects().contains(&delivery.subject.as_str()) {
+                return unknown(&delivery.subject, "subject", &subjects());
+            }
+            if !services.contains(&delivery.group.as_str()) {
+                return unknown(&delivery.group, "group", &services);
+            }
+            if !made.contains(&delivery.record) {
+                let message = format!("no command creates `{}`", delivery.record);
+                return Err(source.at(departure.span(), message).help(known_records(&made, delivery.record.kind())));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! What the ticketing services keep.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::ids::{RecordId, Time, Version};
+use crate::store::Record;
+
+/// A short text that is cheap to copy: a title, a user's name.
+pub type Text = Arc<str>;
+
+/// A ticket for sale. Owned by the tickets service.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Ticket {
+    /// What it is for.
+    pub title: Text,
+    /// What it costs.
+    pub price: u32,
+    /// Who sells it.
+    pub user: Text,
+    /// Whether an order has reserved it.
+    pub lock: Lock,
+}
+
+impl Record for Ticket {
+    const COLLECTION: &'static str = "tickets";
+    const KIND: char = 't';
+}
+
+/// The reservation of a ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lock {
+    /// Nobody has it.
+    Free,
+    /// Somebody has it; who, was not kept.
+    Taken,
+    /// This order has it.
+    By(RecordId),
+}
+
+impl Lock {
+    /// The order that has it, where that is known.
+    #[must_use]
+    pub const fn order(self) -> Option<RecordId> {
+        match self {
+            Lock::By(order) => Some(order),
+            Lock::Free | Lock::Taken => None,
+        }
+    }
+}
+
+/// The orders service's replica of a ticket.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct TicketReplica {
+    /// What it is for.
+    pub title: Text,
+    /// What it costs.
+    pub price: u32,
+}
+
+impl Record for TicketReplica {
+    const COLLECTION: &'static str = "tickets";
+    const KIND: char = 't';
+}
+
+/// An order for one ticket. Owned by the orders service.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Order {
+    /// Who buys.
+    pub user: Text,
+    /// How far it is.
+    pub status: Status,
+    /// When it is cancelled unless it was paid.
+    pub expires_at: Time,
+    /// The ticket.
+    pub ticket: RecordId,
+    /// What the ticket cost when it was ordered.
+    pub price: u32,
+}
+
+impl Record for Order {
+    const COLLECTION: &'static str = "orders";
+    const KIND: char = 'o';
+}
+
+/// How far an order is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Status {
+    /// It exists.
+    #[serde(rename = "created")]
+    Created,
+    /// It is off: by the buyer, or because it expired.
+    #[serde(rename = "cancelled")]
+    Cancelled,
+    /// Its ticket is reserved and the price is right.
+    #[serde(rename = "awaiting:payment")]
+    AwaitingPayment,
+    /// It is paid.
+    #[serde(rename = "complete")]
+    Complete,
+}
+
+impl Status {
+    /// Whether it keeps others from ordering the ticket.
+    #[must_use]
+    pub const fn is_live(self) -> bool {
+        !matches!(self, Status::Cancelled)
+    }
+
+    /// Whether it is never left.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Status::Cancelled | Status::Complete)
+    }
+}
+
+/// What the tickets service remembers of an order: the last version it has seen. Inbox and
+/// tombstone in one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct SeenOrder {
+    /// The version.
+    pub seen: Version,
+}
+
+impl Record for SeenOrder {
+    const COLLECTION: &'static str = "ledger";
+    const KIND: char = 'o';
+}

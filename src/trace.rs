@@ -1,0 +1,392 @@
+//! Traces: what happened in a run, step by step, as text that can be compared and kept.
+//!
+//! A trace is JSON lines: a header, one record per step, an end. Integers only, simulated
+//! microseconds, keys in a fixed order; the same run gives the same bytes everywhere.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::System;
+use crate::faults::{AckFate, Fate};
+use crate::run::{Counts, Observer, Report, Verdict};
+use crate::scenario::FileError;
+use crate::scheduler::Action;
+use crate::service::Outcome;
+use crate::store::RowText;
+use crate::world::{Answer, Step, World};
+
+/// The format's name, the first thing in the file.
+const FORMAT: &str = "pellmell-trace";
+/// The format's version: raised when a reader would misread.
+const VERSION: u32 = 1;
+
+/// What happened in a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trace {
+    /// What was run.
+    pub header: Header,
+    /// The steps, in order.
+    pub records: Vec<TraceRecord>,
+    /// What came of it.
+    pub end: End,
+}
+
+/// What was run: enough to run it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// Always `pellmell-trace`.
+    pub format: String,
+    /// The version of the format.
+    pub version: u32,
+    /// The version of the tool that wrote it.
+    pub tool: String,
+    /// The scenario's name.
+    pub scenario: String,
+    /// The design.
+    pub design: String,
+    /// The scheduler.
+    pub scheduler: String,
+    /// The seed.
+    pub seed: u64,
+    /// The names of the services, in order.
+    pub services: Vec<String>,
+    /// The scenario file's text.
+    pub source: String,
+}
+
+impl Header {
+    /// The header of a run.
+    #[must_use]
+    pub fn new(
+        scenario: &str,
+        design: &str,
+        scheduler: &str,
+        seed: u64,
+        services: Vec<String>,
+        source: &str,
+    ) -> Header {
+        Header {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            tool: env!("CARGO_PKG_VERSION").to_owned(),
+            scenario: scenario.to_owned(),
+            design: design.to_owned(),
+            scheduler: scheduler.to_owned(),
+            seed,
+            services,
+            source: source.to_owned(),
+        }
+    }
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TraceRecord {
+    /// Its position, from 1.
+    pub step: u64,
+    /// When, in simulated microseconds.
+    pub time_us: u64,
+    /// What happened, such as `deliver ticket:created t1@0 -> orders #1`.
+    pub action: String,
+    /// What went wrong with it: `ack lost`, `crash before save`, …
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
+    /// What the calm run would have done here instead, if something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<String>,
+    /// The service whose handler ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// Which member of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<u16>,
+    /// What came of it: `ack`, `silent: duplicate key`, `rejected 400: …`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// What was saved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub saved: Vec<Saved>,
+    /// What was published, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub published: Vec<String>,
+    /// The fingerprint of the run up to here.
+    pub fingerprint: String,
+}
+
+/// A record as it was saved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Saved {
+    /// The collection.
+    pub collection: String,
+    /// The record.
+    pub id: String,
+    /// Its version.
+    pub version: u64,
+    /// Its fields.
+    pub fields: serde_json::Value,
+}
+
+impl From<RowText> for Saved {
+    fn from(row: RowText) -> Saved {
+        let collection = row.collection.to_owned();
+        Saved { collection, id: row.id.to_string(), version: row.version.0, fields: row.fields }
+    }
+}
+
+/// What came of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct End {
+    /// `held`, `violated`, `stuck` or `panicked`.
+    pub verdict: String,
+    /// The property, if one was violated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub property: Option<String>,
+    /// Why, unless it held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The number of steps.
+    pub steps: u64,
+    /// The simulated time at the end, in microseconds.
+    pub time_us: u64,
+    /// The fingerprint of the whole run.
+    pub fingerprint: String,
+    /// What each service holds at the end.
+    pub stores: Vec<Vec<Saved>>,
+    /// What happened how often.
+    pub counts: CountsText,
+}
+
+/// [`Counts`] as they stand in a trace.
+pub type CountsText = std::collections::BTreeMap<String, u64>;
+
+/// A fingerprint as text.
+#[must_use]
+pub fn hex(fingerprint: u64) -> String {
+    format!("{fingerprint:016x}")
+}
+
+/// Records a run.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    records: Vec<TraceRecord>,
+    action: String,
+    instead_of: Option<String>,
+}
+
+impl<S: System> Observer<S> for Recorder {
+    fn before(&mut self, world: &World<S>, action: Action) {
+        self.action = world.describe(action);
+        let calm = world.enabled().calm().filter(|calm| *calm != action);
+        self.instead_of = calm.map(|calm| world.describe(calm));
+    }
+
+    fn after(&mut self, world: &World<S>, step: &Step) {
+        let store = step.actor.filter(|_| step.ran()).map(|actor| world.store(actor.service));
+        let saved = store.map(|store| store.changed_texts()).unwrap_or_default();
+        let published = &world.broker().messages()[step.published.clone()];
+        self.records.push(TraceRecord {
+            step: step.number,
+            time_us: step.time.0,
+            action: std::mem::take(&mut self.action),
+            faults: faults_in_words(step),
+            instead_of: self.instead_of.take(),
+            service: step.actor.map(|actor| world.service_name(actor.service).to_owned()),
+            member: step.actor.map(|actor| actor.member),
+            answer: step.answer.map(answer_in_words),
+            saved: saved.into_iter().map(Saved::from).collect(),
+            published: published.iter().map(|message| message.name.to_string()).collect(),
+            fingerprint: hex(world.fingerprint()),
+        });
+    }
+}
+
+fn faults_in_words(step: &Step) -> Vec<String> {
+    let Fate { ack, crash, pause, duplicate } = step.fate;
+    let mut faults = Vec::new();
+    if matches!(step.action, Action::Resume(_)) && step.fate == (Fate { pause: true, ..Fate::CALM }) {
+        return faults;
+    }
+    match ack {
+        AckFate::Prompt => {}
+        AckFate::Late => faults.push("ack late".to_owned()),
+        AckFate::Lost => faults.push("ack lost".to_owned()),
+    }
+    if pause {
+        faults.push("paused after read".to_owned());
+    }
+    if duplicate {
+        faults.push("duplicated".to_owned());
+    }
+    if let Some(window) = crash {
+        faults.push(format!("crash {}", window.name()));
+    }
+    faults
+}
+
+fn answer_in_words(answer: Answer) -> String {
+    match answer {
+        Answer::Delivery(Outcome::Ack) => "ack".to_owned(),
+        Answer::Delivery(Outcome::Nak { reason, delay: None }) => format!("nak: {reason}"),
+        Answer::Delivery(Outcome::Nak { reason, delay: Some(delay) }) => format!("nak for {delay:?}: {reason}"),
+        Answer::Delivery(Outcome::Silent(reason)) => format!("silent: {reason}"),
+        Answer::Command(Ok(())) => "accepted".to_owned(),
+        Answer::Command(Err(rejection)) => format!("rejected {}: {}", rejection.status, rejection.reason),
+        Answer::Timer => "done".to_owned(),
+        Answer::Paused => "paused".to_owned(),
+        Answer::Crashed => "crashed".to_owned(),
+    }
+}
+
+impl Recorder {
+    /// The trace of the run that was recorded.
+    #[must_use]
+    pub fn finish<S: System>(self, header: Header, world: &World<S>, report: &Report) -> Trace {
+        let stores = (0..header.services.len()).map(|place| {
+            let name = &header.services[place];
+            world.store_of(name).texts().into_iter().map(Saved::from).collect()
+        });
+        let end = End {
+            verdict: report.verdict.word().to_owned(),
+            property: match &report.verdict {
+                Verdict::Violated { property, .. } => Some((*property).to_owned()),
+                _ => None,
+            },
+            detail: detail(&report.verdict),
+            steps: report.steps,
+            time_us: report.time.0,
+            fingerprint: hex(report.fingerprint),
+            stores: stores.collect(),
+            counts: counts_text(&report.counts),
+        };
+        Trace { header, records: self.records, end }
+    }
+}
+
+/// Why a verdict is not held, in words.
+#[must_use]
+pub fn detail(verdict: &Verdict) -> Option<String> {
+    match verdict {
+        Verdict::Held => None,
+        Verdict::Violated { violation, .. } => Some(violation.to_string()),
+        Verdict::Stuck { reason } => Some(reason.clone()),
+        Verdict::Panicked { message } => Some(message.clone()),
+    }
+}
+
+/// Counts as they stand in a trace.
+#[must_use]
+pub fn counts_text(counts: &Counts) -> CountsText {
+    let value = serde_json::to_value(counts).unwrap_or_default();
+    serde_json::from_value(value).unwrap_or_default()
+}
+
+impl Trace {
+    /// The trace as JSON lines.
+    ///
+    /// # Errors
+    /// If a record's fields cannot be written as JSON.
+    pub fn to_jsonl(&self) -> Result<String, serde_json::Error> {
+        let mut text = serde_json::to_string(&self.header)? + "\n";
+        for record in &self.records {
+            text += &serde_json::to_string(record)?;
+            text.push('\n');
+        }
+        text += &serde_json::to_string(&self.end)?;
+        text.push('\n');
+        Ok(text)
+    }
+
+    /// Reads a trace from a file's text. `file` is the name that errors show.
+    ///
+    /// # Errors
+    /// The first line that is not what it should be; a missing end says that the file is truncated.
+    pub fn parse(file: &str, text: &str) -> Result<Trace, FileError> {
+        let mut lines = lines_with_spans(text);
+        let wrong = |span: std::ops::Range<usize>, message: String| FileError::new(file, text, span, message);
+        let Some((span, first)) = lines.next() else {
+            return Err(wrong(0..0, "the file is empty: a trace begins with a header".to_owned()));
+        };
+        let header: Header = read_line(file, text, span.clone(), first, "the header of a trace")?;
+        if header.format != FORMAT || header.version != VERSION {
+            let message = format!(
+                "expected format {FORMAT} version {VERSION}, found {} version {}",
+                header.format, header.version
+            );
+            return Err(wrong(span, message).help("record the run again with this version: run SCENARIO --trace FILE"));
+        }
+        let mut rest: Vec<_> = lines.collect();
+        let Some((span, last)) = rest.pop().filter(|(_, line)| line.starts_with("{\"verdict\"")) else {
+            let message = "the last line is no verdict: the file is truncated".to_owned();
+            return Err(wrong(text.len()..text.len(), message).help("record the run again: run SCENARIO --trace FILE"));
+        };
+        let end: End = read_line(file, text, span, last, "the end of a trace")?;
+        let records = rest.into_iter().map(|(span, line)| read_line(file, text, span, line, "a step of a trace"));
+        Ok(Trace { header, records: records.collect::<Result<_, _>>()?, end })
+    }
+}
+
+fn lines_with_spans(text: &str) -> impl Iterator<Item = (std::ops::Range<usize>, &str)> {
+    let mut at = 0;
+    let lines = text.split_inclusive('\n').map(move |line| {
+        let start = at;
+        at += line.len();
+        let line = line.trim_end();
+        (start..start + line.len(), line)
+    });
+    lines.filter(|(_, line)| !line.is_empty())
+}
+
+fn read_line<'a, T: Deserialize<'a>>(
+    file: &str,
+    text: &str,
+    span: std::ops::Range<usize>,
+    line: &'a str,
+    what: &str,
+) -> Result<T, FileError> {
+    serde_json::from_str(line).map_err(|error| {
+        let at = span.start + error.column().saturating_sub(1).min(line.len());
+        let error = error.to_string();
+        let why = error.split(" at line ").next().unwrap_or_default();
+        FileError::new(file, text, at..at, format!("this is not {what}: {why}"))
+    })
+}
+
+/// The first difference between two traces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The step, from 1.
+    pub step: u64,
+    /// What it was.
+    pub expected: String,
+    /// What it is.
+    pub found: String,
+}
+
+/// Compares two runs step by step by their fingerprints, and by their ends.
+#[must_use]
+pub fn first_difference(expected: &Trace, found: &Trace) -> Option<Difference> {
+    let line = |record: Option<&TraceRecord>| match record {
+        Some(record) => {
+            let answer = record.answer.as_deref().unwrap_or("-");
+            format!("{} ({answer}), fingerprint {}", record.action, record.fingerprint)
+        }
+        None => "no step".to_owned(),
+    };
+    let steps = expected.records.len().max(found.records.len());
+    for place in 0..steps {
+        let (one, other) = (expected.records.get(place), found.records.get(place));
+        if one != other {
+            return Some(Difference { step: place as u64 + 1, expected: line(one), found: line(other) });
+        }
+    }
+    if expected.end == found.end {
+        return None;
+    }
+    let verdict = |end: &End| {
+        format!("verdict {} {}, fingerprint {}", end.verdict, end.property.as_deref().unwrap_or(""), end.fingerprint)
+    };
+    Some(Difference { step: steps as u64, expected: verdict(&expected.end), found: verdict(&found.end) })
+}
