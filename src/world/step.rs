@@ -250,8 +250,9 @@ impl<S: System> World<S> {
                 self.broker.note_effect(index);
             }
             let silent = self.broker.messages().len() == step.published.start;
-            // What was acked will be acked again: redelivery ends it even if it changes nothing.
-            let refused = outcome != Outcome::Ack;
+            // What was acked will be acked again: redelivery ends it even if it changes nothing. And
+            // what a crash took back can still be done.
+            let refused = outcome != Outcome::Ack && crash.is_none();
             let inert = refused && !changed && silent && !self.effects.impure && read_at.is_none();
             self.broker.note_futile(index, inert.then_some(tick));
             self.answer(index, outcome, step.fate);
