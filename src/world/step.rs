@@ -372,6 +372,9 @@ impl<S: System> World<S> {
         match delay {
             None => self.release_now(index),
             Some(delay) => {
+                // The ack wait of a handler that paused is over with its answer.
+                self.timers
+                    .retain(|(_, timer)| !matches!(timer, Timer::AckWait { delivery, .. } if *delivery == index));
                 let tries = self.broker.delivery(index).tries;
                 self.timers.insert((self.now.after(delay), Timer::AckWait { delivery: index, tries }));
             }
