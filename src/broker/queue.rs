@@ -90,6 +90,7 @@ impl Group {
     pub(super) fn clear(&mut self) {
         self.joined = !self.joins_late;
         self.units.iter_mut().for_each(VecDeque::clear);
+        self.keys.clear();
         self.in_flight.fill(0);
         self.parked.clear();
     }
