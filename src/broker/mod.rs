@@ -253,8 +253,9 @@ impl<E: Event> Broker<E> {
             hash::mix3(delivery.key, delivery.state as u64 | u64::from(delivery.tries) << 8, flags)
         });
         let open = open.fold(0u64, u64::wrapping_add);
-        let queues = self.groups.iter().flat_map(|group| &group.units).flatten();
-        let order = queues.fold(0, |hash, index| hash::mix(hash, self.delivery(*index).key));
+        let queues = self.groups.iter().flat_map(|group| &group.units);
+        let order = queues.map(|queue| queue.iter().fold(0, |hash, index| hash::mix(hash, self.delivery(*index).key)));
+        let order = order.fold(0u64, u64::wrapping_add);
         let joined = self.groups.iter().fold(0, |hash, group| hash::mix(hash, group.joined.into()));
         hash::mix3(hash::mix(open, order), joined, self.dead.len() as u64)
     }
