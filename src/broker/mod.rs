@@ -212,14 +212,20 @@ impl<E: Event> Broker<E> {
         self.groups[group.get()].members.iter().map(|member| member.service)
     }
 
-    /// What a member of a service had and no ack will come for.
+    /// What a member of a service had and no ack will come for, in the order in which to release it
+    /// so that what is released together stays in publish order.
     pub(crate) fn waiting_at(&self, service: ServiceIndex, ordinal: u16) -> Vec<DeliveryIndex> {
         let member = Member { service, ordinal };
         let held = self.waiting.iter().filter(|index| {
             let delivery = self.delivery(**index);
             self.groups[delivery.group.get()].members[usize::from(delivery.member)] == member
         });
-        held.copied().collect()
+        let mut held: Vec<DeliveryIndex> = held.copied().collect();
+        held.sort_by_key(|index| (self.delivery(*index).message, *index));
+        if self.profile.redeliver_at == RedeliverAt::Front {
+            held.reverse();
+        }
+        held
     }
 
     /// How many handlings of the message of a step's delivery, by its group, changed the service's
