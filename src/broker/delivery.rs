@@ -65,6 +65,8 @@ pub struct Delivery {
     pub duplicate: bool,
     /// The ack wait passed while a handler or an ack was under way; another delivery replaces it.
     pub superseded: bool,
+    /// A stale ack settled its message while its handler or its ack was under way.
+    pub(super) called_off: bool,
     /// The delivery that replaces it.
     pub(super) successor: Option<DeliveryIndex>,
     /// Handling it at this state of its service's store changed nothing.

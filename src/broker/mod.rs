@@ -256,6 +256,7 @@ impl<E: Event> Broker<E> {
         let open = open.map(|delivery| {
             let flags =
                 u64::from(delivery.superseded) | u64::from(delivery.parked) << 1 | u64::from(delivery.loose) << 2;
+            let flags = flags | u64::from(delivery.called_off) << 3;
             hash::mix3(delivery.key, delivery.state as u64 | u64::from(delivery.tries) << 8, flags)
         });
         let open = open.fold(0u64, u64::wrapping_add);
@@ -340,6 +341,7 @@ impl<E: Event> Broker<E> {
             member: 0,
             duplicate,
             superseded: false,
+            called_off: false,
             successor: None,
             futile_at: None,
             ready_at: None,
@@ -399,7 +401,7 @@ impl<E: Event> Broker<E> {
     }
 
     /// Takes an ack. A stale one counts if the profile says so; then the redelivery that replaced
-    /// this delivery is called off unless a handler has it already.
+    /// this delivery is called off, or is the last one if a handler has it already.
     #[inline]
     pub(crate) fn ack(&mut self, index: DeliveryIndex) {
         let delivery = self.delivery(index);
@@ -419,7 +421,11 @@ impl<E: Event> Broker<E> {
                 self.leave_queue(index);
             }
             State::Waiting => self.settle(index),
-            State::Handling | State::Acking | State::Settled | State::Dead => {}
+            State::Handling | State::Acking => {
+                let delivery = &mut self.deliveries[index.get()];
+                (delivery.superseded, delivery.called_off) = (true, true);
+            }
+            State::Settled | State::Dead => {}
         }
         if let Some(successor) = self.delivery(index).successor {
             self.call_off(successor);
