@@ -393,8 +393,7 @@ impl<E: Event> Broker<E> {
     /// Notes that no ack will come for a delivery that was handled.
     pub(crate) fn begin_waiting(&mut self, index: DeliveryIndex) {
         if self.deliveries[index.get()].superseded {
-            // Its successor is what the group is waiting for.
-            return self.settle(index);
+            return self.retire(index);
         }
         self.deliveries[index.get()].state = State::Waiting;
         self.waiting.push(index);
@@ -405,10 +404,24 @@ impl<E: Event> Broker<E> {
     #[inline]
     pub(crate) fn ack(&mut self, index: DeliveryIndex) {
         let delivery = self.delivery(index);
-        let successor = delivery.successor.filter(|_| self.profile.ack.stale == Stale::Accept);
+        if delivery.superseded && self.profile.ack.stale == Stale::Reject {
+            return self.retire(index);
+        }
+        let successor = delivery.successor;
         self.settle(index);
         if let Some(successor) = successor {
             self.call_off(successor);
+        }
+    }
+
+    /// Ends a delivery that the broker had given up when its answer came. Its successor is what the
+    /// group is waiting for; if it was the last one, the message is dead.
+    fn retire(&mut self, index: DeliveryIndex) {
+        self.settle(index);
+        let delivery = &mut self.deliveries[index.get()];
+        if delivery.successor.is_none() && !delivery.called_off {
+            delivery.state = State::Dead;
+            self.dead.push(index);
         }
     }
 
