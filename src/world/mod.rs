@@ -9,7 +9,7 @@ mod step;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::broker::{Broker, DeliveryIndex, GroupIndex, State};
+use crate::broker::{Broker, DeliveryIndex, GroupIndex, MaxDeliver, State};
 use crate::event::{Command, System};
 use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Time};
@@ -323,6 +323,10 @@ impl<S: System> World<S> {
     }
 
     fn is_futile(&self, index: DeliveryIndex) -> bool {
+        // Where redelivery ends, it ends by itself.
+        if self.broker.profile().max_deliver != MaxDeliver::Unlimited {
+            return false;
+        }
         let mut services = self.broker.services_of(self.broker.delivery(index).group);
         services.all(|service| self.broker.is_futile(index, self.stores[service.get()].tick()))
     }

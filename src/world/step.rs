@@ -409,8 +409,7 @@ impl<S: System> World<S> {
     }
 
     fn park_if_futile(&mut self, index: DeliveryIndex) {
-        let endless = self.broker.profile().max_deliver == crate::broker::MaxDeliver::Unlimited;
-        let parks = endless && !self.simulation.inner.redeliver_futile;
+        let parks = !self.simulation.inner.redeliver_futile;
         if parks && self.broker.delivery(index).state == State::Queued && self.is_futile(index) {
             self.broker.park(index);
         }
