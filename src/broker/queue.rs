@@ -61,11 +61,11 @@ impl Rules {
     fn new(profile: &Profile, members: usize) -> Rules {
         let holders = if profile.dispatch == Dispatch::Exclusive { 1 } else { members };
         let allowance = match profile.reorder_window {
-            Limit::Of(window) => holders.saturating_add(window as usize),
-            Limit::Unlimited => usize::MAX,
+            Limit::Of(window) if profile.ordering != Ordering::None => holders.saturating_add(window as usize),
+            _ => usize::MAX,
         };
         let unlimited = profile.max_in_flight.limit == Limit::Unlimited;
-        let free = profile.ordering == Ordering::None && allowance == usize::MAX && unlimited;
+        let free = profile.ordering == Ordering::None && unlimited;
         Rules { ordering: profile.ordering, allowance, max_in_flight: profile.max_in_flight, free }
     }
 }
