@@ -586,6 +586,9 @@ impl<E: Event> Broker<E> {
         let delivery = &mut self.deliveries[index.get()];
         let group_index = delivery.group;
         if std::mem::replace(&mut delivery.loose, false) {
+            if !self.groups[group_index.get()].has_capacity() {
+                self.refresh_group(group_index);
+            }
             return;
         }
         let message = &self.log.messages[delivery.message.get()];
