@@ -460,9 +460,8 @@ impl<E: Event> Broker<E> {
         }
         let (group, member) = (delivery.group.get(), usize::from(delivery.member));
         let group = &mut self.groups[group];
-        let was_full = !group.rules.free && !group.has_capacity();
         group.in_flight[member] -= 1;
-        if was_full {
+        if group.is_tight() {
             self.refresh_group(self.delivery(index).group);
         }
     }
@@ -586,7 +585,7 @@ impl<E: Event> Broker<E> {
         let delivery = &mut self.deliveries[index.get()];
         let group_index = delivery.group;
         if std::mem::replace(&mut delivery.loose, false) {
-            if !self.groups[group_index.get()].has_capacity() {
+            if self.groups[group_index.get()].is_tight() {
                 self.refresh_group(group_index);
             }
             return;
@@ -597,10 +596,10 @@ impl<E: Event> Broker<E> {
         if let Some(place) = group.units[unit].iter().position(|queued| *queued == index) {
             group.units[unit].remove(place);
         }
-        if group.has_capacity() {
-            self.refresh_unit(group_index, unit);
-        } else {
+        if group.is_tight() {
             self.refresh_group(group_index);
+        } else {
+            self.refresh_unit(group_index, unit);
         }
     }
 
@@ -613,12 +612,12 @@ impl<E: Event> Broker<E> {
     /// Makes the deliveries at the front of a queue ready, as many as the rules allow, and the one
     /// behind them not ready: no operation moves a queue by more than one place.
     fn refresh_unit(&mut self, group: GroupIndex, unit: usize) {
-        let open = self.groups[group.get()].has_capacity();
-        let allowance = self.groups[group.get()].rules.allowance;
-        let looked_at = self.groups[group.get()].units[unit].len().min(allowance.saturating_add(1));
+        let allowance = self.groups[group.get()].allowance();
+        let looked_at = self.groups[group.get()].allowance_max().saturating_add(1);
+        let looked_at = self.groups[group.get()].units[unit].len().min(looked_at);
         for place in 0..looked_at {
             let index = self.groups[group.get()].units[unit][place];
-            let ready = open && place < allowance && !self.delivery(index).parked;
+            let ready = place < allowance && !self.delivery(index).parked;
             self.set_ready(index, ready);
         }
     }

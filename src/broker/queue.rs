@@ -1,10 +1,9 @@
 //! Who may be handled next: the queues of a group.
 //!
 //! A group has one queue per ordering unit. The first `allowance` deliveries of a queue are ready:
-//! one for each member that may compete (any of the others may still be busy with what is in
-//! front), and one for each position of the reorder window. So the queue needs no picture of what
-//! was sent to whom: the set of handling orders is the same as if each member had a first-in
-//! first-out inbox.
+//! one for each member that may compete and has room (any of the others may still be busy with what
+//! is in front), and one for each position of the reorder window. So the queue needs no picture of
+//! what was sent to whom.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -51,7 +50,10 @@ pub(super) struct Group {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
     ordering: Ordering,
-    pub(super) allowance: usize,
+    /// How many members may hold messages of one unit.
+    holders: usize,
+    /// How many more deliveries may come first.
+    window: usize,
     pub(super) max_in_flight: InFlight,
     /// No order and no limit: every queued delivery is ready and queues are not kept.
     pub(super) free: bool,
@@ -60,13 +62,13 @@ pub(super) struct Rules {
 impl Rules {
     fn new(profile: &Profile, members: usize) -> Rules {
         let holders = if profile.dispatch == Dispatch::Exclusive { 1 } else { members };
-        let allowance = match profile.reorder_window {
-            Limit::Of(window) if profile.ordering != Ordering::None => holders.saturating_add(window as usize),
+        let window = match profile.reorder_window {
+            Limit::Of(window) if profile.ordering != Ordering::None => window as usize,
             _ => usize::MAX,
         };
         let unlimited = profile.max_in_flight.limit == Limit::Unlimited;
         let free = profile.ordering == Ordering::None && unlimited;
-        Rules { ordering: profile.ordering, allowance, max_in_flight: profile.max_in_flight, free }
+        Rules { ordering: profile.ordering, holders, window, max_in_flight: profile.max_in_flight, free }
     }
 }
 
@@ -113,14 +115,38 @@ impl Group {
         unit
     }
 
-    /// Whether one more delivery may be in flight.
-    pub(super) fn has_capacity(&self) -> bool {
+    /// How many deliveries at the front of a queue may be handed out next.
+    pub(super) fn allowance(&self) -> usize {
+        let takers = self.takers();
+        if takers == 0 { 0 } else { takers.saturating_add(self.rules.window) }
+    }
+
+    /// The most [`Group::allowance`] can be.
+    pub(super) fn allowance_max(&self) -> usize {
+        self.rules.holders.saturating_add(self.rules.window)
+    }
+
+    /// How many members can take one of a unit's deliveries next.
+    fn takers(&self) -> usize {
         let Limit::Of(limit) = self.rules.max_in_flight.limit else {
-            return true;
+            return self.rules.holders;
+        };
+        let takers = match self.rules.max_in_flight.scope {
+            Scope::Group => limit.saturating_sub(self.in_flight.iter().sum()) as usize,
+            Scope::Member => self.in_flight.iter().filter(|held| **held < limit).count(),
+        };
+        takers.min(self.rules.holders)
+    }
+
+    /// Whether the limit is so near that one delivery more or less in flight may change what is
+    /// ready in other queues.
+    pub(super) fn is_tight(&self) -> bool {
+        let Limit::Of(limit) = self.rules.max_in_flight.limit else {
+            return false;
         };
         match self.rules.max_in_flight.scope {
-            Scope::Group => self.in_flight.iter().sum::<u32>() < limit,
-            Scope::Member => self.in_flight.iter().any(|held| *held < limit),
+            Scope::Group => limit.saturating_sub(self.in_flight.iter().sum()) as usize <= self.rules.holders,
+            Scope::Member => self.in_flight.iter().any(|held| limit.saturating_sub(*held) <= 1),
         }
     }
 
