@@ -362,8 +362,9 @@ impl<E: Event> Broker<E> {
         delivery.state = State::Handling;
         delivery.tries = delivery.tries.saturating_add(1);
         let turn = delivery.message.0.wrapping_add(u32::from(delivery.attempt));
+        let message = &self.log.messages[delivery.message.get()];
         let group = &mut self.groups[delivery.group.get()];
-        delivery.member = group.next_member(turn);
+        delivery.member = group.next_member(message.route, message.name.record, turn);
         group.in_flight[usize::from(delivery.member)] += 1;
         let member = group.members[usize::from(delivery.member)];
         if !group.rules.free {
@@ -612,7 +613,7 @@ impl<E: Event> Broker<E> {
     /// Makes the deliveries at the front of a queue ready, as many as the rules allow, and the one
     /// behind them not ready: no operation moves a queue by more than one place.
     fn refresh_unit(&mut self, group: GroupIndex, unit: usize) {
-        let allowance = self.groups[group.get()].allowance();
+        let allowance = self.groups[group.get()].allowance(unit);
         let looked_at = self.groups[group.get()].allowance_max().saturating_add(1);
         let looked_at = self.groups[group.get()].units[unit].len().min(looked_at);
         for place in 0..looked_at {

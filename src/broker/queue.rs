@@ -39,6 +39,8 @@ pub(super) struct Group {
     pub(super) joins_late: bool,
     pub(super) joined: bool,
     pub(super) units: Vec<VecDeque<DeliveryIndex>>,
+    /// The member that owns each unit if dispatch is exclusive.
+    owners: Vec<u16>,
     keys: BTreeMap<(u16, RecordId), usize>,
     /// How many deliveries each member has in flight.
     pub(super) in_flight: Vec<u32>,
@@ -50,6 +52,8 @@ pub(super) struct Group {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
     ordering: Ordering,
+    /// Each unit has one owner.
+    exclusive: bool,
     /// How many members may hold messages of one unit.
     holders: usize,
     /// How many more deliveries may come first.
@@ -61,14 +65,15 @@ pub(super) struct Rules {
 
 impl Rules {
     fn new(profile: &Profile, members: usize) -> Rules {
-        let holders = if profile.dispatch == Dispatch::Exclusive { 1 } else { members };
+        let exclusive = profile.dispatch == Dispatch::Exclusive;
+        let holders = if exclusive { 1 } else { members };
         let window = match profile.reorder_window {
             Limit::Of(window) if profile.ordering != Ordering::None => window as usize,
             _ => usize::MAX,
         };
         let unlimited = profile.max_in_flight.limit == Limit::Unlimited;
         let free = profile.ordering == Ordering::None && unlimited;
-        Rules { ordering: profile.ordering, holders, window, max_in_flight: profile.max_in_flight, free }
+        Rules { ordering: profile.ordering, exclusive, holders, window, max_in_flight: profile.max_in_flight, free }
     }
 }
 
@@ -81,6 +86,7 @@ impl Group {
             joins_late: setup.joins_late,
             joined: !setup.joins_late,
             units: Vec::new(),
+            owners: Vec::new(),
             keys: BTreeMap::new(),
             in_flight: vec![0; members],
             parked: Vec::new(),
@@ -111,13 +117,15 @@ impl Group {
         let unit = *self.keys.entry(key).or_insert(next);
         if unit >= self.units.len() {
             self.units.resize_with(unit + 1, VecDeque::new);
+            self.owners.resize(unit + 1, 0);
         }
+        self.owners[unit] = (key.1.number() % self.members.len() as u32) as u16;
         unit
     }
 
     /// How many deliveries at the front of a queue may be handed out next.
-    pub(super) fn allowance(&self) -> usize {
-        let takers = self.takers();
+    pub(super) fn allowance(&self, unit: usize) -> usize {
+        let takers = self.takers(unit);
         if takers == 0 { 0 } else { takers.saturating_add(self.rules.window) }
     }
 
@@ -127,12 +135,13 @@ impl Group {
     }
 
     /// How many members can take one of a unit's deliveries next.
-    fn takers(&self) -> usize {
+    fn takers(&self, unit: usize) -> usize {
         let Limit::Of(limit) = self.rules.max_in_flight.limit else {
             return self.rules.holders;
         };
         let takers = match self.rules.max_in_flight.scope {
             Scope::Group => limit.saturating_sub(self.in_flight.iter().sum()) as usize,
+            Scope::Member if self.rules.exclusive => usize::from(self.in_flight[self.owner(unit)] < limit),
             Scope::Member => self.in_flight.iter().filter(|held| **held < limit).count(),
         };
         takers.min(self.rules.holders)
@@ -150,11 +159,20 @@ impl Group {
         }
     }
 
-    /// The member that gets the next delivery: the one with the fewest in flight, in turn.
-    pub(super) fn next_member(&self, turn: u32) -> u16 {
+    fn owner(&self, unit: usize) -> usize {
+        usize::from(self.owners[unit])
+    }
+
+    /// The member that gets the next delivery of a message about `record` on `route`: the owner of
+    /// its unit, or the member with the fewest in flight, in turn.
+    pub(super) fn next_member(&mut self, route: u16, record: RecordId, turn: u32) -> u16 {
         let members = self.members.len();
         if members == 1 {
             return 0;
+        }
+        if self.rules.exclusive {
+            let unit = self.unit(route, record);
+            return self.owners[unit];
         }
         let turns = (0..members).map(|i| (i + turn as usize) % members);
         turns.min_by_key(|member| self.in_flight[*member]).map_or(0, |member| member as u16)
