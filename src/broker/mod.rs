@@ -430,7 +430,12 @@ impl<E: Event> Broker<E> {
         match self.delivery(index).state {
             State::Queued => {
                 self.set_ready(index, false);
-                self.deliveries[index.get()].state = State::Settled;
+                let delivery = &mut self.deliveries[index.get()];
+                delivery.state = State::Settled;
+                let group = delivery.group.get();
+                if std::mem::replace(&mut delivery.parked, false) {
+                    self.groups[group].parked.retain(|parked| *parked != index);
+                }
                 self.open -= 1;
                 self.leave_queue(index);
             }
@@ -525,6 +530,7 @@ impl<E: Event> Broker<E> {
             self.set_ready(index, false);
             self.deliveries[index.get()].parked = true;
             self.groups[group].parked.push(index);
+            self.refresh_around(index);
         }
     }
 
@@ -538,14 +544,14 @@ impl<E: Event> Broker<E> {
             let mut parked = std::mem::take(&mut self.groups[group].parked);
             for index in parked.drain(..) {
                 self.deliveries[index.get()].parked = false;
-                let delivery = self.delivery(index);
-                if delivery.loose && delivery.state == State::Queued {
+                if self.delivery(index).loose {
                     self.set_ready(index, true);
+                } else {
+                    self.refresh_around(index);
                 }
             }
             // Keep the buffer.
             self.groups[group].parked = parked;
-            self.refresh_group(GroupIndex(group as u16));
         }
     }
 
@@ -610,16 +616,41 @@ impl<E: Event> Broker<E> {
         }
     }
 
+    /// Refreshes the queue a delivery is in, if it is in one.
+    fn refresh_around(&mut self, index: DeliveryIndex) {
+        let delivery = &self.deliveries[index.get()];
+        if !delivery.loose {
+            let (message, group) = (&self.log.messages[delivery.message.get()], delivery.group);
+            let unit = self.groups[group.get()].unit(message.route, message.name.record);
+            self.refresh_unit(group, unit);
+        }
+    }
+
     /// Makes the deliveries at the front of a queue ready, as many as the rules allow, and the one
     /// behind them not ready: no operation moves a queue by more than one place.
+    ///
+    /// A parked delivery stands where it is or, as long as the limit has room for it besides, is as
+    /// good as in flight: nothing behind it waits for it then. One that was put to the back lets
+    /// everything pass.
     fn refresh_unit(&mut self, group: GroupIndex, unit: usize) {
-        let allowance = self.groups[group.get()].allowance(unit);
-        let looked_at = self.groups[group.get()].allowance_max().saturating_add(1);
-        let looked_at = self.groups[group.get()].units[unit].len().min(looked_at);
-        for place in 0..looked_at {
-            let index = self.groups[group.get()].units[unit][place];
-            let ready = place < allowance && !self.delivery(index).parked;
-            self.set_ready(index, ready);
+        let passed = self.profile.redeliver_at == RedeliverAt::Back;
+        let looked_at = self.groups[group.get()].allowance_max();
+        let (mut place, mut parked, mut allowance) = (0, 0, self.groups[group.get()].allowance(unit, 0));
+        let standing = allowance;
+        for at in 0..self.groups[group.get()].units[unit].len() {
+            let index = self.groups[group.get()].units[unit][at];
+            if self.delivery(index).parked {
+                parked += 1;
+                if !passed {
+                    allowance = self.groups[group.get()].allowance(unit, parked);
+                }
+                continue;
+            }
+            self.set_ready(index, place < allowance || place + parked < standing);
+            if place == looked_at {
+                break;
+            }
+            place += 1;
         }
     }
 

@@ -123,15 +123,29 @@ impl Group {
         unit
     }
 
-    /// How many deliveries at the front of a queue may be handed out next.
-    pub(super) fn allowance(&self, unit: usize) -> usize {
-        let takers = self.takers(unit);
+    /// How many deliveries at the front of a queue may be handed out next, if `parked` others that
+    /// redelivery keeps in flight for nothing count as being there.
+    pub(super) fn allowance(&self, unit: usize, parked: usize) -> usize {
+        let takers = self.takers(unit).min(self.room(unit).saturating_sub(parked));
         if takers == 0 { 0 } else { takers.saturating_add(self.rules.window) }
     }
 
     /// The most [`Group::allowance`] can be.
     pub(super) fn allowance_max(&self) -> usize {
         self.rules.holders.saturating_add(self.rules.window)
+    }
+
+    /// How many more deliveries of a unit may be in flight.
+    fn room(&self, unit: usize) -> usize {
+        let Limit::Of(limit) = self.rules.max_in_flight.limit else {
+            return usize::MAX;
+        };
+        let left = |held: u32| limit.saturating_sub(held) as usize;
+        match self.rules.max_in_flight.scope {
+            Scope::Group => left(self.in_flight.iter().sum()),
+            Scope::Member if self.rules.exclusive => left(self.in_flight[self.owner(unit)]),
+            Scope::Member => self.in_flight.iter().fold(0usize, |sum, held| sum.saturating_add(left(*held))),
+        }
     }
 
     /// How many members can take one of a unit's deliveries next.
@@ -153,9 +167,11 @@ impl Group {
         let Limit::Of(limit) = self.rules.max_in_flight.limit else {
             return false;
         };
+        let parked = self.parked.len();
+        let left = |held: u32| limit.saturating_sub(held) as usize;
         match self.rules.max_in_flight.scope {
-            Scope::Group => limit.saturating_sub(self.in_flight.iter().sum()) as usize <= self.rules.holders,
-            Scope::Member => self.in_flight.iter().any(|held| limit.saturating_sub(*held) <= 1),
+            Scope::Group => left(self.in_flight.iter().sum()) <= self.rules.holders + parked,
+            Scope::Member => self.in_flight.iter().any(|held| left(*held) <= 1 + parked),
         }
     }
 
