@@ -171,6 +171,13 @@ impl<E: Event> Broker<E> {
         indices.map(DeliveryIndex).filter(|index| self.delivery(*index).is_open())
     }
 
+    /// Whether, when nothing is ready and no handler and no ack is under way, something is queued
+    /// that a delivery in flight holds up.
+    pub(crate) fn has_blocked(&self) -> bool {
+        let parked: usize = self.groups.iter().map(|group| group.parked.len()).sum();
+        self.open > (self.waiting.len() + parked) as u64
+    }
+
     /// How many deliveries still have to be done.
     #[must_use]
     pub fn open_count(&self) -> u64 {

@@ -307,13 +307,14 @@ impl<S: System> World<S> {
 
     /// Whether no delivery can change anything until a command is sent or a timer fires: nothing
     /// is ready, no handler and no ack is under way, and what waits for redelivery has shown that
-    /// redelivery changes nothing.
+    /// redelivery changes nothing and holds nothing up.
     #[must_use]
     pub fn is_quiescent(&self) -> bool {
         self.broker.ready().is_empty()
             && self.paused.is_empty()
             && self.acks.is_empty()
             && self.broker.waiting().iter().all(|index| self.is_futile(*index))
+            && (self.broker.waiting().is_empty() || self.inner().redeliver_futile || !self.broker.has_blocked())
     }
 
     /// Whether nothing at all can change anything any more.
