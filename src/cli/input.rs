@@ -20,7 +20,8 @@ pub(super) enum Input {
     Trace(Box<Trace>),
 }
 
-/// Reads a scenario and applies what the command line changes.
+/// Reads a scenario and applies what the command line changes. What the file expects is about the
+/// file's own schedule and properties, so it goes with them.
 pub(super) fn scenario(path: &Path, what: &What) -> Result<Scenario, Failure> {
     let text = text(path, SCENARIO_BYTES_MAX)?;
     let mut scenario = Scenario::parse(&path.display().to_string(), &text)?;
@@ -35,9 +36,11 @@ fn apply(scenario: &mut Scenario, what: &What) {
     if let Some(scheduler) = what.scheduler {
         scenario.scheduler = scheduler;
         scenario.schedule.clear();
+        scenario.expect.clear();
     }
     if !what.properties.is_empty() {
         scenario.properties.clone_from(&what.properties);
+        scenario.expect.clear();
     }
     let limits = &mut scenario.limits;
     limits.steps_max = what.max_steps.unwrap_or(limits.steps_max);

@@ -80,6 +80,30 @@ struct What {
     max_in_flight: Option<u32>,
 }
 
+impl What {
+    /// The flags that have the same effect again, except the design, which is always said.
+    fn flags(&self) -> String {
+        let mut flags = String::new();
+        if let Some(scheduler) = self.scheduler {
+            flags += &format!(" --scheduler {}", scheduler.name());
+        }
+        for property in &self.properties {
+            flags += &format!(" --property {property}");
+        }
+        let limits = [
+            ("--max-steps", self.max_steps),
+            ("--max-messages", self.max_messages.map(u64::from)),
+            ("--max-in-flight", self.max_in_flight.map(u64::from)),
+        ];
+        for (flag, limit) in limits {
+            if let Some(limit) = limit {
+                flags += &format!(" {flag} {limit}");
+            }
+        }
+        flags
+    }
+}
+
 fn design(name: &str) -> Result<Design, String> {
     let known = Design::ALL.map(|design| design.name).join(", ");
     Design::named(name).ok_or_else(|| format!("unknown design: expected one of {known}"))

@@ -45,7 +45,7 @@ pub(super) fn run(args: &RunArgs, format: MessageFormat) -> Result<Ending, Failu
         MessageFormat::Json => out.json(&as_json(&trace))?,
         MessageFormat::Human => {
             show(&mut out, &scenario, &trace, args.steps)?;
-            ending_lines(&mut out, &scenario, &args.scenario, &trace)?;
+            ending_lines(&mut out, &scenario, args, &trace)?;
         }
     }
     Ok(if trace.end.verdict == "held" { Ending::Held } else { Ending::Failed })
@@ -81,7 +81,7 @@ pub(super) fn show(out: &mut Out, scenario: &Scenario, trace: &Trace, steps: usi
 }
 
 /// Prints the verdict, whether it was expected, and the command that gives it again.
-fn ending_lines(out: &mut Out, scenario: &Scenario, path: &Path, trace: &Trace) -> Result<(), Failure> {
+fn ending_lines(out: &mut Out, scenario: &Scenario, args: &RunArgs, trace: &Trace) -> Result<(), Failure> {
     timeline::verdict(out, trace)?;
     let end = &trace.end;
     let came = match &end.property {
@@ -101,7 +101,7 @@ fn ending_lines(out: &mut Out, scenario: &Scenario, path: &Path, trace: &Trace) 
     }
     out.status(PLAIN, "Exercised", exercised(&end.counts))?;
     out.status(PLAIN, "Fingerprint", &end.fingerprint)?;
-    out.status(PLAIN, "Reproduce", reproduce(path, trace))
+    out.status(PLAIN, "Reproduce", reproduce(&args.scenario, scenario, &args.what, trace.header.seed))
 }
 
 /// What happened how often, in words.
@@ -125,11 +125,9 @@ pub(super) fn exercised(counts: &CountsText) -> String {
         .join(", ")
 }
 
-/// The command that plays a trace's run again.
-pub(super) fn reproduce(path: &Path, trace: &Trace) -> String {
-    let Header { design, scheduler, seed, .. } = &trace.header;
-    let scheduler = if scheduler == "departures" { String::new() } else { format!(" --scheduler {scheduler}") };
-    format!("pellmell run {} --design {design}{scheduler} --seed {seed}", path.display())
+/// The command that plays a seed again.
+pub(super) fn reproduce(path: &Path, scenario: &Scenario, what: &What, seed: u64) -> String {
+    format!("pellmell run {} --design {}{} --seed {seed}", path.display(), scenario.design.name, what.flags())
 }
 
 fn as_json(trace: &Trace) -> serde_json::Value {

@@ -1,7 +1,7 @@
 //! `pellmell sweep`: many seeds, failures in buckets.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use pellmell::Scenario;
 use pellmell::search::{Bucket, Sweep, SweepResult};
@@ -9,7 +9,7 @@ use pellmell::trace::{counts_text, detail, hex};
 use serde_json::json;
 
 use super::progress::Progress;
-use super::run::exercised;
+use super::run::{exercised, reproduce};
 use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, count, input, seeds};
 
 #[derive(clap::Args)]
@@ -82,7 +82,9 @@ fn show(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &SweepResu
     out.status(PLAIN, "Exercised", exercised(&counts_text(&totals.counts)))?;
     out.status(PLAIN, "Fingerprint", hex(result.fingerprint))?;
     match by_seed(result).first() {
-        Some((_, bucket)) => out.status(PLAIN, "Reproduce", reproduce(&args.scenario, scenario, bucket)),
+        Some((_, bucket)) => {
+            out.status(PLAIN, "Reproduce", reproduce(&args.scenario, scenario, &args.what, bucket.seed))
+        }
         None => Ok(()),
     }
 }
@@ -94,15 +96,6 @@ fn by_seed(result: &SweepResult) -> Vec<(&String, &Bucket)> {
     buckets
 }
 
-fn reproduce(path: &Path, scenario: &Scenario, bucket: &Bucket) -> String {
-    let scheduler = if scenario.schedule.is_empty() {
-        format!(" --scheduler {}", scenario.scheduler.name())
-    } else {
-        String::new()
-    };
-    format!("pellmell run {} --design {}{scheduler} --seed {}", path.display(), scenario.design.name, bucket.seed)
-}
-
 fn show_json(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &SweepResult) -> Result<(), Failure> {
     for (signature, bucket) in by_seed(result) {
         out.json(&json!({
@@ -112,7 +105,7 @@ fn show_json(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &Swee
             "detail": detail(&bucket.verdict),
             "seed": bucket.seed,
             "count": bucket.count,
-            "reproduce": reproduce(&args.scenario, scenario, bucket),
+            "reproduce": reproduce(&args.scenario, scenario, &args.what, bucket.seed),
         }))?;
     }
     let totals = &result.totals;

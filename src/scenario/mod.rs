@@ -232,4 +232,14 @@ fn distance(one: &str, other: &str) -> usize {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_near() {
+        let known = ["orders", "tickets"];
+        assert_eq!(nearest("order", known), Some("orders"));
+        assert_eq!(nearest("tikets", known), Some("tickets"));
+        assert_eq!(nearest("payments", known), None);
+    }
+}

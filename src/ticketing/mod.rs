@@ -23,6 +23,3 @@ pub use records::{Lock, Order, SeenOrder, Status, Text, Ticket, TicketReplica};
 pub use rules::{ApplyRule, CreateRule, Fit, LockStrategy, OrdersRules, TicketsRules, fit, fit_in_chain};
 pub use tickets::Tickets;
 pub use workload::Workload;
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,608 @@
+//! The command line as a user meets it: what it prints, how it ends, what it says to bad input.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use expect_test::{Expect, expect};
+
+struct Ran {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+fn pellmell(args: &[&str]) -> Ran {
+    let Output { status, stdout, stderr } =
+        Command::new(env!("CARGO_BIN_EXE_pellmell")).args(args).output().expect("the binary runs");
+    let text = |bytes| String::from_utf8(bytes).expect("the output is text");
+    Ran { code: status.code().expect("no signal ended it"), stdout: text(stdout), stderr: text(stderr) }
+}
+
+/// Runs the tool and compares its exit code and what it printed, without trailing spaces.
+fn check(args: &[&str], code: i32, expected: Expect) {
+    let ran = pellmell(args);
+    let trimmed = |text: &str| text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
+    let took = |line: &&str| !line.trim_start().starts_with("Took");
+    let stderr: Vec<&str> = ran.stderr.lines().filter(took).collect();
+    expected.assert_eq(format!("{}\n{}", trimmed(&ran.stdout), trimmed(&stderr.join("\n"))).trim_end());
+    assert_eq!(ran.code, code, "{args:?}");
+}
+
+fn temp(name: &str, content: &[u8]) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, content).expect("a temporary file");
+    path
+}
+
+/// Checks what is said about a scenario file with this content; the folder is cut out.
+fn check_file(name: &str, content: &str, expected: Expect) {
+    let path = temp(name, content.as_bytes());
+    let ran = pellmell(&["check", &path.display().to_string()]);
+    let folder = format!("{}/", env!("CARGO_TARGET_TMPDIR"));
+    expected.assert_eq(&ran.stderr.replace(&folder, "").lines().map(str::trim_end).collect::<Vec<_>>().join("\n"));
+    assert_eq!(ran.code, 2, "{name}");
+    assert_eq!(ran.stdout, "", "{name}");
+}
+
+#[test]
+fn one_lost_ack_poisons_the_course_design() {
+    check(
+        &["run", "scenarios/one-lost-ack.toml", "--design", "course"],
+        1,
+        expect![[r#"
+                 Running one-lost-ack seed 0   design course, profile stan, departures scheduler
+                         The ack of one ticket:created is lost, so it is delivered again.
+                 Departs lose ack of ticket:created t1@0 -> orders
+
+             step          t │ tickets                             │ orders                                 │
+                1    +0.001s │ alice: create t1 at 10 ✓ saves t1@0 │                                        │
+                2    +0.001s │                                     │ ticket:created t1@0 ✓ saves t1@0       │ ◀ ack lost
+                3    +5.001s │ clock: ack wait of ticket:created t1@0 -> orders #1 ends
+                4    +5.001s │                                     │ ticket:created t1@0 #2 ✗ duplicate key │
+
+                      record │ tickets               │ orders      │
+                          t1 │ v0 lock free price 10 │ v0 price 10 │
+
+                VIOLATED NoPoison   step 4, t = +5.001s
+                         at orders, t1, ticket:created t1@0: still unacked: ticket:created t1@0 -> orders #2 after 2 attempts, redelivery changes nothing
+                Expected violated NoPoison under course
+               Exercised commands 1, deliveries 2, redeliveries 1, acks lost 1
+             Fingerprint 9485d6bb620c0beb
+               Reproduce pellmell run scenarios/one-lost-ack.toml --design course --seed 0"#]],
+    );
+}
+
+#[test]
+fn one_lost_ack_does_nothing_to_the_reference_design() {
+    check(
+        &["run", "scenarios/one-lost-ack.toml", "--design", "reference"],
+        0,
+        expect![[r#"
+                 Running one-lost-ack seed 0   design reference, profile stan, departures scheduler
+                         The ack of one ticket:created is lost, so it is delivered again.
+                 Departs lose ack of ticket:created t1@0 -> orders
+
+             step          t │ tickets                             │ orders                           │
+                1    +0.001s │ alice: create t1 at 10 ✓ saves t1@0 │                                  │
+                2    +0.001s │                                     │ ticket:created t1@0 ✓ saves t1@0 │ ◀ ack lost
+                3    +5.001s │ clock: ack wait of ticket:created t1@0 -> orders #1 ends
+                4    +5.001s │                                     │ ticket:created t1@0 #2 ✓         │
+
+                      record │ tickets               │ orders      │
+                          t1 │ v0 lock free price 10 │ v0 price 10 │
+
+                    HELD every property, step 4, t = +5.001s
+                Expected held under reference
+               Exercised commands 1, deliveries 2, redeliveries 1, acks lost 1
+             Fingerprint 51430d76cb553c76
+               Reproduce pellmell run scenarios/one-lost-ack.toml --design reference --seed 0"#]],
+    );
+}
+
+#[test]
+fn a_late_cancel_shows_what_departs_from_the_calm_run() {
+    check(
+        &["run", "scenarios/cancel-overtakes-create.toml"],
+        1,
+        expect![[r#"
+                 Running cancel-overtakes-create seed 0   design course, profile stan, departures scheduler
+                         An order is made and cancelled, and tickets hears of the cancel first: the ticket must not stay locked by a dead order.
+                 Departs hold order:created o1@0 -> tickets until order:cancelled o1@1 -> tickets
+
+             step          t │ tickets                             │ orders                             │
+                1    +0.001s │ alice: create t1 at 10 ✓ saves t1@0 │                                    │
+                2    +0.001s │                                     │ ticket:created t1@0 ✓ saves t1@0   │
+                3    +0.002s │                                     │ alice: order t1 as o1 ✓ saves o1@0 │
+                4    +0.003s │                                     │ alice: cancel o1 ✓ saves o1@1      │ ≠ calm: deliver order:created o1@0 -> tickets #1
+                5    +0.003s │ order:cancelled o1@1 ✓ saves t1@1   │                                    │ ≠ calm: deliver order:created o1@0 -> tickets #1
+                6    +0.003s │ order:created o1@0 ✓ saves t1@2     │                                    │
+                7    +0.003s │                                     │ ticket:updated t1@1 ✓ saves t1@1   │
+                8    +0.003s │                                     │ ticket:updated t1@2 ✓ saves t1@2   │
+
+                      record │ tickets                │ orders                                 │
+                          o1 │                        │ v1 price 10 status cancelled ticket t1 │
+                          t1 │ v2 lock by o1 price 10 │ v2 price 10                            │
+
+                VIOLATED ReservationAgreement   step 8, t = +0.003s
+                         at tickets, t1: the ticket is locked by o1, its live order is none
+                Expected violated ReservationAgreement under course
+               Exercised commands 3, deliveries 5, overtakings 1
+             Fingerprint 741d74a53cec6e15
+               Reproduce pellmell run scenarios/cancel-overtakes-create.toml --design course --seed 0"#]],
+    );
+}
+
+#[test]
+fn the_slides_symptom_shows_when_only_poison_is_judged() {
+    check(
+        &["run", "scenarios/missing-update-event.toml", "--property", "NoPoison"],
+        1,
+        expect![[r#"
+                 Running missing-update-event seed 0   design stage3, profile stan, calm scheduler
+                         A ticket is created, reserved, released and edited; if tickets does not publish what the reservation changed, orders can never apply the edit.
+
+             step          t │ tickets                             │ orders                                     │
+                1    +0.001s │ alice: create t1 at 10 ✓ saves t1@0 │                                            │
+                2    +0.001s │                                     │ ticket:created t1@0 ✓ saves t1@0           │
+                3    +0.002s │                                     │ alice: order t1 as o1 ✓ saves o1@0         │
+                4    +0.002s │ order:created o1@0 ✓ saves t1@1     │                                            │
+                5    +0.003s │                                     │ alice: cancel o1 ✓ saves o1@1              │
+                6    +0.003s │ order:cancelled o1@1 ✓ saves t1@2   │                                            │
+                7    +0.004s │ alice: edit t1 to 15 ✓ saves t1@3   │                                            │
+                8    +0.004s │                                     │ ticket:updated t1@3 ✗ a version is missing │
+
+                      record │ tickets               │ orders                                 │
+                          o1 │                       │ v1 price 10 status cancelled ticket t1 │
+                          t1 │ v3 lock free price 15 │ v0 price 10                            │ ◀ differ
+
+                VIOLATED NoPoison   step 8, t = +0.004s
+                         at orders, t1, ticket:updated t1@3: still unacked: ticket:updated t1@3 -> orders #1 after 1 attempt, redelivery changes nothing
+               Exercised commands 4, deliveries 4
+             Fingerprint 938c4f4fa7080954
+               Reproduce pellmell run scenarios/missing-update-event.toml --design stage3 --property NoPoison --seed 0"#]],
+    );
+}
+
+#[test]
+fn a_long_run_shows_its_last_steps_and_only_records_that_differ() {
+    check(
+        &["run", "scenarios/price-5-10-15.toml", "--seed", "7", "--steps", "3"],
+        0,
+        expect![[r#"
+                 Running price-5-10-15 seed 7   design reference, profile stan, random scheduler
+                         200 tickets are created at 5 and edited to 10 and 15 while four orders members race for the events.
+
+             step          t │ tickets │ orders                                              │
+                …            │ 1,584 steps before this not shown: --steps all
+             1585 +3m50.398s │         │ [3] ticket:updated t131@2 #4 ✓ saves t131@2         │ ≠ calm: resume ticket:updated t131@2 -> orders #3
+             1586 +3m50.398s │         │ [1] ticket:updated t76@2 #2 ✓                       │ ≠ calm: resume ticket:updated t131@2 -> orders #3
+             1587 +3m50.398s │         │ [2] resume ticket:updated t131@2 #3 ✗ version error │
+
+                      record │ tickets │ orders │
+                             │ 200 records the same at every service that has them
+
+                    HELD every property, step 1587, t = +3m50.398s
+                Expected held under reference
+               Exercised commands 600, deliveries 793, redeliveries 193, overtakings 680, duplicates 14, pauses 137
+             Fingerprint 9281e94183108f47
+               Reproduce pellmell run scenarios/price-5-10-15.toml --design reference --seed 7"#]],
+    );
+}
+
+#[test]
+fn a_sweep_puts_failures_into_buckets() {
+    check(
+        &["sweep", "scenarios/price-5-10-15.toml", "--design", "stage1", "--seeds", "0..20"],
+        1,
+        expect![[r#"
+                Sweeping price-5-10-15 × 20 seeds   design stage1, profile stan
+                VIOLATED PrefixConsistency at orders of t on ticket:updated   19 runs, first seed 0, 624 steps
+                VIOLATED ReplicaNeverAhead at orders of t on ticket:updated   1 run, first seed 2, 683 steps
+            ────────────
+                 Summary 20 runs: 0 held, 20 violated, 0 stuck, 0 panicked; 2 buckets
+               Exercised commands 9,423, deliveries 1,140, redeliveries 101, overtakings 817, acks lost 24, acks late 33, duplicates 5, pauses 168
+             Fingerprint c97cb2c9e44ead4f
+               Reproduce pellmell run scenarios/price-5-10-15.toml --design stage1 --seed 0"#]],
+    );
+}
+
+#[test]
+fn a_sweep_that_holds_ends_with_0_and_an_empty_one_with_4() {
+    check(
+        &["sweep", "scenarios/one-lost-ack.toml", "--design", "reference", "--seeds", "0..3"],
+        0,
+        expect![[r#"
+                Sweeping one-lost-ack × 3 seeds   design reference, profile stan
+            ────────────
+                 Summary 3 runs: 3 held, 0 violated, 0 stuck, 0 panicked; 0 buckets
+               Exercised commands 3, deliveries 6, redeliveries 3, acks lost 3
+             Fingerprint 3c75a36543b5d142"#]],
+    );
+    assert_eq!(pellmell(&["sweep", "scenarios/one-lost-ack.toml", "--seeds", "5..5"]).code, 4);
+}
+
+#[test]
+fn results_are_json_on_request() {
+    let json = |verb: &str, rest: &[&str]| {
+        let mut args = vec![verb, "scenarios/one-lost-ack.toml", "--message-format", "json"];
+        args.extend(rest);
+        let ran = pellmell(&args);
+        let lines: Vec<serde_json::Value> =
+            ran.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON lines")).collect();
+        (ran.code, lines)
+    };
+    let (code, lines) = json("run", &[]);
+    assert_eq!((code, &lines[0]["property"]), (1, &"NoPoison".into()));
+    let (code, lines) = json("sweep", &["--seeds", "0..2"]);
+    assert_eq!((code, &lines[0]["count"], &lines[1]["violated"]), (1, &2.into(), &2.into()));
+    let (code, lines) = json("replay", &["--seed", "3"]);
+    assert_eq!((code, &lines[0]["same"]), (1, &true.into()));
+    let (code, lines) = json("check", &[]);
+    assert_eq!((code, &lines[0]["what"]), (0, &"a scenario, 1 client, 1 command".into()));
+}
+
+#[test]
+fn a_trace_replays_and_the_first_step_that_differs_is_named() {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("replay.jsonl");
+    let name = path.display().to_string();
+    assert_eq!(pellmell(&["run", "scenarios/cancel-overtakes-create.toml", "--trace", &name]).code, 1);
+    let same = pellmell(&["replay", &name]);
+    assert!(same.stdout.contains("Same 8 steps"), "{}", same.stdout);
+    assert_eq!(same.code, 1, "the run it replays is violated");
+
+    let text = std::fs::read_to_string(&path).expect("a trace");
+    let line = text.lines().nth(5).expect("step 5");
+    let fingerprint = line.rsplit('"').nth(1).expect("a fingerprint");
+    std::fs::write(&path, text.replace(fingerprint, "0123456789abcdef")).expect("the trace can be changed");
+    let differs = pellmell(&["replay", &name]);
+    assert!(differs.stdout.contains("DIFFERS first at step 5"), "{}", differs.stdout);
+    assert_eq!(differs.code, 3);
+}
+
+#[test]
+fn a_limit_is_a_verdict() {
+    let ran = pellmell(&["run", "scenarios/price-5-10-15.toml", "--max-steps", "100", "--steps", "1"]);
+    assert!(ran.stdout.contains("STUCK"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("steps limit reached: 100 steps"), "{}", ran.stdout);
+    assert_eq!(ran.code, 1);
+    for flag in ["--max-messages", "--max-in-flight"] {
+        let ran = pellmell(&["run", "scenarios/price-5-10-15.toml", flag, "50", "--steps", "1"]);
+        assert!(ran.stdout.contains("limit reached: 50"), "{flag}: {}", ran.stdout);
+        assert_eq!(ran.code, 1);
+    }
+}
+
+#[test]
+fn a_flag_that_makes_no_sense_ends_with_2() {
+    for args in [
+        &["run", "scenarios/one-lost-ack.toml", "--seed", "seven"][..],
+        &["run", "scenarios/one-lost-ack.toml", "--seed", "-1"],
+        &["run", "scenarios/one-lost-ack.toml", "--design", "perfect"],
+        &["run", "scenarios/one-lost-ack.toml", "--scheduler", "chaos"],
+        &["run", "scenarios/one-lost-ack.toml", "--property", "Niceness"],
+        &["run", "scenarios/one-lost-ack.toml", "--steps", "many"],
+        &["sweep", "scenarios/one-lost-ack.toml", "--seeds", "5..2"],
+        &["sweep", "scenarios/one-lost-ack.toml", "--threads", "0"],
+        &["dance"],
+        &[],
+    ] {
+        let ran = pellmell(args);
+        assert_eq!(ran.code, 2, "{args:?}");
+        assert!(ran.stdout.is_empty(), "{args:?}: {}", ran.stdout);
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_or_written_ends_with_74() {
+    assert_eq!(pellmell(&["run", "scenarios/nowhere.toml"]).code, 74);
+    assert_eq!(pellmell(&["run", "scenarios"]).code, 74);
+    let ran = pellmell(&["run", "scenarios/one-lost-ack.toml", "--trace", "no/such/folder/a.jsonl"]);
+    assert!(ran.stderr.contains("cannot write no/such/folder/a.jsonl"), "{}", ran.stderr);
+    assert_eq!(ran.code, 74);
+}
+
+#[test]
+fn an_old_trace_survives_a_write_that_fails() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kept.jsonl");
+    std::fs::create_dir_all(&folder).expect("a folder in the trace's place");
+    let ran = pellmell(&["run", "scenarios/one-lost-ack.toml", "--trace", &folder.display().to_string()]);
+    assert_eq!(ran.code, 74);
+    let left = std::fs::read_dir(folder.parent().expect("a parent")).expect("readable");
+    let temporary =
+        left.filter_map(Result::ok).filter(|entry| entry.file_name().to_string_lossy().contains("kept.jsonl."));
+    assert_eq!(temporary.count(), 0, "no temporary file is left");
+}
+
+const HEAD: &str = "version = 1\nabout = \"a test\"\n";
+const CLIENT: &str = "\n[[client]]\nname = \"a\"\ncommands = [{ create_ticket = { ticket = \"t1\", price = 5 } }]\n";
+
+#[test]
+fn an_unknown_key_is_shown_at_its_place() {
+    check_file(
+        "unknown-key.toml",
+        &format!("{HEAD}sede = 7\n{CLIENT}"),
+        expect![[r#"
+        error: unknown field `sede`, expected one of `version`, `about`, `seed`, `design`, `scheduler`, `properties`, `schedule`, `broker`, `services`, `faults`, `workload`, `client`, `limits`, `expect`
+         --> unknown-key.toml:3:1
+          |
+        3 | sede = 7
+          | ^^^^
+          = help: see docs/scenarios.md for what a scenario file may say"#]],
+    );
+    check_file(
+        "unknown-broker-key.toml",
+        &format!("{HEAD}{CLIENT}\n[broker]\nack_weight = [\"5s\"]\n"),
+        expect![[r#"
+        error: unknown field `ack_weight`, expected one of `profile`, `ordering`, `partitions`, `reorder_window`, `dispatch`, `max_in_flight`, `max_in_flight_of`, `stale_acks`, `ack_wait`, `redeliver_at`, `release_on_crash`, `max_deliver`, `when_exhausted`
+         --> unknown-broker-key.toml:9:1
+          |
+        9 | ack_weight = ["5s"]
+          | ^^^^^^^^^^
+          = help: see docs/scenarios.md for what a scenario file may say"#]],
+    );
+}
+
+#[test]
+fn a_wrong_type_is_shown_at_its_place() {
+    check_file(
+        "wrong-type.toml",
+        &format!("{HEAD}seed = \"seven\"\n{CLIENT}"),
+        expect![[r#"
+        error: invalid type: string "seven", expected u64
+         --> wrong-type.toml:3:8
+          |
+        3 | seed = "seven"
+          |        ^^^^^^^
+          = help: see docs/scenarios.md for what a scenario file may say"#]],
+    );
+    check_file(
+        "wrong-duration.toml",
+        &format!("{HEAD}{CLIENT}\n[broker]\nack_wait = [\"5 parsecs\"]\n"),
+        expect![[r#"
+        error: `5 parsecs` is not a duration: write a number and a unit, for example "5s", "500ms" or "2m"
+         --> wrong-duration.toml:9:12
+          |
+        9 | ack_wait = ["5 parsecs"]
+          |            ^^^^^^^^^^^^^
+          = help: see docs/scenarios.md for what a scenario file may say"#]],
+    );
+}
+
+#[test]
+fn an_impossible_ratio_is_refused() {
+    check_file(
+        "ratio.toml",
+        &format!("{HEAD}{CLIENT}\n[faults]\nduplicate = \"11/10\"\n"),
+        expect![[r#"
+        error: `11/10` is greater than 1: write a probability as `n/d` with n ≤ d, for example "1/20"
+         --> ratio.toml:9:13
+          |
+        9 | duplicate = "11/10"
+          |             ^^^^^^^
+          = help: see docs/scenarios.md for what a scenario file may say"#]],
+    );
+}
+
+#[test]
+fn an_unknown_name_gets_the_nearest_known_one() {
+    check_file(
+        "design.toml",
+        &format!("{HEAD}design = \"coarse\"\n{CLIENT}"),
+        expect![[r#"
+        error: unknown design `coarse`
+         --> design.toml:3:10
+          |
+        3 | design = "coarse"
+          |          ^^^^^^^^
+          = help: did you mean `course`? Known are stage1, stage2, stage3, course, reference"#]],
+    );
+    check_file(
+        "profile.toml",
+        &format!("{HEAD}{CLIENT}\n[broker]\nprofile = \"kafka\"\n"),
+        expect![[r#"
+        error: unknown profile `kafka`
+         --> profile.toml:9:11
+          |
+        9 | profile = "kafka"
+          |           ^^^^^^^
+          = help: expected one of stan, adversarial"#]],
+    );
+    check_file(
+        "service.toml",
+        &format!("{HEAD}{CLIENT}\n[services.shipping]\nmembers = 2\n"),
+        expect![[r#"
+        error: unknown field `shipping`, expected `tickets` or `orders`
+         --> service.toml:8:11
+          |
+        8 | [services.shipping]
+          |           ^^^^^^^^
+          = help: see docs/scenarios.md for what a scenario file may say"#]],
+    );
+    check_file(
+        "property.toml",
+        &format!("{HEAD}properties = [\"NoPoisson\"]\n{CLIENT}"),
+        expect![[r#"
+        error: unknown property `NoPoisson`
+         --> property.toml:3:15
+          |
+        3 | properties = ["NoPoisson"]
+          |               ^^^^^^^^^^^
+          = help: did you mean `NoPoison`? Known are ReplicaNeverAhead, MonotoneReplica, PrefixConsistency, SingleVersionAuthority, NoLostUpdate, NoLockOverwrite, NoForeignRelease, NoEditWhileLocked, AtMostOneLiveOrder, TerminalStatus, EffectivelyOnce, PublishedVersionsContiguous, AckOnlyAfterApply, NoPoison, BoundedRedelivery, NoUnboundedGrowth, TicketReplicaConverged, ReservationAgreement"#]],
+    );
+}
+
+#[test]
+fn a_record_that_nobody_creates_is_refused() {
+    let order = "\n[[client]]\nname = \"b\"\ncommands = [{ create_order = { order = \"o1\", ticket = \"t2\" } }]\n";
+    check_file(
+        "record.toml",
+        &format!("{HEAD}{CLIENT}{order}"),
+        expect![[r#"
+        error: no command creates `t2`
+          --> record.toml:10:13
+           |
+        10 | commands = [{ create_order = { order = "o1", ticket = "t2" } }]
+           |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+           = help: created are t1"#]],
+    );
+    check_file(
+        "twice.toml",
+        &format!("{HEAD}{CLIENT}{}", CLIENT.replace("\"a\"", "\"b\"")),
+        expect![[r#"
+        error: `t1` is created twice
+          --> twice.toml:10:13
+           |
+        10 | commands = [{ create_ticket = { ticket = "t1", price = 5 } }]
+           |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+           = help: give it another number"#]],
+    );
+    check_file(
+        "kind.toml",
+        &format!("{HEAD}{}", CLIENT.replace("t1", "o1")),
+        expect![[r#"
+        error: `o1` cannot be used here
+         --> kind.toml:6:13
+          |
+        6 | commands = [{ create_ticket = { ticket = "o1", price = 5 } }]
+          |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+          = help: tickets are named `t1`, `t2`, …"#]],
+    );
+}
+
+#[test]
+fn a_departure_that_cannot_be_is_refused() {
+    let schedule = |departure: &str| format!("{HEAD}schedule = [\"{departure}\"]\n{CLIENT}");
+    check_file(
+        "form.toml",
+        &schedule("delay ticket:created t1@0 -> orders"),
+        expect![[r#"
+        error: expected `hold D until D`, `hold D until quiescence`, `duplicate D`, `lose ack of D`, `crash SERVICE before save|before publish|before ack|after ack of D` or `run past ack wait of D`, where D is like `ticket:updated t1@2 -> orders #1`
+         --> form.toml:3:12
+          |
+        3 | schedule = ["delay ticket:created t1@0 -> orders"]
+          |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+          = help: see docs/scenarios.md for what a scenario file may say"#]],
+    );
+    check_file(
+        "subject.toml",
+        &schedule("lose ack of ticket:create t1@0 -> orders"),
+        expect![[r#"
+        error: unknown subject `ticket:create`
+         --> subject.toml:3:13
+          |
+        3 | schedule = ["lose ack of ticket:create t1@0 -> orders"]
+          |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+          = help: did you mean `ticket:created`? Known are ticket:created, ticket:updated, order:created, order:cancelled"#]],
+    );
+    check_file(
+        "group.toml",
+        &schedule("lose ack of ticket:created t1@0 -> order"),
+        expect![[r#"
+        error: unknown group `order`
+         --> group.toml:3:13
+          |
+        3 | schedule = ["lose ack of ticket:created t1@0 -> order"]
+          |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+          = help: did you mean `orders`? Known are tickets, orders"#]],
+    );
+    check_file(
+        "nobody.toml",
+        &schedule("lose ack of ticket:created t7@0 -> orders"),
+        expect![[r#"
+        error: no command creates `t7`
+         --> nobody.toml:3:13
+          |
+        3 | schedule = ["lose ack of ticket:created t7@0 -> orders"]
+          |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+          = help: created are t1"#]],
+    );
+}
+
+#[test]
+fn a_departure_that_never_comes_is_said_to_be_unused() {
+    let text = format!("{HEAD}schedule = [\"lose ack of ticket:updated t1@9 -> orders\"]\n{CLIENT}");
+    let path = temp("unused.toml", text.as_bytes());
+    let ran = pellmell(&["run", &path.display().to_string()]);
+    assert!(
+        ran.stdout.contains("Unused no such delivery came: lose ack of ticket:updated t1@9 -> orders"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
+fn what_is_no_scenario_at_all_is_refused_without_a_panic() {
+    check_file(
+        "empty.toml",
+        "",
+        expect![[r#"
+        error: missing field `version`
+         --> empty.toml:1:1
+          |
+        1 |
+          | ^
+          = help: the file is empty: a scenario begins with `version = 1`"#]],
+    );
+    check_file(
+        "no-clients.toml",
+        HEAD,
+        expect![[r#"
+        error: the scenario has no clients
+         --> no-clients.toml:1:1
+          |
+        1 | version = 1
+          | ^
+          = help: add a [[client]] with commands, or a [workload]"#]],
+    );
+    check_file(
+        "future.toml",
+        &format!("version = 2\nabout = \"x\"\n{CLIENT}"),
+        expect![[r#"
+        error: unknown format version 2
+         --> future.toml:1:11
+          |
+        1 | version = 2
+          |           ^
+          = help: this version of pellmell reads `version = 1`"#]],
+    );
+    for (name, content) in [
+        ("binary.toml", &b"\x00\xff\xfe\x7fELF\x02\x01"[..]),
+        ("binary.jsonl", b"\x00\xff\xfe\x7fELF\x02\x01"),
+        ("empty.jsonl", b""),
+        ("half.jsonl", b"{\"format\":\"pellmell-trace\",\"ver"),
+        ("other.jsonl", b"{\"hello\":1}\n"),
+        ("deep.toml", "a=".repeat(1).as_bytes()),
+        ("nested.toml", "[".repeat(100_000).as_bytes()),
+    ] {
+        let path = temp(name, content);
+        for verb in ["check", "run", "replay", "sweep"] {
+            let ran = pellmell(&[verb, &path.display().to_string()]);
+            assert_eq!(ran.code, 2, "{verb} {name}: {}", ran.stderr);
+            assert!(ran.stderr.contains(&format!("{name}:1:")), "{verb} {name}: {}", ran.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_file_of_100_megabytes_is_refused_and_not_read() {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("huge.toml");
+    let file = std::fs::File::create(&path).expect("a temporary file");
+    // Sparse: it takes no space.
+    file.set_len(100 << 20).expect("a file of 100 MB");
+    let ran = pellmell(&["run", &path.display().to_string()]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("the file is larger than 1 MiB"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_truncated_trace_is_refused() {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("truncated.jsonl");
+    let name = path.display().to_string();
+    pellmell(&["run", "scenarios/one-lost-ack.toml", "--trace", &name]);
+    let text = std::fs::read_to_string(&path).expect("a trace");
+    for keep in [text.len() - 2, text.len() / 2, 200, 20] {
+        std::fs::write(&path, &text[..keep]).expect("the trace can be cut");
+        let ran = pellmell(&["replay", &name]);
+        assert_eq!(ran.code, 2, "cut at {keep}: {}", ran.stdout);
+    }
+}
