@@ -6,6 +6,7 @@ pub mod determinism;
 pub mod doc_example;
 pub mod event;
 pub mod faults;
+pub mod file_error;
 pub mod hash;
 pub mod ids;
 pub mod prng;

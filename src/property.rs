@@ -7,7 +7,7 @@
 use std::fmt;
 
 use crate::broker::{Broker, Delivery, DeliveryIndex, Message, MessageName};
-use crate::event::System;
+use crate::event::{Event, System};
 use crate::ids::RecordId;
 use crate::store::{Change, Record, Store};
 use crate::world::{Step, World};
@@ -248,7 +248,7 @@ fn why_pending(delivery: &Delivery, for_ever: bool) -> String {
     }
 }
 
-fn blame<E: crate::Event>(broker: &Broker<E>, index: DeliveryIndex) -> Violation {
+fn blame<E: Event>(broker: &Broker<E>, index: DeliveryIndex) -> Violation {
     let delivery = broker.delivery(index);
     let name = broker.message(delivery.message).name;
     Violation::at(broker.group_name(delivery.group)).of(name.record).on(name)

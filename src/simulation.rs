@@ -8,7 +8,6 @@ use crate::event::{Command, System};
 use crate::hash;
 use crate::ids::{ServiceIndex, Subject};
 use crate::service::{PublishMode, Service};
-use crate::world::World;
 
 /// How a service takes part.
 #[derive(Clone, Debug)]
@@ -57,7 +56,7 @@ pub(crate) struct HostedCommand<C> {
     pub(crate) key: u64,
 }
 
-/// Services, broker rules and clients. Cheap to clone; start it with [`Simulation::world`].
+/// Services, broker rules and clients. Cheap to clone; start it with [`World`](crate::World).
 pub struct Simulation<S: System> {
     pub(crate) inner: Arc<Inner<S>>,
 }
@@ -81,12 +80,6 @@ impl<S: System> Simulation<S> {
     #[must_use]
     pub fn on(profile: Profile) -> SimulationBuilder<S> {
         SimulationBuilder { profile, services: Vec::new(), clients: Vec::new(), redeliver_futile: false }
-    }
-
-    /// The world before the first step.
-    #[must_use]
-    pub fn world(&self) -> World<S> {
-        World::new(self.clone())
     }
 
     /// The names of the services, in the order they were added.

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::System;
 use crate::faults::{AckFate, Fate};
+use crate::file_error::FileError;
 use crate::run::{Counts, Observer, Report, Verdict};
-use crate::scenario::FileError;
 use crate::scheduler::Action;
 use crate::service::Outcome;
 use crate::store::RowText;

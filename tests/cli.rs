@@ -24,7 +24,8 @@ fn check(args: &[&str], code: i32, expected: Expect) {
     let trimmed = |text: &str| text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
     let took = |line: &&str| !line.trim_start().starts_with("Took");
     let stderr: Vec<&str> = ran.stderr.lines().filter(took).collect();
-    expected.assert_eq(format!("{}\n{}", trimmed(&ran.stdout), trimmed(&stderr.join("\n"))).trim_end());
+    let shown = format!("$ pellmell {}\n{}\n{}", args.join(" "), trimmed(&ran.stdout), trimmed(&stderr.join("\n")));
+    expected.assert_eq(shown.trim_end());
     assert_eq!(ran.code, code, "{args:?}");
 }
 
@@ -50,6 +51,7 @@ fn one_lost_ack_poisons_the_course_design() {
         &["run", "scenarios/one-lost-ack.toml", "--design", "course"],
         1,
         expect![[r#"
+            $ pellmell run scenarios/one-lost-ack.toml --design course
                  Running one-lost-ack seed 0   design course, profile stan, departures scheduler
                          The ack of one ticket:created is lost, so it is delivered again.
                  Departs lose ack of ticket:created t1@0 -> orders
@@ -78,6 +80,7 @@ fn one_lost_ack_does_nothing_to_the_reference_design() {
         &["run", "scenarios/one-lost-ack.toml", "--design", "reference"],
         0,
         expect![[r#"
+            $ pellmell run scenarios/one-lost-ack.toml --design reference
                  Running one-lost-ack seed 0   design reference, profile stan, departures scheduler
                          The ack of one ticket:created is lost, so it is delivered again.
                  Departs lose ack of ticket:created t1@0 -> orders
@@ -105,6 +108,7 @@ fn a_late_cancel_shows_what_departs_from_the_calm_run() {
         &["run", "scenarios/cancel-overtakes-create.toml"],
         1,
         expect![[r#"
+            $ pellmell run scenarios/cancel-overtakes-create.toml
                  Running cancel-overtakes-create seed 0   design course, profile stan, departures scheduler
                          An order is made and cancelled, and tickets hears of the cancel first: the ticket must not stay locked by a dead order.
                  Departs hold order:created o1@0 -> tickets until order:cancelled o1@1 -> tickets
@@ -138,6 +142,7 @@ fn the_slides_symptom_shows_when_only_poison_is_judged() {
         &["run", "scenarios/missing-update-event.toml", "--property", "NoPoison"],
         1,
         expect![[r#"
+            $ pellmell run scenarios/missing-update-event.toml --property NoPoison
                  Running missing-update-event seed 0   design stage3, profile stan, calm scheduler
                          A ticket is created, reserved, released and edited; if tickets does not publish what the reservation changed, orders can never apply the edit.
 
@@ -169,6 +174,7 @@ fn a_long_run_shows_its_last_steps_and_only_records_that_differ() {
         &["run", "scenarios/price-5-10-15.toml", "--seed", "7", "--steps", "3"],
         0,
         expect![[r#"
+            $ pellmell run scenarios/price-5-10-15.toml --seed 7 --steps 3
                  Running price-5-10-15 seed 7   design reference, profile stan, random scheduler
                          200 tickets are created at 5 and edited to 10 and 15 while four orders members race for the events.
 
@@ -195,6 +201,7 @@ fn a_sweep_puts_failures_into_buckets() {
         &["sweep", "scenarios/price-5-10-15.toml", "--design", "stage1", "--seeds", "0..20"],
         1,
         expect![[r#"
+            $ pellmell sweep scenarios/price-5-10-15.toml --design stage1 --seeds 0..20
                 Sweeping price-5-10-15 × 20 seeds   design stage1, profile stan
                 VIOLATED PrefixConsistency at orders of t on ticket:updated   19 runs, first seed 0, 624 steps
                 VIOLATED ReplicaNeverAhead at orders of t on ticket:updated   1 run, first seed 2, 683 steps
@@ -212,6 +219,7 @@ fn a_sweep_that_holds_ends_with_0_and_an_empty_one_with_4() {
         &["sweep", "scenarios/one-lost-ack.toml", "--design", "reference", "--seeds", "0..3"],
         0,
         expect![[r#"
+            $ pellmell sweep scenarios/one-lost-ack.toml --design reference --seeds 0..3
                 Sweeping one-lost-ack × 3 seeds   design reference, profile stan
             ────────────
                  Summary 3 runs: 3 held, 0 violated, 0 stuck, 0 panicked; 0 buckets

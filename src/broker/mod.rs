@@ -235,11 +235,10 @@ impl<E: Event> Broker<E> {
         held
     }
 
-    /// How many handlings of the message of a step's delivery, by its group, changed the service's
-    /// store so far; 0 if the step handled none.
+    /// How many handlings of a delivery's message, by its group, changed the service's store so far.
     #[must_use]
-    pub fn effects_of(&self, step: &crate::world::Step) -> u16 {
-        step.delivery.map_or(0, |index| self.entries[self.entry_of(index)].effects)
+    pub fn effects(&self, index: DeliveryIndex) -> u16 {
+        self.entries[self.entry_of(index)].effects
     }
 
     fn entry_of(&self, index: DeliveryIndex) -> usize {

@@ -3,7 +3,6 @@
 //! A scenario says which clients send what, on which broker, under which faults or departures, and
 //! what should come of it under which design. The library parses text; it opens no files.
 
-mod error;
 mod file;
 mod read;
 
@@ -20,7 +19,7 @@ use crate::simulation::{BuildError, Client, Hosting, Simulation};
 use crate::ticketing::{Design, Orders, Request, Ticketing, Tickets, Workload, properties};
 use crate::world::World;
 
-pub use error::FileError;
+pub use crate::file_error::FileError;
 
 /// A situation of the ticketing services.
 #[derive(Clone, Debug)]

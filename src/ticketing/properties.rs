@@ -275,7 +275,7 @@ const EFFECTIVELY_ONCE: StepProperty = StepProperty {
                 return Err(blame(view, change.id, detail));
             }
         }
-        let Some(index) = view.step.delivery.filter(|_| view.world.broker().effects_of(view.step) > 1) else {
+        let Some(index) = view.step.delivery.filter(|index| view.world.broker().effects(*index) > 1) else {
             return Ok(());
         };
         let owned =

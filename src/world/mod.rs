@@ -107,8 +107,16 @@ impl<S: System> fmt::Debug for World<S> {
     }
 }
 
+impl<S: System> Simulation<S> {
+    /// The world before the first step.
+    #[must_use]
+    pub fn world(&self) -> World<S> {
+        World::new(self.clone())
+    }
+}
+
 impl<S: System> World<S> {
-    pub(crate) fn new(simulation: Simulation<S>) -> World<S> {
+    fn new(simulation: Simulation<S>) -> World<S> {
         let inner = &simulation.inner;
         let stores = inner.services.iter().map(|hosted| {
             let mut schema = Schema::default();
