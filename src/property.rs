@@ -42,7 +42,7 @@ pub trait Property<S: System>: Send + Sync {
     /// Its name, in words put together: `NoPoison`.
     fn name(&self) -> &'static str;
 
-    /// Which steps [`Property::on_step`] wants to see.
+    /// Which steps [`Property::on_step`] wants to see: the same ones throughout a run.
     fn watches(&self) -> Watch {
         Watch::NOTHING
     }
@@ -100,11 +100,10 @@ impl Watch {
 
     /// The kinds a step belongs to.
     #[inline]
-    pub(crate) fn of<S: System>(world: &World<S>, step: &Step) -> Watch {
-        let saved = step.ran() && step.actor.is_some_and(|actor| world.store(actor.service).changed());
+    pub(crate) fn of(step: &Step) -> Watch {
         let acked = step.acked().is_some();
         let published = !step.published.is_empty();
-        Watch(u8::from(saved) | u8::from(acked) << 1 | u8::from(published) << 2)
+        Watch(u8::from(step.saved()) | u8::from(acked) << 1 | u8::from(published) << 2)
     }
 }
 

@@ -182,13 +182,16 @@ impl<S: System> Observer<S> for () {}
 /// What a run is judged by.
 pub struct Judges<S: System> {
     properties: Vec<Box<dyn Property<S>>>,
+    /// What each of them watches, in the same order.
+    watches: Vec<Watch>,
 }
 
 impl<S: System> Judges<S> {
     /// These properties, in this order: of several that a step breaks, the first is reported.
     #[must_use]
     pub fn new(properties: Vec<Box<dyn Property<S>>>) -> Judges<S> {
-        Judges { properties }
+        let watches = properties.iter().map(|property| property.watches()).collect();
+        Judges { properties, watches }
     }
 
     /// The names of the properties.
@@ -198,9 +201,12 @@ impl<S: System> Judges<S> {
 
     #[inline]
     fn on_step(&self, world: &World<S>, step: &Step) -> Result<(), Verdict> {
-        let kinds = Watch::of(world, step);
-        for property in &self.properties {
-            if property.watches().meets(kinds) {
+        let kinds = Watch::of(step);
+        if kinds == Watch::NOTHING {
+            return Ok(());
+        }
+        for (property, watches) in self.properties.iter().zip(&self.watches) {
+            if watches.meets(kinds) {
                 property.on_step(&View { world, step }).map_err(|violation| violated(&**property, violation))?;
             }
         }
@@ -274,7 +280,8 @@ fn play<S: System>(
         let action = scheduler.pick(&enabled);
         let fate = world.chosen(action).map_or(Fate::CALM, |chosen| scheduler.fate(&chosen));
         observer.before(world, action);
-        let step = world.step(action, fate);
+        let mut step = Step::new(action, fate);
+        world.take(&mut step);
         counts.count(world, &step, &mut latest);
         observer.after(world, &step);
         judges.on_step(world, &step)?;
@@ -290,25 +297,27 @@ fn is_settled<S: System>(world: &World<S>) -> bool {
 
 #[inline]
 fn check_limits<S: System>(world: &World<S>, limits: Limits) -> Result<(), Verdict> {
-    let (steps, messages) = (world.steps(), world.broker().messages().len() as u64);
-    let open = world.broker().open_count();
-    let stuck = |what: &str, most: u64, hint: &str| {
-        let reason = format!(
-            "{what} limit reached: {most} {what}, {steps} steps, {messages} messages, {open} deliveries open; {hint}"
-        );
-        Err(Verdict::Stuck { reason })
-    };
-    let growing = "messages still lead to new messages, so this is livelock and not poison";
-    if steps >= limits.steps_max {
-        return stuck("steps", limits.steps_max, "raise the limit if the workload is that large");
+    if world.steps() >= limits.steps_max {
+        return Err(stuck(world, "steps", limits.steps_max, "raise the limit if the workload is that large"));
     }
-    if messages > limits.messages_max.into() {
-        return stuck("messages", limits.messages_max.into(), growing);
+    if world.broker().messages().len() as u64 > limits.messages_max.into() {
+        let hint = "messages still lead to new messages, so this is livelock and not poison";
+        return Err(stuck(world, "messages", limits.messages_max.into(), hint));
     }
-    if open > limits.in_flight_max.into() {
-        return stuck("in-flight", limits.in_flight_max.into(), "more is published than handled");
+    if world.broker().open_count() > limits.in_flight_max.into() {
+        return Err(stuck(world, "in-flight", limits.in_flight_max.into(), "more is published than handled"));
     }
     Ok(())
+}
+
+#[cold]
+fn stuck<S: System>(world: &World<S>, what: &str, most: u64, hint: &str) -> Verdict {
+    let (steps, messages) = (world.steps(), world.broker().messages().len());
+    let open = world.broker().open_count();
+    let reason = format!(
+        "{what} limit reached: {most} {what}, {steps} steps, {messages} messages, {open} deliveries open; {hint}"
+    );
+    Verdict::Stuck { reason }
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {

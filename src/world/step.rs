@@ -75,20 +75,46 @@ pub struct Step {
     pub published: Range<usize>,
     /// The hash of what happened to whom.
     key: u64,
+    saved: bool,
 }
 
 impl Step {
+    /// A step that has not been taken.
+    #[inline]
+    pub(crate) fn new(action: Action, fate: Fate) -> Step {
+        Step {
+            number: 0,
+            time: Time(0),
+            action,
+            fate,
+            actor: None,
+            delivery: None,
+            answer: None,
+            published: 0..0,
+            key: 0,
+            saved: false,
+        }
+    }
+
     /// Whether a handler ran far enough to save.
     #[must_use]
+    #[inline]
     pub fn ran(&self) -> bool {
         matches!(self.answer, Some(Answer::Delivery(_) | Answer::Command(_) | Answer::Timer))
+    }
+
+    /// Whether it changed the store of the service whose handler ran.
+    #[must_use]
+    #[inline]
+    pub(crate) fn saved(&self) -> bool {
+        self.saved
     }
 
     /// The delivery whose handler answered ack in this step, whether or not the ack arrived.
     #[must_use]
     #[inline]
     pub fn acked(&self) -> Option<DeliveryIndex> {
-        self.delivery.filter(|_| self.answer == Some(Answer::Delivery(Outcome::Ack)))
+        self.delivery.filter(|_| matches!(self.answer, Some(Answer::Delivery(Outcome::Ack))))
     }
 }
 
@@ -98,32 +124,28 @@ impl<S: System> World<S> {
     /// # Panics
     /// If the action is not enabled, or if a handler panics; the world is unusable then.
     pub fn step(&mut self, action: Action, fate: Fate) -> Step {
+        let mut step = Step::new(action, fate);
+        self.take(&mut step);
+        step
+    }
+
+    /// Takes a step and notes in it what it did.
+    pub(crate) fn take(&mut self, step: &mut Step) {
         self.steps += 1;
-        let logged = self.broker.messages().len();
-        let mut step = Step {
-            number: self.steps,
-            time: self.now,
-            action,
-            fate,
-            actor: None,
-            delivery: None,
-            answer: None,
-            published: logged..logged,
-            key: 0,
-        };
-        match action {
-            Action::Deliver(index) => self.deliver(index, &mut step),
-            Action::Command(client) => self.send(client, &mut step),
-            Action::Resume(index) => self.resume(index, &mut step),
-            Action::Ack(index) => self.ack_arrives(index, &mut step),
-            Action::Join(group) => self.join(group, &mut step),
-            Action::Advance => self.advance(&mut step),
+        step.number = self.steps;
+        step.published.start = self.broker.messages().len();
+        match step.action {
+            Action::Deliver(index) => self.deliver(index, step),
+            Action::Command(client) => self.send(client, step),
+            Action::Resume(index) => self.resume(index, step),
+            Action::Ack(index) => self.ack_arrives(index, step),
+            Action::Join(group) => self.join(group, step),
+            Action::Advance => self.advance(step),
         }
         step.time = self.now;
         step.published.end = self.broker.messages().len();
         self.drop_dead_timers();
-        self.fold(&step);
-        step
+        self.fold(step);
     }
 
     fn deliver(&mut self, index: DeliveryIndex, step: &mut Step) {
@@ -245,6 +267,7 @@ impl<S: System> World<S> {
         self.publish(job, actor.service, crash);
         self.arm(job, actor.service);
         let changed = self.stores[actor.service.get()].changed();
+        step.saved = changed;
         if let (Job::Delivery(index), Answer::Delivery(outcome)) = (job, answer) {
             if changed {
                 self.broker.note_effect(index);
@@ -470,7 +493,7 @@ impl<S: System> World<S> {
     fn fold(&mut self, step: &Step) {
         let what = hash::mix3(step.key, step.fate.word(), step.answer.map_or(0, Answer::word));
         let mut hash = hash::mix(self.fingerprint, what);
-        if let Some(actor) = step.actor.filter(|_| step.ran()) {
+        if let Some(actor) = step.actor.filter(|_| step.saved) {
             hash = self.stores[actor.service.get()].fold_changes(hash);
         }
         for message in &self.broker.messages()[step.published.clone()] {
