@@ -132,7 +132,7 @@ impl<'a, S: System> View<'a, S> {
 
     /// What the step saved of one record type; nothing if the service has no such collection.
     pub fn changes<R: Record>(&self) -> impl Iterator<Item = Change<'a, R>> + use<'a, R, S> {
-        self.store().filter(|store| store.has::<R>()).into_iter().flat_map(Store::changes::<R>)
+        self.store().map(Store::known_changes::<R>).into_iter().flatten()
     }
 
     /// The messages the step published.

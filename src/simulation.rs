@@ -163,7 +163,7 @@ impl<S: System> SimulationBuilder<S> {
             }
             let index = ServiceIndex(services.len() as u16);
             let may_pause = hosting.members > 1 || hosting.overlapping;
-            join_group(&mut groups, index, service.as_ref(), &hosting);
+            join_group(&mut groups, index, service.as_ref(), &hosting, may_pause);
             let publish_mode = service.publish_mode();
             services.push(Hosted { service, members: hosting.members, may_pause, publish_mode });
         }
@@ -179,6 +179,7 @@ fn join_group<S: System>(
     index: ServiceIndex,
     service: &dyn Service<S>,
     hosting: &Hosting,
+    may_pause: bool,
 ) {
     let subjects: Vec<Subject> = service.subjects().to_vec();
     if subjects.is_empty() {
@@ -189,12 +190,14 @@ fn join_group<S: System>(
     match groups.iter_mut().find(|group| group.name == name) {
         Some(group) => {
             group.members.extend(members);
+            group.may_pause |= may_pause;
             group.subjects.extend(
                 subjects.iter().filter(|subject| !group.subjects.contains(subject)).copied().collect::<Vec<_>>(),
             );
         }
         None => {
-            groups.push(GroupSetup { name, subjects, members: members.collect(), joins_late: hosting.joins_late });
+            let (members, joins_late) = (members.collect(), hosting.joins_late);
+            groups.push(GroupSetup { name, subjects, members, joins_late, may_pause });
         }
     }
 }

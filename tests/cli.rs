@@ -69,7 +69,7 @@ fn one_lost_ack_poisons_the_course_design() {
                          at orders, t1, ticket:created t1@0: still unacked: ticket:created t1@0 -> orders #2 after 2 attempts, redelivery changes nothing
                 Expected violated NoPoison under course
                Exercised commands 1, deliveries 2, redeliveries 1, acks lost 1
-             Fingerprint 9485d6bb620c0beb
+             Fingerprint d693826efadee718
                Reproduce pellmell run scenarios/one-lost-ack.toml --design course --seed 0"#]],
     );
 }
@@ -97,7 +97,7 @@ fn one_lost_ack_does_nothing_to_the_reference_design() {
                     HELD every property, step 4, t = +5.001s
                 Expected held under reference
                Exercised commands 1, deliveries 2, redeliveries 1, acks lost 1
-             Fingerprint 51430d76cb553c76
+             Fingerprint b02ff9062b300fc4
                Reproduce pellmell run scenarios/one-lost-ack.toml --design reference --seed 0"#]],
     );
 }
@@ -131,7 +131,7 @@ fn a_late_cancel_shows_what_departs_from_the_calm_run() {
                          at tickets, t1: the ticket is locked by o1, its live order is none
                 Expected violated ReservationAgreement under course
                Exercised commands 3, deliveries 5, overtakings 1
-             Fingerprint 741d74a53cec6e15
+             Fingerprint b539a162b04ec7e2
                Reproduce pellmell run scenarios/cancel-overtakes-create.toml --design course --seed 0"#]],
     );
 }
@@ -163,7 +163,7 @@ fn the_slides_symptom_shows_when_only_poison_is_judged() {
                 VIOLATED NoPoison   step 8, t = +0.004s
                          at orders, t1, ticket:updated t1@3: still unacked: ticket:updated t1@3 -> orders #1 after 1 attempt, redelivery changes nothing
                Exercised commands 4, deliveries 4
-             Fingerprint 938c4f4fa7080954
+             Fingerprint 5ae9e3e99fc21789
                Reproduce pellmell run scenarios/missing-update-event.toml --design stage3 --property NoPoison --seed 0"#]],
     );
 }
@@ -190,7 +190,7 @@ fn a_long_run_shows_its_last_steps_and_only_records_that_differ() {
                     HELD every property, step 1587, t = +3m50.398s
                 Expected held under reference
                Exercised commands 600, deliveries 793, redeliveries 193, overtakings 680, duplicates 14, pauses 137
-             Fingerprint 9281e94183108f47
+             Fingerprint 0507c09c4af00937
                Reproduce pellmell run scenarios/price-5-10-15.toml --design reference --seed 7"#]],
     );
 }
@@ -208,7 +208,7 @@ fn a_sweep_puts_failures_into_buckets() {
             ────────────
                  Summary 20 runs: 0 held, 20 violated, 0 stuck, 0 panicked; 2 buckets
                Exercised commands 9,423, deliveries 1,140, redeliveries 101, overtakings 817, acks lost 24, acks late 33, duplicates 5, pauses 168
-             Fingerprint c97cb2c9e44ead4f
+             Fingerprint 6f2b0bb103a50499
                Reproduce pellmell run scenarios/price-5-10-15.toml --design stage1 --seed 0"#]],
     );
 }
@@ -224,7 +224,7 @@ fn a_sweep_that_holds_ends_with_0_and_an_empty_one_with_4() {
             ────────────
                  Summary 3 runs: 3 held, 0 violated, 0 stuck, 0 panicked; 0 buckets
                Exercised commands 3, deliveries 6, redeliveries 3, acks lost 3
-             Fingerprint 3c75a36543b5d142"#]],
+             Fingerprint d24dbcb9225681e9"#]],
     );
     assert_eq!(pellmell(&["sweep", "scenarios/one-lost-ack.toml", "--seeds", "5..5"]).code, 4);
 }
@@ -430,12 +430,12 @@ fn an_unknown_name_gets_the_nearest_known_one() {
         "property.toml",
         &format!("{HEAD}properties = [\"NoPoisson\"]\n{CLIENT}"),
         expect![[r#"
-        error: unknown property `NoPoisson`
-         --> property.toml:3:15
-          |
-        3 | properties = ["NoPoisson"]
-          |               ^^^^^^^^^^^
-          = help: did you mean `NoPoison`? Known are ReplicaNeverAhead, MonotoneReplica, PrefixConsistency, SingleVersionAuthority, NoLostUpdate, NoLockOverwrite, NoForeignRelease, NoEditWhileLocked, AtMostOneLiveOrder, TerminalStatus, EffectivelyOnce, PublishedVersionsContiguous, AckOnlyAfterApply, NoPoison, BoundedRedelivery, NoUnboundedGrowth, TicketReplicaConverged, ReservationAgreement"#]],
+            error: unknown property `NoPoisson`
+             --> property.toml:3:15
+              |
+            3 | properties = ["NoPoisson"]
+              |               ^^^^^^^^^^^
+              = help: did you mean `NoPoison`? Known are ReplicaNeverAhead, MonotoneReplica, PrefixConsistency, NoLostUpdate, SingleVersionAuthority, NoLockOverwrite, NoForeignRelease, NoEditWhileLocked, AtMostOneLiveOrder, TerminalStatus, EffectivelyOnce, PublishedVersionsContiguous, AckOnlyAfterApply, NoPoison, BoundedRedelivery, NoUnboundedGrowth, TicketReplicaConverged, ReservationAgreement"#]],
     );
 }
 

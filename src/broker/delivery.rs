@@ -77,6 +77,10 @@ pub struct Delivery {
     pub(super) parked: bool,
     /// It waits outside its unit's queue, as redeliveries that may come at any time do.
     pub(super) loose: bool,
+    /// The place of what the broker remembers of the message at the group.
+    pub(super) entry: u32,
+    /// What the keys of all its attempts have in common.
+    pub(super) root: u64,
     /// The hash of its name.
     pub(crate) key: u64,
     /// The hash of its subject and its group.
@@ -99,15 +103,33 @@ impl Delivery {
 
     /// Whether the broker counts it against the in-flight limit.
     #[must_use]
+    #[inline]
     pub fn is_in_flight(&self) -> bool {
         matches!(self.state, State::Handling | State::Acking | State::Waiting)
+    }
+
+    /// Gives it the name of its next attempt.
+    #[inline]
+    pub(super) fn rename(&mut self, attempt: u16) {
+        self.attempt = attempt;
+        self.key = attempt_key(self.root, attempt);
     }
 }
 
 /// The key of attempt `attempt` of the message with `message_key` at the group with `group_hash`.
-#[inline]
 pub(crate) fn key_of(message_key: u64, group_hash: u64, attempt: u16) -> u64 {
-    hash::mix3(message_key, group_hash, attempt.into())
+    attempt_key(root_of(message_key, group_hash), attempt)
+}
+
+/// What the keys of all attempts of a message at a group have in common.
+#[inline]
+pub(super) fn root_of(message_key: u64, group_hash: u64) -> u64 {
+    hash::mix(message_key, group_hash)
+}
+
+#[inline]
+pub(super) fn attempt_key(root: u64, attempt: u16) -> u64 {
+    hash::mix(root, attempt.into())
 }
 
 /// A delivery's name, written `ticket:updated t1@2 -> orders #1`.

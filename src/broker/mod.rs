@@ -14,12 +14,15 @@ mod message;
 mod profile;
 mod queue;
 
+use std::time::Duration;
+
 use crate::event::Event;
 use crate::hash;
 use crate::ids::{ServiceIndex, Subject};
 
 pub(crate) use delivery::key_of as delivery_key;
 pub use delivery::{Delivery, DeliveryIndex, DeliveryName, GroupIndex, State};
+use delivery::{attempt_key, root_of};
 use message::Log;
 pub(crate) use message::message_key;
 pub use message::{Message, MessageIndex, MessageName};
@@ -37,6 +40,14 @@ struct Entry {
     attempts: u16,
     /// How many handlings of it changed the service's store.
     effects: u16,
+}
+
+impl Entry {
+    #[inline]
+    fn next_attempt(&mut self) -> u16 {
+        self.attempts = self.attempts.saturating_add(1);
+        self.attempts
+    }
 }
 
 /// The fake broker.
@@ -238,19 +249,11 @@ impl<E: Event> Broker<E> {
     /// How many handlings of a delivery's message, by its group, changed the service's store so far.
     #[must_use]
     pub fn effects(&self, index: DeliveryIndex) -> u16 {
-        self.entries[self.entry_of(index)].effects
-    }
-
-    fn entry_of(&self, index: DeliveryIndex) -> usize {
-        let delivery = self.delivery(index);
-        let message = self.message(delivery.message);
-        let groups = &self.routes[usize::from(message.route)].groups;
-        let place =
-            groups.iter().position(|group| *group == delivery.group).expect("a delivery's group is on its route");
-        message.first_entry as usize + place
+        self.entries[self.delivery(index).entry as usize].effects
     }
 
     /// Whether handling it once more could make a difference, given its service's store.
+    #[inline]
     pub(crate) fn is_futile(&self, index: DeliveryIndex, tick: u64) -> bool {
         self.delivery(index).futile_at == Some(tick)
     }
@@ -275,6 +278,9 @@ impl<E: Event> Broker<E> {
 }
 
 /// What the world tells it.
+///
+/// A redelivery at once is what most steps of a hard run end in, so its path is always inlined;
+/// the optimizer alone leaves four calls in it.
 impl<E: Event> Broker<E> {
     /// Appends an event to the log and queues it for every group that joined.
     pub(crate) fn publish(&mut self, event: E, cause: u32) -> MessageIndex {
@@ -290,7 +296,7 @@ impl<E: Event> Broker<E> {
         for place in 0..groups {
             let group = self.routes[route].groups[place];
             if self.groups[group.get()].joined {
-                self.add_delivery(message, group, first_entry as usize + place, false);
+                self.add_delivery(message, group, first_entry + place as u32, false);
             }
         }
         message
@@ -311,7 +317,7 @@ impl<E: Event> Broker<E> {
             let message = &self.log.messages[index];
             let groups = &self.routes[usize::from(message.route)].groups;
             if let Some(place) = groups.iter().position(|listed| *listed == group) {
-                let entry = message.first_entry as usize + place;
+                let entry = message.first_entry + place as u32;
                 self.add_delivery(MessageIndex(index as u32), group, entry, false);
             }
         }
@@ -319,24 +325,17 @@ impl<E: Event> Broker<E> {
 
     /// Makes a message pending once more beside the delivery `index`.
     pub(crate) fn duplicate(&mut self, index: DeliveryIndex) -> DeliveryIndex {
-        let (message, group) = (self.delivery(index).message, self.delivery(index).group);
-        self.add_delivery(message, group, self.entry_of(index), true)
+        let Delivery { message, group, entry, .. } = *self.delivery(index);
+        self.add_delivery(message, group, entry, true)
     }
 
-    fn add_delivery(
-        &mut self,
-        message: MessageIndex,
-        group: GroupIndex,
-        entry: usize,
-        duplicate: bool,
-    ) -> DeliveryIndex {
-        let attempt = self.entries[entry].attempts.saturating_add(1);
-        self.entries[entry].attempts = attempt;
+    fn add_delivery(&mut self, message: MessageIndex, group: GroupIndex, entry: u32, duplicate: bool) -> DeliveryIndex {
+        let attempt = self.entries[entry as usize].next_attempt();
         let index = DeliveryIndex(self.deliveries.len() as u32);
-        let (name, group_hash) = (self.message(message).name, self.groups[group.get()].hash);
-        let key = delivery_key(name.key(), group_hash, attempt);
-        self.open += 1;
+        let (name, group_hash) = (&self.message(message).name, self.groups[group.get()].hash);
+        let root = root_of(name.key(), group_hash);
         let lane = hash::mix(name.subject.hash(), group_hash);
+        self.open += 1;
         self.deliveries.push(Delivery {
             message,
             group,
@@ -353,7 +352,9 @@ impl<E: Event> Broker<E> {
             ready_at: None,
             parked: false,
             loose: false,
-            key,
+            entry,
+            root,
+            key: attempt_key(root, attempt),
         });
         self.enqueue(index, RedeliverAt::Back);
         index
@@ -362,7 +363,7 @@ impl<E: Event> Broker<E> {
     /// Hands a ready delivery to a member; returns the member.
     #[inline]
     pub(crate) fn begin(&mut self, index: DeliveryIndex) -> Member {
-        self.set_ready(index, false);
+        self.leave_ready(index);
         let delivery = &mut self.deliveries[index.get()];
         assert_eq!(delivery.state, State::Queued, "only a queued delivery can be handed out");
         delivery.state = State::Handling;
@@ -381,8 +382,8 @@ impl<E: Event> Broker<E> {
 
     /// Notes that handling a delivery changed its service's store.
     pub(crate) fn note_effect(&mut self, index: DeliveryIndex) {
-        let entry = self.entry_of(index);
-        self.entries[entry].effects += 1;
+        let entry = self.delivery(index).entry;
+        self.entries[entry as usize].effects += 1;
     }
 
     /// Notes that handling a delivery changed nothing at this state of its service's store, or that
@@ -397,7 +398,21 @@ impl<E: Event> Broker<E> {
         self.deliveries[index.get()].state = State::Acking;
     }
 
-    /// Notes that no ack will come for a delivery that was handled.
+    /// Notes that no ack will come for a delivery that was handled. Returns how long the broker
+    /// waits for it nevertheless; if that is no time at all, the message is pending again.
+    #[inline(always)]
+    pub(crate) fn unanswered(&mut self, index: DeliveryIndex) -> Option<Duration> {
+        let Delivery { tries, superseded, .. } = *self.delivery(index);
+        let wait = self.profile.ack_wait(tries).filter(|_| !superseded);
+        if wait == Some(Duration::ZERO) {
+            self.give_back(index);
+            return None;
+        }
+        self.begin_waiting(index);
+        wait
+    }
+
+    /// Puts a delivery that was handled among those no ack will come for.
     pub(crate) fn begin_waiting(&mut self, index: DeliveryIndex) {
         if self.deliveries[index.get()].superseded {
             return self.retire(index);
@@ -435,7 +450,7 @@ impl<E: Event> Broker<E> {
     fn call_off(&mut self, index: DeliveryIndex) {
         match self.delivery(index).state {
             State::Queued => {
-                self.set_ready(index, false);
+                self.leave_ready(index);
                 let delivery = &mut self.deliveries[index.get()];
                 delivery.state = State::Settled;
                 let group = delivery.group.get();
@@ -465,16 +480,16 @@ impl<E: Event> Broker<E> {
         self.open -= 1;
     }
 
+    #[inline(always)]
     fn leave_flight(&mut self, index: DeliveryIndex) {
-        let delivery = &mut self.deliveries[index.get()];
+        let delivery = &self.deliveries[index.get()];
         if delivery.state == State::Waiting {
             self.waiting.retain(|waiting| *waiting != index);
         }
-        let (group, member) = (delivery.group.get(), usize::from(delivery.member));
-        let group = &mut self.groups[group];
-        group.in_flight[member] -= 1;
+        let group = &mut self.groups[delivery.group.get()];
+        group.in_flight[usize::from(delivery.member)] -= 1;
         if group.is_tight() {
-            self.refresh_group(self.delivery(index).group);
+            self.refresh_group(delivery.group);
         }
     }
 
@@ -482,18 +497,10 @@ impl<E: Event> Broker<E> {
     /// given up. If a handler or an ack is still under way, another delivery takes its place.
     pub(crate) fn release(&mut self, index: DeliveryIndex) {
         let delivery = self.delivery(index);
-        let exhausted = match self.profile.max_deliver {
-            MaxDeliver::Times { times, .. } => delivery.tries >= times,
-            MaxDeliver::Unlimited => false,
-        };
         match delivery.state {
-            State::Waiting if exhausted => {
-                self.settle(index);
-                self.deliveries[index.get()].state = State::Dead;
-                self.dead.push(index);
-            }
-            State::Waiting => self.requeue(index),
+            State::Waiting => self.give_back(index),
             State::Handling | State::Acking if !delivery.superseded => {
+                let exhausted = self.is_exhausted(delivery);
                 self.deliveries[index.get()].superseded = true;
                 if !exhausted {
                     self.supersede(index);
@@ -503,27 +510,37 @@ impl<E: Event> Broker<E> {
         }
     }
 
-    fn requeue(&mut self, index: DeliveryIndex) {
+    #[inline]
+    fn is_exhausted(&self, delivery: &Delivery) -> bool {
+        match self.profile.max_deliver {
+            MaxDeliver::Times { times, .. } => delivery.tries >= times,
+            MaxDeliver::Unlimited => false,
+        }
+    }
+
+    /// Makes the message of a delivery in flight pending again, or gives it up.
+    #[inline(always)]
+    fn give_back(&mut self, index: DeliveryIndex) {
+        if self.is_exhausted(self.delivery(index)) {
+            self.settle(index);
+            self.deliveries[index.get()].state = State::Dead;
+            self.dead.push(index);
+            return;
+        }
         self.leave_flight(index);
-        let entry = self.entry_of(index);
-        let attempt = self.entries[entry].attempts.saturating_add(1);
-        self.entries[entry].attempts = attempt;
-        let delivery = self.delivery(index);
-        let key =
-            delivery_key(self.message(delivery.message).name.key(), self.groups[delivery.group.get()].hash, attempt);
         let delivery = &mut self.deliveries[index.get()];
-        (delivery.attempt, delivery.key, delivery.state) = (attempt, key, State::Queued);
+        delivery.rename(self.entries[delivery.entry as usize].next_attempt());
+        delivery.state = State::Queued;
         self.enqueue(index, self.profile.redeliver_at);
     }
 
     fn supersede(&mut self, index: DeliveryIndex) {
-        let old = self.delivery(index);
-        let (message, group, tries) = (old.message, old.group, old.tries);
-        let new = self.add_delivery(message, group, self.entry_of(index), false);
+        let Delivery { message, group, tries, entry, .. } = *self.delivery(index);
+        let new = self.add_delivery(message, group, entry, false);
         self.deliveries[index.get()].successor = Some(new);
         self.deliveries[new.get()].tries = tries;
         // It was queued like a new message; put it where redeliveries go.
-        self.set_ready(new, false);
+        self.leave_ready(new);
         self.leave_queue(new);
         self.enqueue(new, self.profile.redeliver_at);
     }
@@ -533,7 +550,7 @@ impl<E: Event> Broker<E> {
         let group = self.delivery(index).group.get();
         // Another service's member might do better with it.
         if self.groups[group].single_service() {
-            self.set_ready(index, false);
+            self.leave_ready(index);
             self.deliveries[index.get()].parked = true;
             self.groups[group].parked.push(index);
             self.refresh_around(index);
@@ -551,7 +568,7 @@ impl<E: Event> Broker<E> {
             for index in parked.drain(..) {
                 self.deliveries[index.get()].parked = false;
                 if self.delivery(index).loose {
-                    self.set_ready(index, true);
+                    self.enter_ready(index);
                 } else {
                     self.refresh_around(index);
                 }
@@ -564,22 +581,30 @@ impl<E: Event> Broker<E> {
     /// Takes what became ready since it was last asked.
     #[inline]
     pub(crate) fn each_fresh(&mut self, mut hear: impl FnMut(DeliveryIndex, &Delivery)) {
-        for index in self.fresh.drain(..) {
-            hear(index, &self.deliveries[index.get()]);
+        for index in &self.fresh {
+            hear(*index, &self.deliveries[index.get()]);
         }
+        self.fresh.clear();
     }
 }
 
 /// The queues.
 impl<E: Event> Broker<E> {
+    #[inline(always)]
     fn enqueue(&mut self, index: DeliveryIndex, at: RedeliverAt) {
+        let delivery = &mut self.deliveries[index.get()];
+        if self.groups[delivery.group.get()].rules.free || at == RedeliverAt::Any {
+            delivery.loose = true;
+            self.enter_ready(index);
+        } else {
+            self.join_queue(index, at);
+        }
+    }
+
+    fn join_queue(&mut self, index: DeliveryIndex, at: RedeliverAt) {
         let delivery = &self.deliveries[index.get()];
         let group_index = delivery.group;
         let group = &mut self.groups[group_index.get()];
-        if group.rules.free || at == RedeliverAt::Any {
-            self.deliveries[index.get()].loose = true;
-            return self.set_ready(index, true);
-        }
         let message = &self.log.messages[delivery.message.get()];
         let unit = group.unit(message.route, message.name.record);
         let queue = &mut group.units[unit];
@@ -660,23 +685,32 @@ impl<E: Event> Broker<E> {
         }
     }
 
-    #[inline]
     fn set_ready(&mut self, index: DeliveryIndex, ready: bool) {
+        if ready {
+            self.enter_ready(index);
+        } else {
+            self.leave_ready(index);
+        }
+    }
+
+    #[inline]
+    fn enter_ready(&mut self, index: DeliveryIndex) {
         let delivery = &mut self.deliveries[index.get()];
-        match (delivery.ready_at, ready) {
-            (None, true) => {
-                delivery.ready_at = Some(self.ready.len() as u32);
-                self.ready.push(index);
-                self.fresh.push(index);
-            }
-            (Some(place), false) => {
-                delivery.ready_at = None;
-                self.ready.swap_remove(place as usize);
-                if let Some(moved) = self.ready.get(place as usize) {
-                    self.deliveries[moved.get()].ready_at = Some(place);
-                }
-            }
-            _ => {}
+        if delivery.ready_at.is_none() {
+            delivery.ready_at = Some(self.ready.len() as u32);
+            self.ready.push(index);
+            self.fresh.push(index);
+        }
+    }
+
+    #[inline]
+    fn leave_ready(&mut self, index: DeliveryIndex) {
+        let Some(place) = self.deliveries[index.get()].ready_at.take() else {
+            return;
+        };
+        self.ready.swap_remove(place as usize);
+        if let Some(moved) = self.ready.get(place as usize) {
+            self.deliveries[moved.get()].ready_at = Some(place);
         }
     }
 }

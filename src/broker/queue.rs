@@ -28,6 +28,8 @@ pub(crate) struct GroupSetup {
     pub(crate) subjects: Vec<Subject>,
     pub(crate) members: Vec<Member>,
     pub(crate) joins_late: bool,
+    /// Whether a handler of one of its members may pause.
+    pub(crate) may_pause: bool,
 }
 
 /// A group and the deliveries that wait for it.

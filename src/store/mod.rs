@@ -9,20 +9,20 @@
 mod record;
 mod table;
 
-use std::any::{Any, TypeId};
+use std::any::Any;
 use std::fmt;
 
 use crate::hash;
 use crate::ids::{RecordId, Time, Version};
 
 pub use record::{Bump, DuplicateKey, Record, VersionConflict, VersionPolicy, VersionScheme, Versioned};
-use table::{AnyTable, Table};
+use table::{AnyTable, Progress, Table};
 pub use table::{Change, RowText};
 
 /// Collects the collections a service declares.
 #[derive(Default)]
 pub struct Schema {
-    tables: Vec<(TypeId, Box<dyn AnyTable>)>,
+    tables: Vec<Box<dyn AnyTable>>,
 }
 
 impl Schema {
@@ -37,18 +37,19 @@ impl Schema {
     }
 
     fn declare<R: Record>(&mut self, policy: VersionPolicy, owned: bool) -> &mut Schema {
-        let type_id = TypeId::of::<R>();
+        let table = Table::<R>::new(policy, owned);
         assert!(
-            self.tables.iter().all(|(known, _)| *known != type_id),
+            self.tables.iter().all(|known| known.as_ref().type_id() != table.type_id()),
             "collection `{}` is declared twice",
             R::COLLECTION
         );
-        self.tables.push((type_id, Box::new(Table::<R>::new(policy, owned))));
+        self.tables.push(Box::new(table));
         self
     }
 
     pub(crate) fn into_store(self) -> Store {
-        Store { tables: self.tables, tick: 0, step_began: 0, read_at: None, now: Time(0) }
+        let progress = Progress { tick: 0, saved: 0, now: Time(0) };
+        Store { tables: self.tables, progress, step_began: 0, read_at: None }
     }
 }
 
@@ -58,18 +59,17 @@ impl Schema {
 /// Every method panics if the record type was not declared in
 /// [`Service::collections`](crate::Service::collections), or if an id has another kind's letter.
 pub struct Store {
-    tables: Vec<(TypeId, Box<dyn AnyTable>)>,
-    /// Counts the changes ever made; a moment in the store's life.
-    tick: u64,
+    tables: Vec<Box<dyn AnyTable>>,
+    progress: Progress,
+    /// The tick at which the running step began.
     step_began: u64,
     /// Answers reads as of this tick instead of the present.
     read_at: Option<u64>,
-    now: Time,
 }
 
 impl Clone for Store {
     fn clone(&self) -> Store {
-        let tables = self.tables.iter().map(|(type_id, table)| (*type_id, table.clone_box())).collect();
+        let tables = self.tables.iter().map(|table| table.clone_box()).collect();
         Store { tables, ..*self }
     }
 }
@@ -102,8 +102,9 @@ impl Store {
     /// # Errors
     /// If the key is taken.
     pub fn insert<R: Record>(&mut self, id: RecordId, value: R) -> Result<Version, DuplicateKey> {
-        let version = self.table::<R>().policy.scheme.next(id, None, self.now);
-        self.insert_as(id, value, version)
+        let (table, progress) = self.table_mut::<R>();
+        let version = table.policy.scheme.next(id, None, progress.now);
+        table.insert(id, version, value, progress)
     }
 
     /// Inserts a record as `version`, whatever the scheme says: for versions copied from an event.
@@ -111,11 +112,8 @@ impl Store {
     /// # Errors
     /// If the key is taken.
     pub fn insert_as<R: Record>(&mut self, id: RecordId, value: R, version: Version) -> Result<Version, DuplicateKey> {
-        if self.table::<R>().live(id).is_some() {
-            return Err(DuplicateKey(id));
-        }
-        self.put(id, version, None, value);
-        Ok(version)
+        let (table, progress) = self.table_mut::<R>();
+        table.insert(id, version, value, progress)
     }
 
     /// Inserts a record unless one that exists at this very moment forbids it: a unique constraint.
@@ -146,13 +144,13 @@ impl Store {
         value: R,
         expected: Version,
     ) -> Result<Version, VersionConflict> {
-        let table = self.table::<R>();
-        let held = Store::current(table, id, expected)?;
+        let (table, progress) = self.table_mut::<R>();
+        let held = table.current(id, expected)?;
         if table.keeps_version(held, &value) {
             return Ok(expected);
         }
-        let version = table.policy.scheme.next(id, Some(expected), self.now);
-        self.put(id, version, Some(expected), value);
+        let version = table.policy.scheme.next(id, Some(expected), progress.now);
+        table.put(id, version, Some(expected), value, progress);
         Ok(version)
     }
 
@@ -168,47 +166,35 @@ impl Store {
         expected: Version,
         version: Version,
     ) -> Result<Version, VersionConflict> {
-        Store::current(self.table::<R>(), id, expected)?;
-        self.put(id, version, Some(expected), value);
+        let (table, progress) = self.table_mut::<R>();
+        table.current(id, expected)?;
+        table.put(id, version, Some(expected), value, progress);
         Ok(version)
     }
 
     /// Saves a record without looking: the last writer wins. `read` is what the writer based its
     /// value on, and the version is counted from there.
     pub fn overwrite<R: Record>(&mut self, id: RecordId, value: R, read: Option<Version>) -> Version {
-        let version = self.table::<R>().policy.scheme.next(id, read, self.now);
-        self.put(id, version, read, value);
+        let (table, progress) = self.table_mut::<R>();
+        let version = table.policy.scheme.next(id, read, progress.now);
+        table.put(id, version, read, value, progress);
         version
-    }
-
-    fn current<R: Record>(table: &Table<R>, id: RecordId, expected: Version) -> Result<&Versioned<R>, VersionConflict> {
-        let found = table.live(id);
-        match found.filter(|row| row.version == expected) {
-            Some(row) => Ok(row),
-            None => Err(VersionConflict { expected, found: found.map(|row| row.version) }),
-        }
-    }
-
-    fn put<R: Record>(&mut self, id: RecordId, version: Version, previous: Option<Version>, value: R) {
-        let tick = self.tick;
-        self.tick += 1;
-        self.table_mut::<R>().put(id, version, previous, value, tick);
     }
 
     #[inline]
     fn table<R: Record>(&self) -> &Table<R> {
-        let type_id = TypeId::of::<R>();
-        let table = self.tables.iter().find(|(known, _)| *known == type_id);
-        let (_, table) = table.unwrap_or_else(|| undeclared::<R>());
-        (table.as_ref() as &dyn Any).downcast_ref().unwrap_or_else(|| undeclared::<R>())
+        self.known_table::<R>().unwrap_or_else(|| undeclared::<R>())
     }
 
     #[inline]
-    fn table_mut<R: Record>(&mut self) -> &mut Table<R> {
-        let type_id = TypeId::of::<R>();
-        let table = self.tables.iter_mut().find(|(known, _)| *known == type_id);
-        let (_, table) = table.unwrap_or_else(|| undeclared::<R>());
-        (table.as_mut() as &mut dyn Any).downcast_mut().unwrap_or_else(|| undeclared::<R>())
+    fn known_table<R: Record>(&self) -> Option<&Table<R>> {
+        self.tables.iter().find_map(|table| (table.as_ref() as &dyn Any).downcast_ref())
+    }
+
+    #[inline]
+    fn table_mut<R: Record>(&mut self) -> (&mut Table<R>, &mut Progress) {
+        let table = self.tables.iter_mut().find_map(|table| (table.as_mut() as &mut dyn Any).downcast_mut());
+        (table.unwrap_or_else(|| undeclared::<R>()), &mut self.progress)
     }
 }
 
@@ -217,7 +203,7 @@ impl Store {
     /// Whether the service declared a collection of this type.
     #[must_use]
     pub fn has<R: Record>(&self) -> bool {
-        self.tables.iter().any(|(known, _)| *known == TypeId::of::<R>())
+        self.known_table::<R>().is_some()
     }
 
     /// Every version of an owned record, oldest first; empty for replicas.
@@ -240,54 +226,63 @@ impl Store {
         self.table::<R>().changes(self.step_began)
     }
 
+    /// The saves of the step that just ran; none if there is no such collection.
+    pub(crate) fn known_changes<R: Record>(&self) -> impl Iterator<Item = Change<'_, R>> {
+        let table = self.known_table::<R>();
+        let places = table.map_or(0..0, |table| table.places_since(self.step_began));
+        places.filter_map(move |place| table.map(|table| table.change(place)))
+    }
+
     /// Whether the step that just ran saved anything.
     #[must_use]
     #[inline]
     pub fn changed(&self) -> bool {
-        self.tick > self.step_began
+        self.progress.tick > self.step_began
     }
 
     /// Every row in words, by collection and id.
     #[must_use]
     pub fn texts(&self) -> Vec<RowText> {
-        self.tables.iter().flat_map(|(_, table)| table.texts()).collect()
+        self.tables.iter().flat_map(|table| table.texts()).collect()
     }
 
     /// The rows the step that just ran saved, in words.
     #[must_use]
     pub fn changed_texts(&self) -> Vec<RowText> {
-        self.tables.iter().flat_map(|(_, table)| table.changed_texts(self.step_began)).collect()
+        self.tables.iter().flat_map(|table| table.changed_texts(self.step_began)).collect()
     }
 
     /// The hash of all rows.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        self.tables.iter().fold(0, |hash, (_, table)| hash::mix(hash, table.digest()))
+        self.tables.iter().fold(0, |hash, table| hash::mix(hash, table.digest()))
     }
 }
 
 /// What the world does around a handler.
 impl Store {
     pub(crate) fn clear(&mut self) {
-        self.tables.iter_mut().for_each(|(_, table)| table.clear());
-        (self.tick, self.step_began, self.read_at) = (0, 0, None);
+        self.tables.iter_mut().for_each(|table| table.clear());
+        (self.progress.tick, self.step_began, self.read_at) = (0, 0, None);
     }
 
     /// Starts a step. `oldest_read` is the tick of the oldest handler that still reads from the
     /// past: what was replaced before it and before now is forgotten.
     #[inline]
     pub(crate) fn begin_step(&mut self, now: Time, oldest_read: Option<u64>) {
-        self.now = now;
-        if self.tick > 0 && self.step_began < self.tick {
-            let keep = oldest_read.unwrap_or(self.tick);
-            self.tables.iter_mut().for_each(|(_, table)| table.forget_before(keep));
+        self.progress.now = now;
+        if self.changed() {
+            let keep = oldest_read.unwrap_or(self.progress.tick);
+            self.tables.iter_mut().for_each(|table| table.forget_before(keep));
         }
-        self.step_began = self.tick;
+        self.step_began = self.progress.tick;
+        self.progress.saved = 0;
     }
 
     /// The present, to be read as of later.
+    #[inline]
     pub(crate) fn tick(&self) -> u64 {
-        self.tick
+        self.progress.tick
     }
 
     /// Answers reads as of `tick` until [`Store::close`].
@@ -301,19 +296,19 @@ impl Store {
     }
 
     /// Takes back what the running step saved.
+    #[inline]
     pub(crate) fn roll_back(&mut self) {
-        let began = self.step_began;
-        self.tables.iter_mut().for_each(|(_, table)| table.roll_back(began));
-        self.tick = began;
+        if self.changed() {
+            let began = self.step_began;
+            self.tables.iter_mut().for_each(|table| table.roll_back(began));
+            (self.progress.tick, self.progress.saved) = (began, 0);
+        }
     }
 
-    /// Folds what the running step saved into a hash.
+    /// The hash of what the running step saved, in the order it was saved.
     #[inline]
-    pub(crate) fn fold_changes(&self, hash: u64) -> u64 {
-        if !self.changed() {
-            return hash;
-        }
-        self.tables.iter().fold(hash, |hash, (_, table)| table.fold_changes(self.step_began, hash))
+    pub(crate) fn saved(&self) -> u64 {
+        self.progress.saved
     }
 }
 

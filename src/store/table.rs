@@ -1,11 +1,12 @@
 //! One collection of records: current rows, what the running step changed, the owner's history.
 
 use std::any::Any;
+use std::ops::Range;
 
 use crate::hash;
-use crate::ids::{RecordId, Version};
+use crate::ids::{RecordId, Time, Version};
 
-use super::record::{Bump, Record, VersionPolicy, Versioned};
+use super::record::{Bump, DuplicateKey, Record, VersionConflict, VersionPolicy, Versioned};
 
 /// What a change replaced. Kept for the running step and for every handler that still reads from
 /// before it.
@@ -14,6 +15,16 @@ struct Replaced<R> {
     tick: u64,
     id: RecordId,
     before: Option<Versioned<R>>,
+}
+
+/// What every save moves on, whichever table it goes to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Progress {
+    /// Counts the changes ever made; a moment in the store's life.
+    pub(super) tick: u64,
+    /// The hash of what the running step saved.
+    pub(super) saved: u64,
+    pub(super) now: Time,
 }
 
 /// Rows of one record type, addressed by record number.
@@ -32,17 +43,22 @@ impl<R: Record> Table<R> {
         Table { policy, rows: Vec::new(), replaced: Vec::new(), history: owned.then(Vec::new), digest: 0 }
     }
 
+    #[inline]
     fn row_index(id: RecordId) -> usize {
-        assert_eq!(id.kind(), R::KIND, "ids in `{}` start with `{}`", R::COLLECTION, R::KIND);
+        if id.kind() != R::KIND {
+            wrong_kind::<R>(id);
+        }
         id.number() as usize
     }
 
     /// The row as it is now.
+    #[inline]
     pub(super) fn live(&self, id: RecordId) -> Option<&Versioned<R>> {
         self.rows.get(Table::<R>::row_index(id))?.as_ref()
     }
 
     /// The row as it was when the store's change counter stood at `tick`.
+    #[cold]
     pub(super) fn as_of(&self, id: RecordId, tick: u64) -> Option<&Versioned<R>> {
         match self.replaced.iter().find(|replaced| replaced.tick >= tick && replaced.id == id) {
             Some(replaced) => replaced.before.as_ref(),
@@ -65,13 +81,46 @@ impl<R: Record> Table<R> {
         self.policy.bump == Bump::DirtyOnly && held.value == *value
     }
 
+    /// The row as it is now, if its version is `expected`.
+    #[inline]
+    pub(super) fn current(&self, id: RecordId, expected: Version) -> Result<&Versioned<R>, VersionConflict> {
+        let found = self.live(id);
+        match found.filter(|row| row.version == expected) {
+            Some(row) => Ok(row),
+            None => Err(VersionConflict { expected, found: found.map(|row| row.version) }),
+        }
+    }
+
+    /// Writes a row unless there is one.
+    pub(super) fn insert(
+        &mut self,
+        id: RecordId,
+        version: Version,
+        value: R,
+        progress: &mut Progress,
+    ) -> Result<Version, DuplicateKey> {
+        if self.live(id).is_some() {
+            return Err(DuplicateKey(id));
+        }
+        self.put(id, version, None, value, progress);
+        Ok(version)
+    }
+
     /// Writes a row. The caller decided that it may.
-    pub(super) fn put(&mut self, id: RecordId, version: Version, previous: Option<Version>, value: R, tick: u64) {
+    pub(super) fn put(
+        &mut self,
+        id: RecordId,
+        version: Version,
+        previous: Option<Version>,
+        value: R,
+        progress: &mut Progress,
+    ) {
         let index = Table::<R>::row_index(id);
         if index >= self.rows.len() {
             self.rows.resize_with(index + 1, || None);
         }
         let row = Versioned::new(id, version, previous, value);
+        progress.saved = hash::mix(progress.saved, row.hash());
         self.digest = self.digest.wrapping_add(row.hash());
         if let Some(history) = &mut self.history {
             if index >= history.len() {
@@ -83,20 +132,29 @@ impl<R: Record> Table<R> {
         if let Some(before) = &before {
             self.digest = self.digest.wrapping_sub(before.hash());
         }
-        self.replaced.push(Replaced { tick, id, before });
+        self.replaced.push(Replaced { tick: progress.tick, id, before });
+        progress.tick += 1;
     }
 
     /// The changes since `tick`: id, row before, row after.
     pub(super) fn changes(&self, tick: u64) -> impl Iterator<Item = Change<'_, R>> {
-        let first = self.replaced.partition_point(|replaced| replaced.tick < tick);
-        self.replaced[first..].iter().enumerate().map(move |(offset, replaced)| {
-            let later = self.replaced[first + offset + 1..].iter().find(|later| later.id == replaced.id);
-            let after = match later {
-                Some(later) => later.before.as_ref(),
-                None => self.live(replaced.id),
-            };
-            Change { id: replaced.id, before: replaced.before.as_ref(), after }
-        })
+        self.places_since(tick).map(|place| self.change(place))
+    }
+
+    /// The places of the changes since `tick`.
+    pub(super) fn places_since(&self, tick: u64) -> Range<usize> {
+        self.replaced.partition_point(|replaced| replaced.tick < tick)..self.replaced.len()
+    }
+
+    /// The change at a place.
+    pub(super) fn change(&self, place: usize) -> Change<'_, R> {
+        let replaced = &self.replaced[place];
+        let later = self.replaced[place + 1..].iter().find(|later| later.id == replaced.id);
+        let after = match later {
+            Some(later) => later.before.as_ref(),
+            None => self.live(replaced.id),
+        };
+        Change { id: replaced.id, before: replaced.before.as_ref(), after }
     }
 }
 
@@ -133,8 +191,6 @@ pub(super) trait AnyTable: Any + Send + Sync {
     /// Takes back every change since `tick`.
     fn roll_back(&mut self, tick: u64);
     fn digest(&self) -> u64;
-    /// Folds the hashes of the rows changed since `tick` into `hash`.
-    fn fold_changes(&self, tick: u64, hash: u64) -> u64;
     fn texts(&self) -> Vec<RowText>;
     fn changed_texts(&self, tick: u64) -> Vec<RowText>;
 }
@@ -180,13 +236,6 @@ impl<R: Record> AnyTable for Table<R> {
         self.digest
     }
 
-    fn fold_changes(&self, tick: u64, hash: u64) -> u64 {
-        if self.replaced.last().is_none_or(|last| last.tick < tick) {
-            return hash;
-        }
-        self.changes(tick).filter_map(|change| change.after).fold(hash, |hash, row| hash::mix(hash, row.hash()))
-    }
-
     fn texts(&self) -> Vec<RowText> {
         self.ids().filter_map(|id| self.live(id).map(|row| text(id, row))).collect()
     }
@@ -194,6 +243,11 @@ impl<R: Record> AnyTable for Table<R> {
     fn changed_texts(&self, tick: u64) -> Vec<RowText> {
         self.changes(tick).filter_map(|change| change.after.map(|row| text(change.id, row))).collect()
     }
+}
+
+#[cold]
+fn wrong_kind<R: Record>(id: RecordId) -> ! {
+    panic!("ids in `{}` start with `{}`, not `{}`", R::COLLECTION, R::KIND, id.kind())
 }
 
 fn text<R: Record>(id: RecordId, row: &Versioned<R>) -> RowText {

@@ -68,6 +68,8 @@ pub struct World<S: System> {
     absent: Vec<GroupIndex>,
     timers: BTreeSet<(Time, Timer)>,
     service_timers: u32,
+    /// Whether a delivery waits until handling it once more could make a difference.
+    parks_futile: bool,
     now: Time,
     steps: u64,
     commands_run: u32,
@@ -135,6 +137,7 @@ impl<S: System> World<S> {
             absent: Vec::new(),
             timers: BTreeSet::new(),
             service_timers: 0,
+            parks_futile: !inner.redeliver_futile,
             now: Time(0),
             steps: 0,
             commands_run: 0,
@@ -172,6 +175,7 @@ impl<S: System> World<S> {
         }
     }
 
+    #[inline]
     fn inner(&self) -> &Inner<S> {
         &self.simulation.inner
     }
@@ -280,7 +284,8 @@ impl<S: System> World<S> {
         broker.each_fresh(|index, delivery| {
             hear(Offer { action: Action::Deliver(index), key: delivery.key, lane: delivery.lane });
         });
-        offers.drain(..).for_each(hear);
+        offers.iter().copied().for_each(hear);
+        offers.clear();
     }
 
     /// What a scheduler is told about an action whose fate it decides; `None` if it has no fate.
@@ -290,20 +295,16 @@ impl<S: System> World<S> {
         match action {
             Action::Deliver(index) => {
                 let delivery = self.broker.delivery(index);
-                let may_pause = self.broker.services_of(delivery.group).any(|service| self.may_pause(service));
+                let may_pause = self.inner().groups[delivery.group.get()].may_pause;
                 Some(Chosen { key: delivery.key, attempt: delivery.attempt, may_pause, is_delivery: true })
             }
             Action::Command(client) => {
                 let command = &self.inner().clients[client.get()].commands[self.sent[client.get()] as usize];
-                let may_pause = self.may_pause(command.service);
+                let may_pause = self.inner().services[command.service.get()].may_pause;
                 Some(Chosen { key: command.key, attempt: 1, may_pause, is_delivery: false })
             }
             _ => None,
         }
-    }
-
-    fn may_pause(&self, service: ServiceIndex) -> bool {
-        self.inner().services[service.get()].may_pause
     }
 
     /// The command a client sends next.

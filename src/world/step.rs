@@ -3,6 +3,9 @@
 //! A handler passes read → save → publish → ack. Nothing can come between them unless the fate
 //! says so, and then they are one step. A pause ends the step after the read; a crash cuts it off
 //! in one of the windows; the ack may be left to a step of its own or to nobody.
+//!
+//! Nearly all steps of a run are deliveries that are handled and answered at once. That path is
+//! inlined into one function, and the other kinds of step are kept out of it.
 
 use std::ops::Range;
 
@@ -148,6 +151,7 @@ impl<S: System> World<S> {
         self.fold(step);
     }
 
+    #[inline]
     fn deliver(&mut self, index: DeliveryIndex, step: &mut Step) {
         step.key = self.broker.delivery(index).key;
         let member = self.broker.begin(index);
@@ -177,7 +181,7 @@ impl<S: System> World<S> {
         if step.fate.pause {
             return self.pause(job, actor, step);
         }
-        self.work(job, actor, None, step);
+        self.work_apart(job, actor, None, step);
         self.offer_next_command(client);
     }
 
@@ -202,13 +206,14 @@ impl<S: System> World<S> {
         step.answer = Some(Answer::Paused);
     }
 
+    #[inline(never)]
     fn resume(&mut self, index: PauseIndex, step: &mut Step) {
         let place = self.paused.iter().position(|paused| paused.index == index).expect("a paused handler");
         let paused = self.paused.remove(place);
         self.paused_indices.remove(place);
         (step.key, step.fate) = (paused.key, paused.fate);
         // Its reads need what was replaced since, so it counts as a reader until the step began.
-        self.work(paused.job, paused.actor, Some(paused.read_at), step);
+        self.work_apart(paused.job, paused.actor, Some(paused.read_at), step);
         if let Job::Command { client, .. } = paused.job {
             self.offer_next_command(client);
         }
@@ -227,6 +232,7 @@ impl<S: System> World<S> {
         self.broker.join(group);
     }
 
+    #[inline(never)]
     fn advance(&mut self, step: &mut Step) {
         let (due, timer) = self.timers.pop_first().expect("the clock moves only towards a timer");
         self.now = self.now.max(due);
@@ -239,12 +245,19 @@ impl<S: System> World<S> {
             }
             Timer::Service { service, record, cause, .. } => {
                 self.service_timers -= 1;
-                self.work(Job::Timer { record, cause }, Actor { service, member: 0 }, None, step);
+                self.work_apart(Job::Timer { record, cause }, Actor { service, member: 0 }, None, step);
             }
         }
     }
 
+    /// [`World::work`] for what happens rarely.
+    #[inline(never)]
+    fn work_apart(&mut self, job: Job, actor: Actor, read_at: Option<u64>, step: &mut Step) {
+        self.work(job, actor, read_at, step);
+    }
+
     /// Runs a handler from its save on: save, publish, ack, as far as the fate lets it.
+    #[inline(always)]
     fn work(&mut self, job: Job, actor: Actor, read_at: Option<u64>, step: &mut Step) {
         step.actor = Some(actor);
         step.delivery = delivery_of(job);
@@ -264,8 +277,12 @@ impl<S: System> World<S> {
         let answer = self.call(job, actor, read_at);
         step.answer = Some(answer);
         self.abort_if_refused(actor.service, answer);
-        self.publish(job, actor.service, crash);
-        self.arm(job, actor.service);
+        if !self.effects.published.is_empty() || crash == Some(Window::BeforePublish) {
+            self.publish(job, actor.service, crash);
+        }
+        if !self.effects.armed.is_empty() {
+            self.arm(job, actor.service);
+        }
         let changed = self.stores[actor.service.get()].changed();
         step.saved = changed;
         if let (Job::Delivery(index), Answer::Delivery(outcome)) = (job, answer) {
@@ -299,7 +316,7 @@ impl<S: System> World<S> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, job: Job, actor: Actor, read_at: Option<u64>) -> Answer {
         let inner = &*self.simulation.inner;
         let service = &inner.services[actor.service.get()].service;
@@ -323,7 +340,7 @@ impl<S: System> World<S> {
                 Answer::Timer
             }
         };
-        self.stores[actor.service.get()].close();
+        ctx.store.close();
         answer
     }
 
@@ -335,18 +352,13 @@ impl<S: System> World<S> {
                 PublishMode::BeforeSave => self.stores[service.get()].roll_back(),
             }
         }
-        if !self.effects.published.is_empty() {
-            let cause = self.cause_of(job);
-            for event in self.effects.published.drain(..) {
-                self.broker.publish(event, cause);
-            }
+        let cause = self.cause_of(job);
+        for event in self.effects.published.drain(..) {
+            self.broker.publish(event, cause);
         }
     }
 
     fn arm(&mut self, job: Job, service: ServiceIndex) {
-        if self.effects.armed.is_empty() {
-            return;
-        }
         let cause = self.cause_of(job);
         for Armed { record, due, volatile } in self.effects.armed.drain(..) {
             let same = |(_, timer): &&(Time, Timer)| matches!(timer, Timer::Service { service: s, record: r, .. } if *s == service && *r == record);
@@ -365,20 +377,15 @@ impl<S: System> World<S> {
     }
 
     /// The broker hears the answer, or does not.
-    #[inline]
+    #[inline(always)]
     fn answer(&mut self, index: DeliveryIndex, outcome: Outcome, fate: Fate) {
         let cut_off = matches!(fate.crash, Some(Window::BeforePublish | Window::BeforeAck));
         match outcome {
-            _ if cut_off => self.unanswered(index),
-            Outcome::Ack => match fate.ack {
-                AckFate::Prompt => self.broker.ack(index),
-                AckFate::Late => self.ack_travels(index),
-                AckFate::Lost => self.unanswered(index),
-            },
-            // A lost nak is a silence.
-            Outcome::Nak { .. } if fate.ack == AckFate::Lost => self.unanswered(index),
-            Outcome::Nak { delay, .. } => self.nak(index, delay),
-            Outcome::Silent(_) => self.unanswered(index),
+            Outcome::Ack if fate.ack == AckFate::Prompt && !cut_off => self.broker.ack(index),
+            Outcome::Ack if fate.ack == AckFate::Late && !cut_off => self.ack_travels(index),
+            Outcome::Nak { delay, .. } if fate.ack != AckFate::Lost && !cut_off => self.nak(index, delay),
+            // What is lost is a silence.
+            Outcome::Ack | Outcome::Nak { .. } | Outcome::Silent(_) => self.unanswered(index),
         }
     }
 
@@ -404,9 +411,13 @@ impl<S: System> World<S> {
         }
     }
 
+    #[inline(always)]
     fn unanswered(&mut self, index: DeliveryIndex) {
-        self.broker.begin_waiting(index);
-        self.arm_ack_wait(index);
+        if let Some(wait) = self.broker.unanswered(index) {
+            let tries = self.broker.delivery(index).tries;
+            self.timers.insert((self.now.after(wait), Timer::AckWait { delivery: index, tries }));
+        }
+        self.park_if_futile(index);
     }
 
     /// Starts the ack wait of a delivery in flight, which may be over at once.
@@ -431,9 +442,9 @@ impl<S: System> World<S> {
         self.park_if_futile(index);
     }
 
+    #[inline(always)]
     fn park_if_futile(&mut self, index: DeliveryIndex) {
-        let parks = !self.simulation.inner.redeliver_futile;
-        if parks && self.broker.delivery(index).state == State::Queued && self.is_futile(index) {
+        if self.parks_futile && self.broker.delivery(index).state == State::Queued && self.is_futile(index) {
             self.broker.park(index);
         }
     }
@@ -468,6 +479,9 @@ impl<S: System> World<S> {
     /// The oldest read of a paused handler of a service.
     #[inline]
     fn oldest_read(&self, service: ServiceIndex) -> Option<u64> {
+        if self.paused.is_empty() {
+            return None;
+        }
         self.paused.iter().filter(|paused| paused.actor.service == service).map(|paused| paused.read_at).min()
     }
 
@@ -494,7 +508,7 @@ impl<S: System> World<S> {
         let what = hash::mix3(step.key, step.fate.word(), step.answer.map_or(0, Answer::word));
         let mut hash = hash::mix(self.fingerprint, what);
         if let Some(actor) = step.actor.filter(|_| step.saved) {
-            hash = self.stores[actor.service.get()].fold_changes(hash);
+            hash = hash::mix(hash, self.stores[actor.service.get()].saved());
         }
         for message in &self.broker.messages()[step.published.clone()] {
             hash = hash::mix(hash, hash::of(&message.event));
