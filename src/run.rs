@@ -41,7 +41,7 @@ pub enum Verdict {
         /// The property.
         property: &'static str,
         /// What is wrong.
-        violation: Violation,
+        violation: Box<Violation>,
     },
     /// The run went on and on.
     Stuck {
@@ -229,7 +229,7 @@ impl<S: System> Judges<S> {
 }
 
 fn violated<S: System>(property: &dyn Property<S>, violation: Violation) -> Verdict {
-    Verdict::Violated { property: property.name(), violation }
+    Verdict::Violated { property: property.name(), violation: Box::new(violation) }
 }
 
 /// Runs a world from where it is until nothing can change any more, a property is violated or a

@@ -579,7 +579,7 @@ fn what_is_no_scenario_at_all_is_refused_without_a_panic() {
         ("empty.jsonl", b""),
         ("half.jsonl", b"{\"format\":\"pellmell-trace\",\"ver"),
         ("other.jsonl", b"{\"hello\":1}\n"),
-        ("deep.toml", "a=".repeat(1).as_bytes()),
+        ("cut.toml", b"a="),
         ("nested.toml", "[".repeat(100_000).as_bytes()),
     ] {
         let path = temp(name, content);

@@ -10,7 +10,7 @@ struct Pending {
 }
 
 /// Plays one run and returns its deliveries.
-pub fn play(seed: u64) -> u64 {
+pub(crate) fn play(seed: u64) -> u64 {
     let mut prices = [[0u8; 8]; 8];
     let mut pending = Vec::with_capacity(128);
     for i in 0..64u8 {
@@ -27,7 +27,7 @@ pub fn play(seed: u64) -> u64 {
         let message = pending[place];
         let faults = mix(state, 2);
         deliveries += 1;
-        if (faults & 0xffff_ffff) * 10 >> 32 == 0 {
+        if ((faults & 0xffff_ffff) * 10) >> 32 == 0 {
             pending.push(message);
         }
         let (ticket, version) = (usize::from(message.ticket), i16::from(message.version));
@@ -38,7 +38,7 @@ pub fn play(seed: u64) -> u64 {
         } else if version > held[ticket] {
             continue;
         }
-        if (faults >> 32) * 10 >> 32 != 0 {
+        if ((faults >> 32) * 10) >> 32 != 0 {
             pending.swap_remove(place);
         }
     }

@@ -6,7 +6,7 @@ use pellmell::{
 };
 use serde::Serialize;
 
-pub struct W1;
+pub(crate) struct W1;
 
 impl System for W1 {
     type Event = Priced;
@@ -14,8 +14,8 @@ impl System for W1 {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-pub struct Ticket {
-    pub price: u32,
+pub(crate) struct Ticket {
+    pub(crate) price: u32,
 }
 
 impl Record for Ticket {
@@ -27,10 +27,10 @@ const CREATED: Subject = Subject::new("ticket:created");
 const UPDATED: Subject = Subject::new("ticket:updated");
 
 #[derive(Clone, Debug, Hash, Serialize)]
-pub struct Priced {
-    pub ticket: RecordId,
-    pub version: Version,
-    pub price: u32,
+pub(crate) struct Priced {
+    pub(crate) ticket: RecordId,
+    pub(crate) version: Version,
+    pub(crate) price: u32,
 }
 
 impl Event for Priced {
@@ -48,9 +48,9 @@ impl Event for Priced {
 }
 
 #[derive(Clone, Debug, Hash, Serialize)]
-pub struct SetPrice {
-    pub ticket: RecordId,
-    pub price: u32,
+pub(crate) struct SetPrice {
+    pub(crate) ticket: RecordId,
+    pub(crate) price: u32,
 }
 
 impl Command for SetPrice {
@@ -67,7 +67,7 @@ impl Command for SetPrice {
     }
 }
 
-pub struct Owner;
+pub(crate) struct Owner;
 
 impl Service<W1> for Owner {
     fn name(&self) -> &'static str {
@@ -92,7 +92,7 @@ impl Service<W1> for Owner {
     }
 }
 
-pub struct Replica;
+pub(crate) struct Replica;
 
 impl Service<W1> for Replica {
     fn name(&self) -> &'static str {
@@ -129,7 +129,7 @@ impl Service<W1> for Replica {
 
 /// Every replica's version and price are a step of the owner's history, and an ack follows only
 /// what was applied.
-pub struct Prefix;
+pub(crate) struct Prefix;
 
 impl Property<W1> for Prefix {
     fn name(&self) -> &'static str {
@@ -161,7 +161,7 @@ impl Property<W1> for Prefix {
 }
 
 /// An ack follows only what was applied.
-pub struct AckedApplied;
+pub(crate) struct AckedApplied;
 
 impl Property<W1> for AckedApplied {
     fn name(&self) -> &'static str {
@@ -185,7 +185,7 @@ impl Property<W1> for AckedApplied {
 }
 
 /// At quiescence replica and owner are equal.
-pub struct Converged;
+pub(crate) struct Converged;
 
 impl Property<W1> for Converged {
     fn name(&self) -> &'static str {

@@ -11,7 +11,6 @@ use std::fmt;
 
 use crate::broker::Profile;
 use crate::faults::FaultPlan;
-use crate::property::Property;
 use crate::run::{Judges, Limits, Observer, Report, Verdict, run};
 use crate::schedule::Departure;
 use crate::scheduler::{Calm, Departing, Keyed, Rounds, Scheduler, Walk};
@@ -162,10 +161,8 @@ impl Scenario {
     /// What a run is judged by.
     #[must_use]
     pub fn judges(&self) -> Judges<Ticketing> {
-        let wanted = |property: &Box<dyn Property<Ticketing>>| {
-            self.properties.is_empty() || self.properties.iter().any(|name| name == property.name())
-        };
-        Judges::new(properties::all().into_iter().filter(wanted).collect())
+        let wanted = |name: &str| self.properties.is_empty() || self.properties.iter().any(|wanted| wanted == name);
+        Judges::new(properties::all().into_iter().filter(|property| wanted(property.name())).collect())
     }
 
     /// Who picks, for `seed`.

@@ -1,7 +1,7 @@
 //! The durable store of one service: typed collections with optimistic concurrency control.
 //!
 //! A handler reads records and saves them on the condition that nobody saved in between. To let
-//! two handlers really race, reads can be answered as of an earlier moment ([`Store::open_at`]),
+//! two handlers really race, reads can be answered as of an earlier moment (`Store::open_at`),
 //! while saves always meet the present: that is what a handler sees that read, was slow, and
 //! saves now. The store also keeps what the running step changed, which the properties judge, and
 //! every version an owner ever saved, which replicas are compared with.
