@@ -60,6 +60,8 @@ pub trait Command: Clone + Debug + Hash + Serialize + Send + Sync + 'static {
     /// The record it is about.
     fn record(&self) -> RecordId;
 
-    /// What a timeline shows for it, such as `create t1 price 5`.
-    fn label(&self) -> String;
+    /// What a timeline shows for it, such as `create t1 at 5`; its `Debug` form unless said otherwise.
+    fn label(&self) -> String {
+        format!("{self:?}")
+    }
 }

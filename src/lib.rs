@@ -1,4 +1,58 @@
 //! A deterministic simulation testbed for out-of-order event delivery.
+//!
+//! Services that talk through a message broker see events late, twice, out of order, and again after
+//! a crash. pellmell runs such services on a fake broker inside one process, where all of that is up
+//! to a seed, and says whether what they hold still agrees in the end. A seed that fails, fails again
+//! in every later run, on every machine.
+//!
+//! # A test of two services
+//!
+//! A shop owns items and publishes each version of them; search keeps copies. The property says that
+//! whenever nothing is under way the copies are right. In a crate of yours, `main` is a `#[test]`.
+//!
+//! ```
+#![doc = include_str!("../examples/two_services.rs")]
+//! ```
+//!
+//! If the search applied whatever comes, [`testing::check`] would panic with the first seed that
+//! fails, what is wrong, and the last steps; that seed is the bug, to be run again as often as it
+//! takes. Larger services are types that implement [`Service`], larger events types that implement
+//! [`Event`], and properties that judge single steps types that implement [`Property`].
+//!
+//! # What a run is
+//!
+//! 1. [`Simulation::on`] puts services, broker rules and clients together.
+//!    [`Simulation::world`] gives the [`World`] before the first step: broker, stores, clock and
+//!    timers in one value.
+//! 2. [`run()`] asks a [`Scheduler`] which of the enabled actions is next and which [`Fate`] it meets,
+//!    and takes that [`Step`]: a delivery is handled, a command executed, a late ack arrives, the
+//!    clock moves to the next timer.
+//! 3. [`Judges`] judge each step, each quiescent moment and the end. The [`Report`] has the
+//!    [`Verdict`], the fingerprint of all steps, and what happened how often.
+//!
+//! Services must be rules without state: everything they remember is in their [`Store`], everything
+//! they know comes from the event and the [`Context`]. [`determinism::check`] finds those that are
+//! not.
+//!
+//! # Map
+//!
+//! In reading order; a module uses those above it.
+//!
+//! - [`ids`], [`hash`], [`prng`]: names and time, hashing that is the same everywhere, and all chance.
+//! - [`event`], [`store`], [`service`]: what a user describes: events, commands, records, handlers.
+//! - [`faults`]: what may go wrong with a delivery, and how often.
+//! - [`broker`]: the fake broker, its ten parameters and its profiles.
+//! - [`schedule`], [`scheduler`]: departures from the calm run, and who picks what happens next.
+//! - [`simulation`], [`world`]: the parts put together, and the value that moves.
+//! - [`property`], [`mod@run`]: claims, and the loop that judges them.
+//! - [`determinism`], [`testing`]: two runs compared, and one call for a test.
+//! - [`ticketing`]: a tickets service and an orders service, right and wrong in known ways.
+//! - [`scenario`], [`trace`], [`search`]: situations of the ticketing services in files, what happened
+//!   in a run as text, and many seeds at once.
+//!
+//! The library reads no files, no environment and no wall clock; the command line does. The folder
+//! `docs` has the glossary, the architecture, the broker's parameters, the properties and the file
+//! formats.
 
 pub mod broker;
 pub mod determinism;
@@ -19,6 +73,7 @@ pub mod search;
 pub mod service;
 pub mod simulation;
 pub mod store;
+pub mod testing;
 pub mod ticketing;
 pub mod trace;
 pub mod world;
