@@ -87,7 +87,8 @@ mod tests {
     fn a_mistake_is_shown_under_its_line() {
         let error = FileError::new("a.toml", "x = 1\nratio = \"11/10\"\n", 14..21, "ratio is greater than 1")
             .help("write `1/10`");
-        let expected = "ratio is greater than 1\n --> a.toml:2:9\n  |\n2 | ratio = \"11/10\"\n  |         ^^^^^^^\n  = help: write `1/10`";
+        let expected = "ratio is greater than 1\n --> a.toml:2:9\n  |\n2 | ratio = \"11/10\"\n  |         ^^^^^^^\n  \
+                        = help: write `1/10`";
         assert_eq!(error.to_string(), expected);
     }
 

@@ -38,7 +38,7 @@
 //!
 //! In reading order; a module uses those above it.
 //!
-//! - [`ids`], [`hash`], [`prng`]: names and time, hashing that is the same everywhere, and all chance.
+//! - [`hash`], [`ids`], [`prng`]: hashing that is the same everywhere, names and time, and all chance.
 //! - [`event`], [`store`], [`service`]: what a user describes: events, commands, records, handlers.
 //! - [`faults`]: what may go wrong with a delivery, and how often.
 //! - [`broker`]: the fake broker, its ten parameters and its profiles.

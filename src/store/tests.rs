@@ -1,3 +1,5 @@
+//! The store by itself: conditions, versions, reads from the past, undoing a step.
+
 use super::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize)]

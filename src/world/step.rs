@@ -361,7 +361,10 @@ impl<S: System> World<S> {
     fn arm(&mut self, job: Job, service: ServiceIndex) {
         let cause = self.cause_of(job);
         for Armed { record, due, volatile } in self.effects.armed.drain(..) {
-            let same = |(_, timer): &&(Time, Timer)| matches!(timer, Timer::Service { service: s, record: r, .. } if *s == service && *r == record);
+            let same = |(_, timer): &&(Time, Timer)| match timer {
+                Timer::Service { service: other, record: about, .. } => (*other, *about) == (service, record),
+                Timer::AckWait { .. } => false,
+            };
             let nth = self.timers.iter().filter(same).count() as u32;
             self.timers.insert((due, Timer::Service { service, record, nth, volatile, cause }));
             self.service_timers += 1;

@@ -1,0 +1,32 @@
+//! The ticketing services compiled as a crate of their own, from the same files as in the library.
+//!
+//! Whatever they use must be public for that: this file is the proof that a user could have written
+//! them. `cargo test` builds it; running it plays the reference design under some of every fault.
+
+// In the library's files `crate::` is the library; here these make it the same.
+use pellmell::{FaultPlan, Hosting, Judges, Profile, Simulation, testing};
+use pellmell::{event, ids, prng, property, service, simulation, store, world};
+
+#[path = "../src/ticketing/mod.rs"]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "a library's interface, in a program that needs little of it"
+)]
+mod ticketing;
+
+use ticketing::{Design, Orders, Tickets, Workload, properties};
+
+fn main() {
+    let Design { tickets, orders, .. } = Design::REFERENCE;
+    let racing = Hosting { members: 2, ..Hosting::ALONE };
+    let mut builder = Simulation::on(Profile::adversarial()).hosted(Tickets(tickets), racing.clone());
+    builder = builder.hosted(Orders(orders), racing);
+    let workload = Workload { tickets: 3, prices: vec![5, 10, 15], edits: 0, buyers: 2, orders: 2, cancels: 2 };
+    for client in workload.clients(0) {
+        builder = builder.client(client.name, client.commands);
+    }
+    let simulation = builder.build().expect("the parts fit");
+    testing::check(&simulation, 0..1000, FaultPlan::SOME, &Judges::new(properties::all()));
+}
