@@ -1,6 +1,6 @@
 //! The output that README.md shows is what the commands print.
 //!
-//! A line `...` stands for any lines. After a change that is meant, `UPDATE_EXPECT=1 cargo test
+//! A line `...` stands for any lines. After a change that is meant, `PELLMELL_BLESS=1 cargo test
 //! --test readme` writes what is printed now.
 
 use std::process::Command;
@@ -17,7 +17,7 @@ fn the_readme_shows_what_is_printed() {
         let (shown, rest) = block.split_once("```").expect("a block ends");
         wanted += &format!("```console\n{}```{rest}", printed(shown));
     }
-    if std::env::var_os("UPDATE_EXPECT").is_some() {
+    if std::env::var_os("PELLMELL_BLESS").is_some() {
         std::fs::write("README.md", &wanted).expect("a README that can be written");
     } else {
         assert!(wanted == readme, "expected README.md to show what is printed; it would be:\n{wanted}");
