@@ -5,7 +5,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::event::System;
 use crate::faults::Fate;
@@ -15,7 +15,8 @@ use crate::scheduler::{Action, Scheduler};
 use crate::world::{Step, World};
 
 /// How far a run may go. Reaching a limit is a verdict, never a hang.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Limits {
     /// The most steps.
     pub steps_max: u64,

@@ -19,7 +19,7 @@ use crate::scheduler::Keyed;
 use crate::service::{Context, Outcome, Rejection, Service};
 use crate::simulation::Simulation;
 use crate::store::{Record, Schema, VersionPolicy};
-use crate::trace::{Header, Recorder, TraceRecord, detail};
+use crate::trace::{Recorder, TraceRecord, detail};
 use crate::world::World;
 
 /// How many of the last steps a failure shows.
@@ -64,10 +64,8 @@ fn failure<S: System>(
              a handler depends on more than its event and its store: find the step with determinism::check"
         );
     }
-    let services = simulation.service_names().map(str::to_owned).collect();
-    let trace = recorder.finish(Header::new("", "", "random", seed, services, ""), &world, &again);
-    let first = trace.records.len().saturating_sub(STEPS_SHOWN);
-    let shown = &trace.records[first..];
+    let records = recorder.into_records();
+    let shown = &records[records.len().saturating_sub(STEPS_SHOWN)..];
     let mut text = format!(
         "seed {seed} {} at step {}, t = {}\nthe last {} of {} steps:\n",
         in_words(verdict),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::System;
 use crate::faults::{AckFate, Fate};
 use crate::file_error::FileError;
-use crate::run::{Counts, Observer, Report, Verdict};
+use crate::run::{Counts, Limits, Observer, Report, Verdict};
 use crate::scheduler::Action;
 use crate::service::Outcome;
 use crate::store::RowText;
@@ -48,6 +48,10 @@ pub struct Header {
     pub scheduler: String,
     /// The seed.
     pub seed: u64,
+    /// The properties judged; all if empty.
+    pub properties: Vec<String>,
+    /// How far the run could go.
+    pub limits: Limits,
     /// The names of the services, in order.
     pub services: Vec<String>,
     /// The scenario file's text.
@@ -55,27 +59,10 @@ pub struct Header {
 }
 
 impl Header {
-    /// The header of a run.
+    /// The format's name and version and the tool's, for a header.
     #[must_use]
-    pub fn new(
-        scenario: &str,
-        design: &str,
-        scheduler: &str,
-        seed: u64,
-        services: Vec<String>,
-        source: &str,
-    ) -> Header {
-        Header {
-            format: FORMAT.to_owned(),
-            version: VERSION,
-            tool: env!("CARGO_PKG_VERSION").to_owned(),
-            scenario: scenario.to_owned(),
-            design: design.to_owned(),
-            scheduler: scheduler.to_owned(),
-            seed,
-            services,
-            source: source.to_owned(),
-        }
+    pub fn format() -> (String, u32, String) {
+        (FORMAT.to_owned(), VERSION, env!("CARGO_PKG_VERSION").to_owned())
     }
 }
 
@@ -241,6 +228,12 @@ fn answer_in_words(answer: Answer) -> String {
 }
 
 impl Recorder {
+    /// The steps recorded so far.
+    #[must_use]
+    pub fn into_records(self) -> Vec<TraceRecord> {
+        self.records
+    }
+
     /// The trace of the run that was recorded.
     #[must_use]
     pub fn finish<S: System>(self, header: Header, world: &World<S>, report: &Report) -> Trace {

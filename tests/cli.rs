@@ -178,19 +178,19 @@ fn a_long_run_shows_its_last_steps_and_only_records_that_differ() {
                  Running price-5-10-15 seed 7   design reference, profile stan, random scheduler
                          200 tickets are created at 5 and edited to 10 and 15 while four orders members race for the events.
 
-             step          t │ tickets │ orders                                              │
-                …            │ 1,584 steps before this not shown: --steps all
-             1585 +3m50.398s │         │ [3] ticket:updated t131@2 #4 ✓ saves t131@2         │ ≠ calm: resume ticket:updated t131@2 -> orders #3
-             1586 +3m50.398s │         │ [1] ticket:updated t76@2 #2 ✓                       │ ≠ calm: resume ticket:updated t131@2 -> orders #3
-             1587 +3m50.398s │         │ [2] resume ticket:updated t131@2 #3 ✗ version error │
+             step          t │ tickets │ orders                                          │
+                …            │ 2,100 steps before this not shown: --steps all
+             2101   +25.516s │         │ [1] ticket:updated t131@2 #4 ✓ saves t131@2     │ ≠ calm: resume ticket:updated t102@2 -> orders #3
+             2102   +25.516s │         │ [3] resume ticket:updated t102@2 #3 ✓           │
+             2103   +25.516s │         │ resume ticket:updated t131@2 #3 ✗ version error │
 
                       record │ tickets │ orders │
                              │ 200 records the same at every service that has them
 
-                    HELD every property, step 1587, t = +3m50.398s
+                    HELD every property, step 2103, t = +25.516s
                 Expected held under reference
-               Exercised commands 600, deliveries 793, redeliveries 193, overtakings 680, duplicates 14, pauses 137
-             Fingerprint 0507c09c4af00937
+               Exercised commands 600, deliveries 1,322, redeliveries 722, overtakings 1,243, duplicates 15, pauses 172
+             Fingerprint 2e688e92bb38c6a1
                Reproduce pellmell run scenarios/price-5-10-15.toml --design reference --seed 7"#]],
     );
 }
@@ -203,12 +203,11 @@ fn a_sweep_puts_failures_into_buckets() {
         expect![[r#"
             $ pellmell sweep scenarios/price-5-10-15.toml --design stage1 --seeds 0..20
                 Sweeping price-5-10-15 × 20 seeds   design stage1, profile stan
-                VIOLATED PrefixConsistency at orders of t on ticket:updated   19 runs, first seed 0, 624 steps
-                VIOLATED ReplicaNeverAhead at orders of t on ticket:updated   1 run, first seed 2, 683 steps
+                VIOLATED PrefixConsistency at orders of t on ticket:updated   20 runs, first seed 0, 222 steps
             ────────────
-                 Summary 20 runs: 0 held, 20 violated, 0 stuck, 0 panicked; 2 buckets
-               Exercised commands 9,423, deliveries 1,140, redeliveries 101, overtakings 817, acks lost 24, acks late 33, duplicates 5, pauses 168
-             Fingerprint 6f2b0bb103a50499
+                 Summary 20 runs: 0 held, 20 violated, 0 stuck, 0 panicked; 1 bucket
+               Exercised commands 3,380, deliveries 1,273, redeliveries 10, overtakings 989, acks lost 22, acks late 35, duplicates 11, pauses 161
+             Fingerprint c4cf87f7c487bf3c
                Reproduce pellmell run scenarios/price-5-10-15.toml --design stage1 --seed 0"#]],
     );
 }
@@ -613,4 +612,65 @@ fn a_truncated_trace_is_refused() {
         let ran = pellmell(&["replay", &name]);
         assert_eq!(ran.code, 2, "cut at {keep}: {}", ran.stdout);
     }
+}
+
+#[test]
+fn a_trace_replays_with_the_properties_and_limits_it_was_made_with() {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("flags.jsonl");
+    let name = path.display().to_string();
+    let flags = ["--property", "NoPoison", "--max-steps", "5", "--trace", &name];
+    let run = ["run", "scenarios/missing-update-event.toml"];
+    assert_eq!(pellmell(&[&run[..], &flags[..]].concat()).code, 1);
+    let same = pellmell(&["replay", &name]);
+    assert!(same.stdout.contains("Same 5 steps"), "{}", same.stdout);
+    assert_eq!(same.code, 1);
+}
+
+#[test]
+fn a_trace_of_a_design_that_is_gone_is_stale() {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stale.jsonl");
+    let name = path.display().to_string();
+    pellmell(&["run", "scenarios/one-lost-ack.toml", "--trace", &name]);
+    let text = std::fs::read_to_string(&path).expect("a trace");
+    std::fs::write(&path, text.replace("\"design\":\"course\"", "\"design\":\"curse\"")).expect("writable");
+    let ran = pellmell(&["replay", &name]);
+    assert!(ran.stderr.contains("the trace's design `curse` does not exist any more"), "{}", ran.stderr);
+    assert_eq!(ran.code, 3);
+}
+
+#[test]
+fn what_would_have_no_effect_is_refused() {
+    check_file(
+        "most.toml",
+        &format!("{HEAD}{CLIENT}\n[faults]\ncrash_most = 1\n"),
+        expect![[r#"
+        error: a number of times needs a probability beside it
+         --> most.toml:9:14
+          |
+        9 | crash_most = 1
+          |              ^"#]],
+    );
+    check_file(
+        "both.toml",
+        &format!(
+            "{HEAD}schedule = [\"duplicate ticket:created t1@0 -> orders\"]\n{CLIENT}\n[faults]\nlose_ack = \"1/2\"\n"
+        ),
+        expect![[r#"
+            error: faults have no effect beside a `schedule`
+             --> both.toml:9:1
+              |
+            9 | [faults]
+              | ^^^^^^^^
+              = help: leave one of them out: a schedule says itself what goes wrong"#]],
+    );
+    check_file(
+        "exhausted.toml",
+        &format!("{HEAD}{CLIENT}\n[broker]\nwhen_exhausted = \"drop\"\n"),
+        expect![[r#"
+        error: `when_exhausted` goes with `max_deliver`
+         --> exhausted.toml:9:18
+          |
+        9 | when_exhausted = "drop"
+          |                  ^^^^^^"#]],
+    );
 }

@@ -152,7 +152,7 @@ fn judged(simulation: &Simulation<Ticketing>, mut scheduler: impl Scheduler) -> 
 }
 
 proptest! {
-    #![proptest_config(config(192))]
+    #![proptest_config(config(1024))]
 
     #[test]
     fn the_reference_keeps_every_property(

@@ -454,7 +454,8 @@ impl<E: Event> Broker<E> {
                 queue.insert(place.unwrap_or(queue.len()), index);
             }
         }
-        self.refresh_unit(group_index, unit);
+        group.queued += 1;
+        self.refresh_for(index, unit);
     }
 
     fn leave_queue(&mut self, index: DeliveryIndex) {
@@ -471,10 +472,11 @@ impl<E: Event> Broker<E> {
         let unit = group.unit(message.route, message.name.record);
         if let Some(place) = group.units[unit].iter().position(|queued| *queued == index) {
             group.units[unit].remove(place);
+            group.queued -= 1;
         }
         if group.is_tight() {
             self.refresh_group(group_index);
-        } else {
+        } else if !group.is_spacious() {
             self.refresh_unit(group_index, unit);
         }
     }
@@ -491,12 +493,24 @@ impl<E: Event> Broker<E> {
         if !delivery.loose {
             let (message, group) = (&self.log.messages[delivery.message.get()], delivery.group);
             let unit = self.groups[group.get()].unit(message.route, message.name.record);
+            self.refresh_for(index, unit);
+        }
+    }
+
+    /// Refreshes a queue after `index` came into it, was parked or was taken up again.
+    fn refresh_for(&mut self, index: DeliveryIndex, unit: usize) {
+        let Delivery { group, parked, .. } = *self.delivery(index);
+        if self.groups[group.get()].is_spacious() {
+            // All the others are ready already.
+            self.set_ready(index, !parked);
+        } else {
             self.refresh_unit(group, unit);
         }
     }
 
-    /// Makes the deliveries at the front of a queue ready, as many as the rules allow, and the one
-    /// behind them not ready: no operation moves a queue by more than one place.
+    /// Makes the deliveries at the front of a queue ready, as many as the rules allow, and those
+    /// behind them not ready. Where the rules are strict it looks one place further than they allow,
+    /// because no operation moves a queue by more.
     ///
     /// A parked delivery stands where it is or, as long as the limit has room for it besides, is as
     /// good as in flight: nothing behind it waits for it then. One that was put to the back lets

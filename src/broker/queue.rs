@@ -1,9 +1,11 @@
 //! Who may be handled next: the queues of a group.
 //!
-//! A group has one queue per ordering unit. The first `allowance` deliveries of a queue are ready:
-//! one for each member that may compete and has room (any of the others may still be busy with what
-//! is in front), and one for each position of the reorder window. So the queue needs no picture of
-//! what was sent to whom.
+//! A group has one queue per ordering unit. The first `allowance` deliveries of a queue are ready. A
+//! unit with one holder (a single member, or exclusive dispatch) is handled in order: one delivery,
+//! and one more for each position of the reorder window. Where members compete, whatever fits in
+//! their inboxes may be handled next: everything in front of it may be waiting in another member's.
+//! So the queue needs no picture of what was sent to whom. It lets through a few orders that strict
+//! inboxes would not, and misses none.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -47,6 +49,8 @@ pub(super) struct Group {
     /// How many deliveries each member has in flight.
     pub(super) in_flight: Vec<u32>,
     pub(super) parked: Vec<DeliveryIndex>,
+    /// How many deliveries are in its queues.
+    pub(super) queued: usize,
     pub(super) rules: Rules,
 }
 
@@ -56,8 +60,8 @@ pub(super) struct Rules {
     ordering: Ordering,
     /// Each unit has one owner.
     exclusive: bool,
-    /// How many members may hold messages of one unit.
-    holders: usize,
+    /// Members compete, so that a unit is handled in any order that fits the in-flight limit.
+    competing: bool,
     /// How many more deliveries may come first.
     window: usize,
     pub(super) max_in_flight: InFlight,
@@ -68,14 +72,14 @@ pub(super) struct Rules {
 impl Rules {
     fn new(profile: &Profile, members: usize) -> Rules {
         let exclusive = profile.dispatch == Dispatch::Exclusive;
-        let holders = if exclusive { 1 } else { members };
+        let competing = !exclusive && members > 1;
         let window = match profile.reorder_window {
             Limit::Of(window) if profile.ordering != Ordering::None => window as usize,
             _ => usize::MAX,
         };
         let unlimited = profile.max_in_flight.limit == Limit::Unlimited;
         let free = profile.ordering == Ordering::None && unlimited;
-        Rules { ordering: profile.ordering, exclusive, holders, window, max_in_flight: profile.max_in_flight, free }
+        Rules { ordering: profile.ordering, exclusive, competing, window, max_in_flight: profile.max_in_flight, free }
     }
 }
 
@@ -92,6 +96,7 @@ impl Group {
             keys: BTreeMap::new(),
             in_flight: vec![0; members],
             parked: Vec::new(),
+            queued: 0,
             rules: Rules::new(profile, members),
             members: setup.members,
         }
@@ -103,6 +108,7 @@ impl Group {
         self.keys.clear();
         self.in_flight.fill(0);
         self.parked.clear();
+        self.queued = 0;
     }
 
     /// The unit of a record on a route, made on first use.
@@ -128,13 +134,20 @@ impl Group {
     /// How many deliveries at the front of a queue may be handed out next, if `parked` others that
     /// redelivery keeps in flight for nothing count as being there.
     pub(super) fn allowance(&self, unit: usize, parked: usize) -> usize {
-        let takers = self.takers(unit).min(self.room(unit).saturating_sub(parked));
-        if takers == 0 { 0 } else { takers.saturating_add(self.rules.window) }
+        let room = self.room(unit).saturating_sub(parked);
+        let holders = if self.rules.competing { room } else { room.min(1) };
+        if holders == 0 { 0 } else { holders.saturating_add(self.rules.window) }
     }
 
-    /// The most [`Group::allowance`] can be.
+    /// How far into a queue the rules look at all.
     pub(super) fn allowance_max(&self) -> usize {
-        self.rules.holders.saturating_add(self.rules.window)
+        if self.rules.competing { usize::MAX } else { self.rules.window.saturating_add(1) }
+    }
+
+    /// Whether every delivery in the queues may be handed out next: members compete, and there is
+    /// room for all.
+    pub(super) fn is_spacious(&self) -> bool {
+        self.rules.competing && !self.is_tight()
     }
 
     /// How many more deliveries of a unit may be in flight.
@@ -150,19 +163,6 @@ impl Group {
         }
     }
 
-    /// How many members can take one of a unit's deliveries next.
-    fn takers(&self, unit: usize) -> usize {
-        let Limit::Of(limit) = self.rules.max_in_flight.limit else {
-            return self.rules.holders;
-        };
-        let takers = match self.rules.max_in_flight.scope {
-            Scope::Group => limit.saturating_sub(self.in_flight.iter().sum()) as usize,
-            Scope::Member if self.rules.exclusive => usize::from(self.in_flight[self.owner(unit)] < limit),
-            Scope::Member => self.in_flight.iter().filter(|held| **held < limit).count(),
-        };
-        takers.min(self.rules.holders)
-    }
-
     /// Whether the limit is so near that one delivery more or less in flight may change what is
     /// ready in other queues.
     pub(super) fn is_tight(&self) -> bool {
@@ -172,7 +172,9 @@ impl Group {
         let parked = self.parked.len();
         let left = |held: u32| limit.saturating_sub(held) as usize;
         match self.rules.max_in_flight.scope {
-            Scope::Group => left(self.in_flight.iter().sum()) <= self.rules.holders + parked,
+            // Competing members have the same room for every unit.
+            _ if self.rules.competing => self.room(0) <= self.queued + parked + 1,
+            Scope::Group => left(self.in_flight.iter().sum()) <= 1 + parked,
             Scope::Member => self.in_flight.iter().any(|held| left(*held) <= 1 + parked),
         }
     }

@@ -153,8 +153,8 @@ enum Failure {
     Input(String),
     /// Reading or writing went wrong.
     Io(String),
-    /// Nobody reads what is printed any more.
-    BrokenPipe,
+    /// A stored case names what no longer exists.
+    Stale(String),
 }
 
 impl From<pellmell::scenario::FileError> for Failure {
@@ -165,10 +165,7 @@ impl From<pellmell::scenario::FileError> for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Failure::BrokenPipe,
-            _ => Failure::Io(format!("cannot write the result: {error}")),
-        }
+        Failure::Io(format!("cannot write the result: {error}"))
     }
 }
 
@@ -197,7 +194,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(Ok(ending)) => ending as u8,
         Ok(Err(Failure::Input(message))) => complain(&message, 2),
         Ok(Err(Failure::Io(message))) => complain(&message, 74),
-        Ok(Err(Failure::BrokenPipe)) => 74,
+        Ok(Err(Failure::Stale(message))) => complain(&message, 3),
         Err(panic) => {
             let said = panic.downcast_ref::<String>().cloned();
             let said = said.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
@@ -236,7 +233,11 @@ impl Out {
     }
 
     fn line(&mut self, text: impl fmt::Display) -> Result<(), Failure> {
-        Ok(writeln!(self.0, "{text}")?)
+        match writeln!(self.0, "{text}") {
+            // Who stops reading has seen enough; the verb ends as it would have.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => Ok(written?),
+        }
     }
 
     /// A line that begins with a status word, right-aligned to 12 columns.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use pellmell::Scenario;
 use pellmell::scenario::SchedulerKind;
-use pellmell::ticketing::Design;
+use pellmell::ticketing::{Design, properties};
 use pellmell::trace::{Trace, first_difference};
 use serde_json::json;
 
@@ -54,14 +54,21 @@ pub(super) fn replay(args: &ReplayArgs, format: MessageFormat) -> Result<Ending,
 /// The scenario a trace is a run of: its text is in the header.
 fn scenario_of(path: &Path, trace: &Trace) -> Result<Scenario, Failure> {
     let header = &trace.header;
-    let stale =
-        |what: &str| Failure::Input(format!("{}:1:1: the trace's {what} is not known to this version", path.display()));
     let mut scenario = Scenario::parse(&format!("{}.toml", header.scenario), &header.source)?;
-    scenario.design = Design::named(&header.design).ok_or_else(|| stale("design"))?;
+    let stale = |what: &str, name: &str| {
+        let message = format!("{}:1:1: the trace's {what} `{name}` does not exist any more", path.display());
+        Failure::Stale(format!("{message}\n  = help: record the run again: run SCENARIO --trace FILE"))
+    };
+    scenario.design = Design::named(&header.design).ok_or_else(|| stale("design", &header.design))?;
     if header.scheduler != "departures" {
-        scenario.scheduler = SchedulerKind::named(&header.scheduler).ok_or_else(|| stale("scheduler"))?;
+        scenario.scheduler =
+            SchedulerKind::named(&header.scheduler).ok_or_else(|| stale("scheduler", &header.scheduler))?;
         scenario.schedule.clear();
     }
+    if let Some(gone) = header.properties.iter().find(|name| !properties::names().contains(&name.as_str())) {
+        return Err(stale("property", gone));
+    }
+    (scenario.properties, scenario.limits) = (header.properties.clone(), header.limits);
     Ok(scenario)
 }
 

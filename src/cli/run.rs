@@ -56,7 +56,20 @@ pub(super) fn play(scenario: &Scenario, seed: u64) -> Result<Trace, Failure> {
     let simulation = scenario.simulation(seed).map_err(|error| Failure::Input(error.to_string()))?;
     let services = simulation.service_names().map(str::to_owned).collect();
     let scheduler = if scenario.schedule.is_empty() { scenario.scheduler.name() } else { "departures" };
-    let header = Header::new(&scenario.name, scenario.design.name, scheduler, seed, services, &scenario.source);
+    let (format, version, tool) = Header::format();
+    let header = Header {
+        format,
+        version,
+        tool,
+        scenario: scenario.name.clone(),
+        design: scenario.design.name.to_owned(),
+        scheduler: scheduler.to_owned(),
+        seed,
+        properties: scenario.properties.clone(),
+        limits: scenario.limits,
+        services,
+        source: scenario.source.clone(),
+    };
     let mut recorder = Recorder::default();
     let mut world = simulation.world();
     let report = scenario.run(&mut world, &scenario.judges(), seed, &mut recorder);

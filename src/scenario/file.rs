@@ -27,8 +27,7 @@ pub(super) struct File {
     pub(super) broker: BrokerTable,
     #[serde(default)]
     pub(super) services: ServicesTable,
-    #[serde(default)]
-    pub(super) faults: FaultsTable,
+    pub(super) faults: Option<Spanned<FaultsTable>>,
     pub(super) workload: Option<Spanned<WorkloadTable>>,
     #[serde(default)]
     pub(super) client: Vec<ClientTable>,
@@ -53,7 +52,7 @@ pub(super) struct BrokerTable {
     pub(super) redeliver_at: Option<RedeliverWord>,
     pub(super) release_on_crash: Option<bool>,
     pub(super) max_deliver: Option<Spanned<u16>>,
-    pub(super) when_exhausted: Option<ExhaustedWord>,
+    pub(super) when_exhausted: Option<Spanned<ExhaustedWord>>,
 }
 
 #[derive(Deserialize, Clone, Copy)]
@@ -178,15 +177,15 @@ pub(super) struct ServiceTable {
 #[serde(deny_unknown_fields)]
 pub(super) struct FaultsTable {
     pub(super) lose_ack: Option<Ratio>,
-    pub(super) lose_ack_most: Option<u32>,
+    pub(super) lose_ack_most: Option<Spanned<u32>>,
     pub(super) delay_ack: Option<Ratio>,
-    pub(super) delay_ack_most: Option<u32>,
+    pub(super) delay_ack_most: Option<Spanned<u32>>,
     pub(super) duplicate: Option<Ratio>,
-    pub(super) duplicate_most: Option<u32>,
+    pub(super) duplicate_most: Option<Spanned<u32>>,
     pub(super) crash: Option<Ratio>,
-    pub(super) crash_most: Option<u32>,
+    pub(super) crash_most: Option<Spanned<u32>>,
     pub(super) pause: Option<Ratio>,
-    pub(super) pause_most: Option<u32>,
+    pub(super) pause_most: Option<Spanned<u32>>,
     pub(super) attempts: Option<u16>,
     pub(super) swarm: Option<bool>,
 }

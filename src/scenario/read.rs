@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::file::{
-    BrokerTable, ClientTable, CommandTable, DispatchWord, ExhaustedWord, FaultsTable, File, OrderingWord,
-    RedeliverWord, ScopeWord, ServiceTable, StaleWord, WorkloadTable,
+    BrokerTable, ClientTable, CommandTable, DispatchWord, ExhaustedWord, File, OrderingWord, RedeliverWord, ScopeWord,
+    ServiceTable, StaleWord, WorkloadTable,
 };
 use super::{Expectation, FileError, Scenario, SchedulerKind, nearest, subjects};
 use crate::broker::{Dispatch, Exhausted, MaxDeliver, Ordering, Profile, RedeliverAt, Scope, Stale};
@@ -65,6 +65,7 @@ pub(super) fn scenario(file: &str, text: &str) -> Result<Scenario, FileError> {
         let error = source.at(0..0, "the scenario has no clients");
         return Err(error.help("add a [[client]] with commands, or a [workload]"));
     }
+    let faults = faults(&source, &read)?;
     let limits = Limits::default();
     Ok(Scenario {
         name: stem(file),
@@ -74,7 +75,7 @@ pub(super) fn scenario(file: &str, text: &str) -> Result<Scenario, FileError> {
         profile: profile(&source, &read.broker)?,
         scheduler,
         schedule: read.schedule.into_iter().map(Spanned::into_inner).collect(),
-        faults: faults(&read.faults),
+        faults,
         tickets: hosting(&source, read.services.tickets.as_ref())?,
         orders: hosting(&source, read.services.orders.as_ref())?,
         clients,
@@ -169,8 +170,11 @@ fn acks(source: &Source<'_>, table: &BrokerTable, profile: &mut Profile) -> Resu
     if let Some(release) = table.release_on_crash {
         profile.release_on.crash = release;
     }
+    if let (None, Some(action)) = (&table.max_deliver, &table.when_exhausted) {
+        return Err(source.at(action.span(), "`when_exhausted` goes with `max_deliver`"));
+    }
     if let Some(times) = &table.max_deliver {
-        let action = match table.when_exhausted {
+        let action = match table.when_exhausted.as_ref().map(Spanned::get_ref) {
             None | Some(ExhaustedWord::DeadLetter) => Exhausted::DeadLetter,
             Some(ExhaustedWord::Drop) => Exhausted::Drop,
             Some(ExhaustedWord::Park) => Exhausted::Park,
@@ -181,20 +185,27 @@ fn acks(source: &Source<'_>, table: &BrokerTable, profile: &mut Profile) -> Resu
     Ok(())
 }
 
-fn faults(table: &FaultsTable) -> FaultPlan {
-    let rate = |ratio: Option<Ratio>, most: Option<u32>| Rate {
-        ratio: ratio.unwrap_or(Ratio::NEVER),
-        most: most.unwrap_or(u32::MAX),
+fn faults(source: &Source<'_>, read: &File) -> Result<FaultPlan, FileError> {
+    let Some(table) = &read.faults else { return Ok(FaultPlan::NONE) };
+    if !read.schedule.is_empty() {
+        let error = source.at(table.span(), "faults have no effect beside a `schedule`");
+        return Err(error.help("leave one of them out: a schedule says itself what goes wrong"));
+    }
+    let table = table.get_ref();
+    let rate = |ratio: Option<Ratio>, most: Option<&Spanned<u32>>| match (ratio, most) {
+        (None, Some(most)) => Err(source.at(most.span(), "a number of times needs a probability beside it")),
+        (None, None) => Ok(Rate::NEVER),
+        (Some(ratio), most) => Ok(Rate { ratio, most: most.map_or(u32::MAX, |most| *most.get_ref()) }),
     };
-    FaultPlan {
-        lose_ack: rate(table.lose_ack, table.lose_ack_most),
-        delay_ack: rate(table.delay_ack, table.delay_ack_most),
-        duplicate: rate(table.duplicate, table.duplicate_most),
-        crash: rate(table.crash, table.crash_most),
-        pause: rate(table.pause, table.pause_most),
+    Ok(FaultPlan {
+        lose_ack: rate(table.lose_ack, table.lose_ack_most.as_ref())?,
+        delay_ack: rate(table.delay_ack, table.delay_ack_most.as_ref())?,
+        duplicate: rate(table.duplicate, table.duplicate_most.as_ref())?,
+        crash: rate(table.crash, table.crash_most.as_ref())?,
+        pause: rate(table.pause, table.pause_most.as_ref())?,
         attempts_max: table.attempts.unwrap_or(FaultPlan::NONE.attempts_max),
         swarm: table.swarm.unwrap_or(true),
-    }
+    })
 }
 
 fn hosting(source: &Source<'_>, table: Option<&ServiceTable>) -> Result<Hosting, FileError> {
