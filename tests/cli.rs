@@ -220,6 +220,7 @@ fn a_sweep_that_holds_ends_with_0_and_an_empty_one_with_4() {
         expect![[r#"
             $ pellmell sweep scenarios/one-lost-ack.toml --design reference --seeds 0..3
                 Sweeping one-lost-ack × 3 seeds   design reference, profile stan
+                    Note the scenario's schedule leaves nothing to the seed: all runs are the same
             ────────────
                  Summary 3 runs: 3 held, 0 violated, 0 stuck, 0 panicked; 0 buckets
                Exercised commands 3, deliveries 6, redeliveries 3, acks lost 3

@@ -6,7 +6,7 @@ use std::time::Duration;
 #[expect(clippy::disallowed_types, reason = "how long the user waits is wall time; it reaches stderr alone")]
 use std::time::Instant;
 
-use super::count;
+use super::{count, grouped};
 
 /// Tells how far a long job is.
 #[expect(clippy::disallowed_types, reason = "how long the user waits is wall time; it reaches stderr alone")]
@@ -35,12 +35,9 @@ impl Progress {
         let elapsed = self.began.elapsed();
         let rate = u128::from(done) * 1_000 / elapsed.as_millis().max(1);
         let left = u128::from(self.total - done.min(self.total)) / rate.max(1);
-        let text = format!(
-            "{}/{}  {}/s  {failed} failed  eta {left}s",
-            count(done, "run"),
-            count(self.total, "run"),
-            count(u64::try_from(rate).unwrap_or(u64::MAX), "run")
-        );
+        let rate_text = count(u64::try_from(rate).unwrap_or(u64::MAX), "run");
+        let text =
+            format!("{}/{}  {rate_text}/s  {failed} failed  eta {left}s", grouped(done), count(self.total, "run"));
         // Nobody to tell is no reason to stop.
         let _ = match self.terminal {
             true => write!(std::io::stderr(), "\r[{:>4}s] {} {text}\x1b[K", elapsed.as_secs(), self.bar(done)),

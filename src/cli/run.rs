@@ -133,9 +133,9 @@ pub(super) fn exercised(counts: &CountsText) -> String {
     let number = |name: &str| counts.get(name).copied().unwrap_or(0);
     // Everything can be zero; what is not there did not happen.
     let told = order.iter().filter(|name| number(name) > 0);
-    told.map(|name| format!("{} {}", name.replace('_', " "), super::grouped(number(name))))
-        .collect::<Vec<_>>()
-        .join(", ")
+    let told: Vec<String> =
+        told.map(|name| format!("{} {}", name.replace('_', " "), super::grouped(number(name)))).collect();
+    if told.is_empty() { "nothing".to_owned() } else { told.join(", ") }
 }
 
 /// The command that plays a seed again.

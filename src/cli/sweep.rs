@@ -39,6 +39,9 @@ pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, F
             "Sweeping",
             format_args!("{what}   design {}, profile {}", scenario.design.name, scenario.profile.name),
         )?;
+        if !scenario.schedule.is_empty() && !scenario.varies() {
+            out.status(PLAIN, "Note", "the scenario's schedule leaves nothing to the seed: all runs are the same")?;
+        }
     }
     let progress = Progress::new(total);
     let result = sweep.run(|done, failed| progress.at(done, failed));

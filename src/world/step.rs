@@ -361,11 +361,14 @@ impl<S: System> World<S> {
     fn arm(&mut self, job: Job, service: ServiceIndex) {
         let cause = self.cause_of(job);
         for Armed { record, due, volatile } in self.effects.armed.drain(..) {
-            let same = |(_, timer): &&(Time, Timer)| match timer {
-                Timer::Service { service: other, record: about, .. } => (*other, *about) == (service, record),
-                Timer::AckWait { .. } => false,
+            // One past the largest, not the count: an earlier twin may have fired already.
+            let next = |(_, timer): &(Time, Timer)| match timer {
+                Timer::Service { service: other, record: about, nth, .. } => {
+                    ((*other, *about) == (service, record)).then_some(nth + 1)
+                }
+                Timer::AckWait { .. } => None,
             };
-            let nth = self.timers.iter().filter(same).count() as u32;
+            let nth = self.timers.iter().filter_map(next).max().unwrap_or(0);
             self.timers.insert((due, Timer::Service { service, record, nth, volatile, cause }));
             self.service_timers += 1;
         }

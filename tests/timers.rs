@@ -1,0 +1,97 @@
+//! Timers on the virtual clock: they fire once each, in time, also twins, and those in memory die
+//! with a crash.
+
+use std::time::Duration;
+
+use pellmell::doc_example::{Change, Item, Shop};
+use pellmell::{
+    Calm, Context, FaultPlan, Judges, Limits, Profile, Rate, Ratio, RecordId, Rejection, Schema, Service, Simulation,
+    Time, VersionPolicy, World, run,
+};
+
+/// Each command arms timers for its item; each timer that fires counts in the item's price, and
+/// arms twins once more while the price is below `again`.
+struct Clockwork {
+    in_memory: bool,
+    twins: u32,
+    again: u32,
+}
+
+impl Clockwork {
+    fn arm(&self, item: RecordId, ctx: &mut Context<'_, Shop>) {
+        // Always the same moment: what is armed when it has passed fires at once.
+        let due = Time(10_000_000).after(Duration::from_secs(1));
+        for _ in 0..self.twins {
+            if self.in_memory { ctx.arm_in_memory(item, due) } else { ctx.arm(item, due) }
+        }
+    }
+}
+
+impl Service<Shop> for Clockwork {
+    fn name(&self) -> &'static str {
+        "shop"
+    }
+
+    fn collections(&self, schema: &mut Schema) {
+        schema.owns::<Item>(VersionPolicy::EVERY_SAVE);
+    }
+
+    fn execute(&self, command: &Change, ctx: &mut Context<'_, Shop>) -> Result<(), Rejection> {
+        let taken = |_| Rejection { status: 409, reason: "exists" };
+        ctx.store.insert(command.item, Item { price: 0 }).map_err(taken)?;
+        self.arm(command.item, ctx);
+        Ok(())
+    }
+
+    fn on_timer(&self, item: RecordId, ctx: &mut Context<'_, Shop>) {
+        let held = ctx.store.find::<Item>(item).expect("the command made it").clone();
+        let price = held.price + 1;
+        ctx.store.save_if_current(item, Item { price }, held.version).expect("nobody races");
+        if price < self.again {
+            self.arm(item, ctx);
+        }
+    }
+}
+
+/// How often the timers of two items fired, and the time at the end.
+fn play(clockwork: Clockwork, crash_second: bool) -> (u32, u32, Time, World<Shop>) {
+    let (i1, i2) = (RecordId::new('i', 1), RecordId::new('i', 2));
+    let commands = vec![Change { item: i1, price: 0 }, Change { item: i2, price: 0 }];
+    let simulation = Simulation::on(Profile::stan()).service(clockwork).client("a", commands).build();
+    let mut world = simulation.expect("the parts fit").world();
+    let rate = Rate { ratio: Ratio::ALWAYS, most: 2 };
+    let plan = if crash_second { FaultPlan { crash: rate, ..FaultPlan::NONE } } else { FaultPlan::NONE };
+    let report = run(&mut world, &mut Calm::new(3, plan), &Judges::new(Vec::new()), Limits::default(), &mut ());
+    assert!(report.verdict.is_held(), "{:?}", report.verdict);
+    let fired = |id| world.store_of("shop").find::<Item>(id).map_or(0, |item| item.price);
+    (fired(i1), fired(i2), report.time, world)
+}
+
+#[test]
+fn every_timer_fires_once_in_its_time() {
+    let (one, two, time, _) = play(Clockwork { in_memory: false, twins: 1, again: 0 }, false);
+    assert_eq!((one, two, time), (1, 1, Time(11_000_000)));
+}
+
+#[test]
+fn a_timer_armed_twice_fires_twice() {
+    let (one, two, ..) = play(Clockwork { in_memory: false, twins: 2, again: 0 }, false);
+    assert_eq!((one, two), (2, 2));
+}
+
+#[test]
+fn twins_armed_while_a_twin_is_pending_are_timers_of_their_own() {
+    // The first of two twins fires and arms two more while the second is pending.
+    let (one, two, _, world) = play(Clockwork { in_memory: false, twins: 2, again: 2 }, false);
+    assert_eq!((one, two), (4, 4));
+    assert!(world.is_finished(), "no timer is left over");
+}
+
+#[test]
+fn timers_in_memory_die_with_a_crash_and_durable_ones_do_not() {
+    let (one, two, ..) = play(Clockwork { in_memory: true, twins: 1, again: 0 }, true);
+    assert_eq!((one, two), (0, 0));
+    let (one, two, _, world) = play(Clockwork { in_memory: false, twins: 1, again: 0 }, true);
+    let made = world.store_of("shop").all::<Item>().count() as u32;
+    assert_eq!(one + two, made, "every item that was saved has its timer");
+}
