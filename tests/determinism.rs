@@ -20,8 +20,19 @@ fn scenario(name: &str) -> Scenario {
     Scenario::parse(&path, &text).expect("a valid scenario")
 }
 
-const SCENARIOS: [&str; 5] =
-    ["cancel-overtakes-create", "edit-reserved-ticket", "missing-update-event", "one-lost-ack", "price-5-10-15"];
+const SCENARIOS: [&str; 11] = [
+    "cancel-overtakes-create",
+    "crash-between-save-and-publish",
+    "create-overtakes-cancel",
+    "double-cancel",
+    "edit-reserved-ticket",
+    "late-subscriber",
+    "missing-update-event",
+    "one-lost-ack",
+    "price-5-10-15",
+    "redelivered-order",
+    "redelivered-update",
+];
 
 /// The fingerprints of every scenario under every design for some seeds, as text.
 fn fingerprints() -> String {
