@@ -21,7 +21,11 @@ use support::request;
 
 fn config(cases: u32) -> ProptestConfig {
     let persistence = FileFailurePersistence::Direct("tests/regressions/convergence.txt");
-    ProptestConfig { cases, failure_persistence: Some(Box::new(persistence)), ..ProptestConfig::default() }
+    // `.cargo/config.toml` fixes the seed, so that a change is to blame for a failure and not the
+    // day. Many more cases: PROPTEST_RNG_SEED=7 PROPTEST_CASES=20000 cargo test --test convergence
+    let asked = ProptestConfig::default();
+    let cases = if asked.cases == 256 { cases } else { asked.cases };
+    ProptestConfig { cases, failure_persistence: Some(Box::new(persistence)), ..asked }
 }
 
 /// Sellers who create a ticket each and change its price, buyers who order tickets and cancel
@@ -91,6 +95,12 @@ fn combination() -> impl Strategy<Value = Profile> {
     let release = any::<bool>();
     (ordering, window, dispatch, (limit(), scope), stale, waits, redeliver_at, release).prop_map(
         |(ordering, reorder_window, dispatch, (limit, scope), stale, ack_timeout, redeliver_at, crash)| {
+            // Redeliveries that go to the front keep what they stand for in flight. If later versions
+            // can be there first, enough of them fill the limit for good and the version they wait
+            // for never comes: a dead end of such a broker, whatever the services do.
+            let in_front = matches!(redeliver_at, RedeliverAt::Front | RedeliverAt::Original);
+            let in_order = dispatch == Dispatch::Exclusive && reorder_window == Limit::Of(0);
+            let limit = if in_front && !in_order { Limit::Unlimited } else { limit };
             let mut profile = Profile {
                 name: "combination",
                 ordering,
