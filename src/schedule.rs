@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::broker::{delivery_key, message_key};
+use crate::broker::{delivery_key, message_key, write_message_name};
 use crate::faults::Window;
 use crate::hash;
 use crate::ids::{RecordId, Version};
@@ -96,13 +96,7 @@ impl DeliverySpec {
 
 impl fmt::Display for DeliverySpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.subject, self.record)?;
-        if let Some(version) = self.version {
-            write!(f, "@{version}")?;
-        }
-        if self.nth > 1 {
-            write!(f, "/{}", self.nth)?;
-        }
+        write_message_name(f, &self.subject, self.record, self.version, self.nth)?;
         write!(f, " -> {}", self.group)?;
         if self.attempt > 1 {
             write!(f, " #{}", self.attempt)?;

@@ -67,15 +67,26 @@ pub(crate) fn message_key(subject_hash: u64, record: RecordId, version: Option<V
 
 impl fmt::Display for MessageName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.subject, self.record)?;
-        if let Some(version) = self.version {
-            write!(f, "@{version}")?;
-        }
-        if self.nth > 1 {
-            write!(f, "/{}", self.nth)?;
-        }
-        Ok(())
+        write_message_name(f, self.subject.name(), self.record, self.version, self.nth)
     }
+}
+
+/// Writes a message's name by its parts: the one spelling that timelines print and schedules read.
+pub(crate) fn write_message_name(
+    f: &mut fmt::Formatter<'_>,
+    subject: &str,
+    record: RecordId,
+    version: Option<Version>,
+    nth: u32,
+) -> fmt::Result {
+    write!(f, "{subject} {record}")?;
+    if let Some(version) = version {
+        write!(f, "@{version}")?;
+    }
+    if nth > 1 {
+        write!(f, "/{nth}")?;
+    }
+    Ok(())
 }
 
 /// All messages, and for each subject the last one about each record.

@@ -25,8 +25,8 @@ pub(crate) use delivery::key_of as delivery_key;
 pub use delivery::{Delivery, DeliveryIndex, DeliveryName, GroupIndex, State};
 use delivery::{attempt_key, root_of};
 use message::Log;
-pub(crate) use message::message_key;
 pub use message::{Message, MessageIndex, MessageName};
+pub(crate) use message::{message_key, write_message_name};
 pub use profile::{
     AckMode, Dedup, Dispatch, Exhausted, Granularity, InFlight, Limit, MaxDeliver, Ordering, Profile, RedeliverAt,
     ReleaseOn, Scope, Stale, UnsupportedProfile,

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::event::Event;
 use crate::hash;
-use crate::ids::{ServiceIndex, Subject};
+use crate::ids::ServiceIndex;
 
 impl<E: Event> Broker<E> {
     /// The rules it follows.
@@ -108,12 +108,6 @@ impl<E: Event> Broker<E> {
     pub fn absent_groups(&self) -> impl Iterator<Item = GroupIndex> + '_ {
         let groups = self.groups.iter().enumerate().filter(|(_, group)| !group.joined);
         groups.map(|(index, _)| GroupIndex(index as u16))
-    }
-
-    /// The groups a subject's messages go to.
-    #[must_use]
-    pub fn groups_of(&self, subject: Subject) -> &[GroupIndex] {
-        self.routes.iter().find(|route| route.subject == subject).map_or(&[], |route| &route.groups)
     }
 
     /// The service of each member of a group.

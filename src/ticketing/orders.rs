@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::messages::{Request, TICKET_CREATED, TICKET_UPDATED, Ticketing, TicketingEvent, What};
 use super::records::{Order, Status, Text, TicketReplica};
 use super::rules::{ApplyRule, CreateRule, Fit, OrdersRules, fit, fit_in_chain};
-use super::tickets::{NOT_YOURS, SIGNED_OUT, VERSION_ERROR};
+use super::tickets::{NOT_YOURS, SIGNED_OUT, TAKEN_ID, VERSION_ERROR};
 use crate::event::Event;
 use crate::ids::{RecordId, Subject, Version};
 use crate::service::{Context, Outcome, PublishMode, Rejection, Service};
@@ -24,7 +24,6 @@ const NO_TICKET: Rejection = Rejection { status: 404, reason: "no such ticket" }
 const NO_ORDER: Rejection = Rejection { status: 404, reason: "no such order" };
 const RESERVED: Rejection = Rejection { status: 400, reason: "ticket is already reserved" };
 const COMPLETE: Rejection = Rejection { status: 400, reason: "order is complete" };
-const TAKEN_ID: Rejection = Rejection { status: 400, reason: "id is taken" };
 
 impl Service<Ticketing> for Orders {
     fn name(&self) -> &'static str {

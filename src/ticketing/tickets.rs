@@ -21,7 +21,7 @@ const UNKNOWN: Rejection = Rejection { status: 404, reason: "no such ticket" };
 const RESERVED: Rejection = Rejection { status: 400, reason: "ticket is reserved" };
 const BAD_TITLE: Rejection = Rejection { status: 400, reason: "title is empty" };
 const BAD_PRICE: Rejection = Rejection { status: 400, reason: "price is not above 0" };
-const TAKEN_ID: Rejection = Rejection { status: 400, reason: "id is taken" };
+pub(super) const TAKEN_ID: Rejection = Rejection { status: 400, reason: "id is taken" };
 
 impl Service<Ticketing> for Tickets {
     fn name(&self) -> &'static str {

@@ -219,8 +219,13 @@ impl<S: System> World<S> {
         }
     }
 
+    /// The key of the late ack of a delivery: what was offered is what happens.
+    fn ack_key(&self, index: DeliveryIndex) -> u64 {
+        hash::mix(self.broker.delivery(index).key, 4)
+    }
+
     fn ack_arrives(&mut self, index: DeliveryIndex, step: &mut Step) {
-        step.key = hash::mix(self.broker.delivery(index).key, 4);
+        step.key = self.ack_key(index);
         step.delivery = Some(index);
         self.acks.retain(|ack| *ack != index);
         self.broker.ack(index);
@@ -398,7 +403,7 @@ impl<S: System> World<S> {
     fn ack_travels(&mut self, index: DeliveryIndex) {
         self.broker.begin_acking(index);
         self.acks.push(index);
-        let key = hash::mix(self.broker.delivery(index).key, 4);
+        let key = self.ack_key(index);
         self.offers.push(Offer { action: Action::Ack(index), key, lane: key });
         self.arm_ack_wait(index);
     }
