@@ -5,7 +5,7 @@
 
 // In the library's files `crate::` is the library; here these make it the same.
 use pellmell::{FaultPlan, Hosting, Judges, Profile, Simulation, testing};
-use pellmell::{event, ids, prng, property, service, simulation, store, world};
+use pellmell::{event, faults, ids, prng, property, service, simulation, store, world};
 
 #[path = "../src/ticketing/mod.rs"]
 #[expect(
@@ -16,17 +16,17 @@ use pellmell::{event, ids, prng, property, service, simulation, store, world};
 )]
 mod ticketing;
 
-use ticketing::{Design, Orders, Tickets, Workload, properties};
+use ticketing::{Design, Hostings, Workload, properties};
 
 fn main() {
-    let Design { tickets, orders, .. } = Design::REFERENCE;
     let racing = Hosting { members: 2, ..Hosting::ALONE };
-    let mut builder = Simulation::on(Profile::adversarial()).hosted(Tickets(tickets), racing.clone());
-    builder = builder.hosted(Orders(orders), racing);
-    let workload = Workload { tickets: 3, prices: vec![5, 10, 15], edits: 0, buyers: 2, orders: 2, cancels: 2 };
+    let hostings = Hostings { tickets: racing.clone(), orders: racing, ..Hostings::FOUR };
+    let mut builder = Design::REFERENCE.host(Simulation::on(Profile::adversarial()), &hostings);
+    let workload =
+        Workload { tickets: 3, prices: vec![5, 10, 15], edits: 0, buyers: 2, orders: 2, cancels: 2, pays: 2 };
     for client in workload.clients(0) {
         builder = builder.client(client.name, client.commands);
     }
     let simulation = builder.build().expect("the parts fit");
-    testing::check(&simulation, 0..1000, FaultPlan::SOME, &Judges::new(properties::all()));
+    testing::check(&simulation, 0..1000, FaultPlan::SOME, &Judges::new(properties::promised_by(&Design::REFERENCE)));
 }

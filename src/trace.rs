@@ -44,6 +44,9 @@ pub struct Header {
     pub scenario: String,
     /// The design.
     pub design: String,
+    /// The defects planted in it, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub defects: Vec<String>,
     /// The scheduler.
     pub scheduler: String,
     /// The seed.

@@ -330,12 +330,12 @@ fn an_unknown_key_is_shown_at_its_place() {
         "unknown-key.toml",
         &format!("{HEAD}sede = 7\n{CLIENT}"),
         expect![[r#"
-        error: unknown field `sede`, expected one of `version`, `about`, `seed`, `design`, `scheduler`, `properties`, `schedule`, `broker`, `services`, `faults`, `workload`, `client`, `limits`, `expect`
-         --> unknown-key.toml:3:1
-          |
-        3 | sede = 7
-          | ^^^^
-          = help: see docs/scenarios.md for what a scenario file may say"#]],
+            error: unknown field `sede`, expected one of `version`, `about`, `seed`, `design`, `defects`, `scheduler`, `properties`, `schedule`, `broker`, `services`, `faults`, `workload`, `client`, `limits`, `expect`
+             --> unknown-key.toml:3:1
+              |
+            3 | sede = 7
+              | ^^^^
+              = help: see docs/scenarios.md for what a scenario file may say"#]],
     );
     check_file(
         "unknown-broker-key.toml",
@@ -397,12 +397,12 @@ fn an_unknown_name_gets_the_nearest_known_one() {
         "design.toml",
         &format!("{HEAD}design = \"coarse\"\n{CLIENT}"),
         expect![[r#"
-        error: unknown design `coarse`
-         --> design.toml:3:10
-          |
-        3 | design = "coarse"
-          |          ^^^^^^^^
-          = help: did you mean `course`? Known are stage1, stage2, stage3, course, reference"#]],
+            error: unknown design `coarse`
+             --> design.toml:3:10
+              |
+            3 | design = "coarse"
+              |          ^^^^^^^^
+              = help: did you mean `course`? Known are stage0, stage1, stage2, stage3, stage4, stage5, course, reference, saga"#]],
     );
     check_file(
         "profile.toml",
@@ -419,12 +419,12 @@ fn an_unknown_name_gets_the_nearest_known_one() {
         "service.toml",
         &format!("{HEAD}{CLIENT}\n[services.shipping]\nmembers = 2\n"),
         expect![[r#"
-        error: unknown field `shipping`, expected `tickets` or `orders`
-         --> service.toml:8:11
-          |
-        8 | [services.shipping]
-          |           ^^^^^^^^
-          = help: see docs/scenarios.md for what a scenario file may say"#]],
+            error: unknown field `shipping`, expected one of `tickets`, `orders`, `expiration`, `payments`
+             --> service.toml:8:11
+              |
+            8 | [services.shipping]
+              |           ^^^^^^^^
+              = help: see docs/scenarios.md for what a scenario file may say"#]],
     );
     check_file(
         "property.toml",
@@ -435,7 +435,7 @@ fn an_unknown_name_gets_the_nearest_known_one() {
               |
             3 | properties = ["NoPoisson"]
               |               ^^^^^^^^^^^
-              = help: did you mean `NoPoison`? Known are ReplicaNeverAhead, MonotoneReplica, PrefixConsistency, NoLostUpdate, SingleVersionAuthority, NoLockOverwrite, NoForeignRelease, NoEditWhileLocked, AtMostOneLiveOrder, TerminalStatus, EffectivelyOnce, PublishedVersionsContiguous, AckOnlyAfterApply, NoPoison, BoundedRedelivery, NoUnboundedGrowth, TicketReplicaConverged, ReservationAgreement"#]],
+              = help: did you mean `NoPoison`? Known are ReplicaIdentity, ReplicaNeverAhead, MonotoneReplica, PrefixConsistency, NoLostUpdate, SingleVersionAuthority, NoLockOverwrite, NoForeignRelease, NoEditWhileLocked, AtMostOneLiveOrder, AtMostOnePayment, ReservedBeforePaid, TerminalStatus, PublishedVersionsContiguous, EffectivelyOnce, AckOnlyAfterApply, NoPoison, BoundedRedelivery, NoUnboundedGrowth, EventuallyExpires, TicketReplicaConverged, OrderReplicaConverged, ReservationAgreement, PaymentAgreement, PriceAgreement"#]],
     );
 }
 
@@ -495,23 +495,23 @@ fn a_departure_that_cannot_be_is_refused() {
         "subject.toml",
         &schedule("lose ack of ticket:create t1@0 -> orders"),
         expect![[r#"
-        error: unknown subject `ticket:create`
-         --> subject.toml:3:13
-          |
-        3 | schedule = ["lose ack of ticket:create t1@0 -> orders"]
-          |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-          = help: did you mean `ticket:created`? Known are ticket:created, ticket:updated, order:created, order:cancelled"#]],
+            error: unknown subject `ticket:create`
+             --> subject.toml:3:13
+              |
+            3 | schedule = ["lose ack of ticket:create t1@0 -> orders"]
+              |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+              = help: did you mean `ticket:created`? Known are ticket:created, ticket:updated, order:created, order:cancelled, order:reserved, order:completed, expiration:complete, payment:created, refund:requested"#]],
     );
     check_file(
         "group.toml",
         &schedule("lose ack of ticket:created t1@0 -> order"),
         expect![[r#"
-        error: unknown group `order`
-         --> group.toml:3:13
-          |
-        3 | schedule = ["lose ack of ticket:created t1@0 -> order"]
-          |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-          = help: did you mean `orders`? Known are tickets, orders"#]],
+            error: unknown group `order`
+             --> group.toml:3:13
+              |
+            3 | schedule = ["lose ack of ticket:created t1@0 -> order"]
+              |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+              = help: did you mean `orders`? Known are tickets, orders, expiration, payments"#]],
     );
     check_file(
         "nobody.toml",

@@ -156,7 +156,7 @@ fn simulation(
 }
 
 fn judged(simulation: &Simulation<Ticketing>, mut scheduler: impl Scheduler) -> Report {
-    let judges = Judges::new(properties::all());
+    let judges = Judges::new(properties::promised_by(&Design::REFERENCE));
     let limits = Limits { steps_max: 200_000, messages_max: 10_000, ..Limits::default() };
     run(&mut simulation.world(), &mut scheduler, &judges, limits, &mut ())
 }

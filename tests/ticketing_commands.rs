@@ -69,6 +69,11 @@ fn in_words(event: &TicketingEvent) -> String {
         TicketingEvent::OrderCancelled { id, version, ticket } => {
             format!("order:cancelled {id}@{version} for {ticket}")
         }
+        TicketingEvent::OrderReserved { id, version } => format!("order:reserved {id}@{version}"),
+        TicketingEvent::OrderCompleted { id, version } => format!("order:completed {id}@{version}"),
+        TicketingEvent::ExpirationComplete { order } => format!("expiration:complete {order}"),
+        TicketingEvent::PaymentCreated { id, order } => format!("payment:created {id} for {order}"),
+        TicketingEvent::RefundRequested { payment, order } => format!("refund:requested {payment} for {order}"),
     }
 }
 
@@ -477,8 +482,8 @@ fn an_update_is_applied_exactly_if_the_version_before_it_is_held() {
 #[test]
 fn an_update_of_an_unknown_ticket_is_not_acked() {
     let check = |design: Design, said: &str| check_orders(design, vec![ticket_updated(1, 10)], &[said], &[]);
-    check(Design::COURSE, "throws (ticket unknown) on ticket:updated t1@1");
-    check(Design::REFERENCE, "naks (ticket unknown) ticket:updated t1@1");
+    check(Design::COURSE, "throws (record unknown) on ticket:updated t1@1");
+    check(Design::REFERENCE, "naks (record unknown) ticket:updated t1@1");
 }
 
 #[test]

@@ -33,6 +33,10 @@ fn apply(scenario: &mut Scenario, what: &What) {
     if let Some(design) = what.design {
         scenario.design = design;
     }
+    if !what.defects.is_empty() {
+        scenario.defects.extend(&what.defects);
+        scenario.expect.clear();
+    }
     if let Some(scheduler) = what.scheduler {
         scenario.scheduler = scheduler;
         scenario.schedule.clear();

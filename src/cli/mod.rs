@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand, ValueEnum};
 use pellmell::scenario::SchedulerKind;
-use pellmell::ticketing::{Design, properties};
+use pellmell::ticketing::{Defect, Design, properties};
 
 /// Plays services on a fake broker that delivers late, twice and out of order, and says whether
 /// their replicas converge.
@@ -63,6 +63,9 @@ struct What {
     /// The rules of the services instead of the scenario's.
     #[arg(long, value_parser = design)]
     design: Option<Design>,
+    /// Plants a defect in the services, by name or number; may be given several times.
+    #[arg(long = "defect", value_name = "NAME", value_parser = defect)]
+    defects: Vec<Defect>,
     /// Who picks what happens next instead of the scenario's.
     #[arg(long, value_parser = scheduler)]
     scheduler: Option<SchedulerKind>,
@@ -87,6 +90,9 @@ impl What {
         if let Some(scheduler) = self.scheduler {
             flags += &format!(" --scheduler {}", scheduler.name());
         }
+        for defect in &self.defects {
+            flags += &format!(" --defect {}", defect.name);
+        }
         for property in &self.properties {
             flags += &format!(" --property {property}");
         }
@@ -107,6 +113,11 @@ impl What {
 fn design(name: &str) -> Result<Design, String> {
     let known = Design::ALL.map(|design| design.name).join(", ");
     Design::named(name).ok_or_else(|| format!("unknown design: expected one of {known}"))
+}
+
+fn defect(name: &str) -> Result<Defect, String> {
+    let known = || Defect::ALL.iter().map(|defect| defect.name).collect::<Vec<_>>().join(", ");
+    Defect::named(name).ok_or_else(|| format!("unknown defect: expected one of {}", known()))
 }
 
 fn property(name: &str) -> Result<String, String> {

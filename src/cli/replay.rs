@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use pellmell::Scenario;
 use pellmell::scenario::SchedulerKind;
-use pellmell::ticketing::{Design, properties};
+use pellmell::ticketing::{Defect, Design, properties};
 use pellmell::trace::{Trace, first_difference};
 use serde_json::json;
 
@@ -60,6 +60,8 @@ fn scenario_of(path: &Path, trace: &Trace) -> Result<Scenario, Failure> {
         Failure::Stale(format!("{message}\n  = help: record the run again: run SCENARIO --trace FILE"))
     };
     scenario.design = Design::named(&header.design).ok_or_else(|| stale("design", &header.design))?;
+    let planted = header.defects.iter().map(|name| Defect::named(name).ok_or_else(|| stale("defect", name)));
+    scenario.defects = planted.collect::<Result<_, _>>()?;
     if header.scheduler != "departures" {
         scenario.scheduler =
             SchedulerKind::named(&header.scheduler).ok_or_else(|| stale("scheduler", &header.scheduler))?;

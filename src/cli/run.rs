@@ -63,6 +63,7 @@ pub(super) fn play(scenario: &Scenario, seed: u64) -> Result<Trace, Failure> {
         tool,
         scenario: scenario.name.clone(),
         design: scenario.design.name.to_owned(),
+        defects: scenario.defects.iter().map(|defect| defect.name.to_owned()).collect(),
         scheduler: scheduler.to_owned(),
         seed,
         properties: scenario.properties.clone(),
@@ -79,7 +80,8 @@ pub(super) fn play(scenario: &Scenario, seed: u64) -> Result<Trace, Failure> {
 /// Prints what was run and what happened.
 pub(super) fn show(out: &mut Out, scenario: &Scenario, trace: &Trace, steps: usize) -> Result<(), Failure> {
     let header = &trace.header;
-    let place = format!("design {}, profile {}, {} scheduler", header.design, scenario.profile.name, header.scheduler);
+    let rules = header.defects.iter().fold(header.design.clone(), |design, defect| design + " + " + defect);
+    let place = format!("design {rules}, profile {}, {} scheduler", scenario.profile.name, header.scheduler);
     out.status(PLAIN, "Running", format_args!("{} seed {}   {place}", header.scenario, header.seed))?;
     out.status(DIM, "", &scenario.about)?;
     for departure in &scenario.schedule {

@@ -19,6 +19,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) seed: u64,
     pub(super) design: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) defects: Vec<Spanned<String>>,
     pub(super) scheduler: Option<Spanned<String>>,
     pub(super) properties: Option<Vec<Spanned<String>>>,
     #[serde(default)]
@@ -161,6 +163,8 @@ fn parse_wait(text: &str) -> Result<Duration, String> {
 pub(super) struct ServicesTable {
     pub(super) tickets: Option<ServiceTable>,
     pub(super) orders: Option<ServiceTable>,
+    pub(super) expiration: Option<ServiceTable>,
+    pub(super) payments: Option<ServiceTable>,
 }
 
 #[derive(Deserialize, Default)]
@@ -203,6 +207,8 @@ pub(super) struct WorkloadTable {
     pub(super) orders: u32,
     #[serde(default)]
     pub(super) cancels: u32,
+    #[serde(default)]
+    pub(super) pays: u32,
 }
 
 #[derive(Deserialize)]
@@ -223,6 +229,7 @@ pub(super) enum CommandTable {
     CreateOrder(CreateOrder),
     ShowOrder(OneOrder),
     CancelOrder(OneOrder),
+    Pay(Pay),
 }
 
 #[derive(Deserialize, Clone)]
@@ -263,6 +270,19 @@ pub(super) struct CreateOrder {
 #[serde(deny_unknown_fields)]
 pub(super) struct OneOrder {
     pub(super) order: RecordId,
+}
+
+#[derive(Deserialize, Clone)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pay {
+    pub(super) payment: RecordId,
+    pub(super) order: RecordId,
+    #[serde(default = "default_token")]
+    pub(super) token: String,
+}
+
+fn default_token() -> String {
+    "token".to_owned()
 }
 
 #[derive(Deserialize, Default)]

@@ -14,8 +14,8 @@ use crate::faults::FaultPlan;
 use crate::run::{Judges, Limits, Observer, Report, Verdict, run};
 use crate::schedule::Departure;
 use crate::scheduler::{Calm, Departing, Keyed, Rounds, Scheduler, Walk};
-use crate::simulation::{BuildError, Client, Hosting, Simulation};
-use crate::ticketing::{Design, Orders, Request, Ticketing, Tickets, Workload, properties};
+use crate::simulation::{BuildError, Client, Simulation};
+use crate::ticketing::{Defect, Design, Hostings, Request, Ticketing, Workload, properties};
 use crate::world::World;
 
 pub use crate::file_error::FileError;
@@ -39,15 +39,15 @@ pub struct Scenario {
     pub schedule: Vec<Departure>,
     /// What may go wrong.
     pub faults: FaultPlan,
-    /// How the tickets service is hosted.
-    pub tickets: Hosting,
-    /// How the orders service is hosted.
-    pub orders: Hosting,
+    /// What is wrong with the services besides.
+    pub defects: Vec<Defect>,
+    /// How each service is hosted.
+    pub hostings: Hostings,
     /// The clients written out in the file.
     pub clients: Vec<Client<Request>>,
     /// The clients to generate.
     pub workload: Option<Workload>,
-    /// The names of the properties to judge; all if empty.
+    /// The names of the properties to judge; those the design promises if empty.
     pub properties: Vec<String>,
     /// How far a run may go.
     pub limits: Limits,
@@ -142,9 +142,8 @@ impl Scenario {
     /// # Errors
     /// If the broker's rules are not simulated yet.
     pub fn simulation(&self, seed: u64) -> Result<Simulation<Ticketing>, BuildError> {
-        let mut builder = Simulation::on(self.profile.clone())
-            .hosted(Tickets(self.design.tickets), self.tickets.clone())
-            .hosted(Orders(self.design.orders), self.orders.clone());
+        let design = self.design.with(&self.defects);
+        let mut builder = design.host(Simulation::on(self.profile.clone()), &self.hostings);
         let generated = self.workload.iter().flat_map(|workload| workload.clients(seed));
         for client in self.clients.iter().cloned().chain(generated) {
             builder = builder.client(client.name, client.commands);
@@ -161,7 +160,10 @@ impl Scenario {
     /// What a run is judged by.
     #[must_use]
     pub fn judges(&self) -> Judges<Ticketing> {
-        let wanted = |name: &str| self.properties.is_empty() || self.properties.iter().any(|wanted| wanted == name);
+        if self.properties.is_empty() {
+            return Judges::new(properties::promised_by(&self.design));
+        }
+        let wanted = |name: &str| self.properties.iter().any(|wanted| wanted == name);
         Judges::new(properties::all().into_iter().filter(|property| wanted(property.name())).collect())
     }
 
@@ -201,9 +203,13 @@ impl Scenario {
 }
 
 /// The names of the subjects a scenario can speak of.
-fn subjects() -> [&'static str; 4] {
-    use crate::ticketing::{ORDER_CANCELLED, ORDER_CREATED, TICKET_CREATED, TICKET_UPDATED};
-    [TICKET_CREATED, TICKET_UPDATED, ORDER_CREATED, ORDER_CANCELLED].map(|subject| subject.name())
+fn subjects() -> Vec<&'static str> {
+    use crate::ticketing as t;
+    let of_tickets = [t::TICKET_CREATED, t::TICKET_UPDATED];
+    let of_orders = [t::ORDER_CREATED, t::ORDER_CANCELLED, t::ORDER_RESERVED, t::ORDER_COMPLETED];
+    let of_others = [t::EXPIRATION_COMPLETE, t::PAYMENT_CREATED, t::REFUND_REQUESTED];
+    let all = of_tickets.into_iter().chain(of_orders).chain(of_others);
+    all.map(|subject| subject.name()).collect()
 }
 
 /// The nearest of `known` to what was written, if one is near.

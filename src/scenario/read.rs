@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::file::{
     BrokerTable, ClientTable, CommandTable, DispatchWord, ExhaustedWord, File, OrderingWord, RedeliverWord, ScopeWord,
-    ServiceTable, StaleWord, WorkloadTable,
+    ServiceTable, ServicesTable, StaleWord, WorkloadTable,
 };
 use super::{Expectation, FileError, Scenario, SchedulerKind, nearest, subjects};
 use crate::broker::{Dispatch, Exhausted, MaxDeliver, Ordering, Profile, RedeliverAt, Scope, Stale};
@@ -16,7 +16,7 @@ use crate::prng::Ratio;
 use crate::run::Limits;
 use crate::schedule::Departure;
 use crate::simulation::{Client, Hosting};
-use crate::ticketing::{Design, Request, What, Workload, properties};
+use crate::ticketing::{Defect, Design, Hostings, Request, What, Workload, properties};
 use toml::Spanned;
 
 /// The most records a generated workload may have of one kind.
@@ -59,7 +59,9 @@ pub(super) fn scenario(file: &str, text: &str) -> Result<Scenario, FileError> {
     };
     let clients = read.client.iter().map(|client| self::client(&source, client)).collect::<Result<Vec<_>, _>>()?;
     let workload = read.workload.as_ref().map(|table| self::workload(&source, table)).transpose()?;
+    let hostings = hostings(&source, &read.services)?;
     check_records(&source, &read.client, workload.as_ref())?;
+    check_payments(&source, &read, &hostings)?;
     check_schedule(&source, &read.schedule, &read.client, workload.as_ref())?;
     if clients.is_empty() && workload.is_none() {
         let error = source.at(0..0, "the scenario has no clients");
@@ -76,8 +78,8 @@ pub(super) fn scenario(file: &str, text: &str) -> Result<Scenario, FileError> {
         scheduler,
         schedule: read.schedule.into_iter().map(Spanned::into_inner).collect(),
         faults,
-        tickets: hosting(&source, read.services.tickets.as_ref())?,
-        orders: hosting(&source, read.services.orders.as_ref())?,
+        defects: defects(&source, &read.defects)?,
+        hostings,
         clients,
         workload,
         properties: property_names(&source, read.properties.as_deref().unwrap_or_default())?,
@@ -109,6 +111,13 @@ fn parse_error(source: &Source<'_>, error: &toml::de::Error) -> FileError {
 fn design(source: &Source<'_>, name: Option<&Spanned<String>>) -> Result<Design, FileError> {
     let Some(name) = name else { return Ok(Design::REFERENCE) };
     Design::named(name.get_ref()).ok_or_else(|| source.unknown(name, "design", &Design::ALL.map(|design| design.name)))
+}
+
+fn defects(source: &Source<'_>, names: &[Spanned<String>]) -> Result<Vec<Defect>, FileError> {
+    let known: Vec<&str> = Defect::ALL.iter().map(|defect| defect.name).collect();
+    let find =
+        |name: &Spanned<String>| Defect::named(name.get_ref()).ok_or_else(|| source.unknown(name, "defect", &known));
+    names.iter().map(find).collect()
 }
 
 fn profile(source: &Source<'_>, table: &BrokerTable) -> Result<Profile, FileError> {
@@ -208,8 +217,18 @@ fn faults(source: &Source<'_>, read: &File) -> Result<FaultPlan, FileError> {
     })
 }
 
-fn hosting(source: &Source<'_>, table: Option<&ServiceTable>) -> Result<Hosting, FileError> {
-    let Some(table) = table else { return Ok(Hosting::ALONE) };
+fn hostings(source: &Source<'_>, table: &ServicesTable) -> Result<Hostings, FileError> {
+    let one = |table: &ServiceTable| hosting(source, table);
+    let or_alone = |table: Option<&ServiceTable>| table.map_or(Ok(Hosting::ALONE), one);
+    Ok(Hostings {
+        tickets: or_alone(table.tickets.as_ref())?,
+        orders: or_alone(table.orders.as_ref())?,
+        expiration: table.expiration.as_ref().map(one).transpose()?,
+        payments: table.payments.as_ref().map(one).transpose()?,
+    })
+}
+
+fn hosting(source: &Source<'_>, table: &ServiceTable) -> Result<Hosting, FileError> {
     let members = match &table.members {
         Some(members) if !(1..=1_000).contains(members.get_ref()) => {
             return Err(source.at(members.span(), "a service has from 1 to 1000 members"));
@@ -268,6 +287,9 @@ fn workload(source: &Source<'_>, table: &Spanned<WorkloadTable>) -> Result<Workl
     if wanted.cancels > 4 {
         return refuse("at most 4 of 4 orders can be cancelled: `cancels` is from 0 to 4");
     }
+    if wanted.pays > 4 {
+        return refuse("at most 4 of 4 orders can be paid: `pays` is from 0 to 4");
+    }
     if u64::from(wanted.buyers) * u64::from(wanted.orders) > RECORDS_MAX || u64::from(wanted.tickets) > RECORDS_MAX {
         return refuse("a workload has at most 1000000 tickets and 1000000 orders");
     }
@@ -278,8 +300,8 @@ fn workload(source: &Source<'_>, table: &Spanned<WorkloadTable>) -> Result<Workl
     if wanted.tickets == 0 {
         return refuse("a workload has at least 1 ticket");
     }
-    let WorkloadTable { tickets, edits, buyers, orders, cancels, .. } = *wanted;
-    Ok(Workload { tickets, prices: wanted.prices.clone(), edits, buyers, orders, cancels })
+    let WorkloadTable { tickets, edits, buyers, orders, cancels, pays, .. } = *wanted;
+    Ok(Workload { tickets, prices: wanted.prices.clone(), edits, buyers, orders, cancels, pays })
 }
 
 fn client(source: &Source<'_>, table: &ClientTable) -> Result<Client<Request>, FileError> {
@@ -308,6 +330,7 @@ fn what(command: &CommandTable) -> What {
         CommandTable::CreateOrder(c) => What::CreateOrder { order: c.order, ticket: c.ticket },
         CommandTable::ShowOrder(c) => What::ShowOrder { order: c.order },
         CommandTable::CancelOrder(c) => What::CancelOrder { order: c.order },
+        CommandTable::Pay(c) => What::Pay { payment: c.payment, order: c.order, token: c.token.as_str().into() },
     }
 }
 
@@ -320,13 +343,15 @@ fn made(
     let generated = workload.into_iter().flat_map(|workload| {
         let orders = 1..=workload.buyers * workload.orders;
         let tickets = (1..=workload.tickets).map(|number| RecordId::new('t', number));
-        tickets.chain(orders.map(|number| RecordId::new('o', number)))
+        let paid = orders.clone().filter(|_| workload.pays > 0).map(|number| RecordId::new('p', number));
+        tickets.chain(orders.map(|number| RecordId::new('o', number))).chain(paid)
     });
     let mut made: BTreeSet<RecordId> = generated.collect();
     for command in clients.iter().flat_map(|client| &client.commands) {
         let id = match command.get_ref() {
             CommandTable::CreateTicket(c) => c.ticket,
             CommandTable::CreateOrder(c) => c.order,
+            CommandTable::Pay(c) => c.payment,
             _ => continue,
         };
         if made.contains(&id) {
@@ -346,11 +371,15 @@ fn check_records(source: &Source<'_>, clients: &[ClientTable], workload: Option<
             CommandTable::ShowTicket(c) => &[(c.ticket, 't')],
             CommandTable::CreateOrder(c) => &[(c.order, 'o'), (c.ticket, 't')],
             CommandTable::ShowOrder(c) | CommandTable::CancelOrder(c) => &[(c.order, 'o')],
+            CommandTable::Pay(c) => &[(c.payment, 'p'), (c.order, 'o')],
         };
         for (id, kind) in named {
             if id.kind() != *kind {
-                let what =
-                    if *kind == 't' { "tickets are named `t1`, `t2`, …" } else { "orders are named `o1`, `o2`, …" };
+                let what = match kind {
+                    't' => "tickets are named `t1`, `t2`, …",
+                    'o' => "orders are named `o1`, `o2`, …",
+                    _ => "payments are named `p1`, `p2`, …",
+                };
                 return Err(source.at(command.span(), format!("`{id}` cannot be used here")).help(what));
             }
             if !made.contains(id) {
@@ -361,6 +390,23 @@ fn check_records(source: &Source<'_>, clients: &[ClientTable], workload: Option<
         }
     }
     Ok(())
+}
+
+/// Payments need the service that takes them.
+fn check_payments(source: &Source<'_>, file: &File, hostings: &Hostings) -> Result<(), FileError> {
+    if hostings.payments.is_some() {
+        return Ok(());
+    }
+    let mut commands = file.client.iter().flat_map(|client| &client.commands);
+    let paid = commands.find(|command| matches!(command.get_ref(), CommandTable::Pay(_))).map(Spanned::span);
+    let generated = file.workload.as_ref().filter(|workload| workload.get_ref().pays > 0).map(Spanned::span);
+    match paid.or(generated) {
+        None => Ok(()),
+        Some(span) => {
+            let error = source.at(span, "there is no payments service that could take a payment");
+            Err(error.help("add the line `[services.payments]`"))
+        }
+    }
 }
 
 fn known_records(made: &BTreeSet<RecordId>, kind: char) -> String {
@@ -379,7 +425,7 @@ fn check_schedule(
     workload: Option<&Workload>,
 ) -> Result<(), FileError> {
     let made = made(source, clients, workload)?;
-    let services = ["tickets", "orders"];
+    let services = ["tickets", "orders", "expiration", "payments"];
     for departure in schedule {
         let unknown = |name: &str, what: &str, known: &[&str]| {
             Err(source.unknown(&Spanned::new(departure.span(), name.to_owned()), what, known))

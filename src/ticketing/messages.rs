@@ -24,6 +24,17 @@ pub const ORDER_CREATED: Subject = Subject::new("order:created");
 /// An order is off.
 pub const ORDER_CANCELLED: Subject = Subject::new("order:cancelled");
 
+/// The ticket of an order is reserved, at the price the order was made for.
+pub const ORDER_RESERVED: Subject = Subject::new("order:reserved");
+/// An order is paid.
+pub const ORDER_COMPLETED: Subject = Subject::new("order:completed");
+/// The time to pay for an order is over.
+pub const EXPIRATION_COMPLETE: Subject = Subject::new("expiration:complete");
+/// An order was paid for.
+pub const PAYMENT_CREATED: Subject = Subject::new("payment:created");
+/// A payment is to be given back.
+pub const REFUND_REQUESTED: Subject = Subject::new("refund:requested");
+
 /// Every event the ticketing services emit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -84,6 +95,39 @@ pub enum TicketingEvent {
         /// The ticket.
         ticket: RecordId,
     },
+    /// On [`ORDER_RESERVED`].
+    OrderReserved {
+        /// The order.
+        id: RecordId,
+        /// Its version.
+        version: Version,
+    },
+    /// On [`ORDER_COMPLETED`].
+    OrderCompleted {
+        /// The order.
+        id: RecordId,
+        /// Its version.
+        version: Version,
+    },
+    /// On [`EXPIRATION_COMPLETE`]. It carries no version: it is about time, not about a change.
+    ExpirationComplete {
+        /// The order.
+        order: RecordId,
+    },
+    /// On [`PAYMENT_CREATED`]. It carries no version: a payment is made once.
+    PaymentCreated {
+        /// The payment.
+        id: RecordId,
+        /// The order.
+        order: RecordId,
+    },
+    /// On [`REFUND_REQUESTED`].
+    RefundRequested {
+        /// The payment.
+        payment: RecordId,
+        /// The order.
+        order: RecordId,
+    },
 }
 
 impl Event for TicketingEvent {
@@ -93,6 +137,11 @@ impl Event for TicketingEvent {
             TicketingEvent::TicketUpdated { .. } => TICKET_UPDATED,
             TicketingEvent::OrderCreated { .. } => ORDER_CREATED,
             TicketingEvent::OrderCancelled { .. } => ORDER_CANCELLED,
+            TicketingEvent::OrderReserved { .. } => ORDER_RESERVED,
+            TicketingEvent::OrderCompleted { .. } => ORDER_COMPLETED,
+            TicketingEvent::ExpirationComplete { .. } => EXPIRATION_COMPLETE,
+            TicketingEvent::PaymentCreated { .. } => PAYMENT_CREATED,
+            TicketingEvent::RefundRequested { .. } => REFUND_REQUESTED,
         }
     }
 
@@ -101,7 +150,12 @@ impl Event for TicketingEvent {
             TicketingEvent::TicketCreated { id, .. }
             | TicketingEvent::TicketUpdated { id, .. }
             | TicketingEvent::OrderCreated { id, .. }
-            | TicketingEvent::OrderCancelled { id, .. } => *id,
+            | TicketingEvent::OrderCancelled { id, .. }
+            | TicketingEvent::OrderReserved { id, .. }
+            | TicketingEvent::OrderCompleted { id, .. }
+            | TicketingEvent::PaymentCreated { id, .. } => *id,
+            TicketingEvent::ExpirationComplete { order } => *order,
+            TicketingEvent::RefundRequested { payment, .. } => *payment,
         }
     }
 
@@ -110,7 +164,12 @@ impl Event for TicketingEvent {
             TicketingEvent::TicketCreated { version, .. }
             | TicketingEvent::TicketUpdated { version, .. }
             | TicketingEvent::OrderCreated { version, .. }
-            | TicketingEvent::OrderCancelled { version, .. } => Some(*version),
+            | TicketingEvent::OrderCancelled { version, .. }
+            | TicketingEvent::OrderReserved { version, .. }
+            | TicketingEvent::OrderCompleted { version, .. } => Some(*version),
+            TicketingEvent::ExpirationComplete { .. }
+            | TicketingEvent::PaymentCreated { .. }
+            | TicketingEvent::RefundRequested { .. } => None,
         }
     }
 }
@@ -168,6 +227,15 @@ pub enum What {
         /// The order.
         order: RecordId,
     },
+    /// `POST /api/payments`
+    Pay {
+        /// The name of the new payment.
+        payment: RecordId,
+        /// The order.
+        order: RecordId,
+        /// What the card company calls the card.
+        token: Text,
+    },
 }
 
 impl Command for Request {
@@ -175,6 +243,7 @@ impl Command for Request {
         match self.what {
             What::CreateTicket { .. } | What::EditTicket { .. } | What::ShowTicket { .. } => "tickets",
             What::CreateOrder { .. } | What::ShowOrder { .. } | What::CancelOrder { .. } => "orders",
+            What::Pay { .. } => "payments",
         }
     }
 
@@ -182,6 +251,7 @@ impl Command for Request {
         match self.what {
             What::CreateTicket { ticket, .. } | What::EditTicket { ticket, .. } | What::ShowTicket { ticket } => ticket,
             What::CreateOrder { order, .. } | What::ShowOrder { order } | What::CancelOrder { order } => order,
+            What::Pay { payment, .. } => payment,
         }
     }
 
@@ -193,6 +263,7 @@ impl Command for Request {
             What::CreateOrder { order, ticket } => format!("order {ticket} as {order}"),
             What::ShowOrder { order } => format!("show {order}"),
             What::CancelOrder { order } => format!("cancel {order}"),
+            What::Pay { payment, order, .. } => format!("pay {order} as {payment}"),
         }
     }
 }

@@ -122,9 +122,71 @@ impl Status {
 pub struct SeenOrder {
     /// The version.
     pub seen: Version,
+    /// Whether it was a cancel.
+    pub cancelled: bool,
 }
 
 impl Record for SeenOrder {
     const COLLECTION: &'static str = "ledger";
+    const KIND: char = 'o';
+}
+
+/// The reservation of a ticket, where the tickets service keeps it beside the ticket.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Reservation {
+    /// The reservation.
+    pub lock: Lock,
+}
+
+impl Record for Reservation {
+    const COLLECTION: &'static str = "reservations";
+    const KIND: char = 't';
+}
+
+/// The payments service's replica of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct OrderReplica {
+    /// Who buys.
+    pub user: Text,
+    /// What is to be paid: what the ticket cost when it was ordered.
+    pub price: u32,
+    /// How far it is.
+    pub status: Status,
+}
+
+impl Record for OrderReplica {
+    const COLLECTION: &'static str = "orders";
+    const KIND: char = 'o';
+}
+
+/// A payment that was charged. Kept by the payments service.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Payment {
+    /// What was paid for.
+    pub order: RecordId,
+    /// What was charged.
+    pub price: u32,
+    /// Whether it was given back.
+    pub refunded: bool,
+}
+
+impl Record for Payment {
+    const COLLECTION: &'static str = "payments";
+    const KIND: char = 'p';
+}
+
+/// The expiration service's jobs for one order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Job {
+    /// When the last one fires.
+    pub due: Time,
+    /// How many were made.
+    pub made: u32,
+    /// How many have fired.
+    pub fired: u32,
+}
+
+impl Record for Job {
+    const COLLECTION: &'static str = "jobs";
     const KIND: char = 'o';
 }

@@ -1,12 +1,12 @@
 //! The tickets service: owns tickets, locks those that are ordered.
 
-use super::messages::{ORDER_CANCELLED, ORDER_CREATED, Request, Ticketing, TicketingEvent, What};
-use super::records::{Lock, SeenOrder, Text, Ticket};
-use super::rules::{LockStrategy, TicketsRules};
+use super::messages::{Request, Ticketing, TicketingEvent, What};
+use super::records::{Lock, Reservation, SeenOrder, Text, Ticket};
+use super::rules::{LockKind, LockPlace, OrderMemory, ReleaseRule, TakeRule, TicketsRules};
 use crate::event::Event;
 use crate::ids::{RecordId, Subject, Version};
 use crate::service::{Context, Outcome, PublishMode, Rejection, Service};
-use crate::store::{Schema, VersionPolicy, Versioned};
+use crate::store::{Schema, Store, VersionPolicy, Versioned};
 
 /// The tickets service.
 #[derive(Clone, Copy, Debug)]
@@ -30,14 +30,14 @@ impl Service<Ticketing> for Tickets {
 
     fn collections(&self, schema: &mut Schema) {
         schema.owns::<Ticket>(self.0.versions);
-        schema.keeps::<SeenOrder>(VersionPolicy::EVERY_SAVE);
+        if self.0.lock.memory != OrderMemory::Nothing {
+            schema.keeps::<SeenOrder>(VersionPolicy::EVERY_SAVE);
+        }
+        schema.keeps::<Reservation>(VersionPolicy::EVERY_SAVE);
     }
 
     fn subjects(&self) -> &[Subject] {
-        match self.0.lock {
-            LockStrategy::None => &[],
-            _ => const { &[ORDER_CREATED, ORDER_CANCELLED] },
-        }
+        self.0.listens
     }
 
     fn handle(&self, event: &TicketingEvent, ctx: &mut Ctx<'_>) -> Outcome {
@@ -58,7 +58,7 @@ impl Service<Ticketing> for Tickets {
     }
 
     fn publish_mode(&self) -> PublishMode {
-        self.0.publish
+        self.0.publish.listeners
     }
 }
 
@@ -91,7 +91,7 @@ impl Tickets {
         let user = request.user.as_ref().ok_or(SIGNED_OUT)?;
         validate(title.map_or("unchanged", |title| title), price)?;
         let held = ctx.store.find::<Ticket>(id).ok_or(UNKNOWN)?.clone();
-        if self.0.reject_reserved_edits && held.lock != Lock::Free {
+        if self.0.reject_reserved_edits && lock_of(ctx.store, id, &held) != Lock::Free {
             return Err(RESERVED);
         }
         if held.user != *user {
@@ -99,7 +99,10 @@ impl Tickets {
         }
         let title = title.unwrap_or(&held.title).clone();
         let edited = Ticket { title, price, ..held.value };
-        save_and_publish(id, edited, held.version, true, ctx).map_err(|_| VERSION_ERROR)
+        let save = if self.0.optimistic_edits { save_if_current } else { save_regardless };
+        let version = save(ctx.store, id, edited.clone(), held.version).ok_or(VERSION_ERROR)?;
+        publish_update(id, version, held.version, edited, ctx);
+        Ok(())
     }
 
     /// L5: a ticket was ordered.
@@ -107,19 +110,27 @@ impl Tickets {
         let Some(held) = ctx.store.find::<Ticket>(ticket).cloned() else {
             return Outcome::Silent("ticket unknown");
         };
-        match self.0.lock {
-            LockStrategy::None => Outcome::Ack,
-            LockStrategy::Boolean => self.set_lock(ticket, held, Lock::Taken, ctx),
-            LockStrategy::OrderId => self.set_lock(ticket, held, Lock::By(order), ctx),
-            LockStrategy::OrderIdWithLedger => match (seen(order, ctx), held.lock) {
-                (Some(seen), _) if seen.seen >= version => Outcome::Ack,
-                (before, Lock::Free) => match note_seen(order, version, before.as_ref(), ctx) {
-                    Ok(()) => self.set_lock(ticket, held, Lock::By(order), ctx),
-                    Err(outcome) => outcome,
-                },
-                // O allows one live order, so the cancel of the other one is on its way.
-                _ => Outcome::nak("another order holds the ticket"),
-            },
+        let rules = self.0.lock;
+        let seen = self.seen(order, ctx);
+        if seen.as_ref().is_some_and(|seen| seen.seen >= version) {
+            return Outcome::Ack;
+        }
+        let note = SeenOrder { seen: version, cancelled: false };
+        match (rules.take, lock_of(ctx.store, ticket, &held)) {
+            (TakeRule::WhenFree, Lock::By(holder)) if holder == order => return Outcome::Ack,
+            // A flag does not say whose it is, so it may be this order's.
+            (TakeRule::WhenFree, Lock::Taken) => return self.note(order, note, seen, ctx),
+            // Orders allows one live order, so the cancel of the other one is on its way.
+            (TakeRule::WhenFree, Lock::By(_)) => return Outcome::nak("another order holds the ticket"),
+            (TakeRule::WhenFree, Lock::Free) | (TakeRule::Overwrite, _) => {}
+        }
+        let lock = match rules.kind {
+            LockKind::Flag => Lock::Taken,
+            LockKind::OrderId => Lock::By(order),
+        };
+        match self.set_lock(ticket, held, lock, ctx) {
+            Ok(()) => self.note(order, note, seen, ctx),
+            Err(answer) => answer,
         }
     }
 
@@ -128,61 +139,97 @@ impl Tickets {
         let Some(held) = ctx.store.find::<Ticket>(ticket).cloned() else {
             return Outcome::Silent("ticket unknown");
         };
-        match self.0.lock {
-            LockStrategy::None => Outcome::Ack,
-            LockStrategy::Boolean | LockStrategy::OrderId => self.set_lock(ticket, held, Lock::Free, ctx),
-            LockStrategy::OrderIdWithLedger => match seen(order, ctx) {
-                Some(seen) if seen.seen >= version => Outcome::Ack,
-                // A gap does not matter: a cancel is the last word on its order.
-                before => match note_seen(order, version, before.as_ref(), ctx) {
-                    Ok(()) if held.lock == Lock::By(order) => self.set_lock(ticket, held, Lock::Free, ctx),
-                    Ok(()) => Outcome::Ack,
-                    Err(outcome) => outcome,
-                },
-            },
+        let rules = self.0.lock;
+        let seen = self.seen(order, ctx);
+        let before = seen.as_ref().map(|seen| seen.seen);
+        if before >= Some(version) {
+            return Outcome::Ack;
+        }
+        // Otherwise a gap does not matter: a cancel is the last word on its order.
+        if rules.memory == OrderMemory::StrictLedger && before.is_none_or(|before| before.0 + 1 < version.0) {
+            return Outcome::nak("a version of the order is missing");
+        }
+        let note = SeenOrder { seen: version, cancelled: true };
+        let lock = lock_of(ctx.store, ticket, &held);
+        let own = lock == Lock::Taken || lock == Lock::By(order);
+        match rules.release {
+            ReleaseRule::Own if !own => return self.note(order, note, seen, ctx),
+            ReleaseRule::OwnOrThrow if !own => return Outcome::Silent("the lock is not this order's"),
+            _ => {}
+        }
+        match self.set_lock(ticket, held, Lock::Free, ctx) {
+            Ok(()) => self.note(order, note, seen, ctx),
+            Err(answer) => answer,
         }
     }
 
-    fn set_lock(&self, id: RecordId, held: Versioned<Ticket>, lock: Lock, ctx: &mut Ctx<'_>) -> Outcome {
+    /// Saves a lock, and publishes the ticket if its version grew by that and the rules say so.
+    fn set_lock(&self, id: RecordId, held: Versioned<Ticket>, lock: Lock, ctx: &mut Ctx<'_>) -> Result<(), Outcome> {
+        let rules = self.0.lock;
+        let conflict = if rules.swallow_conflicts { Outcome::Ack } else { Outcome::Silent("version error") };
+        if rules.place == LockPlace::Beside {
+            return if save_beside(ctx.store, id, lock) { Ok(()) } else { Err(conflict) };
+        }
         let ticket = Ticket { lock, ..held.value };
-        match save_and_publish(id, ticket, held.version, self.0.publish_locks, ctx) {
-            Ok(()) => Outcome::Ack,
-            Err(outcome) => outcome,
+        let version = save_if_current(ctx.store, id, ticket.clone(), held.version).ok_or(conflict)?;
+        let publish = if lock == Lock::Free { rules.publish_released } else { rules.publish_taken };
+        if publish {
+            publish_update(id, version, held.version, ticket, ctx);
         }
+        Ok(())
+    }
+
+    fn seen(&self, order: RecordId, ctx: &Ctx<'_>) -> Option<Versioned<SeenOrder>> {
+        let remembers = self.0.lock.memory != OrderMemory::Nothing;
+        remembers.then(|| ctx.store.find::<SeenOrder>(order).cloned())?
+    }
+
+    /// Remembers what was seen of an order, if the rules say so, and acks. Another member that got
+    /// there first is a conflict like any other.
+    fn note(
+        &self,
+        order: RecordId,
+        note: SeenOrder,
+        before: Option<Versioned<SeenOrder>>,
+        ctx: &mut Ctx<'_>,
+    ) -> Outcome {
+        let remembers = match self.0.lock.memory {
+            OrderMemory::Nothing => false,
+            OrderMemory::Tombstones => note.cancelled,
+            OrderMemory::Ledger | OrderMemory::StrictLedger => true,
+        };
+        let written = match before {
+            _ if !remembers => true,
+            None => ctx.store.insert(order, note).is_ok(),
+            Some(before) => ctx.store.save_if_current(order, note, before.version).is_ok(),
+        };
+        if written { Outcome::Ack } else { Outcome::Silent("version error") }
     }
 }
 
-fn save_and_publish(
-    id: RecordId,
-    ticket: Ticket,
-    read: Version,
-    publish: bool,
-    ctx: &mut Ctx<'_>,
-) -> Result<(), Outcome> {
-    let Ticket { title, price, user, lock } = ticket.clone();
-    let version = ctx.store.save_if_current(id, ticket, read).map_err(|_| Outcome::Silent("version error"))?;
-    if publish {
-        let previous = Some(read);
-        ctx.publish(TicketingEvent::TicketUpdated { id, version, previous, title, price, user, lock });
+fn save_if_current(store: &mut Store, id: RecordId, ticket: Ticket, read: Version) -> Option<Version> {
+    store.save_if_current(id, ticket, read).ok()
+}
+
+fn save_regardless(store: &mut Store, id: RecordId, ticket: Ticket, read: Version) -> Option<Version> {
+    Some(store.overwrite(id, ticket, Some(read)))
+}
+
+fn publish_update(id: RecordId, version: Version, read: Version, ticket: Ticket, ctx: &mut Ctx<'_>) {
+    let Ticket { title, price, user, lock } = ticket;
+    let previous = Some(read);
+    ctx.publish(TicketingEvent::TicketUpdated { id, version, previous, title, price, user, lock });
+}
+
+/// The reservation of a ticket, wherever it is kept.
+pub(super) fn lock_of(store: &Store, id: RecordId, ticket: &Ticket) -> Lock {
+    store.find::<Reservation>(id).map_or(ticket.lock, |beside| beside.lock)
+}
+
+fn save_beside(store: &mut Store, id: RecordId, lock: Lock) -> bool {
+    let beside = Reservation { lock };
+    match store.find::<Reservation>(id).map(|held| held.version) {
+        None => store.insert(id, beside).is_ok(),
+        Some(version) => store.save_if_current(id, beside, version).is_ok(),
     }
-    Ok(())
-}
-
-fn seen(order: RecordId, ctx: &Ctx<'_>) -> Option<Versioned<SeenOrder>> {
-    ctx.store.find::<SeenOrder>(order).cloned()
-}
-
-/// Writes the ledger; another member that got there first is a conflict like any other.
-fn note_seen(
-    order: RecordId,
-    version: Version,
-    before: Option<&Versioned<SeenOrder>>,
-    ctx: &mut Ctx<'_>,
-) -> Result<(), Outcome> {
-    let entry = SeenOrder { seen: version };
-    let written = match before {
-        None => ctx.store.insert(order, entry).is_ok(),
-        Some(before) => ctx.store.save_if_current(order, entry, before.version).is_ok(),
-    };
-    if written { Ok(()) } else { Err(Outcome::Silent("version error")) }
 }

@@ -22,6 +22,8 @@ pub struct Workload {
     pub orders: u32,
     /// How many of a buyer's orders, on average of four, are cancelled.
     pub cancels: u32,
+    /// How many of a buyer's orders, on average of four, are paid.
+    pub pays: u32,
 }
 
 impl Workload {
@@ -50,6 +52,10 @@ impl Workload {
             let order = RecordId::new('o', (number - 1) * self.orders + nth + 1);
             let ticket = RecordId::new('t', 1 + prng.below(self.tickets.max(1)));
             wishes.push(What::CreateOrder { order, ticket });
+            // Nothing is drawn for payments where there are none, so older scenarios stay what they are.
+            if self.pays > 0 && prng.below(4) < self.pays {
+                wishes.push(What::Pay { payment: RecordId::new('p', order.number()), order, token: "token".into() });
+            }
             if prng.below(4) < self.cancels {
                 wishes.push(What::CancelOrder { order });
             }

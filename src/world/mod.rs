@@ -230,6 +230,12 @@ impl<S: System> World<S> {
         self.now
     }
 
+    /// How many timers of services are armed.
+    #[must_use]
+    pub fn armed_timers(&self) -> u32 {
+        self.service_timers
+    }
+
     /// How many steps were taken.
     #[must_use]
     pub fn steps(&self) -> u64 {

@@ -3,7 +3,8 @@
 use pellmell::RecordId;
 use pellmell::ticketing::{Request, What};
 
-/// Reads `ann create t1 5`, `ann edit t1 10`, `bob order t1 as o1`, `bob cancel o1`, `bob show o1`.
+/// Reads `ann create t1 5`, `ann edit t1 10`, `bob order t1 as o1`, `bob cancel o1`, `bob show o1`,
+/// `bob pay o1 as p1`.
 ///
 /// Where `nobody` asks, nobody is signed in. A price may be followed by a title; `-` is the empty
 /// one.
@@ -20,6 +21,10 @@ pub(crate) fn request(text: &str) -> Request {
             What::EditTicket { ticket: id(ticket), title: Some(title(name)), price: price(to) }
         }
         ["order", ticket, "as", order] => What::CreateOrder { order: id(order), ticket: id(ticket) },
+        ["pay", order, "as", payment] => What::Pay { payment: id(payment), order: id(order), token: "token".into() },
+        ["pay", order, "as", payment, "without", "token"] => {
+            What::Pay { payment: id(payment), order: id(order), token: "".into() }
+        }
         ["cancel", order] => What::CancelOrder { order: id(order) },
         ["show", record] if record.starts_with('t') => What::ShowTicket { ticket: id(record) },
         ["show", record] => What::ShowOrder { order: id(record) },

@@ -1,0 +1,166 @@
+//! What the services must agree on whenever nothing is under way, and what has to happen in the
+//! end.
+
+use super::orders::{in_words, kept_payments};
+use crate::property::{End, Property, Violation};
+use crate::store::Versioned;
+use crate::ticketing::messages::Ticketing;
+use crate::ticketing::records::{Lock, Order, OrderReplica, Status, Ticket, TicketReplica};
+use crate::ticketing::tickets::lock_of;
+use crate::world::World;
+
+/// C1. Whenever nothing is under way, the orders service holds every ticket with the version, title
+/// and price the tickets service gave it.
+pub(super) struct TicketReplicaConverged;
+
+impl Property<Ticketing> for TicketReplicaConverged {
+    fn name(&self) -> &'static str {
+        "TicketReplicaConverged"
+    }
+
+    fn at_quiescence(&self, world: &World<Ticketing>) -> Result<(), Violation> {
+        let (tickets, orders) = (world.store_of("tickets"), world.store_of("orders"));
+        for (id, ticket) in tickets.all::<Ticket>() {
+            let replica = orders.find::<TicketReplica>(id);
+            let same = |replica: &&Versioned<TicketReplica>| {
+                (replica.version, &replica.title, replica.price) == (ticket.version, &ticket.title, ticket.price)
+            };
+            if replica.filter(same).is_some() {
+                continue;
+            }
+            let found =
+                replica.map_or("nothing".to_owned(), |held| format!("version {} at {}", held.version, held.price));
+            let detail = format!("expected version {} at {}, found {found}", ticket.version, ticket.price);
+            return Err(Violation::at("orders").of(id).because(detail));
+        }
+        Ok(())
+    }
+}
+
+/// C3. Whenever nothing is under way, a ticket is locked by an order exactly if that order is the
+/// live one, and free exactly if none is.
+pub(super) struct ReservationAgreement;
+
+impl Property<Ticketing> for ReservationAgreement {
+    fn name(&self) -> &'static str {
+        "ReservationAgreement"
+    }
+
+    fn at_quiescence(&self, world: &World<Ticketing>) -> Result<(), Violation> {
+        let (tickets, orders) = (world.store_of("tickets"), world.store_of("orders"));
+        for (id, ticket) in tickets.all::<Ticket>() {
+            let mut live = orders.all::<Order>().filter(|(_, order)| order.ticket == id && order.status.is_live());
+            let live = live.next().map(|(order, _)| order);
+            let lock = lock_of(tickets, id, ticket);
+            let agree = match lock {
+                Lock::Free => live.is_none(),
+                Lock::Taken => live.is_some(),
+                Lock::By(order) => live == Some(order),
+            };
+            if !agree {
+                let live = live.map_or("none".to_owned(), |order| order.to_string());
+                let detail = format!("the ticket is locked {}, its live order is {live}", in_words(lock));
+                return Err(Violation::at("tickets").of(id).because(detail));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// C2. Whenever nothing is under way, the payments service holds every order with the version and
+/// status the orders service gave it.
+pub(super) struct OrderReplicaConverged;
+
+impl Property<Ticketing> for OrderReplicaConverged {
+    fn name(&self) -> &'static str {
+        "OrderReplicaConverged"
+    }
+
+    fn at_quiescence(&self, world: &World<Ticketing>) -> Result<(), Violation> {
+        let Some(payments) = world.service("payments").map(|service| world.store(service)) else {
+            return Ok(());
+        };
+        for (id, order) in world.store_of("orders").all::<Order>() {
+            let replica = payments.find::<OrderReplica>(id);
+            if replica.is_some_and(|held| (held.version, held.status) == (order.version, order.status)) {
+                continue;
+            }
+            let found =
+                replica.map_or("nothing".to_owned(), |held| format!("version {} {:?}", held.version, held.status));
+            let detail = format!("expected version {} {:?}, found {found}", order.version, order.status);
+            return Err(Violation::at("payments").of(id).because(detail));
+        }
+        Ok(())
+    }
+}
+
+/// C4. Whenever nothing is under way, an order is complete exactly if one payment for it is kept,
+/// and none is kept for any other order.
+pub(super) struct PaymentAgreement;
+
+impl Property<Ticketing> for PaymentAgreement {
+    fn name(&self) -> &'static str {
+        "PaymentAgreement"
+    }
+
+    fn at_quiescence(&self, world: &World<Ticketing>) -> Result<(), Violation> {
+        let Some(payments) = world.service("payments").map(|service| world.store(service)) else {
+            return Ok(());
+        };
+        for (id, order) in world.store_of("orders").all::<Order>() {
+            let kept = kept_payments(payments, id);
+            if kept != usize::from(order.status == Status::Complete) {
+                let detail = format!("the order is {:?}, payments kept for it: {kept}", order.status);
+                return Err(Violation::at("payments").of(id).because(detail));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// C5. Whenever nothing is under way, an order that may be or is paid has the price of the ticket it
+/// holds.
+pub(super) struct PriceAgreement;
+
+impl Property<Ticketing> for PriceAgreement {
+    fn name(&self) -> &'static str {
+        "PriceAgreement"
+    }
+
+    fn at_quiescence(&self, world: &World<Ticketing>) -> Result<(), Violation> {
+        let tickets = world.store_of("tickets");
+        for (id, order) in world.store_of("orders").all::<Order>() {
+            // Without a saga an order may be paid from the moment it is made.
+            let Some(ticket) = tickets.find::<Ticket>(order.ticket).filter(|_| order.status.is_live()) else {
+                continue;
+            };
+            if lock_of(tickets, order.ticket, ticket) == Lock::By(id) && ticket.price != order.price {
+                let detail = format!("{id} is at {}, its ticket costs {}", order.price, ticket.price);
+                return Err(Violation::at("orders").of(id).because(detail));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// L3. When every timer has fired, no order waits for its payment any more.
+pub(super) struct EventuallyExpires;
+
+impl Property<Ticketing> for EventuallyExpires {
+    fn name(&self) -> &'static str {
+        "EventuallyExpires"
+    }
+
+    fn at_end(&self, end: &End<'_, Ticketing>) -> Result<(), Violation> {
+        if end.world.service("expiration").is_none() || end.world.armed_timers() > 0 {
+            return Ok(());
+        }
+        for (id, order) in end.world.store_of("orders").all::<Order>() {
+            if !order.status.is_terminal() {
+                let detail = format!("the order is {:?} and no timer will end it", order.status);
+                return Err(Violation::at("orders").of(id).because(detail));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,93 @@
+//! What must be true of the ticketing services, in the numbering of docs/properties.md.
+//!
+//! Each property says in its first sentence what it claims. Where several are broken by one step
+//! the first in [`all`] is reported, so those that name a fault precisely come before those that
+//! only notice its consequences.
+
+mod convergence;
+mod orders;
+mod owners;
+mod replicas;
+
+use super::designs::Design;
+use super::messages::Ticketing;
+use crate::ids::RecordId;
+use crate::property::{BoundedRedelivery, NoPoison, NoUnboundedGrowth, Property, View, Violation, Watch};
+
+/// All properties, the most telling first.
+#[must_use]
+pub fn all() -> Vec<Box<dyn Property<Ticketing>>> {
+    vec![
+        Box::new(replicas::REPLICA_IDENTITY),
+        Box::new(replicas::REPLICA_NEVER_AHEAD),
+        Box::new(replicas::MONOTONE_REPLICA),
+        Box::new(replicas::PREFIX_CONSISTENCY),
+        Box::new(owners::NO_LOST_UPDATE),
+        Box::new(owners::SINGLE_VERSION_AUTHORITY),
+        Box::new(orders::NO_LOCK_OVERWRITE),
+        Box::new(orders::NO_FOREIGN_RELEASE),
+        Box::new(orders::NO_EDIT_WHILE_LOCKED),
+        Box::new(orders::AT_MOST_ONE_LIVE_ORDER),
+        Box::new(orders::AT_MOST_ONE_PAYMENT),
+        Box::new(orders::RESERVED_BEFORE_PAID),
+        Box::new(orders::TERMINAL_STATUS),
+        Box::new(owners::PUBLISHED_VERSIONS_CONTIGUOUS),
+        Box::new(owners::EFFECTIVELY_ONCE),
+        Box::new(replicas::ACK_ONLY_AFTER_APPLY),
+        Box::new(NoPoison),
+        Box::new(BoundedRedelivery),
+        Box::new(NoUnboundedGrowth { messages_max: 1_000 }),
+        Box::new(convergence::EventuallyExpires),
+        Box::new(convergence::TicketReplicaConverged),
+        Box::new(convergence::OrderReplicaConverged),
+        Box::new(convergence::ReservationAgreement),
+        Box::new(convergence::PaymentAgreement),
+        Box::new(convergence::PriceAgreement),
+    ]
+}
+
+/// What only a design with a reservation saga promises.
+const OF_THE_SAGA: [&str; 2] = ["ReservedBeforePaid", "PriceAgreement"];
+
+/// The properties a design promises: what it is judged by unless somebody asks for others.
+#[must_use]
+pub fn promised_by(design: &Design) -> Vec<Box<dyn Property<Ticketing>>> {
+    let mut promised = all();
+    promised.retain(|property| design.orders.saga || !OF_THE_SAGA.contains(&property.name()));
+    promised
+}
+
+/// The names of all properties.
+#[must_use]
+pub fn names() -> Vec<&'static str> {
+    all().iter().map(|property| property.name()).collect()
+}
+
+/// A property that judges single steps.
+struct StepProperty {
+    name: &'static str,
+    watches: Watch,
+    judge: fn(&View<'_, Ticketing>) -> Result<(), Violation>,
+}
+
+impl Property<Ticketing> for StepProperty {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn watches(&self) -> Watch {
+        self.watches
+    }
+
+    fn on_step(&self, view: &View<'_, Ticketing>) -> Result<(), Violation> {
+        (self.judge)(view)
+    }
+}
+
+fn blame(view: &View<'_, Ticketing>, record: RecordId, detail: impl Into<String>) -> Violation {
+    let violation = Violation::at(view.service()).of(record).because(detail);
+    match view.delivery() {
+        Some((_, message)) => violation.on(message.name),
+        None => violation,
+    }
+}

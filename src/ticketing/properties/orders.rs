@@ -1,0 +1,163 @@
+//! What locks, orders and payments may do.
+
+use super::{StepProperty, blame};
+use crate::ids::RecordId;
+use crate::property::{View, Violation, Watch};
+use crate::store::Store;
+use crate::ticketing::messages::{Ticketing, TicketingEvent};
+use crate::ticketing::records::{Lock, Order, Payment, Reservation, Ticket};
+use crate::ticketing::tickets::lock_of;
+use crate::world::Answer;
+
+/// P9. A ticket is edited only while no order has it, in the tickets service's own eyes.
+pub(super) const NO_EDIT_WHILE_LOCKED: StepProperty = StepProperty {
+    name: "NoEditWhileLocked",
+    watches: Watch::SAVES,
+    judge: |view| {
+        if view.step.answer != Some(Answer::Command(Ok(()))) {
+            return Ok(());
+        }
+        for change in view.changes::<Ticket>() {
+            let lock = change.before.map(|before| lock_of(view.world.store_of("tickets"), change.id, before));
+            if let Some(lock) = lock.filter(|lock| *lock != Lock::Free) {
+                return Err(blame(view, change.id, format!("edited while locked {}", in_words(lock))));
+            }
+        }
+        Ok(())
+    },
+};
+
+/// P10, first half. A lock never passes from one order to another directly.
+pub(super) const NO_LOCK_OVERWRITE: StepProperty = StepProperty {
+    name: "NoLockOverwrite",
+    watches: Watch::SAVES,
+    judge: |view| {
+        each_lock(view, |_, before, after| match (before, after) {
+            (Lock::By(before), Lock::By(after)) if before != after => {
+                Err(format!("the lock passed from {before} to {after}"))
+            }
+            _ => Ok(()),
+        })
+    },
+};
+
+/// P10, second half. An order's lock is taken by its own `order:created` and released by its own
+/// `order:cancelled`, and by nothing else.
+pub(super) const NO_FOREIGN_RELEASE: StepProperty = StepProperty {
+    name: "NoForeignRelease",
+    watches: Watch::SAVES,
+    judge: |view| {
+        each_lock(view, |cause, before, after| match (before, after, cause) {
+            (Lock::By(order), Lock::Free, Some(TicketingEvent::OrderCancelled { id, .. })) if *id == order => Ok(()),
+            (Lock::Free, Lock::By(order), Some(TicketingEvent::OrderCreated { id, .. })) if *id == order => Ok(()),
+            (Lock::By(order), Lock::Free, _) => Err(format!("the lock of {order} was released by another cause")),
+            (Lock::Free, Lock::By(order), _) => Err(format!("the lock of {order} was taken by another cause")),
+            _ => Ok(()),
+        })
+    },
+};
+
+fn each_lock(
+    view: &View<'_, Ticketing>,
+    judge: impl Fn(Option<&TicketingEvent>, Lock, Lock) -> Result<(), String>,
+) -> Result<(), Violation> {
+    let cause = view.delivery().map(|(_, message)| &message.event);
+    for change in view.changes::<Ticket>() {
+        if let (Some(before), Some(after)) = (change.before, change.after) {
+            judge(cause, before.lock, after.lock).map_err(|detail| blame(view, change.id, detail))?;
+        }
+    }
+    for change in view.changes::<Reservation>() {
+        let before = change.before.map_or(Lock::Free, |before| before.lock);
+        let after = change.after.map_or(Lock::Free, |after| after.lock);
+        judge(cause, before, after).map_err(|detail| blame(view, change.id, detail))?;
+    }
+    Ok(())
+}
+
+pub(super) fn in_words(lock: Lock) -> String {
+    match lock {
+        Lock::Free => "by nobody".to_owned(),
+        Lock::Taken => "by somebody".to_owned(),
+        Lock::By(order) => format!("by {order}"),
+    }
+}
+
+/// P11. A ticket has at most one live order.
+pub(super) const AT_MOST_ONE_LIVE_ORDER: StepProperty = StepProperty {
+    name: "AtMostOneLiveOrder",
+    watches: Watch::SAVES,
+    judge: |view| {
+        for change in view.changes::<Order>() {
+            let Some(after) = change.after.filter(|after| after.status.is_live()) else { continue };
+            let store = view.world.store_of("orders");
+            let mut live =
+                store.all::<Order>().filter(|(_, order)| order.ticket == after.ticket && order.status.is_live());
+            if let Some((other, _)) = live.find(|(id, _)| *id != change.id) {
+                return Err(blame(
+                    view,
+                    change.id,
+                    format!("{} has two live orders, {other} and {}", after.ticket, change.id),
+                ));
+            }
+        }
+        Ok(())
+    },
+};
+
+/// P12. A cancelled or complete order stays so.
+pub(super) const TERMINAL_STATUS: StepProperty = StepProperty {
+    name: "TerminalStatus",
+    watches: Watch::SAVES,
+    judge: |view| {
+        for change in view.changes::<Order>() {
+            if let (Some(before), Some(after)) = (change.before, change.after)
+                && before.status.is_terminal()
+                && before.status != after.status
+            {
+                let detail = format!("{:?} became {:?}", before.status, after.status);
+                return Err(blame(view, change.id, detail));
+            }
+        }
+        Ok(())
+    },
+};
+
+/// P13. An order has at most one payment that was not given back.
+pub(super) const AT_MOST_ONE_PAYMENT: StepProperty = StepProperty {
+    name: "AtMostOnePayment",
+    watches: Watch::SAVES,
+    judge: |view| {
+        for change in view.changes::<Payment>() {
+            let Some(after) = change.after else { continue };
+            let kept = kept_payments(view.world.store_of("payments"), after.order);
+            if kept > 1 {
+                return Err(blame(view, change.id, format!("{} was charged {kept} times", after.order)));
+            }
+        }
+        Ok(())
+    },
+};
+
+/// How many payments of an order were not given back.
+pub(super) fn kept_payments(payments: &Store, order: RecordId) -> usize {
+    payments.all::<Payment>().filter(|(_, payment)| payment.order == order && !payment.refunded).count()
+}
+
+/// G8. An order is paid only after its ticket was reserved for it.
+pub(super) const RESERVED_BEFORE_PAID: StepProperty = StepProperty {
+    name: "ReservedBeforePaid",
+    watches: Watch::SAVES,
+    judge: |view| {
+        for change in view.changes::<Payment>() {
+            let Some(after) = change.after.filter(|_| change.before.is_none()) else { continue };
+            let Some(order) = view.world.store_of("orders").find::<Order>(after.order) else { continue };
+            let history = view.world.store_of("tickets").history::<Ticket>(order.ticket);
+            if !history.iter().any(|ticket| ticket.lock == Lock::By(after.order)) {
+                let detail = format!("{} was paid and {} was never reserved for it", after.order, order.ticket);
+                return Err(blame(view, change.id, detail));
+            }
+        }
+        Ok(())
+    },
+};

@@ -1,0 +1,151 @@
+//! What owners do with their records: versions, history, publishing.
+
+use super::{StepProperty, blame};
+use crate::event::Event;
+use crate::faults::Window;
+use crate::ids::{RecordId, Version};
+use crate::property::{View, Violation, Watch};
+use crate::store::{Change, Versioned};
+use crate::ticketing::messages::{Ticketing, TicketingEvent};
+use crate::ticketing::records::{Job, Order, Ticket};
+
+/// Judges every save of a ticket and of an order by its owner, given what came before it.
+fn each_owned(
+    view: &View<'_, Ticketing>,
+    judge: impl Fn(RecordId, Option<Version>, Version, Option<Version>) -> Result<(), String>,
+) -> Result<(), Violation> {
+    for change in view.changes::<Ticket>() {
+        judge_owned(&change, &judge).map_err(|detail| blame(view, change.id, detail))?;
+    }
+    for change in view.changes::<Order>() {
+        judge_owned(&change, &judge).map_err(|detail| blame(view, change.id, detail))?;
+    }
+    Ok(())
+}
+
+fn judge_owned<R>(
+    change: &Change<'_, R>,
+    judge: impl Fn(RecordId, Option<Version>, Version, Option<Version>) -> Result<(), String>,
+) -> Result<(), String> {
+    match change.after {
+        Some(after) => judge(change.id, change.before.map(|before| before.version), after.version, after.previous),
+        None => Ok(()),
+    }
+}
+
+/// P4. Each version of a record is made once, by its owner: no two saves give it the same version.
+pub(super) const SINGLE_VERSION_AUTHORITY: StepProperty = StepProperty {
+    name: "SingleVersionAuthority",
+    watches: Watch::SAVES,
+    judge: |view| {
+        for change in view.changes::<Ticket>() {
+            let history = view.world.store_of("tickets").history::<Ticket>(change.id);
+            once_in(change.after, history).map_err(|detail| blame(view, change.id, detail))?;
+        }
+        for change in view.changes::<Order>() {
+            let history = view.world.store_of("orders").history::<Order>(change.id);
+            once_in(change.after, history).map_err(|detail| blame(view, change.id, detail))?;
+        }
+        Ok(())
+    },
+};
+
+fn once_in<R>(after: Option<&Versioned<R>>, history: &[Versioned<R>]) -> Result<(), String> {
+    let Some(after) = after else { return Ok(()) };
+    // The version before is the one a tie repeats.
+    let twins = history.iter().rev().take(3).filter(|row| row.version == after.version).count();
+    if twins > 1 { Err(format!("version {} was given to two saves", after.version)) } else { Ok(()) }
+}
+
+/// P8. An accepted save was based on the version directly before it.
+pub(super) const NO_LOST_UPDATE: StepProperty = StepProperty {
+    name: "NoLostUpdate",
+    watches: Watch::SAVES,
+    judge: |view| {
+        each_owned(view, |_, before, after, previous| {
+            if previous == before {
+                return Ok(());
+            }
+            let read = previous.map_or("no record".to_owned(), |version| format!("version {version}"));
+            let found = before.map_or("no record".to_owned(), |version| format!("version {version}"));
+            Err(format!("version {after} was made from {read} and replaced {found}"))
+        })
+    },
+};
+
+/// P5. What an owner saves it publishes: when it is done with a save, every version up to that one
+/// was published, with that version's fields.
+pub(super) const PUBLISHED_VERSIONS_CONTIGUOUS: StepProperty = StepProperty {
+    name: "PublishedVersionsContiguous",
+    watches: Watch::SAVES.and(Watch::PUBLISHES),
+    judge: |view| {
+        // Who crashed before it published is not done: it may have another try.
+        if view.step.fate.crash != Some(Window::BeforePublish) {
+            each_owned(view, |record, before, version, _| {
+                let versions = before.into_iter().chain([version]);
+                let missing = versions.into_iter().find(|version| !was_published(view, record, *version));
+                match missing {
+                    Some(version) => Err(format!("{record}@{version} was saved and not published")),
+                    None => Ok(()),
+                }
+            })?;
+        }
+        for message in view.published() {
+            says_what_was_saved(view, &message.event).map_err(|detail| blame(view, message.name.record, detail))?;
+        }
+        Ok(())
+    },
+};
+
+fn was_published(view: &View<'_, Ticketing>, record: RecordId, version: Version) -> bool {
+    let mut latest_first = view.world.broker().messages().iter().rev();
+    latest_first.any(|message| (message.name.record, message.name.version) == (record, Some(version)))
+}
+
+fn says_what_was_saved(view: &View<'_, Ticketing>, event: &TicketingEvent) -> Result<(), String> {
+    let (id, version, said) = match event {
+        TicketingEvent::TicketCreated { id, version, title, price, .. } => (*id, *version, (title, *price)),
+        TicketingEvent::TicketUpdated { id, version, title, price, .. } => (*id, *version, (title, *price)),
+        _ => return Ok(()),
+    };
+    let history = view.world.store_of("tickets").history::<Ticket>(id);
+    let saved = history.iter().rev().find(|row| row.version == version);
+    match saved {
+        Some(saved) if (&saved.title, saved.price) == said => Ok(()),
+        Some(_) => Err(format!("{} {id}@{version} says other fields than were saved", event.subject())),
+        None => Err(format!("{} {id}@{version} was published and never saved", event.subject())),
+    }
+}
+
+/// P7. One cause changes an owner's state once, however often it is delivered or asked for.
+pub(super) const EFFECTIVELY_ONCE: StepProperty = StepProperty {
+    name: "EffectivelyOnce",
+    watches: Watch::SAVES,
+    judge: |view| {
+        for change in view.changes::<Order>() {
+            if let (Some(before), Some(after)) = (change.before, change.after)
+                && before.status == after.status
+            {
+                let detail = format!("version {} was made and the status stayed as it was", after.version);
+                return Err(blame(view, change.id, detail));
+            }
+        }
+        for change in view.changes::<Job>() {
+            if let Some(job) = change.after.filter(|job| job.made > 1) {
+                return Err(blame(view, change.id, format!("{} jobs were made for one order", job.made)));
+            }
+        }
+        let Some(index) = view.step.delivery.filter(|index| view.world.broker().effects(*index) > 1) else {
+            return Ok(());
+        };
+        let owned =
+            view.changes::<Ticket>().map(|change| change.id).chain(view.changes::<Order>().map(|change| change.id));
+        match owned.into_iter().next() {
+            Some(record) => {
+                let name = view.world.broker().name(index);
+                Err(blame(view, record, format!("{name} changed the owner's state again")))
+            }
+            None => Ok(()),
+        }
+    },
+};

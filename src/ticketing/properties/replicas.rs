@@ -1,0 +1,174 @@
+//! What replicas may hold and ack: of tickets at orders, of orders at payments.
+
+use super::{StepProperty, blame};
+use crate::ids::{RecordId, Version};
+use crate::property::{View, Violation, Watch};
+use crate::store::{Change, Record, Store};
+use crate::ticketing::messages::{Ticketing, TicketingEvent};
+use crate::ticketing::records::{Lock, Order, OrderReplica, SeenOrder, Ticket, TicketReplica};
+use crate::ticketing::tickets::lock_of;
+
+/// A replica's save, compared with its owner.
+struct Saved {
+    before: Option<Version>,
+    after: Version,
+    /// Whether the owner has a record of that id.
+    known: bool,
+    /// The places of both versions in the owner's history.
+    place_before: Option<usize>,
+    place_after: Option<usize>,
+    /// How its fields differ from the owner's at that version.
+    difference: Option<String>,
+}
+
+/// Judges every save of a replica.
+fn each_replica(view: &View<'_, Ticketing>, judge: impl Fn(&Saved) -> Result<(), String>) -> Result<(), Violation> {
+    for change in view.changes::<TicketReplica>() {
+        let saved = compare(&change, view.world.store_of("tickets"), ticket_differs);
+        saved.map_or(Ok(()), |saved| judge(&saved)).map_err(|detail| blame(view, change.id, detail))?;
+    }
+    for change in view.changes::<OrderReplica>() {
+        let saved = compare(&change, view.world.store_of("orders"), order_differs);
+        saved.map_or(Ok(()), |saved| judge(&saved)).map_err(|detail| blame(view, change.id, detail))?;
+    }
+    Ok(())
+}
+
+fn compare<R: Record, O: Record>(
+    change: &Change<'_, R>,
+    owner: &Store,
+    differs: fn(&R, &O) -> Option<String>,
+) -> Option<Saved> {
+    let after = change.after?;
+    let place = |version| owner.position::<O>(change.id, version);
+    let (before, place_after) = (change.before.map(|row| row.version), place(after.version));
+    let owned = place_after.map(|place| &owner.history::<O>(change.id)[place]);
+    Some(Saved {
+        before,
+        after: after.version,
+        known: !owner.history::<O>(change.id).is_empty(),
+        place_before: before.and_then(place),
+        place_after,
+        difference: owned.and_then(|owned| differs(&after.value, &owned.value)),
+    })
+}
+
+fn ticket_differs(replica: &TicketReplica, owned: &Ticket) -> Option<String> {
+    let same = (&owned.title, owned.price) == (&replica.title, replica.price);
+    (!same).then(|| {
+        let (held, said) = (in_words(&replica.title, replica.price), in_words(&owned.title, owned.price));
+        format!("says {held}, its owner's says {said}")
+    })
+}
+
+fn in_words(title: &str, price: u32) -> String {
+    format!("price {price} ({title})")
+}
+
+fn order_differs(replica: &OrderReplica, owned: &Order) -> Option<String> {
+    let same = (&owned.user, owned.price, owned.status) == (&replica.user, replica.price, replica.status);
+    (!same).then(|| {
+        let (held, said) = (replica.status, owned.status);
+        format!("says {held:?} at {}, its owner's says {said:?} at {}", replica.price, owned.price)
+    })
+}
+
+/// P14. A replica is kept under its owner's id.
+pub(super) const REPLICA_IDENTITY: StepProperty = StepProperty {
+    name: "ReplicaIdentity",
+    watches: Watch::SAVES,
+    judge: |view| {
+        each_replica(view, |saved| match saved.known {
+            true => Ok(()),
+            false => Err("the owner has no record of this id".to_owned()),
+        })
+    },
+};
+
+/// P1. A replica never holds a version its owner has not reached.
+pub(super) const REPLICA_NEVER_AHEAD: StepProperty = StepProperty {
+    name: "ReplicaNeverAhead",
+    watches: Watch::SAVES,
+    judge: |view| {
+        each_replica(view, |saved| match saved.place_after {
+            Some(_) => Ok(()),
+            None => Err(format!("the replica holds version {}, which its owner never saved", saved.after)),
+        })
+    },
+};
+
+/// P2. A replica's version never falls.
+pub(super) const MONOTONE_REPLICA: StepProperty = StepProperty {
+    name: "MonotoneReplica",
+    watches: Watch::SAVES,
+    judge: |view| {
+        each_replica(view, |saved| match saved.before {
+            Some(before) if saved.place_after < saved.place_before => {
+                Err(format!("the replica's version fell from {before} to {}", saved.after))
+            }
+            _ => Ok(()),
+        })
+    },
+};
+
+/// P3. A replica that holds version v has the fields its owner gave version v.
+pub(super) const PREFIX_CONSISTENCY: StepProperty = StepProperty {
+    name: "PrefixConsistency",
+    watches: Watch::SAVES,
+    judge: |view| {
+        each_replica(view, |saved| match &saved.difference {
+            Some(difference) => Err(format!("the replica's version {} {difference}", saved.after)),
+            None => Ok(()),
+        })
+    },
+};
+
+/// P6. A replica acks a version only when it holds that version or a later one, or knows that it
+/// does not matter any more: a gap is never acked, nor is what was not applied.
+pub(super) const ACK_ONLY_AFTER_APPLY: StepProperty = StepProperty {
+    name: "AckOnlyAfterApply",
+    watches: Watch::ACKS,
+    judge: |view| {
+        let (Some((_, message)), Some(store)) = (view.delivery(), view.store()) else {
+            return Ok(());
+        };
+        let Some(version) = message.name.version else {
+            return Ok(());
+        };
+        let id = message.name.record;
+        let applied = match message.event {
+            TicketingEvent::TicketCreated { .. } | TicketingEvent::TicketUpdated { .. } => {
+                holds::<TicketReplica, Ticket>(store, view.world.store_of("tickets"), id, version)
+            }
+            TicketingEvent::OrderCreated { ticket, .. } | TicketingEvent::OrderCancelled { ticket, .. }
+                if store.has::<SeenOrder>() =>
+            {
+                remembers(store, id, version, ticket)
+            }
+            _ if store.has::<OrderReplica>() => {
+                holds::<OrderReplica, Order>(store, view.world.store_of("orders"), id, version)
+            }
+            _ => Ok(()),
+        };
+        applied.map_err(|detail| blame(view, id, detail))
+    },
+};
+
+fn holds<R: Record, O: Record>(store: &Store, owner: &Store, id: RecordId, version: Version) -> Result<(), String> {
+    let place = |version: Version| owner.position::<O>(id, version);
+    match store.find::<R>(id).map(|held| held.version) {
+        Some(held) if place(held) >= place(version) => Ok(()),
+        Some(held) => Err(format!("acked version {version} while holding {held}")),
+        None => Err(format!("acked version {version} without a record")),
+    }
+}
+
+/// Whether the tickets service, where it keeps notes of orders, has taken note of this one.
+fn remembers(store: &Store, order: RecordId, version: Version, ticket: RecordId) -> Result<(), String> {
+    let noted = store.find::<SeenOrder>(order).is_some_and(|note| note.seen >= version);
+    let lock = store.find::<Ticket>(ticket).map(|held| lock_of(store, ticket, held));
+    if noted || lock == Some(Lock::By(order)) {
+        return Ok(());
+    }
+    Err(format!("acked version {version} of {order} without a lock or a note"))
+}
