@@ -1,8 +1,9 @@
 //! Schedules: how a run departs from the calm one, in words a person can write.
 //!
 //! A schedule is a list of departures. Each names a delivery by subject, record, version, group and
-//! attempt, never by a position, so it means the same after the services changed around it. The
-//! list's length is the depth of a bug: most need one or two.
+//! attempt, a command by client and label, a timer by record and service, never by a position, so it
+//! means the same after the services changed around it. The list's length is the depth of a bug:
+//! most need one or two.
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,9 +22,12 @@ use crate::ids::{RecordId, Version};
 /// for text in [
 ///     "hold order:created o1@0 -> tickets until order:cancelled o1@1 -> tickets",
 ///     "hold ticket:created t1@0 -> orders until quiescence",
+///     "hold payment:created p1 -> orders until timer o1 of expiration",
+///     "pause alice: edit t1 to 6 until bob: edit t1 to 7",
 ///     "duplicate ticket:updated t1@1 -> orders",
 ///     "lose ack of ticket:created t1@0 -> orders #2",
 ///     "crash tickets before publish of order:created o1@0 -> tickets",
+///     "crash expiration before publish of timer o1 of expiration",
 ///     "run past ack wait of ticket:updated t1@2 -> orders",
 /// ] {
 ///     let departure: Departure = text.parse().unwrap();
@@ -32,39 +36,81 @@ use crate::ids::{RecordId, Version};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Departure {
-    /// The delivery waits until another one was handled, or until nothing else can happen.
+    /// The delivery waits until something else was handled, or until nothing else can happen.
     Hold {
         /// What waits.
         what: DeliverySpec,
         /// For what; `None`: until quiescence.
-        until: Option<DeliverySpec>,
+        until: Option<Target>,
+    },
+    /// The handler reads, and saves only after something else was handled, or when nothing else can
+    /// happen. It must be one that can pause (see [`Hosting`](crate::Hosting)).
+    Pause {
+        /// What it handles: a delivery or a command.
+        what: Target,
+        /// What it waits for; `None`: until quiescence.
+        until: Option<Target>,
     },
     /// The message becomes pending once more when the delivery is handled.
     Duplicate(DeliverySpec),
     /// The ack of the delivery is lost.
     LoseAck(DeliverySpec),
-    /// The member that handles the delivery crashes in a window.
+    /// The member that handles something crashes in a window.
     Crash {
         /// The member's service.
         service: String,
         /// Where.
         window: Window,
         /// What it handles.
-        what: DeliverySpec,
+        what: Target,
     },
     /// The ack comes only after the ack wait has passed and the redelivery was handled.
     RunPast(DeliverySpec),
 }
 
 impl Departure {
-    /// The deliveries it names.
-    pub fn deliveries(&self) -> impl Iterator<Item = &DeliverySpec> {
-        let (first, second) = match self {
-            Departure::Hold { what, until } => (what, until.as_ref()),
-            Departure::Duplicate(what) | Departure::LoseAck(what) | Departure::RunPast(what) => (what, None),
-            Departure::Crash { what, .. } => (what, None),
-        };
-        std::iter::once(first).chain(second)
+    /// What it is about.
+    #[must_use]
+    pub fn what(&self) -> Target {
+        match self {
+            Departure::Hold { what, .. }
+            | Departure::Duplicate(what)
+            | Departure::LoseAck(what)
+            | Departure::RunPast(what) => Target::Delivery(what.clone()),
+            Departure::Pause { what, .. } | Departure::Crash { what, .. } => what.clone(),
+        }
+    }
+
+    /// What ends it, if it lasts until something was handled.
+    #[must_use]
+    pub fn until(&self) -> Option<&Target> {
+        match self {
+            Departure::Hold { until, .. } | Departure::Pause { until, .. } => until.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// Something a handler runs for, by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A delivery.
+    Delivery(DeliverySpec),
+    /// A client's command.
+    Command(CommandSpec),
+    /// A timer of a service.
+    Timer(TimerSpec),
+}
+
+impl Target {
+    /// The hash by which schedulers know it.
+    #[must_use]
+    pub fn key(&self) -> u64 {
+        match self {
+            Target::Delivery(delivery) => delivery.key(),
+            Target::Command(command) => command.key(),
+            Target::Timer(timer) => timer.key(),
+        }
     }
 }
 
@@ -94,6 +140,92 @@ impl DeliverySpec {
     }
 }
 
+/// A command by name, written `alice: edit t1 to 6`; the second equal one of a client ends in `/2`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandSpec {
+    /// The client's name.
+    pub client: String,
+    /// The command's label.
+    pub label: String,
+    /// Which command of this label the client sends, from 1.
+    pub nth: u32,
+}
+
+impl CommandSpec {
+    /// The hash by which schedulers know the command.
+    #[must_use]
+    pub fn key(&self) -> u64 {
+        command_key(hash::of_name(&self.client), hash::of_name(&self.label), self.nth)
+    }
+}
+
+/// A timer by name, written `timer o1 of expiration`; ` /2` behind it for the second of two that are
+/// pending, `#2` for the second attempt of one whose handler crashed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimerSpec {
+    /// The record it was armed with.
+    pub record: RecordId,
+    /// The service that armed it.
+    pub service: String,
+    /// Which of the timers it was that were pending for this record when it was armed, from 1.
+    pub nth: u32,
+    /// The attempt, from 1.
+    pub attempt: u16,
+}
+
+impl TimerSpec {
+    /// The hash by which schedulers know the timer.
+    #[must_use]
+    pub fn key(&self) -> u64 {
+        timer_key(hash::of_name(&self.service), self.record, self.nth, self.attempt)
+    }
+}
+
+/// The key of a command by the parts of its name.
+pub(crate) fn command_key(client_hash: u64, label_hash: u64, nth: u32) -> u64 {
+    hash::mix3(client_hash, label_hash, nth.into())
+}
+
+/// The key of a service's timer by the parts of its name.
+pub(crate) fn timer_key(service_hash: u64, record: RecordId, nth: u32, attempt: u16) -> u64 {
+    let first = hash::mix3(service_hash, record.word(), u64::from(nth - 1) << 1);
+    if attempt == 1 { first } else { hash::mix(first, attempt.into()) }
+}
+
+impl fmt::Display for CommandSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.client, self.label)?;
+        // A label that looks as if it were counted is counted from the first.
+        if self.nth > 1 || split_count(&self.label).is_some() {
+            write!(f, "/{}", self.nth)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for TimerSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "timer {} of {}", self.record, self.service)?;
+        if self.nth > 1 {
+            write!(f, " /{}", self.nth)?;
+        }
+        if self.attempt > 1 {
+            write!(f, " #{}", self.attempt)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Delivery(delivery) => delivery.fmt(f),
+            Target::Command(command) => command.fmt(f),
+            Target::Timer(timer) => timer.fmt(f),
+        }
+    }
+}
+
 impl fmt::Display for DeliverySpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_message_name(f, &self.subject, self.record, self.version, self.nth)?;
@@ -110,6 +242,8 @@ impl fmt::Display for Departure {
         match self {
             Departure::Hold { what, until: Some(until) } => write!(f, "hold {what} until {until}"),
             Departure::Hold { what, until: None } => write!(f, "hold {what} until quiescence"),
+            Departure::Pause { what, until: Some(until) } => write!(f, "pause {what} until {until}"),
+            Departure::Pause { what, until: None } => write!(f, "pause {what} until quiescence"),
             Departure::Duplicate(what) => write!(f, "duplicate {what}"),
             Departure::LoseAck(what) => write!(f, "lose ack of {what}"),
             Departure::Crash { service, window, what } => write!(f, "crash {service} {} of {what}", window.name()),
@@ -130,9 +264,10 @@ impl fmt::Display for ParseDepartureError {
 
 impl std::error::Error for ParseDepartureError {}
 
-const FORMS: &str = "expected `hold D until D`, `hold D until quiescence`, `duplicate D`, `lose ack of D`, \
-`crash SERVICE before save|before publish|before ack|after ack of D` or `run past ack wait of D`, \
-where D is like `ticket:updated t1@2 -> orders #1`";
+const FORMS: &str = "expected `hold D until X`, `pause H until X`, `duplicate D`, `lose ack of D`, \
+`crash SERVICE before save|before publish|before ack|after ack of X` or `run past ack wait of D`, \
+where D is a delivery like `ticket:updated t1@2 -> orders #1`, H is D or a command like \
+`alice: edit t1 to 6`, X is H or a timer like `timer o1 of expiration`, and `until quiescence` will do, too";
 
 impl FromStr for Departure {
     type Err = ParseDepartureError;
@@ -140,11 +275,15 @@ impl FromStr for Departure {
     fn from_str(text: &str) -> Result<Departure, ParseDepartureError> {
         let text = text.trim();
         if let Some(rest) = text.strip_prefix("hold ") {
-            let Some((what, until)) = rest.split_once(" until ") else {
-                return Err(ParseDepartureError(format!("`hold` without `until`: {FORMS}")));
-            };
-            let until = if until.trim() == "quiescence" { None } else { Some(until.parse()?) };
-            return Ok(Departure::Hold { what: what.parse()?, until });
+            let (what, until) = parse_until("hold", rest)?;
+            return Ok(Departure::Hold { what, until });
+        }
+        if let Some(rest) = text.strip_prefix("pause ") {
+            let (what, until) = parse_until("pause", rest)?;
+            if let Target::Timer(timer) = what {
+                return Err(ParseDepartureError(format!("`{timer}` cannot pause: {FORMS}")));
+            }
+            return Ok(Departure::Pause { what, until });
         }
         if let Some(what) = text.strip_prefix("duplicate ") {
             return Ok(Departure::Duplicate(what.parse()?));
@@ -166,6 +305,25 @@ impl FromStr for Departure {
     }
 }
 
+const UNTIL: &str = " until ";
+
+/// Reads what stands around `until`. A label may have the word in it, so every place is tried.
+fn parse_until<T>(verb: &str, rest: &str) -> Result<(T, Option<Target>), ParseDepartureError>
+where
+    T: FromStr<Err = ParseDepartureError>,
+{
+    let mut wrong = None;
+    for (place, _) in rest.match_indices(UNTIL) {
+        let until = rest[place + UNTIL.len()..].trim();
+        let until = if until == "quiescence" { Ok(None) } else { until.parse().map(Some) };
+        match (rest[..place].parse(), until) {
+            (Ok(what), Ok(until)) => return Ok((what, until)),
+            (Err(error), _) | (_, Err(error)) => wrong = wrong.or(Some(error)),
+        }
+    }
+    Err(wrong.unwrap_or_else(|| ParseDepartureError(format!("`{verb}` without `until`: {FORMS}"))))
+}
+
 impl<'de> Deserialize<'de> for Departure {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Departure, D::Error> {
         let text = String::deserialize(deserializer)?;
@@ -177,10 +335,7 @@ impl FromStr for DeliverySpec {
     type Err = ParseDepartureError;
 
     fn from_str(text: &str) -> Result<DeliverySpec, ParseDepartureError> {
-        let shown: String = text.chars().take(80).collect();
-        let wrong = |why: &str| {
-            ParseDepartureError(format!("`{shown}` {why}: a delivery is like `ticket:updated t1@2 -> orders #1`"))
-        };
+        let wrong = |why: &str| wrong(text, why, "a delivery is like `ticket:updated t1@2 -> orders #1`");
         let (message, to) = text.split_once("->").ok_or_else(|| wrong("names no group"))?;
         let (subject, about) = message.trim().split_once(' ').ok_or_else(|| wrong("names no record"))?;
         let (about, nth) = split_number(about.trim(), '/').ok_or_else(|| wrong("has no number after `/`"))?;
@@ -199,6 +354,71 @@ impl FromStr for DeliverySpec {
         }
         Ok(DeliverySpec { subject: subject.to_owned(), record, version, nth, group: group.to_owned(), attempt })
     }
+}
+
+impl FromStr for Target {
+    type Err = ParseDepartureError;
+
+    fn from_str(text: &str) -> Result<Target, ParseDepartureError> {
+        // A subject has no space behind its colon.
+        if text.contains(": ") {
+            text.parse().map(Target::Command)
+        } else if text.trim_start().starts_with("timer ") {
+            text.parse().map(Target::Timer)
+        } else {
+            text.parse().map(Target::Delivery)
+        }
+    }
+}
+
+impl FromStr for CommandSpec {
+    type Err = ParseDepartureError;
+
+    fn from_str(text: &str) -> Result<CommandSpec, ParseDepartureError> {
+        let wrong =
+            |why: &str| wrong(text, why, "a command is like `alice: edit t1 to 6`, `/2` behind it for the second");
+        let (client, label) = text.split_once(": ").ok_or_else(|| wrong("names no command"))?;
+        let (client, label) = (client.trim(), label.trim());
+        let (label, nth) = split_count(label).unwrap_or((label, 1));
+        if client.is_empty() || client.contains(UNTIL) || label.is_empty() || nth == 0 {
+            return Err(wrong("is not a command"));
+        }
+        Ok(CommandSpec { client: client.to_owned(), label: label.to_owned(), nth })
+    }
+}
+
+impl FromStr for TimerSpec {
+    type Err = ParseDepartureError;
+
+    fn from_str(text: &str) -> Result<TimerSpec, ParseDepartureError> {
+        let wrong =
+            |why: &str| wrong(text, why, "a timer is like `timer o1 of expiration`, ` /2` behind it for the second");
+        let rest = text.trim().strip_prefix("timer ").ok_or_else(|| wrong("is not a timer"))?;
+        let (record, rest) = rest.split_once(" of ").ok_or_else(|| wrong("names no service"))?;
+        let record = record.trim().parse().map_err(|error| wrong(&format!("names no record ({error})")))?;
+        let (rest, attempt) = split_number(rest, '#').ok_or_else(|| wrong("has no attempt after `#`"))?;
+        let attempt = u16::try_from(attempt).map_err(|_| wrong("has too large an attempt"))?;
+        let (service, nth) = split_number(rest, '/').ok_or_else(|| wrong("has no number after `/`"))?;
+        let service = service.trim();
+        if service.is_empty() || service.contains(' ') || nth == 0 || attempt == 0 {
+            return Err(wrong("is not a timer"));
+        }
+        Ok(TimerSpec { record, service: service.to_owned(), nth, attempt })
+    }
+}
+
+/// Why `text` does not name what it should, and how it should look.
+fn wrong(text: &str, why: &str, form: &str) -> ParseDepartureError {
+    let shown: String = text.chars().take(80).collect();
+    ParseDepartureError(format!("`{shown}` {why}: {form}"))
+}
+
+/// Splits a count such as `/2` off the end of a label, if it has one.
+fn split_count(label: &str) -> Option<(&str, u32)> {
+    let (rest, count) = label.rsplit_once('/')?;
+    let number: u32 = count.parse().ok()?;
+    // `/02` and `/+2` would be second spellings of `/2`.
+    (number.to_string() == count && !rest.is_empty() && rest.trim_end() == rest).then_some((rest, number))
 }
 
 /// Splits off a number behind `mark`; 1 if there is no mark.
@@ -229,13 +449,34 @@ mod tests {
         )
     }
 
+    fn command() -> impl Strategy<Value = Target> {
+        let label = prop_oneof!["[a-z]{1,6}( [a-z0-9/]{1,4}){0,3}", "[a-z]{1,4}/[0-9]{1,2}", "[a-z] until [a-z]"];
+        ("[a-z]{1,6}(-[0-9])?", label, 1u32..4)
+            .prop_map(|(client, label, nth)| Target::Command(CommandSpec { client, label, nth }))
+    }
+
+    fn timer() -> impl Strategy<Value = Target> {
+        ((0u32..99), "[a-z-]{1,9}", 1u32..3, 1u16..3).prop_map(|(number, service, nth, attempt)| {
+            Target::Timer(TimerSpec { record: RecordId::new('o', number), service, nth, attempt })
+        })
+    }
+
+    fn handled() -> impl Strategy<Value = Target> {
+        prop_oneof![spec().prop_map(Target::Delivery), command()]
+    }
+
+    fn target() -> impl Strategy<Value = Target> {
+        prop_oneof![handled(), timer()]
+    }
+
     fn departure() -> impl Strategy<Value = Departure> {
         prop_oneof![
-            (spec(), proptest::option::of(spec())).prop_map(|(what, until)| Departure::Hold { what, until }),
+            (spec(), proptest::option::of(target())).prop_map(|(what, until)| Departure::Hold { what, until }),
+            (handled(), proptest::option::of(target())).prop_map(|(what, until)| Departure::Pause { what, until }),
             spec().prop_map(Departure::Duplicate),
             spec().prop_map(Departure::LoseAck),
             spec().prop_map(Departure::RunPast),
-            (spec(), 0usize..4, "[a-z]{1,9}").prop_map(|(what, window, service)| {
+            (target(), 0usize..4, "[a-z]{1,9}").prop_map(|(what, window, service)| {
                 Departure::Crash { service, window: Window::ALL[window], what }
             }),
         ]
@@ -249,7 +490,10 @@ mod tests {
 
         #[test]
         fn no_text_makes_the_parser_panic(text in ".{0,80}") {
-            let _ = text.parse::<Departure>();
+            for verb in ["", "hold ", "pause ", "crash a after ack of ", "pause é: ", "hold timer "] {
+                let _ = format!("{verb}{text}").parse::<Departure>();
+                let _ = format!("{verb}{text} until {text}").parse::<Departure>();
+            }
         }
     }
 
@@ -259,13 +503,32 @@ mod tests {
             let error = text.parse::<Departure>().expect_err(text).to_string();
             assert!(error.contains(part), "{text}: {error}");
         };
-        refused("", "expected `hold D until D`");
+        refused("", "expected `hold D until X`");
         refused("hold ticket:created t1@0 -> orders", "without `until`");
         refused("lose ack of ticket:created t1@0", "names no group");
         refused("lose ack of ticket:created -> orders", "names no record");
         refused("lose ack of ticket:created t1@x -> orders", "no version after `@`");
         refused("lose ack of ticket:created t1@0 -> orders #0", "is not a delivery");
         refused("lose ack of ticket:created t1@0 -> orders #99999", "too large an attempt");
-        refused("crash orders at noon of ticket:created t1@0 -> orders", "expected `hold D until D`");
+        refused("crash orders at noon of ticket:created t1@0 -> orders", "expected `hold D until X`");
+        refused("pause alice: edit t1 to 6", "`pause` without `until`");
+        refused("pause alice:  until quiescence", "is not a command");
+        refused("pause alice: edit t1 to 6/0 until quiescence", "is not a command");
+        refused("pause timer o1 of expiration until quiescence", "`timer o1 of expiration` cannot pause");
+        refused("hold alice: edit t1 to 6 until quiescence", "names no group");
+        refused("hold ticket:created t1@0 -> orders until timer o1", "names no service");
+        refused("crash a after ack of timer o01 of a", "names no record");
+        refused("crash a after ack of timer o1 of a /x", "no number after `/`");
+        refused("crash a after ack of timer o1 of a /0", "is not a timer");
+    }
+
+    #[test]
+    fn a_label_may_have_until_and_counts_in_it() {
+        let pause: Departure = "pause a: wait until dawn until b: split 1/2/1".parse().expect("a departure");
+        let command = |client: &str, label: &str| {
+            Target::Command(CommandSpec { client: client.to_owned(), label: label.to_owned(), nth: 1 })
+        };
+        assert_eq!(pause.what(), command("a", "wait until dawn"));
+        assert_eq!(pause.until(), Some(&command("b", "split 1/2")));
     }
 }

@@ -7,6 +7,7 @@ use crate::broker::{GroupSetup, Member, Profile};
 use crate::event::{Command, System};
 use crate::hash;
 use crate::ids::{ServiceIndex, Subject};
+use crate::schedule::command_key;
 use crate::service::{PublishMode, Service};
 
 /// How a service takes part.
@@ -27,6 +28,12 @@ pub struct Hosting {
 impl Hosting {
     /// One member, its own group, from the start, one handler at a time.
     pub const ALONE: Hosting = Hosting { members: 1, group: None, joins_late: false, overlapping: false };
+
+    /// Whether its handlers can pause between their reads and their saves.
+    #[must_use]
+    pub const fn may_pause(&self) -> bool {
+        self.members > 1 || self.overlapping
+    }
 }
 
 /// A client and the commands it sends, one after the other.
@@ -53,6 +60,8 @@ pub(crate) struct HostedClient<C> {
 pub(crate) struct HostedCommand<C> {
     pub(crate) command: C,
     pub(crate) service: ServiceIndex,
+    /// Which command of its label its client sends, from 1.
+    pub(crate) nth: u32,
     pub(crate) key: u64,
 }
 
@@ -162,7 +171,7 @@ impl<S: System> SimulationBuilder<S> {
                 return Err(BuildError(format!("service `{name}` has no members: expected at least 1")));
             }
             let index = ServiceIndex(services.len() as u16);
-            let may_pause = hosting.members > 1 || hosting.overlapping;
+            let may_pause = hosting.may_pause();
             join_group(&mut groups, index, service.as_ref(), &hosting, may_pause);
             let publish_mode = service.publish_mode();
             services.push(Hosted { service, members: hosting.members, may_pause, publish_mode });
@@ -208,17 +217,18 @@ fn host_client<S: System>(
 ) -> Result<HostedClient<S::Command>, BuildError> {
     let name_hash = hash::of_name(&client.name);
     let mut commands: Vec<HostedCommand<S::Command>> = Vec::new();
-    let mut seen = std::collections::BTreeMap::<u64, u64>::new();
+    let mut seen = std::collections::BTreeMap::<u64, u32>::new();
     for command in client.commands {
         let to = command.service();
         let Some(service) = services.iter().position(|hosted| hosted.service.name() == to) else {
             return Err(BuildError(format!("`{}` is addressed to `{to}`, which is no service", command.label())));
         };
-        // By content, and by count only among equals: dropping another command shifts nothing.
-        let content = hash::of(&command);
-        let nth = seen.entry(content).and_modify(|nth| *nth += 1).or_insert(1);
-        let key = hash::mix3(name_hash, content, *nth);
-        commands.push(HostedCommand { command, service: ServiceIndex(service as u16), key });
+        // By label, and by count only among equals: dropping another command shifts nothing, and a
+        // schedule can name it.
+        let label = hash::of_name(&command.label());
+        let nth = *seen.entry(label).and_modify(|nth| *nth += 1).or_insert(1);
+        let key = command_key(name_hash, label, nth);
+        commands.push(HostedCommand { command, service: ServiceIndex(service as u16), nth, key });
     }
     Ok(HostedClient { name: client.name, commands })
 }

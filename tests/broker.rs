@@ -2,6 +2,8 @@
 //! ready, handed out, saved or given up is compared with a list.
 
 mod common;
+#[path = "broker/departures.rs"]
+mod departures;
 #[path = "broker/traces.rs"]
 mod traces;
 #[path = "broker/world.rs"]

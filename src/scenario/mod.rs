@@ -3,6 +3,7 @@
 //! A scenario says which clients send what, on which broker, under which faults or departures, and
 //! what should come of it under which design. The library parses text; it opens no files.
 
+mod departures;
 mod file;
 mod read;
 

@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::departures::{self, Known};
 use super::file::{
     BrokerTable, ClientTable, CommandTable, DispatchWord, ExhaustedWord, File, OrderingWord, RedeliverWord, ScopeWord,
     ServiceTable, ServicesTable, StaleWord, WorkloadTable,
 };
-use super::{Expectation, FileError, Scenario, SchedulerKind, nearest, subjects};
+use super::{Expectation, FileError, Scenario, SchedulerKind, nearest};
 use crate::broker::{Dispatch, Exhausted, MaxDeliver, Ordering, Profile, RedeliverAt, Scope, Stale};
 use crate::faults::{FaultPlan, Rate};
 use crate::ids::RecordId;
 use crate::prng::Ratio;
 use crate::run::Limits;
-use crate::schedule::Departure;
 use crate::simulation::{Client, Hosting};
 use crate::ticketing::{Defect, Design, Hostings, Request, What, Workload, properties};
 use toml::Spanned;
@@ -23,18 +23,18 @@ use toml::Spanned;
 const RECORDS_MAX: u64 = 1_000_000;
 
 /// Makes errors that point into the file.
-struct Source<'a> {
+pub(super) struct Source<'a> {
     file: &'a str,
     text: &'a str,
 }
 
 impl Source<'_> {
-    fn at(&self, span: Range<usize>, message: impl Into<String>) -> FileError {
+    pub(super) fn at(&self, span: Range<usize>, message: impl Into<String>) -> FileError {
         FileError::new(self.file, self.text, span, message)
     }
 
     /// A name that is none of the known ones.
-    fn unknown(&self, name: &Spanned<String>, what: &str, known: &[&str]) -> FileError {
+    pub(super) fn unknown(&self, name: &Spanned<String>, what: &str, known: &[&str]) -> FileError {
         let written: String = name.get_ref().chars().take(40).collect();
         let error = self.at(name.span(), format!("unknown {what} `{written}`"));
         match nearest(&written, known.iter().copied()) {
@@ -62,7 +62,15 @@ pub(super) fn scenario(file: &str, text: &str) -> Result<Scenario, FileError> {
     let hostings = hostings(&source, &read.services)?;
     check_records(&source, &read.client, workload.as_ref())?;
     check_payments(&source, &read, &hostings)?;
-    check_schedule(&source, &read.schedule, &read.client, workload.as_ref())?;
+    if !read.schedule.is_empty() {
+        let known = Known {
+            records: &made(&source, &read.client, workload.as_ref())?,
+            services: &hostings.named(),
+            written: &clients,
+            generated: &workload.as_ref().map(|workload| workload.clients(read.seed)).unwrap_or_default(),
+        };
+        departures::check(&source, &read.schedule, &known)?;
+    }
     if clients.is_empty() && workload.is_none() {
         let error = source.at(0..0, "the scenario has no clients");
         return Err(error.help("add a [[client]] with commands, or a [workload]"));
@@ -409,44 +417,11 @@ fn check_payments(source: &Source<'_>, file: &File, hostings: &Hostings) -> Resu
     }
 }
 
-fn known_records(made: &BTreeSet<RecordId>, kind: char) -> String {
+pub(super) fn known_records(made: &BTreeSet<RecordId>, kind: char) -> String {
     let known: Vec<String> = made.iter().filter(|id| id.kind() == kind).take(8).map(ToString::to_string).collect();
     if known.is_empty() {
         "nothing of this kind is created".to_owned()
     } else {
         format!("created are {}", known.join(", "))
     }
-}
-
-fn check_schedule(
-    source: &Source<'_>,
-    schedule: &[Spanned<Departure>],
-    clients: &[ClientTable],
-    workload: Option<&Workload>,
-) -> Result<(), FileError> {
-    let made = made(source, clients, workload)?;
-    let services = ["tickets", "orders", "expiration", "payments"];
-    for departure in schedule {
-        let unknown = |name: &str, what: &str, known: &[&str]| {
-            Err(source.unknown(&Spanned::new(departure.span(), name.to_owned()), what, known))
-        };
-        if let Departure::Crash { service, .. } = departure.get_ref()
-            && !services.contains(&service.as_str())
-        {
-            return unknown(service, "service", &services);
-        }
-        for delivery in departure.get_ref().deliveries() {
-            if !subjects().contains(&delivery.subject.as_str()) {
-                return unknown(&delivery.subject, "subject", &subjects());
-            }
-            if !services.contains(&delivery.group.as_str()) {
-                return unknown(&delivery.group, "group", &services);
-            }
-            if !made.contains(&delivery.record) {
-                let message = format!("no command creates `{}`", delivery.record);
-                return Err(source.at(departure.span(), message).help(known_records(&made, delivery.record.kind())));
-            }
-        }
-    }
-    Ok(())
 }

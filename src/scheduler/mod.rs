@@ -99,6 +99,7 @@ pub struct Enabled<'a> {
     pub(crate) acks: &'a [DeliveryIndex],
     pub(crate) absent: &'a [GroupIndex],
     pub(crate) clock: Option<u64>,
+    pub(crate) service_timer: bool,
 }
 
 impl<'a> Enabled<'a> {
@@ -193,38 +194,55 @@ impl<'a> Enabled<'a> {
         self.clock
     }
 
+    /// Whether a service has a timer armed.
+    #[must_use]
+    pub fn has_service_timer(&self) -> bool {
+        self.service_timer
+    }
+
     /// What the calm run does here: what was begun is finished, what was published is delivered in
     /// publish order, then the next command is sent, and the clock moves last.
     #[must_use]
     pub fn calm(&self) -> Option<Action> {
-        self.calm_but(|_| false, |_| false)
+        self.calm_before_clock(|_| true, |_| false).or_else(|| self.clock.map(|_| Action::Advance))
     }
 
-    /// What the calm run does if deliveries that are `held` do not count, and acks that come `past`
-    /// their ack wait come after what the wait's end set off.
-    pub(crate) fn calm_but(
+    /// What the calm run does before the clock moves, if deliveries and paused handlers that are not
+    /// `free` do not count, and acks that come `past` their ack wait come after what the wait's end
+    /// set off.
+    pub(crate) fn calm_before_clock(
         &self,
-        held: impl Fn(DeliveryIndex) -> bool,
+        free: impl Fn(Action) -> bool,
         past: impl Fn(DeliveryIndex) -> bool,
     ) -> Option<Action> {
-        let resume = self.paused.iter().min().map(|index| Action::Resume(*index));
         let ack = |late: bool| {
             let acks = self.acks.iter().filter(|index| past(**index) == late);
             let over = acks.filter(|index| !late || self.delivery(**index).superseded);
             over.min().map(|index| Action::Ack(*index))
         };
         let join = || self.absent.iter().min().map(|index| Action::Join(*index));
-        let by_publish = |index: &&DeliveryIndex| {
+        let command = || self.commands.iter().min().map(|index| Action::Command(*index));
+        let now = self.first_paused(&free).or_else(|| ack(false)).or_else(join);
+        now.or_else(|| self.first_ready(&free)).or_else(|| ack(true)).or_else(command)
+    }
+
+    /// The first delivery among those that are `wanted`, or else the first paused handler.
+    pub(crate) fn first_waiting(&self, wanted: impl Fn(Action) -> bool) -> Option<Action> {
+        self.first_ready(&wanted).or_else(|| self.first_paused(&wanted))
+    }
+
+    fn first_ready(&self, wanted: &impl Fn(Action) -> bool) -> Option<Action> {
+        let wanted = self.ready.iter().filter(|index| wanted(Action::Deliver(**index)));
+        let first = wanted.min_by_key(|index| {
             let delivery = self.delivery(**index);
             (delivery.message, delivery.group, delivery.attempt)
-        };
-        let free = || self.ready.iter().filter(|index| !held(**index));
-        let deliver = || free().min_by_key(by_publish).map(|index| Action::Deliver(*index));
-        let command = || self.commands.iter().min().map(|index| Action::Command(*index));
-        let waits = || self.ready.iter().min_by_key(by_publish).map(|index| Action::Deliver(*index));
-        let clock = || self.clock.map(|_| Action::Advance);
-        let now = resume.or_else(|| ack(false)).or_else(join).or_else(deliver);
-        now.or_else(|| ack(true)).or_else(command).or_else(waits).or_else(clock)
+        });
+        first.map(|index| Action::Deliver(*index))
+    }
+
+    fn first_paused(&self, wanted: &impl Fn(Action) -> bool) -> Option<Action> {
+        let wanted = self.paused.iter().filter(|index| wanted(Action::Resume(**index)));
+        wanted.min().map(|index| Action::Resume(*index))
     }
 }
 

@@ -52,6 +52,15 @@ impl Hostings {
     /// All four services, one member each.
     pub const FOUR: Hostings =
         Hostings { expiration: Some(Hosting::ALONE), payments: Some(Hosting::ALONE), ..Hostings::TWO };
+
+    /// The services that take part, by name.
+    #[must_use]
+    pub fn named(&self) -> Vec<(&'static str, &Hosting)> {
+        let two = [("tickets", &self.tickets), ("orders", &self.orders)];
+        let expiration = self.expiration.iter().map(|hosting| ("expiration", hosting));
+        let payments = self.payments.iter().map(|hosting| ("payments", hosting));
+        two.into_iter().chain(expiration).chain(payments).collect()
+    }
 }
 
 const BOTH: &[Subject] = &[ORDER_CREATED, ORDER_CANCELLED];

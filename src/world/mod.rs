@@ -13,9 +13,10 @@ use crate::broker::{Broker, DeliveryIndex, GroupIndex, MaxDeliver, State};
 use crate::event::{Command, System};
 use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Time};
+use crate::schedule::{self, CommandSpec, TimerSpec};
 use crate::scheduler::{Action, Chosen, ClientIndex, Enabled, Offer, PauseIndex};
 use crate::service::Effects;
-use crate::simulation::{Inner, Simulation};
+use crate::simulation::{HostedClient, Inner, Simulation};
 use crate::store::{Schema, Store};
 
 pub use step::{Actor, Answer, Step};
@@ -280,6 +281,7 @@ impl<S: System> World<S> {
             acks: &self.acks,
             absent: &self.absent,
             clock: self.timers.first().map(|(_, timer)| self.timer_key(timer)),
+            service_timer: self.service_timers > 0,
         }
     }
 
@@ -352,9 +354,8 @@ impl<S: System> World<S> {
     pub fn describe(&self, action: Action) -> String {
         match action {
             Action::Command(client) => {
-                let name = &self.inner().clients[client.get()].name;
-                let command = self.next_command(client).map(Command::label).unwrap_or_default();
-                format!("{name}: {command}")
+                let ordinal = self.sent[client.get()];
+                self.describe_job(Job::Command { client, ordinal })
             }
             Action::Deliver(index) => format!("deliver {}", self.broker.name(index)),
             Action::Ack(index) => format!("late ack of {}", self.broker.name(index)),
@@ -374,8 +375,14 @@ impl<S: System> World<S> {
         match job {
             Job::Delivery(index) => self.broker.name(index).to_string(),
             Job::Command { client, ordinal } => {
-                let client = &self.inner().clients[client.get()];
-                format!("{}: {}", client.name, client.commands[ordinal as usize].command.label())
+                let HostedClient { name, commands } = &self.inner().clients[client.get()];
+                match commands.get(ordinal as usize) {
+                    Some(hosted) => {
+                        let (client, label, nth) = (name.clone(), hosted.command.label(), hosted.nth);
+                        CommandSpec { client, label, nth }.to_string()
+                    }
+                    None => name.clone(),
+                }
             }
             Job::Timer { record, .. } => format!("timer {record}"),
         }
@@ -387,8 +394,10 @@ impl<S: System> World<S> {
                 let over = if self.broker.delivery(*delivery).state == State::Waiting { "ends" } else { "runs out" };
                 format!("ack wait of {} {over}", self.broker.name(*delivery))
             }
-            Timer::Service { service, record, .. } => {
-                format!("timer {record} of {} fires", self.service_name(*service))
+            Timer::Service { service, record, nth, .. } => {
+                let service = self.service_name(*service).to_owned();
+                let timer = TimerSpec { record: *record, service, nth: nth + 1, attempt: 1 };
+                format!("{timer} fires")
             }
         }
     }
@@ -397,8 +406,7 @@ impl<S: System> World<S> {
         match timer {
             Timer::AckWait { delivery, tries } => hash::mix3(self.broker.delivery(*delivery).key, 1, u64::from(*tries)),
             Timer::Service { service, record, nth, .. } => {
-                let name = hash::of_name(self.service_name(*service));
-                hash::mix3(name, record.word(), u64::from(*nth) << 1)
+                schedule::timer_key(hash::of_name(self.service_name(*service)), *record, nth + 1, 1)
             }
         }
     }

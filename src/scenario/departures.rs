@@ -1,0 +1,172 @@
+//! Whether the departures of a scenario's schedule speak of what there is.
+
+use std::collections::BTreeSet;
+
+use super::read::{Source, known_records};
+use super::{FileError, nearest, subjects};
+use crate::event::Command;
+use crate::ids::RecordId;
+use crate::schedule::{CommandSpec, Departure, Target};
+use crate::simulation::{Client, Hosting};
+use crate::ticketing::Request;
+use toml::Spanned;
+
+/// The most names an error lists.
+const NAMES_SHOWN: usize = 12;
+
+/// What a schedule can speak of.
+pub(super) struct Known<'a> {
+    pub(super) records: &'a BTreeSet<RecordId>,
+    /// The services, whose groups are named like them.
+    pub(super) services: &'a [(&'a str, &'a Hosting)],
+    /// The clients written out in the file.
+    pub(super) written: &'a [Client<Request>],
+    /// The clients a workload generates.
+    pub(super) generated: &'a [Client<Request>],
+}
+
+/// Checks that every name in a schedule exists and that what shall pause can.
+pub(super) fn check(source: &Source<'_>, schedule: &[Spanned<Departure>], known: &Known<'_>) -> Result<(), FileError> {
+    let services: Vec<&str> = known.services.iter().map(|(name, _)| *name).collect();
+    for departure in schedule {
+        let at = Place { source, departure };
+        if let Departure::Crash { service, .. } = departure.get_ref() {
+            at.one_of(service, "service", &services)?;
+        }
+        let what = departure.get_ref().what();
+        for target in std::iter::once(&what).chain(departure.get_ref().until()) {
+            match target {
+                Target::Delivery(delivery) => {
+                    at.one_of(&delivery.subject, "subject", &subjects())?;
+                    at.one_of(&delivery.group, "group", &services)?;
+                    at.record(delivery.record, known)?;
+                }
+                Target::Timer(timer) => {
+                    at.one_of(&timer.service, "service", &services)?;
+                    at.record(timer.record, known)?;
+                }
+                Target::Command(command) => at.command(command, known)?,
+            }
+        }
+        if matches!(departure.get_ref(), Departure::Pause { .. }) {
+            at.can_pause(&what, known)?;
+        }
+    }
+    Ok(())
+}
+
+/// A departure and where it stands.
+struct Place<'a> {
+    source: &'a Source<'a>,
+    departure: &'a Spanned<Departure>,
+}
+
+impl Place<'_> {
+    /// Refuses a name that is none of the known ones.
+    fn one_of(&self, name: &str, what: &str, known: &[&str]) -> Result<(), FileError> {
+        if known.contains(&name) {
+            return Ok(());
+        }
+        // All would be too many where a workload makes them; the nearest is among those shown.
+        let near = nearest(name, known.iter().copied()).filter(|_| known.len() > NAMES_SHOWN);
+        let others = known.iter().copied().filter(|other| near != Some(*other));
+        let shown: Vec<&str> = near.into_iter().chain(others).take(NAMES_SHOWN).collect();
+        Err(self.source.unknown(&Spanned::new(self.departure.span(), name.to_owned()), what, &shown))
+    }
+
+    fn record(&self, record: RecordId, known: &Known<'_>) -> Result<(), FileError> {
+        if known.records.contains(&record) {
+            return Ok(());
+        }
+        let error = self.source.at(self.departure.span(), format!("no command creates `{record}`"));
+        Err(error.help(known_records(known.records, record.kind())))
+    }
+
+    /// The commands of a workload depend on the seed, so only those written out are checked.
+    fn command(&self, command: &CommandSpec, known: &Known<'_>) -> Result<(), FileError> {
+        let clients = known.written.iter().chain(known.generated);
+        let names: Vec<&str> = clients.map(|client| client.name.as_str()).collect();
+        self.one_of(&command.client, "client", &names)?;
+        let Some(client) = known.written.iter().find(|client| client.name == command.client) else { return Ok(()) };
+        let labels: Vec<String> = client.commands.iter().map(Command::label).collect();
+        let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+        self.one_of(&command.label, &format!("command of `{}`", client.name), &labels)
+    }
+
+    fn can_pause(&self, what: &Target, known: &Known<'_>) -> Result<(), FileError> {
+        let service = match what {
+            Target::Delivery(delivery) => Some(delivery.group.as_str()),
+            Target::Command(command) => service_of(command, known),
+            Target::Timer(_) => None,
+        };
+        let hosted = known.services.iter().find(|(name, _)| Some(*name) == service);
+        match hosted {
+            Some((name, hosting)) if !hosting.may_pause() => {
+                let message =
+                    format!("handlers of `{name}` cannot pause: it has one member, which handles one at a time");
+                let error = self.source.at(self.departure.span(), message);
+                Err(error.help(format!("set `overlapping = true` in [services.{name}]")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The service a command goes to: that of the client's command of this label or, where labels depend
+/// on the seed, of its first one.
+fn service_of<'a>(command: &CommandSpec, known: &Known<'a>) -> Option<&'a str> {
+    let clients: Vec<_> = known.written.iter().chain(known.generated).collect();
+    let client = clients.into_iter().find(|client| client.name == command.client)?;
+    let named = client.commands.iter().find(|request| request.label() == command.label);
+    named.or(client.commands.first()).map(|request| request.service())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::Scenario;
+
+    fn refused(departure: &str, services: &str) -> String {
+        let text = format!(
+            "version = 1\nabout = \"a test\"\nschedule = [\"{departure}\"]\n{services}\n\
+             [[client]]\nname = \"alice\"\ncommands = [{{ create_ticket = {{ ticket = \"t1\", price = 5 }} }}]\n\
+             [workload]\ntickets = 30\nprices = [5]\n"
+        );
+        // t1 of the workload is made by its seller.
+        let text = text.replace("\"t1\"", "\"t99\"");
+        Scenario::parse("test.toml", &text).map_or_else(|error| error.to_string(), |_| "fine".to_owned())
+    }
+
+    #[test]
+    fn names_that_do_not_exist_are_refused_with_the_nearest_that_do() {
+        let check = |departure: &str, parts: &[&str]| {
+            let error = refused(departure, "[services.tickets]\noverlapping = true");
+            assert!(parts.iter().all(|part| error.contains(part)), "{departure}: {error}");
+        };
+        let hold = "hold ticket:created t1@0 -> orders until";
+        check(&format!("{hold} alise: create t1 at 5"), &["unknown client `alise`", "did you mean `alice`?"]);
+        check(&format!("{hold} seler-30: create t1 at 5"), &["did you mean `seller-30`? Known are seller-30, alice,"]);
+        let label = &["unknown command of `alice` `create t99 at 6`", "did you mean `create t99 at 5`?"];
+        check(&format!("{hold} alice: create t99 at 6"), label);
+        check(&format!("{hold} timer t1 of ticket"), &["unknown service `ticket`", "did you mean `tickets`?"]);
+        check(&format!("{hold} timer o1 of orders"), &["no command creates `o1`"]);
+        check("crash order before save of timer t1 of orders", &["unknown service `order`"]);
+        check("pause ticket:create t1@0 -> orders until quiescence", &["unknown subject `ticket:create`"]);
+        check("pause alice: create t99 at 5 until seller-1: create t1 at 5", &["fine"]);
+    }
+
+    #[test]
+    fn a_pause_where_nothing_can_pause_is_refused_with_the_key_that_helps() {
+        let overlapping = "[services.tickets]\noverlapping = true";
+        let members = "[services.orders]\nmembers = 2";
+        for (what, helps, does_not) in [
+            ("alice: create t99 at 5", overlapping, members),
+            ("seller-7: create t7 at 5", overlapping, members),
+            ("ticket:created t1@0 -> orders", members, overlapping),
+        ] {
+            let pause = format!("pause {what} until quiescence");
+            assert_eq!(refused(&pause, helps), "fine");
+            let error = refused(&pause, does_not);
+            assert!(error.contains("cannot pause") && error.contains("set `overlapping = true` in ["), "{error}");
+        }
+    }
+}
