@@ -1,4 +1,4 @@
-//! Faults: what may go wrong with one delivery or one command, and how often.
+//! Faults: what may go wrong with one delivery, one command or one timer, and how often.
 //!
 //! A [`Fate`] is decided the moment a handler starts. A [`FaultPlan`] draws fates by the identity
 //! of the delivery, so the same delivery meets the same fate whatever happens around it.
@@ -46,7 +46,7 @@ pub enum AckFate {
     Lost,
 }
 
-/// What happens to one delivery or command besides being handled.
+/// What happens to one delivery, command or timer besides being handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Fate {
     /// What becomes of its ack.

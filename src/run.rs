@@ -149,7 +149,8 @@ impl Counts {
     #[inline]
     fn count<S: System>(&mut self, world: &World<S>, step: &Step, latest: &mut u32) {
         let (Action::Deliver(_), Some(index)) = (step.action, step.delivery) else {
-            self.crashes += u64::from(step.fate.crash.is_some() && matches!(step.action, Action::Command(_)));
+            let begins = matches!(step.action, Action::Command(_) | Action::Advance);
+            self.crashes += u64::from(step.fate.crash.is_some() && begins);
             self.pauses += u64::from(step.fate.pause && matches!(step.action, Action::Command(_)));
             return;
         };

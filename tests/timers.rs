@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use pellmell::doc_example::{Change, Item, Shop};
+use pellmell::doc_example::{Change, Changed, Item, Shop};
 use pellmell::{
-    Calm, Context, FaultPlan, Judges, Limits, Profile, Rate, Ratio, RecordId, Rejection, Schema, Service, Simulation,
-    Time, VersionPolicy, World, run,
+    Calm, Context, Departing, FaultPlan, Judges, Limits, Profile, PublishMode, Rate, Ratio, RecordId, Rejection,
+    Schema, Service, Simulation, Time, Version, VersionPolicy, Window, World, run,
 };
 
 /// Each command arms timers for its item; each timer that fires counts in the item's price, and
@@ -94,4 +94,93 @@ fn timers_in_memory_die_with_a_crash_and_durable_ones_do_not() {
     let (one, two, _, world) = play(Clockwork { in_memory: false, twins: 1, again: 0 }, true);
     let made = world.store_of("shop").all::<Item>().count() as u32;
     assert_eq!(one + two, made, "every item that was saved has its timer");
+}
+
+/// One timer for one item; when it fires it saves the item at price 1 and publishes that.
+struct Deadline {
+    mode: PublishMode,
+    in_memory: bool,
+}
+
+impl Service<Shop> for Deadline {
+    fn name(&self) -> &'static str {
+        "shop"
+    }
+
+    fn collections(&self, schema: &mut Schema) {
+        schema.owns::<Item>(VersionPolicy::EVERY_SAVE);
+    }
+
+    fn publish_mode(&self) -> PublishMode {
+        self.mode
+    }
+
+    fn execute(&self, command: &Change, ctx: &mut Context<'_, Shop>) -> Result<(), Rejection> {
+        let due = Time(1_000_000);
+        if self.in_memory {
+            ctx.arm_in_memory(command.item, due)
+        } else {
+            ctx.arm(command.item, due)
+        }
+        Ok(())
+    }
+
+    fn on_timer(&self, item: RecordId, ctx: &mut Context<'_, Shop>) {
+        ctx.store.overwrite(item, Item { price: 1 }, None);
+        ctx.publish(Changed { item, version: Version(0), price: 1 });
+    }
+}
+
+/// The numbers of saves, of messages, of timers that fired and of crashes, and the time at the end,
+/// under a crash of the timer's handler.
+fn crash_at_timer(mode: PublishMode, in_memory: bool, window: Window) -> (usize, usize, u64, u64, Time) {
+    let i1 = RecordId::new('i', 1);
+    let simulation = Simulation::on(Profile::stan()).service(Deadline { mode, in_memory });
+    let simulation = simulation.client("a", vec![Change { item: i1, price: 0 }]).build().expect("the parts fit");
+    let crash = format!("crash shop {} of timer i1 of shop", window.name());
+    let mut departing = Departing::new(vec![crash.parse().expect("a departure")]);
+    let mut world = simulation.world();
+    let report = run(&mut world, &mut departing, &Judges::new(Vec::new()), Limits::default(), &mut ());
+    assert_eq!(departing.unused().count(), 0);
+    assert!(world.is_finished(), "no timer is left over");
+    let saves = world.store_of("shop").history::<Item>(i1).len();
+    (saves, world.broker().messages().len(), report.steps - 1, report.counts.crashes, report.time)
+}
+
+#[test]
+fn a_crash_at_a_timer_leaves_what_was_done_before_its_window() {
+    use PublishMode::{BeforeSave, DualWrite, Outbox};
+    let due = Time(1_000_000);
+    for mode in [Outbox, DualWrite, BeforeSave] {
+        let before_save = crash_at_timer(mode, false, Window::BeforeSave);
+        assert_eq!(before_save, (1, 1, 2, 1, due), "it fires again: {mode:?}");
+        assert_eq!(crash_at_timer(mode, true, Window::BeforeSave), (0, 0, 1, 1, due), "it is forgotten: {mode:?}");
+        for window in [Window::BeforeAck, Window::AfterAck] {
+            assert_eq!(crash_at_timer(mode, false, window), (1, 1, 1, 1, due), "it is done: {mode:?}");
+        }
+    }
+    let before_publish = |mode| crash_at_timer(mode, false, Window::BeforePublish);
+    assert_eq!(before_publish(Outbox), (1, 1, 1, 1, due));
+    assert_eq!(before_publish(DualWrite), (1, 0, 1, 1, due), "the event is lost");
+    assert_eq!(before_publish(BeforeSave), (0, 1, 1, 1, due), "the save is lost");
+}
+
+#[test]
+fn a_plan_that_always_crashes_lets_a_timer_through_after_so_many_attempts() {
+    let simulation = Simulation::on(Profile::stan()).service(Deadline { mode: PublishMode::Outbox, in_memory: false });
+    let i1 = RecordId::new('i', 1);
+    let simulation = simulation.client("a", vec![Change { item: i1, price: 0 }]).build().expect("the parts fit");
+    let plan = FaultPlan { crash: Rate::of(Ratio::ALWAYS), ..FaultPlan::NONE };
+    let (mut fired, mut again) = (0, 0);
+    for seed in 0..64 {
+        let mut world = simulation.world();
+        let judges = Judges::new(Vec::new());
+        let report = run(&mut world, &mut Calm::new(seed, plan), &judges, Limits::default(), &mut ());
+        fired += world.store_of("shop").history::<Item>(i1).len();
+        again += usize::from(report.steps > 2);
+        assert!(report.steps <= 5, "one command, three attempts that crash, one that does not");
+        assert!(world.is_finished());
+    }
+    // A command that crashed before its save arms nothing: one seed in four.
+    assert!((40..56).contains(&fired) && again > 5, "fired {fired}, again {again}");
 }

@@ -112,15 +112,11 @@ impl Departing {
     }
 
     /// Notes what is done with the picked action. What has a fate is noted when that is decided.
-    fn note_picked(&mut self, action: Action, enabled: &Enabled<'_>) {
-        match action {
-            Action::Resume(index) => {
-                if let Some(place) = self.paused.iter().position(|(paused, _)| *paused == index) {
-                    self.handled.insert(self.paused.remove(place).1);
-                }
-            }
-            Action::Advance => self.handled.extend(enabled.clock()),
-            _ => {}
+    fn note_picked(&mut self, action: Action) {
+        if let Action::Resume(index) = action
+            && let Some(place) = self.paused.iter().position(|(paused, _)| *paused == index)
+        {
+            self.handled.insert(self.paused.remove(place).1);
         }
     }
 }
@@ -137,7 +133,7 @@ impl Scheduler for Departing {
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
         self.note_holds(enabled);
         let action = self.next(enabled).expect("a scheduler is asked only when something may happen");
-        self.note_picked(action, enabled);
+        self.note_picked(action);
         action
     }
 

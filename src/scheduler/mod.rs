@@ -67,11 +67,12 @@ pub struct Offer {
 pub struct Chosen {
     /// The hash of its identity.
     pub key: u64,
-    /// The attempt, from 1; 1 for commands.
+    /// The attempt, from 1; 1 for commands. A timer has a new one when its handler crashed before it
+    /// saved.
     pub attempt: u16,
     /// Whether it can pause between read and save.
     pub may_pause: bool,
-    /// Whether it is a delivery; a command has no ack and no duplicate.
+    /// Whether it is a delivery; a command and a timer have no ack and no duplicate.
     pub is_delivery: bool,
 }
 
@@ -254,7 +255,7 @@ pub trait Scheduler {
     /// Picks one of the enabled actions, of which there is at least one.
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action;
 
-    /// Decides what else happens to the delivery or command it picked.
+    /// Decides what else happens to the delivery, the command or the service's timer it picked.
     fn fate(&mut self, _chosen: &Chosen) -> Fate {
         Fate::CALM
     }

@@ -29,8 +29,8 @@ const COMMAND_TIME_US: u64 = 1_000;
 enum Timer {
     /// The broker gives up waiting for an answer to try `tries` of a delivery.
     AckWait { delivery: DeliveryIndex, tries: u16 },
-    /// A handler armed it.
-    Service { service: ServiceIndex, record: RecordId, nth: u32, volatile: bool, cause: u32 },
+    /// A handler armed it. It has an attempt for each crash before its handler saved.
+    Service { service: ServiceIndex, record: RecordId, nth: u32, volatile: bool, cause: u32, attempt: u16 },
 }
 
 /// Who works: what a handler runs for.
@@ -311,7 +311,20 @@ impl<S: System> World<S> {
                 let may_pause = self.inner().services[command.service.get()].may_pause;
                 Some(Chosen { key: command.key, attempt: 1, may_pause, is_delivery: false })
             }
+            Action::Advance => self.chosen_timer(),
             _ => None,
+        }
+    }
+
+    #[inline(never)]
+    fn chosen_timer(&self) -> Option<Chosen> {
+        let (_, timer) = self.timers.first()?;
+        match timer {
+            Timer::AckWait { .. } => None,
+            Timer::Service { attempt, .. } => {
+                let key = self.timer_key(timer);
+                Some(Chosen { key, attempt: *attempt, may_pause: false, is_delivery: false })
+            }
         }
     }
 
@@ -394,9 +407,9 @@ impl<S: System> World<S> {
                 let over = if self.broker.delivery(*delivery).state == State::Waiting { "ends" } else { "runs out" };
                 format!("ack wait of {} {over}", self.broker.name(*delivery))
             }
-            Timer::Service { service, record, nth, .. } => {
+            Timer::Service { service, record, nth, attempt, .. } => {
                 let service = self.service_name(*service).to_owned();
-                let timer = TimerSpec { record: *record, service, nth: nth + 1, attempt: 1 };
+                let timer = TimerSpec { record: *record, service, nth: nth + 1, attempt: *attempt };
                 format!("{timer} fires")
             }
         }
@@ -405,8 +418,8 @@ impl<S: System> World<S> {
     fn timer_key(&self, timer: &Timer) -> u64 {
         match timer {
             Timer::AckWait { delivery, tries } => hash::mix3(self.broker.delivery(*delivery).key, 1, u64::from(*tries)),
-            Timer::Service { service, record, nth, .. } => {
-                schedule::timer_key(hash::of_name(self.service_name(*service)), *record, nth + 1, 1)
+            Timer::Service { service, record, nth, attempt, .. } => {
+                schedule::timer_key(hash::of_name(self.service_name(*service)), *record, nth + 1, *attempt)
             }
         }
     }

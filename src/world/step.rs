@@ -248,8 +248,14 @@ impl<S: System> World<S> {
                 self.broker.release(delivery);
                 self.park_if_futile(delivery);
             }
-            Timer::Service { service, record, cause, .. } => {
+            Timer::Service { service, record, nth, volatile, cause, attempt } => {
                 self.service_timers -= 1;
+                if step.fate.crash == Some(Window::BeforeSave) && !volatile {
+                    // A durable job that nobody finished is run again.
+                    let attempt = attempt.saturating_add(1);
+                    self.timers.insert((due, Timer::Service { service, record, nth, volatile, cause, attempt }));
+                    self.service_timers += 1;
+                }
                 self.work_apart(Job::Timer { record, cause }, Actor { service, member: 0 }, None, step);
             }
         }
@@ -374,7 +380,7 @@ impl<S: System> World<S> {
                 Timer::AckWait { .. } => None,
             };
             let nth = self.timers.iter().filter_map(next).max().unwrap_or(0);
-            self.timers.insert((due, Timer::Service { service, record, nth, volatile, cause }));
+            self.timers.insert((due, Timer::Service { service, record, nth, volatile, cause, attempt: 1 }));
             self.service_timers += 1;
         }
     }
