@@ -57,17 +57,21 @@ pub struct Fate {
     pub pause: bool,
     /// Whether the message becomes pending once more.
     pub duplicate: bool,
+    /// Whether the broker loses the message on its way to the group: no handler runs, and nobody is
+    /// told.
+    pub lose: bool,
 }
 
 impl Fate {
     /// Nothing happens: the fate of everything in the calm run.
-    pub const CALM: Fate = Fate { ack: AckFate::Prompt, crash: None, pause: false, duplicate: false };
+    pub const CALM: Fate = Fate { ack: AckFate::Prompt, crash: None, pause: false, duplicate: false, lose: false };
 
     /// The fate as one word, for hashing.
     #[inline]
     pub(crate) fn word(self) -> u64 {
         let crash = self.crash.map_or(0, |window| window as u64);
-        self.ack as u64 | crash << 2 | u64::from(self.pause) << 5 | u64::from(self.duplicate) << 6
+        let lose = u64::from(self.lose) << 7;
+        self.ack as u64 | crash << 2 | u64::from(self.pause) << 5 | u64::from(self.duplicate) << 6 | lose
     }
 }
 
@@ -111,6 +115,8 @@ pub struct FaultPlan {
     pub crash: Rate,
     /// A handler pauses between read and save.
     pub pause: Rate,
+    /// The broker loses a message on its way to a group: a first attempt, which then is the last.
+    pub lose_message: Rate,
     /// Faults fall only on this many first attempts of a message at a group, so that redelivery is
     /// fair: in the end an ack arrives.
     pub attempts_max: u16,
@@ -126,17 +132,19 @@ impl FaultPlan {
         duplicate: Rate::NEVER,
         crash: Rate::NEVER,
         pause: Rate::NEVER,
+        lose_message: Rate::NEVER,
         attempts_max: 3,
         swarm: false,
     };
 
-    /// Some of everything.
+    /// Some of everything that at-least-once brokers and their services do. They lose no messages.
     pub const SOME: FaultPlan = FaultPlan {
         lose_ack: Rate::of(Ratio::new(1, 10)),
         delay_ack: Rate::of(Ratio::new(1, 10)),
         duplicate: Rate::of(Ratio::new(1, 20)),
         crash: Rate::of(Ratio::new(1, 50)),
         pause: Rate::of(Ratio::new(1, 5)),
+        lose_message: Rate::NEVER,
         attempts_max: 3,
         swarm: true,
     };
@@ -147,8 +155,15 @@ impl FaultPlan {
         if self.swarm {
             let mut prng = Prng::new(seed, Stream::Swarm);
             let half = Ratio::new(1, 2);
-            let kinds =
-                [&mut self.lose_ack, &mut self.delay_ack, &mut self.duplicate, &mut self.crash, &mut self.pause];
+            // In the order they were added, so that a seed keeps its coins.
+            let kinds = [
+                &mut self.lose_ack,
+                &mut self.delay_ack,
+                &mut self.duplicate,
+                &mut self.crash,
+                &mut self.pause,
+                &mut self.lose_message,
+            ];
             for rate in kinds {
                 if prng.chance(half) {
                     rate.most = 0;
@@ -156,6 +171,14 @@ impl FaultPlan {
             }
         }
         self
+    }
+
+    /// Draws whether the broker loses attempt `attempt` of the delivery that `identity` names, and
+    /// counts it. Nothing else happens to what is lost.
+    #[inline]
+    pub fn draw_loss(&mut self, key: RunKey, identity: u64, attempt: u16) -> bool {
+        let rate = &mut self.lose_message;
+        attempt == 1 && rate.most > 0 && !rate.ratio.is_never() && rate.takes(key.draw(Purpose::LoseMessage, identity))
     }
 
     /// Draws the fate of attempt `attempt` of what `identity` names, and counts it.
@@ -210,6 +233,13 @@ mod tests {
     }
 
     #[test]
+    fn only_a_first_attempt_is_lost() {
+        let mut plan = FaultPlan { lose_message: Rate::of(Ratio::ALWAYS), ..FaultPlan::NONE };
+        assert!(plan.draw_loss(RunKey::new(KEY), 1, 1));
+        assert!(!plan.draw_loss(RunKey::new(KEY), 1, 2));
+    }
+
+    #[test]
     fn late_attempts_meet_no_faults() {
         let mut plan = FaultPlan { lose_ack: Rate::of(Ratio::ALWAYS), ..FaultPlan::NONE };
         assert_eq!(plan.draw(RunKey::new(KEY), 1, 3).ack, AckFate::Lost);
@@ -220,9 +250,10 @@ mod tests {
     fn seeds_of_a_swarm_differ_in_the_kinds_they_use() {
         let kinds = |seed| {
             let plan = FaultPlan::SOME.for_seed(seed);
-            [plan.lose_ack, plan.delay_ack, plan.duplicate, plan.crash, plan.pause].map(|rate| rate.most > 0)
+            let old = [plan.lose_ack, plan.delay_ack, plan.duplicate, plan.crash, plan.pause];
+            (old.map(|rate| rate.most > 0), plan.lose_message.most > 0)
         };
-        let seen: std::collections::BTreeSet<_> = (0..200).map(kinds).collect();
-        assert_eq!(seen.len(), 32, "all 2^5 subsets of the five kinds appear");
+        let seen: std::collections::BTreeSet<_> = (0..800).map(kinds).collect();
+        assert_eq!(seen.len(), 64, "all 2^6 subsets of the six kinds appear");
     }
 }

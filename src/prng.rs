@@ -109,6 +109,8 @@ pub enum Purpose {
     CrashWindow = 7,
     /// Whether a handler pauses between its reads and its saves.
     Pause = 8,
+    /// Whether a message is lost on its way to a group.
+    LoseMessage = 9,
 }
 
 /// A probability as a fraction, written `1/20`.

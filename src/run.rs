@@ -119,6 +119,8 @@ pub struct Counts {
     pub redeliveries: u64,
     /// Deliveries that came before one that was published earlier.
     pub overtakings: u64,
+    /// Messages lost on their way to a group.
+    pub messages_lost: u64,
     /// Acks lost.
     pub acks_lost: u64,
     /// Acks late.
@@ -139,6 +141,7 @@ impl Counts {
         self.deliveries += other.deliveries;
         self.redeliveries += other.redeliveries;
         self.overtakings += other.overtakings;
+        self.messages_lost += other.messages_lost;
         self.acks_lost += other.acks_lost;
         self.acks_late += other.acks_late;
         self.duplicates += other.duplicates;
@@ -154,6 +157,11 @@ impl Counts {
             self.pauses += u64::from(step.fate.pause && matches!(step.action, Action::Command(_)));
             return;
         };
+        if step.fate.lose {
+            self.messages_lost += 1;
+            self.duplicates += u64::from(step.fate.duplicate);
+            return;
+        }
         let delivery = world.broker().delivery(index);
         self.deliveries += 1;
         self.redeliveries += u64::from(delivery.tries > 1 || delivery.duplicate);

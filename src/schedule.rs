@@ -25,6 +25,7 @@ use crate::ids::{RecordId, Version};
 ///     "hold payment:created p1 -> orders until timer o1 of expiration",
 ///     "pause alice: edit t1 to 6 until bob: edit t1 to 7",
 ///     "duplicate ticket:updated t1@1 -> orders",
+///     "lose ticket:updated t1@1 -> orders",
 ///     "lose ack of ticket:created t1@0 -> orders #2",
 ///     "crash tickets before publish of order:created o1@0 -> tickets",
 ///     "crash expiration before publish of timer o1 of expiration",
@@ -53,6 +54,8 @@ pub enum Departure {
     },
     /// The message becomes pending once more when the delivery is handled.
     Duplicate(DeliverySpec),
+    /// The broker loses the message on its way to the group: no handler runs, and nobody is told.
+    Lose(DeliverySpec),
     /// The ack of the delivery is lost.
     LoseAck(DeliverySpec),
     /// The member that handles something crashes in a window.
@@ -75,6 +78,7 @@ impl Departure {
         match self {
             Departure::Hold { what, .. }
             | Departure::Duplicate(what)
+            | Departure::Lose(what)
             | Departure::LoseAck(what)
             | Departure::RunPast(what) => Target::Delivery(what.clone()),
             Departure::Pause { what, .. } | Departure::Crash { what, .. } => what.clone(),
@@ -245,6 +249,7 @@ impl fmt::Display for Departure {
             Departure::Pause { what, until: Some(until) } => write!(f, "pause {what} until {until}"),
             Departure::Pause { what, until: None } => write!(f, "pause {what} until quiescence"),
             Departure::Duplicate(what) => write!(f, "duplicate {what}"),
+            Departure::Lose(what) => write!(f, "lose {what}"),
             Departure::LoseAck(what) => write!(f, "lose ack of {what}"),
             Departure::Crash { service, window, what } => write!(f, "crash {service} {} of {what}", window.name()),
             Departure::RunPast(what) => write!(f, "run past ack wait of {what}"),
@@ -264,7 +269,7 @@ impl fmt::Display for ParseDepartureError {
 
 impl std::error::Error for ParseDepartureError {}
 
-const FORMS: &str = "expected `hold D until X`, `pause H until X`, `duplicate D`, `lose ack of D`, \
+const FORMS: &str = "expected `hold D until X`, `pause H until X`, `duplicate D`, `lose D`, `lose ack of D`, \
 `crash SERVICE before save|before publish|before ack|after ack of X` or `run past ack wait of D`, \
 where D is a delivery like `ticket:updated t1@2 -> orders #1`, H is D or a command like \
 `alice: edit t1 to 6`, X is H or a timer like `timer o1 of expiration`, and `until quiescence` will do, too";
@@ -290,6 +295,9 @@ impl FromStr for Departure {
         }
         if let Some(what) = text.strip_prefix("lose ack of ") {
             return Ok(Departure::LoseAck(what.parse()?));
+        }
+        if let Some(what) = text.strip_prefix("lose ") {
+            return Ok(Departure::Lose(what.parse()?));
         }
         if let Some(what) = text.strip_prefix("run past ack wait of ") {
             return Ok(Departure::RunPast(what.parse()?));
@@ -474,6 +482,7 @@ mod tests {
             (spec(), proptest::option::of(target())).prop_map(|(what, until)| Departure::Hold { what, until }),
             (handled(), proptest::option::of(target())).prop_map(|(what, until)| Departure::Pause { what, until }),
             spec().prop_map(Departure::Duplicate),
+            spec().prop_map(Departure::Lose),
             spec().prop_map(Departure::LoseAck),
             spec().prop_map(Departure::RunPast),
             (target(), 0usize..4, "[a-z]{1,9}").prop_map(|(what, window, service)| {

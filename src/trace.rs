@@ -194,10 +194,13 @@ impl<S: System> Observer<S> for Recorder {
 }
 
 fn faults_in_words(step: &Step) -> Vec<String> {
-    let Fate { ack, crash, pause, duplicate } = step.fate;
+    let Fate { ack, crash, pause, duplicate, lose } = step.fate;
     let mut faults = Vec::new();
     if matches!(step.action, Action::Resume(_)) && step.fate == (Fate { pause: true, ..Fate::CALM }) {
         return faults;
+    }
+    if lose {
+        faults.push("message lost".to_owned());
     }
     match ack {
         AckFate::Prompt => {}
@@ -227,6 +230,7 @@ fn answer_in_words(answer: Answer) -> String {
         Answer::Timer => "done".to_owned(),
         Answer::Paused => "paused".to_owned(),
         Answer::Crashed => "crashed".to_owned(),
+        Answer::Lost => "lost".to_owned(),
     }
 }
 

@@ -4,6 +4,8 @@
 mod common;
 #[path = "broker/departures.rs"]
 mod departures;
+#[path = "broker/faults.rs"]
+mod faults;
 #[path = "broker/traces.rs"]
 mod traces;
 #[path = "broker/world.rs"]

@@ -128,6 +128,7 @@ fn faults() -> impl Strategy<Value = FaultPlan> {
             duplicate,
             crash,
             pause,
+            lose_message: Rate::NEVER,
             attempts_max,
             swarm,
         },

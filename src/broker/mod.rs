@@ -285,18 +285,23 @@ impl<E: Event> Broker<E> {
         }
     }
 
+    /// Ends a delivery that nobody has.
+    pub(crate) fn lose(&mut self, index: DeliveryIndex) {
+        self.leave_ready(index);
+        self.deliveries[index.get()].state = State::Settled;
+        self.open -= 1;
+        self.leave_queue(index);
+    }
+
     fn call_off(&mut self, index: DeliveryIndex) {
         match self.delivery(index).state {
             State::Queued => {
-                self.leave_ready(index);
                 let delivery = &mut self.deliveries[index.get()];
-                delivery.state = State::Settled;
                 let group = delivery.group.get();
                 if std::mem::replace(&mut delivery.parked, false) {
                     self.groups[group].parked.retain(|parked| *parked != index);
                 }
-                self.open -= 1;
-                self.leave_queue(index);
+                self.lose(index);
             }
             State::Waiting => self.settle(index),
             State::Handling | State::Acking => {

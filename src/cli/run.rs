@@ -126,6 +126,7 @@ pub(super) fn exercised(counts: &CountsText) -> String {
         "deliveries",
         "redeliveries",
         "overtakings",
+        "messages_lost",
         "acks_lost",
         "acks_late",
         "duplicates",

@@ -190,6 +190,8 @@ pub(super) struct FaultsTable {
     pub(super) crash_most: Option<Spanned<u32>>,
     pub(super) pause: Option<Ratio>,
     pub(super) pause_most: Option<Spanned<u32>>,
+    pub(super) lose_message: Option<Ratio>,
+    pub(super) lose_message_most: Option<Spanned<u32>>,
     pub(super) attempts: Option<u16>,
     pub(super) swarm: Option<bool>,
 }

@@ -220,6 +220,7 @@ fn faults(source: &Source<'_>, read: &File) -> Result<FaultPlan, FileError> {
         duplicate: rate(table.duplicate, table.duplicate_most.as_ref())?,
         crash: rate(table.crash, table.crash_most.as_ref())?,
         pause: rate(table.pause, table.pause_most.as_ref())?,
+        lose_message: rate(table.lose_message, table.lose_message_most.as_ref())?,
         attempts_max: table.attempts.unwrap_or(FaultPlan::NONE.attempts_max),
         swarm: table.swarm.unwrap_or(true),
     })

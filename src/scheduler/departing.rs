@@ -150,12 +150,14 @@ impl Scheduler for Departing {
                 Departure::LoseAck(_) => fate.ack = AckFate::Lost,
                 Departure::Crash { window, .. } => fate.crash = Some(*window),
                 Departure::RunPast(_) => fate.ack = AckFate::Late,
+                Departure::Lose(_) => fate.lose = true,
             }
             planned.used = true;
         }
+        let fate = chosen.restrict(fate);
         if fate.pause {
             self.pausing = Some(chosen.key);
-        } else {
+        } else if !fate.lose {
             self.handled.insert(chosen.key);
         }
         fate

@@ -81,7 +81,7 @@ impl Scheduler for Keyed {
     }
 
     fn fate(&mut self, chosen: &Chosen) -> Fate {
-        chosen.restrict(self.plan.draw(self.key, chosen.key, chosen.attempt))
+        chosen.draw(&mut self.plan, self.key)
     }
 }
 

@@ -16,7 +16,8 @@ pub use rounds::Rounds;
 pub use walk::Walk;
 
 use crate::broker::{Delivery, DeliveryIndex, GroupIndex};
-use crate::faults::Fate;
+use crate::faults::{Fate, FaultPlan};
+use crate::prng::RunKey;
 
 /// A client's place in the list of clients.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -77,6 +78,16 @@ pub struct Chosen {
 }
 
 impl Chosen {
+    /// What a plan does to this.
+    #[must_use]
+    #[inline]
+    pub fn draw(&self, plan: &mut FaultPlan, key: RunKey) -> Fate {
+        if self.is_delivery && plan.draw_loss(key, self.key, self.attempt) {
+            return Fate { lose: true, ..Fate::CALM };
+        }
+        self.restrict(plan.draw(key, self.key, self.attempt))
+    }
+
     /// Leaves of a fate what can happen to this.
     #[must_use]
     #[inline]
@@ -85,6 +96,11 @@ impl Chosen {
         if !self.is_delivery {
             fate.ack = crate::faults::AckFate::Prompt;
             fate.duplicate = false;
+            fate.lose = false;
+        }
+        // What is lost meets no handler that could pause or crash.
+        if fate.lose {
+            fate = Fate { lose: true, duplicate: fate.duplicate, ..Fate::CALM };
         }
         fate
     }

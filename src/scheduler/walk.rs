@@ -41,6 +41,6 @@ impl Scheduler for Walk {
 
     #[inline]
     fn fate(&mut self, chosen: &Chosen) -> Fate {
-        chosen.restrict(self.plan.draw(self.key, chosen.key, chosen.attempt))
+        chosen.draw(&mut self.plan, self.key)
     }
 }

@@ -40,6 +40,8 @@ pub enum Answer {
     Paused,
     /// The member crashed before it saved.
     Crashed,
+    /// The broker lost the message; no handler ran.
+    Lost,
 }
 
 impl Answer {
@@ -53,6 +55,7 @@ impl Answer {
             Answer::Timer => 6,
             Answer::Paused => 7,
             Answer::Crashed => 8,
+            Answer::Lost => 9,
         }
     }
 }
@@ -154,6 +157,9 @@ impl<S: System> World<S> {
     #[inline]
     fn deliver(&mut self, index: DeliveryIndex, step: &mut Step) {
         step.key = self.broker.delivery(index).key;
+        if step.fate.lose {
+            return self.lose(index, step);
+        }
         let member = self.broker.begin(index);
         if step.fate.duplicate {
             self.broker.duplicate(index);
@@ -164,6 +170,16 @@ impl<S: System> World<S> {
             return self.pause(Job::Delivery(index), actor, step);
         }
         self.work(Job::Delivery(index), actor, None, step);
+    }
+
+    #[inline(never)]
+    fn lose(&mut self, index: DeliveryIndex, step: &mut Step) {
+        if step.fate.duplicate {
+            self.broker.duplicate(index);
+        }
+        self.broker.lose(index);
+        step.delivery = Some(index);
+        step.answer = Some(Answer::Lost);
     }
 
     fn send(&mut self, client: ClientIndex, step: &mut Step) {

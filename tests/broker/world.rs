@@ -148,7 +148,8 @@ fn arbitrary_fate(bits: u16) -> Fate {
         Some(Window::AfterAck),
         None,
     ];
-    Fate { ack, crash: crash[usize::from(bits >> 2 & 7)], pause: bits >> 5 & 3 == 0, duplicate: bits >> 7 & 7 == 0 }
+    let (pause, duplicate, lose) = (bits >> 5 & 3 == 0, bits >> 7 & 7 == 0, bits >> 10 & 15 == 0);
+    Fate { ack, crash: crash[usize::from(bits >> 2 & 7)], pause, duplicate, lose }
 }
 
 fn assert_within_limit(broker: &Broker<Fact>) {
@@ -231,6 +232,7 @@ proptest! {
             setup.rule = Rule::Answers(&[(4, 1, SILENT), (5, 1, NAK_FOR_700_MS)]);
         }
         let mut play = setup.play();
+        let mut lost = false;
         for (pick, bits) in steps {
             let enabled = play.world.enabled();
             if enabled.is_empty() {
@@ -239,10 +241,12 @@ proptest! {
             let action = enabled.get(usize::from(pick) % enabled.len());
             let fate = play.world.chosen(action).map_or(Fate::CALM, |chosen| chosen.restrict(arbitrary_fate(bits)));
             play.step(action, fate);
+            lost |= fate.lose;
             assert_sound(&play);
         }
         play.calm_to_the_end();
         assert_sound(&play);
-        prop_assert_eq!(play.open(), "");
+        // Later versions wait for ever for one that was lost.
+        prop_assert!(lost || play.open().is_empty(), "{} is open", play.open());
     }
 }

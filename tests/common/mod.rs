@@ -11,8 +11,8 @@
 //! | `ack n2`, `resume n2` | the late ack, the paused handler |
 //! | `clock`, `join other` | the next timer, the late group |
 //!
-//! After a publish or a delivery come the words of its fate: `lost`, `late`, `paused`, `twice`,
-//! and `crash` with the window, as in `n2 crash before ack`.
+//! After a publish or a delivery come the words of its fate: `lost`, `late` and `dropped` (the ack
+//! is, or the message), `paused`, `twice`, and `crash` with the window, as in `n2 crash before ack`.
 
 use std::time::Duration;
 
@@ -462,6 +462,7 @@ fn fate(words: &[&str]) -> Fate {
         match *word {
             "lost" => fate.ack = AckFate::Lost,
             "late" => fate.ack = AckFate::Late,
+            "dropped" => fate.lose = true,
             "paused" => fate.pause = true,
             "twice" => fate.duplicate = true,
             "crash" => {

@@ -1,0 +1,78 @@
+//! Faults of the broker and of services that answer or publish at the wrong moment.
+
+use pellmell::broker::Ordering;
+use pellmell::property::NoPoison;
+use pellmell::trace::Recorder;
+use pellmell::{Calm, Departing, FaultPlan, Hosting, Judges, Keyed, Limits, Rate, Ratio, run};
+
+use super::common::{Publish, Rule, Setup, limited, ordered, stan};
+
+// Lost messages.
+
+#[test]
+fn a_lost_message_is_settled_and_nobody_handles_it() {
+    let mut play = Setup::on(stan(), 3).after("publish; n1 dropped; n2");
+    assert_eq!((play.handled(), play.saves(1), play.ready()), ("2".to_owned(), 0, "n3".to_owned()));
+    play.drain();
+    assert_eq!((play.open(), play.dead(), play.handled()), (String::new(), String::new(), "2 3".to_owned()));
+    play.calm_to_the_end();
+    assert!(play.world.is_finished() && play.saves(1) == 0, "it never comes again");
+}
+
+#[test]
+fn a_lost_message_makes_room_for_the_next_one() {
+    for scope in [pellmell::broker::Scope::Member, pellmell::broker::Scope::Group] {
+        let play = Setup::on(limited(1, scope), 3).after("publish; n1 dropped");
+        assert_eq!(play.ready(), "n2");
+    }
+    let setup = Setup::on(ordered(Ordering::None), 3);
+    assert_eq!(setup.after("publish; n2 dropped").ready(), "n1, n3");
+}
+
+#[test]
+fn other_copies_of_a_lost_message_are_deliveries_of_their_own() {
+    let mut setup = Setup::on(stan(), 1);
+    setup.other = Some((Rule::Answers(&[]), Hosting::ALONE));
+    assert_eq!(setup.after("publish; n1 dropped").drain().handled(), "other:1");
+    assert_eq!(Setup::on(stan(), 1).after("publish; n1 dropped twice").drain().handled(), "1r1");
+    // The redelivery of a handler that still runs.
+    let mut setup = Setup::on(stan(), 1);
+    setup.hosting.overlapping = true;
+    let mut play = setup.after("publish; n1 paused; clock; n1 #2 dropped");
+    assert_eq!(play.open(), "n1");
+    assert_eq!((play.pick("resume n1").saves(1), play.open()), (1, String::new()));
+}
+
+#[test]
+fn a_schedule_can_lose_a_message_and_a_trace_says_so() {
+    let mut departing = Departing::new(vec!["lose note:added n2@0 -> consumer".parse().expect("a departure")]);
+    let (mut world, mut recorder) = (Setup::on(stan(), 3).play().world, Recorder::default());
+    let judges = Judges::new(vec![Box::new(NoPoison)]);
+    let report = run(&mut world, &mut departing, &judges, Limits::default(), &mut recorder);
+    assert!(report.verdict.is_held(), "what is lost is not pending");
+    let counts = report.counts;
+    assert_eq!((counts.messages, counts.messages_lost, counts.deliveries), (3, 1, 2));
+    assert_eq!(departing.unused().count(), 0);
+    let records = recorder.into_records();
+    let lost = records.iter().find(|record| record.action.contains("n2@0 -> consumer")).expect("its step");
+    assert_eq!((lost.answer.as_deref(), lost.faults.join(", ")), (Some("lost"), "message lost".to_owned()));
+    assert_eq!((lost.service.as_deref(), lost.saved.len()), (None, 0), "no handler ran");
+}
+
+#[test]
+fn a_plan_loses_first_attempts_only_and_at_most_as_many_as_it_says() {
+    let mut setup = Setup::on(stan(), 6).answers(&[(1, 1, super::SILENT), (2, 1, super::SILENT)]);
+    setup.commands[1] = vec![Publish::now([7])];
+    let lost = |rate| {
+        let plan = FaultPlan { lose_message: rate, ..FaultPlan::NONE };
+        let play = |mut scheduler: Box<dyn pellmell::Scheduler>| {
+            let mut world = setup.play().world;
+            let report = run(&mut world, &mut scheduler, &Judges::new(Vec::new()), Limits::default(), &mut ());
+            report.counts.messages_lost
+        };
+        [play(Box::new(Calm::new(1, plan))), play(Box::new(Keyed::new(1, plan)))]
+    };
+    assert_eq!(lost(Rate::of(Ratio::ALWAYS)), [7, 7]);
+    assert_eq!(lost(Rate { ratio: Ratio::ALWAYS, most: 2 }), [2, 2]);
+    assert_eq!(lost(Rate::NEVER), [0, 0]);
+}
