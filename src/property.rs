@@ -82,7 +82,7 @@ impl Watch {
     pub const NOTHING: Watch = Watch(0);
     /// Steps that saved a record.
     pub const SAVES: Watch = Watch(1);
-    /// Steps whose handler answered ack.
+    /// Steps whose handler answered ack, also if it crashed then before it saved.
     pub const ACKS: Watch = Watch(2);
     /// Steps that published.
     pub const PUBLISHES: Watch = Watch(4);
@@ -117,11 +117,12 @@ pub struct View<'a, S: System> {
 }
 
 impl<'a, S: System> View<'a, S> {
-    /// The store of the service whose handler ran.
+    /// The store of the service whose handler ran, or acked and crashed before it saved.
     #[must_use]
     #[inline]
     pub fn store(&self) -> Option<&'a Store> {
-        self.step.actor.filter(|_| self.step.ran()).map(|actor| self.world.store(actor.service))
+        let judged = self.step.ran() || self.step.acked().is_some();
+        self.step.actor.filter(|_| judged).map(|actor| self.world.store(actor.service))
     }
 
     /// The name of the service whose handler ran.

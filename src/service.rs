@@ -82,6 +82,11 @@ pub trait Service<S: System>: Send + Sync {
     fn publish_mode(&self) -> PublishMode {
         PublishMode::Outbox
     }
+
+    /// Whether a delivery is acked after or before its handler's saves.
+    fn ack_timing(&self) -> AckTiming {
+        AckTiming::AfterSave
+    }
 }
 
 /// What a handler answers. The broker learns it only if it reaches the broker.
@@ -127,6 +132,17 @@ pub enum PublishMode {
     /// Save first, then publish: a crash in between loses the events.
     DualWrite,
     /// Publish first, then save: a crash in between leaves events about what was never saved.
+    BeforeSave,
+}
+
+/// When a handler that decided to ack sends its ack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum AckTiming {
+    /// After its saves and publishes: a crash before the ack leads to a redelivery.
+    #[default]
+    AfterSave,
+    /// As soon as it has decided, before it saves: after a crash in between, the message is done and
+    /// nothing of it was applied.
     BeforeSave,
 }
 

@@ -16,7 +16,7 @@ use crate::faults::{AckFate, Fate, Window};
 use crate::hash;
 use crate::ids::{ServiceIndex, Time};
 use crate::scheduler::{Action, ClientIndex, Offer, PauseIndex};
-use crate::service::{Armed, Context, Outcome, PublishMode, Rejection};
+use crate::service::{AckTiming, Armed, Context, Outcome, PublishMode, Rejection};
 
 /// A process of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,10 @@ pub enum Answer {
     /// The handler read and paused.
     Paused,
     /// The member crashed before it saved.
-    Crashed,
+    Crashed {
+        /// Whether it had answered ack by then (see [`AckTiming`]).
+        acked: bool,
+    },
     /// The broker lost the message; no handler ran.
     Lost,
 }
@@ -54,7 +57,8 @@ impl Answer {
             Answer::Command(Err(rejection)) => 5 | u64::from(rejection.status) << 8,
             Answer::Timer => 6,
             Answer::Paused => 7,
-            Answer::Crashed => 8,
+            Answer::Crashed { acked: false } => 8,
+            Answer::Crashed { acked: true } => 10,
             Answer::Lost => 9,
         }
     }
@@ -116,11 +120,13 @@ impl Step {
         self.saved
     }
 
-    /// The delivery whose handler answered ack in this step, whether or not the ack arrived.
+    /// The delivery whose handler answered ack in this step, whether or not the ack arrived, and
+    /// whether or not the handler came to save what it acked.
     #[must_use]
     #[inline]
     pub fn acked(&self) -> Option<DeliveryIndex> {
-        self.delivery.filter(|_| matches!(self.answer, Some(Answer::Delivery(Outcome::Ack))))
+        let acked = matches!(self.answer, Some(Answer::Delivery(Outcome::Ack) | Answer::Crashed { acked: true }));
+        self.delivery.filter(|_| acked)
     }
 }
 
@@ -294,11 +300,7 @@ impl<S: System> World<S> {
         let tick = store.tick();
         let crash = step.fate.crash;
         if crash == Some(Window::BeforeSave) {
-            step.answer = Some(Answer::Crashed);
-            if let Job::Delivery(index) = job {
-                self.unanswered(index);
-            }
-            return self.crash(actor);
+            return self.crash_before_save(job, actor, read_at, step);
         }
         self.effects.clear();
         let answer = self.call(job, actor, read_at);
@@ -322,7 +324,7 @@ impl<S: System> World<S> {
             let refused = outcome != Outcome::Ack && crash.is_none();
             let inert = refused && !changed && silent && !self.effects.impure && read_at.is_none();
             self.broker.note_futile(index, inert.then_some(tick));
-            self.answer(index, outcome, step.fate);
+            self.answer(index, actor.service, outcome, step.fate);
         }
         if changed {
             self.broker.unpark(actor.service);
@@ -330,6 +332,31 @@ impl<S: System> World<S> {
         if crash.is_some() {
             self.crash(actor);
         }
+    }
+
+    /// The member crashes before its handler saved; what it would have answered counts only if the
+    /// ack goes first.
+    #[inline(never)]
+    fn crash_before_save(&mut self, job: Job, actor: Actor, read_at: Option<u64>, step: &mut Step) {
+        let mut acked = false;
+        if let Job::Delivery(index) = job {
+            if self.acks_first(actor.service) {
+                let answer = self.call(job, actor, read_at);
+                acked = answer == Answer::Delivery(Outcome::Ack);
+                self.stores[actor.service.get()].roll_back();
+            }
+            if acked {
+                self.answer(index, actor.service, Outcome::Ack, step.fate);
+            } else {
+                self.unanswered(index);
+            }
+        }
+        step.answer = Some(Answer::Crashed { acked });
+        self.crash(actor);
+    }
+
+    fn acks_first(&self, service: ServiceIndex) -> bool {
+        self.simulation.inner.services[service.get()].ack_timing == AckTiming::BeforeSave
     }
 
     /// With an outbox the handler runs in one transaction, which only success commits.
@@ -411,11 +438,12 @@ impl<S: System> World<S> {
 
     /// The broker hears the answer, or does not.
     #[inline(always)]
-    fn answer(&mut self, index: DeliveryIndex, outcome: Outcome, fate: Fate) {
+    fn answer(&mut self, index: DeliveryIndex, service: ServiceIndex, outcome: Outcome, fate: Fate) {
         let cut_off = matches!(fate.crash, Some(Window::BeforePublish | Window::BeforeAck));
+        let acked = !cut_off || self.acks_first(service);
         match outcome {
-            Outcome::Ack if fate.ack == AckFate::Prompt && !cut_off => self.broker.ack(index),
-            Outcome::Ack if fate.ack == AckFate::Late && !cut_off => self.ack_travels(index),
+            Outcome::Ack if fate.ack == AckFate::Prompt && acked => self.broker.ack(index),
+            Outcome::Ack if fate.ack == AckFate::Late && acked => self.ack_travels(index),
             Outcome::Nak { delay, .. } if fate.ack != AckFate::Lost && !cut_off => self.nak(index, delay),
             // What is lost is a silence.
             Outcome::Ack | Outcome::Nak { .. } | Outcome::Silent(_) => self.unanswered(index),

@@ -3,9 +3,12 @@
 use pellmell::broker::Ordering;
 use pellmell::property::NoPoison;
 use pellmell::trace::Recorder;
-use pellmell::{Calm, Departing, FaultPlan, Hosting, Judges, Keyed, Limits, Rate, Ratio, run};
+use pellmell::{
+    AckTiming, Answer, Calm, Departing, FaultPlan, Hosting, Judges, Keyed, Limits, Property, PublishMode, Rate, Ratio,
+    Verdict, View, Violation, Watch, Window, run,
+};
 
-use super::common::{Publish, Rule, Setup, limited, ordered, stan};
+use super::common::{Note, Notes, Publish, Rule, Setup, limited, note, ordered, stan};
 
 // Lost messages.
 
@@ -75,4 +78,83 @@ fn a_plan_loses_first_attempts_only_and_at_most_as_many_as_it_says() {
     assert_eq!(lost(Rate::of(Ratio::ALWAYS)), [7, 7]);
     assert_eq!(lost(Rate { ratio: Ratio::ALWAYS, most: 2 }), [2, 2]);
     assert_eq!(lost(Rate::NEVER), [0, 0]);
+}
+
+// Acks before the save.
+
+fn acks_first(notes: u32) -> Setup {
+    Setup { timing: AckTiming::BeforeSave, copies: true, mode: PublishMode::DualWrite, ..Setup::on(stan(), notes) }
+}
+
+#[test]
+fn a_crash_before_the_save_loses_what_was_acked_before_it() {
+    // Saves, messages and what is open for each window; the ack has left in all of them.
+    let after = |setup: &Setup, window: Window| {
+        let play = setup.after(&format!("publish; n1 crash {}", window.name()));
+        (play.saves(1), play.published("note:copied"), play.open())
+    };
+    let settled = String::new;
+    assert_eq!(after(&acks_first(1), Window::BeforeSave), (0, 0, settled()));
+    assert_eq!(after(&acks_first(1), Window::BeforePublish), (1, 0, settled()));
+    assert_eq!(after(&acks_first(1), Window::BeforeAck), (1, 1, settled()));
+    assert_eq!(after(&acks_first(1), Window::AfterAck), (1, 1, settled()));
+    let as_usual = Setup { timing: AckTiming::AfterSave, ..acks_first(1) };
+    assert_eq!(after(&as_usual, Window::BeforeSave), (0, 0, "n1".to_owned()));
+    assert_eq!(after(&as_usual, Window::BeforeAck), (1, 1, "n1".to_owned()));
+}
+
+#[test]
+fn an_early_ack_can_be_late_or_lost_like_any_other() {
+    let play = acks_first(1).after("publish; n1 late crash before save");
+    assert_eq!(play.enabled()[0], "late ack of note:added n1@0 -> consumer #1");
+    let mut play = acks_first(1).after("publish; n1 lost crash before save");
+    assert_eq!(play.open(), "n1");
+    assert_eq!(play.pick("clock; n1 #2").saves(1), 1);
+}
+
+#[test]
+fn a_handler_that_would_not_have_acked_is_redelivered_after_a_crash() {
+    let mut play = acks_first(1).answers(&[(1, 1, super::NAK)]).after("publish; n1 crash before save");
+    assert_eq!(play.open(), "n1");
+    assert_eq!(play.pick("clock; n1 #2").saves(1), 1);
+}
+
+/// Whatever was acked is in the store.
+struct AckedIsSaved;
+
+impl Property<Notes> for AckedIsSaved {
+    fn name(&self) -> &'static str {
+        "AckedIsSaved"
+    }
+
+    fn watches(&self) -> Watch {
+        Watch::ACKS
+    }
+
+    fn on_step(&self, view: &View<'_, Notes>) -> Result<(), Violation> {
+        let (_, message) = view.delivery().expect("an ack is for a delivery");
+        match view.store().expect("an ack has an actor").find::<Note>(message.name.record) {
+            Some(_) => Ok(()),
+            None => Err(Violation::at(view.service()).of(message.name.record).because("acked and not saved")),
+        }
+    }
+}
+
+#[test]
+fn a_property_that_watches_acks_sees_those_before_a_crash() {
+    let judge = |timing| {
+        let crash = "crash consumer before save of note:added n2@0 -> consumer";
+        let mut departing = Departing::new(vec![crash.parse().expect("a departure")]);
+        let mut world = Setup { timing, ..acks_first(2) }.play().world;
+        run(&mut world, &mut departing, &Judges::new(vec![Box::new(AckedIsSaved)]), Limits::default(), &mut ()).verdict
+    };
+    assert_eq!(judge(AckTiming::AfterSave), Verdict::Held);
+    let violation = Violation::at("consumer").of(note(2)).because("acked and not saved");
+    let violation = Box::new(violation);
+    assert_eq!(judge(AckTiming::BeforeSave), Verdict::Violated { property: "AckedIsSaved", violation });
+    let mut play = acks_first(1).after("publish");
+    let index = play.world.broker().ready()[0];
+    let fate = pellmell::Fate { crash: Some(Window::BeforeSave), ..pellmell::Fate::CALM };
+    let step = play.step(pellmell::scheduler::Action::Deliver(index), fate);
+    assert_eq!((step.answer, step.acked(), step.ran()), (Some(Answer::Crashed { acked: true }), Some(index), false));
 }

@@ -19,8 +19,9 @@ use std::time::Duration;
 use pellmell::broker::{DeliveryIndex, Dispatch, InFlight, Limit, Ordering, Scope};
 use pellmell::scheduler::{Action, Chosen, Enabled};
 use pellmell::{
-    AckFate, Command, Context, Event, Fate, Hosting, Outcome, Profile, PublishMode, Record, RecordId, Rejection,
-    Scheduler, Schema, Service, Simulation, Step, Subject, System, Time, Version, VersionPolicy, Window, World,
+    AckFate, AckTiming, Command, Context, Event, Fate, Hosting, Outcome, Profile, PublishMode, Record, RecordId,
+    Rejection, Scheduler, Schema, Service, Simulation, Step, Subject, System, Time, Version, VersionPolicy, Window,
+    World,
 };
 use serde::Serialize;
 
@@ -169,6 +170,7 @@ struct Consumer {
     name: &'static str,
     rule: Rule,
     mode: PublishMode,
+    timing: AckTiming,
     copies: bool,
 }
 
@@ -187,6 +189,10 @@ impl Service<Notes> for Consumer {
 
     fn publish_mode(&self) -> PublishMode {
         self.mode
+    }
+
+    fn ack_timing(&self) -> AckTiming {
+        self.timing
     }
 
     fn handle(&self, event: &Fact, ctx: &mut Context<'_, Notes>) -> Outcome {
@@ -235,6 +241,8 @@ pub(crate) struct Setup {
     pub(crate) hosting: Hosting,
     /// How publisher and consumers publish.
     pub(crate) mode: PublishMode,
+    /// When consumers ack.
+    pub(crate) timing: AckTiming,
     /// Whether consumers publish `note:copied`.
     pub(crate) copies: bool,
     /// A second consumer with a rule of its own.
@@ -250,6 +258,7 @@ impl Setup {
             rule: Rule::Answers(&[]),
             hosting: Hosting::ALONE,
             mode: PublishMode::Outbox,
+            timing: AckTiming::AfterSave,
             copies: false,
             other: None,
         }
@@ -267,7 +276,7 @@ impl Setup {
     }
 
     pub(crate) fn simulation(&self) -> Simulation<Notes> {
-        let consumer = |name, rule| Consumer { name, rule, mode: self.mode, copies: self.copies };
+        let consumer = |name, rule| Consumer { name, rule, mode: self.mode, timing: self.timing, copies: self.copies };
         let [commands, of_b] = self.commands.clone();
         let mut builder = Simulation::on(self.profile.clone())
             .service(Publisher(self.mode))
