@@ -131,7 +131,8 @@ pub enum PublishMode {
     Outbox,
     /// Save first, then publish: a crash in between loses the events.
     DualWrite,
-    /// Publish first, then save: a crash in between leaves events about what was never saved.
+    /// Publish first, then save: a crash in between leaves events about what was never saved, and a
+    /// handler that pauses has published by then.
     BeforeSave,
 }
 

@@ -41,14 +41,22 @@ enum Job {
     Timer { record: RecordId, cause: u32 },
 }
 
+/// What a handler did before it paused.
+#[derive(Clone, Copy, Debug)]
+struct Begun {
+    /// The store's change counter when it read.
+    read_at: u64,
+    /// Whether its events are out, because its service publishes before it saves.
+    published: bool,
+}
+
 /// A handler that has read and will save later.
 #[derive(Clone, Copy, Debug)]
 struct Paused {
     index: PauseIndex,
     job: Job,
     actor: Actor,
-    /// The store's change counter when it read.
-    read_at: u64,
+    begun: Begun,
     fate: crate::faults::Fate,
     key: u64,
 }
@@ -261,7 +269,10 @@ impl<S: System> World<S> {
     pub fn digest(&self) -> u64 {
         let stores = self.stores.iter().fold(0, |hash, store| hash::mix(hash, store.digest()));
         let sent = self.sent.iter().fold(0, |hash, sent| hash::mix(hash, (*sent).into()));
-        let paused = self.paused.iter().map(|paused| hash::mix(paused.key, paused.fate.word()));
+        let paused = self.paused.iter().map(|paused| {
+            let published = u64::from(paused.begun.published) << 32;
+            hash::mix(paused.key, paused.fate.word() | published)
+        });
         let paused = paused.fold(0u64, u64::wrapping_add);
         let live = self.timers.iter().filter(|(_, timer)| self.is_live(timer));
         let timers = live.map(|(due, timer)| hash::mix(due.0, self.timer_key(timer)));

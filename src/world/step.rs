@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use super::{COMMAND_TIME_US, Job, Paused, Timer, World};
+use super::{Begun, COMMAND_TIME_US, Job, Paused, Timer, World};
 use crate::broker::{DeliveryIndex, GroupIndex, State};
 use crate::event::System;
 use crate::faults::{AckFate, Fate, Window};
@@ -48,6 +48,12 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// Whether a handler did what it was asked.
+    #[inline]
+    fn is_success(self) -> bool {
+        matches!(self, Answer::Delivery(Outcome::Ack) | Answer::Command(Ok(())) | Answer::Timer)
+    }
+
     fn word(self) -> u64 {
         match self {
             Answer::Delivery(Outcome::Ack) => 1,
@@ -218,14 +224,31 @@ impl<S: System> World<S> {
     fn pause(&mut self, job: Job, actor: Actor, step: &mut Step) {
         let index = PauseIndex(self.pauses);
         self.pauses += 1;
-        let read_at = self.stores[actor.service.get()].tick();
+        let publishes = self.simulation.inner.services[actor.service.get()].publish_mode == PublishMode::BeforeSave;
+        let published = publishes && self.publish_first(job, actor);
+        let begun = Begun { read_at: self.stores[actor.service.get()].tick(), published };
         let key = hash::mix(step.key, 3);
-        self.paused.push(Paused { index, job, actor, read_at, fate: step.fate, key });
+        self.paused.push(Paused { index, job, actor, begun, fate: step.fate, key });
         self.paused_indices.push(index);
         self.offers.push(Offer { action: Action::Resume(index), key, lane: key });
         step.actor = Some(actor);
         step.delivery = delivery_of(job);
         step.answer = Some(Answer::Paused);
+    }
+
+    /// Publishes what a handler that has not saved yet is going to say, unless it refuses; what else
+    /// it does is left to its resume.
+    #[inline(never)]
+    fn publish_first(&mut self, job: Job, actor: Actor) -> bool {
+        let oldest = self.oldest_read(actor.service);
+        self.stores[actor.service.get()].begin_step(self.now, oldest);
+        self.effects.clear();
+        let committed = self.call(job, actor, None).is_success();
+        self.stores[actor.service.get()].roll_back();
+        if committed {
+            self.publish(job, actor.service, None);
+        }
+        committed
     }
 
     #[inline(never)]
@@ -235,7 +258,7 @@ impl<S: System> World<S> {
         self.paused_indices.remove(place);
         (step.key, step.fate) = (paused.key, paused.fate);
         // Its reads need what was replaced since, so it counts as a reader until the step began.
-        self.work_apart(paused.job, paused.actor, Some(paused.read_at), step);
+        self.work_apart(paused.job, paused.actor, Some(paused.begun), step);
         if let Job::Command { client, .. } = paused.job {
             self.offer_next_command(client);
         }
@@ -285,13 +308,14 @@ impl<S: System> World<S> {
 
     /// [`World::work`] for what happens rarely.
     #[inline(never)]
-    fn work_apart(&mut self, job: Job, actor: Actor, read_at: Option<u64>, step: &mut Step) {
-        self.work(job, actor, read_at, step);
+    fn work_apart(&mut self, job: Job, actor: Actor, begun: Option<Begun>, step: &mut Step) {
+        self.work(job, actor, begun, step);
     }
 
     /// Runs a handler from its save on: save, publish, ack, as far as the fate lets it.
     #[inline(always)]
-    fn work(&mut self, job: Job, actor: Actor, read_at: Option<u64>, step: &mut Step) {
+    fn work(&mut self, job: Job, actor: Actor, begun: Option<Begun>, step: &mut Step) {
+        let read_at = begun.map(|begun| begun.read_at);
         step.actor = Some(actor);
         step.delivery = delivery_of(job);
         let oldest = self.oldest_read(actor.service).into_iter().chain(read_at).min();
@@ -306,6 +330,9 @@ impl<S: System> World<S> {
         let answer = self.call(job, actor, read_at);
         step.answer = Some(answer);
         self.abort_if_refused(actor.service, answer);
+        if begun.is_some_and(|begun| begun.published) {
+            self.effects.published.clear();
+        }
         if !self.effects.published.is_empty() || crash == Some(Window::BeforePublish) {
             self.publish(job, actor.service, crash);
         }
@@ -362,8 +389,7 @@ impl<S: System> World<S> {
     /// With an outbox the handler runs in one transaction, which only success commits.
     #[inline]
     fn abort_if_refused(&mut self, service: ServiceIndex, answer: Answer) {
-        let committed = matches!(answer, Answer::Delivery(Outcome::Ack) | Answer::Command(Ok(())) | Answer::Timer);
-        if !committed && self.simulation.inner.services[service.get()].publish_mode == PublishMode::Outbox {
+        if !answer.is_success() && self.simulation.inner.services[service.get()].publish_mode == PublishMode::Outbox {
             self.stores[service.get()].roll_back();
             self.effects.published.clear();
             self.effects.armed.clear();
@@ -543,7 +569,7 @@ impl<S: System> World<S> {
         if self.paused.is_empty() {
             return None;
         }
-        self.paused.iter().filter(|paused| paused.actor.service == service).map(|paused| paused.read_at).min()
+        self.paused.iter().filter(|paused| paused.actor.service == service).map(|paused| paused.begun.read_at).min()
     }
 
     /// Forgets ack waits at the head of the queue whose delivery has been answered meanwhile.

@@ -158,3 +158,66 @@ fn a_property_that_watches_acks_sees_those_before_a_crash() {
     let step = play.step(pellmell::scheduler::Action::Deliver(index), fate);
     assert_eq!((step.answer, step.acked(), step.ran()), (Some(Answer::Crashed { acked: true }), Some(index), false));
 }
+
+// Publishing before the save.
+
+fn publishes_first(notes: u32) -> Setup {
+    let mut setup = Setup { mode: PublishMode::BeforeSave, copies: true, ..Setup::on(stan(), notes) };
+    setup.hosting.overlapping = true;
+    setup.profile.ordering = Ordering::None;
+    setup
+}
+
+/// Saves of note 1, and events about its saves.
+fn done(play: &super::common::Play) -> (u32, usize) {
+    (play.saves(1), play.published("note:copied"))
+}
+
+#[test]
+fn a_handler_that_publishes_first_has_published_when_it_pauses() {
+    let mut play = publishes_first(1).after("publish; n1 paused");
+    assert_eq!(done(&play), (0, 1));
+    assert_eq!(done(play.pick("resume n1")), (1, 1), "it is not published again");
+    assert_eq!(play.open(), "");
+    let other_modes = [PublishMode::Outbox, PublishMode::DualWrite];
+    for mode in other_modes {
+        let mut play = Setup { mode, ..publishes_first(1) }.after("publish; n1 paused");
+        assert_eq!(done(&play), (0, 0), "{mode:?}");
+        assert_eq!(done(play.pick("resume n1")), (1, 1), "{mode:?}");
+    }
+}
+
+#[test]
+fn a_crash_at_the_pause_leaves_what_was_published() {
+    for window in [Window::BeforeSave, Window::BeforePublish] {
+        let setup = publishes_first(1);
+        let play = setup.after(&format!("publish; n1 paused crash {}; resume n1", window.name()));
+        assert_eq!((done(&play), play.open()), ((0, 1), "n1".to_owned()), "{window:?}");
+    }
+    // Another handler of the member crashes.
+    let play = publishes_first(2).after("publish; n1 paused; n2 crash before save");
+    assert_eq!((done(&play), play.enabled().iter().any(|text| text.starts_with("resume"))), ((0, 1), false));
+}
+
+#[test]
+fn a_handler_that_refuses_at_the_pause_publishes_nothing() {
+    let setup = publishes_first(1).answers(&[(1, 1, super::SILENT)]);
+    let mut play = setup.after("publish; n1 paused");
+    assert_eq!(done(&play), (0, 0));
+    assert_eq!(done(play.pick("resume n1")), (0, 0));
+    // What is missing at the pause is missing for the paused handler later, too.
+    let setup = Setup { rule: Rule::InNoteOrder, ..publishes_first(2) };
+    let mut play = setup.after("publish; n2 paused; n1; resume n2");
+    assert_eq!((play.published("note:copied"), play.saves(2)), (1, 0));
+    play.calm_to_the_end();
+    assert_eq!((play.published("note:copied"), play.saves(2)), (2, 1));
+}
+
+#[test]
+fn a_handler_that_meets_a_conflict_has_published_what_it_never_saves() {
+    let mut setup = publishes_first(0);
+    setup.commands[0] = vec![Publish::versions(2)];
+    let play = setup.after("publish; n1@0 paused; n1@1; resume n1@0");
+    assert_eq!(done(&play), (1, 2));
+    assert_eq!(play.open(), "n1", "its handler was silent");
+}
