@@ -88,7 +88,7 @@ pub use run::{Judges, Limits, Report, Verdict, run};
 pub use scenario::Scenario;
 pub use schedule::Departure;
 pub use scheduler::{Calm, Departing, Keyed, Rounds, Scheduler, Walk};
-pub use service::{AckTiming, Context, Outcome, PublishMode, Rejection, Service};
+pub use service::{AckTiming, Context, Outcome, PublishMode, Rejection, Service, Work};
 pub use simulation::{Hosting, Simulation};
 pub use store::{Bump, Record, Schema, Store, VersionConflict, VersionPolicy, VersionScheme, Versioned};
 pub use world::{Answer, Step, World};

@@ -79,7 +79,7 @@ pub trait Service<S: System>: Send + Sync {
     fn on_timer(&self, _record: RecordId, _ctx: &mut Context<'_, S>) {}
 
     /// How saves and publishes hang together when a member crashes between them.
-    fn publish_mode(&self) -> PublishMode {
+    fn publish_mode(&self, _work: Work) -> PublishMode {
         PublishMode::Outbox
     }
 
@@ -120,6 +120,21 @@ pub struct Rejection {
     pub status: u16,
     /// Why, for reports.
     pub reason: &'static str,
+}
+
+/// What a handler runs for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// A client's command.
+    Command = 0,
+    /// A delivery.
+    Delivery = 1,
+    /// A timer.
+    Timer = 2,
+}
+
+impl Work {
+    pub(crate) const ALL: [Work; 3] = [Work::Command, Work::Delivery, Work::Timer];
 }
 
 /// How a service publishes what it saved.

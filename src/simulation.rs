@@ -8,7 +8,7 @@ use crate::event::{Command, System};
 use crate::hash;
 use crate::ids::{ServiceIndex, Subject};
 use crate::schedule::command_key;
-use crate::service::{AckTiming, PublishMode, Service};
+use crate::service::{AckTiming, PublishMode, Service, Work};
 
 /// How a service takes part.
 #[derive(Clone, Debug)]
@@ -49,7 +49,8 @@ pub(crate) struct Hosted<S: System> {
     pub(crate) service: Box<dyn Service<S>>,
     pub(crate) members: u16,
     pub(crate) may_pause: bool,
-    pub(crate) publish_mode: PublishMode,
+    /// By what the handler runs for.
+    pub(crate) publish_modes: [PublishMode; 3],
     pub(crate) ack_timing: AckTiming,
 }
 
@@ -174,8 +175,9 @@ impl<S: System> SimulationBuilder<S> {
             let index = ServiceIndex(services.len() as u16);
             let may_pause = hosting.may_pause();
             join_group(&mut groups, index, service.as_ref(), &hosting, may_pause);
-            let (publish_mode, ack_timing) = (service.publish_mode(), service.ack_timing());
-            services.push(Hosted { service, members: hosting.members, may_pause, publish_mode, ack_timing });
+            let publish_modes = Work::ALL.map(|work| service.publish_mode(work));
+            let ack_timing = service.ack_timing();
+            services.push(Hosted { service, members: hosting.members, may_pause, publish_modes, ack_timing });
         }
         let clients = self.clients.into_iter().map(|client| host_client(&services, client));
         let clients = clients.collect::<Result<_, _>>()?;

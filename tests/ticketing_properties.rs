@@ -12,7 +12,7 @@ use pellmell::ticketing::{
 use pellmell::{
     Context, Departing, FaultPlan, Hosting, Judges, Keyed, Limits, Outcome, PublishMode, Rate, Ratio, RecordId,
     Rejection, Report, Rounds, Scheduler, Schema, Service, Simulation, Subject, Verdict, Version, VersionPolicy,
-    VersionScheme, run,
+    VersionScheme, Work, run,
 };
 
 use pellmell::simulation::SimulationBuilder;
@@ -67,8 +67,8 @@ impl<S: Service<Ticketing>> Service<Ticketing> for Faulty<S> {
         (self.execute)(&self.inner, request, ctx)
     }
 
-    fn publish_mode(&self) -> PublishMode {
-        self.inner.publish_mode()
+    fn publish_mode(&self, work: Work) -> PublishMode {
+        self.inner.publish_mode(work)
     }
 }
 

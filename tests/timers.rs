@@ -6,7 +6,7 @@ use std::time::Duration;
 use pellmell::doc_example::{Change, Changed, Item, Shop};
 use pellmell::{
     Calm, Context, Departing, FaultPlan, Judges, Limits, Profile, PublishMode, Rate, Ratio, RecordId, Rejection,
-    Schema, Service, Simulation, Time, Version, VersionPolicy, Window, World, run,
+    Schema, Service, Simulation, Time, Version, VersionPolicy, Window, Work, World, run,
 };
 
 /// Each command arms timers for its item; each timer that fires counts in the item's price, and
@@ -111,7 +111,7 @@ impl Service<Shop> for Deadline {
         schema.owns::<Item>(VersionPolicy::EVERY_SAVE);
     }
 
-    fn publish_mode(&self) -> PublishMode {
+    fn publish_mode(&self, _: Work) -> PublishMode {
         self.mode
     }
 

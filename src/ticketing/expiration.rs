@@ -5,7 +5,7 @@ use super::records::Job;
 use super::rules::ExpirationRules;
 use crate::event::Event;
 use crate::ids::{RecordId, Subject};
-use crate::service::{Context, Outcome, PublishMode, Rejection, Service};
+use crate::service::{Context, Outcome, PublishMode, Rejection, Service, Work};
 use crate::store::{Schema, VersionPolicy};
 
 /// The expiration service.
@@ -64,7 +64,7 @@ impl Service<Ticketing> for Expiration {
         unreachable!("nobody sends it commands")
     }
 
-    fn publish_mode(&self) -> PublishMode {
-        self.0.publish.listeners
+    fn publish_mode(&self, work: Work) -> PublishMode {
+        self.0.publish.of(work)
     }
 }

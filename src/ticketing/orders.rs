@@ -11,7 +11,7 @@ use super::rules::{CloseRule, OrdersRules};
 use super::tickets::{NOT_YOURS, SIGNED_OUT, TAKEN_ID, VERSION_ERROR};
 use crate::event::Event;
 use crate::ids::{RecordId, Subject, Version};
-use crate::service::{Context, Outcome, PublishMode, Rejection, Service};
+use crate::service::{AckTiming, Context, Outcome, PublishMode, Rejection, Service, Work};
 use crate::store::{Schema, VersionPolicy, Versioned};
 
 /// How long a buyer has to pay.
@@ -70,8 +70,12 @@ impl Service<Ticketing> for Orders {
         }
     }
 
-    fn publish_mode(&self) -> PublishMode {
-        self.0.publish.listeners
+    fn publish_mode(&self, work: Work) -> PublishMode {
+        self.0.publish.of(work)
+    }
+
+    fn ack_timing(&self) -> AckTiming {
+        if self.0.acks_early { AckTiming::BeforeSave } else { AckTiming::AfterSave }
     }
 }
 

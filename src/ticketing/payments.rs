@@ -11,7 +11,7 @@ use super::rules::PaymentsRules;
 use super::tickets::{NOT_YOURS, SIGNED_OUT, TAKEN_ID};
 use crate::event::Event;
 use crate::ids::{RecordId, Subject, Version};
-use crate::service::{Context, Outcome, PublishMode, Rejection, Service};
+use crate::service::{Context, Outcome, PublishMode, Rejection, Service, Work};
 use crate::store::{Schema, VersionPolicy};
 
 /// The payments service.
@@ -62,8 +62,8 @@ impl Service<Ticketing> for Payments {
         }
     }
 
-    fn publish_mode(&self) -> PublishMode {
-        self.0.publish.listeners
+    fn publish_mode(&self, work: Work) -> PublishMode {
+        self.0.publish.of(work)
     }
 }
 

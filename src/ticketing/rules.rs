@@ -3,7 +3,7 @@
 //! A rule is one decision a developer makes. The designs put them together; a defect changes one.
 
 use crate::ids::{Subject, Version};
-use crate::service::PublishMode;
+use crate::service::{PublishMode, Work};
 use crate::store::VersionPolicy;
 
 /// How a service keeps replicas of records that another service owns.
@@ -310,6 +310,15 @@ impl PublishRules {
     /// Always one after the other.
     pub const DUAL_WRITE: PublishRules =
         PublishRules { commands: PublishMode::DualWrite, listeners: PublishMode::DualWrite };
+
+    /// The mode for a kind of work.
+    #[must_use]
+    pub const fn of(&self, work: Work) -> PublishMode {
+        match work {
+            Work::Command => self.commands,
+            Work::Delivery | Work::Timer => self.listeners,
+        }
+    }
 }
 
 #[cfg(test)]

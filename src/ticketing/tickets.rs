@@ -5,7 +5,7 @@ use super::records::{Lock, Reservation, SeenOrder, Text, Ticket};
 use super::rules::{LockKind, LockPlace, OrderMemory, ReleaseRule, TakeRule, TicketsRules};
 use crate::event::Event;
 use crate::ids::{RecordId, Subject, Version};
-use crate::service::{Context, Outcome, PublishMode, Rejection, Service};
+use crate::service::{Context, Outcome, PublishMode, Rejection, Service, Work};
 use crate::store::{Schema, Store, VersionPolicy, Versioned};
 
 /// The tickets service.
@@ -57,8 +57,8 @@ impl Service<Ticketing> for Tickets {
         }
     }
 
-    fn publish_mode(&self) -> PublishMode {
-        self.0.publish.listeners
+    fn publish_mode(&self, work: Work) -> PublishMode {
+        self.0.publish.of(work)
     }
 }
 

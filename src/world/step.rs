@@ -16,7 +16,7 @@ use crate::faults::{AckFate, Fate, Window};
 use crate::hash;
 use crate::ids::{ServiceIndex, Time};
 use crate::scheduler::{Action, ClientIndex, Offer, PauseIndex};
-use crate::service::{AckTiming, Armed, Context, Outcome, PublishMode, Rejection};
+use crate::service::{AckTiming, Armed, Context, Outcome, PublishMode, Rejection, Work};
 
 /// A process of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,7 +224,7 @@ impl<S: System> World<S> {
     fn pause(&mut self, job: Job, actor: Actor, step: &mut Step) {
         let index = PauseIndex(self.pauses);
         self.pauses += 1;
-        let publishes = self.simulation.inner.services[actor.service.get()].publish_mode == PublishMode::BeforeSave;
+        let publishes = self.publish_mode(job, actor.service) == PublishMode::BeforeSave;
         let published = publishes && self.publish_first(job, actor);
         let begun = Begun { read_at: self.stores[actor.service.get()].tick(), published };
         let key = hash::mix(step.key, 3);
@@ -329,7 +329,7 @@ impl<S: System> World<S> {
         self.effects.clear();
         let answer = self.call(job, actor, read_at);
         step.answer = Some(answer);
-        self.abort_if_refused(actor.service, answer);
+        self.abort_if_refused(job, actor.service, answer);
         if begun.is_some_and(|begun| begun.published) {
             self.effects.published.clear();
         }
@@ -382,14 +382,24 @@ impl<S: System> World<S> {
         self.crash(actor);
     }
 
+    #[inline]
+    fn publish_mode(&self, job: Job, service: ServiceIndex) -> PublishMode {
+        let work = match job {
+            Job::Command { .. } => Work::Command,
+            Job::Delivery(_) => Work::Delivery,
+            Job::Timer { .. } => Work::Timer,
+        };
+        self.simulation.inner.services[service.get()].publish_modes[work as usize]
+    }
+
     fn acks_first(&self, service: ServiceIndex) -> bool {
         self.simulation.inner.services[service.get()].ack_timing == AckTiming::BeforeSave
     }
 
     /// With an outbox the handler runs in one transaction, which only success commits.
     #[inline]
-    fn abort_if_refused(&mut self, service: ServiceIndex, answer: Answer) {
-        if !answer.is_success() && self.simulation.inner.services[service.get()].publish_mode == PublishMode::Outbox {
+    fn abort_if_refused(&mut self, job: Job, service: ServiceIndex, answer: Answer) {
+        if !answer.is_success() && self.publish_mode(job, service) == PublishMode::Outbox {
             self.stores[service.get()].roll_back();
             self.effects.published.clear();
             self.effects.armed.clear();
@@ -426,7 +436,7 @@ impl<S: System> World<S> {
 
     fn publish(&mut self, job: Job, service: ServiceIndex, crash: Option<Window>) {
         if crash == Some(Window::BeforePublish) {
-            match self.simulation.inner.services[service.get()].publish_mode {
+            match self.publish_mode(job, service) {
                 PublishMode::Outbox => {}
                 PublishMode::DualWrite => self.effects.published.clear(),
                 PublishMode::BeforeSave => self.stores[service.get()].roll_back(),

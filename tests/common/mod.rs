@@ -21,7 +21,7 @@ use pellmell::scheduler::{Action, Chosen, Enabled};
 use pellmell::{
     AckFate, AckTiming, Command, Context, Event, Fate, Hosting, Outcome, Profile, PublishMode, Record, RecordId,
     Rejection, Scheduler, Schema, Service, Simulation, Step, Subject, System, Time, Version, VersionPolicy, Window,
-    World,
+    Work, World,
 };
 use serde::Serialize;
 
@@ -129,7 +129,7 @@ impl Service<Notes> for Publisher {
         schema.owns::<Note>(VersionPolicy::EVERY_SAVE);
     }
 
-    fn publish_mode(&self) -> PublishMode {
+    fn publish_mode(&self, _: Work) -> PublishMode {
         self.0
     }
 
@@ -187,7 +187,7 @@ impl Service<Notes> for Consumer {
         const { &[Subject::new("note:added")] }
     }
 
-    fn publish_mode(&self) -> PublishMode {
+    fn publish_mode(&self, _: Work) -> PublishMode {
         self.mode
     }
 
