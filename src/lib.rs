@@ -48,7 +48,8 @@
 //! - [`determinism`], [`testing`]: two runs compared, and one call for a test.
 //! - [`ticketing`]: a tickets service and an orders service, right and wrong in known ways.
 //! - [`scenario`], [`trace`], [`search`], [`file_error`]: situations of the ticketing services in
-//!   files, what happened in a run as text, many seeds at once, and what is wrong with a file.
+//!   files, what happened in a run as text, many seeds at once and all states at once, and what is wrong
+//!   with a file.
 //!
 //! The library reads no files, no environment and no wall clock; the command line does. The folder
 //! `docs` has the glossary, the architecture, the broker's parameters, the properties and the file

@@ -1,6 +1,6 @@
 //! The loop: offer, judge, pick, step, until nothing can change any more.
 //!
-//! This is the only loop that moves a world, and the only place where verdicts are made.
+//! This is the only loop that plays a run, and the only place where verdicts are made.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -223,6 +223,20 @@ impl<S: System> Judges<S> {
         Ok(())
     }
 
+    /// The `place`-th property's judgement of a step.
+    #[inline]
+    pub(crate) fn judge_step(&self, place: usize, world: &World<S>, step: &Step) -> Result<(), Violation> {
+        match self.watches[place].meets(Watch::of(step)) {
+            true => self.properties[place].on_step(&View { world, step }),
+            false => Ok(()),
+        }
+    }
+
+    /// The `place`-th property.
+    pub(crate) fn property(&self, place: usize) -> &dyn Property<S> {
+        &*self.properties[place]
+    }
+
     fn at_quiescence(&self, world: &World<S>) -> Result<(), Verdict> {
         for property in &self.properties {
             property.at_quiescence(world).map_err(|violation| violated(&**property, violation))?;
@@ -298,6 +312,14 @@ fn play<S: System>(
     }
     judges.at_end(&End { world, in_rounds: scheduler.in_rounds() })?;
     judges.at_quiescence(world)
+}
+
+/// Takes a step of a world that no run plays and no scheduler listens to.
+pub(crate) fn step_apart<S: System>(world: &mut World<S>, action: Action, fate: Fate) -> Step {
+    let mut step = Step::new(action, fate);
+    world.take(&mut step);
+    world.drain_offers(|_| ());
+    step
 }
 
 /// Whether convergence can be judged: nothing is pending and nobody is missing.

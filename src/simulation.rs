@@ -17,7 +17,7 @@ pub struct Hosting {
     /// their saves, so that two of them race.
     pub members: u16,
     /// Its group, if it is not named like the service. Services that name the same group share
-    /// each message between them.
+    /// each message between them; one that only some of them listen to goes to those.
     pub group: Option<String>,
     /// Whether its group joins only after the run began, at a moment the scheduler picks.
     pub joins_late: bool,
@@ -203,13 +203,15 @@ fn join_group<S: System>(
         Some(group) => {
             group.members.extend(members);
             group.may_pause |= may_pause;
+            group.services.push((index, subjects.clone()));
             group.subjects.extend(
                 subjects.iter().filter(|subject| !group.subjects.contains(subject)).copied().collect::<Vec<_>>(),
             );
         }
         None => {
             let (members, joins_late) = (members.collect(), hosting.joins_late);
-            groups.push(GroupSetup { name, subjects, members, joins_late, may_pause });
+            let services = vec![(index, subjects.clone())];
+            groups.push(GroupSetup { name, subjects, services, members, joins_late, may_pause });
         }
     }
 }

@@ -6,6 +6,8 @@ mod common;
 mod departures;
 #[path = "broker/faults.rs"]
 mod faults;
+#[path = "broker/groups.rs"]
+mod groups;
 #[path = "broker/traces.rs"]
 mod traces;
 #[path = "broker/world.rs"]

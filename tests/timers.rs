@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use pellmell::doc_example::{Change, Changed, Item, Shop};
+use pellmell::property::End;
+use pellmell::search::{Moves, Order, Shortest};
 use pellmell::{
-    Calm, Context, Departing, FaultPlan, Judges, Limits, Profile, PublishMode, Rate, Ratio, RecordId, Rejection,
-    Schema, Service, Simulation, Time, Version, VersionPolicy, Window, Work, World, run,
+    Calm, Context, Departing, FaultPlan, Judges, Limits, Profile, Property, PublishMode, Rate, Ratio, RecordId,
+    Rejection, Schema, Service, Simulation, Time, Version, VersionPolicy, Violation, Window, Work, World, run,
 };
 
 /// Each command arms timers for its item; each timer that fires counts in the item's price, and
@@ -183,4 +185,38 @@ fn a_plan_that_always_crashes_lets_a_timer_through_after_so_many_attempts() {
     }
     // A command that crashed before its save arms nothing: one seed in four.
     assert!((40..56).contains(&fired) && again > 5, "fired {fired}, again {again}");
+}
+
+/// In the end the timer of every item has fired.
+struct EachFires;
+
+impl Property<Shop> for EachFires {
+    fn name(&self) -> &'static str {
+        "EachFires"
+    }
+
+    fn at_end(&self, end: &End<'_, Shop>) -> Result<(), Violation> {
+        let silent = end.world.store_of("shop").all::<Item>().find(|(_, item)| item.price == 0);
+        silent.map_or(Ok(()), |(id, _)| Err(Violation::at("shop").of(id).because("its timer never fired")))
+    }
+}
+
+#[test]
+fn a_search_finds_the_crash_that_kills_a_timer_and_waits_for_those_that_are_armed() {
+    for (in_memory, crashes, expected) in [(false, 2, None), (true, 0, None), (true, 1, Some("0d/1c"))] {
+        let items = [1, 2].map(|number| Change { item: RecordId::new('i', number), price: 0 });
+        let simulation = Simulation::on(Order::Lockstep.profile())
+            .service(Clockwork { in_memory, twins: 1, again: 0 })
+            .client("a", items.to_vec())
+            .build()
+            .expect("the parts fit");
+        let judges = Judges::new(vec![Box::new(EachFires)]);
+        let moves = Moves { crashes, ..Moves::of(Order::Lockstep) };
+        let shortest = Shortest { simulation: &simulation, judges: &judges, moves, states_max: 1_000, cost_max: None };
+        let searched = shortest.search(|_| false);
+        let costs: Vec<String> = searched.found.iter().map(|found| found.cost.to_string()).collect();
+        let place = format!("in memory: {in_memory}, {crashes} crashes, {} states", searched.states);
+        assert_eq!(costs, Vec::from_iter(expected), "{place}");
+        assert!(searched.complete && searched.states > 3, "{place}");
+    }
 }

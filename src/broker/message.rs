@@ -27,6 +27,8 @@ pub struct Message<E> {
     pub name: MessageName,
     /// The command, counted over all clients in the order they ran, that led to it.
     pub cause: u32,
+    /// The hash of the event.
+    pub(crate) hash: u64,
     pub(super) route: u16,
     /// Where this message's per-group entries begin.
     pub(super) first_entry: u32,
@@ -90,11 +92,23 @@ pub(crate) fn write_message_name(
 }
 
 /// All messages, and for each subject the last one about each record.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Log<E> {
     pub(super) messages: Vec<Message<E>>,
     /// By route, then by record number.
     last: Vec<Vec<Option<MessageIndex>>>,
+}
+
+impl<E: Clone> Clone for Log<E> {
+    fn clone(&self) -> Log<E> {
+        Log { messages: self.messages.clone(), last: self.last.clone() }
+    }
+
+    fn clone_from(&mut self, source: &Log<E>) {
+        let Log { messages, last } = source;
+        self.messages.clone_from(messages);
+        self.last.clone_from(last);
+    }
 }
 
 impl<E: Event> Log<E> {
@@ -124,7 +138,8 @@ impl<E: Event> Log<E> {
         let previous = last[number].replace(index);
         let nth = self.count_of_name(previous, record, version) + 1;
         let name = MessageName { subject, record, version, nth };
-        self.messages.push(Message { event, name, cause, route, first_entry, previous });
+        let hash = hash::of(&event);
+        self.messages.push(Message { event, name, cause, hash, route, first_entry, previous });
         index
     }
 

@@ -15,6 +15,8 @@ mod profile;
 mod queue;
 mod seen;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::Event;
@@ -52,9 +54,9 @@ impl Entry {
 }
 
 /// The fake broker.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Broker<E> {
-    profile: Profile,
+    profile: Arc<Profile>,
     routes: Vec<Route>,
     groups: Vec<Group>,
     log: Log<E>,
@@ -68,7 +70,46 @@ pub struct Broker<E> {
     fresh: Vec<DeliveryIndex>,
     waiting: Vec<DeliveryIndex>,
     dead: Vec<DeliveryIndex>,
+    /// For deliveries to groups that services share: at which state of its store a service's handling
+    /// changed nothing.
+    futile_for: BTreeMap<(DeliveryIndex, ServiceIndex), u64>,
     open: u64,
+}
+
+impl<E: Event> Clone for Broker<E> {
+    fn clone(&self) -> Broker<E> {
+        Broker {
+            profile: Arc::clone(&self.profile),
+            routes: self.routes.clone(),
+            groups: self.groups.clone(),
+            log: self.log.clone(),
+            entries: self.entries.clone(),
+            deliveries: self.deliveries.clone(),
+            ready: self.ready.clone(),
+            fresh: self.fresh.clone(),
+            waiting: self.waiting.clone(),
+            dead: self.dead.clone(),
+            futile_for: self.futile_for.clone(),
+            open: self.open,
+        }
+    }
+
+    fn clone_from(&mut self, source: &Broker<E>) {
+        let Broker { profile, routes, groups, log, entries, deliveries, ready, fresh, waiting, dead, futile_for, open } =
+            source;
+        self.profile.clone_from(profile);
+        self.routes.clone_from(routes);
+        self.groups.clone_from(groups);
+        self.log.clone_from(log);
+        self.entries.clone_from(entries);
+        self.deliveries.clone_from(deliveries);
+        self.ready.clone_from(ready);
+        self.fresh.clone_from(fresh);
+        self.waiting.clone_from(waiting);
+        self.dead.clone_from(dead);
+        self.futile_for.clone_from(futile_for);
+        self.open = *open;
+    }
 }
 
 impl<E: Event> Broker<E> {
@@ -86,10 +127,10 @@ impl<E: Event> Broker<E> {
                 }
             }
         }
-        let groups = setups.into_iter().map(|setup| Group::new(setup, &profile)).collect();
+        let groups = setups.into_iter().map(|setup| Group::new(setup, &routes, &profile)).collect();
         Broker {
             log: Log::new(routes.len()),
-            profile,
+            profile: Arc::new(profile),
             routes,
             groups,
             entries: Vec::new(),
@@ -98,6 +139,7 @@ impl<E: Event> Broker<E> {
             fresh: Vec::new(),
             waiting: Vec::new(),
             dead: Vec::new(),
+            futile_for: BTreeMap::new(),
             open: 0,
         }
     }
@@ -111,6 +153,7 @@ impl<E: Event> Broker<E> {
         self.fresh.clear();
         self.waiting.clear();
         self.dead.clear();
+        self.futile_for.clear();
         self.open = 0;
     }
 }
@@ -229,6 +272,12 @@ impl<E: Event> Broker<E> {
     #[inline]
     pub(crate) fn note_futile(&mut self, index: DeliveryIndex, tick: Option<u64>) {
         self.deliveries[index.get()].futile_at = tick;
+    }
+
+    /// Notes the same for one of the services that share a group.
+    #[inline(never)]
+    pub(crate) fn note_futile_for(&mut self, index: DeliveryIndex, service: ServiceIndex, tick: u64) {
+        self.futile_for.insert((index, service), tick);
     }
 
     /// Notes that the ack of a delivery is under way.
@@ -391,20 +440,17 @@ impl<E: Event> Broker<E> {
     /// Takes a futile delivery out of the ready list until its service's store changes.
     pub(crate) fn park(&mut self, index: DeliveryIndex) {
         let group = self.delivery(index).group.get();
-        // Another service's member might do better with it.
-        if self.groups[group].single_service() {
-            self.leave_ready(index);
-            self.deliveries[index.get()].parked = true;
-            self.groups[group].parked.push(index);
-            self.refresh_around(index);
-        }
+        self.leave_ready(index);
+        self.deliveries[index.get()].parked = true;
+        self.groups[group].parked.push(index);
+        self.refresh_around(index);
     }
 
     /// Makes everything parked for a service ready again.
     pub(crate) fn unpark(&mut self, service: ServiceIndex) {
         for group in 0..self.groups.len() {
-            let here = self.groups[group].members.first().is_some_and(|member| member.service == service);
-            if !here || self.groups[group].parked.is_empty() {
+            let Group { parked, members, .. } = &self.groups[group];
+            if parked.is_empty() || !members.iter().any(|member| member.service == service) {
                 continue;
             }
             let mut parked = std::mem::take(&mut self.groups[group].parked);

@@ -8,6 +8,7 @@
 //! inboxes would not, and misses none.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use super::delivery::{DeliveryIndex, GroupIndex};
 use super::profile::{Dispatch, InFlight, Limit, Ordering, Profile, Scope};
@@ -27,7 +28,10 @@ pub struct Member {
 #[derive(Clone, Debug)]
 pub(crate) struct GroupSetup {
     pub(crate) name: String,
+    /// Every subject that one of its services listens to.
     pub(crate) subjects: Vec<Subject>,
+    /// Its services, and which of the subjects each of them listens to.
+    pub(crate) services: Vec<(ServiceIndex, Vec<Subject>)>,
     pub(crate) members: Vec<Member>,
     pub(crate) joins_late: bool,
     /// Whether a handler of one of its members may pause.
@@ -35,16 +39,23 @@ pub(crate) struct GroupSetup {
 }
 
 /// A group and the deliveries that wait for it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Group {
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     pub(super) hash: u64,
-    pub(super) members: Vec<Member>,
+    pub(super) members: Arc<[Member]>,
+    /// By route, the members whose service listens to its subject; empty if on each route of the
+    /// group that is every member.
+    fitting: Arc<[Vec<u16>]>,
+    /// The one service all members belong to; `None` if the group is shared.
+    pub(super) service: Option<ServiceIndex>,
     pub(super) joins_late: bool,
     pub(super) joined: bool,
     pub(super) units: Vec<VecDeque<DeliveryIndex>>,
     /// The member that owns each unit if dispatch is exclusive.
     owners: Vec<u16>,
+    /// The route of each unit.
+    routes: Vec<u16>,
     keys: BTreeMap<(u16, RecordId), usize>,
     /// How many deliveries each member has in flight.
     pub(super) in_flight: Vec<u32>,
@@ -83,22 +94,59 @@ impl Rules {
     }
 }
 
+impl Clone for Group {
+    fn clone(&self) -> Group {
+        Group {
+            name: Arc::clone(&self.name),
+            members: Arc::clone(&self.members),
+            fitting: Arc::clone(&self.fitting),
+            routes: self.routes.clone(),
+            units: self.units.clone(),
+            owners: self.owners.clone(),
+            keys: self.keys.clone(),
+            in_flight: self.in_flight.clone(),
+            parked: self.parked.clone(),
+            ..*self
+        }
+    }
+
+    fn clone_from(&mut self, source: &Group) {
+        let Group { name, members, fitting, routes, units, owners, keys, in_flight, parked, .. } = source;
+        self.name.clone_from(name);
+        self.members.clone_from(members);
+        self.fitting.clone_from(fitting);
+        self.routes.clone_from(routes);
+        self.units.clone_from(units);
+        self.owners.clone_from(owners);
+        if self.keys != *keys {
+            self.keys.clone_from(keys);
+        }
+        self.in_flight.clone_from(in_flight);
+        self.parked.clone_from(parked);
+        (self.hash, self.service, self.rules) = (source.hash, source.service, source.rules);
+        (self.joins_late, self.joined, self.queued) = (source.joins_late, source.joined, source.queued);
+    }
+}
+
 impl Group {
-    pub(super) fn new(setup: GroupSetup, profile: &Profile) -> Group {
+    pub(super) fn new(setup: GroupSetup, routes: &[Route], profile: &Profile) -> Group {
         let members = setup.members.len();
         Group {
+            fitting: fitting(&setup, routes).into(),
+            service: setup.services.first().filter(|_| setup.services.len() == 1).map(|(service, _)| *service),
             hash: hash::of_name(&setup.name),
-            name: setup.name,
+            name: setup.name.into(),
             joins_late: setup.joins_late,
             joined: !setup.joins_late,
             units: Vec::new(),
             owners: Vec::new(),
+            routes: Vec::new(),
             keys: BTreeMap::new(),
             in_flight: vec![0; members],
             parked: Vec::new(),
             queued: 0,
             rules: Rules::new(profile, members),
-            members: setup.members,
+            members: setup.members.into(),
         }
     }
 
@@ -113,29 +161,65 @@ impl Group {
 
     /// The unit of a record on a route, made on first use.
     pub(super) fn unit(&mut self, route: u16, record: RecordId) -> usize {
-        let key = match self.rules.ordering {
+        let key = self.unit_key(route, record);
+        let next = self.keys.len();
+        let unit = *self.keys.entry(key).or_insert(next);
+        if unit >= self.units.len() {
+            self.units.resize_with(unit + 1, VecDeque::new);
+            self.owners.resize(unit + 1, 0);
+            self.routes.resize(unit + 1, 0);
+        }
+        self.owners[unit] = self.owner_of(key);
+        self.routes[unit] = route;
+        unit
+    }
+
+    fn unit_key(&self, route: u16, record: RecordId) -> (u16, RecordId) {
+        match self.rules.ordering {
             Ordering::None | Ordering::Log => (route, RecordId::new('a', 0)),
             Ordering::Key { partitions: None } => (route, record),
             Ordering::Key { partitions: Some(n) } => {
                 let partition = hash::mix(record.word(), 0) % u64::from(n).min(u64::from(RecordId::NUMBER_MAX));
                 (route, RecordId::new('p', partition as u32))
             }
-        };
-        let next = self.keys.len();
-        let unit = *self.keys.entry(key).or_insert(next);
-        if unit >= self.units.len() {
-            self.units.resize_with(unit + 1, VecDeque::new);
-            self.owners.resize(unit + 1, 0);
         }
-        self.owners[unit] = (key.1.number() % self.members.len() as u32) as u16;
-        unit
+    }
+
+    /// The member that owns a unit if dispatch is exclusive.
+    fn owner_of(&self, (route, record): (u16, RecordId)) -> u16 {
+        match self.fitting(route) {
+            None => (record.number() % self.members.len() as u32) as u16,
+            Some(fitting) => fitting[record.number() as usize % fitting.len()],
+        }
+    }
+
+    /// The members that may be handed what comes on a route, unless those are all.
+    #[inline]
+    fn fitting(&self, route: u16) -> Option<&[u16]> {
+        self.fitting.get(usize::from(route)).map(Vec::as_slice)
+    }
+
+    /// Whether members compete for the deliveries of a unit.
+    fn competes(&self, unit: usize) -> bool {
+        let alone = || self.routes.get(unit).and_then(|route| self.fitting(*route)).is_some_and(|f| f.len() == 1);
+        self.rules.competing && !alone()
+    }
+
+    /// The services that may be handed a message about `record` on `route`, one for each member.
+    pub(super) fn candidates(&self, route: u16, record: RecordId) -> impl Iterator<Item = ServiceIndex> + '_ {
+        let owner = self.rules.exclusive.then(|| self.owner_of(self.unit_key(route, record)));
+        let fits = move |place: u16| match owner {
+            Some(owner) => owner == place,
+            None => self.fitting(route).is_none_or(|fitting| fitting.contains(&place)),
+        };
+        (0u16..).zip(self.members.iter()).filter(move |(place, _)| fits(*place)).map(|(_, member)| member.service)
     }
 
     /// How many deliveries at the front of a queue may be handed out next, if `parked` others that
     /// redelivery keeps in flight for nothing count as being there.
     pub(super) fn allowance(&self, unit: usize, parked: usize) -> usize {
         let room = self.room(unit).saturating_sub(parked);
-        let holders = if self.rules.competing { room } else { room.min(1) };
+        let holders = if self.competes(unit) { room } else { room.min(1) };
         if holders == 0 { 0 } else { holders.saturating_add(self.rules.window) }
     }
 
@@ -147,7 +231,7 @@ impl Group {
     /// Whether every delivery in the queues may be handed out next: members compete, and there is
     /// room for all.
     pub(super) fn is_spacious(&self) -> bool {
-        self.rules.competing && !self.is_tight()
+        self.rules.competing && self.fitting.is_empty() && !self.is_tight()
     }
 
     /// How many more deliveries of a unit may be in flight.
@@ -159,7 +243,13 @@ impl Group {
         match self.rules.max_in_flight.scope {
             Scope::Group => left(self.in_flight.iter().sum()),
             Scope::Member if self.rules.exclusive => left(self.in_flight[self.owner(unit)]),
-            Scope::Member => self.in_flight.iter().fold(0usize, |sum, held| sum.saturating_add(left(*held))),
+            Scope::Member => {
+                let add = |sum: usize, held: u32| sum.saturating_add(left(held));
+                match self.routes.get(unit).and_then(|route| self.fitting(*route)) {
+                    None => self.in_flight.iter().copied().fold(0, add),
+                    Some(fitting) => fitting.iter().map(|member| self.in_flight[usize::from(*member)]).fold(0, add),
+                }
+            }
         }
     }
 
@@ -172,6 +262,8 @@ impl Group {
         let parked = self.parked.len();
         let left = |held: u32| limit.saturating_sub(held) as usize;
         match self.rules.max_in_flight.scope {
+            // Not every member fits every unit, and it is not worth while to work out which.
+            _ if !self.fitting.is_empty() => true,
             // Competing members have the same room for every unit.
             _ if self.rules.competing => self.room(0) <= self.queued + parked + 1,
             Scope::Group => left(self.in_flight.iter().sum()) <= 1 + parked,
@@ -194,19 +286,43 @@ impl Group {
             let unit = self.unit(route, record);
             return self.owners[unit];
         }
+        if let Some(fitting) = self.fitting(route) {
+            let turns = (0..fitting.len()).map(|i| fitting[(i + turn as usize) % fitting.len()]);
+            return turns.min_by_key(|member| self.in_flight[usize::from(*member)]).unwrap_or_default();
+        }
         let turns = (0..members).map(|i| (i + turn as usize) % members);
         turns.min_by_key(|member| self.in_flight[*member]).map_or(0, |member| member as u16)
     }
+}
 
-    /// Whether all members belong to one service.
-    pub(super) fn single_service(&self) -> bool {
-        self.members.windows(2).all(|pair| pair[0].service == pair[1].service)
+/// By route, the members of a group whose service listens to its subject; nothing if each of its
+/// services listens to all of its subjects.
+fn fitting(setup: &GroupSetup, routes: &[Route]) -> Vec<Vec<u16>> {
+    if setup.services.iter().all(|(_, subjects)| setup.subjects.iter().all(|subject| subjects.contains(subject))) {
+        return Vec::new();
     }
+    let listens = |service: ServiceIndex, route: &Route| {
+        setup.services.iter().any(|(other, subjects)| *other == service && subjects.contains(&route.subject))
+    };
+    let members = |route| (0u16..).zip(&setup.members).filter(move |(_, member)| listens(member.service, route));
+    routes.iter().map(|route| members(route).map(|(place, _)| place).collect()).collect()
 }
 
 /// Where a subject's messages go.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Route {
     pub(super) subject: Subject,
     pub(super) groups: Vec<GroupIndex>,
+}
+
+impl Clone for Route {
+    fn clone(&self) -> Route {
+        Route { subject: self.subject, groups: self.groups.clone() }
+    }
+
+    fn clone_from(&mut self, source: &Route) {
+        let Route { subject, groups } = source;
+        self.subject = *subject;
+        self.groups.clone_from(groups);
+    }
 }

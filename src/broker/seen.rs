@@ -1,7 +1,8 @@
 //! What can be seen of the broker.
 
 use super::{
-    Broker, Delivery, DeliveryIndex, DeliveryName, GroupIndex, Member, Message, MessageIndex, Profile, RedeliverAt,
+    Broker, Delivery, DeliveryIndex, DeliveryName, GroupIndex, MaxDeliver, Member, Message, MessageIndex, Profile,
+    RedeliverAt, State,
 };
 use crate::event::Event;
 use crate::hash;
@@ -110,10 +111,10 @@ impl<E: Event> Broker<E> {
         groups.map(|(index, _)| GroupIndex(index as u16))
     }
 
-    /// The service of each member of a group.
+    /// The service all members of a group belong to; `None` if services share the group.
     #[inline]
-    pub(crate) fn services_of(&self, group: GroupIndex) -> impl Iterator<Item = ServiceIndex> + '_ {
-        self.groups[group.get()].members.iter().map(|member| member.service)
+    pub(crate) fn service_of(&self, group: GroupIndex) -> Option<ServiceIndex> {
+        self.groups[group.get()].service
     }
 
     /// What a member of a service had and no ack will come for, in the order in which to release it
@@ -144,21 +145,115 @@ impl<E: Event> Broker<E> {
         self.delivery(index).futile_at == Some(tick)
     }
 
-    /// A hash of everything that decides what may still happen, independent of list order.
+    /// Whether handling it once more would change nothing, whichever of the services that share its
+    /// group got it, given the state of each one's store.
+    #[inline(never)]
+    pub(crate) fn is_futile_for_all(&self, index: DeliveryIndex, tick: impl Fn(ServiceIndex) -> u64) -> bool {
+        let delivery = self.delivery(index);
+        let message = self.message(delivery.message);
+        let mut candidates = self.groups[delivery.group.get()].candidates(message.route, message.name.record);
+        candidates.all(|service| self.futile_for.get(&(index, service)) == Some(&tick(service)))
+    }
+
+    /// A hash of everything that decides what may still happen and how it will be judged,
+    /// independent of list order and of how often anything was tried in vain. A parked delivery
+    /// counts as ready: handing it out would change nothing.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        let open = self.deliveries.iter().filter(|delivery| delivery.is_open());
-        let open = open.map(|delivery| {
-            let flags =
-                u64::from(delivery.superseded) | u64::from(delivery.parked) << 1 | u64::from(delivery.loose) << 2;
-            let flags = flags | u64::from(delivery.called_off) << 3;
-            hash::mix3(delivery.key, delivery.state as u64 | u64::from(delivery.tries) << 8, flags)
-        });
-        let open = open.fold(0u64, u64::wrapping_add);
+        let open = self.deliveries.iter().enumerate().filter(|(_, delivery)| delivery.is_open());
+        let open = open.fold(0u64, |sum, (at, _)| sum.wrapping_add(self.digest_of(DeliveryIndex(at as u32))));
         let queues = self.groups.iter().flat_map(|group| &group.units);
-        let order = queues.map(|queue| queue.iter().fold(0, |hash, index| hash::mix(hash, self.delivery(*index).key)));
+        let order = queues.map(|queue| queue.iter().fold(0, |hash, index| hash::mix(hash, self.digest_of(*index))));
         let order = order.fold(0u64, u64::wrapping_add);
         let joined = self.groups.iter().fold(0, |hash, group| hash::mix(hash, group.joined.into()));
-        hash::mix3(hash::mix(open, order), joined, self.dead.len() as u64)
+        let dead = self.dead.iter().fold(0u64, |sum, index| sum.wrapping_add(self.digest_of(*index)));
+        hash::mix3(hash::mix3(open, order, self.places_digest()), hash::mix(joined, dead), self.log_digest())
+    }
+
+    /// Before what a delivery in flight was published, if it will come back to a place that depends
+    /// on that.
+    fn places_digest(&self) -> u64 {
+        if self.profile.redeliver_at == RedeliverAt::Any {
+            return 0;
+        }
+        let mut sum = 0u64;
+        for index in self.open().filter(|index| self.delivery(*index).is_in_flight()) {
+            let delivery = self.delivery(index);
+            for other in self.open().filter(|other| self.delivery(*other).lane == delivery.lane) {
+                if delivery.message < self.delivery(other).message {
+                    sum = sum.wrapping_add(hash::mix3(self.digest_of(index), self.digest_of(other), 1));
+                }
+            }
+        }
+        sum
+    }
+
+    /// What was published. Its order counts only if a group has yet to join, which will get it all.
+    fn log_digest(&self) -> u64 {
+        let hashes = self.log.messages.iter().map(|message| message.hash);
+        if self.groups.iter().all(|group| group.joined) {
+            hashes.fold(0, |sum, hash| sum.wrapping_add(hash::mix(hash, 1)))
+        } else {
+            hashes.fold(0, hash::mix)
+        }
+    }
+
+    /// A hash of what is delivered to whom, where it stands, and what it has done so far.
+    pub(crate) fn digest_of(&self, index: DeliveryIndex) -> u64 {
+        let delivery = self.delivery(index);
+        let class = match delivery.state {
+            State::Queued if delivery.is_ready() || delivery.parked => 0,
+            State::Queued => 1,
+            State::Handling => 2,
+            State::Acking => 3,
+            State::Waiting => 4,
+            State::Settled => 5,
+            State::Dead => 6,
+        };
+        let flags =
+            u64::from(delivery.superseded) | u64::from(delivery.called_off) << 1 | u64::from(delivery.loose) << 2;
+        // A crash cuts off what one member has.
+        let has_rivals = self.groups[delivery.group.get()].members.len() > 1;
+        let member = if has_rivals && delivery.is_in_flight() { u64::from(delivery.member) + 1 } else { 0 };
+        // What it did to the store is in the store; how often, is judged.
+        let effects = u64::from(self.entries[delivery.entry as usize].effects);
+        let where_it_stands = class | flags << 4 | member << 8 | effects << 32 | self.tries_that_count(delivery) << 48;
+        let hash = hash::mix3(self.message(delivery.message).hash, delivery.lane, where_it_stands);
+        // A stale ack ends what replaced the delivery as well.
+        delivery.successor.map_or(hash, |successor| hash::mix(hash, self.digest_of(successor)))
+    }
+
+    /// How often a delivery was handed out, as far as that decides anything.
+    fn tries_that_count(&self, delivery: &Delivery) -> u64 {
+        let waits = u16::try_from(self.profile.ack_timeout.len()).unwrap_or(u16::MAX);
+        match self.profile.max_deliver {
+            MaxDeliver::Times { .. } => delivery.tries.into(),
+            MaxDeliver::Unlimited if waits > 1 => delivery.tries.min(waits).into(),
+            MaxDeliver::Unlimited => 0,
+        }
+    }
+
+    /// A hash of whose turn it is where several members compete. It goes on with every attempt, also
+    /// with those that change nothing, and is no part of the digest for that reason.
+    pub(crate) fn turns(&self) -> u64 {
+        let mut hash = 0u64;
+        for (place, group) in self.groups.iter().enumerate().filter(|(_, group)| group.members.len() > 1) {
+            let members = group.members.len() as u32;
+            hash = hash::mix3(hash, place as u64, (self.log.messages.len() as u32 % members).into());
+            let mut sum = 0u64;
+            for index in self.open().filter(|index| self.delivery(*index).group.get() == place) {
+                let delivery = self.delivery(index);
+                let turn = |attempt: u16| u64::from(delivery.message.0.wrapping_add(attempt.into()) % members);
+                let next = self.entries[delivery.entry as usize].attempts;
+                sum = sum.wrapping_add(hash::mix3(self.digest_of(index), turn(delivery.attempt), turn(next)));
+            }
+            hash = hash::mix(hash, sum);
+        }
+        hash
+    }
+
+    /// Whether a handler of the same message is still at work: the broker gave up waiting for it.
+    pub(crate) fn overtakes_handler(&self, index: DeliveryIndex) -> bool {
+        self.deliveries.iter().any(|other| other.successor == Some(index) && other.is_open())
     }
 }

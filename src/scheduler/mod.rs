@@ -7,12 +7,14 @@ mod calm;
 mod departing;
 mod keyed;
 mod rounds;
+mod scripted;
 mod walk;
 
 pub use calm::Calm;
 pub use departing::Departing;
 pub use keyed::Keyed;
 pub use rounds::Rounds;
+pub use scripted::Scripted;
 pub use walk::Walk;
 
 use crate::broker::{Delivery, DeliveryIndex, GroupIndex};

@@ -72,6 +72,22 @@ impl Clone for Store {
         let tables = self.tables.iter().map(|table| table.clone_box()).collect();
         Store { tables, ..*self }
     }
+
+    fn clone_from(&mut self, source: &Store) {
+        let Store { tables, progress, step_began, read_at } = source;
+        self.tables.truncate(tables.len());
+        for (place, table) in tables.iter().enumerate() {
+            match self.tables.get_mut(place) {
+                Some(held) => {
+                    if !held.copy_from(table.as_ref()) {
+                        *held = table.clone_box();
+                    }
+                }
+                None => self.tables.push(table.clone_box()),
+            }
+        }
+        (self.progress, self.step_began, self.read_at) = (*progress, *step_began, *read_at);
+    }
 }
 
 impl fmt::Debug for Store {
@@ -252,10 +268,15 @@ impl Store {
         self.tables.iter().flat_map(|table| table.changed_texts(self.step_began)).collect()
     }
 
-    /// The hash of all rows.
+    /// The hash of all rows, and of every version of those it owns.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        self.tables.iter().fold(0, |hash, table| hash::mix(hash, table.digest()))
+        self.tables.iter().fold(self.rows_digest(), |hash, table| hash::mix(hash, table.history_digest()))
+    }
+
+    /// The hash of all rows: of what a handler that reads now will see.
+    pub(crate) fn rows_digest(&self) -> u64 {
+        self.tables.iter().fold(0, |hash, table| hash::mix(hash, table.rows_digest()))
     }
 }
 

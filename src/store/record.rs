@@ -32,7 +32,7 @@ pub trait Record: Clone + Debug + Eq + Hash + Serialize + Send + Sync + 'static 
 }
 
 /// A value with the version it was saved as. Reads through to the value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Versioned<R> {
     /// The version of this value.
     pub version: Version,
@@ -41,6 +41,19 @@ pub struct Versioned<R> {
     /// The value.
     pub value: R,
     hash: u64,
+}
+
+impl<R: Clone + PartialEq> Clone for Versioned<R> {
+    fn clone(&self) -> Versioned<R> {
+        Versioned { value: self.value.clone(), ..*self }
+    }
+
+    /// Worlds that came from one another have most rows in common.
+    fn clone_from(&mut self, source: &Versioned<R>) {
+        if self != source {
+            *self = source.clone();
+        }
+    }
 }
 
 impl<R: Record> Versioned<R> {
@@ -52,6 +65,11 @@ impl<R: Record> Versioned<R> {
     /// The hash of id, version and value.
     pub(super) fn hash(&self) -> u64 {
         self.hash
+    }
+
+    /// The hash of all that can be read of it: what it was made from, too.
+    pub(super) fn digest(&self) -> u64 {
+        hash::mix(self.hash, self.previous.map_or(0, |previous| previous.0.wrapping_add(1)))
     }
 }
 

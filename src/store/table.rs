@@ -10,7 +10,7 @@ use super::record::{Bump, DuplicateKey, Record, VersionConflict, VersionPolicy, 
 
 /// What a change replaced. Kept for the running step and for every handler that still reads from
 /// before it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Replaced<R> {
     tick: u64,
     id: RecordId,
@@ -28,19 +28,45 @@ pub(super) struct Progress {
 }
 
 /// Rows of one record type, addressed by record number.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Table<R> {
     pub(super) policy: VersionPolicy,
     rows: Vec<Option<Versioned<R>>>,
     replaced: Vec<Replaced<R>>,
     /// Every version the owner ever saved, per record; `None` for replicas.
     history: Option<Vec<Vec<Versioned<R>>>>,
-    digest: u64,
+}
+
+impl<R: Record> Clone for Replaced<R> {
+    fn clone(&self) -> Replaced<R> {
+        Replaced { before: self.before.clone(), ..*self }
+    }
+
+    fn clone_from(&mut self, source: &Replaced<R>) {
+        let Replaced { tick, id, before } = source;
+        (self.tick, self.id) = (*tick, *id);
+        self.before.clone_from(before);
+    }
+}
+
+impl<R: Record> Clone for Table<R> {
+    fn clone(&self) -> Table<R> {
+        let Table { policy, rows, replaced, history } = self;
+        Table { policy: *policy, rows: rows.clone(), replaced: replaced.clone(), history: history.clone() }
+    }
+
+    fn clone_from(&mut self, source: &Table<R>) {
+        let Table { policy, rows, replaced, history } = source;
+        self.policy = *policy;
+        self.rows.clone_from(rows);
+        self.replaced.clone_from(replaced);
+        self.history.clone_from(history);
+    }
 }
 
 impl<R: Record> Table<R> {
     pub(super) fn new(policy: VersionPolicy, owned: bool) -> Table<R> {
-        Table { policy, rows: Vec::new(), replaced: Vec::new(), history: owned.then(Vec::new), digest: 0 }
+        Table { policy, rows: Vec::new(), replaced: Vec::new(), history: owned.then(Vec::new) }
     }
 
     #[inline]
@@ -121,7 +147,6 @@ impl<R: Record> Table<R> {
         }
         let row = Versioned::new(id, version, previous, value);
         progress.saved = hash::mix(progress.saved, row.hash());
-        self.digest = self.digest.wrapping_add(row.hash());
         if let Some(history) = &mut self.history {
             if index >= history.len() {
                 history.resize_with(index + 1, Vec::new);
@@ -129,9 +154,6 @@ impl<R: Record> Table<R> {
             history[index].push(row.clone());
         }
         let before = self.rows[index].replace(row);
-        if let Some(before) = &before {
-            self.digest = self.digest.wrapping_sub(before.hash());
-        }
         self.replaced.push(Replaced { tick: progress.tick, id, before });
         progress.tick += 1;
     }
@@ -185,12 +207,17 @@ pub struct RowText {
 /// What the store does with a table without knowing its record type.
 pub(super) trait AnyTable: Any + Send + Sync {
     fn clone_box(&self) -> Box<dyn AnyTable>;
+    /// Becomes a copy of another table, if that has the same type.
+    fn copy_from(&mut self, source: &dyn AnyTable) -> bool;
     fn clear(&mut self);
     /// Forgets what was replaced before `tick`.
     fn forget_before(&mut self, tick: u64);
     /// Takes back every change since `tick`.
     fn roll_back(&mut self, tick: u64);
-    fn digest(&self) -> u64;
+    /// The hash of the rows as they are now.
+    fn rows_digest(&self) -> u64;
+    /// The hash of every version the owner ever saved.
+    fn history_digest(&self) -> u64;
     fn texts(&self) -> Vec<RowText>;
     fn changed_texts(&self, tick: u64) -> Vec<RowText>;
 }
@@ -200,12 +227,19 @@ impl<R: Record> AnyTable for Table<R> {
         Box::new(self.clone())
     }
 
+    fn copy_from(&mut self, source: &dyn AnyTable) -> bool {
+        let source = (source as &dyn Any).downcast_ref::<Table<R>>();
+        source.is_some_and(|source| {
+            self.clone_from(source);
+            true
+        })
+    }
+
     fn clear(&mut self) {
         self.rows.clear();
         self.replaced.clear();
         // Keeps the inner vectors: a world is reset once per run.
         self.history.iter_mut().flatten().for_each(Vec::clear);
-        self.digest = 0;
     }
 
     fn forget_before(&mut self, tick: u64) {
@@ -222,18 +256,19 @@ impl<R: Record> AnyTable for Table<R> {
             if let Some(history) = &mut self.history {
                 history[index].pop();
             }
-            if let Some(row) = &self.rows[index] {
-                self.digest = self.digest.wrapping_sub(row.hash());
-            }
-            if let Some(before) = &replaced.before {
-                self.digest = self.digest.wrapping_add(before.hash());
-            }
             self.rows[index] = replaced.before;
         }
     }
 
-    fn digest(&self) -> u64 {
-        self.digest
+    fn rows_digest(&self) -> u64 {
+        self.rows.iter().flatten().fold(0, |sum, row| sum.wrapping_add(row.digest()))
+    }
+
+    fn history_digest(&self) -> u64 {
+        let histories = self.history.iter().flatten();
+        // A row's digest has its record in it, so a sum over the records tells them apart.
+        let digest_of = |rows: &Vec<Versioned<R>>| rows.iter().fold(0, |hash, row| hash::mix(hash, row.digest()));
+        histories.filter(|rows| !rows.is_empty()).fold(0, |sum, rows| sum.wrapping_add(digest_of(rows)))
     }
 
     fn texts(&self) -> Vec<RowText> {

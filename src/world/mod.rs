@@ -8,6 +8,7 @@ mod step;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::broker::{Broker, DeliveryIndex, GroupIndex, MaxDeliver, State};
 use crate::event::{Command, System};
@@ -46,6 +47,8 @@ enum Job {
 struct Begun {
     /// The store's change counter when it read.
     read_at: u64,
+    /// The hash of the rows it reads.
+    read: u64,
     /// Whether its events are out, because its service publishes before it saves.
     published: bool,
 }
@@ -101,9 +104,52 @@ impl<S: System> Clone for World<S> {
             absent: self.absent.clone(),
             timers: self.timers.clone(),
             offers: self.offers.clone(),
-            effects: self.effects.clone(),
+            effects: Effects::default(),
             ..*self
         }
+    }
+
+    /// Takes no new memory where what it has is enough: a search copies a world for each step.
+    fn clone_from(&mut self, source: &World<S>) {
+        let World {
+            simulation,
+            broker,
+            stores,
+            sent,
+            idle,
+            paused,
+            paused_indices,
+            pauses,
+            acks,
+            absent,
+            timers,
+            service_timers,
+            parks_futile,
+            now,
+            steps,
+            commands_run,
+            fingerprint,
+            offers,
+            effects: _,
+        } = source;
+        if !Arc::ptr_eq(&self.simulation.inner, &simulation.inner) {
+            self.simulation.clone_from(simulation);
+        }
+        self.broker.clone_from(broker);
+        self.stores.clone_from(stores);
+        self.sent.clone_from(sent);
+        self.idle.clone_from(idle);
+        self.paused.clone_from(paused);
+        self.paused_indices.clone_from(paused_indices);
+        self.acks.clone_from(acks);
+        self.absent.clone_from(absent);
+        if self.timers != *timers {
+            self.timers.clone_from(timers);
+        }
+        self.offers.clone_from(offers);
+        self.effects.clear();
+        (self.pauses, self.service_timers, self.parks_futile) = (*pauses, *service_timers, *parks_futile);
+        (self.now, self.steps, self.commands_run, self.fingerprint) = (*now, *steps, *commands_run, *fingerprint);
     }
 }
 
@@ -239,12 +285,6 @@ impl<S: System> World<S> {
         self.now
     }
 
-    /// How many timers of services are armed.
-    #[must_use]
-    pub fn armed_timers(&self) -> u32 {
-        self.service_timers
-    }
-
     /// How many steps were taken.
     #[must_use]
     pub fn steps(&self) -> u64 {
@@ -263,21 +303,51 @@ impl<S: System> World<S> {
         self.fingerprint
     }
 
-    /// A hash of the state: what two worlds share that will go on in the same way, whichever way
-    /// they came. (Time counts only through the timers.)
+    /// A hash of the state: what two worlds share that will go on in the same way and be judged in
+    /// the same way, whichever way they came.
+    ///
+    /// Attempts that changed nothing are no part of it. So two worlds that share it may differ in
+    /// what [`Context::attempt`](crate::Context::attempt) tells a handler, in the names of attempts,
+    /// in which of several members is next, and in which deliveries are parked. What the last step
+    /// did and which command a message is due to ([`Message::cause`](crate::broker::Message::cause))
+    /// are no part of it either.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        let stores = self.stores.iter().fold(0, |hash, store| hash::mix(hash, store.digest()));
+        let stores = self.stores.iter().fold(self.now.0, |hash, store| hash::mix(hash, store.digest()));
         let sent = self.sent.iter().fold(0, |hash, sent| hash::mix(hash, (*sent).into()));
         let paused = self.paused.iter().map(|paused| {
+            let job = match paused.job {
+                Job::Delivery(index) => self.broker.digest_of(index),
+                Job::Command { .. } | Job::Timer { .. } => paused.key,
+            };
             let published = u64::from(paused.begun.published) << 32;
-            hash::mix(paused.key, paused.fate.word() | published)
+            hash::mix3(job, paused.fate.word() | published, paused.begun.read)
         });
         let paused = paused.fold(0u64, u64::wrapping_add);
         let live = self.timers.iter().filter(|(_, timer)| self.is_live(timer));
-        let timers = live.map(|(due, timer)| hash::mix(due.0, self.timer_key(timer)));
+        let timers = live.map(|(due, timer)| match timer {
+            Timer::AckWait { delivery, .. } => hash::mix(due.0, self.broker.digest_of(*delivery)),
+            Timer::Service { volatile, .. } => hash::mix3(due.0, self.timer_key(timer), (*volatile).into()),
+        });
         let timers = timers.fold(0u64, u64::wrapping_add);
         hash::mix3(hash::mix3(stores, sent, self.broker.digest()), paused, timers)
+    }
+
+    /// From now on hands out again what cannot change anything, so that the digest says everything
+    /// about what may happen next.
+    pub(crate) fn hand_out_futile(&mut self) {
+        self.parks_futile = false;
+    }
+
+    /// How many timers of services are armed.
+    #[must_use]
+    pub fn timers_armed(&self) -> u32 {
+        self.service_timers
+    }
+
+    /// Whether an ack wait or the delay of a nak is running, at whose end a message comes again.
+    pub(crate) fn waits_for_redelivery(&self) -> bool {
+        self.timers.iter().any(|(_, timer)| matches!(timer, Timer::AckWait { .. }) && self.is_live(timer))
     }
 
     /// What may happen next.
@@ -355,7 +425,7 @@ impl<S: System> World<S> {
             && self.paused.is_empty()
             && self.acks.is_empty()
             && self.broker.waiting().iter().all(|index| self.is_futile(*index))
-            && (self.broker.waiting().is_empty() || self.inner().redeliver_futile || !self.broker.has_blocked())
+            && (self.broker.waiting().is_empty() || !self.parks_futile || !self.broker.has_blocked())
     }
 
     /// Whether nothing at all can change anything any more.
@@ -369,8 +439,10 @@ impl<S: System> World<S> {
         if self.broker.profile().max_deliver != MaxDeliver::Unlimited {
             return false;
         }
-        let mut services = self.broker.services_of(self.broker.delivery(index).group);
-        services.all(|service| self.broker.is_futile(index, self.stores[service.get()].tick()))
+        match self.broker.service_of(self.broker.delivery(index).group) {
+            Some(service) => self.broker.is_futile(index, self.stores[service.get()].tick()),
+            None => self.broker.is_futile_for_all(index, |service| self.stores[service.get()].tick()),
+        }
     }
 
     /// An action in words, such as `deliver ticket:updated t1@2 -> orders #1`.

@@ -226,7 +226,8 @@ impl<S: System> World<S> {
         self.pauses += 1;
         let publishes = self.publish_mode(job, actor.service) == PublishMode::BeforeSave;
         let published = publishes && self.publish_first(job, actor);
-        let begun = Begun { read_at: self.stores[actor.service.get()].tick(), published };
+        let store = &self.stores[actor.service.get()];
+        let begun = Begun { read_at: store.tick(), read: store.rows_digest(), published };
         let key = hash::mix(step.key, 3);
         self.paused.push(Paused { index, job, actor, begun, fate: step.fate, key });
         self.paused_indices.push(index);
@@ -351,6 +352,9 @@ impl<S: System> World<S> {
             let refused = outcome != Outcome::Ack && crash.is_none();
             let inert = refused && !changed && silent && !self.effects.impure && read_at.is_none();
             self.broker.note_futile(index, inert.then_some(tick));
+            if inert && self.broker.service_of(self.broker.delivery(index).group).is_none() {
+                self.broker.note_futile_for(index, actor.service, tick);
+            }
             self.answer(index, actor.service, outcome, step.fate);
         }
         if changed {
@@ -608,7 +612,7 @@ impl<S: System> World<S> {
             hash = hash::mix(hash, self.stores[actor.service.get()].saved());
         }
         for message in &self.broker.messages()[step.published.clone()] {
-            hash = hash::mix(hash, hash::of(&message.event));
+            hash = hash::mix(hash, message.hash);
         }
         self.fingerprint = hash;
     }

@@ -113,7 +113,11 @@ fn the_digest_tells_states_and_not_the_ways_to_them() {
     assert!(!same(&free, "publish; n1", "publish; n1 lost"));
     assert!(!same(&free, "publish; n1", "publish; n1 late"));
     let by_key = Setup::on(ordered(Ordering::Key { partitions: None }), 3);
-    assert!(same(&by_key, "publish; n1 lost; n2 late; n3 paused", "publish; n3 paused; n2 late; n1 lost"));
+    assert!(same(&by_key, "publish; n1 lost; n2 late; n3 paused", "publish; n2 late; n1 lost; n3 paused"));
+    // A paused handler sees the store as it was.
+    assert!(!same(&by_key, "publish; n1 lost; n2 late; n3 paused", "publish; n3 paused; n2 late; n1 lost"));
+    // What an attempt in vain leaves behind is no part of the state: nothing came of it.
+    assert!(same(&free, "publish; n1", "publish; n2 crash before save; n1"));
     // The queues of two keys are two queues, whichever came first.
     let mut two = Setup::on(ordered(Ordering::Key { partitions: None }), 0);
     two.commands = [vec![Publish::now([1])], vec![Publish::now([2])]];

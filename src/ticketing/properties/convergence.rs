@@ -152,7 +152,7 @@ impl Property<Ticketing> for EventuallyExpires {
     }
 
     fn at_end(&self, end: &End<'_, Ticketing>) -> Result<(), Violation> {
-        if end.world.service("expiration").is_none() || end.world.armed_timers() > 0 {
+        if end.world.service("expiration").is_none() || end.world.timers_armed() > 0 {
             return Ok(());
         }
         for (id, order) in end.world.store_of("orders").all::<Order>() {

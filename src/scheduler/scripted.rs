@@ -1,0 +1,46 @@
+//! A script: recorded steps, played again.
+
+use super::{Action, Chosen, Enabled, Scheduler};
+use crate::faults::Fate;
+
+/// Plays recorded steps, and then the calm order.
+///
+/// The steps name actions by their places in the world they were recorded in, so they fit that world
+/// and those of the same simulation alone. A step that is not enabled is skipped: it handed out a
+/// delivery that changes nothing, which a run does only once.
+#[derive(Clone, Debug)]
+pub struct Scripted {
+    steps: std::vec::IntoIter<(Action, Fate)>,
+    fate: Fate,
+}
+
+impl Scripted {
+    /// Plays these steps.
+    #[must_use]
+    pub fn new(steps: Vec<(Action, Fate)>) -> Scripted {
+        Scripted { steps: steps.into_iter(), fate: Fate::CALM }
+    }
+}
+
+impl Scheduler for Scripted {
+    fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
+        let is_enabled = |action: &Action| match action {
+            Action::Deliver(index) => enabled.deliveries.get(index.get()).is_some_and(|delivery| delivery.is_ready()),
+            action => enabled.has(*action),
+        };
+        match self.steps.find(|(action, _)| is_enabled(action)) {
+            Some((action, fate)) => {
+                self.fate = fate;
+                action
+            }
+            None => {
+                self.fate = Fate::CALM;
+                enabled.calm().expect("a scheduler is asked only when something may happen")
+            }
+        }
+    }
+
+    fn fate(&mut self, _chosen: &Chosen) -> Fate {
+        self.fate
+    }
+}

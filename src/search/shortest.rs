@@ -1,0 +1,557 @@
+//! The cheapest violation: what a property's failure costs at least, and a way to it.
+//!
+//! A uniform-cost search (Dijkstra's) whose nodes are worlds. From a world it tries every step that
+//! the moves allow, with every fate there is budget for, and goes on from the cheapest world it has
+//! reached and not looked at yet. Worlds with the same [`World::digest`] and the same budgets left
+//! are one node. So whatever is found is found at its least cost, and if the search ends by itself,
+//! what was not found cannot happen within the moves.
+//!
+//! A client may stop sending at any time, so convergence is judged wherever no delivery changes
+//! anything any more, with commands and timers left or not.
+//!
+//! What it does not try: late acks, duplicates besides those that come of lost acks, and two faults
+//! at one step.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::ops::Add;
+
+use crate::broker::{Dispatch, Limit, Ordering, Profile};
+use crate::event::System;
+use crate::faults::{AckFate, Fate, Window};
+use crate::hash;
+use crate::property::{End, NoPoison, Property, Violation};
+use crate::run::{Judges, step_apart};
+use crate::scheduler::{Action, Chosen};
+use crate::simulation::Simulation;
+use crate::world::{Answer, Step, World};
+
+/// In which order deliveries are handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Order {
+    /// Each at once and in publish order; the next command and the next timer wait until none
+    /// changes anything any more. A handler that paused is resumed at any time, and the others do
+    /// not wait for it.
+    Lockstep,
+    /// Each subject in publish order, redeliveries at any time, subjects independent of each other.
+    PerSubject,
+    /// Any.
+    Any,
+}
+
+impl Order {
+    /// The broker rules under which a simulation has this order: no patience, no limits.
+    #[must_use]
+    pub fn profile(self) -> Profile {
+        match self {
+            // The search keeps the order itself.
+            Order::Lockstep => Profile { name: "lockstep", ..Profile::adversarial() },
+            Order::PerSubject => Profile {
+                name: "per-subject",
+                ordering: Ordering::Log,
+                reorder_window: Limit::Of(0),
+                dispatch: Dispatch::Exclusive,
+                ..Profile::adversarial()
+            },
+            Order::Any => Profile::adversarial(),
+        }
+    }
+}
+
+/// What may happen on the way to a violation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moves {
+    /// The order of deliveries. The simulation's broker has to allow it: see [`Order::profile`].
+    pub order: Order,
+    /// At most this many acks are lost, or come after the broker has handed out the message again
+    /// to a member while a paused handler still works on it.
+    pub lost_acks: u8,
+    /// At most this many members crash.
+    pub crashes: u8,
+    /// At most this many messages are lost.
+    pub lost_messages: u8,
+    /// At most this many handlers pause between their reads and their saves.
+    pub pauses: u8,
+}
+
+impl Moves {
+    /// This order and no faults.
+    #[must_use]
+    pub const fn of(order: Order) -> Moves {
+        Moves { order, lost_acks: 0, crashes: 0, lost_messages: 0, pauses: 0 }
+    }
+}
+
+/// What a way costs: deliveries first, then what came from outside. Written `3d/4c`.
+///
+/// A delivery counts if it took effect: its handler acked, saved, published, armed a timer or
+/// paused. A command counts if it was accepted, and once more when it was paused and is resumed. So
+/// do a timer that fires, a group that joins late, a message that is lost, and the restart after a
+/// crash behind the ack; the other crashes and lost acks cost nothing by themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cost {
+    /// Deliveries that took effect.
+    pub deliveries: u32,
+    /// Commands, and whatever else came from outside.
+    pub commands: u32,
+}
+
+impl Cost {
+    const NOTHING: Cost = Cost { deliveries: 0, commands: 0 };
+    const DELIVERY: Cost = Cost { deliveries: 1, commands: 0 };
+    const COMMAND: Cost = Cost { deliveries: 0, commands: 1 };
+}
+
+impl Add for Cost {
+    type Output = Cost;
+
+    fn add(self, other: Cost) -> Cost {
+        Cost { deliveries: self.deliveries + other.deliveries, commands: self.commands + other.commands }
+    }
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}d/{}c", self.deliveries, self.commands)
+    }
+}
+
+/// A property and the cheapest way to break it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The property.
+    pub property: &'static str,
+    /// What is wrong.
+    pub violation: Violation,
+    /// What the way costs.
+    pub cost: Cost,
+    /// The way, from the world before the first step. A [`Scripted`](crate::scheduler::Scripted)
+    /// scheduler plays it again.
+    pub path: Vec<(Action, Fate)>,
+}
+
+/// What came of a search.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Searched {
+    /// For each property that can be broken, the cheapest way; in order of cost.
+    pub found: Vec<Found>,
+    /// How many states were looked at.
+    pub states: u64,
+    /// Whether that was every state within the moves and the cost: what is not found then cannot
+    /// happen within them.
+    pub complete: bool,
+}
+
+/// A search for the cheapest violations.
+///
+/// Handlers are taken at their word that they depend on the event and the store. One that looks at
+/// [`Context::attempt`](crate::Context::attempt) may behave in ways this search does not see, because
+/// states that differ in attempts alone are one to it. A handler that refuses a delivery for some
+/// time makes the clock go on, which gives new states without end.
+pub struct Shortest<'a, S: System> {
+    /// What is searched: its clients' commands, from its first world on.
+    pub simulation: &'a Simulation<S>,
+    /// What must hold.
+    pub judges: &'a Judges<S>,
+    /// What may happen.
+    pub moves: Moves,
+    /// The most states to look at.
+    pub states_max: u64,
+    /// Nothing that costs more is looked at.
+    pub cost_max: Option<Cost>,
+}
+
+impl<S: System> Shortest<'_, S> {
+    /// Searches until every state was looked at, or until one of the cheapest violations is
+    /// `enough`; that is asked once for each property, in order of cost.
+    ///
+    /// # Panics
+    /// If a handler or a property panics.
+    pub fn search(&self, enough: impl FnMut(&Found) -> bool) -> Searched {
+        Search::new(self).run(enough)
+    }
+}
+
+/// What is left of the faults a way may meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Left {
+    lost_acks: u8,
+    crashes: u8,
+    lost_messages: u8,
+    pauses: u8,
+}
+
+impl Left {
+    fn word(self) -> u64 {
+        u32::from_le_bytes([self.lost_acks, self.crashes, self.lost_messages, self.pauses]).into()
+    }
+
+    /// What is left after a fate there was enough left for.
+    fn after(self, fate: Fate) -> Left {
+        Left {
+            lost_acks: self.lost_acks - u8::from(fate.ack == AckFate::Lost),
+            crashes: self.crashes - u8::from(fate.crash.is_some()),
+            lost_messages: self.lost_messages - u8::from(fate.lose),
+            pauses: self.pauses - u8::from(fate.pause),
+        }
+    }
+}
+
+/// The fates other than the calm one that something can meet.
+fn fates_of(chosen: &Chosen, left: Left) -> impl Iterator<Item = Fate> + use<> {
+    let lost_ack = (chosen.is_delivery && left.lost_acks > 0).then_some(Fate { ack: AckFate::Lost, ..Fate::CALM });
+    let pause = (chosen.may_pause && left.pauses > 0).then_some(Fate { pause: true, ..Fate::CALM });
+    // What has no ack has no window behind it.
+    let windows = match left.crashes {
+        0 => &[],
+        _ if chosen.is_delivery => Window::ALL.as_slice(),
+        _ => &Window::ALL[..3],
+    };
+    let crashes = windows.iter().map(|window| Fate { crash: Some(*window), ..Fate::CALM });
+    let lose = (chosen.is_delivery && left.lost_messages > 0).then_some(Fate { lose: true, ..Fate::CALM });
+    lost_ack.into_iter().chain(crashes).chain(pause).chain(lose)
+}
+
+/// What a fate costs besides what the step costs.
+fn cost_of_fate(fate: Fate) -> Cost {
+    if fate.crash == Some(Window::AfterAck) { Cost::COMMAND } else { Cost::NOTHING }
+}
+
+/// What a step costs; `None` if it is no move, because the client asks later.
+fn cost_of_step(step: &Step, armed: bool) -> Option<Cost> {
+    let took_effect = || {
+        let answered = step.acked().is_some() || step.answer == Some(Answer::Paused);
+        answered || step.saved() || !step.published.is_empty() || armed
+    };
+    Some(match step.action {
+        Action::Deliver(_) if step.answer == Some(Answer::Lost) => Cost::COMMAND,
+        Action::Deliver(_) if took_effect() => Cost::DELIVERY,
+        Action::Deliver(_) | Action::Ack(_) => Cost::NOTHING,
+        Action::Command(_) if matches!(step.answer, Some(Answer::Command(Err(_)))) => return None,
+        // A resumed delivery was counted when it paused, and the end of an ack wait is the broker's.
+        Action::Resume(_) | Action::Advance if step.delivery.is_some() => Cost::NOTHING,
+        Action::Command(_) | Action::Resume(_) | Action::Advance | Action::Join(_) => Cost::COMMAND,
+    })
+}
+
+/// A world that was reached and is to be looked at.
+struct Node<S: System> {
+    world: Box<World<S>>,
+    left: Left,
+    cost: Cost,
+    digest: u64,
+    key: u64,
+    /// The place of the step that led to it.
+    at: usize,
+}
+
+/// A step of a way: the place of the step before it, and what was picked.
+type Link = (usize, Action, Fate);
+
+/// The end of a way.
+#[derive(Clone, Copy)]
+enum Way {
+    /// The step at this place.
+    To(usize),
+    /// One step further.
+    Past(Link),
+}
+
+/// The cheapest way to break a property so far.
+enum Best {
+    None,
+    Candidate(Cost, Way, Violation),
+    Final,
+}
+
+/// A step from a node, tried.
+struct Tried<S: System> {
+    world: Box<World<S>>,
+    action: Action,
+    fate: Fate,
+    left: Left,
+    cost: Cost,
+    digest: u64,
+}
+
+struct Search<'a, S: System> {
+    shortest: &'a Shortest<'a, S>,
+    frontier: BTreeMap<Cost, VecDeque<Node<S>>>,
+    /// The least cost at which each node was reached.
+    reached: BTreeMap<u64, Cost>,
+    links: Vec<Link>,
+    /// Worlds that are not needed any more, for their memory.
+    #[expect(clippy::vec_box, reason = "worlds are large, and handed on")]
+    spent: Vec<Box<World<S>>>,
+    /// By property.
+    best: Vec<Best>,
+    found: Vec<Found>,
+    states: u64,
+}
+
+impl<'a, S: System> Search<'a, S> {
+    fn new(shortest: &'a Shortest<'a, S>) -> Search<'a, S> {
+        Search {
+            shortest,
+            frontier: BTreeMap::new(),
+            reached: BTreeMap::new(),
+            links: vec![(0, Action::Advance, Fate::CALM)],
+            spent: Vec::new(),
+            best: shortest.judges.names().map(|_| Best::None).collect(),
+            found: Vec::new(),
+            states: 0,
+        }
+    }
+
+    fn run(mut self, mut enough: impl FnMut(&Found) -> bool) -> Searched {
+        let first = self.first();
+        self.reached.insert(first.key, first.cost);
+        self.frontier.entry(first.cost).or_default().push_back(first);
+        while let Some(cost) = self.cheapest() {
+            if self.settle(Some(cost), &mut enough) {
+                return self.searched(false);
+            }
+            let Some(node) = self.frontier.get_mut(&cost).and_then(VecDeque::pop_front) else { continue };
+            if self.reached[&node.key] < node.cost {
+                self.spent.push(node.world);
+                continue;
+            }
+            if self.states == self.shortest.states_max {
+                return self.searched(false);
+            }
+            self.states += 1;
+            self.expand(&node);
+            self.spent.push(node.world);
+        }
+        let stopped = self.settle(None, &mut enough);
+        self.searched(!stopped)
+    }
+
+    /// The world before the first step.
+    fn first(&self) -> Node<S> {
+        let Moves { lost_acks, crashes, lost_messages, pauses, .. } = self.shortest.moves;
+        let left = Left { lost_acks, crashes, lost_messages, pauses };
+        let mut world = Box::new(self.shortest.simulation.world());
+        // Otherwise what is parked could neither be paused nor crash a member.
+        world.hand_out_futile();
+        let digest = world.digest();
+        let key = self.key(&world, digest, left);
+        Node { world, left, cost: Cost::NOTHING, digest, key, at: 0 }
+    }
+
+    /// The least cost of what is to be looked at.
+    fn cheapest(&mut self) -> Option<Cost> {
+        while let Some(entry) = self.frontier.first_entry() {
+            if !entry.get().is_empty() {
+                return Some(*entry.key());
+            }
+            entry.remove();
+        }
+        None
+    }
+
+    fn searched(self, complete: bool) -> Searched {
+        Searched { found: self.found, states: self.states, complete }
+    }
+
+    /// Reports what is final now that nothing below `cost` is left; says whether it is enough.
+    fn settle(&mut self, cost: Option<Cost>, enough: &mut impl FnMut(&Found) -> bool) -> bool {
+        loop {
+            let candidates = self.best.iter().enumerate().filter_map(|(place, best)| match best {
+                Best::Candidate(found, ..) if cost.is_none_or(|cost| *found <= cost) => Some((*found, place)),
+                _ => None,
+            });
+            let Some((cost, place)) = candidates.min() else { return false };
+            let Best::Candidate(_, way, violation) = std::mem::replace(&mut self.best[place], Best::Final) else {
+                unreachable!("it was a candidate")
+            };
+            let property = self.shortest.judges.property(place).name();
+            let found = Found { property, violation, cost, path: self.path(way) };
+            let stop = enough(&found);
+            self.found.push(found);
+            if stop {
+                return true;
+            }
+        }
+    }
+
+    fn path(&self, way: Way) -> Vec<(Action, Fate)> {
+        let (mut at, mut path) = match way {
+            Way::To(at) => (at, Vec::new()),
+            Way::Past((at, action, fate)) => (at, vec![(action, fate)]),
+        };
+        while at != 0 {
+            let (before, action, fate) = self.links[at];
+            path.push((action, fate));
+            at = before;
+        }
+        path.reverse();
+        path
+    }
+
+    /// What tells nodes apart. In lockstep the publish order decides what comes next.
+    fn key(&self, world: &World<S>, digest: u64, left: Left) -> u64 {
+        let mut key = hash::mix3(digest, world.broker().turns(), left.word());
+        if self.shortest.moves.order == Order::Lockstep {
+            let broker = world.broker();
+            let mut open: Vec<_> = broker.open().map(|index| (broker.delivery(index).message, index)).collect();
+            open.sort_unstable();
+            key = open.iter().fold(key, |key, (_, index)| hash::mix(key, broker.digest_of(*index)));
+        }
+        key
+    }
+
+    fn breaks(&mut self, place: usize, cost: Cost, way: Way, violation: Violation) {
+        let is_better = match &self.best[place] {
+            Best::None => true,
+            Best::Candidate(known, ..) => cost < *known,
+            Best::Final => false,
+        };
+        if is_better && self.shortest.cost_max.is_none_or(|most| cost <= most) {
+            self.best[place] = Best::Candidate(cost, way, violation);
+        }
+    }
+
+    /// Takes one step from a node, elsewhere, and judges it.
+    fn attempt(&mut self, node: &Node<S>, action: Action, fate: Fate, left: Left) -> Option<Tried<S>> {
+        let mut world = match self.spent.pop() {
+            Some(mut world) => {
+                world.clone_from(&node.world);
+                world
+            }
+            None => node.world.clone(),
+        };
+        let step = step_apart(&mut world, action, fate);
+        let armed = world.timers_armed() > node.world.timers_armed();
+        let Some(cost) = cost_of_step(&step, armed) else {
+            self.spent.push(world);
+            return None;
+        };
+        let cost = node.cost + cost + cost_of_fate(fate);
+        for place in 0..self.best.len() {
+            if !matches!(self.best[place], Best::Final)
+                && let Err(violation) = self.shortest.judges.judge_step(place, &world, &step)
+            {
+                self.breaks(place, cost, Way::Past((node.at, action, fate)), violation);
+            }
+        }
+        let digest = world.digest();
+        Some(Tried { world, action, fate, left, cost, digest })
+    }
+
+    /// Goes on from where a step led, some time, unless that is known and as cheap.
+    fn push(&mut self, node: &Node<S>, tried: Tried<S>) {
+        let Tried { world, action, fate, left, cost, digest } = tried;
+        let key = self.key(&world, digest, left);
+        let is_known = self.reached.get(&key).is_some_and(|known| *known <= cost);
+        if is_known || self.shortest.cost_max.is_some_and(|most| most < cost) {
+            self.spent.push(world);
+            return;
+        }
+        self.reached.insert(key, cost);
+        let at = self.links.len();
+        self.links.push((node.at, action, fate));
+        self.frontier.entry(cost).or_default().push_back(Node { world, left, cost, digest, key, at });
+    }
+
+    /// Tries an action with every fate there is budget for. Says whether it changes anything.
+    fn try_fates(&mut self, node: &Node<S>, action: Action, left: Left, only_if_active: bool) -> bool {
+        // A client whose command is refused asks later.
+        let Some(calm) = self.attempt(node, action, Fate::CALM, left) else { return false };
+        let (is_active, calm_digest, calm_cost) = (calm.digest != node.digest, calm.digest, calm.cost);
+        // Only an ack costs anything while the state stays the same, and an ack never leaves it so.
+        let acks = calm_cost != node.cost;
+        if is_active {
+            self.push(node, calm);
+        } else {
+            self.spent.push(calm.world);
+        }
+        if only_if_active && !is_active {
+            return false;
+        }
+        let Some(chosen) = node.world.chosen(action) else { return is_active };
+        for fate in fates_of(&chosen, left) {
+            if fate.ack == AckFate::Lost && !acks {
+                continue;
+            }
+            let Some(tried) = self.attempt(node, action, fate, left.after(fate)) else { continue };
+            // A fault for nothing.
+            let is_vain = tried.digest == node.digest || tried.digest == calm_digest && tried.cost >= calm_cost;
+            if is_vain {
+                self.spent.push(tried.world);
+            } else {
+                self.push(node, tried);
+            }
+        }
+        is_active
+    }
+
+    /// Tries every move from a node, and judges it if nothing is under way in it.
+    fn expand(&mut self, node: &Node<S>) {
+        let enabled = node.world.enabled();
+        let lockstep = self.shortest.moves.order == Order::Lockstep;
+        let broker = node.world.broker();
+        let mut ready = enabled.ready().to_vec();
+        ready.sort_unstable_by_key(|index| {
+            let delivery = broker.delivery(*index);
+            (delivery.message, delivery.group, delivery.attempt)
+        });
+        let mut is_calm = true;
+        for index in &ready {
+            // The broker hands it out again because it heard nothing from the handler that paused.
+            let lost = u8::from(broker.overtakes_handler(*index));
+            let Some(lost_acks) = node.left.lost_acks.checked_sub(lost) else { continue };
+            let left = Left { lost_acks, ..node.left };
+            is_calm &= !self.try_fates(node, Action::Deliver(*index), left, lockstep);
+            if lockstep && !is_calm {
+                break;
+            }
+        }
+        let mut others: Vec<Action> = enabled.iter().filter(|action| !matches!(action, Action::Deliver(_))).collect();
+        others.sort_unstable();
+        for action in others {
+            let is_inside = matches!(action, Action::Resume(_) | Action::Ack(_));
+            if is_calm || is_inside || !lockstep {
+                self.try_fates(node, action, node.left, false);
+            }
+        }
+        let under_way = enabled.iter().any(|action| matches!(action, Action::Resume(_) | Action::Ack(_)));
+        let is_absent = enabled.iter().any(|action| matches!(action, Action::Join(_)));
+        if is_calm && !under_way && !is_absent && !node.world.waits_for_redelivery() {
+            self.judge_rest(node, &ready);
+        }
+    }
+
+    /// Judges a state in which no delivery changes anything.
+    fn judge_rest(&mut self, node: &Node<S>, ready: &[crate::broker::DeliveryIndex]) {
+        let judges = self.shortest.judges;
+        let is_drained = node.world.broker().open_count() == 0;
+        let no_timers = node.world.timers_armed() == 0;
+        let mut shown = None;
+        if !is_drained {
+            // So that what is said about attempts is true: none of these steps changes anything.
+            let mut world = node.world.clone();
+            for index in ready {
+                step_apart(&mut world, Action::Deliver(*index), Fate::CALM);
+            }
+            shown = Some(world);
+        }
+        let end = End { world: shown.as_ref().unwrap_or(&node.world), in_rounds: false };
+        for place in 0..self.best.len() {
+            let property = judges.property(place);
+            // As long as timers are armed, what is claimed about the end may still come true. What
+            // is poison now counts as poison.
+            let at_end = no_timers || !is_drained && property.name() == Property::<S>::name(&NoPoison);
+            let mut judgement = if at_end { property.at_end(&end) } else { Ok(()) };
+            if is_drained {
+                judgement = judgement.and_then(|()| property.at_quiescence(&node.world));
+            }
+            if let Err(violation) = judgement {
+                self.breaks(place, node.cost, Way::To(node.at), violation);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
