@@ -46,10 +46,10 @@
 //! - [`simulation`], [`world`]: the parts put together, and the value that moves.
 //! - [`property`], [`mod@run`]: claims, and the loop that judges them.
 //! - [`determinism`], [`testing`]: two runs compared, and one call for a test.
-//! - [`ticketing`]: a tickets service and an orders service, right and wrong in known ways.
-//! - [`scenario`], [`trace`], [`search`], [`file_error`]: situations of the ticketing services in
-//!   files, what happened in a run as text, many seeds at once and all states at once, and what is wrong
-//!   with a file.
+//! - [`ticketing`]: four services that sell tickets, right and wrong in known ways.
+//! - [`scenario`], [`trace`], [`search`], [`zoo`], [`file_error`]: situations of the ticketing
+//!   services in files, what happened in a run as text, many seeds at once and all states at once,
+//!   every known defect and what catches it, and what is wrong with a file.
 //!
 //! The library reads no files, no environment and no wall clock; the command line does. The folder
 //! `docs` has the glossary, the architecture, the broker's parameters, the properties and the file
@@ -78,6 +78,7 @@ pub mod testing;
 pub mod ticketing;
 pub mod trace;
 pub mod world;
+pub mod zoo;
 
 pub use broker::{Broker, Profile};
 pub use event::{Command, Event, System};

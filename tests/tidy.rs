@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of the library in reading order: each uses only those above it.
-const ORDER: [&str; 21] = [
+const ORDER: [&str; 22] = [
     "hash",
     "ids",
     "prng",
@@ -26,6 +26,7 @@ const ORDER: [&str; 21] = [
     "trace",
     "testing",
     "search",
+    "zoo",
 ];
 
 const LINE_MAX: usize = 120;
@@ -299,11 +300,12 @@ fn every_property_and_every_key_of_a_scenario_is_described() {
 
 #[test]
 fn the_commands_in_the_readme_exist() {
-    let verbs = ["run", "sweep", "replay", "check"];
+    let verbs = ["run", "sweep", "replay", "check", "zoo"];
     for line in read("README.md").lines().filter_map(|line| line.strip_prefix("$ cargo ")) {
         let words: Vec<&str> = line.split(' ').collect();
         match words[..] {
             ["test"] => {}
+            ["run", "--release", "--", "zoo", ..] => {}
             ["run", "--release", "--example", example] => {
                 assert!(Path::new(&format!("examples/{example}.rs")).exists(), "{line}");
             }

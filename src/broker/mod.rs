@@ -95,8 +95,8 @@ impl<E: Event> Clone for Broker<E> {
     }
 
     fn clone_from(&mut self, source: &Broker<E>) {
-        let Broker { profile, routes, groups, log, entries, deliveries, ready, fresh, waiting, dead, futile_for, open } =
-            source;
+        let Broker { profile, routes, groups, log, entries, deliveries, .. } = source;
+        let Broker { ready, fresh, waiting, dead, futile_for, open, .. } = source;
         self.profile.clone_from(profile);
         self.routes.clone_from(routes);
         self.groups.clone_from(groups);

@@ -10,6 +10,7 @@ mod replay;
 mod run;
 mod sweep;
 mod timeline;
+mod zoo;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -55,6 +56,8 @@ enum Verb {
     Replay(replay::ReplayArgs),
     /// Checks a scenario or a trace without running it.
     Check(check::CheckArgs),
+    /// Plants every known defect and says what catches it.
+    Zoo(zoo::ZooArgs),
 }
 
 /// What is run: a scenario with what the command line changes in it.
@@ -199,6 +202,7 @@ pub(crate) fn main() -> ExitCode {
             Verb::Sweep(args) => sweep::sweep(&args, format),
             Verb::Replay(args) => replay::replay(&args, format),
             Verb::Check(args) => check::check(&args, format),
+            Verb::Zoo(args) => zoo::zoo(&args, format),
         }
     });
     let code = match ended {

@@ -16,9 +16,18 @@ const HIDDEN: [&str; 3] = ["title", "user", "expires_at"];
 
 /// Prints the last `steps` steps of a trace.
 pub(super) fn steps(out: &mut Out, trace: &Trace, steps: usize) -> Result<(), Failure> {
-    let skipped = trace.records.len().saturating_sub(steps);
-    let shown = &trace.records[skipped..];
-    let services = &trace.header.services;
+    last_steps(out, &trace.header.services, &trace.records, steps)
+}
+
+/// Prints the last `steps` of these records.
+pub(super) fn last_steps(
+    out: &mut Out,
+    services: &[String],
+    records: &[TraceRecord],
+    steps: usize,
+) -> Result<(), Failure> {
+    let skipped = records.len().saturating_sub(steps);
+    let shown = &records[skipped..];
     let cells: Vec<Option<Vec<String>>> = shown.iter().map(|record| cells(record, services)).collect();
     let widths = widths(services, cells.iter().flatten());
     let names = pad(services, &widths);

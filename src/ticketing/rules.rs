@@ -107,7 +107,7 @@ pub struct LockRules {
     pub kind: LockKind,
     /// What is remembered of an order besides the lock.
     pub memory: OrderMemory,
-    /// What an order does that finds the ticket locked by another one.
+    /// What an order does that finds the ticket locked.
     pub take: TakeRule,
     /// Which lock the cancel of an order releases.
     pub release: ReleaseRule,
@@ -143,13 +143,15 @@ pub enum OrderMemory {
     StrictLedger,
 }
 
-/// What an order does that finds the ticket locked by another one.
+/// What an order does that finds the ticket locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TakeRule {
-    /// It takes the lock all the same.
+    /// It takes the lock, whoever has it.
     Overwrite,
     /// It comes again later: the other order's cancel is on its way.
     WhenFree,
+    /// Likewise, and an order that has the lock already takes it once more.
+    FreeOrOwn,
 }
 
 /// Which lock the cancel of an order releases.

@@ -117,12 +117,13 @@ impl Tickets {
         }
         let note = SeenOrder { seen: version, cancelled: false };
         match (rules.take, lock_of(ctx.store, ticket, &held)) {
+            (TakeRule::Overwrite, _) | (_, Lock::Free) => {}
+            (TakeRule::FreeOrOwn, Lock::By(holder)) if holder == order => {}
             (TakeRule::WhenFree, Lock::By(holder)) if holder == order => return Outcome::Ack,
             // A flag does not say whose it is, so it may be this order's.
-            (TakeRule::WhenFree, Lock::Taken) => return self.note(order, note, seen, ctx),
+            (_, Lock::Taken) => return self.note(order, note, seen, ctx),
             // Orders allows one live order, so the cancel of the other one is on its way.
-            (TakeRule::WhenFree, Lock::By(_)) => return Outcome::nak("another order holds the ticket"),
-            (TakeRule::WhenFree, Lock::Free) | (TakeRule::Overwrite, _) => {}
+            (_, Lock::By(_)) => return Outcome::nak("another order holds the ticket"),
         }
         let lock = match rules.kind {
             LockKind::Flag => Lock::Taken,

@@ -112,6 +112,12 @@ impl Step {
         }
     }
 
+    /// The hash of what happened to whom: of the command's, the delivery's or the timer's identity.
+    #[must_use]
+    pub fn key(&self) -> u64 {
+        self.key
+    }
+
     /// Whether a handler ran far enough to save.
     #[must_use]
     #[inline]

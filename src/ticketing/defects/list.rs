@@ -6,15 +6,13 @@ use crate::service::PublishMode;
 use crate::store::{VersionPolicy, VersionScheme};
 use crate::ticketing::designs::Design;
 use crate::ticketing::messages::ORDER_CANCELLED;
-use crate::ticketing::rules::{
-    ApplyRule, CreateRule, LockKind, LockRules, OrderMemory, ReleaseRule, TakeRule, UnknownRule,
-};
+use crate::ticketing::rules::{ApplyRule, CreateRule, LockKind, OrderMemory, ReleaseRule, TakeRule, UnknownRule};
 
 const ONLY_CANCELLED: &[Subject] = &[ORDER_CANCELLED];
 
-/// Replicas follow a clock that ticks once per second, so they take whatever is newer.
+/// Versions follow a clock that ticks once in two commands, and replicas take whatever is newer.
 fn stamp_versions(design: &mut Design) {
-    design.tickets.versions.scheme = VersionScheme::Timestamp { unit_us: 1_000_000 };
+    design.tickets.versions.scheme = VersionScheme::Timestamp { unit_us: 2_000 };
     design.orders.tickets.apply = ApplyRule::LastWriter;
 }
 
@@ -371,7 +369,8 @@ pub(super) const ALL: &[Defect] = &[
         stage: Stage::Two,
         splits: false,
         plant: |design| {
-            (design.tickets.publish.listeners, design.tickets.lock) = (PublishMode::DualWrite, LockRules::ORDER_ID)
+            design.tickets.publish.listeners = PublishMode::DualWrite;
+            (design.tickets.lock.take, design.tickets.lock.memory) = (TakeRule::FreeOrOwn, OrderMemory::Tombstones);
         },
     },
     Defect {

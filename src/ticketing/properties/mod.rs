@@ -5,9 +5,12 @@
 //! only notice its consequences.
 
 mod convergence;
+mod independence;
 mod orders;
 mod owners;
 mod replicas;
+
+pub use independence::{Accepted, ScheduleIndependence};
 
 use super::designs::Design;
 use super::messages::Ticketing;

@@ -8,6 +8,7 @@ use crate::property::{View, Violation, Watch};
 use crate::store::{Change, Versioned};
 use crate::ticketing::messages::{Ticketing, TicketingEvent};
 use crate::ticketing::records::{Job, Order, Ticket};
+use crate::world::Answer;
 
 /// Judges every save of a ticket and of an order by its owner, given what came before it.
 fn each_owned(
@@ -79,7 +80,10 @@ pub(super) const PUBLISHED_VERSIONS_CONTIGUOUS: StepProperty = StepProperty {
     name: "PublishedVersionsContiguous",
     watches: Watch::SAVES.and(Watch::PUBLISHES),
     judge: |view| {
-        // Who crashed before it published is not done: it may have another try.
+        // Who paused is not done, and who crashed before it published may have another try.
+        if view.step.answer == Some(Answer::Paused) {
+            return Ok(());
+        }
         if view.step.fate.crash != Some(Window::BeforePublish) {
             each_owned(view, |record, before, version, _| {
                 let versions = before.into_iter().chain([version]);
