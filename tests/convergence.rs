@@ -8,7 +8,7 @@ use std::time::Duration;
 use pellmell::broker::{AckMode, Dispatch, Granularity, InFlight, Limit, Ordering, Profile, RedeliverAt, Scope, Stale};
 use pellmell::property::NoPoison;
 use pellmell::simulation::Client;
-use pellmell::ticketing::{Design, Orders, Request, Ticketing, Tickets, properties};
+use pellmell::ticketing::{Design, Hostings, Request, Ticketing, properties};
 use pellmell::{
     Calm, Departing, FaultPlan, Hosting, Judges, Keyed, Limits, Rate, Ratio, Report, Rounds, Scheduler, Simulation,
     Verdict, Walk, run,
@@ -28,11 +28,12 @@ fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: Some(Box::new(persistence)), ..asked }
 }
 
-/// Sellers who create a ticket each and change its price, buyers who order tickets and cancel
-/// their orders, some of them twice, and a stranger who may do neither.
+/// Sellers who create a ticket each and change its price, buyers who order tickets, pay for some of
+/// their orders and cancel some, and some of that twice, and a stranger who may do neither.
 fn workload() -> impl Strategy<Value = Vec<Client<Request>>> {
     let sellers = vec(vec(1u32..50, 1..=4), 1..=3);
-    let buyers = vec(vec((any::<prop::sample::Index>(), 0usize..=2), 1..=3), 0..=3);
+    let order = (any::<prop::sample::Index>(), 0usize..=2, 0u32..=2, any::<bool>());
+    let buyers = vec(vec(order, 1..=3), 0..=3);
     (sellers, buyers, any::<bool>()).prop_map(|(sellers, buyers, stranger)| {
         let tickets = sellers.len();
         let mut clients: Vec<Client<Request>> =
@@ -41,15 +42,20 @@ fn workload() -> impl Strategy<Value = Vec<Client<Request>>> {
         for (place, wishes) in buyers.iter().enumerate() {
             let name = format!("buyer-{}", place + 1);
             let mut texts = Vec::new();
-            for (ticket, cancels) in wishes {
+            for (ticket, cancels, pays, pays_last) in wishes {
                 orders += 1;
                 texts.push(format!("{name} order t{} as o{orders}", ticket.index(tickets) + 1));
-                texts.extend((0..*cancels).map(|_| format!("{name} cancel o{orders}")));
+                let cancels = (0..*cancels).map(|_| format!("{name} cancel o{orders}"));
+                let pays = (1..=*pays).map(|nth| format!("{name} pay o{orders} as p{}", 10 * orders + nth));
+                let (mut first, then): (Vec<String>, Vec<String>) =
+                    if *pays_last { (cancels.collect(), pays.collect()) } else { (pays.collect(), cancels.collect()) };
+                first.extend(then);
+                texts.extend(first);
             }
             clients.push(client(name, &texts));
         }
         if stranger {
-            let tries = ["edit t1 99", "show t1", "order t1 as o99", "cancel o1", "show o1", "cancel o99"];
+            let tries = ["edit t1 99", "show t1", "order t1 as o99", "cancel o1", "pay o1 as p99", "cancel o99"];
             clients.push(client("eve".to_owned(), &tries.map(|text| format!("eve {text}"))));
         }
         clients
@@ -144,20 +150,34 @@ fn hosting() -> impl Strategy<Value = Hosting> {
     })
 }
 
+/// How the four services are hosted. Payments always takes part, because buyers pay.
+fn hostings() -> impl Strategy<Value = Hostings> {
+    let expiration = proptest::option::of(hosting());
+    (hosting(), hosting(), expiration, hosting()).prop_map(|(tickets, orders, expiration, payments)| Hostings {
+        tickets,
+        orders,
+        expiration,
+        payments: Some(payments),
+    })
+}
+
+fn right() -> impl Strategy<Value = Design> {
+    prop_oneof![Just(Design::REFERENCE), Just(Design::SAGA)]
+}
+
 fn simulation(
     design: Design,
     profile: Profile,
     clients: Vec<Client<Request>>,
-    [tickets, orders]: [Hosting; 2],
+    hostings: &Hostings,
 ) -> Simulation<Ticketing> {
-    let services =
-        Simulation::on(profile).hosted(Tickets(design.tickets), tickets).hosted(Orders(design.orders), orders);
+    let services = design.host(Simulation::on(profile), hostings);
     let hosted = clients.into_iter().fold(services, |builder, client| builder.client(client.name, client.commands));
-    hosted.build().expect("tickets and orders fit together")
+    hosted.build().expect("the services fit together")
 }
 
-fn judged(simulation: &Simulation<Ticketing>, mut scheduler: impl Scheduler) -> Report {
-    let judges = Judges::new(properties::promised_by(&Design::REFERENCE));
+fn judged(design: &Design, simulation: &Simulation<Ticketing>, mut scheduler: impl Scheduler) -> Report {
+    let judges = Judges::new(properties::promised_by(design));
     let limits = Limits { steps_max: 200_000, messages_max: 10_000, ..Limits::default() };
     run(&mut simulation.world(), &mut scheduler, &judges, limits, &mut ())
 }
@@ -166,32 +186,36 @@ proptest! {
     #![proptest_config(config(1024))]
 
     #[test]
-    fn the_reference_keeps_every_property(
+    fn the_right_designs_keep_every_property(
+        design in right(),
         clients in workload(),
         profile in profile(),
         plan in faults(),
-        tickets in hosting(),
-        orders in hosting(),
+        hostings in hostings(),
         seed in any::<u64>(),
     ) {
-        let simulation = simulation(Design::REFERENCE, profile, clients, [tickets, orders]);
-        let keyed = judged(&simulation, Keyed::new(seed, plan));
+        let simulation = simulation(design, profile, clients, &hostings);
+        let keyed = judged(&design, &simulation, Keyed::new(seed, plan));
         prop_assert_eq!(keyed.verdict, Verdict::Held, "keyed");
-        let walk = judged(&simulation, Walk::new(seed, plan, seed % 2 == 0));
+        let walk = judged(&design, &simulation, Walk::new(seed, plan, seed % 2 == 0));
         prop_assert_eq!(walk.verdict, Verdict::Held, "walk");
-        let calm = judged(&simulation, Calm::new(seed, plan));
+        let calm = judged(&design, &simulation, Calm::new(seed, plan));
         prop_assert_eq!(calm.verdict, Verdict::Held, "calm with faults");
     }
 
     #[test]
-    fn the_reference_drains_in_rounds(
+    fn the_right_designs_drain_in_rounds(
+        design in right(),
         clients in workload(),
         tickets in 1u16..=3,
         orders in 1u16..=3,
+        payments in 1u16..=3,
     ) {
-        let hosting = [tickets, orders].map(|members| Hosting { members, ..Hosting::ALONE });
-        let simulation = simulation(Design::REFERENCE, Profile::adversarial(), clients, hosting);
-        prop_assert_eq!(judged(&simulation, Rounds::default()).verdict, Verdict::Held);
+        let hosting = |members| Hosting { members, ..Hosting::ALONE };
+        let (tickets, orders, payments) = (hosting(tickets), hosting(orders), Some(hosting(payments)));
+        let hostings = Hostings { tickets, orders, payments, ..Hostings::FOUR };
+        let simulation = simulation(design, Profile::adversarial(), clients, &hostings);
+        prop_assert_eq!(judged(&design, &simulation, Rounds::default()).verdict, Verdict::Held);
     }
 
     #[test]
@@ -202,8 +226,7 @@ proptest! {
     ) {
         let tickets = clients.iter().filter(|client| client.name.starts_with("seller")).count();
         let lost = format!("lose ack of ticket:created t{}@0 -> orders", ticket.index(tickets) + 1);
-        let alone = [Hosting::ALONE, Hosting::ALONE];
-        let simulation = simulation(Design::COURSE, profile, clients, alone);
+        let simulation = simulation(Design::COURSE, profile, clients, &Hostings::FOUR);
         let mut departing = Departing::new(vec![lost.parse().expect("a departure")]);
         let judges = Judges::new(vec![Box::new(NoPoison)]);
         let report = run(&mut simulation.world(), &mut departing, &judges, Limits::default(), &mut ());
@@ -220,12 +243,12 @@ proptest! {
         clients in workload(),
         profile in profile(),
         plan in faults(),
-        hosting in hosting(),
+        hostings in hostings(),
         seed in any::<u64>(),
     ) {
         let once = || {
-            let simulation = simulation(Design::COURSE, profile.clone(), clients.clone(), [hosting.clone(), hosting.clone()]);
-            judged(&simulation, Keyed::new(seed, plan))
+            let simulation = simulation(Design::COURSE, profile.clone(), clients.clone(), &hostings);
+            judged(&Design::COURSE, &simulation, Keyed::new(seed, plan))
         };
         prop_assert_eq!(once(), once());
     }
