@@ -52,7 +52,8 @@ fn a_defect_that_is_none_is_missed() {
 #[test]
 fn a_defect_that_another_property_catches_is_misnamed() {
     let misnamed = Defect { property: "TerminalStatus", ..named("DoubleCharge") };
-    assert_eq!(complaints(misnamed), [Complaint::Misnamed("AtMostOnePayment"), Complaint::Unnamed]);
+    let expected = [Complaint::Misnamed("AtMostOnePayment"), Complaint::Unnamed, Complaint::NotDrawn];
+    assert_eq!(complaints(misnamed), expected);
 }
 
 #[test]

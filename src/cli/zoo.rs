@@ -183,6 +183,7 @@ fn in_words(complaint: &Complaint, defect: &Defect) -> String {
         Complaint::Level(level) => {
             format!("shows only under delivery in {}, expected {}", level.name(), defect.needs.name())
         }
+        Complaint::Unfinished(level) => format!("the search under delivery in {} did not end", level.name()),
         Complaint::NotDrawn => "drawn schedules do not find it".to_owned(),
     }
 }

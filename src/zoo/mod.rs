@@ -63,8 +63,11 @@ pub struct Row {
     /// The cheapest way to break the property that names the fault, and the level it was looked for
     /// at: in any order at least.
     pub shortest: Option<(Level, Found)>,
-    /// How many schedules were drawn until one broke a property, for each try.
+    /// How many schedules were drawn, for each try, until one broke a property that names the fault
+    /// before any other. A fault has other symptoms too, which count for nothing here.
     pub drawn: Vec<Option<u32>>,
+    /// Levels whose search found nothing and did not end.
+    pub unfinished: Vec<Level>,
     /// How many states were looked at.
     pub states: u64,
 }
@@ -82,6 +85,8 @@ pub enum Complaint {
     Level(Level),
     /// Drawn schedules do not find it.
     NotDrawn,
+    /// A search found nothing and did not end, so there may be something.
+    Unfinished(Level),
 }
 
 impl Row {
@@ -136,6 +141,7 @@ impl Row {
         if let Some(property) = self.caught_by().filter(|property| !self.defect.is_named_by(property)) {
             complaints.push(Complaint::Misnamed(property));
         }
+        complaints.extend(self.unfinished.iter().copied().map(Complaint::Unfinished));
         if self.shortest.is_none() {
             complaints.push(Complaint::Unnamed);
         }
@@ -255,7 +261,9 @@ impl Zoo {
             Task::Defect(defect) => Done::Row(Box::new(self.row(defect))),
             Task::Right { name, design, stage, level, splits } => {
                 let place = Place { design, stage, level, splits };
-                let verdict = place.search(&judges(), |_| true).found.first().map(in_words);
+                let searched = place.search(&judges(), |_| true);
+                let unfinished = || (!searched.complete).then(|| "the search did not end".to_owned());
+                let verdict = searched.found.first().map(in_words).or_else(unfinished);
                 let verdict = verdict.or_else(|| place.draw_all(self.schedules_max.into()).err());
                 Done::Right(verdict.map(|verdict| Alarm { design: name, stage, level, verdict }))
             }
@@ -265,8 +273,16 @@ impl Zoo {
     fn row(&self, defect: Defect) -> Row {
         let design = self.design.with(&[defect]);
         let at = |level| Place { design, stage: defect.stage, level, splits: defect.splits };
-        let mut row =
-            Row { defect, design, weakest: None, by_level: Vec::new(), shortest: None, drawn: Vec::new(), states: 0 };
+        let mut row = Row {
+            defect,
+            design,
+            weakest: None,
+            by_level: Vec::new(),
+            shortest: None,
+            drawn: Vec::new(),
+            unfinished: Vec::new(),
+            states: 0,
+        };
         // Where messages are lost even the right design fails, so that tells nothing of other defects.
         let levels = Level::ALL.into_iter().filter(|level| *level != Level::Loss || defect.needs == Level::Loss);
         for level in levels {
@@ -274,8 +290,11 @@ impl Zoo {
                 break;
             }
             let judges = judges();
-            let Searched { found, states, .. } = at(level).search(&judges, past_the_first());
+            let Searched { found, states, complete } = at(level).search(&judges, past_the_first());
             row.states += states;
+            if found.is_empty() && !complete {
+                row.unfinished.push(level);
+            }
             row.by_level.push((level, found.first().map(|found| found.cost)));
             if row.weakest.is_none() && !found.is_empty() {
                 row.weakest = Some((level, found));
@@ -292,8 +311,8 @@ impl Zoo {
         for start in 0..self.tries {
             let first = u64::from(start) * u64::from(self.schedules_max);
             let seeds = first..first + u64::from(self.schedules_max);
-            let drawn = at(widest).draw(&judges, seeds).map(|seed| (seed - first + 1) as u32);
-            row.drawn.push(drawn);
+            let drawn = at(widest).draw(&judges, seeds, |property| defect.is_named_by(property));
+            row.drawn.push(drawn.map(|seed| (seed - first + 1) as u32));
         }
         row
     }
@@ -315,10 +334,13 @@ impl Place {
         shortest.search(enough)
     }
 
-    /// The first seed whose schedule breaks a property.
-    fn draw(&self, judges: &Judges<Ticketing>, mut seeds: Range<u64>) -> Option<u64> {
+    /// The first seed whose schedule breaks one of these properties before any other.
+    fn draw(&self, judges: &Judges<Ticketing>, mut seeds: Range<u64>, counts: impl Fn(&str) -> bool) -> Option<u64> {
         let mut world = playground(&self.design, self.stage, profile(self.level), self.splits).world();
-        seeds.find(|seed| self.run(&mut world, judges, *seed, &mut ()) != Verdict::Held)
+        seeds.find(|seed| match self.run(&mut world, judges, *seed, &mut ()) {
+            Verdict::Violated { property, .. } => counts(property),
+            _ => false,
+        })
     }
 
     /// Draws so many schedules and compares what came of them.
