@@ -105,11 +105,11 @@ fn one_lost_ack_does_nothing_to_the_reference_design() {
 #[test]
 fn a_late_cancel_shows_what_departs_from_the_calm_run() {
     check(
-        &["run", "scenarios/cancel-overtakes-create.toml"],
+        &["run", "scenarios/g02-cancel-overtakes-create.toml"],
         1,
         expect![[r#"
-            $ pellmell run scenarios/cancel-overtakes-create.toml
-                 Running cancel-overtakes-create seed 0   design course, profile stan, departures scheduler
+            $ pellmell run scenarios/g02-cancel-overtakes-create.toml
+                 Running g02-cancel-overtakes-create seed 0   design course, profile stan, departures scheduler
                          An order is made and cancelled, and tickets hears of the cancel first: the ticket must not stay locked by a dead order.
                  Departs hold order:created o1@0 -> tickets until order:cancelled o1@1 -> tickets
 
@@ -132,7 +132,7 @@ fn a_late_cancel_shows_what_departs_from_the_calm_run() {
                 Expected violated ReservationAgreement under course
                Exercised commands 3, deliveries 5, overtakings 1
              Fingerprint 1d2d933b822002f6
-               Reproduce pellmell run scenarios/cancel-overtakes-create.toml --design course --seed 0"#]],
+               Reproduce pellmell run scenarios/g02-cancel-overtakes-create.toml --design course --seed 0"#]],
     );
 }
 
@@ -253,7 +253,7 @@ fn results_are_json_on_request() {
 fn a_trace_replays_and_the_first_step_that_differs_is_named() {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("replay.jsonl");
     let name = path.display().to_string();
-    assert_eq!(pellmell(&["run", "scenarios/cancel-overtakes-create.toml", "--trace", &name]).code, 1);
+    assert_eq!(pellmell(&["run", "scenarios/g02-cancel-overtakes-create.toml", "--trace", &name]).code, 1);
     let same = pellmell(&["replay", &name]);
     assert!(same.stdout.contains("Same 8 steps"), "{}", same.stdout);
     assert_eq!(same.code, 1, "the run it replays is violated");
