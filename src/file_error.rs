@@ -16,8 +16,9 @@ pub struct FileError {
     pub column: usize,
     message: String,
     source_line: String,
-    width: usize,
+    width: u8,
     help: Option<String>,
+    about_a_name: bool,
 }
 
 impl FileError {
@@ -41,8 +42,9 @@ impl FileError {
             column: text[line_start..start].chars().count() + 1,
             message: message.into(),
             source_line: source_line.chars().take(160).collect(),
-            width: text[start..end.min(line_end)].chars().count().clamp(1, 120),
+            width: text[start..end.min(line_end)].chars().count().clamp(1, 120) as u8,
             help: None,
+            about_a_name: false,
         }
     }
 
@@ -51,6 +53,26 @@ impl FileError {
     pub fn help(mut self, help: impl Into<String>) -> FileError {
         self.help = Some(help.into());
         self
+    }
+
+    /// Says that the file is sound but for a name of something that does not exist.
+    #[must_use]
+    pub(crate) fn about_a_name(mut self) -> FileError {
+        self.about_a_name = true;
+        self
+    }
+
+    /// Whether the file is sound but for a name of something that does not exist.
+    #[must_use]
+    pub fn is_about_a_name(&self) -> bool {
+        self.about_a_name
+    }
+
+    /// The message and what to do next, without the place.
+    #[must_use]
+    pub fn in_a_line(&self) -> String {
+        let help = self.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+        format!("{}{help}", self.message)
     }
 
     /// What is wrong, without the place.
@@ -69,7 +91,7 @@ impl fmt::Display for FileError {
         writeln!(f, "{} | {}", self.line, self.source_line)?;
         let before: String =
             self.source_line.chars().take(self.column - 1).map(|c| if c == '\t' { c } else { ' ' }).collect();
-        write!(f, "{:gutter$} | {before}{}", "", "^".repeat(self.width))?;
+        write!(f, "{:gutter$} | {before}{}", "", "^".repeat(self.width.into()))?;
         if let Some(help) = &self.help {
             write!(f, "\n{:gutter$} = help: {help}", "")?;
         }

@@ -49,13 +49,15 @@
 //! - [`ticketing`]: four services that sell tickets, right and wrong in known ways.
 //! - [`scenario`], [`trace`], [`search`], [`zoo`], [`file_error`]: situations of the ticketing
 //!   services in files, what happened in a run as text, many seeds at once and all states at once,
-//!   every known defect and what catches it, and what is wrong with a file.
+//!   every known defect and what catches it, and what is wrong with a file. [`corpus`] has the cases
+//!   that are kept.
 //!
 //! The library reads no files, no environment and no wall clock; the command line does. The folder
 //! `docs` has the glossary, the architecture, the broker's parameters, the properties and the file
 //! formats.
 
 pub mod broker;
+pub mod corpus;
 pub mod determinism;
 #[doc(hidden)]
 pub mod doc_example;

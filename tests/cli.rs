@@ -330,7 +330,7 @@ fn an_unknown_key_is_shown_at_its_place() {
         "unknown-key.toml",
         &format!("{HEAD}sede = 7\n{CLIENT}"),
         expect![[r#"
-            error: unknown field `sede`, expected one of `version`, `about`, `seed`, `design`, `defects`, `scheduler`, `properties`, `schedule`, `broker`, `services`, `faults`, `workload`, `client`, `limits`, `expect`
+            error: unknown field `sede`, expected one of `version`, `about`, `seed`, `design`, `defects`, `scheduler`, `properties`, `schedule`, `broker`, `services`, `faults`, `workload`, `client`, `limits`, `expect`, `entry`
              --> unknown-key.toml:3:1
               |
             3 | sede = 7

@@ -10,7 +10,7 @@ use pellmell::{Scenario, trace::Trace};
 use super::{Failure, What};
 
 /// A scenario is written by hand; what is larger is something else.
-const SCENARIO_BYTES_MAX: u64 = 1 << 20;
+pub(super) const SCENARIO_BYTES_MAX: u64 = 1 << 20;
 /// A trace has one line per step.
 const TRACE_BYTES_MAX: u64 = 1 << 30;
 
@@ -23,10 +23,14 @@ pub(super) enum Input {
 /// Reads a scenario and applies what the command line changes. What the file expects is about the
 /// file's own schedule and properties, so it goes with them.
 pub(super) fn scenario(path: &Path, what: &What) -> Result<Scenario, Failure> {
-    let text = text(path, SCENARIO_BYTES_MAX)?;
-    let mut scenario = Scenario::parse(&path.display().to_string(), &text)?;
+    let mut scenario = read_scenario(path)?;
     apply(&mut scenario, what);
     Ok(scenario)
+}
+
+/// Reads a scenario as it is in the file.
+pub(super) fn read_scenario(path: &Path) -> Result<Scenario, Failure> {
+    Ok(Scenario::parse(&path.display().to_string(), &text(path, SCENARIO_BYTES_MAX)?)?)
 }
 
 fn apply(scenario: &mut Scenario, what: &What) {
@@ -63,7 +67,7 @@ pub(super) fn any(path: &Path) -> Result<Input, Failure> {
     Ok(Input::Scenario(Box::new(Scenario::parse(&name, &text)?)))
 }
 
-fn text(path: &Path, bytes_max: u64) -> Result<String, Failure> {
+pub(super) fn text(path: &Path, bytes_max: u64) -> Result<String, Failure> {
     let name = path.display().to_string();
     let cannot = |error: std::io::Error| {
         let hint =

@@ -4,6 +4,7 @@
 //! code of its own.
 
 mod check;
+mod corpus;
 mod input;
 mod progress;
 mod replay;
@@ -56,6 +57,8 @@ enum Verb {
     Replay(replay::ReplayArgs),
     /// Checks a scenario or a trace without running it.
     Check(check::CheckArgs),
+    /// Plays kept cases and says whether they still come to what they should.
+    Corpus(corpus::CorpusArgs),
     /// Plants every known defect and says what catches it.
     Zoo(zoo::ZooArgs),
 }
@@ -202,6 +205,7 @@ pub(crate) fn main() -> ExitCode {
             Verb::Sweep(args) => sweep::sweep(&args, format),
             Verb::Replay(args) => replay::replay(&args, format),
             Verb::Check(args) => check::check(&args, format),
+            Verb::Corpus(args) => corpus::corpus(&args, format),
             Verb::Zoo(args) => zoo::zoo(&args, format),
         }
     });

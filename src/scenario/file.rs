@@ -37,6 +37,18 @@ pub(super) struct File {
     pub(super) limits: LimitsTable,
     #[serde(default)]
     pub(super) expect: BTreeMap<String, Spanned<String>>,
+    pub(super) entry: Option<EntryTable>,
+}
+
+/// Why a scenario is kept in a corpus.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EntryTable {
+    pub(super) expect: Spanned<String>,
+    pub(super) reason: String,
+    pub(super) seed: Option<u64>,
+    pub(super) tool: Option<String>,
+    pub(super) commit: Option<String>,
 }
 
 #[derive(Deserialize, Default)]

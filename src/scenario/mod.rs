@@ -54,6 +54,8 @@ pub struct Scenario {
     pub limits: Limits,
     /// The verdict each design should get.
     pub expect: BTreeMap<String, Expectation>,
+    /// Why it is kept, if it is an entry of a corpus.
+    pub entry: Option<Entry>,
     /// The file's text.
     pub source: String,
 }
@@ -106,6 +108,21 @@ pub enum Expectation {
     Held,
     /// This property is violated.
     Violated(String),
+}
+
+/// Why a case is kept, and where it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What should come of it.
+    pub expect: Expectation,
+    /// Why it is kept, in a sentence.
+    pub reason: String,
+    /// The seed it was found with.
+    pub seed: Option<u64>,
+    /// The version of the tool that found it.
+    pub tool: Option<String>,
+    /// The commit of the services it was found in.
+    pub commit: Option<String>,
 }
 
 impl Expectation {
@@ -214,7 +231,7 @@ fn subjects() -> Vec<&'static str> {
 }
 
 /// The nearest of `known` to what was written, if one is near.
-fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let close = known.into_iter().map(|name| (distance(written, name), name)).min();
     close.filter(|(distance, name)| *distance * 3 <= name.chars().count().max(3)).map(|(_, name)| name)
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::departures::{self, Known};
 use super::file::{
-    BrokerTable, ClientTable, CommandTable, DispatchWord, ExhaustedWord, File, OrderingWord, RedeliverWord, ScopeWord,
-    ServiceTable, ServicesTable, StaleWord, WorkloadTable,
+    BrokerTable, ClientTable, CommandTable, DispatchWord, EntryTable, ExhaustedWord, File, OrderingWord, RedeliverWord,
+    ScopeWord, ServiceTable, ServicesTable, StaleWord, WorkloadTable,
 };
-use super::{Expectation, FileError, Scenario, SchedulerKind, nearest};
+use super::{Entry, Expectation, FileError, Scenario, SchedulerKind, nearest};
 use crate::broker::{Dispatch, Exhausted, MaxDeliver, Ordering, Profile, RedeliverAt, Scope, Stale};
 use crate::faults::{FaultPlan, Rate};
 use crate::ids::RecordId;
@@ -36,7 +36,7 @@ impl Source<'_> {
     /// A name that is none of the known ones.
     pub(super) fn unknown(&self, name: &Spanned<String>, what: &str, known: &[&str]) -> FileError {
         let written: String = name.get_ref().chars().take(40).collect();
-        let error = self.at(name.span(), format!("unknown {what} `{written}`"));
+        let error = self.at(name.span(), format!("unknown {what} `{written}`")).about_a_name();
         match nearest(&written, known.iter().copied()) {
             Some(near) => error.help(format!("did you mean `{near}`? Known are {}", known.join(", "))),
             None => error.help(format!("expected one of {}", known.join(", "))),
@@ -97,6 +97,7 @@ pub(super) fn scenario(file: &str, text: &str) -> Result<Scenario, FileError> {
             in_flight_max: read.limits.in_flight.unwrap_or(limits.in_flight_max),
         },
         expect: expectations(&source, &read.expect)?,
+        entry: read.entry.as_ref().map(|table| entry(&source, table)).transpose()?,
         source: text.to_owned(),
     })
 }
@@ -268,23 +269,33 @@ fn expectations(
             let named = Spanned::new(verdict.span(), design.clone());
             return Err(source.unknown(&named, "design", &known));
         }
-        let expected = match verdict.get_ref().split_once(' ') {
-            None if verdict.get_ref() == "held" => Expectation::Held,
-            Some(("violated", property)) if properties::names().contains(&property) => {
-                Expectation::Violated(property.to_owned())
-            }
-            Some(("violated", property)) => {
-                let named = Spanned::new(verdict.span(), property.to_owned());
-                return Err(source.unknown(&named, "property", &properties::names()));
-            }
-            _ => {
-                let error = source.at(verdict.span(), "this is no verdict");
-                return Err(error.help("write \"held\" or \"violated PROPERTY\""));
-            }
-        };
+        let expected = expectation(source, verdict)?;
         expectations.insert(design.clone(), expected);
     }
     Ok(expectations)
+}
+
+fn expectation(source: &Source<'_>, verdict: &Spanned<String>) -> Result<Expectation, FileError> {
+    match verdict.get_ref().split_once(' ') {
+        None if verdict.get_ref() == "held" => Ok(Expectation::Held),
+        Some(("violated", property)) if properties::names().contains(&property) => {
+            Ok(Expectation::Violated(property.to_owned()))
+        }
+        Some(("violated", property)) => {
+            let named = Spanned::new(verdict.span(), property.to_owned());
+            Err(source.unknown(&named, "property", &properties::names()))
+        }
+        _ => {
+            let error = source.at(verdict.span(), "this is no verdict");
+            Err(error.help("write \"held\" or \"violated PROPERTY\""))
+        }
+    }
+}
+
+fn entry(source: &Source<'_>, table: &EntryTable) -> Result<Entry, FileError> {
+    let EntryTable { expect, reason, seed, tool, commit } = table;
+    let expect = expectation(source, expect)?;
+    Ok(Entry { expect, reason: reason.clone(), seed: *seed, tool: tool.clone(), commit: commit.clone() })
 }
 
 fn workload(source: &Source<'_>, table: &Spanned<WorkloadTable>) -> Result<Workload, FileError> {

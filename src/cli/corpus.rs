@@ -1,0 +1,151 @@
+//! `pellmell corpus`: the cases that are kept.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use pellmell::corpus::{Checked, Status, check};
+use serde_json::json;
+
+use super::input::{self, SCENARIO_BYTES_MAX};
+use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count};
+
+#[derive(clap::Args)]
+pub(super) struct CorpusArgs {
+    #[command(subcommand)]
+    verb: CorpusVerb,
+}
+
+#[derive(Subcommand)]
+enum CorpusVerb {
+    /// Plays every entry and says what came of it.
+    Check(Entries),
+    /// Lists the entries without playing them.
+    List(Entries),
+}
+
+#[derive(clap::Args)]
+struct Entries {
+    /// Entries, or folders of them.
+    #[arg(default_value = "scenarios/corpus")]
+    paths: Vec<PathBuf>,
+}
+
+pub(super) fn corpus(args: &CorpusArgs, format: MessageFormat) -> Result<Ending, Failure> {
+    match &args.verb {
+        CorpusVerb::Check(entries) => check_all(&files(&entries.paths)?, format),
+        CorpusVerb::List(entries) => list(&files(&entries.paths)?, format),
+    }
+}
+
+/// The entries among the paths, by name.
+fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let cannot = |error| Failure::Io(format!("cannot read {}: {error}", path.display()));
+        for entry in std::fs::read_dir(path).map_err(cannot)? {
+            let file = entry.map_err(cannot)?.path();
+            if file.extension().is_some_and(|ending| ending == "toml") {
+                files.push(file);
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn check_all(files: &[PathBuf], format: MessageFormat) -> Result<Ending, Failure> {
+    let mut out = Out::new();
+    let (mut expected, mut surprises, mut stale) = (0, 0, 0);
+    let mut damaged = Vec::new();
+    for path in files {
+        let text = input::text(path, SCENARIO_BYTES_MAX)?;
+        match check(&path.display().to_string(), &text) {
+            Ok(checked) => {
+                match checked.status {
+                    Status::Held | Status::Violated => expected += 1,
+                    Status::Fixed | Status::Broken(_) => surprises += 1,
+                    Status::Stale(_) => stale += 1,
+                }
+                show(&mut out, path, &checked, format)?;
+            }
+            // The others are played all the same; one that cannot be read is never a green run.
+            Err(error) => damaged.push(error.to_string()),
+        }
+    }
+    let entries = if files.len() == 1 { "1 entry".to_owned() } else { format!("{} entries", files.len()) };
+    let told = format!("{expected} as expected, {surprises} not, {stale} stale, {} damaged", damaged.len());
+    match format {
+        MessageFormat::Json => out.json(&json!({
+            "reason": "summary",
+            "entries": files.len(),
+            "expected": expected,
+            "surprises": surprises,
+            "stale": stale,
+            "damaged": damaged.len(),
+        }))?,
+        MessageFormat::Human => {
+            out.line("────────────")?;
+            let is_good = expected == files.len();
+            out.status(if is_good { GOOD } else { BAD }, "Summary", format_args!("{entries}: {told}"))?;
+        }
+    }
+    match (damaged.is_empty(), surprises, stale) {
+        (false, ..) => Err(Failure::Input(damaged.join("\nerror: "))),
+        _ if files.is_empty() => Ok(Ending::NothingRan),
+        (true, 0, 0) => Ok(Ending::Held),
+        (true, 0, _) => Ok(Ending::NotReproducible),
+        (true, ..) => Ok(Ending::Failed),
+    }
+}
+
+fn show(out: &mut Out, path: &Path, checked: &Checked, format: MessageFormat) -> Result<(), Failure> {
+    let reason = checked.entry.as_ref().map(|entry| entry.reason.as_str()).unwrap_or_default();
+    let name = name_of(path);
+    let detail = match &checked.status {
+        Status::Held | Status::Violated => reason.to_owned(),
+        Status::Fixed => format!("expected violated, now holds: write `expect = \"held\"` and keep it   {reason}"),
+        Status::Broken(how) | Status::Stale(how) => format!("{how}   {reason}"),
+    };
+    if format == MessageFormat::Json {
+        return out.json(&json!({
+            "reason": "entry",
+            "name": name,
+            "status": checked.status.word(),
+            "detail": detail,
+            "deliveries": checked.deliveries,
+        }));
+    }
+    let style = if checked.status.is_expected() { GOOD } else { BAD };
+    let deliveries = count(checked.deliveries, "delivery").replace("deliverys", "deliveries");
+    out.status(style, &checked.status.word().to_uppercase(), format_args!("{name:<34} {deliveries:>13}   {detail}"))
+}
+
+fn list(files: &[PathBuf], format: MessageFormat) -> Result<Ending, Failure> {
+    let mut out = Out::new();
+    for path in files {
+        let scenario = input::read_scenario(path)?;
+        let Some(entry) = &scenario.entry else { continue };
+        let expect = entry.expect.to_string();
+        match format {
+            MessageFormat::Json => out.json(&json!({
+                "reason": "entry",
+                "name": scenario.name,
+                "expect": expect,
+                "why": entry.reason,
+                "departures": scenario.schedule.len(),
+            }))?,
+            MessageFormat::Human => {
+                out.status(PLAIN, "Entry", format_args!("{:<34} {expect:<36} {}", scenario.name, entry.reason))?;
+            }
+        }
+    }
+    Ok(if files.is_empty() { Ending::NothingRan } else { Ending::Held })
+}

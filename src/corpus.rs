@@ -1,0 +1,133 @@
+//! The corpus: cases that are kept, and whether they still come to what they should.
+//!
+//! An entry is a scenario file with an `[entry]` table. It is all text and all names, so it survives
+//! changes of the services; where a change takes away what it names, it says so instead of passing.
+
+use crate::run::{Judges, Verdict, run};
+use crate::scenario::{Entry, FileError, Scenario, nearest};
+use crate::scheduler::Departing;
+use crate::trace::{Recorder, detail};
+
+/// What came of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It should hold and does.
+    Held,
+    /// It should violate a property and does.
+    Violated,
+    /// It should violate a property and holds now.
+    Fixed,
+    /// It violates a property it should not, or ends in another way; how.
+    Broken(String),
+    /// It names what does not exist any more; what, and the nearest that does.
+    Stale(String),
+}
+
+impl Status {
+    /// The status in one word.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Status::Held => "held",
+            Status::Violated => "violated",
+            Status::Fixed => "fixed",
+            Status::Broken(_) => "broken",
+            Status::Stale(_) => "stale",
+        }
+    }
+
+    /// Whether it is as the entry expects.
+    #[must_use]
+    pub const fn is_expected(&self) -> bool {
+        matches!(self, Status::Held | Status::Violated)
+    }
+}
+
+/// An entry that was played.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// What came of it.
+    pub status: Status,
+    /// The entry; `None` if it is stale already as a text.
+    pub entry: Option<Entry>,
+    /// How many deliveries were handled.
+    pub deliveries: u64,
+}
+
+/// Reads an entry and plays it. `file` is the name that errors show.
+///
+/// # Errors
+/// If the text is no entry: damaged, of another version, or a scenario without an `[entry]` table. A
+/// text that only names what does not exist any more is no error but [`Status::Stale`].
+pub fn check(file: &str, text: &str) -> Result<Checked, FileError> {
+    let scenario = match Scenario::parse(file, text) {
+        Ok(scenario) => scenario,
+        Err(error) if error.is_about_a_name() => {
+            let status = Status::Stale(error.in_a_line());
+            return Ok(Checked { status, entry: None, deliveries: 0 });
+        }
+        Err(error) => return Err(error),
+    };
+    match scenario.entry.clone() {
+        Some(entry) => Ok(play(&scenario, entry)),
+        None => {
+            let error = FileError::new(file, text, 0..0, "the scenario is no entry of a corpus");
+            Err(error.help("add an [entry] table with `expect` and `reason`"))
+        }
+    }
+}
+
+fn play(scenario: &Scenario, entry: Entry) -> Checked {
+    let simulation = match scenario.simulation(scenario.seed) {
+        Ok(simulation) => simulation,
+        Err(error) => return Checked { status: Status::Stale(error.to_string()), entry: Some(entry), deliveries: 0 },
+    };
+    let mut departing = Departing::new(scenario.schedule.clone());
+    let judges = scenario.judges();
+    let report = run(&mut simulation.world(), &mut departing, &judges, scenario.limits, &mut ());
+    let is_met = entry.expect.meets(&report.verdict);
+    // What violates as it should has shown that it is there; what holds may hold because nothing of
+    // what it is about happened.
+    let gone = departing.unused().next().filter(|_| !is_met || report.verdict.is_held());
+    let status = match (gone, &report.verdict) {
+        (Some(departure), _) => Status::Stale(gone_in_words(scenario, &departure.to_string())),
+        (None, Verdict::Held) if is_met => Status::Held,
+        (None, _) if is_met => Status::Violated,
+        (None, Verdict::Held) => Status::Fixed,
+        (None, verdict) => Status::Broken(in_words(verdict)),
+    };
+    Checked { status, entry: Some(entry), deliveries: report.counts.deliveries }
+}
+
+fn in_words(verdict: &Verdict) -> String {
+    let property = match verdict {
+        Verdict::Violated { property, .. } => format!(" {property}"),
+        _ => String::new(),
+    };
+    format!("{}{property}: {}", verdict.word(), detail(verdict).unwrap_or_default())
+}
+
+/// Says which departure names what never comes, and what comes that is nearest to it.
+fn gone_in_words(scenario: &Scenario, departure: &str) -> String {
+    let came = what_comes(scenario);
+    // The longest name is the one of a delivery, whatever the form of the departure around it.
+    let named = came.iter().map(String::as_str);
+    let subject = departure.split_once(" of ").map_or(departure, |(_, what)| what);
+    let subject = subject.trim_start_matches("hold ").trim_start_matches("duplicate ").trim_start_matches("lose ");
+    let subject = subject.split(" until ").next().unwrap_or(subject);
+    match nearest(subject, named) {
+        Some(near) => format!("nothing comes that `{departure}` names; the nearest is `{near}`"),
+        None => format!("nothing comes that `{departure}` names"),
+    }
+}
+
+/// The names of everything that happens in the scenario's run without judges.
+fn what_comes(scenario: &Scenario) -> Vec<String> {
+    let Ok(simulation) = scenario.simulation(scenario.seed) else { return Vec::new() };
+    let mut recorder = Recorder::default();
+    let mut departing = Departing::new(scenario.schedule.clone());
+    let nobody = Judges::new(Vec::new());
+    run(&mut simulation.world(), &mut departing, &nobody, scenario.limits, &mut recorder);
+    let actions = recorder.into_records().into_iter().map(|record| record.action);
+    actions.map(|action| action.trim_start_matches("deliver ").trim_end_matches(" #1").to_owned()).collect()
+}
