@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 
-use pellmell::corpus::{Status, check};
+use pellmell::corpus::{Renames, Status, check};
 use proptest::prelude::*;
 
 /// One test for each entry of `scenarios/corpus`.
@@ -245,6 +245,22 @@ fn the_check_ends_with_what_came_of_the_worst_entry() {
     let (code, out, err) = check_folder("damaged", &[("a.toml", "version = "), ("b.toml", &fixed)]);
     assert!(code == 2 && out.contains("FIXED b") && err.contains("a.toml:1:11"), "{code} {out} {err}");
     assert_eq!(check_folder("none", &[]).0, 4);
+}
+
+#[test]
+fn a_registered_rename_keeps_an_entry_alive() {
+    let old = with("order:cancelled o1@1", "order:called-off o1@1");
+    assert!(matches!(status(&old), Status::Stale(_)));
+    let renames = Renames::parse("renames.toml", "\"order:called-off\" = \"order:cancelled\"\n").expect("renames");
+    assert_eq!(status(&renames.apply(&old)), Status::Violated);
+    // Whole words only.
+    assert_eq!(renames.apply("order:called-off-late order:called-off"), "order:called-off-late order:cancelled");
+    assert_eq!(Renames::default().apply(ENTRY), ENTRY);
+    let error = Renames::parse("renames.toml", "a = 1\n").expect_err("no text");
+    assert_eq!((error.line, error.column), (1, 5));
+    let entries = [("a.toml", old.as_str()), ("renames.toml", "\"order:called-off\" = \"order:cancelled\"\n")];
+    let (code, out, _) = check_folder("renamed", &entries);
+    assert!(code == 0 && out.contains("VIOLATED a") && !out.contains("renames"), "{code} {out}");
 }
 
 proptest! {

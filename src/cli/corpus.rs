@@ -3,11 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use pellmell::corpus::{Checked, Status, check};
+use pellmell::corpus::{Checked, Renames, Status, check};
 use serde_json::json;
 
 use super::input::{self, SCENARIO_BYTES_MAX};
 use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count};
+
+/// The file beside the entries that says which names took the place of which.
+const RENAMES: &str = "renames.toml";
 
 #[derive(clap::Args)]
 pub(super) struct CorpusArgs {
@@ -48,13 +51,23 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         let cannot = |error| Failure::Io(format!("cannot read {}: {error}", path.display()));
         for entry in std::fs::read_dir(path).map_err(cannot)? {
             let file = entry.map_err(cannot)?.path();
-            if file.extension().is_some_and(|ending| ending == "toml") {
+            let is_entry = file.extension().is_some_and(|ending| ending == "toml");
+            if is_entry && file.file_name().is_none_or(|name| name != RENAMES) {
                 files.push(file);
             }
         }
     }
     files.sort();
     Ok(files)
+}
+
+/// The renames registered in an entry's folder, if any are.
+fn renames_beside(entry: &Path) -> Result<Renames, Failure> {
+    let path = entry.with_file_name(RENAMES);
+    if !path.exists() {
+        return Ok(Renames::default());
+    }
+    Ok(Renames::parse(&path.display().to_string(), &input::text(&path, SCENARIO_BYTES_MAX)?)?)
 }
 
 fn name_of(path: &Path) -> String {
@@ -66,7 +79,7 @@ fn check_all(files: &[PathBuf], format: MessageFormat) -> Result<Ending, Failure
     let (mut expected, mut surprises, mut stale) = (0, 0, 0);
     let mut damaged = Vec::new();
     for path in files {
-        let text = input::text(path, SCENARIO_BYTES_MAX)?;
+        let text = renames_beside(path)?.apply(&input::text(path, SCENARIO_BYTES_MAX)?);
         match check(&path.display().to_string(), &text) {
             Ok(checked) => {
                 match checked.status {
