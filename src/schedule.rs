@@ -23,6 +23,9 @@ use crate::ids::{RecordId, Version};
 ///     "hold order:created o1@0 -> tickets until order:cancelled o1@1 -> tickets",
 ///     "hold ticket:created t1@0 -> orders until quiescence",
 ///     "hold payment:created p1 -> orders until timer o1 of expiration",
+///     "hold bob: order t1 as o2 until ann: cancel o1",
+///     "hold join of orders until ticket:updated t1@1 -> tickets",
+///     "hold ticket:created t1@0 -> orders until pause of ticket:updated t1@1 -> orders",
 ///     "pause alice: edit t1 to 6 until bob: edit t1 to 7",
 ///     "duplicate ticket:updated t1@1 -> orders",
 ///     "lose ticket:updated t1@1 -> orders",
@@ -30,6 +33,8 @@ use crate::ids::{RecordId, Version};
 ///     "crash tickets before publish of order:created o1@0 -> tickets",
 ///     "crash expiration before publish of timer o1 of expiration",
 ///     "run past ack wait of ticket:updated t1@2 -> orders",
+///     "delay ack of ticket:updated t1@2 -> orders until ack wait of ticket:updated t1@2 -> orders",
+///     "delay ack of ticket:updated t1@2 -> orders until ack of ticket:updated t1@1 -> orders",
 /// ] {
 ///     let departure: Departure = text.parse().unwrap();
 ///     assert_eq!(departure.to_string(), text);
@@ -37,14 +42,15 @@ use crate::ids::{RecordId, Version};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Departure {
-    /// The delivery waits until something else was handled, or until nothing else can happen.
+    /// A delivery, a command or the join of a group waits until something else happened, or until
+    /// nothing else can happen.
     Hold {
         /// What waits.
-        what: DeliverySpec,
+        what: Target,
         /// For what; `None`: until quiescence.
         until: Option<Target>,
     },
-    /// The handler reads, and saves only after something else was handled, or when nothing else can
+    /// The handler reads, and saves only after something else happened, or when nothing else can
     /// happen. It must be one that can pause (see [`Hosting`](crate::Hosting)).
     Pause {
         /// What it handles: a delivery or a command.
@@ -69,6 +75,13 @@ pub enum Departure {
     },
     /// The ack comes only after the ack wait has passed and the redelivery was handled.
     RunPast(DeliverySpec),
+    /// The ack comes only after something else happened, or when nothing else can happen.
+    DelayAck {
+        /// Whose ack.
+        what: DeliverySpec,
+        /// What it waits for; `None`: until quiescence.
+        until: Option<Target>,
+    },
 }
 
 impl Departure {
@@ -76,34 +89,57 @@ impl Departure {
     #[must_use]
     pub fn what(&self) -> Target {
         match self {
-            Departure::Hold { what, .. }
+            Departure::DelayAck { what, .. }
             | Departure::Duplicate(what)
             | Departure::Lose(what)
             | Departure::LoseAck(what)
             | Departure::RunPast(what) => Target::Delivery(what.clone()),
-            Departure::Pause { what, .. } | Departure::Crash { what, .. } => what.clone(),
+            Departure::Hold { what, .. } | Departure::Pause { what, .. } | Departure::Crash { what, .. } => {
+                what.clone()
+            }
         }
     }
 
-    /// What ends it, if it lasts until something was handled.
+    /// What ends it, if it lasts until something happened.
     #[must_use]
     pub fn until(&self) -> Option<&Target> {
         match self {
-            Departure::Hold { until, .. } | Departure::Pause { until, .. } => until.as_ref(),
+            Departure::Hold { until, .. } | Departure::Pause { until, .. } | Departure::DelayAck { until, .. } => {
+                until.as_ref()
+            }
             _ => None,
         }
     }
+
+    /// The same, ended by something else: `None` is quiescence. What does not last stays as it is.
+    #[must_use]
+    pub fn ended_by(mut self, end: Option<Target>) -> Departure {
+        if let Departure::Hold { until, .. } | Departure::Pause { until, .. } | Departure::DelayAck { until, .. } =
+            &mut self
+        {
+            *until = end;
+        }
+        self
+    }
 }
 
-/// Something a handler runs for, by name.
+/// Something that happens in a run, by name. A handler runs for the first three.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// A delivery.
+    /// A delivery, which happens when its handler is done.
     Delivery(DeliverySpec),
-    /// A client's command.
+    /// A client's command, which happens when its handler is done.
     Command(CommandSpec),
     /// A timer of a service.
     Timer(TimerSpec),
+    /// The handler of a delivery or a command has read and pauses, written `pause of H`.
+    Pause(Box<Target>),
+    /// The late ack of a delivery arrives, written `ack of D`.
+    Ack(DeliverySpec),
+    /// The ack wait of a delivery ends, written `ack wait of D`.
+    AckWait(DeliverySpec),
+    /// A group joins that was not there from the start, written `join of GROUP`.
+    Join(String),
 }
 
 impl Target {
@@ -114,6 +150,10 @@ impl Target {
             Target::Delivery(delivery) => delivery.key(),
             Target::Command(command) => command.key(),
             Target::Timer(timer) => timer.key(),
+            Target::Pause(what) => pause_key(what.key()),
+            Target::Ack(delivery) => ack_key(delivery.key()),
+            Target::AckWait(delivery) => ack_wait_key(delivery.key()),
+            Target::Join(group) => hash::of_name(group),
         }
     }
 }
@@ -185,6 +225,21 @@ impl TimerSpec {
     }
 }
 
+/// The key of the late ack of a delivery.
+pub(crate) fn ack_key(delivery: u64) -> u64 {
+    hash::mix(delivery, 4)
+}
+
+/// The key of the pause of what is handled.
+pub(crate) fn pause_key(handled: u64) -> u64 {
+    hash::mix(handled, 5)
+}
+
+/// The key of the end of the ack wait of a delivery.
+pub(crate) fn ack_wait_key(delivery: u64) -> u64 {
+    hash::mix(delivery, 6)
+}
+
 /// The key of a command by the parts of its name.
 pub(crate) fn command_key(client_hash: u64, label_hash: u64, nth: u32) -> u64 {
     hash::mix3(client_hash, label_hash, nth.into())
@@ -226,6 +281,10 @@ impl fmt::Display for Target {
             Target::Delivery(delivery) => delivery.fmt(f),
             Target::Command(command) => command.fmt(f),
             Target::Timer(timer) => timer.fmt(f),
+            Target::Pause(what) => write!(f, "pause of {what}"),
+            Target::Ack(delivery) => write!(f, "ack of {delivery}"),
+            Target::AckWait(delivery) => write!(f, "ack wait of {delivery}"),
+            Target::Join(group) => write!(f, "join of {group}"),
         }
     }
 }
@@ -244,15 +303,21 @@ impl fmt::Display for DeliverySpec {
 impl fmt::Display for Departure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Departure::Hold { what, until: Some(until) } => write!(f, "hold {what} until {until}"),
-            Departure::Hold { what, until: None } => write!(f, "hold {what} until quiescence"),
-            Departure::Pause { what, until: Some(until) } => write!(f, "pause {what} until {until}"),
-            Departure::Pause { what, until: None } => write!(f, "pause {what} until quiescence"),
-            Departure::Duplicate(what) => write!(f, "duplicate {what}"),
-            Departure::Lose(what) => write!(f, "lose {what}"),
-            Departure::LoseAck(what) => write!(f, "lose ack of {what}"),
-            Departure::Crash { service, window, what } => write!(f, "crash {service} {} of {what}", window.name()),
-            Departure::RunPast(what) => write!(f, "run past ack wait of {what}"),
+            Departure::Hold { what, .. } => write!(f, "hold {what}")?,
+            Departure::Pause { what, .. } => write!(f, "pause {what}")?,
+            Departure::DelayAck { what, .. } => write!(f, "delay ack of {what}")?,
+            Departure::Duplicate(what) => write!(f, "duplicate {what}")?,
+            Departure::Lose(what) => write!(f, "lose {what}")?,
+            Departure::LoseAck(what) => write!(f, "lose ack of {what}")?,
+            Departure::Crash { service, window, what } => write!(f, "crash {service} {} of {what}", window.name())?,
+            Departure::RunPast(what) => write!(f, "run past ack wait of {what}")?,
+        }
+        match (self, self.until()) {
+            (_, Some(until)) => write!(f, "{UNTIL}{until}"),
+            (Departure::Hold { .. } | Departure::Pause { .. } | Departure::DelayAck { .. }, None) => {
+                write!(f, "{UNTIL}quiescence")
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -269,10 +334,12 @@ impl fmt::Display for ParseDepartureError {
 
 impl std::error::Error for ParseDepartureError {}
 
-const FORMS: &str = "expected `hold D until X`, `pause H until X`, `duplicate D`, `lose D`, `lose ack of D`, \
-`crash SERVICE before save|before publish|before ack|after ack of X` or `run past ack wait of D`, \
-where D is a delivery like `ticket:updated t1@2 -> orders #1`, H is D or a command like \
-`alice: edit t1 to 6`, X is H or a timer like `timer o1 of expiration`, and `until quiescence` will do, too";
+const FORMS: &str = "expected `hold H until X`, `hold join of GROUP until X`, `pause H until X`, `duplicate D`, \
+`lose D`, `lose ack of D`, `delay ack of D until X`, `run past ack wait of D` or \
+`crash SERVICE before save|before publish|before ack|after ack of T`, \
+where D is a delivery like `ticket:updated t1@2 -> orders #1`, H is D or a command like `alice: edit t1 to 6`, \
+T is H or a timer like `timer o1 of expiration`, \
+X is T, `pause of H`, `ack of D`, `ack wait of D`, `join of GROUP` or `quiescence`";
 
 impl FromStr for Departure {
     type Err = ParseDepartureError;
@@ -281,14 +348,22 @@ impl FromStr for Departure {
         let text = text.trim();
         if let Some(rest) = text.strip_prefix("hold ") {
             let (what, until) = parse_until("hold", rest)?;
-            return Ok(Departure::Hold { what, until });
+            return match what {
+                Target::Delivery(_) | Target::Command(_) | Target::Join(_) => Ok(Departure::Hold { what, until }),
+                Target::Timer(_) => Err(ParseDepartureError(format!("`{what}` cannot be held, the clock moves last"))),
+                _ => Err(ParseDepartureError(format!("`{what}` cannot be held: {FORMS}"))),
+            };
+        }
+        if let Some(rest) = text.strip_prefix("delay ack of ") {
+            let (what, until) = parse_until("delay ack of", rest)?;
+            return Ok(Departure::DelayAck { what, until });
         }
         if let Some(rest) = text.strip_prefix("pause ") {
             let (what, until) = parse_until("pause", rest)?;
-            if let Target::Timer(timer) = what {
-                return Err(ParseDepartureError(format!("`{timer}` cannot pause: {FORMS}")));
-            }
-            return Ok(Departure::Pause { what, until });
+            return match what {
+                Target::Delivery(_) | Target::Command(_) => Ok(Departure::Pause { what, until }),
+                _ => Err(ParseDepartureError(format!("`{what}` cannot pause: {FORMS}"))),
+            };
         }
         if let Some(what) = text.strip_prefix("duplicate ") {
             return Ok(Departure::Duplicate(what.parse()?));
@@ -305,7 +380,13 @@ impl FromStr for Departure {
         if let Some((service, rest)) = text.strip_prefix("crash ").and_then(|rest| rest.split_once(' ')) {
             for window in Window::ALL {
                 if let Some(what) = rest.strip_prefix(window.name()).and_then(|rest| rest.strip_prefix(" of ")) {
-                    return Ok(Departure::Crash { service: service.to_owned(), window, what: what.parse()? });
+                    let (service, what) = (service.to_owned(), what.parse()?);
+                    return match what {
+                        Target::Delivery(_) | Target::Command(_) | Target::Timer(_) => {
+                            Ok(Departure::Crash { service, window, what })
+                        }
+                        _ => Err(ParseDepartureError(format!("nobody crashes at `{what}`: {FORMS}"))),
+                    };
                 }
             }
         }
@@ -368,11 +449,28 @@ impl FromStr for Target {
     type Err = ParseDepartureError;
 
     fn from_str(text: &str) -> Result<Target, ParseDepartureError> {
+        let text = text.trim_start();
+        if let Some(what) = text.strip_prefix("pause of ") {
+            return match what.parse()? {
+                what @ (Target::Delivery(_) | Target::Command(_)) => Ok(Target::Pause(Box::new(what))),
+                _ => Err(wrong(what, "cannot pause", "a delivery or a command can")),
+            };
+        }
         // A subject has no space behind its colon.
         if text.contains(": ") {
             text.parse().map(Target::Command)
-        } else if text.trim_start().starts_with("timer ") {
+        } else if text.starts_with("timer ") {
             text.parse().map(Target::Timer)
+        } else if let Some(delivery) = text.strip_prefix("ack of ") {
+            delivery.parse().map(Target::Ack)
+        } else if let Some(delivery) = text.strip_prefix("ack wait of ") {
+            delivery.parse().map(Target::AckWait)
+        } else if let Some(group) = text.strip_prefix("join of ") {
+            let group = group.trim();
+            match group.is_empty() || group.contains(' ') {
+                true => Err(wrong(text, "names no group", "a join is like `join of orders`")),
+                false => Ok(Target::Join(group.to_owned())),
+            }
         } else {
             text.parse().map(Target::Delivery)
         }
@@ -473,14 +571,25 @@ mod tests {
         prop_oneof![spec().prop_map(Target::Delivery), command()]
     }
 
+    fn join() -> impl Strategy<Value = Target> {
+        "[a-z-]{1,9}".prop_map(Target::Join)
+    }
+
     fn target() -> impl Strategy<Value = Target> {
         prop_oneof![handled(), timer()]
     }
 
+    fn moment() -> impl Strategy<Value = Target> {
+        let pause = handled().prop_map(|what| Target::Pause(Box::new(what)));
+        prop_oneof![target(), pause, spec().prop_map(Target::Ack), spec().prop_map(Target::AckWait), join()]
+    }
+
     fn departure() -> impl Strategy<Value = Departure> {
         prop_oneof![
-            (spec(), proptest::option::of(target())).prop_map(|(what, until)| Departure::Hold { what, until }),
-            (handled(), proptest::option::of(target())).prop_map(|(what, until)| Departure::Pause { what, until }),
+            (prop_oneof![handled(), join()], proptest::option::of(moment()))
+                .prop_map(|(what, until)| Departure::Hold { what, until }),
+            (handled(), proptest::option::of(moment())).prop_map(|(what, until)| Departure::Pause { what, until }),
+            (spec(), proptest::option::of(moment())).prop_map(|(what, until)| Departure::DelayAck { what, until }),
             spec().prop_map(Departure::Duplicate),
             spec().prop_map(Departure::Lose),
             spec().prop_map(Departure::LoseAck),
@@ -499,7 +608,7 @@ mod tests {
 
         #[test]
         fn no_text_makes_the_parser_panic(text in ".{0,80}") {
-            for verb in ["", "hold ", "pause ", "crash a after ack of ", "pause é: ", "hold timer "] {
+            for verb in ["", "hold ", "pause ", "crash a after ack of ", "pause é: ", "hold timer ", "delay ack of "] {
                 let _ = format!("{verb}{text}").parse::<Departure>();
                 let _ = format!("{verb}{text} until {text}").parse::<Departure>();
             }
@@ -512,19 +621,25 @@ mod tests {
             let error = text.parse::<Departure>().expect_err(text).to_string();
             assert!(error.contains(part), "{text}: {error}");
         };
-        refused("", "expected `hold D until X`");
+        refused("", "expected `hold H until X`");
         refused("hold ticket:created t1@0 -> orders", "without `until`");
         refused("lose ack of ticket:created t1@0", "names no group");
         refused("lose ack of ticket:created -> orders", "names no record");
         refused("lose ack of ticket:created t1@x -> orders", "no version after `@`");
         refused("lose ack of ticket:created t1@0 -> orders #0", "is not a delivery");
         refused("lose ack of ticket:created t1@0 -> orders #99999", "too large an attempt");
-        refused("crash orders at noon of ticket:created t1@0 -> orders", "expected `hold D until X`");
+        refused("crash orders at noon of ticket:created t1@0 -> orders", "expected `hold H until X`");
         refused("pause alice: edit t1 to 6", "`pause` without `until`");
         refused("pause alice:  until quiescence", "is not a command");
         refused("pause alice: edit t1 to 6/0 until quiescence", "is not a command");
         refused("pause timer o1 of expiration until quiescence", "`timer o1 of expiration` cannot pause");
-        refused("hold alice: edit t1 to 6 until quiescence", "names no group");
+        refused("hold alice: edit t1 to 6 till quiescence", "`hold` without `until`");
+        refused("hold timer o1 of expiration until quiescence", "cannot be held, the clock moves last");
+        refused("hold ack of ticket:created t1@0 -> orders until quiescence", "cannot be held: expected");
+        refused("hold join of until quiescence", "names no group");
+        refused("hold alice: edit t1 to 6 until pause of timer o1 of expiration", "cannot pause");
+        refused("delay ack of alice: edit t1 to 6 until quiescence", "names no group");
+        refused("crash a after ack of join of a", "nobody crashes at `join of a`");
         refused("hold ticket:created t1@0 -> orders until timer o1", "names no service");
         refused("crash a after ack of timer o01 of a", "names no record");
         refused("crash a after ack of timer o1 of a /x", "no number after `/`");

@@ -35,18 +35,7 @@ pub(super) fn check(source: &Source<'_>, schedule: &[Spanned<Departure>], known:
         }
         let what = departure.get_ref().what();
         for target in std::iter::once(&what).chain(departure.get_ref().until()) {
-            match target {
-                Target::Delivery(delivery) => {
-                    at.one_of(&delivery.subject, "subject", &subjects())?;
-                    at.one_of(&delivery.group, "group", &services)?;
-                    at.record(delivery.record, known)?;
-                }
-                Target::Timer(timer) => {
-                    at.one_of(&timer.service, "service", &services)?;
-                    at.record(timer.record, known)?;
-                }
-                Target::Command(command) => at.command(command, known)?,
-            }
+            at.target(target, &services, known)?;
         }
         if matches!(departure.get_ref(), Departure::Pause { .. }) {
             at.can_pause(&what, known)?;
@@ -62,6 +51,36 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
+    fn target(&self, target: &Target, services: &[&str], known: &Known<'_>) -> Result<(), FileError> {
+        match target {
+            Target::Delivery(delivery) | Target::Ack(delivery) | Target::AckWait(delivery) => {
+                self.one_of(&delivery.subject, "subject", &subjects())?;
+                self.one_of(&delivery.group, "group", services)?;
+                self.record(delivery.record, known)
+            }
+            Target::Timer(timer) => {
+                self.one_of(&timer.service, "service", services)?;
+                self.record(timer.record, known)
+            }
+            Target::Command(command) => self.command(command, known),
+            Target::Pause(what) => {
+                self.target(what, services, known)?;
+                self.can_pause(what, known)
+            }
+            Target::Join(group) => {
+                self.one_of(group, "group", services)?;
+                match known.services.iter().any(|(name, hosting)| name == group && !hosting.joins_late) {
+                    false => Ok(()),
+                    true => {
+                        let message = format!("`{group}` is there from the start: it does not join");
+                        let error = self.source.at(self.departure.span(), message);
+                        Err(error.help(format!("set `joins_late = true` in [services.{group}]")))
+                    }
+                }
+            }
+        }
+    }
+
     /// Refuses a name that is none of the known ones.
     fn one_of(&self, name: &str, what: &str, known: &[&str]) -> Result<(), FileError> {
         if known.contains(&name) {
@@ -97,7 +116,7 @@ impl Place<'_> {
         let service = match what {
             Target::Delivery(delivery) => Some(delivery.group.as_str()),
             Target::Command(command) => service_of(command, known),
-            Target::Timer(_) => None,
+            _ => None,
         };
         let hosted = known.services.iter().find(|(name, _)| Some(*name) == service);
         match hosted {
@@ -152,6 +171,13 @@ mod tests {
         check("crash order before save of timer t1 of orders", &["unknown service `order`"]);
         check("pause ticket:create t1@0 -> orders until quiescence", &["unknown subject `ticket:create`"]);
         check("pause alice: create t99 at 5 until seller-1: create t1 at 5", &["fine"]);
+        check("hold alise: create t99 at 5 until quiescence", &["unknown client `alise`"]);
+        check("hold alice: create t99 at 5 until seller-1: create t1 at 5", &["fine"]);
+        check(&format!("{hold} ack of ticket:create t1@0 -> orders"), &["unknown subject `ticket:create`"]);
+        check(&format!("{hold} ack wait of ticket:created t1@0 -> order"), &["unknown group `order`"]);
+        check(&format!("{hold} pause of ticket:created t1@0 -> orders"), &["handlers of `orders` cannot pause"]);
+        check(&format!("{hold} join of orders"), &["`orders` is there from the start", "set `joins_late = true`"]);
+        check("hold join of order until quiescence", &["unknown group `order`"]);
     }
 
     #[test]

@@ -1,18 +1,16 @@
 //! The calm run with departures.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, Chosen, Enabled, Offer, PauseIndex, Scheduler};
+use super::{Action, Chosen, Enabled, Offer, Scheduler, Tie};
 use crate::broker::DeliveryIndex;
 use crate::faults::{AckFate, Fate};
-use crate::schedule::{Departure, Target};
+use crate::schedule::{self, Departure, Target};
 
 /// A departure with what is worked out of it once.
 #[derive(Clone, Debug)]
 struct Planned {
     departure: Departure,
-    /// The key of what it is about.
-    what: u64,
     /// The key of what ends it.
     until: Option<u64>,
     used: bool,
@@ -23,7 +21,9 @@ struct Planned {
 enum Wait {
     Nothing,
     Quiescence,
-    Handling,
+    Happening,
+    /// Something that comes only if the clock moves, even if no service has a timer armed.
+    Clock,
 }
 
 /// Plays the calm run, departing from it where the schedule says so. A departure that names
@@ -31,23 +31,44 @@ enum Wait {
 #[derive(Clone, Debug)]
 pub struct Departing {
     schedule: Vec<Planned>,
-    /// The keys of the deliveries, commands and timers whose handlers are done.
-    handled: BTreeSet<u64>,
+    /// By the key of what they are about, the places of the departures.
+    places: BTreeMap<u64, Vec<usize>>,
+    tie: Tie,
+    /// The keys of what has happened.
+    happened: BTreeSet<u64>,
     /// The key of what was told to pause in the running step.
     pausing: Option<u64>,
-    /// The handlers that paused, and the keys of what they handle.
-    paused: Vec<(PauseIndex, u64)>,
+    /// The keys of what can be held or goes on: for a paused handler, of what it handles.
+    keys: BTreeMap<Action, u64>,
 }
 
 impl Departing {
     /// The calm run with these departures.
     #[must_use]
     pub fn new(schedule: Vec<Departure>) -> Departing {
+        Departing::with_tie(schedule, Tie::InOrder)
+    }
+
+    /// The same for a calm run that takes what could come in any order in another one: what happens
+    /// for the schedule's sake happens there as well.
+    #[must_use]
+    pub fn with_tie(schedule: Vec<Departure>, tie: Tie) -> Departing {
+        let mut places = BTreeMap::<u64, Vec<usize>>::new();
+        for (place, departure) in schedule.iter().enumerate() {
+            places.entry(departure.what().key()).or_default().push(place);
+        }
         let planned = schedule.into_iter().map(|departure| {
-            let (what, until) = (departure.what().key(), departure.until().map(Target::key));
-            Planned { departure, what, until, used: false }
+            let until = departure.until().map(Target::key);
+            Planned { departure, until, used: false }
         });
-        Departing { schedule: planned.collect(), handled: BTreeSet::new(), pausing: None, paused: Vec::new() }
+        Departing {
+            schedule: planned.collect(),
+            places,
+            tie,
+            happened: BTreeSet::new(),
+            pausing: None,
+            keys: BTreeMap::new(),
+        }
     }
 
     /// The departures that have had no effect so far.
@@ -55,101 +76,127 @@ impl Departing {
         self.schedule.iter().filter(|planned| !planned.used).map(|planned| &planned.departure)
     }
 
-    /// What the schedule lets a delivery or a paused handler wait for.
-    fn wait_of(&self, action: Action, enabled: &Enabled<'_>) -> Wait {
+    /// The departures about what has this key.
+    fn about(&self, key: u64) -> impl Iterator<Item = &Planned> {
+        self.places.get(&key).into_iter().flatten().map(|place| &self.schedule[*place])
+    }
+
+    /// The key by which departures name what an action does.
+    fn key_of(&self, action: Action, enabled: &Enabled<'_>) -> Option<u64> {
         match action {
-            Action::Deliver(index) => {
-                let holds = |departure: &Departure| matches!(departure, Departure::Hold { .. });
-                self.longest_wait(enabled.delivery(index).key, holds)
-            }
-            Action::Resume(index) => {
-                let key = self.paused.iter().find(|(paused, _)| *paused == index).map(|(_, key)| *key);
-                let pauses = |departure: &Departure| matches!(departure, Departure::Pause { .. });
-                key.map_or(Wait::Nothing, |key| self.longest_wait(key, pauses))
-            }
-            _ => Wait::Nothing,
+            Action::Deliver(index) | Action::Ack(index) => Some(enabled.delivery(index).key),
+            action => self.keys.get(&action).copied(),
         }
     }
 
-    fn longest_wait(&self, key: u64, kind: impl Fn(&Departure) -> bool) -> Wait {
-        let here = self.schedule.iter().filter(|planned| planned.what == key && kind(&planned.departure));
+    /// What the schedule lets an action wait for.
+    fn wait_of(&self, action: Action, enabled: &Enabled<'_>) -> Wait {
+        let Some(key) = self.key_of(action, enabled).filter(|key| self.places.contains_key(key)) else {
+            return Wait::Nothing;
+        };
+        let here = self.about(key).filter(|planned| match planned.departure {
+            Departure::Hold { .. } => matches!(action, Action::Deliver(_) | Action::Command(_) | Action::Join(_)),
+            Departure::Pause { .. } => matches!(action, Action::Resume(_)),
+            Departure::DelayAck { .. } => matches!(action, Action::Ack(_)),
+            _ => false,
+        });
         let waits = here.map(|planned| match planned.until {
             None => Wait::Quiescence,
-            Some(until) if self.handled.contains(&until) => Wait::Nothing,
-            Some(_) => Wait::Handling,
+            Some(until) if self.happened.contains(&until) => Wait::Nothing,
+            Some(_) if matches!(planned.departure.until(), Some(Target::AckWait(_))) => Wait::Clock,
+            Some(_) => Wait::Happening,
         });
         waits.max().unwrap_or(Wait::Nothing)
     }
 
     fn runs_past(&self, key: u64) -> bool {
-        self.schedule.iter().any(|planned| planned.what == key && matches!(planned.departure, Departure::RunPast(_)))
+        self.about(key).any(|planned| matches!(planned.departure, Departure::RunPast(_)))
     }
 
     /// Notes which holds are met, so that they count as used.
     fn note_holds(&mut self, enabled: &Enabled<'_>) {
-        for planned in &mut self.schedule {
-            if matches!(planned.departure, Departure::Hold { .. }) && !planned.used {
-                planned.used = enabled.ready().iter().any(|index| enabled.delivery(*index).key == planned.what);
+        if self.places.is_empty() {
+            return;
+        }
+        for action in enabled.iter() {
+            if !matches!(action, Action::Deliver(_) | Action::Command(_) | Action::Join(_)) {
+                continue;
+            }
+            let places = self.key_of(action, enabled).and_then(|key| self.places.get(&key));
+            for place in places.into_iter().flatten() {
+                let planned = &mut self.schedule[*place];
+                planned.used |= matches!(planned.departure, Departure::Hold { .. });
             }
         }
     }
 
     /// The next action: what the calm run does with what does not wait; then what waits for
     /// quiescence, which this is; then the clock, if a service's timer may bring about what the
-    /// others wait for; then those others, whose time will not come.
+    /// others wait for, or if one of them waits for the end of an ack wait; then those others, whose
+    /// time will not come.
     fn next(&self, enabled: &Enabled<'_>) -> Option<Action> {
         let wait = |action| self.wait_of(action, enabled);
         let past = |index: DeliveryIndex| self.runs_past(enabled.delivery(index).key);
         let clock = || enabled.clock().map(|_| Action::Advance);
+        let clock_helps = || enabled.has_service_timer() || enabled.iter().any(|action| wait(action) == Wait::Clock);
         enabled
-            .calm_before_clock(|action| wait(action) == Wait::Nothing, past)
-            .or_else(|| enabled.first_waiting(|action| wait(action) == Wait::Quiescence))
-            .or_else(|| clock().filter(|_| enabled.has_service_timer()))
-            .or_else(|| enabled.first_waiting(|_| true))
+            .calm_before_clock(self.tie, |action| wait(action) == Wait::Nothing, past)
+            .or_else(|| enabled.first_waiting(self.tie, |action| wait(action) == Wait::Quiescence))
+            .or_else(|| clock().filter(|_| clock_helps()))
+            .or_else(|| enabled.first_waiting(self.tie, |action| wait(action) > Wait::Nothing))
             .or_else(clock)
             // A late ack whose ack wait never ends.
             .or_else(|| enabled.calm())
     }
 
-    /// Notes what is done with the picked action. What has a fate is noted when that is decided.
-    fn note_picked(&mut self, action: Action) {
-        if let Action::Resume(index) = action
-            && let Some(place) = self.paused.iter().position(|(paused, _)| *paused == index)
-        {
-            self.handled.insert(self.paused.remove(place).1);
-        }
+    /// Notes what happens with the picked action. What has a fate is noted when that is decided.
+    fn note_picked(&mut self, action: Action, enabled: &Enabled<'_>) {
+        let happened = match action {
+            Action::Resume(_) | Action::Join(_) => self.keys.remove(&action),
+            Action::Ack(index) => Some(schedule::ack_key(enabled.delivery(index).key)),
+            Action::Advance => enabled.ack_wait().map(|index| schedule::ack_wait_key(enabled.delivery(index).key)),
+            Action::Command(_) => {
+                self.keys.remove(&action);
+                None
+            }
+            Action::Deliver(_) => None,
+        };
+        self.happened.extend(happened);
     }
 }
 
 impl Scheduler for Departing {
     fn offer(&mut self, offer: Offer) {
-        if let Action::Resume(index) = offer.action
-            && let Some(key) = self.pausing.take()
-        {
-            self.paused.push((index, key));
+        match offer.action {
+            Action::Resume(_) => self.keys.extend(self.pausing.take().map(|key| (offer.action, key))),
+            Action::Command(_) | Action::Join(_) => {
+                self.keys.insert(offer.action, offer.key);
+            }
+            _ => {}
         }
     }
 
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
         self.note_holds(enabled);
         let action = self.next(enabled).expect("a scheduler is asked only when something may happen");
-        self.note_picked(action);
+        self.note_picked(action, enabled);
         action
     }
 
     fn fate(&mut self, chosen: &Chosen) -> Fate {
         let mut fate = Fate::CALM;
-        for planned in self.schedule.iter_mut().filter(|planned| planned.what == chosen.key) {
+        for place in self.places.get(&chosen.key).into_iter().flatten() {
+            let planned = &mut self.schedule[*place];
             match &planned.departure {
                 Departure::Hold { .. } => continue,
                 Departure::Pause { .. } if !chosen.may_pause => continue,
                 Departure::Pause { .. } => {
-                    fate.pause |= planned.until.is_none_or(|until| !self.handled.contains(&until));
+                    fate.pause |= planned.until.is_none_or(|until| !self.happened.contains(&until));
                 }
                 Departure::Duplicate(_) => fate.duplicate = true,
                 Departure::LoseAck(_) => fate.ack = AckFate::Lost,
                 Departure::Crash { window, .. } => fate.crash = Some(*window),
-                Departure::RunPast(_) => fate.ack = AckFate::Late,
+                Departure::RunPast(_) | Departure::DelayAck { .. } => fate.ack = AckFate::Late,
                 Departure::Lose(_) => fate.lose = true,
             }
             planned.used = true;
@@ -157,8 +204,9 @@ impl Scheduler for Departing {
         let fate = chosen.restrict(fate);
         if fate.pause {
             self.pausing = Some(chosen.key);
-        } else if !fate.lose {
-            self.handled.insert(chosen.key);
+            self.happened.insert(schedule::pause_key(chosen.key));
+        } else {
+            self.happened.insert(chosen.key);
         }
         fate
     }

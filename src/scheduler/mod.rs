@@ -118,8 +118,23 @@ pub struct Enabled<'a> {
     pub(crate) acks: &'a [DeliveryIndex],
     pub(crate) absent: &'a [GroupIndex],
     pub(crate) clock: Option<u64>,
+    /// The delivery whose ack wait ends if the clock moves.
+    pub(crate) ack_wait: Option<DeliveryIndex>,
     pub(crate) service_timer: bool,
 }
+
+/// In which order the calm run does what it could do in any order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Tie {
+    /// A message goes to the groups in the order in which they were added.
+    #[default]
+    InOrder,
+    /// It goes to the group that was added last first.
+    Reversed,
+}
+
+/// When the calm run takes an action, compared to the others that are enabled.
+pub(crate) type Turn = (u8, u32, u32, u32);
 
 impl<'a> Enabled<'a> {
     /// The number of actions.
@@ -223,45 +238,56 @@ impl<'a> Enabled<'a> {
     /// publish order, then the next command is sent, and the clock moves last.
     #[must_use]
     pub fn calm(&self) -> Option<Action> {
-        self.calm_before_clock(|_| true, |_| false).or_else(|| self.clock.map(|_| Action::Advance))
+        self.calm_before_clock(Tie::InOrder, |_| true, |_| false).or_else(|| self.clock.map(|_| Action::Advance))
     }
 
-    /// What the calm run does before the clock moves, if deliveries and paused handlers that are not
-    /// `free` do not count, and acks that come `past` their ack wait come after what the wait's end
-    /// set off.
+    /// What the calm run does before the clock moves, if actions that are not `free` do not count,
+    /// and acks that come `past` their ack wait come after what the wait's end set off.
     pub(crate) fn calm_before_clock(
         &self,
+        tie: Tie,
         free: impl Fn(Action) -> bool,
         past: impl Fn(DeliveryIndex) -> bool,
     ) -> Option<Action> {
-        let ack = |late: bool| {
-            let acks = self.acks.iter().filter(|index| past(**index) == late);
-            let over = acks.filter(|index| !late || self.delivery(**index).superseded);
-            over.min().map(|index| Action::Ack(*index))
+        let turn = |action| match action {
+            Action::Advance => None,
+            Action::Ack(index) if past(index) => self.delivery(index).superseded.then_some((4, index.0, 0, 0)),
+            action => Some(self.turn(action, tie)),
         };
-        let join = || self.absent.iter().min().map(|index| Action::Join(*index));
-        let command = || self.commands.iter().min().map(|index| Action::Command(*index));
-        let now = self.first_paused(&free).or_else(|| ack(false)).or_else(join);
-        now.or_else(|| self.first_ready(&free)).or_else(|| ack(true)).or_else(command)
+        let turns = self.iter().filter(|action| free(*action)).filter_map(|action| Some((turn(action)?, action)));
+        turns.min().map(|(_, action)| action)
     }
 
-    /// The first delivery among those that are `wanted`, or else the first paused handler.
-    pub(crate) fn first_waiting(&self, wanted: impl Fn(Action) -> bool) -> Option<Action> {
-        self.first_ready(&wanted).or_else(|| self.first_paused(&wanted))
+    /// When the calm run takes this enabled action.
+    pub(crate) fn turn(&self, action: Action, tie: Tie) -> Turn {
+        match action {
+            Action::Resume(index) => (0, index.0, 0, 0),
+            Action::Ack(index) => (1, index.0, 0, 0),
+            Action::Join(group) => (2, group.0.into(), 0, 0),
+            Action::Deliver(index) => {
+                let delivery = self.delivery(index);
+                let group = match tie {
+                    Tie::InOrder => delivery.group.0,
+                    Tie::Reversed => u16::MAX - delivery.group.0,
+                };
+                (3, delivery.message.0, group.into(), delivery.attempt.into())
+            }
+            Action::Command(client) => (5, client.0, 0, 0),
+            Action::Advance => (6, 0, 0, 0),
+        }
     }
 
-    fn first_ready(&self, wanted: &impl Fn(Action) -> bool) -> Option<Action> {
-        let wanted = self.ready.iter().filter(|index| wanted(Action::Deliver(**index)));
-        let first = wanted.min_by_key(|index| {
-            let delivery = self.delivery(**index);
-            (delivery.message, delivery.group, delivery.attempt)
-        });
-        first.map(|index| Action::Deliver(*index))
+    /// The first of those that are `wanted`: a delivery if there is one, then a paused handler, a late
+    /// ack, a join, a command.
+    pub(crate) fn first_waiting(&self, tie: Tie, wanted: impl Fn(Action) -> bool) -> Option<Action> {
+        let wanted = self.iter().filter(|action| *action != Action::Advance && wanted(*action));
+        wanted.min_by_key(|action| (!matches!(action, Action::Deliver(_)), self.turn(*action, tie)))
     }
 
-    fn first_paused(&self, wanted: &impl Fn(Action) -> bool) -> Option<Action> {
-        let wanted = self.paused.iter().filter(|index| wanted(Action::Resume(**index)));
-        wanted.min().map(|index| Action::Resume(*index))
+    /// The delivery whose ack wait ends if the clock moves, if it moves to the end of one.
+    #[must_use]
+    pub fn ack_wait(&self) -> Option<DeliveryIndex> {
+        self.ack_wait
     }
 }
 

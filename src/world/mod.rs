@@ -14,7 +14,7 @@ use crate::broker::{Broker, DeliveryIndex, GroupIndex, MaxDeliver, State};
 use crate::event::{Command, System};
 use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Time};
-use crate::schedule::{self, CommandSpec, TimerSpec};
+use crate::schedule::{self, CommandSpec, DeliverySpec, Target, TimerSpec};
 use crate::scheduler::{Action, Chosen, ClientIndex, Enabled, Offer, PauseIndex};
 use crate::service::Effects;
 use crate::simulation::{HostedClient, Inner, Simulation};
@@ -354,6 +354,7 @@ impl<S: System> World<S> {
     #[must_use]
     #[inline]
     pub fn enabled(&self) -> Enabled<'_> {
+        let timer = self.timers.first().map(|(_, timer)| timer);
         Enabled {
             deliveries: self.broker.deliveries(),
             ready: self.broker.ready(),
@@ -361,7 +362,11 @@ impl<S: System> World<S> {
             paused: &self.paused_indices,
             acks: &self.acks,
             absent: &self.absent,
-            clock: self.timers.first().map(|(_, timer)| self.timer_key(timer)),
+            clock: timer.map(|timer| self.timer_key(timer)),
+            ack_wait: match timer {
+                Some(Timer::AckWait { delivery, .. }) => Some(*delivery),
+                _ => None,
+            },
             service_timer: self.service_timers > 0,
         }
     }
@@ -470,17 +475,59 @@ impl<S: System> World<S> {
     fn describe_job(&self, job: Job) -> String {
         match job {
             Job::Delivery(index) => self.broker.name(index).to_string(),
+            Job::Command { client, .. } => match self.target_of_job(job) {
+                Some(target) => target.to_string(),
+                None => self.inner().clients[client.get()].name.clone(),
+            },
+            Job::Timer { record, .. } => format!("timer {record}"),
+        }
+    }
+
+    /// What an enabled action makes happen, by the name that departures have for it: for a paused
+    /// handler that goes on, what it handles.
+    #[must_use]
+    pub fn target(&self, action: Action) -> Option<Target> {
+        match action {
+            Action::Command(client) => self.target_of_job(Job::Command { client, ordinal: self.sent[client.get()] }),
+            Action::Deliver(index) => Some(Target::Delivery(self.delivery_spec(index))),
+            Action::Ack(index) => Some(Target::Ack(self.delivery_spec(index))),
+            Action::Join(group) => Some(Target::Join(self.broker.group_name(group).to_owned())),
+            Action::Resume(index) => {
+                let paused = self.paused.iter().find(|paused| paused.index == index)?;
+                self.target_of_job(paused.job)
+            }
+            Action::Advance => match self.timers.first()?.1 {
+                Timer::AckWait { delivery, .. } => Some(Target::AckWait(self.delivery_spec(delivery))),
+                Timer::Service { service, record, nth, attempt, .. } => {
+                    let service = self.service_name(service).to_owned();
+                    Some(Target::Timer(TimerSpec { record, service, nth: nth + 1, attempt }))
+                }
+            },
+        }
+    }
+
+    fn target_of_job(&self, job: Job) -> Option<Target> {
+        match job {
+            Job::Delivery(index) => Some(Target::Delivery(self.delivery_spec(index))),
             Job::Command { client, ordinal } => {
                 let HostedClient { name, commands } = &self.inner().clients[client.get()];
-                match commands.get(ordinal as usize) {
-                    Some(hosted) => {
-                        let (client, label, nth) = (name.clone(), hosted.command.label(), hosted.nth);
-                        CommandSpec { client, label, nth }.to_string()
-                    }
-                    None => name.clone(),
-                }
+                let hosted = commands.get(ordinal as usize)?;
+                let (client, label, nth) = (name.clone(), hosted.command.label(), hosted.nth);
+                Some(Target::Command(CommandSpec { client, label, nth }))
             }
-            Job::Timer { record, .. } => format!("timer {record}"),
+            Job::Timer { .. } => None,
+        }
+    }
+
+    fn delivery_spec(&self, index: DeliveryIndex) -> DeliverySpec {
+        let name = self.broker.name(index);
+        DeliverySpec {
+            subject: name.message.subject.name().to_owned(),
+            record: name.message.record,
+            version: name.message.version,
+            nth: name.message.nth,
+            group: name.group.to_owned(),
+            attempt: name.attempt,
         }
     }
 

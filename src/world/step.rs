@@ -15,6 +15,7 @@ use crate::event::System;
 use crate::faults::{AckFate, Fate, Window};
 use crate::hash;
 use crate::ids::{ServiceIndex, Time};
+use crate::schedule;
 use crate::scheduler::{Action, ClientIndex, Offer, PauseIndex};
 use crate::service::{AckTiming, Armed, Context, Outcome, PublishMode, Rejection, Work};
 
@@ -273,7 +274,7 @@ impl<S: System> World<S> {
 
     /// The key of the late ack of a delivery: what was offered is what happens.
     fn ack_key(&self, index: DeliveryIndex) -> u64 {
-        hash::mix(self.broker.delivery(index).key, 4)
+        schedule::ack_key(self.broker.delivery(index).key)
     }
 
     fn ack_arrives(&mut self, index: DeliveryIndex, step: &mut Step) {

@@ -84,6 +84,81 @@ fn a_delivery_can_be_held_until_a_command() {
     );
 }
 
+#[test]
+fn a_command_can_be_held_until_another_clients_command() {
+    let mut setup = Setup::on(stan(), 0);
+    setup.commands[0] = vec![Publish::now([1]), Publish::now([2])];
+    setup.commands[1] = vec![Publish::now([3])];
+    check(
+        &setup,
+        &["hold client: publish 1 notes from n1@0 until b: publish 1 notes from n3@0"],
+        &["b: publish 1 n3", "n3", "client: publish 1 n1", "n1", "client: publish 1 n2", "n2"],
+    );
+    check(
+        &setup,
+        &["hold client: publish 1 notes from n2@0 until quiescence"],
+        &["client: publish 1 n1", "n1", "b: publish 1 n3", "n3", "client: publish 1 n2", "n2"],
+    );
+}
+
+#[test]
+fn an_ack_can_be_delayed_to_an_exact_place() {
+    let mut setup = Setup::on(stan(), 0);
+    setup.commands[0] = vec![Publish::now([1]), Publish::now([2]), Publish::now([3])];
+    let (sends, second, third) = ("client: publish 1 n1", "client: publish 1 n2", "client: publish 1 n3");
+    let late = "late ack of n1";
+    let delay = "delay ack of note:added n1@0 -> consumer until";
+    check(&setup, &[&format!("{delay} note:added n2@0 -> consumer")], &[sends, "n1", second, "n2", late, third, "n3"]);
+    check(&setup, &[&format!("{delay} quiescence")], &[sends, "n1", second, "n2", third, "n3", late]);
+    let over = "clock: ack wait of n1 runs out";
+    check(
+        &setup,
+        &[&format!("{delay} ack wait of note:added n1@0 -> consumer")],
+        &[sends, "n1", second, "n2", third, "n3", over, late],
+    );
+    check(
+        &setup,
+        &[
+            &format!("{delay} note:added n2@0 -> consumer"),
+            "hold note:added n2@0 -> consumer until client: publish 1 notes from n3@0",
+            "hold note:added n3@0 -> consumer until ack of note:added n1@0 -> consumer",
+        ],
+        &[sends, "n1", second, third, "n2", late, "n3"],
+    );
+}
+
+#[test]
+fn a_delivery_can_be_held_until_another_ones_handler_pauses() {
+    let mut setup = overlapping();
+    setup.commands[0] = vec![Publish::now([1, 2])];
+    check(
+        &setup,
+        &[
+            "pause note:added n2@0 -> consumer until note:added n1@0 -> consumer",
+            "hold note:added n1@0 -> consumer until pause of note:added n2@0 -> consumer",
+        ],
+        &["client: publish 2 n1", "n2", "n1", "resume n2"],
+    );
+}
+
+#[test]
+fn a_late_group_can_join_at_an_exact_place() {
+    let mut setup = Setup::on(stan(), 0);
+    setup.hosting.joins_late = true;
+    setup.commands[0] = vec![Publish::now([1]), Publish::now([2])];
+    let (sends, second) = ("client: publish 1 n1", "client: publish 1 n2");
+    check(&setup, &[], &["consumer joins", sends, "n1", second, "n2"]);
+    let hold = "hold join of consumer until";
+    check(
+        &setup,
+        &[&format!("{hold} client: publish 1 notes from n1@0")],
+        &[sends, "consumer joins", "n1", second, "n2"],
+    );
+    check(&setup, &[&format!("{hold} quiescence")], &[sends, second, "consumer joins", "n1", "n2"]);
+    let until = "hold client: publish 1 notes from n1@0 until join of consumer";
+    check(&setup, &[until], &["consumer joins", sends, "n1", second, "n2"]);
+}
+
 fn overlapping() -> Setup {
     let mut setup = Setup::on(stan(), 0);
     setup.profile.ordering = pellmell::broker::Ordering::None;
