@@ -45,6 +45,7 @@
 //! - [`schedule`], [`scheduler`]: departures from the calm run, and who picks what happens next.
 //! - [`simulation`], [`world`]: the parts put together, and the value that moves.
 //! - [`property`], [`mod@run`]: claims, and the loop that judges them.
+//! - [`extract`]: any run as departures.
 //! - [`determinism`], [`testing`]: two runs compared, and one call for a test.
 //! - [`ticketing`]: four services that sell tickets, right and wrong in known ways.
 //! - [`scenario`], [`trace`], [`search`], [`zoo`], [`file_error`]: situations of the ticketing
@@ -62,6 +63,7 @@ pub mod determinism;
 #[doc(hidden)]
 pub mod doc_example;
 pub mod event;
+pub mod extract;
 pub mod faults;
 pub mod file_error;
 pub mod hash;

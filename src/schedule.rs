@@ -40,7 +40,7 @@ use crate::ids::{RecordId, Version};
 ///     assert_eq!(departure.to_string(), text);
 /// }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Departure {
     /// A delivery, a command or the join of a group waits until something else happened, or until
     /// nothing else can happen.
@@ -124,7 +124,7 @@ impl Departure {
 }
 
 /// Something that happens in a run, by name. A handler runs for the first three.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
     /// A delivery, which happens when its handler is done.
     Delivery(DeliverySpec),
@@ -159,7 +159,7 @@ impl Target {
 }
 
 /// A delivery by name, written `ticket:updated t1@2 -> orders #1`; `#1` may be left out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DeliverySpec {
     /// The message's subject.
     pub subject: String,
@@ -185,7 +185,7 @@ impl DeliverySpec {
 }
 
 /// A command by name, written `alice: edit t1 to 6`; the second equal one of a client ends in `/2`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CommandSpec {
     /// The client's name.
     pub client: String,
@@ -205,7 +205,7 @@ impl CommandSpec {
 
 /// A timer by name, written `timer o1 of expiration`; ` /2` behind it for the second of two that are
 /// pending, `#2` for the second attempt of one whose handler crashed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TimerSpec {
     /// The record it was armed with.
     pub record: RecordId,
@@ -323,7 +323,7 @@ impl fmt::Display for Departure {
 }
 
 /// Says why a text is not a departure.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ParseDepartureError(String);
 
 impl fmt::Display for ParseDepartureError {

@@ -19,6 +19,7 @@ const ORDER: [&str; 23] = [
     "world",
     "property",
     "run",
+    "extract",
     "determinism",
     "ticketing",
     "file_error",

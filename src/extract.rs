@@ -1,0 +1,243 @@
+//! Extraction: any run, whoever picked its steps, as departures from the calm run.
+//!
+//! Beside the run that is played stands the calm one. Wherever the calm run would do something first
+//! that the run does later, or never, that is held until the last step before which it would have been
+//! done; what a step meets besides becomes a departure of its own. So the departures are those of this
+//! run and no other, and there are many of them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::event::System;
+use crate::faults::{AckFate, Fate};
+use crate::run::{Judges, Limits, Observer, Report, run};
+use crate::schedule::{Departure, Target};
+use crate::scheduler::{Action, Chosen, Departing, Enabled, Offer, Scheduler, Tie};
+use crate::simulation::Simulation;
+use crate::world::{Step, World};
+
+/// A run as departures.
+#[derive(Clone, Debug)]
+pub struct Extracted {
+    /// The departures with which [`Departing`] takes the same steps.
+    pub departures: Vec<Departure>,
+    /// The steps.
+    pub steps: Vec<(Action, Fate)>,
+    /// What the run came to.
+    pub report: Report,
+}
+
+/// A run that its departures do not give again: two things in it have the same name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExtractError {
+    /// The first step that is another one.
+    pub step: u64,
+}
+
+impl fmt::Display for ExtractError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the departures of this run lead to another one at step {}: a name in it is not unique", self.step)
+    }
+}
+
+impl std::error::Error for ExtractError {}
+
+/// Plays a run and tells the departures that give it again, for a calm run with this `tie`.
+///
+/// # Errors
+/// If they do not, which is found out by playing them.
+pub fn extract<S: System>(
+    simulation: &Simulation<S>,
+    scheduler: impl Scheduler,
+    judges: &Judges<S>,
+    limits: Limits,
+    tie: Tie,
+) -> Result<Extracted, ExtractError> {
+    let mut beside = Beside { tie, ..Beside::default() };
+    let mut noting = Noting { scheduler, steps: Vec::new() };
+    let report = run(&mut simulation.world(), &mut noting, judges, limits, &mut beside);
+    let steps = noting.steps;
+    let departures = beside.departures(&steps);
+    let mut again = Noting { scheduler: Departing::with_tie(departures.clone(), tie), steps: Vec::new() };
+    let report_again = run(&mut simulation.world(), &mut again, judges, limits, &mut ());
+    if (&again.steps, report_again.fingerprint) != (&steps, report.fingerprint) {
+        let same = steps.iter().zip(&again.steps).take_while(|(one, other)| one == other).count();
+        return Err(ExtractError { step: same as u64 + 1 });
+    }
+    Ok(Extracted { departures, steps, report })
+}
+
+/// Notes what a scheduler decides.
+struct Noting<T> {
+    scheduler: T,
+    steps: Vec<(Action, Fate)>,
+}
+
+impl<T: Scheduler> Scheduler for Noting<T> {
+    fn offer(&mut self, offer: Offer) {
+        self.scheduler.offer(offer);
+    }
+
+    fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
+        let action = self.scheduler.pick(enabled);
+        self.steps.push((action, Fate::CALM));
+        action
+    }
+
+    fn fate(&mut self, chosen: &Chosen) -> Fate {
+        let fate = self.scheduler.fate(chosen);
+        if let Some(step) = self.steps.last_mut() {
+            step.1 = fate;
+        }
+        fate
+    }
+
+    fn in_rounds(&self) -> bool {
+        self.scheduler.in_rounds()
+    }
+}
+
+/// What identifies an action: of two that are about the same, one may begin and one go on.
+type Key = (u8, u64);
+
+/// An action that the calm run would have done before another one.
+#[derive(Debug)]
+struct Held {
+    action: Action,
+    what: Target,
+    /// The last step before which it would have been done.
+    until: usize,
+}
+
+/// A clock that moves to the end of an ack wait while other actions are enabled.
+#[derive(Debug)]
+struct EarlyClock {
+    step: usize,
+    others: Vec<Key>,
+}
+
+/// Stands beside a run and compares it to the calm one.
+#[derive(Debug, Default)]
+struct Beside {
+    tie: Tie,
+    /// What happened, step by step, and whose handler ran for it.
+    targets: Vec<Target>,
+    services: Vec<Option<String>>,
+    /// In the order in which they were held.
+    keys: Vec<Key>,
+    held: BTreeMap<Key, Held>,
+    clocks: Vec<EarlyClock>,
+}
+
+impl<S: System> Observer<S> for Beside {
+    fn before(&mut self, world: &World<S>, action: Action) {
+        let enabled = world.enabled();
+        let (turn, step) = (enabled.turn(action, self.tie), self.targets.len());
+        let mut others = Vec::new();
+        for other in enabled.iter().filter(|other| enabled.turn(*other, self.tie) < turn) {
+            let Some(key) = key_of(world, other) else { continue };
+            others.push(key);
+            match self.held.get_mut(&key) {
+                Some(held) => held.until = step,
+                None => {
+                    let Some(what) = world.target(other) else { continue };
+                    self.held.insert(key, Held { action: other, what, until: step });
+                    self.keys.push(key);
+                }
+            }
+        }
+        if enabled.ack_wait().is_some() && action == Action::Advance && !enabled.has_service_timer() {
+            self.clocks.push(EarlyClock { step, others });
+        }
+        self.targets.extend(world.target(action));
+    }
+
+    fn after(&mut self, world: &World<S>, step: &Step) {
+        self.services.push(step.actor.map(|actor| world.service_name(actor.service).to_owned()));
+    }
+}
+
+/// The departure by which an action waits.
+fn waiting(held: &Held, until: Option<Target>) -> Departure {
+    match (held.action, held.what.clone()) {
+        (Action::Resume(_), what) => Departure::Pause { what, until },
+        (_, Target::Ack(what)) => Departure::DelayAck { what, until },
+        (_, what) => Departure::Hold { what, until },
+    }
+}
+
+fn key_of<S: System>(world: &World<S>, action: Action) -> Option<Key> {
+    let key = match action {
+        Action::Deliver(index) => world.broker().delivery(index).key,
+        action => world.target(action)?.key(),
+    };
+    Some((u8::from(matches!(action, Action::Resume(_))), key))
+}
+
+impl Beside {
+    /// The departures of a run that took these steps.
+    fn departures(self, steps: &[(Action, Fate)]) -> Vec<Departure> {
+        let mut departures: Vec<Departure> = Vec::new();
+        let ends = self.ends(steps);
+        for key in &self.keys {
+            let held = &self.held[key];
+            let until = Some(ends[held.until].clone());
+            departures.push(waiting(held, until));
+        }
+        for clock in &self.clocks {
+            // The clock moves that far only if somebody waits for it.
+            let waits = |key: &&Key| {
+                let until = self.held[*key].until;
+                until >= clock.step && matches!(self.targets[until], Target::AckWait(_))
+            };
+            if let Some(first) = clock.others.first().filter(|_| !clock.others.iter().any(|key| waits(&key))) {
+                departures.push(waiting(&self.held[first], Some(self.targets[clock.step].clone())));
+            }
+        }
+        for (place, (action, fate)) in steps.iter().enumerate().take(self.targets.len()) {
+            if !matches!(action, Action::Resume(_)) && *fate != Fate::CALM {
+                self.add_fate(&mut departures, place, *fate);
+            }
+        }
+        departures
+    }
+
+    /// How departures name the steps that others wait for.
+    fn ends(&self, steps: &[(Action, Fate)]) -> Vec<Target> {
+        let ends = self.targets.iter().zip(steps).map(|(target, (action, fate))| {
+            let begins = fate.pause && !matches!(action, Action::Resume(_));
+            if begins { Target::Pause(Box::new(target.clone())) } else { target.clone() }
+        });
+        ends.collect()
+    }
+
+    /// Adds the departures for what a step meets besides being taken.
+    fn add_fate(&self, departures: &mut Vec<Departure>, place: usize, fate: Fate) {
+        let what = &self.targets[place];
+        let is_held = |key: Key| self.held.contains_key(&key);
+        if fate.pause && !is_held((1, what.key())) {
+            let until = Some(Target::Pause(Box::new(what.clone())));
+            departures.push(Departure::Pause { what: what.clone(), until });
+        }
+        if let Target::Delivery(delivery) = what {
+            match fate.ack {
+                AckFate::Prompt => {}
+                AckFate::Lost => departures.push(Departure::LoseAck(delivery.clone())),
+                AckFate::Late if is_held((0, Target::Ack(delivery.clone()).key())) => {}
+                AckFate::Late => {
+                    departures.push(Departure::DelayAck { what: delivery.clone(), until: Some(what.clone()) });
+                }
+            }
+            if fate.duplicate {
+                departures.push(Departure::Duplicate(delivery.clone()));
+            }
+            if fate.lose {
+                departures.push(Departure::Lose(delivery.clone()));
+            }
+        }
+        if let Some(window) = fate.crash {
+            let service = self.services.get(place).cloned().flatten().unwrap_or_default();
+            departures.push(Departure::Crash { service, window, what: what.clone() });
+        }
+    }
+}

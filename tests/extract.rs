@@ -1,0 +1,67 @@
+//! Whoever picked the steps of a run, its departures give the run again, and they read back as they
+//! were printed.
+
+#[path = "support/random.rs"]
+mod random;
+mod support;
+
+use pellmell::extract::{Extracted, extract};
+use pellmell::scheduler::{Scripted, Tie};
+use pellmell::ticketing::{Design, properties};
+use pellmell::{Calm, Departing, Departure, Judges, Keyed, Limits, Rounds, Scheduler, Walk, run};
+use proptest::prelude::*;
+
+use random::{client, config, design, faults, hostings, profile, simulation, workload};
+
+const LIMITS: Limits = Limits { steps_max: 20_000, messages_max: 5_000, in_flight_max: 5_000 };
+
+proptest! {
+    #![proptest_config(config("extract", 256))]
+
+    #[test]
+    fn the_departures_of_a_run_give_it_again(
+        design in design(),
+        clients in workload(),
+        profile in profile(),
+        plan in faults(),
+        hostings in hostings(),
+        seed in any::<u64>(),
+    ) {
+        let simulation = simulation(&design, profile, clients, &hostings);
+        let judges = Judges::new(properties::promised_by(&design));
+        let schedulers: [(&str, Box<dyn Scheduler>); 4] = [
+            ("keyed", Box::new(Keyed::new(seed, plan))),
+            ("walk", Box::new(Walk::new(seed, plan, seed % 2 == 0))),
+            ("calm", Box::new(Calm::new(seed, plan))),
+            ("rounds", Box::new(Rounds::default())),
+        ];
+        for (name, scheduler) in schedulers {
+            let extracted = extract(&simulation, scheduler, &judges, LIMITS, Tie::InOrder);
+            prop_assert!(extracted.is_ok(), "{}: {:?}", name, extracted.err());
+            let Extracted { departures, steps, report } = extracted.expect("departures");
+            let texts: Vec<String> = departures.iter().map(ToString::to_string).collect();
+            let read: Result<Vec<Departure>, _> = texts.iter().map(|text| text.parse()).collect();
+            prop_assert_eq!(read.as_ref(), Ok(&departures), "{}", name);
+            let mut departing = Departing::new(departures);
+            let again = run(&mut simulation.world(), &mut departing, &judges, LIMITS, &mut ());
+            prop_assert_eq!(again.fingerprint, report.fingerprint, "{}", name);
+            let unused: Vec<String> = departing.unused().map(ToString::to_string).collect();
+            prop_assert_eq!(unused, Vec::<String>::new(), "{}", name);
+            let reversed = extract(&simulation, Scripted::new(steps), &judges, LIMITS, Tie::Reversed);
+            prop_assert_eq!(reversed.map(|reversed| reversed.report.fingerprint), Ok(report.fingerprint), "{}", name);
+        }
+    }
+}
+
+#[test]
+fn a_calm_run_has_no_departures() {
+    let design = Design::REFERENCE;
+    let clients = vec![client("seller", &["create t1 5".to_owned(), "edit t1 6".to_owned()])];
+    let simulation =
+        simulation(&design, pellmell::Profile::adversarial(), clients, &pellmell::ticketing::Hostings::FOUR);
+    let judges = Judges::new(properties::promised_by(&design));
+    let calm = Calm::new(0, pellmell::FaultPlan::NONE);
+    let extracted = extract(&simulation, calm, &judges, LIMITS, Tie::InOrder).expect("departures");
+    assert_eq!(extracted.departures, Vec::new());
+    assert!(extracted.report.verdict.is_held());
+}
