@@ -3,7 +3,8 @@
 //! Beside the run that is played stands the calm one. Wherever the calm run would do something first
 //! that the run does later, or never, that is held until the last step before which it would have been
 //! done; what a step meets besides becomes a departure of its own. So the departures are those of this
-//! run and no other, and there are many of them.
+//! run and no other, and there are many of them:
+//! [`shrink`](crate::shrink) makes them few.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -45,7 +45,7 @@
 //! - [`schedule`], [`scheduler`]: departures from the calm run, and who picks what happens next.
 //! - [`simulation`], [`world`]: the parts put together, and the value that moves.
 //! - [`property`], [`mod@run`]: claims, and the loop that judges them.
-//! - [`extract`]: any run as departures.
+//! - [`extract`], [`shrink`]: any run as departures, and of those the ones that matter.
 //! - [`determinism`], [`testing`]: two runs compared, and one call for a test.
 //! - [`ticketing`]: four services that sell tickets, right and wrong in known ways.
 //! - [`scenario`], [`trace`], [`search`], [`zoo`], [`file_error`]: situations of the ticketing
@@ -76,6 +76,7 @@ pub mod schedule;
 pub mod scheduler;
 pub mod search;
 pub mod service;
+pub mod shrink;
 pub mod simulation;
 pub mod store;
 pub mod testing;

@@ -46,7 +46,7 @@ pub struct Client<C> {
 }
 
 pub(crate) struct Hosted<S: System> {
-    pub(crate) service: Box<dyn Service<S>>,
+    pub(crate) service: Arc<dyn Service<S>>,
     pub(crate) members: u16,
     pub(crate) may_pause: bool,
     /// By what the handler runs for.
@@ -54,11 +54,19 @@ pub(crate) struct Hosted<S: System> {
     pub(crate) ack_timing: AckTiming,
 }
 
+impl<S: System> Clone for Hosted<S> {
+    fn clone(&self) -> Hosted<S> {
+        Hosted { service: Arc::clone(&self.service), ..*self }
+    }
+}
+
+#[derive(Clone)]
 pub(crate) struct HostedClient<C> {
     pub(crate) name: String,
     pub(crate) commands: Vec<HostedCommand<C>>,
 }
 
+#[derive(Clone)]
 pub(crate) struct HostedCommand<C> {
     pub(crate) command: C,
     pub(crate) service: ServiceIndex,
@@ -115,12 +123,37 @@ impl<S: System> Simulation<S> {
     pub fn clients(&self) -> usize {
         self.inner.clients.len()
     }
+
+    /// The commands of a client, by the places they have in its list.
+    pub(crate) fn hosted(&self, client: usize) -> &HostedClient<S::Command> {
+        &self.inner.clients[client]
+    }
+
+    /// The same simulation with those commands alone that `keep` keeps, given the places of the client
+    /// and of the command in its list. What is left is named as it was, and the clients stay, some
+    /// perhaps with nothing to send.
+    #[must_use]
+    pub fn keeping(&self, keep: impl Fn(usize, usize) -> bool) -> Simulation<S> {
+        let Inner { services, profile, groups, clients, redeliver_futile } = &*self.inner;
+        let clients = clients.iter().enumerate().map(|(client, HostedClient { name, commands })| {
+            let kept = commands.iter().enumerate().filter(|(place, _)| keep(client, *place));
+            HostedClient { name: name.clone(), commands: kept.map(|(_, command)| command.clone()).collect() }
+        });
+        let inner = Inner {
+            services: services.clone(),
+            profile: profile.clone(),
+            groups: groups.clone(),
+            clients: clients.collect(),
+            redeliver_futile: *redeliver_futile,
+        };
+        Simulation { inner: Arc::new(inner) }
+    }
 }
 
 /// Puts a [`Simulation`] together.
 pub struct SimulationBuilder<S: System> {
     profile: Profile,
-    services: Vec<(Box<dyn Service<S>>, Hosting)>,
+    services: Vec<(Arc<dyn Service<S>>, Hosting)>,
     clients: Vec<Client<S::Command>>,
     redeliver_futile: bool,
 }
@@ -135,7 +168,7 @@ impl<S: System> SimulationBuilder<S> {
     /// Adds a service.
     #[must_use]
     pub fn hosted(mut self, service: impl Service<S> + 'static, hosting: Hosting) -> SimulationBuilder<S> {
-        self.services.push((Box::new(service), hosting));
+        self.services.push((Arc::new(service), hosting));
         self
     }
 

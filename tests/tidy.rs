@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of the library in reading order: each uses only those above it.
-const ORDER: [&str; 23] = [
+const ORDER: [&str; 25] = [
     "hash",
     "ids",
     "prng",
@@ -20,6 +20,7 @@ const ORDER: [&str; 23] = [
     "property",
     "run",
     "extract",
+    "shrink",
     "determinism",
     "ticketing",
     "file_error",

@@ -124,7 +124,7 @@ pub struct Enabled<'a> {
 }
 
 /// In which order the calm run does what it could do in any order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum Tie {
     /// A message goes to the groups in the order in which they were added.
     #[default]
