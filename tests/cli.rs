@@ -208,7 +208,8 @@ fn a_sweep_puts_failures_into_buckets() {
                  Summary 20 runs: 0 held, 20 violated, 0 stuck, 0 panicked; 1 bucket
                Exercised commands 3,412, deliveries 1,240, redeliveries 7, overtakings 957, acks lost 28, acks late 31, duplicates 10, pauses 156
              Fingerprint 7c16822375c4ff86
-               Reproduce pellmell run scenarios/price-5-10-15.toml --design stage1 --seed 0"#]],
+               Reproduce pellmell run scenarios/price-5-10-15.toml --design stage1 --seed 0
+                  Shrink pellmell shrink scenarios/price-5-10-15.toml --design stage1 --seed 0"#]],
     );
 }
 
@@ -710,4 +711,91 @@ fn a_defect_that_does_not_exist_is_refused() {
     let ran = pellmell(&["zoo", "Nessie"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
     assert!(ran.stderr.contains("unknown defect: expected one of ReplicaOwnId, BlindApply"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_failing_seed_is_shrunk_to_a_scenario_that_fails_in_the_same_way() {
+    check(
+        &["shrink", "scenarios/price-5-10-15.toml", "--design", "course", "--seed", "12"],
+        0,
+        expect![[r#"
+            $ pellmell shrink scenarios/price-5-10-15.toml --design course --seed 12
+                  Shrunk price-5-10-15 seed 12 from 1,722 steps, 1,377 departures, 600 commands to 5 steps, 1 departure, 2 commands in 32 executions
+                 Departs duplicate ticket:updated t102@1 -> orders
+
+             step          t │ tickets                                     │ orders                                               │
+                1    +0.001s │ seller-102: create t102 at 5 ✓ saves t102@0 │                                                      │
+                2    +0.001s │                                             │ [1] ticket:created t102@0 ✓ saves t102@0             │
+                3    +0.002s │ seller-102: edit t102 to 10 ✓ saves t102@1  │                                                      │
+                4    +0.002s │                                             │ [2] ticket:updated t102@1 ✓ saves t102@1             │ ◀ duplicated
+                5    +0.002s │                                             │ [3] ticket:updated t102@1 #2 ✗ the version before i… │
+
+                      record │ tickets               │ orders      │
+                        t102 │ v1 lock free price 10 │ v1 price 10 │
+
+                VIOLATED NoPoison   step 5, t = +0.002s
+                         at orders, t102, ticket:updated t102@1: still unacked: ticket:updated t102@1 -> orders #2 after 1 attempt, redelivery changes nothing
+                  Needed `duplicate ticket:updated t102@1 -> orders`: without it every property holds
+                  Needed `seller-102: create t102 at 5`: the rest names it or what it creates
+                  Needed `seller-102: edit t102 to 10`: without it every property holds
+                    Keep pellmell shrink scenarios/price-5-10-15.toml --design course --seed 12 --write FILE
+            ────────────
+            version = 1
+            about = "Shrunk from price-5-10-15, seed 12: violates NoPoison."
+            design = "course"
+            schedule = [
+                "duplicate ticket:updated t102@1 -> orders",
+            ]
+
+            [broker]
+            ack_wait = ["5s"]
+            profile = "stan"
+
+            [services.orders]
+            members = 4
+
+            [[client]]
+            name = "seller-102"
+            commands = [
+                { create_ticket = { ticket = "t102", price = 5 } },
+                { edit_ticket = { ticket = "t102", price = 10 } },
+            ]
+
+            [expect]
+            course = "violated NoPoison""#]],
+    );
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shrunk.toml");
+    let written = path.display().to_string();
+    let ran =
+        pellmell(&["shrink", "scenarios/cancel-overtakes-create.toml", "--design", "course", "--write", &written]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains(&format!("Reproduce pellmell run {written}")), "{}", ran.stdout);
+    let text = std::fs::read_to_string(&path).expect("a scenario file");
+    assert!(ran.stdout.ends_with(&text), "{}", ran.stdout);
+    let ran = pellmell(&["run", &written]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stdout.contains("Expected violated ReservationAgreement under course"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_seed_that_holds_is_not_shrunk_and_the_next_command_is_said() {
+    check(
+        &["shrink", "scenarios/price-5-10-15.toml", "--seed", "3"],
+        4,
+        expect![[r#"
+        $ pellmell shrink scenarios/price-5-10-15.toml --seed 3
+                HELD price-5-10-15 seed 3: the run holds: there is nothing to shrink
+                Next pellmell sweep scenarios/price-5-10-15.toml --design reference --seeds 0..1000"#]],
+    );
+}
+
+#[test]
+fn a_shrunk_run_is_json_on_request() {
+    check(
+        &["shrink", "scenarios/one-lost-ack.toml", "--message-format", "json"],
+        0,
+        expect![[r#"
+        $ pellmell shrink scenarios/one-lost-ack.toml --message-format json
+        {"anchored":true,"because":[{"item":"lose ack of ticket:created t1@0 -> orders","without":"held"},{"item":"alice: create t1 at 10","without":null}],"before":{"commands":1,"departures":1,"steps":4},"commands":1,"departures":["lose ack of ticket:created t1@0 -> orders"],"executions":4,"minimal":true,"reason":"shrink","scenario":"one-lost-ack","seed":0,"signature":"NoPoison at orders of t on ticket:created","steps":4,"toml":"version = 1\nabout = \"Shrunk from one-lost-ack, seed 0: violates NoPoison.\"\ndesign = \"course\"\nschedule = [\n    \"lose ack of ticket:created t1@0 -> orders\",\n]\n\n[broker]\nack_wait = [\"5s\"]\nprofile = \"stan\"\n\n[[client]]\nname = \"alice\"\ncommands = [\n    { create_ticket = { ticket = \"t1\", title = \"concert\", price = 10 } },\n]\n\n[expect]\ncourse = \"violated NoPoison\"\n","verdict":"violated"}"#]],
+    );
 }

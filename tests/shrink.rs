@@ -8,7 +8,7 @@ use pellmell::extract::extract;
 use pellmell::scheduler::Tie;
 use pellmell::shrink::{Item, NothingToShrink, Shrink, same_failure};
 use pellmell::ticketing::{Design, Hostings, properties};
-use pellmell::{Calm, Departing, Departure, FaultPlan, Judges, Keyed, Limits, Profile, Verdict, run};
+use pellmell::{Calm, Departing, Departure, FaultPlan, Judges, Keyed, Limits, Profile, Scenario, Verdict, run};
 use proptest::prelude::*;
 
 use random::{client, config, design, faults, hostings, profile, simulation, workload};
@@ -103,4 +103,39 @@ fn a_run_that_holds_is_not_shrunk() {
     let judges = Judges::new(properties::promised_by(&design));
     let calm = extract(&simulation, Calm::new(0, FaultPlan::NONE), &judges, LIMITS, Tie::InOrder).expect("departures");
     assert_eq!(Shrink::of(&simulation, &judges, LIMITS).run(calm.departures).err(), Some(NothingToShrink));
+}
+
+#[test]
+fn what_is_left_of_a_shipped_scenario_is_a_scenario_that_fails_in_the_same_way() {
+    let mut shrunken = 0;
+    for entry in std::fs::read_dir("scenarios").expect("scenarios") {
+        let path = entry.expect("an entry").path();
+        let name = path.display().to_string();
+        if path.extension().is_none_or(|ending| ending != "toml") || name.contains("price-5-10-15") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("a scenario");
+        for design in Design::ALL {
+            let mut scenario = Scenario::parse(&name, &text).unwrap_or_else(|error| panic!("{error}"));
+            scenario.design = design;
+            let simulation = scenario.simulation(1).expect("the parts fit");
+            let judges = scenario.judges();
+            let scheduler = scenario.scheduler(1);
+            let extracted = extract(&simulation, scheduler, &judges, LIMITS, Tie::InOrder).expect("departures");
+            let clients = scenario.clients_of(1);
+            let allowed = |commands: &[Vec<usize>], departures: &[Departure]| {
+                Scenario::can_be_written(&clients, commands, departures)
+            };
+            let shrink = Shrink::of(&simulation, &judges, LIMITS).within(&allowed);
+            let Ok(shrunk) = shrink.run(extracted.departures) else { continue };
+            let written = scenario.counterexample(1, &shrunk);
+            let small = Scenario::parse("shrunk.toml", &written).unwrap_or_else(|error| panic!("{error}\n{written}"));
+            let mut world = small.simulation(small.seed).expect("the parts fit").world();
+            let report = small.run(&mut world, &small.judges(), small.seed, &mut ());
+            assert!(same_failure(&extracted.report.verdict, &report.verdict), "{name} {}:\n{written}", design.name);
+            assert!(small.unused_departures(small.seed).is_empty(), "{written}");
+            shrunken += 1;
+        }
+    }
+    assert!(shrunken > 10, "{shrunken}");
 }

@@ -9,6 +9,7 @@ mod input;
 mod progress;
 mod replay;
 mod run;
+mod shrink;
 mod sweep;
 mod timeline;
 mod zoo;
@@ -27,10 +28,8 @@ use pellmell::ticketing::{Defect, Design, properties};
 /// their replicas converge.
 #[derive(Parser)]
 #[command(name = "pellmell", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(
-    after_help = "Exit codes: 0 held · 1 violated, stuck or panicked · 2 bad flag or file · 3 not reproducible · \
-4 nothing ran · 70 bug in pellmell · 74 cannot read or write"
-)]
+#[command(after_help = "Exit codes: 0 held, or shrunk · 1 violated, stuck or panicked · 2 bad flag or file · \
+3 not reproducible · 4 nothing ran, or nothing to shrink · 70 bug in pellmell · 74 cannot read or write")]
 struct Cli {
     /// How to print the result.
     #[arg(long, global = true, value_enum, default_value = "human")]
@@ -55,6 +54,8 @@ enum Verb {
     Sweep(sweep::SweepArgs),
     /// Runs a seed again, or the run of a trace, and says where it differs.
     Replay(replay::ReplayArgs),
+    /// Makes a failing run as small as it can be, and a scenario file of it.
+    Shrink(shrink::ShrinkArgs),
     /// Checks a scenario or a trace without running it.
     Check(check::CheckArgs),
     /// Plays kept cases and says whether they still come to what they should.
@@ -203,6 +204,7 @@ pub(crate) fn main() -> ExitCode {
         match cli.verb {
             Verb::Run(args) => run::run(&args, format),
             Verb::Sweep(args) => sweep::sweep(&args, format),
+            Verb::Shrink(args) => shrink::shrink(&args, format),
             Verb::Replay(args) => replay::replay(&args, format),
             Verb::Check(args) => check::check(&args, format),
             Verb::Corpus(args) => corpus::corpus(&args, format),

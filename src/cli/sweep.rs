@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::progress::Progress;
 use super::run::{exercised, reproduce};
-use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, count, input, seeds};
+use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, count, input, seeds, shrink};
 
 #[derive(clap::Args)]
 pub(super) struct SweepArgs {
@@ -86,7 +86,8 @@ fn show(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &SweepResu
     out.status(PLAIN, "Fingerprint", hex(result.fingerprint))?;
     match by_seed(result).first() {
         Some((_, bucket)) => {
-            out.status(PLAIN, "Reproduce", reproduce(&args.scenario, scenario, &args.what, bucket.seed))
+            out.status(PLAIN, "Reproduce", reproduce(&args.scenario, scenario, &args.what, bucket.seed))?;
+            out.status(PLAIN, "Shrink", shrink::command(&args.scenario, scenario, &args.what, bucket.seed))
         }
         None => Ok(()),
     }
@@ -109,6 +110,7 @@ fn show_json(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &Swee
             "seed": bucket.seed,
             "count": bucket.count,
             "reproduce": reproduce(&args.scenario, scenario, &args.what, bucket.seed),
+            "shrink": shrink::command(&args.scenario, scenario, &args.what, bucket.seed),
         }))?;
     }
     let totals = &result.totals;

@@ -6,6 +6,7 @@
 mod departures;
 mod file;
 mod read;
+mod write;
 
 use std::collections::BTreeMap;
 use std::fmt;

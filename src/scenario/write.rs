@@ -1,0 +1,215 @@
+//! Counterexamples as scenario files.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use super::Scenario;
+use crate::event::Command;
+use crate::ids::RecordId;
+use crate::run::{Limits, Verdict};
+use crate::schedule::{CommandSpec, Departure, Target};
+use crate::shrink::Shrunk;
+use crate::simulation::Client;
+use crate::ticketing::{Request, What};
+
+impl Scenario {
+    /// The clients that take part under `seed`: those of the file, and those of its workload.
+    #[must_use]
+    pub fn clients_of(&self, seed: u64) -> Vec<Client<Request>> {
+        let generated = self.workload.iter().flat_map(|workload| workload.clients(seed));
+        self.clients.iter().cloned().chain(generated).collect()
+    }
+
+    /// A counterexample to this scenario as the text of a scenario file: the clients `seed` gives it
+    /// with the commands that are left, the departures, and the verdict it comes to as what to expect.
+    #[must_use]
+    pub fn counterexample(&self, seed: u64, shrunk: &Shrunk) -> String {
+        let clients = kept(&self.clients_of(seed), &shrunk.commands);
+        let verdict = &shrunk.report.verdict;
+        let what = match verdict {
+            Verdict::Violated { property, .. } => format!("violates {property}"),
+            other => format!("is {}", other.word()),
+        };
+        let mut text = String::from("version = 1\n");
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "about = {}", quoted(&format!("Shrunk from {}, seed {seed}: {what}.", self.name)));
+        let _ = writeln!(text, "design = {}", quoted(self.design.name));
+        if !self.defects.is_empty() {
+            let _ = writeln!(text, "defects = {}", list(self.defects.iter().map(|defect| defect.name.to_owned())));
+        }
+        if !self.properties.is_empty() {
+            let _ = writeln!(text, "properties = {}", list(self.properties.iter().cloned()));
+        }
+        if shrunk.departures.is_empty() {
+            text += "scheduler = \"calm\"\n";
+        } else {
+            text += "schedule = [\n";
+            for departure in renumbered(&shrunk.departures, &self.clients_of(seed), &shrunk.commands) {
+                let _ = writeln!(text, "    {},", quoted(&departure.to_string()));
+            }
+            text += "]\n";
+        }
+        text += &self.tables_as_written();
+        text += &limits(self.limits);
+        for client in &clients {
+            text += &client_table(client);
+        }
+        if let Verdict::Violated { property, .. } = verdict {
+            let expected = quoted(&format!("violated {property}"));
+            let _ = write!(text, "\n[expect]\n{} = {expected}\n", self.design.name);
+        }
+        text
+    }
+
+    /// Whether a counterexample can be written to a file, which names only what its commands create
+    /// and the commands it has.
+    #[must_use]
+    pub fn can_be_written(clients: &[Client<Request>], commands: &[Vec<usize>], departures: &[Departure]) -> bool {
+        let clients = kept(clients, commands);
+        let requests: Vec<&Request> = clients.iter().flat_map(|client| &client.commands).collect();
+        let made: BTreeSet<RecordId> = requests.iter().filter_map(|request| made_by(&request.what)).collect();
+        let sent = |spec: &CommandSpec| {
+            let client = clients.iter().find(|client| client.name == spec.client);
+            client.is_some_and(|client| client.commands.iter().any(|request| request.label() == spec.label))
+        };
+        fn there(target: &Target, made: &BTreeSet<RecordId>, sent: &dyn Fn(&CommandSpec) -> bool) -> bool {
+            match target {
+                Target::Delivery(spec) | Target::Ack(spec) | Target::AckWait(spec) => made.contains(&spec.record),
+                Target::Timer(spec) => made.contains(&spec.record),
+                Target::Command(spec) => sent(spec),
+                Target::Pause(what) => there(what, made, sent),
+                Target::Join(_) => true,
+            }
+        }
+        !requests.is_empty()
+            && requests.iter().all(|request| named_by(&request.what).iter().all(|id| made.contains(id)))
+            && departures.iter().all(|departure| {
+                there(&departure.what(), &made, &sent)
+                    && departure.until().is_none_or(|until| there(until, &made, &sent))
+            })
+    }
+
+    /// The tables about the broker and the services, as they stand in the file this was read from.
+    fn tables_as_written(&self) -> String {
+        let read: toml::Table = self.source.parse().unwrap_or_default();
+        let kept = read.into_iter().filter(|(key, _)| key == "broker" || key == "services");
+        let kept: toml::Table = kept.collect();
+        let written = toml::to_string(&kept).unwrap_or_default();
+        if written.is_empty() { written } else { format!("\n{written}") }
+    }
+}
+
+fn kept(clients: &[Client<Request>], commands: &[Vec<usize>]) -> Vec<Client<Request>> {
+    let kept = clients.iter().zip(commands).filter(|(_, places)| !places.is_empty()).map(|(client, places)| {
+        let commands = places.iter().map(|place| client.commands[*place].clone()).collect();
+        Client { name: client.name.clone(), commands }
+    });
+    kept.collect()
+}
+
+/// The departures with commands counted among those that are left.
+fn renumbered(departures: &[Departure], clients: &[Client<Request>], commands: &[Vec<usize>]) -> Vec<Departure> {
+    let rename = |spec: &mut CommandSpec| {
+        let Some(client) = clients.iter().position(|client| client.name == spec.client) else { return };
+        let alike = |place: &usize| clients[client].commands[*place].label() == spec.label;
+        let all: Vec<usize> = (0..clients[client].commands.len()).filter(alike).collect();
+        let Some(place) = all.get(spec.nth as usize - 1) else { return };
+        let before = commands[client].iter().filter(|kept| *kept < place && all.contains(kept)).count();
+        spec.nth = before as u32 + 1;
+    };
+    fn in_target(target: &mut Target, rename: &dyn Fn(&mut CommandSpec)) {
+        match target {
+            Target::Command(spec) => rename(spec),
+            Target::Pause(what) => in_target(what, rename),
+            _ => {}
+        }
+    }
+    let mut departures = departures.to_vec();
+    for departure in &mut departures {
+        match departure {
+            Departure::Hold { what, until } | Departure::Pause { what, until } => {
+                in_target(what, &rename);
+                until.iter_mut().for_each(|until| in_target(until, &rename));
+            }
+            Departure::DelayAck { until, .. } => until.iter_mut().for_each(|until| in_target(until, &rename)),
+            Departure::Crash { what, .. } => in_target(what, &rename),
+            Departure::Duplicate(_) | Departure::Lose(_) | Departure::LoseAck(_) | Departure::RunPast(_) => {}
+        }
+    }
+    departures
+}
+
+fn made_by(what: &What) -> Option<RecordId> {
+    match what {
+        What::CreateTicket { ticket, .. } => Some(*ticket),
+        What::CreateOrder { order, .. } => Some(*order),
+        What::Pay { payment, .. } => Some(*payment),
+        _ => None,
+    }
+}
+
+fn named_by(what: &What) -> Vec<RecordId> {
+    match what {
+        What::CreateTicket { ticket, .. } | What::EditTicket { ticket, .. } | What::ShowTicket { ticket } => {
+            vec![*ticket]
+        }
+        What::CreateOrder { order, ticket } => vec![*order, *ticket],
+        What::ShowOrder { order } | What::CancelOrder { order } => vec![*order],
+        What::Pay { payment, order, .. } => vec![*payment, *order],
+    }
+}
+
+fn limits(limits: Limits) -> String {
+    let usual = Limits::default();
+    let values = [
+        ("steps", limits.steps_max, usual.steps_max),
+        ("messages", limits.messages_max.into(), usual.messages_max.into()),
+        ("in_flight", limits.in_flight_max.into(), usual.in_flight_max.into()),
+    ];
+    let other = values.into_iter().filter(|(_, value, usual)| value != usual);
+    let lines: String = other.map(|(key, value, _)| format!("{key} = {value}\n")).collect();
+    if lines.is_empty() { lines } else { format!("\n[limits]\n{lines}") }
+}
+
+fn client_table(client: &Client<Request>) -> String {
+    let mut text = format!("\n[[client]]\nname = {}\n", quoted(&client.name));
+    let user = client.commands.first().and_then(|request| request.user.as_deref()).unwrap_or_default();
+    if user != client.name {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "signs_in_as = {}", quoted(user));
+    }
+    text += "commands = [\n";
+    client.commands.iter().for_each(|request| text += &format!("    {},\n", command(&request.what)));
+    text + "]\n"
+}
+
+fn command(what: &What) -> String {
+    let (name, keys) = match what {
+        What::CreateTicket { ticket, title, price } => {
+            let title = if &**title == "ticket" { String::new() } else { format!(", title = {}", quoted(title)) };
+            ("create_ticket", format!("ticket = \"{ticket}\"{title}, price = {price}"))
+        }
+        What::EditTicket { ticket, title, price } => {
+            let title = title.as_deref().map(|title| format!(", title = {}", quoted(title))).unwrap_or_default();
+            ("edit_ticket", format!("ticket = \"{ticket}\"{title}, price = {price}"))
+        }
+        What::ShowTicket { ticket } => ("show_ticket", format!("ticket = \"{ticket}\"")),
+        What::CreateOrder { order, ticket } => ("create_order", format!("order = \"{order}\", ticket = \"{ticket}\"")),
+        What::ShowOrder { order } => ("show_order", format!("order = \"{order}\"")),
+        What::CancelOrder { order } => ("cancel_order", format!("order = \"{order}\"")),
+        What::Pay { payment, order, token } => {
+            let token = if &**token == "token" { String::new() } else { format!(", token = {}", quoted(token)) };
+            ("pay", format!("payment = \"{payment}\", order = \"{order}\"{token}"))
+        }
+    };
+    format!("{{ {name} = {{ {keys} }} }}")
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+fn list(texts: impl Iterator<Item = String>) -> String {
+    let quoted: Vec<String> = texts.map(|text| self::quoted(&text)).collect();
+    format!("[{}]", quoted.join(", "))
+}
