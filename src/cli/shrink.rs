@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use pellmell::extract::extract;
+use pellmell::extract::{Extracted, extract};
 use pellmell::scheduler::Tie;
 use pellmell::shrink::{NothingToShrink, Shrink, Shrunk};
-use pellmell::{Departing, Scenario, run};
+use pellmell::ticketing::Ticketing;
+use pellmell::{Departing, Judges, Limits, Scenario, Simulation, Verdict, run};
 use serde_json::json;
 
 use super::run::play;
@@ -35,7 +36,9 @@ pub(super) fn shrink(args: &ShrinkArgs, format: MessageFormat) -> Result<Ending,
     let (judges, limits) = (scenario.judges(), scenario.limits);
     let departures = if scenario.schedule.is_empty() {
         let extracted = extract(&simulation, scenario.scheduler(seed), &judges, limits, Tie::InOrder);
-        extracted.map_err(|error| Failure::Stale(error.to_string()))?.departures
+        let extracted = extracted.map_err(|error| Failure::Stale(error.to_string()))?;
+        in_rounds_only(&extracted, &judges, &simulation, limits)?;
+        extracted.departures
     } else {
         scenario.schedule.clone()
     };
@@ -75,6 +78,23 @@ pub(super) fn shrink(args: &ShrinkArgs, format: MessageFormat) -> Result<Ending,
             }
             Ok(Ending::NothingRan)
         }
+    }
+}
+
+/// Refuses a run whose failure is none of its steps alone.
+fn in_rounds_only(
+    extracted: &Extracted,
+    judges: &Judges<Ticketing>,
+    simulation: &Simulation<Ticketing>,
+    limits: Limits,
+) -> Result<(), Failure> {
+    let mut departing = Departing::new(extracted.departures.clone());
+    let again = run(&mut simulation.world(), &mut departing, judges, limits, &mut ()).verdict;
+    match &extracted.report.verdict {
+        Verdict::Violated { property, .. } if again.is_held() => Err(Failure::Input(format!(
+            "{property} judges rounds, which a run with departures does not have: it cannot be shrunk"
+        ))),
+        _ => Ok(()),
     }
 }
 

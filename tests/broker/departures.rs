@@ -1,7 +1,8 @@
 //! Schedules on a system with timers and with handlers that pause: what happens, in which order, and
 //! which departures had an effect.
 
-use pellmell::scheduler::Action;
+use pellmell::extract::extract;
+use pellmell::scheduler::{Action, Tie};
 use pellmell::trace::Recorder;
 use pellmell::{Departing, Hosting, Judges, Limits, Scenario, World, run};
 
@@ -157,6 +158,28 @@ fn a_late_group_can_join_at_an_exact_place() {
     check(&setup, &[&format!("{hold} quiescence")], &[sends, second, "consumer joins", "n1", "n2"]);
     let until = "hold client: publish 1 notes from n1@0 until join of consumer";
     check(&setup, &[until], &["consumer joins", sends, "n1", second, "n2"]);
+}
+
+#[test]
+fn a_run_in_which_a_name_comes_twice_is_extracted_exactly_or_refused() {
+    let mut setup = Setup::on(stan(), 0);
+    setup.profile.ordering = pellmell::broker::Ordering::None;
+    setup.commands[0] = vec![Publish::now([1]), Publish::now([3]), Publish::now([4])];
+    // The timer of note 2 can be armed again after it has fired, and has the same name then.
+    setup.commands[1] = vec![Publish::at(500, [2]), Publish::at(500, [2]), Publish::at(500, [2])];
+    let (simulation, judges) = (setup.simulation(), Judges::new(Vec::new()));
+    let (mut exact, mut refused) = (0, 0);
+    for seed in 0..200 {
+        let keyed = pellmell::Keyed::new(seed, pellmell::FaultPlan::NONE);
+        match extract(&simulation, keyed, &judges, Limits::default(), Tie::InOrder) {
+            Ok(_) => exact += 1,
+            Err(error) => {
+                assert!(error.to_string().contains("lead to another one at step"), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(exact > 100 && refused > 0, "{exact} exact, {refused} refused");
 }
 
 fn overlapping() -> Setup {
