@@ -767,7 +767,7 @@ fn a_failing_seed_is_shrunk_to_a_scenario_that_fails_in_the_same_way() {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shrunk.toml");
     let written = path.display().to_string();
     let ran =
-        pellmell(&["shrink", "scenarios/cancel-overtakes-create.toml", "--design", "course", "--write", &written]);
+        pellmell(&["shrink", "scenarios/g02-cancel-overtakes-create.toml", "--design", "course", "--write", &written]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stdout.contains(&format!("Reproduce pellmell run {written}")), "{}", ran.stdout);
     let text = std::fs::read_to_string(&path).expect("a scenario file");
