@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::run::{Judges, Verdict, run};
-use crate::scenario::{Entry, FileError, Scenario, nearest};
+use crate::scenario::{Entry, Expectation, FileError, Scenario, nearest};
 use crate::scheduler::Departing;
 use crate::trace::{Recorder, detail};
 
@@ -56,6 +56,29 @@ pub struct Checked {
     pub entry: Option<Entry>,
     /// How many deliveries were handled.
     pub deliveries: u64,
+    /// What it has in common with other failures of the same cause; `None` if it held or is stale.
+    pub bucket: Option<Bucket>,
+}
+
+/// What failures with the same cause have in common: the rules of the services, and the signature
+/// of the verdict.
+pub type Bucket = (String, String);
+
+/// The bucket of a verdict of a scenario.
+#[must_use]
+pub fn bucket(scenario: &Scenario, verdict: &Verdict) -> Option<Bucket> {
+    let defects = scenario.defects.iter().map(|defect| format!(" + {}", defect.name));
+    let rules = std::iter::once(scenario.design.name.to_owned()).chain(defects).collect();
+    verdict.signature().map(|signature| (rules, signature))
+}
+
+/// The text of a scenario as an entry: what it expected of its design is what the entry expects.
+#[must_use]
+pub fn entry_of(text: &str, expect: &Expectation, reason: &str, seed: u64) -> String {
+    let scenario = text.split("\n[expect]\n").next().unwrap_or(text);
+    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    let (expect, reason, tool) = (quoted(&expect.to_string()), quoted(reason), quoted(env!("CARGO_PKG_VERSION")));
+    format!("{scenario}\n[entry]\nexpect = {expect}\nreason = {reason}\nseed = {seed}\ntool = {tool}\n")
 }
 
 /// Names that were given up, and those that took their place: of subjects, services, designs,
@@ -102,7 +125,7 @@ pub fn check(file: &str, text: &str) -> Result<Checked, FileError> {
         Ok(scenario) => scenario,
         Err(error) if error.is_about_a_name() => {
             let status = Status::Stale(error.in_a_line());
-            return Ok(Checked { status, entry: None, deliveries: 0 });
+            return Ok(Checked { status, entry: None, deliveries: 0, bucket: None });
         }
         Err(error) => return Err(error),
     };
@@ -118,7 +141,10 @@ pub fn check(file: &str, text: &str) -> Result<Checked, FileError> {
 fn play(scenario: &Scenario, entry: Entry) -> Checked {
     let simulation = match scenario.simulation(scenario.seed) {
         Ok(simulation) => simulation,
-        Err(error) => return Checked { status: Status::Stale(error.to_string()), entry: Some(entry), deliveries: 0 },
+        Err(error) => {
+            let status = Status::Stale(error.to_string());
+            return Checked { status, entry: Some(entry), deliveries: 0, bucket: None };
+        }
     };
     let mut departing = Departing::new(scenario.schedule.clone());
     let judges = scenario.judges();
@@ -134,7 +160,8 @@ fn play(scenario: &Scenario, entry: Entry) -> Checked {
         (None, Verdict::Held) => Status::Fixed,
         (None, verdict) => Status::Broken(in_words(verdict)),
     };
-    Checked { status, entry: Some(entry), deliveries: report.counts.deliveries }
+    let bucket = bucket(scenario, &report.verdict);
+    Checked { status, entry: Some(entry), deliveries: report.counts.deliveries, bucket }
 }
 
 fn in_words(verdict: &Verdict) -> String {

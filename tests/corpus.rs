@@ -263,6 +263,30 @@ fn a_registered_rename_keeps_an_entry_alive() {
     assert!(code == 0 && out.contains("VIOLATED a") && !out.contains("renames"), "{code} {out}");
 }
 
+#[test]
+fn a_failing_seed_is_shrunk_and_kept_once() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("added");
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let add = |design: &str, seed: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pellmell"));
+        command.args(["corpus", "add", "scenarios/concurrency-script.toml", "--design", design, "--seed", seed]);
+        let ran = command.args(["--reason", "an old price"]).arg("--to").arg(&folder).output().expect("it runs");
+        (ran.status.code(), String::from_utf8(ran.stdout).expect("text"))
+    };
+    let (code, out) = add("stage1", "1");
+    assert!(
+        code == Some(0) && out.contains("prefix-consistency.toml   violated PrefixConsistency, 1 departure"),
+        "{out}"
+    );
+    let (code, out) = add("stage1", "2");
+    assert!(code == Some(4) && out.contains("Not kept a failure of the same cause is in"), "{out}");
+    let (code, out) = add("reference", "1");
+    assert!(code == Some(4) && out.contains("Not kept concurrency-script seed 1 holds"), "{out}");
+    let (code, out, err) = check_folder("added", &[]);
+    assert!(code == 0 && out.contains("1 entry: 1 as expected"), "{out} {err}");
+}
+
 proptest! {
     /// Whatever happens to the file, it never panics and never comes out as expected unless all that
     /// it says is still there.

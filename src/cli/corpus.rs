@@ -3,14 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use pellmell::corpus::{Checked, Renames, Status, check};
+use pellmell::Verdict;
+use pellmell::corpus::{Checked, Renames, Status, bucket, check, entry_of};
+use pellmell::scenario::Expectation;
 use serde_json::json;
 
 use super::input::{self, SCENARIO_BYTES_MAX};
-use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count};
+use super::shrink::{self, Smallest};
+use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, count, number};
 
 /// The file beside the entries that says which names took the place of which.
 const RENAMES: &str = "renames.toml";
+
+/// How many runs shrinking takes at most.
+const EXECUTIONS: u32 = 500;
 
 #[derive(clap::Args)]
 pub(super) struct CorpusArgs {
@@ -24,6 +30,25 @@ enum CorpusVerb {
     Check(Entries),
     /// Lists the entries without playing them.
     List(Entries),
+    /// Shrinks a failing seed and keeps it, unless a failure of the same cause is kept already.
+    Add(Box<AddArgs>),
+}
+
+#[derive(clap::Args)]
+struct AddArgs {
+    /// The scenario file.
+    scenario: PathBuf,
+    /// The seed that fails; the scenario's own if left out.
+    #[arg(long, value_parser = number)]
+    seed: Option<u64>,
+    /// Why it is kept, in a sentence.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// The folder it is kept in.
+    #[arg(long, value_name = "FOLDER", default_value = "scenarios/corpus")]
+    to: PathBuf,
+    #[command(flatten)]
+    what: What,
 }
 
 #[derive(clap::Args)]
@@ -37,6 +62,7 @@ pub(super) fn corpus(args: &CorpusArgs, format: MessageFormat) -> Result<Ending,
     match &args.verb {
         CorpusVerb::Check(entries) => check_all(&files(&entries.paths)?, format),
         CorpusVerb::List(entries) => list(&files(&entries.paths)?, format),
+        CorpusVerb::Add(args) => add(args, format),
     }
 }
 
@@ -139,6 +165,72 @@ fn show(out: &mut Out, path: &Path, checked: &Checked, format: MessageFormat) ->
     let style = if checked.status.is_expected() { GOOD } else { BAD };
     let deliveries = count(checked.deliveries, "delivery").replace("deliverys", "deliveries");
     out.status(style, &checked.status.word().to_uppercase(), format_args!("{name:<34} {deliveries:>13}   {detail}"))
+}
+
+fn add(args: &AddArgs, format: MessageFormat) -> Result<Ending, Failure> {
+    let scenario = input::scenario(&args.scenario, &args.what)?;
+    let seed = args.seed.unwrap_or(scenario.seed);
+    let Some(Smallest { shrunk, text, .. }) = shrink::smallest(&scenario, seed, EXECUTIONS)? else {
+        return nothing_to_keep(format, &format!("{} seed {seed} holds", scenario.name));
+    };
+    let verdict = &shrunk.report.verdict;
+    let Verdict::Violated { property, .. } = verdict else {
+        let message = format!("the run is {}: an entry holds or violates a property", verdict.word());
+        return Err(Failure::Input(message));
+    };
+    let bucket = bucket(&scenario, verdict);
+    for path in files(std::slice::from_ref(&args.to))? {
+        let known = check(&path.display().to_string(), &input::text(&path, SCENARIO_BYTES_MAX)?)?;
+        if known.bucket == bucket {
+            return nothing_to_keep(format, &format!("a failure of the same cause is in {}", path.display()));
+        }
+    }
+    let path = free_path(&args.to, &kebab(property));
+    let expect = Expectation::Violated((*property).to_owned());
+    input::write(&path, &entry_of(&text, &expect, &args.reason, seed))?;
+    let mut out = Out::new();
+    match format {
+        MessageFormat::Json => out.json(&json!({ "reason": "added", "file": path.display().to_string() }))?,
+        MessageFormat::Human => {
+            let commands: usize = shrunk.commands.iter().map(Vec::len).sum();
+            let size = format!(
+                "{}, {}",
+                count(shrunk.departures.len() as u64, "departure"),
+                count(commands as u64, "command")
+            );
+            out.status(GOOD, "Kept", format_args!("{}   {expect}, {size}", path.display()))?;
+            out.status(PLAIN, "Next", format_args!("pellmell corpus check {}", args.to.display()))?;
+        }
+    }
+    Ok(Ending::Held)
+}
+
+fn nothing_to_keep(format: MessageFormat, why: &str) -> Result<Ending, Failure> {
+    let mut out = Out::new();
+    match format {
+        MessageFormat::Json => out.json(&json!({ "reason": "not added", "why": why }))?,
+        MessageFormat::Human => out.status(PLAIN, "Not kept", why)?,
+    }
+    Ok(Ending::NothingRan)
+}
+
+/// `NoPoison` as `no-poison`.
+fn kebab(name: &str) -> String {
+    let mut kebab = String::new();
+    for (place, c) in name.chars().enumerate() {
+        if c.is_uppercase() && place > 0 {
+            kebab.push('-');
+        }
+        kebab.extend(c.to_lowercase());
+    }
+    kebab
+}
+
+/// A file of that name that is not there yet: with a number behind it if need be.
+fn free_path(folder: &Path, name: &str) -> PathBuf {
+    let numbered = |number: u32| if number == 1 { format!("{name}.toml") } else { format!("{name}-{number}.toml") };
+    let paths = (1u32..).map(|number| folder.join(numbered(number)));
+    paths.into_iter().find(|path| !path.exists()).unwrap_or_else(|| folder.join(numbered(1)))
 }
 
 fn list(files: &[PathBuf], format: MessageFormat) -> Result<Ending, Failure> {

@@ -32,6 +32,44 @@ pub(super) struct ShrinkArgs {
 pub(super) fn shrink(args: &ShrinkArgs, format: MessageFormat) -> Result<Ending, Failure> {
     let scenario = input::scenario(&args.scenario, &args.what)?;
     let seed = args.seed.unwrap_or(scenario.seed);
+    let mut out = Out::new();
+    match smallest(&scenario, seed, args.executions)? {
+        Some(Smallest { size, shrunk, small, text }) => {
+            if let Some(path) = &args.write {
+                input::write(path, &text)?;
+            }
+            match format {
+                MessageFormat::Human => show(&mut out, args, &scenario, seed, &size, &shrunk, &small, &text)?,
+                MessageFormat::Json => out.json(&as_json(&scenario, seed, &size, &shrunk, &text))?,
+            }
+            Ok(Ending::Held)
+        }
+        None => {
+            let next = next(&args.scenario, &scenario, &args.what);
+            match format {
+                MessageFormat::Human => {
+                    out.status(GOOD, "HELD", format_args!("{} seed {seed}: {NothingToShrink}", scenario.name))?;
+                    out.status(PLAIN, "Next", next)?;
+                }
+                MessageFormat::Json => out.json(&json!({
+                    "reason": "shrink", "scenario": scenario.name, "seed": seed, "verdict": "held", "next": next,
+                }))?,
+            }
+            Ok(Ending::NothingRan)
+        }
+    }
+}
+
+/// A counterexample, and the scenario file that has it.
+pub(super) struct Smallest {
+    size: Size,
+    pub(super) shrunk: Shrunk,
+    small: Scenario,
+    pub(super) text: String,
+}
+
+/// Shrinks the run of a seed; `None` if it holds.
+pub(super) fn smallest(scenario: &Scenario, seed: u64, executions: u32) -> Result<Option<Smallest>, Failure> {
     let simulation = scenario.simulation(seed).map_err(|error| Failure::Input(error.to_string()))?;
     let (judges, limits) = (scenario.judges(), scenario.limits);
     let departures = if scenario.schedule.is_empty() {
@@ -50,35 +88,11 @@ pub(super) fn shrink(args: &ShrinkArgs, format: MessageFormat) -> Result<Ending,
         Scenario::can_be_written(&clients, commands, departures)
     };
     let mut shrink = Shrink::of(&simulation, &judges, limits).within(&allowed);
-    shrink.executions_max = args.executions;
-    let mut out = Out::new();
-    match shrink.run(departures) {
-        Ok(shrunk) => {
-            let text = scenario.counterexample(seed, &shrunk);
-            let small = read_back(&text, &shrunk)?;
-            if let Some(path) = &args.write {
-                input::write(path, &text)?;
-            }
-            match format {
-                MessageFormat::Human => show(&mut out, args, &scenario, seed, &size, &shrunk, &small, &text)?,
-                MessageFormat::Json => out.json(&as_json(&scenario, seed, &size, &shrunk, &text))?,
-            }
-            Ok(Ending::Held)
-        }
-        Err(NothingToShrink) => {
-            let next = next(&args.scenario, &scenario, &args.what);
-            match format {
-                MessageFormat::Human => {
-                    out.status(GOOD, "HELD", format_args!("{} seed {seed}: {NothingToShrink}", scenario.name))?;
-                    out.status(PLAIN, "Next", next)?;
-                }
-                MessageFormat::Json => out.json(&json!({
-                    "reason": "shrink", "scenario": scenario.name, "seed": seed, "verdict": "held", "next": next,
-                }))?,
-            }
-            Ok(Ending::NothingRan)
-        }
-    }
+    shrink.executions_max = executions;
+    let Ok(shrunk) = shrink.run(departures) else { return Ok(None) };
+    let text = scenario.counterexample(seed, &shrunk);
+    let small = read_back(&text, &shrunk)?;
+    Ok(Some(Smallest { size, shrunk, small, text }))
 }
 
 /// Refuses a run whose failure is none of its steps alone.
