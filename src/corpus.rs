@@ -9,8 +9,9 @@ use serde::Deserialize;
 
 use crate::run::{Judges, Verdict, run};
 use crate::scenario::{Entry, Expectation, FileError, Scenario, nearest};
+use crate::schedule::Departure;
 use crate::scheduler::Departing;
-use crate::trace::{Recorder, detail};
+use crate::trace::{Recorder, in_words};
 
 /// What came of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,7 +155,7 @@ fn play(scenario: &Scenario, entry: Entry) -> Checked {
     // what it is about happened.
     let gone = departing.unused().next().filter(|_| !is_met || report.verdict.is_held());
     let status = match (gone, &report.verdict) {
-        (Some(departure), _) => Status::Stale(gone_in_words(scenario, &departure.to_string())),
+        (Some(departure), _) => Status::Stale(gone_in_words(scenario, departure)),
         (None, Verdict::Held) if is_met => Status::Held,
         (None, _) if is_met => Status::Violated,
         (None, Verdict::Held) => Status::Fixed,
@@ -164,23 +165,10 @@ fn play(scenario: &Scenario, entry: Entry) -> Checked {
     Checked { status, entry: Some(entry), deliveries: report.counts.deliveries, bucket }
 }
 
-fn in_words(verdict: &Verdict) -> String {
-    let property = match verdict {
-        Verdict::Violated { property, .. } => format!(" {property}"),
-        _ => String::new(),
-    };
-    format!("{}{property}: {}", verdict.word(), detail(verdict).unwrap_or_default())
-}
-
 /// Says which departure names what never comes, and what comes that is nearest to it.
-fn gone_in_words(scenario: &Scenario, departure: &str) -> String {
+fn gone_in_words(scenario: &Scenario, departure: &Departure) -> String {
     let came = what_comes(scenario);
-    // The longest name is the one of a delivery, whatever the form of the departure around it.
-    let named = came.iter().map(String::as_str);
-    let subject = departure.split_once(" of ").map_or(departure, |(_, what)| what);
-    let subject = subject.trim_start_matches("hold ").trim_start_matches("duplicate ").trim_start_matches("lose ");
-    let subject = subject.split(" until ").next().unwrap_or(subject);
-    match nearest(subject, named) {
+    match nearest(&departure.what().to_string(), came.iter().map(String::as_str)) {
         Some(near) => format!("nothing comes that `{departure}` names; the nearest is `{near}`"),
         None => format!("nothing comes that `{departure}` names"),
     }

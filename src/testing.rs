@@ -19,7 +19,7 @@ use crate::scheduler::Keyed;
 use crate::service::{Context, Outcome, Rejection, Service};
 use crate::simulation::Simulation;
 use crate::store::{Record, Schema, VersionPolicy};
-use crate::trace::{Recorder, TraceRecord, detail};
+use crate::trace::{Recorder, TraceRecord, in_words};
 use crate::world::World;
 
 /// How many of the last steps a failure shows.
@@ -76,15 +76,6 @@ fn failure<S: System>(
     );
     shown.iter().for_each(|record| line(&mut text, record));
     text + &format!("to see this seed alone, check the seeds {seed}..{}", seed.saturating_add(1))
-}
-
-fn in_words(verdict: &Verdict) -> String {
-    let property = match verdict {
-        Verdict::Violated { property, .. } => format!(" {property}"),
-        _ => String::new(),
-    };
-    let detail = detail(verdict).map(|detail| format!(": {detail}")).unwrap_or_default();
-    format!("{}{property}{detail}", verdict.word())
 }
 
 fn line(text: &mut String, record: &TraceRecord) {

@@ -266,6 +266,17 @@ impl Recorder {
     }
 }
 
+/// A verdict in words, such as `violated NoPoison: at orders, t1: …`.
+#[must_use]
+pub fn in_words(verdict: &Verdict) -> String {
+    let property = match verdict {
+        Verdict::Violated { property, .. } => format!(" {property}"),
+        _ => String::new(),
+    };
+    let detail = detail(verdict).map(|detail| format!(": {detail}")).unwrap_or_default();
+    format!("{}{property}{detail}", verdict.word())
+}
+
 /// Why a verdict is not held, in words.
 #[must_use]
 pub fn detail(verdict: &Verdict) -> Option<String> {

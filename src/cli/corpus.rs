@@ -119,7 +119,7 @@ fn check_all(files: &[PathBuf], format: MessageFormat) -> Result<Ending, Failure
             Err(error) => damaged.push(error.to_string()),
         }
     }
-    let entries = if files.len() == 1 { "1 entry".to_owned() } else { format!("{} entries", files.len()) };
+    let entries = count(files.len() as u64, "entry");
     let told = format!("{expected} as expected, {surprises} not, {stale} stale, {} damaged", damaged.len());
     match format {
         MessageFormat::Json => out.json(&json!({
@@ -163,7 +163,7 @@ fn show(out: &mut Out, path: &Path, checked: &Checked, format: MessageFormat) ->
         }));
     }
     let style = if checked.status.is_expected() { GOOD } else { BAD };
-    let deliveries = count(checked.deliveries, "delivery").replace("deliverys", "deliveries");
+    let deliveries = count(checked.deliveries, "delivery");
     out.status(style, &checked.status.word().to_uppercase(), format_args!("{name:<34} {deliveries:>13}   {detail}"))
 }
 

@@ -276,10 +276,14 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 const PLAIN: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
-/// `1 run`, `2,000 runs`.
+/// `1 run`, `2,000 runs`, `3 entries`.
 fn count(number: u64, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", grouped(number))
+    let number_text = grouped(number);
+    match noun.strip_suffix('y') {
+        _ if number == 1 => format!("{number_text} {noun}"),
+        Some(stem) => format!("{number_text} {stem}ies"),
+        None => format!("{number_text} {noun}s"),
+    }
 }
 
 /// A number with its digits in groups of three.
@@ -320,5 +324,6 @@ mod tests {
     fn counts_are_grouped_and_have_a_plural() {
         assert_eq!(count(1, "run"), "1 run");
         assert_eq!(count(1_234_567, "run"), "1,234,567 runs");
+        assert_eq!((count(1, "entry"), count(2, "entry")), ("1 entry".to_owned(), "2 entries".to_owned()));
     }
 }

@@ -15,6 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::run::{Judges, Limits, Observer, Verdict, run};
 use crate::scheduler::{Keyed, Scripted};
 use crate::search::{Cost, Found, Searched, Shortest};
+use crate::simulation::Simulation;
 use crate::ticketing::properties::{self, Accepted, ScheduleIndependence};
 use crate::ticketing::{Alternative, Defect, Design, Level, Stage, Ticketing};
 use crate::trace::{Recorder, TraceRecord, detail};
@@ -90,6 +91,12 @@ pub enum Complaint {
 }
 
 impl Row {
+    /// Where it is looked for at a level.
+    fn place(&self, level: Level) -> Place {
+        let Defect { stage, splits, .. } = self.defect;
+        Place { design: self.design, stage, level, splits }
+    }
+
     /// The property that catches it at the weakest level.
     #[must_use]
     pub fn caught_by(&self) -> Option<&'static str> {
@@ -123,8 +130,7 @@ impl Row {
     #[must_use]
     pub fn story(&self) -> Option<(Vec<String>, Vec<TraceRecord>)> {
         let (level, found) = self.shortest.as_ref()?;
-        let Defect { stage, splits, .. } = self.defect;
-        let simulation = playground(&self.design, stage, profile(*level), splits);
+        let simulation = self.place(*level).simulation();
         let mut recorder = Recorder::default();
         // The script ends where the property breaks; what the clients still want does not matter.
         let limits = Limits { steps_max: found.path.len() as u64, ..Limits::default() };
@@ -195,10 +201,7 @@ enum Task {
     /// A design that is right, in one small world.
     Right {
         name: &'static str,
-        design: Design,
-        stage: Stage,
-        level: Level,
-        splits: bool,
+        place: Place,
     },
 }
 
@@ -232,7 +235,7 @@ impl Zoo {
         let defects = std::iter::once(Defect::CANARY).chain(self.defects.iter().copied());
         let mut tasks: Vec<Task> = defects.map(Task::Defect).collect();
         for (stage, level, splits) in self.worlds() {
-            let right = |name, design| Task::Right { name, design, stage, level, splits };
+            let right = |name, design| Task::Right { name, place: Place { design, stage, level, splits } };
             tasks.push(right(self.design.name, self.design));
             if stage == Stage::Two && !splits {
                 for alternative in Alternative::ALL {
@@ -257,22 +260,25 @@ impl Zoo {
     }
 
     fn run(&self, task: &Task) -> Done {
-        match *task {
-            Task::Defect(defect) => Done::Row(Box::new(self.row(defect))),
-            Task::Right { name, design, stage, level, splits } => {
-                let place = Place { design, stage, level, splits };
+        match task {
+            Task::Defect(defect) => Done::Row(Box::new(self.row(*defect))),
+            Task::Right { name, place } => {
                 let searched = place.search(&judges(), |_| true);
                 let unfinished = || (!searched.complete).then(|| "the search did not end".to_owned());
                 let verdict = searched.found.first().map(in_words).or_else(unfinished);
                 let verdict = verdict.or_else(|| place.draw_all(self.schedules_max.into()).err());
-                Done::Right(verdict.map(|verdict| Alarm { design: name, stage, level, verdict }))
+                Done::Right(verdict.map(|verdict| Alarm {
+                    design: name,
+                    stage: place.stage,
+                    level: place.level,
+                    verdict,
+                }))
             }
         }
     }
 
     fn row(&self, defect: Defect) -> Row {
         let design = self.design.with(&[defect]);
-        let at = |level| Place { design, stage: defect.stage, level, splits: defect.splits };
         let mut row = Row {
             defect,
             design,
@@ -290,7 +296,7 @@ impl Zoo {
                 break;
             }
             let judges = judges();
-            let Searched { found, states, complete } = at(level).search(&judges, past_the_first());
+            let Searched { found, states, complete } = row.place(level).search(&judges, past_the_first());
             row.states += states;
             if found.is_empty() && !complete {
                 row.unfinished.push(level);
@@ -304,14 +310,14 @@ impl Zoo {
         // The cheapest way is looked for in any order, where there are most ways.
         let widest = (*weakest).max(defect.needs).max(Level::AnyOrder);
         let named = judges_of(defect.property);
-        let searched = at(widest).search(&named, |_| true);
+        let searched = row.place(widest).search(&named, |_| true);
         row.states += searched.states;
         row.shortest = searched.found.into_iter().next().map(|found| (widest, found));
         let judges = judges();
         for start in 0..self.tries {
             let first = u64::from(start) * u64::from(self.schedules_max);
             let seeds = first..first + u64::from(self.schedules_max);
-            let drawn = at(widest).draw(&judges, seeds, |property| defect.is_named_by(property));
+            let drawn = row.place(widest).draw(&judges, seeds, |property| defect.is_named_by(property));
             row.drawn.push(drawn.map(|seed| (seed - first + 1) as u32));
         }
         row
@@ -327,8 +333,12 @@ struct Place {
 }
 
 impl Place {
+    fn simulation(&self) -> Simulation<Ticketing> {
+        playground(&self.design, self.stage, profile(self.level), self.splits)
+    }
+
     fn search(&self, judges: &Judges<Ticketing>, enough: impl FnMut(&Found) -> bool) -> Searched {
-        let simulation = playground(&self.design, self.stage, profile(self.level), self.splits);
+        let simulation = self.simulation();
         let moves = moves(self.level, self.splits);
         let shortest = Shortest { simulation: &simulation, judges, moves, states_max: STATES_MAX, cost_max: None };
         shortest.search(enough)
@@ -336,7 +346,7 @@ impl Place {
 
     /// The first seed whose schedule breaks one of these properties before any other.
     fn draw(&self, judges: &Judges<Ticketing>, mut seeds: Range<u64>, counts: impl Fn(&str) -> bool) -> Option<u64> {
-        let mut world = playground(&self.design, self.stage, profile(self.level), self.splits).world();
+        let mut world = self.simulation().world();
         seeds.find(|seed| match self.run(&mut world, judges, *seed, &mut ()) {
             Verdict::Violated { property, .. } => counts(property),
             _ => false,
@@ -346,7 +356,7 @@ impl Place {
     /// Draws so many schedules and compares what came of them.
     fn draw_all(&self, schedules: u64) -> Result<(), String> {
         let judges = judges();
-        let mut world = playground(&self.design, self.stage, profile(self.level), self.splits).world();
+        let mut world = self.simulation().world();
         let mut independence = ScheduleIndependence::default();
         for seed in 0..schedules {
             let mut accepted = Accepted::default();
