@@ -1,92 +1,155 @@
-//! How small failing runs become: draws failures of every defect of the zoo and shrinks them.
+//! How small failing runs become: draws failing runs of every defect of the zoo and shrinks them.
 //!
-//! `cargo run --release --example shrunk_zoo`, with the name of a defect to see what is left.
+//! `cargo run --release --example shrunk_zoo`: the table of docs/shrinking.md, 100 runs a defect.
+//! With the name of a defect behind `--`, what is left of each of its runs.
 
 #![expect(clippy::disallowed_types, clippy::print_stdout, reason = "it measures and tells")]
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use pellmell::extract::extract;
-use pellmell::scheduler::{Departing, Tie};
+use pellmell::run::Report;
+use pellmell::scheduler::Tie;
 use pellmell::shrink::{Shrink, Shrunk};
-use pellmell::ticketing::{Defect, Design, properties};
-use pellmell::{Judges, Keyed, Limits, Verdict, run, zoo};
+use pellmell::ticketing::{Defect, Design, Level, Request, Ticketing, properties};
+use pellmell::{FaultPlan, Judges, Keyed, Limits, Simulation, Verdict, run, zoo};
 
-/// How many failures of each defect are shrunk.
-const FAILURES: usize = 10;
+/// How many failing runs of each defect are shrunk.
+const FAILURES: usize = 100;
+/// How many runs are drawn for them at most.
+const DRAWN_MAX: u64 = 200_000;
+
+/// A defect in the world in which it is looked for.
+struct Place {
+    simulation: Simulation<Ticketing>,
+    judges: Judges<Ticketing>,
+    plan: FaultPlan,
+}
+
+impl Place {
+    fn of(defect: &Defect) -> Place {
+        let design = Design::REFERENCE.with(&[*defect]);
+        let level = defect.needs.max(Level::AnyOrder);
+        Place {
+            simulation: zoo::playground(&design, defect.stage, zoo::profile(level), defect.splits),
+            judges: Judges::new(properties::promised_by(&design)),
+            plan: zoo::faults(level, defect.splits),
+        }
+    }
+
+    /// The first seeds whose runs fail.
+    fn failing(&self) -> Vec<u64> {
+        let mut world = self.simulation.world();
+        let fails = |seed: &u64| {
+            world.reset();
+            let mut keyed = Keyed::new(*seed, self.plan);
+            !run(&mut world, &mut keyed, &self.judges, Limits::default(), &mut ()).verdict.is_held()
+        };
+        (0..DRAWN_MAX).filter(fails).take(FAILURES).collect()
+    }
+
+    fn shrink(&self, seed: u64) -> Measured {
+        let began = Instant::now();
+        let keyed = Keyed::new(seed, self.plan);
+        let extracted = extract(&self.simulation, keyed, &self.judges, Limits::default(), Tie::InOrder);
+        let extracted = extracted.expect("no name comes twice here");
+        let before = extracted.departures.len();
+        let shrunk = Shrink::of(&self.simulation, &self.judges, Limits::default()).run(extracted.departures);
+        let shrunk = shrunk.expect("the run fails");
+        Measured { seed, before, micros: began.elapsed().as_micros(), shrunk }
+    }
+}
+
+/// A failing run that was shrunk.
+struct Measured {
+    seed: u64,
+    before: usize,
+    micros: u128,
+    shrunk: Shrunk<Request>,
+}
+
+impl Measured {
+    fn departures(&self) -> usize {
+        self.shrunk.departures.len()
+    }
+}
+
+/// What counts as the same failure, as text.
+fn failure(report: &Report) -> String {
+    match &report.verdict {
+        Verdict::Violated { property, violation } => {
+            format!("{property} at {} of {:?}", violation.service, violation.record.map(|record| record.kind()))
+        }
+        other => other.word().to_owned(),
+    }
+}
 
 fn main() {
-    let (mut before, mut after, mut commands, mut executions, mut micros) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let (mut minimal, mut anchored, mut held, mut total) = (0, 0, 0, 0);
-    for defect in Defect::ALL {
-        let design = Design::REFERENCE.with(&[*defect]);
-        let (level, stage) = (defect.needs.max(pellmell::ticketing::Level::AnyOrder), defect.stage);
-        let simulation = zoo::playground(&design, stage, zoo::profile(level), defect.splits);
-        let judges = Judges::new(properties::promised_by(&design));
-        let limits = Limits::default();
-        let mut world = simulation.world();
-        let mut line = String::new();
-        for seed in (0..20_000).filter({
-            let mut found = 0;
-            let judges = &judges;
-            let plan = zoo::faults(level, defect.splits);
-            move |seed| {
-                if found == FAILURES {
-                    return false;
-                }
-                world.reset();
-                let verdict = run(&mut world, &mut Keyed::new(*seed, plan), judges, limits, &mut ()).verdict;
-                found += usize::from(!verdict.is_held());
-                !verdict.is_held()
-            }
-        }) {
-            let keyed = Keyed::new(seed, zoo::faults(level, defect.splits));
-            let began = Instant::now();
-            let extracted = extract(&simulation, keyed, &judges, limits, Tie::InOrder).expect("departures");
-            let Ok(shrunk) = Shrink::of(&simulation, &judges, limits).run(extracted.departures.clone()) else {
-                held += 1;
-                continue;
-            };
-            micros.push(began.elapsed().as_micros());
-            let Shrunk { departures, commands: kept, because, .. } = &shrunk;
-            let left = kept.iter().map(Vec::len).sum::<usize>();
-            line += &format!(" {}+{}", departures.len(), left);
-            before.push(extracted.departures.len() as u128);
-            after.push(departures.len() as u128);
-            commands.push(left as u128);
-            executions.push(u128::from(shrunk.executions));
-            minimal += usize::from(shrunk.minimal);
-            anchored += usize::from(shrunk.anchored);
-            held += because.iter().filter(|(_, verdict)| *verdict == Some(Verdict::Held)).count();
-            total += because.len();
-            if std::env::args().nth(1).is_some_and(|name| name == defect.name) {
-                let again = shrunk.simulation(&simulation);
-                let mut departing = Departing::new(departures.clone());
-                let again = run(&mut again.world(), &mut departing, &judges, limits, &mut ());
-                println!(
-                    "seed {seed}: {:?} minimal {} anchored {}",
-                    again.verdict.signature(),
-                    shrunk.minimal,
-                    shrunk.anchored
-                );
-                because.iter().for_each(|(item, verdict)| {
-                    println!("    {item}   without it: {:?}", verdict.as_ref().and_then(Verdict::signature))
-                });
-            }
+    let wanted = std::env::args().nth(1);
+    let (mut all, mut as_short) = (Vec::new(), 0);
+    println!("| defect | runs | failures: shortest known | as short | most departures | most executions |");
+    println!("|---|---|---|---|---|---|");
+    for defect in Defect::ALL.iter().filter(|defect| wanted.as_deref().is_none_or(|name| name == defect.name)) {
+        let place = Place::of(defect);
+        let measured: Vec<Measured> = place.failing().into_iter().map(|seed| place.shrink(seed)).collect();
+        let mut shortest = BTreeMap::<String, usize>::new();
+        for one in &measured {
+            let known = shortest.entry(failure(&one.shrunk.report)).or_insert(usize::MAX);
+            *known = (*known).min(one.departures());
         }
-        println!("{:>24}{line}", defect.name);
+        // At most 1.1 times the shortest known.
+        let is_short = |one: &&Measured| one.departures() * 10 <= shortest[&failure(&one.shrunk.report)] * 11;
+        let short = measured.iter().filter(is_short).count();
+        let most = |of: fn(&Measured) -> usize| measured.iter().map(of).max().unwrap_or_default();
+        let known: Vec<String> = shortest.iter().map(|(failure, count)| format!("{failure}: {count}")).collect();
+        println!(
+            "| `{}` | {} | {} | {short} | {} | {} |",
+            defect.name,
+            measured.len(),
+            known.join(", "),
+            most(Measured::departures),
+            most(|one| one.shrunk.executions as usize),
+        );
+        if wanted.is_some() {
+            measured.iter().for_each(|one| show(one, is_short(&one)));
+        }
+        as_short += short;
+        all.extend(measured);
     }
-    for (name, mut numbers) in [
-        ("departures extracted", before),
-        ("departures left", after),
-        ("commands left", commands),
-        ("executions", executions),
-        ("microseconds", micros),
-    ] {
+    summary(&all, as_short);
+}
+
+fn show(one: &Measured, is_short: bool) {
+    let note = if is_short { "" } else { "   NOT as short as known" };
+    println!("seed {}: {}{note}", one.seed, failure(&one.shrunk.report));
+    one.shrunk.because.iter().for_each(|(item, _)| println!("    {item}"));
+}
+
+/// A figure of a run.
+type Figure = fn(&Measured) -> u128;
+
+fn summary(all: &[Measured], as_short: usize) {
+    println!();
+    let figures: [(&str, Figure); 5] = [
+        ("departures of the run", |one| one.before as u128),
+        ("departures left", |one| one.departures() as u128),
+        ("commands left", |one| one.shrunk.commands.iter().map(Vec::len).sum::<usize>() as u128),
+        ("executions", |one| one.shrunk.executions.into()),
+        ("microseconds", |one| one.micros),
+    ];
+    for (name, of) in figures {
+        let mut numbers: Vec<u128> = all.iter().map(of).collect();
         numbers.sort_unstable();
         let at = |percent: usize| numbers[(numbers.len() - 1) * percent / 100];
-        println!("{name}: median {}, 90 % {}, 99 % {}, most {} of {}", at(50), at(90), at(99), at(100), numbers.len());
+        println!("{name}: median {}, 95 % at most {}, all at most {}", at(50), at(95), at(100));
     }
-    println!("minimal {minimal}, anchored {anchored}, of {total} things left {held} make it hold");
+    let count = |what: fn(&Measured) -> bool| all.iter().filter(|one| what(one)).count();
+    let (minimal, anchored) = (count(|one| one.shrunk.minimal), count(|one| one.shrunk.anchored));
+    let quick = count(|one| one.shrunk.executions <= 100 && one.micros < 1_000_000);
+    println!(
+        "of {} runs {as_short} became as short as known, {quick} within 100 executions and a second; \
+         {minimal} are minimal, {anchored} anchored",
+        all.len()
+    );
 }

@@ -64,4 +64,10 @@ pub trait Command: Clone + Debug + Hash + Serialize + Send + Sync + 'static {
     fn label(&self) -> String {
         format!("{self:?}")
     }
+
+    /// Commands that ask for the same with simpler values, the simplest first: a lower price, no
+    /// comment. A counterexample takes the first of them that does as well. None unless said otherwise.
+    fn simpler(&self) -> Vec<Self> {
+        Vec::new()
+    }
 }

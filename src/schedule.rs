@@ -5,6 +5,8 @@
 //! means the same after the services changed around it. The list's length is the depth of a bug:
 //! most need one or two.
 
+mod rewrite;
+
 use std::fmt;
 use std::str::FromStr;
 

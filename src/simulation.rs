@@ -134,16 +134,42 @@ impl<S: System> Simulation<S> {
     /// perhaps with nothing to send.
     #[must_use]
     pub fn keeping(&self, keep: impl Fn(usize, usize) -> bool) -> Simulation<S> {
-        let Inner { services, profile, groups, clients, redeliver_futile } = &*self.inner;
-        let clients = clients.iter().enumerate().map(|(client, HostedClient { name, commands })| {
+        let clients = self.inner.clients.iter().enumerate().map(|(client, HostedClient { name, commands })| {
             let kept = commands.iter().enumerate().filter(|(place, _)| keep(client, *place));
             HostedClient { name: name.clone(), commands: kept.map(|(_, command)| command.clone()).collect() }
         });
+        self.with_clients(clients.collect())
+    }
+
+    /// The same simulation with another command for the same service in the place of one, given the
+    /// places of the client and of the command in its list.
+    ///
+    /// # Panics
+    /// If there is no such place.
+    #[must_use]
+    pub fn replacing(&self, client: usize, place: usize, command: S::Command) -> Simulation<S> {
+        let mut clients = self.inner.clients.clone();
+        let HostedClient { name, commands } = &mut clients[client];
+        let label = command.label();
+        // The first number that no other command of this label has.
+        let used = |nth: &u32| {
+            let mut others = commands.iter().enumerate().filter(|(other, _)| *other != place);
+            others.any(|(_, other)| other.nth == *nth && other.command.label() == label)
+        };
+        let nth = (1..).find(|nth| !used(nth)).unwrap_or(1);
+        let key = command_key(hash::of_name(name), hash::of_name(&label), nth);
+        let service = commands[place].service;
+        commands[place] = HostedCommand { command, service, nth, key };
+        self.with_clients(clients)
+    }
+
+    fn with_clients(&self, clients: Vec<HostedClient<S::Command>>) -> Simulation<S> {
+        let Inner { services, profile, groups, clients: _, redeliver_futile } = &*self.inner;
         let inner = Inner {
             services: services.clone(),
             profile: profile.clone(),
             groups: groups.clone(),
-            clients: clients.collect(),
+            clients,
             redeliver_futile: *redeliver_futile,
         };
         Simulation { inner: Arc::new(inner) }

@@ -139,3 +139,92 @@ fn what_is_left_of_a_shipped_scenario_is_a_scenario_that_fails_in_the_same_way()
     }
     assert!(shrunken > 10, "{shrunken}");
 }
+
+/// The scenario, shrunk as `pellmell shrink` does.
+fn shrunk(scenario: &Scenario, seed: u64) -> (Verdict, Scenario) {
+    let simulation = scenario.simulation(seed).expect("the parts fit");
+    let (judges, limits) = (scenario.judges(), scenario.limits);
+    let clients = scenario.clients_of(seed);
+    let allowed =
+        |commands: &[Vec<usize>], departures: &[Departure]| Scenario::can_be_written(&clients, commands, departures);
+    let shrunk = Shrink::of(&simulation, &judges, limits).within(&allowed).run(scenario.schedule.clone());
+    let shrunk = shrunk.expect("it fails");
+    assert!(shrunk.minimal && shrunk.anchored, "{shrunk:?}");
+    let text = scenario.counterexample(seed, &shrunk);
+    (shrunk.report.verdict, Scenario::parse("shrunk.toml", &text).unwrap_or_else(|error| panic!("{error}")))
+}
+
+#[track_caller]
+fn comes_to(text: &str, departures: &[&str], commands: &[&str]) {
+    let scenario = Scenario::parse("large.toml", text).unwrap_or_else(|error| panic!("{error}"));
+    let (verdict, small) = shrunk(&scenario, 0);
+    let written: Vec<String> = small.schedule.iter().map(ToString::to_string).collect();
+    assert_eq!(written, departures);
+    let labels = small.clients.iter().flat_map(|client| &client.commands).map(pellmell::Command::label);
+    assert_eq!(labels.collect::<Vec<_>>(), commands);
+    let world = &mut small.simulation(0).expect("the parts fit").world();
+    assert!(same_failure(&verdict, &small.run(world, &small.judges(), 0, &mut ()).verdict));
+}
+
+#[test]
+fn prices_become_simple_and_departures_name_the_commands_as_they_are_then() {
+    let text = r#"
+version = 1
+about = "Two edits of one ticket read the same version."
+design = "reference"
+defects = ["LastWriteWinsOwner"]
+schedule = ["pause ann: edit t1 to 4711 until bob: edit t1 to 815"]
+services = { tickets = { overlapping = true } }
+[[client]]
+name = "ann"
+commands = [
+    { create_ticket = { ticket = "t1", price = 42 } },
+    { edit_ticket = { ticket = "t1", title = "late", price = 4711 } },
+]
+[[client]]
+name = "bob"
+signs_in_as = "ann"
+commands = [{ edit_ticket = { ticket = "t1", price = 815 } }]
+"#;
+    comes_to(
+        text,
+        &["pause ann: edit t1 to 10 until quiescence"],
+        &["create t1 at 5", "edit t1 to 10", "edit t1 to 15"],
+    );
+}
+
+#[test]
+fn many_pauses_become_two_handlers_that_overlap() {
+    let text = r#"
+version = 1
+about = "An edit and an order race for a ticket, with pauses that do not matter."
+design = "reference"
+defects = ["SwallowedConflict"]
+schedule = [
+    "pause seller: edit t1 to 10 until quiescence",
+    "hold order:created o1@0 -> tickets #2 until ticket:updated t1@1 -> orders",
+    "pause order:created o1@0 -> tickets until pause of order:created o1@0 -> tickets #3",
+    "pause order:created o1@0 -> tickets #2 until quiescence",
+    "pause order:created o1@0 -> tickets #3 until quiescence",
+]
+broker = { profile = "adversarial" }
+services = { tickets = { overlapping = true }, orders = { overlapping = true } }
+[[client]]
+name = "seller"
+commands = [
+    { create_ticket = { ticket = "t1", price = 5 } },
+    { edit_ticket = { ticket = "t1", price = 10 } },
+]
+[[client]]
+name = "ann"
+commands = [{ create_order = { order = "o1", ticket = "t1" } }]
+"#;
+    comes_to(
+        text,
+        &[
+            "pause seller: edit t1 to 10 until pause of order:created o1@0 -> tickets",
+            "pause order:created o1@0 -> tickets until seller: edit t1 to 10",
+        ],
+        &["create t1 at 5", "edit t1 to 10", "order t1 as o1"],
+    );
+}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use pellmell::extract::{Extracted, extract};
 use pellmell::scheduler::Tie;
 use pellmell::shrink::{NothingToShrink, Shrink, Shrunk};
-use pellmell::ticketing::Ticketing;
+use pellmell::ticketing::{Request, Ticketing};
 use pellmell::{Departing, Judges, Limits, Scenario, Simulation, Verdict, run};
 use serde_json::json;
 
@@ -63,7 +63,7 @@ pub(super) fn shrink(args: &ShrinkArgs, format: MessageFormat) -> Result<Ending,
 /// A counterexample, and the scenario file that has it.
 pub(super) struct Smallest {
     size: Size,
-    pub(super) shrunk: Shrunk,
+    pub(super) shrunk: Shrunk<Request>,
     small: Scenario,
     pub(super) text: String,
 }
@@ -120,7 +120,7 @@ struct Size {
 }
 
 /// Reads the written scenario as `run` would, and plays it: it must fail as the shrunk run did.
-fn read_back(text: &str, shrunk: &Shrunk) -> Result<Scenario, Failure> {
+fn read_back(text: &str, shrunk: &Shrunk<Request>) -> Result<Scenario, Failure> {
     let small = Scenario::parse("shrunk.toml", text)?;
     let simulation = small.simulation(small.seed).map_err(|error| Failure::Input(error.to_string()))?;
     let report = small.run(&mut simulation.world(), &small.judges(), small.seed, &mut ());
@@ -147,7 +147,7 @@ fn show(
     scenario: &Scenario,
     seed: u64,
     size: &Size,
-    shrunk: &Shrunk,
+    shrunk: &Shrunk<Request>,
     small: &Scenario,
     text: &str,
 ) -> Result<(), Failure> {
@@ -193,7 +193,7 @@ fn show(
     out.line(text.trim_end())
 }
 
-fn as_json(scenario: &Scenario, seed: u64, size: &Size, shrunk: &Shrunk, text: &str) -> serde_json::Value {
+fn as_json(scenario: &Scenario, seed: u64, size: &Size, shrunk: &Shrunk<Request>, text: &str) -> serde_json::Value {
     let because = shrunk.because.iter().map(|(item, verdict)| {
         let without = verdict.as_ref().map(|verdict| verdict.signature().unwrap_or_else(|| "held".to_owned()));
         json!({ "item": item.to_string(), "without": without })

@@ -23,8 +23,9 @@ impl Scenario {
     /// A counterexample to this scenario as the text of a scenario file: the clients `seed` gives it
     /// with the commands that are left, the departures, and the verdict it comes to as what to expect.
     #[must_use]
-    pub fn counterexample(&self, seed: u64, shrunk: &Shrunk) -> String {
-        let clients = kept(&self.clients_of(seed), &shrunk.commands);
+    pub fn counterexample(&self, seed: u64, shrunk: &Shrunk<Request>) -> String {
+        let all = replaced(self.clients_of(seed), &shrunk.simpler);
+        let clients = kept(&all, &shrunk.commands);
         let verdict = &shrunk.report.verdict;
         let what = match verdict {
             Verdict::Violated { property, .. } => format!("violates {property}"),
@@ -44,7 +45,7 @@ impl Scenario {
             text += "scheduler = \"calm\"\n";
         } else {
             text += "schedule = [\n";
-            for departure in renumbered(&shrunk.departures, &self.clients_of(seed), &shrunk.commands) {
+            for departure in renumbered(&shrunk.departures, &all, &shrunk.commands) {
                 let _ = writeln!(text, "    {},", quoted(&departure.to_string()));
             }
             text += "]\n";
@@ -99,6 +100,13 @@ impl Scenario {
     }
 }
 
+fn replaced(mut clients: Vec<Client<Request>>, simpler: &[(usize, usize, Request)]) -> Vec<Client<Request>> {
+    for (client, place, request) in simpler {
+        clients[*client].commands[*place] = request.clone();
+    }
+    clients
+}
+
 fn kept(clients: &[Client<Request>], commands: &[Vec<usize>]) -> Vec<Client<Request>> {
     let kept = clients.iter().zip(commands).filter(|(_, places)| !places.is_empty()).map(|(client, places)| {
         let commands = places.iter().map(|place| client.commands[*place].clone()).collect();
@@ -117,25 +125,8 @@ fn renumbered(departures: &[Departure], clients: &[Client<Request>], commands: &
         let before = commands[client].iter().filter(|kept| *kept < place && all.contains(kept)).count();
         spec.nth = before as u32 + 1;
     };
-    fn in_target(target: &mut Target, rename: &dyn Fn(&mut CommandSpec)) {
-        match target {
-            Target::Command(spec) => rename(spec),
-            Target::Pause(what) => in_target(what, rename),
-            _ => {}
-        }
-    }
     let mut departures = departures.to_vec();
-    for departure in &mut departures {
-        match departure {
-            Departure::Hold { what, until } | Departure::Pause { what, until } => {
-                in_target(what, &rename);
-                until.iter_mut().for_each(|until| in_target(until, &rename));
-            }
-            Departure::DelayAck { until, .. } => until.iter_mut().for_each(|until| in_target(until, &rename)),
-            Departure::Crash { what, .. } => in_target(what, &rename),
-            Departure::Duplicate(_) | Departure::Lose(_) | Departure::LoseAck(_) | Departure::RunPast(_) => {}
-        }
-    }
+    departures.iter_mut().for_each(|departure| departure.each_command(rename));
     departures
 }
 

@@ -266,4 +266,24 @@ impl Command for Request {
             What::Pay { payment, order, .. } => format!("pay {order} as {payment}"),
         }
     }
+
+    /// A ticket is created at 5 and edited to 10, 15, …; no edit has a title.
+    fn simpler(&self) -> Vec<Request> {
+        let with = |what| Request { user: self.user.clone(), what };
+        match &self.what {
+            What::CreateTicket { ticket, title, price } if *price > 5 => {
+                vec![with(What::CreateTicket { ticket: *ticket, title: title.clone(), price: 5 })]
+            }
+            What::EditTicket { ticket, title, price } => {
+                let edit = |title: Option<Text>, price| with(What::EditTicket { ticket: *ticket, title, price });
+                let below = [10, 15, 20, 25].into_iter().filter(|simple| simple < price);
+                let priced = below.flat_map(|price| [edit(None, price), edit(title.clone(), price)]);
+                let mut simpler: Vec<Request> =
+                    priced.chain([edit(None, *price)]).filter(|edit| edit != self).collect();
+                simpler.dedup();
+                simpler
+            }
+            _ => Vec::new(),
+        }
+    }
 }

@@ -1,0 +1,154 @@
+//! Shrinking: of the departures and commands of a failing run, those that matter.
+//!
+//! What is left out is left out for good if the run still fails in the same way: the same property at
+//! the same service about the same kind of record, or the same panic, or the same limit. First goes
+//! what the violation does not go back to, then departures, then commands, and so on until nothing more
+//! can go; where several departures are left, fewer others are looked for that do the same. A result
+//! that fails only because the calm run happens to serve groups in one order gets the departures that
+//! make it fail in the reverse order, too. Then values become simple, and each thing that is left was
+//! left out once, and the run did not fail so.
+
+mod case;
+mod instead;
+mod passes;
+mod shrinker;
+mod slice;
+mod values;
+
+use std::fmt;
+
+use crate::event::System;
+use crate::ids::RecordId;
+use crate::run::{Judges, Limits, Report, Verdict};
+use crate::schedule::{CommandSpec, Departure};
+use crate::simulation::Simulation;
+
+use case::{Case, keeping};
+use shrinker::Shrinker;
+
+/// How many runs it takes at most, unless said otherwise.
+const EXECUTIONS_MAX: u32 = 500;
+
+/// What is shrunk, and how it is judged.
+pub struct Shrink<'a, S: System> {
+    /// The simulation with all its commands.
+    pub simulation: &'a Simulation<S>,
+    /// What a run is judged by.
+    pub judges: &'a Judges<S>,
+    /// How far a run may go.
+    pub limits: Limits,
+    /// How many runs it may take.
+    pub executions_max: u32,
+    allowed: Option<&'a Allowed<'a>>,
+}
+
+/// Whether a case may be a result: the commands that are left, for each client by their places, and
+/// the departures.
+pub type Allowed<'a> = dyn Fn(&[Vec<usize>], &[Departure]) -> bool + 'a;
+
+/// Something of a counterexample that could be left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// A departure.
+    Departure(Departure),
+    /// A command.
+    Command(CommandSpec),
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Item::Departure(departure) => departure.fmt(f),
+            Item::Command(command) => command.fmt(f),
+        }
+    }
+}
+
+/// A counterexample and what was found out about it; `C` is the type of the commands.
+#[derive(Clone, Debug)]
+pub struct Shrunk<C> {
+    /// The departures that are left.
+    pub departures: Vec<Departure>,
+    /// For each client, the places of the commands that are left.
+    pub commands: Vec<Vec<usize>>,
+    /// The commands that were made simpler, each with the places of its client and in its list.
+    pub simpler: Vec<(usize, usize, C)>,
+    /// What its run comes to.
+    pub report: Report,
+    /// How many runs it took.
+    pub executions: u32,
+    /// Each thing that is left, with what the run comes to without it: held, or a failure of another
+    /// kind; `None` if it is not allowed to be left out. Short of things if the runs did not suffice.
+    pub because: Vec<(Item, Option<Verdict>)>,
+    /// Whether each thing that is left was left out once.
+    pub minimal: bool,
+    /// Whether it fails in the same way if the calm run serves the groups in reverse order.
+    pub anchored: bool,
+}
+
+impl<C> Shrunk<C> {
+    /// The simulation with the commands that are left.
+    #[must_use]
+    pub fn simulation<S: System<Command = C>>(&self, of: &Simulation<S>) -> Simulation<S>
+    where
+        C: Clone,
+    {
+        let replaced = self.simpler.iter().fold(of.clone(), |simulation, (client, place, command)| {
+            simulation.replacing(*client, *place, command.clone())
+        });
+        keeping(&replaced, &self.commands)
+    }
+}
+
+/// The run does not fail, so that there is nothing to shrink.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NothingToShrink;
+
+impl fmt::Display for NothingToShrink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the run holds: there is nothing to shrink")
+    }
+}
+
+impl std::error::Error for NothingToShrink {}
+
+impl<'a, S: System> Shrink<'a, S> {
+    /// Shrinks runs of this simulation.
+    #[must_use]
+    pub fn of(simulation: &'a Simulation<S>, judges: &'a Judges<S>, limits: Limits) -> Shrink<'a, S> {
+        Shrink { simulation, judges, limits, executions_max: EXECUTIONS_MAX, allowed: None }
+    }
+
+    /// Looks only at what is `allowed`, for example because it can be written to a file.
+    #[must_use]
+    pub fn within(self, allowed: &'a Allowed<'a>) -> Shrink<'a, S> {
+        Shrink { allowed: Some(allowed), ..self }
+    }
+
+    /// Shrinks the run that departs so from the calm one.
+    ///
+    /// # Errors
+    /// If that run holds.
+    pub fn run(&self, departures: Vec<Departure>) -> Result<Shrunk<S::Command>, NothingToShrink> {
+        Shrinker::begin(self, Case::whole(self.simulation, departures)).map(Shrinker::run)
+    }
+}
+
+/// Whether two runs fail in the same way: the same property at the same service about the same kind
+/// of record, the same panic, or the same limit.
+#[must_use]
+pub fn same_failure(one: &Verdict, other: &Verdict) -> bool {
+    match (one, other) {
+        (
+            Verdict::Violated { property, violation },
+            Verdict::Violated { property: other_property, violation: other_violation },
+        ) => {
+            let kind = |record: Option<RecordId>| record.map(RecordId::kind);
+            property == other_property
+                && violation.service == other_violation.service
+                && kind(violation.record) == kind(other_violation.record)
+        }
+        (Verdict::Stuck { .. } | Verdict::Panicked { .. }, _) => one.signature() == other.signature(),
+        _ => false,
+    }
+}

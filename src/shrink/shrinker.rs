@@ -1,0 +1,207 @@
+//! The shrinker: the smallest case so far, and whether a smaller one fails in the same way.
+
+use std::collections::BTreeMap;
+
+use super::case::{Case, spec};
+use super::slice::Touched;
+use super::{Item, NothingToShrink, Shrink, Shrunk, same_failure};
+use crate::event::System;
+use crate::extract::extract;
+use crate::hash;
+use crate::run::{Limits, Report, Verdict, run};
+use crate::schedule::Departure;
+use crate::scheduler::{Departing, Tie};
+use crate::simulation::Simulation;
+
+struct Played {
+    report: Report,
+    unused: Vec<Departure>,
+}
+
+/// What a case that was tried came to.
+#[derive(Clone)]
+pub(super) enum Tried {
+    /// The same failure.
+    Same,
+    /// Something else.
+    Other(Verdict),
+}
+
+pub(super) struct Shrinker<'a, 'b, S: System> {
+    pub(super) shrink: &'b Shrink<'a, S>,
+    /// The simulation with all commands, some of which may have been made simpler.
+    pub(super) simulation: Simulation<S>,
+    pub(super) simpler: Vec<(usize, usize, S::Command)>,
+    pub(super) limits: Limits,
+    /// The smallest case so far, and what it comes to.
+    pub(super) case: Case,
+    report: Report,
+    /// The orders of the calm run under which it has to fail.
+    ties: Vec<Tie>,
+    pub(super) executions: u32,
+    /// How often replacing departures was in vain.
+    pub(super) vain: u32,
+    pub(super) known: BTreeMap<(u64, Tie), Tried>,
+}
+
+impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
+    /// Plays the case that is to be shrunk.
+    ///
+    /// # Errors
+    /// If it holds.
+    pub(super) fn begin(shrink: &'b Shrink<'a, S>, case: Case) -> Result<Shrinker<'a, 'b, S>, NothingToShrink> {
+        let simulation = shrink.simulation.clone();
+        let mut touched = Touched::default();
+        let mut scheduler = Departing::new(case.departures.clone());
+        let report = run(&mut simulation.world(), &mut scheduler, shrink.judges, shrink.limits, &mut touched);
+        if report.verdict.is_held() {
+            return Err(NothingToShrink);
+        }
+        let mut limits = shrink.limits;
+        if !matches!(report.verdict, Verdict::Stuck { .. }) {
+            // A run that goes on and on is not the failure that is looked for.
+            limits.steps_max = limits.steps_max.min(20 * report.steps + 1_000);
+        }
+        let (ties, simpler, known) = (vec![Tie::InOrder], Vec::new(), BTreeMap::new());
+        let (executions, vain) = (1, 0);
+        let mut shrinker =
+            Shrinker { shrink, simulation, simpler, limits, case, report, ties, executions, vain, known };
+        let unused: Vec<_> = scheduler.unused().cloned().collect();
+        shrinker.case.departures.retain(|departure| !unused.contains(departure));
+        let slice = touched.slice(&shrinker.case, &shrinker.report.verdict, &shrinker.simulation);
+        slice.map(|slice| shrinker.take(slice));
+        Ok(shrinker)
+    }
+
+    /// Shrinks it.
+    pub(super) fn run(mut self) -> Shrunk<S::Command> {
+        self.leave_out();
+        let anchored = self.anchor();
+        if self.make_simple() {
+            self.leave_out();
+        }
+        self.finish(anchored)
+    }
+
+    fn allows(&self, case: &Case) -> bool {
+        self.shrink.allowed.is_none_or(|allowed| allowed(&case.commands, &case.departures))
+    }
+
+    /// Takes a case if it fails in the same way.
+    pub(super) fn take(&mut self, case: Case) -> bool {
+        self.allows(&case) && self.take_as_written(case)
+    }
+
+    /// The same for a case that can be written to a file if the smallest so far can.
+    pub(super) fn take_as_written(&mut self, case: Case) -> bool {
+        let mut first = None;
+        for place in 0..self.ties.len() {
+            match self.attempt(&case, self.ties[place]) {
+                Some((Tried::Same, played)) => first = first.or(played),
+                _ => return false,
+            }
+        }
+        self.case = case;
+        if let Some(played) = first {
+            if self.ties.len() == 1 {
+                // What has no effect does no harm either way, and is not worth a run.
+                self.case.departures.retain(|departure| !played.unused.contains(departure));
+            }
+            self.report = played.report;
+        }
+        true
+    }
+
+    /// Tries a case, unless the runs are used up. What was tried before is remembered.
+    fn attempt(&mut self, case: &Case, tie: Tie) -> Option<(Tried, Option<Played>)> {
+        let key = (hash::of(case), tie);
+        if let Some(known @ Tried::Other(_)) = self.known.get(&key) {
+            return Some((known.clone(), None));
+        }
+        if self.executions >= self.shrink.executions_max {
+            return None;
+        }
+        self.executions += 1;
+        let simulation = case.of(&self.simulation);
+        let mut scheduler = Departing::with_tie(case.departures.clone(), tie);
+        let report = run(&mut simulation.world(), &mut scheduler, self.shrink.judges, self.limits, &mut ());
+        let tried = match same_failure(&self.report.verdict, &report.verdict) {
+            true => Tried::Same,
+            false => Tried::Other(report.verdict.clone()),
+        };
+        self.known.insert(key, tried.clone());
+        Some((tried, Some(Played { report, unused: scheduler.unused().cloned().collect() })))
+    }
+
+    /// Makes it fail in the reverse order of groups as well, if it does not, and says whether it does.
+    fn anchor(&mut self) -> bool {
+        match self.attempt(&self.case.clone(), Tie::Reversed) {
+            None => return false,
+            Some((Tried::Same, _)) => return true,
+            Some((Tried::Other(_), _)) => {}
+        }
+        let simulation = self.case.of(&self.simulation);
+        let departing = Departing::new(self.case.departures.clone());
+        let extracted = extract(&simulation, departing, self.shrink.judges, self.limits, Tie::Reversed);
+        self.executions += 2;
+        let Ok(extracted) = extracted else { return false };
+        let mut case = self.case.clone();
+        case.departures.extend(extracted.departures.into_iter().filter(|d| !self.case.departures.contains(d)));
+        let before = (self.case.clone(), self.report.clone());
+        self.ties.push(Tie::Reversed);
+        if !self.take(case) {
+            self.ties.pop();
+            return false;
+        }
+        self.leave_out();
+        if self.executions >= self.shrink.executions_max
+            && self.case.departures.len() > 2 * before.0.departures.len() + 2
+        {
+            // Not worth it: the runs did not suffice to find out what of it matters.
+            (self.case, self.report) = before;
+            self.ties.pop();
+            return false;
+        }
+        true
+    }
+
+    /// Says what each thing that is left is good for.
+    fn finish(mut self, anchored: bool) -> Shrunk<S::Command> {
+        let mut items = Vec::new();
+        for place in 0..self.case.departures.len() {
+            let item = Item::Departure(self.case.departures[place].clone());
+            items.push((item, self.case.without_departures(place..place + 1)));
+        }
+        for command in self.case.all_commands() {
+            items.push((Item::Command(spec(&self.simulation, command)), self.case.without_commands(&[command])));
+        }
+        let mut because = Vec::new();
+        let mut minimal = true;
+        for (item, case) in items {
+            if !self.allows(&case) {
+                because.push((item, None));
+                continue;
+            }
+            let tries: Vec<_> = self.ties.clone().into_iter().map(|tie| self.attempt(&case, tie)).collect();
+            let other = tries.iter().flatten().find_map(|(tried, _)| match tried {
+                Tried::Other(verdict) => Some(verdict.clone()),
+                Tried::Same => None,
+            });
+            minimal &= other.is_some();
+            because.extend(other.map(|verdict| (item, Some(verdict))));
+        }
+        let simulation = self.case.of(&self.simulation);
+        let mut departing = Departing::new(self.case.departures.clone());
+        let report = run(&mut simulation.world(), &mut departing, self.shrink.judges, self.limits, &mut ());
+        Shrunk {
+            departures: self.case.departures,
+            commands: self.case.commands,
+            simpler: self.simpler,
+            report,
+            executions: self.executions,
+            because,
+            minimal,
+            anchored,
+        }
+    }
+}
