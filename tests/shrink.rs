@@ -5,6 +5,7 @@ mod random;
 mod support;
 
 use pellmell::extract::extract;
+use pellmell::scenario::ShrinkError;
 use pellmell::scheduler::Tie;
 use pellmell::shrink::{Item, NothingToShrink, Shrink, same_failure};
 use pellmell::ticketing::{Design, Hostings, properties};
@@ -118,22 +119,33 @@ fn what_is_left_of_a_shipped_scenario_is_a_scenario_that_fails_in_the_same_way()
         for design in Design::ALL {
             let mut scenario = Scenario::parse(&name, &text).unwrap_or_else(|error| panic!("{error}"));
             scenario.design = design;
-            let simulation = scenario.simulation(1).expect("the parts fit");
-            let judges = scenario.judges();
-            let scheduler = scenario.scheduler(1);
-            let extracted = extract(&simulation, scheduler, &judges, LIMITS, Tie::InOrder).expect("departures");
-            let clients = scenario.clients_of(1);
-            let allowed = |commands: &[Vec<usize>], departures: &[Departure]| {
-                Scenario::can_be_written(&clients, commands, departures)
+            scenario.limits = LIMITS;
+            let before = scenario.run(
+                &mut scenario.simulation(1).expect("the parts fit").world(),
+                &scenario.judges(),
+                1,
+                &mut (),
+            );
+            let found = match scenario.shrink(1, 500) {
+                Ok(Some(found)) => found,
+                Ok(None) => {
+                    assert!(before.verdict.is_held(), "{name} {}", design.name);
+                    continue;
+                }
+                Err(ShrinkError::Rounds { .. }) => continue,
+                Err(error) => panic!("{name} {}: {error}", design.name),
             };
-            let shrink = Shrink::of(&simulation, &judges, LIMITS).within(&allowed);
-            let Ok(shrunk) = shrink.run(extracted.departures) else { continue };
-            let written = scenario.counterexample(1, &shrunk);
-            let small = Scenario::parse("shrunk.toml", &written).unwrap_or_else(|error| panic!("{error}\n{written}"));
-            let mut world = small.simulation(small.seed).expect("the parts fit").world();
-            let report = small.run(&mut world, &small.judges(), small.seed, &mut ());
-            assert!(same_failure(&extracted.report.verdict, &report.verdict), "{name} {}:\n{written}", design.name);
-            assert!(small.unused_departures(small.seed).is_empty(), "{written}");
+            let (small, text) = (&found.scenario, &found.text);
+            let report = small.run(
+                &mut small.simulation(small.seed).expect("the parts fit").world(),
+                &small.judges(),
+                small.seed,
+                &mut (),
+            );
+            assert!(same_failure(&before.verdict, &report.verdict), "{name} {}:\n{text}", design.name);
+            assert!(small.unused_departures(small.seed).is_empty(), "{text}");
+            assert_eq!(found.shrunk.size().departures, small.schedule.len(), "{text}");
+            assert_eq!(found.before.steps, before.steps, "{name} {}", design.name);
             shrunken += 1;
         }
     }

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use pellmell::Verdict;
 use pellmell::corpus::{Checked, Renames, Status, bucket, check, entry_of};
-use pellmell::scenario::Expectation;
+use pellmell::scenario::{Counterexample, Expectation};
 use serde_json::json;
 
 use super::input::{self, SCENARIO_BYTES_MAX};
-use super::shrink::{self, Smallest};
 use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, count, number};
 
 /// The file beside the entries that says which names took the place of which.
@@ -170,7 +169,7 @@ fn show(out: &mut Out, path: &Path, checked: &Checked, format: MessageFormat) ->
 fn add(args: &AddArgs, format: MessageFormat) -> Result<Ending, Failure> {
     let scenario = input::scenario(&args.scenario, &args.what)?;
     let seed = args.seed.unwrap_or(scenario.seed);
-    let Some(Smallest { shrunk, text, .. }) = shrink::smallest(&scenario, seed, EXECUTIONS)? else {
+    let Some(Counterexample { shrunk, text, .. }) = scenario.shrink(seed, EXECUTIONS)? else {
         return nothing_to_keep(format, &format!("{} seed {seed} holds", scenario.name));
     };
     let verdict = &shrunk.report.verdict;
@@ -192,12 +191,9 @@ fn add(args: &AddArgs, format: MessageFormat) -> Result<Ending, Failure> {
     match format {
         MessageFormat::Json => out.json(&json!({ "reason": "added", "file": path.display().to_string() }))?,
         MessageFormat::Human => {
-            let commands: usize = shrunk.commands.iter().map(Vec::len).sum();
-            let size = format!(
-                "{}, {}",
-                count(shrunk.departures.len() as u64, "departure"),
-                count(commands as u64, "command")
-            );
+            let size = shrunk.size();
+            let (departures, commands) = (size.departures as u64, size.commands as u64);
+            let size = format!("{}, {}", count(departures, "departure"), count(commands, "command"));
             out.status(GOOD, "Kept", format_args!("{}   {expect}, {size}", path.display()))?;
             out.status(PLAIN, "Next", format_args!("pellmell corpus check {}", args.to.display()))?;
         }

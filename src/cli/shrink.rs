@@ -2,11 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use pellmell::extract::{Extracted, extract};
-use pellmell::scheduler::Tie;
-use pellmell::shrink::{NothingToShrink, Shrink, Shrunk};
-use pellmell::ticketing::{Request, Ticketing};
-use pellmell::{Departing, Judges, Limits, Scenario, Simulation, Verdict, run};
+use pellmell::Scenario;
+use pellmell::scenario::{Counterexample, ShrinkError};
+use pellmell::shrink::{NothingToShrink, Size};
 use serde_json::json;
 
 use super::run::play;
@@ -33,14 +31,14 @@ pub(super) fn shrink(args: &ShrinkArgs, format: MessageFormat) -> Result<Ending,
     let scenario = input::scenario(&args.scenario, &args.what)?;
     let seed = args.seed.unwrap_or(scenario.seed);
     let mut out = Out::new();
-    match smallest(&scenario, seed, args.executions)? {
-        Some(Smallest { size, shrunk, small, text }) => {
+    match scenario.shrink(seed, args.executions)? {
+        Some(found) => {
             if let Some(path) = &args.write {
-                input::write(path, &text)?;
+                input::write(path, &found.text)?;
             }
             match format {
-                MessageFormat::Human => show(&mut out, args, &scenario, seed, &size, &shrunk, &small, &text)?,
-                MessageFormat::Json => out.json(&as_json(&scenario, seed, &size, &shrunk, &text))?,
+                MessageFormat::Human => show(&mut out, args, &scenario, seed, &found)?,
+                MessageFormat::Json => out.json(&as_json(&scenario, seed, &found))?,
             }
             Ok(Ending::Held)
         }
@@ -60,76 +58,6 @@ pub(super) fn shrink(args: &ShrinkArgs, format: MessageFormat) -> Result<Ending,
     }
 }
 
-/// A counterexample, and the scenario file that has it.
-pub(super) struct Smallest {
-    size: Size,
-    pub(super) shrunk: Shrunk<Request>,
-    small: Scenario,
-    pub(super) text: String,
-}
-
-/// Shrinks the run of a seed; `None` if it holds.
-pub(super) fn smallest(scenario: &Scenario, seed: u64, executions: u32) -> Result<Option<Smallest>, Failure> {
-    let simulation = scenario.simulation(seed).map_err(|error| Failure::Input(error.to_string()))?;
-    let (judges, limits) = (scenario.judges(), scenario.limits);
-    let departures = if scenario.schedule.is_empty() {
-        let extracted = extract(&simulation, scenario.scheduler(seed), &judges, limits, Tie::InOrder);
-        let extracted = extracted.map_err(|error| Failure::Stale(error.to_string()))?;
-        in_rounds_only(&extracted, &judges, &simulation, limits)?;
-        extracted.departures
-    } else {
-        scenario.schedule.clone()
-    };
-    let mut departing = Departing::new(departures.clone());
-    let before = run(&mut simulation.world(), &mut departing, &judges, limits, &mut ());
-    let size = Size { steps: before.steps, commands: simulation.commands(), departures: departures.len() };
-    let clients = scenario.clients_of(seed);
-    let allowed = |commands: &[Vec<usize>], departures: &[pellmell::Departure]| {
-        Scenario::can_be_written(&clients, commands, departures)
-    };
-    let mut shrink = Shrink::of(&simulation, &judges, limits).within(&allowed);
-    shrink.executions_max = executions;
-    let Ok(shrunk) = shrink.run(departures) else { return Ok(None) };
-    let text = scenario.counterexample(seed, &shrunk);
-    let small = read_back(&text, &shrunk)?;
-    Ok(Some(Smallest { size, shrunk, small, text }))
-}
-
-/// Refuses a run whose failure is none of its steps alone.
-fn in_rounds_only(
-    extracted: &Extracted,
-    judges: &Judges<Ticketing>,
-    simulation: &Simulation<Ticketing>,
-    limits: Limits,
-) -> Result<(), Failure> {
-    let mut departing = Departing::new(extracted.departures.clone());
-    let again = run(&mut simulation.world(), &mut departing, judges, limits, &mut ()).verdict;
-    match &extracted.report.verdict {
-        Verdict::Violated { property, .. } if again.is_held() => Err(Failure::Input(format!(
-            "{property} judges rounds, which a run with departures does not have: it cannot be shrunk"
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// How large a counterexample is.
-struct Size {
-    steps: u64,
-    commands: usize,
-    departures: usize,
-}
-
-/// Reads the written scenario as `run` would, and plays it: it must fail as the shrunk run did.
-fn read_back(text: &str, shrunk: &Shrunk<Request>) -> Result<Scenario, Failure> {
-    let small = Scenario::parse("shrunk.toml", text)?;
-    let simulation = small.simulation(small.seed).map_err(|error| Failure::Input(error.to_string()))?;
-    let report = small.run(&mut simulation.world(), &small.judges(), small.seed, &mut ());
-    match pellmell::shrink::same_failure(&shrunk.report.verdict, &report.verdict) {
-        true => Ok(small),
-        false => Err(Failure::Stale("the shrunk run does not fail in the same way when it is read from a file".into())),
-    }
-}
-
 /// What to type to find a run that fails.
 fn next(path: &Path, scenario: &Scenario, what: &What) -> String {
     format!("pellmell sweep {} --design {}{} --seeds 0..1000", path.display(), scenario.design.name, what.flags())
@@ -140,24 +68,30 @@ pub(super) fn command(path: &Path, scenario: &Scenario, what: &What, seed: u64) 
     format!("pellmell shrink {} --design {}{} --seed {seed}", path.display(), scenario.design.name, what.flags())
 }
 
-#[expect(clippy::too_many_arguments, reason = "each is shown")]
+impl From<ShrinkError> for Failure {
+    fn from(error: ShrinkError) -> Failure {
+        match error {
+            ShrinkError::Build(_) | ShrinkError::Rounds { .. } | ShrinkError::File(_) => {
+                Failure::Input(error.to_string())
+            }
+            ShrinkError::Extract(_) | ShrinkError::ReadBack => Failure::Stale(error.to_string()),
+        }
+    }
+}
+
 fn show(
     out: &mut Out,
     args: &ShrinkArgs,
     scenario: &Scenario,
     seed: u64,
-    size: &Size,
-    shrunk: &Shrunk<Request>,
-    small: &Scenario,
-    text: &str,
+    found: &Counterexample,
 ) -> Result<(), Failure> {
-    let commands: usize = shrunk.commands.iter().map(Vec::len).sum();
-    let counted = |commands: usize, departures: usize| {
-        format!("{}, {}", count(departures as u64, "departure"), count(commands as u64, "command"))
+    let Counterexample { before, shrunk, scenario: small, text } = found;
+    let size = |size: &Size| {
+        let (departures, commands) = (size.departures as u64, size.commands as u64);
+        format!("{}, {}, {}", count(size.steps, "step"), count(departures, "departure"), count(commands, "command"))
     };
-    let before = format!("{}, {}", count(size.steps, "step"), counted(size.commands, size.departures));
-    let after = format!("{}, {}", count(shrunk.report.steps, "step"), counted(commands, shrunk.departures.len()));
-    let place = format!("{} seed {seed} from {before} to {after}", scenario.name);
+    let place = format!("{} seed {seed} from {} to {}", scenario.name, size(before), size(&shrunk.size()));
     out.status(GOOD, "Shrunk", format_args!("{place} in {}", count(shrunk.executions.into(), "execution")))?;
     for departure in &small.schedule {
         out.status(PLAIN, "Departs", departure)?;
@@ -167,13 +101,8 @@ fn show(
     timeline::steps(out, &trace, 60)?;
     timeline::stores(out, &trace)?;
     timeline::verdict(out, &trace)?;
-    for (item, verdict) in &shrunk.because {
-        let word = match verdict {
-            None => "the rest names it or what it creates".to_owned(),
-            Some(verdict) if verdict.is_held() => "without it every property holds".to_owned(),
-            Some(verdict) => format!("without it {}", verdict.signature().unwrap_or_default()),
-        };
-        out.status(PLAIN, "Needed", format_args!("`{item}`: {word}"))?;
+    for (item, why) in shrunk.needed() {
+        out.status(PLAIN, "Needed", format_args!("`{item}`: {why}"))?;
     }
     if !shrunk.minimal {
         let more = format!("--executions {}", args.executions.saturating_mul(4));
@@ -193,7 +122,8 @@ fn show(
     out.line(text.trim_end())
 }
 
-fn as_json(scenario: &Scenario, seed: u64, size: &Size, shrunk: &Shrunk<Request>, text: &str) -> serde_json::Value {
+fn as_json(scenario: &Scenario, seed: u64, found: &Counterexample) -> serde_json::Value {
+    let Counterexample { before, shrunk, text, .. } = found;
     let because = shrunk.because.iter().map(|(item, verdict)| {
         let without = verdict.as_ref().map(|verdict| verdict.signature().unwrap_or_else(|| "held".to_owned()));
         json!({ "item": item.to_string(), "without": without })
@@ -205,9 +135,9 @@ fn as_json(scenario: &Scenario, seed: u64, size: &Size, shrunk: &Shrunk<Request>
         "seed": seed,
         "verdict": shrunk.report.verdict.word(),
         "signature": shrunk.report.verdict.signature(),
-        "before": { "steps": size.steps, "commands": size.commands, "departures": size.departures },
+        "before": { "steps": before.steps, "commands": before.commands, "departures": before.departures },
         "steps": shrunk.report.steps,
-        "commands": shrunk.commands.iter().map(Vec::len).sum::<usize>(),
+        "commands": shrunk.size().commands,
         "departures": departures,
         "executions": shrunk.executions,
         "because": because.collect::<Vec<_>>(),

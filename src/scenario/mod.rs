@@ -3,6 +3,7 @@
 //! A scenario says which clients send what, on which broker, under which faults or departures, and
 //! what should come of it under which design. The library parses text; it opens no files.
 
+mod counterexample;
 mod departures;
 mod file;
 mod read;
@@ -20,6 +21,7 @@ use crate::simulation::{BuildError, Client, Simulation};
 use crate::ticketing::{Defect, Design, Hostings, Request, Ticketing, Workload, properties};
 use crate::world::World;
 
+pub use self::counterexample::{Counterexample, ShrinkError};
 pub use crate::file_error::FileError;
 
 /// A situation of the ticketing services.

@@ -86,7 +86,39 @@ pub struct Shrunk<C> {
     pub anchored: bool,
 }
 
+/// How large a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Its steps.
+    pub steps: u64,
+    /// Its departures from the calm run.
+    pub departures: usize,
+    /// The commands that are sent.
+    pub commands: usize,
+}
+
 impl<C> Shrunk<C> {
+    /// How large it is.
+    #[must_use]
+    pub fn size(&self) -> Size {
+        let commands = self.commands.iter().map(Vec::len).sum();
+        Size { steps: self.report.steps, departures: self.departures.len(), commands }
+    }
+
+    /// Each thing that is left, with why it is needed, in words.
+    pub fn needed(&self) -> impl Iterator<Item = (&Item, String)> {
+        self.because.iter().map(|(item, without)| {
+            let why = match without {
+                None => "the rest names it or what it creates".to_owned(),
+                Some(verdict) => match verdict.signature() {
+                    None => "without it every property holds".to_owned(),
+                    Some(signature) => format!("without it {signature}"),
+                },
+            };
+            (item, why)
+        })
+    }
+
     /// The simulation with the commands that are left.
     #[must_use]
     pub fn simulation<S: System<Command = C>>(&self, of: &Simulation<S>) -> Simulation<S>
