@@ -204,6 +204,8 @@ fn a_sweep_puts_failures_into_buckets() {
             $ pellmell sweep scenarios/price-5-10-15.toml --design stage1 --seeds 0..20
                 Sweeping price-5-10-15 × 20 seeds   design stage1, profile stan
                 VIOLATED PrefixConsistency at orders of t on ticket:updated   20 runs, first seed 0, 399 steps
+                  Shrunk to 5 steps, 1 departure, 3 commands
+                 Departs hold ticket:updated t36@1 -> orders until quiescence
             ────────────
                  Summary 20 runs: 0 held, 20 violated, 0 stuck, 0 panicked; 1 bucket
                Exercised commands 3,412, deliveries 1,240, redeliveries 7, overtakings 957, acks lost 28, acks late 31, duplicates 10, pauses 156

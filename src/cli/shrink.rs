@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use pellmell::Scenario;
 use pellmell::scenario::{Counterexample, ShrinkError};
 use pellmell::shrink::{NothingToShrink, Size};
+use pellmell::{Departure, Scenario};
 use serde_json::json;
 
 use super::run::play;
@@ -79,6 +79,12 @@ impl From<ShrinkError> for Failure {
     }
 }
 
+/// How large a run is.
+pub(super) fn in_words(size: &Size) -> String {
+    let (departures, commands) = (size.departures as u64, size.commands as u64);
+    format!("{}, {}, {}", count(size.steps, "step"), count(departures, "departure"), count(commands, "command"))
+}
+
 fn show(
     out: &mut Out,
     args: &ShrinkArgs,
@@ -87,11 +93,7 @@ fn show(
     found: &Counterexample,
 ) -> Result<(), Failure> {
     let Counterexample { before, shrunk, scenario: small, text } = found;
-    let size = |size: &Size| {
-        let (departures, commands) = (size.departures as u64, size.commands as u64);
-        format!("{}, {}, {}", count(size.steps, "step"), count(departures, "departure"), count(commands, "command"))
-    };
-    let place = format!("{} seed {seed} from {} to {}", scenario.name, size(before), size(&shrunk.size()));
+    let place = format!("{} seed {seed} from {} to {}", scenario.name, in_words(before), in_words(&shrunk.size()));
     out.status(GOOD, "Shrunk", format_args!("{place} in {}", count(shrunk.executions.into(), "execution")))?;
     for departure in &small.schedule {
         out.status(PLAIN, "Departs", departure)?;
@@ -122,13 +124,17 @@ fn show(
     out.line(text.trim_end())
 }
 
+/// Departures as they stand in a file.
+pub(super) fn texts(departures: &[Departure]) -> Vec<String> {
+    departures.iter().map(ToString::to_string).collect()
+}
+
 fn as_json(scenario: &Scenario, seed: u64, found: &Counterexample) -> serde_json::Value {
     let Counterexample { before, shrunk, text, .. } = found;
     let because = shrunk.because.iter().map(|(item, verdict)| {
         let without = verdict.as_ref().map(|verdict| verdict.signature().unwrap_or_else(|| "held".to_owned()));
         json!({ "item": item.to_string(), "without": without })
     });
-    let departures: Vec<String> = shrunk.departures.iter().map(ToString::to_string).collect();
     json!({
         "reason": "shrink",
         "scenario": scenario.name,
@@ -138,7 +144,7 @@ fn as_json(scenario: &Scenario, seed: u64, found: &Counterexample) -> serde_json
         "before": { "steps": before.steps, "commands": before.commands, "departures": before.departures },
         "steps": shrunk.report.steps,
         "commands": shrunk.size().commands,
-        "departures": departures,
+        "departures": texts(&shrunk.departures),
         "executions": shrunk.executions,
         "because": because.collect::<Vec<_>>(),
         "minimal": shrunk.minimal,

@@ -12,6 +12,11 @@ use super::progress::Progress;
 use super::run::{exercised, reproduce};
 use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, count, input, seeds, shrink};
 
+/// Of how many buckets the first seed is shrunk.
+const SHRUNK_MAX: usize = 10;
+/// How many runs each of them may take.
+const EXECUTIONS_MAX: u32 = 500;
+
 #[derive(clap::Args)]
 pub(super) struct SweepArgs {
     /// The scenario file.
@@ -58,8 +63,21 @@ pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, F
     })
 }
 
+/// The failing run of a seed, shrunk: its size and its departures.
+fn show_shrunk(out: &mut Out, scenario: &Scenario, seed: u64) -> Result<(), Failure> {
+    match scenario.shrink(seed, EXECUTIONS_MAX) {
+        Ok(Some(found)) => {
+            out.status(PLAIN, "Shrunk", format_args!("to {}", shrink::in_words(&found.shrunk.size())))?;
+            let departures = found.scenario.schedule.iter();
+            departures.into_iter().try_for_each(|departure| out.status(PLAIN, "Departs", departure))
+        }
+        Ok(None) => Ok(()),
+        Err(error) => out.status(PLAIN, "Note", format_args!("seed {seed} is not shrunk: {error}")),
+    }
+}
+
 fn show(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &SweepResult) -> Result<(), Failure> {
-    for (signature, bucket) in by_seed(result) {
+    for (place, (signature, bucket)) in by_seed(result).into_iter().enumerate() {
         let word = bucket.verdict.word().to_uppercase();
         let steps = count(bucket.steps, "step");
         out.status(
@@ -67,6 +85,9 @@ fn show(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &SweepResu
             &word,
             format_args!("{signature}   {}, first seed {}, {steps}", count(bucket.count, "run"), bucket.seed),
         )?;
+        if place < SHRUNK_MAX {
+            show_shrunk(out, scenario, bucket.seed)?;
+        }
     }
     let totals = &result.totals;
     let failed = format!("{} violated, {} stuck, {} panicked", totals.violated, totals.stuck, totals.panicked);
@@ -101,7 +122,8 @@ fn by_seed(result: &SweepResult) -> Vec<(&String, &Bucket)> {
 }
 
 fn show_json(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &SweepResult) -> Result<(), Failure> {
-    for (signature, bucket) in by_seed(result) {
+    for (place, (signature, bucket)) in by_seed(result).into_iter().enumerate() {
+        let found = if place < SHRUNK_MAX { scenario.shrink(bucket.seed, EXECUTIONS_MAX).ok().flatten() } else { None };
         out.json(&json!({
             "reason": "bucket",
             "signature": signature,
@@ -109,6 +131,8 @@ fn show_json(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &Swee
             "detail": detail(&bucket.verdict),
             "seed": bucket.seed,
             "count": bucket.count,
+            "departures": found.as_ref().map(|found| shrink::texts(&found.scenario.schedule)),
+            "toml": found.as_ref().map(|found| &found.text),
             "reproduce": reproduce(&args.scenario, scenario, &args.what, bucket.seed),
             "shrink": shrink::command(&args.scenario, scenario, &args.what, bucket.seed),
         }))?;

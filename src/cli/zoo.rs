@@ -5,6 +5,7 @@ use pellmell::ticketing::{Defect, Level};
 use pellmell::zoo::{Complaint, Played, Row, Zoo};
 use serde_json::json;
 
+use super::shrink::texts;
 use super::{BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, defect, timeline};
 
 #[derive(clap::Args)]
@@ -73,7 +74,18 @@ fn name(defect: &Defect) -> String {
 }
 
 fn table(out: &mut Out, rows: &[Row]) -> Result<(), Failure> {
-    let headings = ["defect", "heading", "property expected", "caught by", "weakest", "schedules", "shortest", "known"];
+    let headings = [
+        "defect",
+        "heading",
+        "property expected",
+        "caught by",
+        "weakest",
+        "schedules",
+        "departures",
+        "shortest",
+        "known",
+    ];
+    let number = |width: usize, number: Option<usize>| number.map_or_else(nothing, |n| format!("{n:>width$}"));
     let cells = rows.iter().map(|row| {
         let defect = &row.defect;
         let shortest = row.shortest.as_ref().map_or_else(nothing, |(_, found)| found.cost.to_string());
@@ -84,7 +96,8 @@ fn table(out: &mut Out, rows: &[Row]) -> Result<(), Failure> {
             defect.property.to_owned(),
             caught_by(row),
             weakest,
-            row.mean_drawn().map_or_else(nothing, |mean| format!("{mean:>9}")),
+            number(9, row.mean_drawn().map(|mean| mean as usize)),
+            number(10, row.shrunk.as_ref().map(|shrunk| shrunk.departures.len())),
             format!("{shortest:>8}"),
             known(defect) + if row.is_as_known() { "" } else { " differs" },
         ]
@@ -138,7 +151,10 @@ fn story(out: &mut Out, row: &Row) -> Result<(), Failure> {
     out.line("")?;
     timeline::last_steps(out, &services, &records, usize::MAX)?;
     out.line("")?;
-    out.status(BAD, "VIOLATED", format_args!("{} {}", found.property, found.violation))
+    out.status(BAD, "VIOLATED", format_args!("{} {}", found.property, found.violation))?;
+    let Some(shrunk) = &row.shrunk else { return Ok(()) };
+    out.status(PLAIN, "Drawn", "the first schedule that shows it, shrunk to what is needed")?;
+    shrunk.needed().try_for_each(|(item, why)| out.status(PLAIN, "Needed", format_args!("`{item}`: {why}")))
 }
 
 fn summary(out: &mut Out, played: &Played) -> Result<(), Failure> {
@@ -171,7 +187,7 @@ fn summary(out: &mut Out, played: &Played) -> Result<(), Failure> {
     out.status(
         DIM,
         "",
-        "shortest, known: deliveries and commands; * names the fault too, and sees it first: docs/course.md",
+        "departures: of a drawn schedule, shrunk; shortest, known: deliveries and commands; * names the fault too, and sees it first: docs/course.md",
     )
 }
 
@@ -208,6 +224,7 @@ fn show_json(out: &mut Out, played: &Played) -> Result<(), Failure> {
             "needs": defect.needs.name(),
             "levels": levels.collect::<serde_json::Map<_, _>>(),
             "schedules": row.mean_drawn(),
+            "departures": row.shrunk.as_ref().map(|shrunk| texts(&shrunk.departures)),
             "shortest": row.shortest.as_ref().map(|(_, found)| found.cost.to_string()),
             "known": known(defect),
             "states": row.states,

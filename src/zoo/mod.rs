@@ -12,12 +12,14 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
+use crate::extract::extract;
 use crate::run::{Judges, Limits, Observer, Verdict, run};
-use crate::scheduler::{Keyed, Scripted};
+use crate::scheduler::{Keyed, Scripted, Tie};
 use crate::search::{Cost, Found, Searched, Shortest};
+use crate::shrink::{Shrink, Shrunk};
 use crate::simulation::Simulation;
 use crate::ticketing::properties::{self, Accepted, ScheduleIndependence};
-use crate::ticketing::{Alternative, Defect, Design, Level, Stage, Ticketing};
+use crate::ticketing::{Alternative, Defect, Design, Level, Request, Stage, Ticketing};
 use crate::trace::{Recorder, TraceRecord, detail};
 use crate::world::World;
 
@@ -67,6 +69,8 @@ pub struct Row {
     /// How many schedules were drawn, for each try, until one broke a property that names the fault
     /// before any other. A fault has other symptoms too, which count for nothing here.
     pub drawn: Vec<Option<u32>>,
+    /// What matters of the first drawn schedule that broke such a property.
+    pub shrunk: Option<Shrunk<Request>>,
     /// Levels whose search found nothing and did not end.
     pub unfinished: Vec<Level>,
     /// How many states were looked at.
@@ -286,6 +290,7 @@ impl Zoo {
             by_level: Vec::new(),
             shortest: None,
             drawn: Vec::new(),
+            shrunk: None,
             unfinished: Vec::new(),
             states: 0,
         };
@@ -319,6 +324,9 @@ impl Zoo {
             let seeds = first..first + u64::from(self.schedules_max);
             let drawn = row.place(widest).draw(&judges, seeds, |property| defect.is_named_by(property));
             row.drawn.push(drawn.map(|seed| (seed - first + 1) as u32));
+            if row.shrunk.is_none() {
+                row.shrunk = drawn.and_then(|seed| row.place(widest).shrink(&judges, seed));
+            }
         }
         row
     }
@@ -351,6 +359,14 @@ impl Place {
             Verdict::Violated { property, .. } => counts(property),
             _ => false,
         })
+    }
+
+    /// What matters of the run of a seed; `None` if it holds or has a name twice.
+    fn shrink(&self, judges: &Judges<Ticketing>, seed: u64) -> Option<Shrunk<Request>> {
+        let (simulation, limits) = (self.simulation(), Limits::default());
+        let keyed = Keyed::new(seed, faults(self.level, self.splits));
+        let extracted = extract(&simulation, keyed, judges, limits, Tie::InOrder).ok()?;
+        Shrink::of(&simulation, judges, limits).run(extracted.departures).ok()
     }
 
     /// Draws so many schedules and compares what came of them.
