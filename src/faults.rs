@@ -66,6 +66,30 @@ impl Fate {
     /// Nothing happens: the fate of everything in the calm run.
     pub const CALM: Fate = Fate { ack: AckFate::Prompt, crash: None, pause: false, duplicate: false, lose: false };
 
+    /// Said of a message that is lost on its way.
+    pub(crate) const LOST: &'static str = "message lost";
+    /// Said of an ack that comes in a step of its own.
+    pub(crate) const ACK_LATE: &'static str = "ack late";
+    /// Said of an ack that never comes.
+    pub(crate) const ACK_LOST: &'static str = "ack lost";
+    /// Said of a message that becomes pending once more.
+    pub(crate) const DUPLICATED: &'static str = "duplicated";
+
+    /// What goes wrong, in words: `ack lost`, `crash before save`, …
+    #[must_use]
+    pub fn faults(self) -> Vec<String> {
+        let Fate { ack, crash, pause, duplicate, lose } = self;
+        let ack = match ack {
+            AckFate::Prompt => None,
+            AckFate::Late => Some(Fate::ACK_LATE),
+            AckFate::Lost => Some(Fate::ACK_LOST),
+        };
+        let pause = pause.then_some("paused after read");
+        let words = [lose.then_some(Fate::LOST), ack, pause, duplicate.then_some(Fate::DUPLICATED)];
+        let crash = crash.map(|window| format!("crash {}", window.name()));
+        words.into_iter().flatten().map(str::to_owned).chain(crash).collect()
+    }
+
     /// The fate as one word, for hashing.
     #[inline]
     pub(crate) fn word(self) -> u64 {

@@ -3,12 +3,15 @@
 //! A trace is JSON lines: a header, one record per step, an end. Integers only, simulated
 //! microseconds, keys in a fixed order; the same run gives the same bytes everywhere.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::System;
-use crate::faults::{AckFate, Fate};
+use crate::faults::Fate;
 use crate::file_error::FileError;
 use crate::run::{Counts, Limits, Observer, Report, Verdict};
+use crate::schedule::{NamedStep, Target};
 use crate::scheduler::Action;
 use crate::service::Outcome;
 use crate::store::RowText;
@@ -18,6 +21,8 @@ use crate::world::{Answer, Step, World};
 const FORMAT: &str = "pellmell-trace";
 /// The format's version: raised when a reader would misread.
 const VERSION: u32 = 1;
+
+const RECORD_AGAIN: &str = "record the run again: run SCENARIO --trace FILE";
 
 /// What happened in a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -194,29 +199,10 @@ impl<S: System> Observer<S> for Recorder {
 }
 
 fn faults_in_words(step: &Step) -> Vec<String> {
-    let Fate { ack, crash, pause, duplicate, lose } = step.fate;
-    let mut faults = Vec::new();
-    if matches!(step.action, Action::Resume(_)) && step.fate == (Fate { pause: true, ..Fate::CALM }) {
-        return faults;
+    match step.action {
+        Action::Resume(_) if step.fate == (Fate { pause: true, ..Fate::CALM }) => Vec::new(),
+        _ => step.fate.faults(),
     }
-    if lose {
-        faults.push("message lost".to_owned());
-    }
-    match ack {
-        AckFate::Prompt => {}
-        AckFate::Late => faults.push("ack late".to_owned()),
-        AckFate::Lost => faults.push("ack lost".to_owned()),
-    }
-    if pause {
-        faults.push("paused after read".to_owned());
-    }
-    if duplicate {
-        faults.push("duplicated".to_owned());
-    }
-    if let Some(window) = crash {
-        faults.push(format!("crash {}", window.name()));
-    }
-    faults
 }
 
 fn answer_in_words(answer: Answer) -> String {
@@ -232,6 +218,33 @@ fn answer_in_words(answer: Answer) -> String {
         Answer::Crashed { acked: false } => "crashed".to_owned(),
         Answer::Crashed { acked: true } => "acked, then crashed".to_owned(),
         Answer::Lost => "lost".to_owned(),
+    }
+}
+
+/// Notes the steps of a run by name, as [`Retold`](crate::scheduler::Retold) plays them again.
+#[derive(Debug, Default)]
+pub struct Naming {
+    steps: Vec<NamedStep>,
+    what: Option<Target>,
+}
+
+impl Naming {
+    /// The steps so far.
+    #[must_use]
+    pub fn into_steps(self) -> Vec<NamedStep> {
+        self.steps
+    }
+}
+
+impl<S: System> Observer<S> for Naming {
+    fn before(&mut self, world: &World<S>, action: Action) {
+        self.what = world.target(action);
+    }
+
+    fn after(&mut self, _: &World<S>, step: &Step) {
+        // A handler that goes on meets what was decided when it began.
+        let fate = if matches!(step.action, Action::Resume(_)) { Fate::CALM } else { step.fate };
+        self.steps.extend(self.what.take().map(|what| NamedStep::new(what, fate)));
     }
 }
 
@@ -332,11 +345,26 @@ impl Trace {
         let mut rest: Vec<_> = lines.collect();
         let Some((span, last)) = rest.pop().filter(|(_, line)| line.starts_with("{\"verdict\"")) else {
             let message = "the last line is no verdict: the file is truncated".to_owned();
-            return Err(wrong(text.len()..text.len(), message).help("record the run again: run SCENARIO --trace FILE"));
+            return Err(wrong(text.len()..text.len(), message).help(RECORD_AGAIN));
         };
-        let end: End = read_line(file, text, span, last, "the end of a trace")?;
-        let records = rest.into_iter().map(|(span, line)| read_line(file, text, span, line, "a step of a trace"));
-        Ok(Trace { header, records: records.collect::<Result<_, _>>()?, end })
+        let end: End = read_line(file, text, span.clone(), last, "the end of a trace")?;
+        let mut records: Vec<TraceRecord> = Vec::new();
+        for (line_span, line) in rest {
+            let record: TraceRecord = read_line(file, text, line_span.clone(), line, "a step of a trace")?;
+            let next = records.len() as u64 + 1;
+            if record.step != next {
+                let message = format!("expected step {next}, found step {}: lines are missing or moved", record.step);
+                return Err(wrong(line_span, message).help(RECORD_AGAIN));
+            }
+            records.push(record);
+        }
+        // A step in which something panicked is taken and not recorded.
+        let missing = end.steps.checked_sub(records.len() as u64);
+        if !matches!((missing, end.verdict.as_str()), (Some(0), _) | (Some(1), "panicked")) {
+            let message = format!("the end tells of {} steps, and there are {}", end.steps, records.len());
+            return Err(wrong(span, message).help(RECORD_AGAIN));
+        }
+        Ok(Trace { header, records, end })
     }
 }
 
@@ -369,7 +397,7 @@ fn read_line<'a, T: Deserialize<'a>>(
 /// The first difference between two traces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// The step, from 1.
+    /// The step, from 1; 0 for the header.
     pub step: u64,
     /// What it was.
     pub expected: String,
@@ -377,9 +405,13 @@ pub struct Difference {
     pub found: String,
 }
 
-/// Compares two runs step by step by their fingerprints, and by their ends.
+/// Compares two runs by what was run, step by step, and by their ends. Which version of the tool
+/// wrote them makes no difference.
 #[must_use]
 pub fn first_difference(expected: &Trace, found: &Trace) -> Option<Difference> {
+    if let Some((expected, found)) = difference_of_headers(&expected.header, &found.header) {
+        return Some(Difference { step: 0, expected, found });
+    }
     let line = |record: Option<&TraceRecord>| match record {
         Some(record) => {
             let answer = record.answer.as_deref().unwrap_or("-");
@@ -401,4 +433,15 @@ pub fn first_difference(expected: &Trace, found: &Trace) -> Option<Difference> {
         format!("verdict {} {}, fingerprint {}", end.verdict, end.property.as_deref().unwrap_or(""), end.fingerprint)
     };
     Some(Difference { step: steps as u64, expected: verdict(&expected.end), found: verdict(&found.end) })
+}
+
+/// The first key of the header that differs, with both values.
+fn difference_of_headers(expected: &Header, found: &Header) -> Option<(String, String)> {
+    let keys = |header: &Header| serde_json::to_value(header).unwrap_or_default();
+    let (expected, found) = (keys(expected), keys(found));
+    let all: BTreeSet<&String> =
+        [&expected, &found].into_iter().filter_map(|keys| keys.as_object()).flat_map(|keys| keys.keys()).collect();
+    let key = all.into_iter().find(|key| *key != "tool" && expected.get(key) != found.get(key))?;
+    let value = |keys: &serde_json::Value| format!("{key} {}", keys.get(key).unwrap_or(&serde_json::Value::Null));
+    Some((value(&expected), value(&found)))
 }

@@ -1,5 +1,5 @@
-//! Whoever picked the steps of a run, its departures give the run again, and they read back as they
-//! were printed.
+//! Whoever picked the steps of a run, its departures give the run again, and so do its steps by name;
+//! both read back as they were printed.
 
 #[path = "support/random.rs"]
 mod random;
@@ -8,7 +8,8 @@ mod support;
 use pellmell::extract::{Extracted, extract};
 use pellmell::scheduler::{Scripted, Tie};
 use pellmell::ticketing::{Design, properties};
-use pellmell::{Calm, Departing, Departure, Judges, Keyed, Limits, Rounds, Scheduler, Walk, run};
+use pellmell::trace::Naming;
+use pellmell::{Calm, Departing, Departure, Judges, Keyed, Limits, NamedStep, Retold, Rounds, Scheduler, Walk, run};
 use proptest::prelude::*;
 
 use random::{client, config, design, faults, hostings, profile, simulation, workload};
@@ -19,7 +20,7 @@ proptest! {
     #![proptest_config(config("extract", 256))]
 
     #[test]
-    fn the_departures_of_a_run_give_it_again(
+    fn the_departures_of_a_run_give_it_again_and_so_do_its_steps_by_name(
         design in design(),
         clients in workload(),
         profile in profile(),
@@ -47,6 +48,15 @@ proptest! {
             prop_assert_eq!(again.fingerprint, report.fingerprint, "{}", name);
             let unused: Vec<String> = departing.unused().map(ToString::to_string).collect();
             prop_assert_eq!(unused, Vec::<String>::new(), "{}", name);
+            let mut naming = Naming::default();
+            let scripted = &mut Scripted::new(steps.clone());
+            run(&mut simulation.world(), scripted, &judges, LIMITS, &mut naming);
+            let texts: Vec<String> = naming.into_steps().iter().map(ToString::to_string).collect();
+            let read: Result<Vec<NamedStep>, _> = texts.iter().map(|text| text.parse()).collect();
+            let mut retold = Retold::new(read.expect("steps"));
+            let again = run(&mut simulation.world(), &mut retold, &judges, LIMITS, &mut ());
+            prop_assert_eq!(again.fingerprint, report.fingerprint, "{}", name);
+            prop_assert_eq!(retold.never_came(), Vec::<&NamedStep>::new(), "{}", name);
             let reversed = extract(&simulation, Scripted::new(steps), &judges, LIMITS, Tie::Reversed);
             prop_assert_eq!(reversed.map(|reversed| reversed.report.fingerprint), Ok(report.fingerprint), "{}", name);
         }

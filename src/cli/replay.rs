@@ -104,7 +104,10 @@ fn report(
                 format_args!("{} steps, fingerprint {}", found.end.steps, found.end.fingerprint),
             )?,
             Some(difference) => {
-                out.status(BAD, "DIFFERS", format_args!("first at step {}", difference.step))?;
+                match difference.step {
+                    0 => out.status(BAD, "DIFFERS", "in what was run")?,
+                    step => out.status(BAD, "DIFFERS", format_args!("first at step {step}"))?,
+                }
                 out.status(PLAIN, "expected", &difference.expected)?;
                 out.status(PLAIN, "found", &difference.found)?;
             }

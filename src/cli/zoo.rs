@@ -187,7 +187,8 @@ fn summary(out: &mut Out, played: &Played) -> Result<(), Failure> {
     out.status(
         DIM,
         "",
-        "departures: of a drawn schedule, shrunk; shortest, known: deliveries and commands; * names the fault too, and sees it first: docs/course.md",
+        "departures: of a drawn schedule, shrunk; shortest, known: deliveries and commands; \
+         * names the fault too, and sees it first: docs/course.md",
     )
 }
 

@@ -1,12 +1,13 @@
-//! Whether the departures of a scenario's schedule speak of what there is.
+//! Whether the departures of a scenario's schedule, and the steps of its entry, speak of what there is.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::read::{Source, known_records};
 use super::{FileError, nearest, subjects};
 use crate::event::Command;
 use crate::ids::RecordId;
-use crate::schedule::{CommandSpec, Departure, Target};
+use crate::schedule::{CommandSpec, Departure, NamedStep, Target};
 use crate::simulation::{Client, Hosting};
 use crate::ticketing::Request;
 use toml::Spanned;
@@ -29,7 +30,7 @@ pub(super) struct Known<'a> {
 pub(super) fn check(source: &Source<'_>, schedule: &[Spanned<Departure>], known: &Known<'_>) -> Result<(), FileError> {
     let services: Vec<&str> = known.services.iter().map(|(name, _)| *name).collect();
     for departure in schedule {
-        let at = Place { source, departure };
+        let at = Place { source, span: departure.span() };
         if let Departure::Crash { service, .. } = departure.get_ref() {
             at.one_of(service, "service", &services)?;
         }
@@ -44,10 +45,22 @@ pub(super) fn check(source: &Source<'_>, schedule: &[Spanned<Departure>], known:
     Ok(())
 }
 
-/// A departure and where it stands.
+/// Checks that every name in recorded steps exists and that what paused can.
+pub(super) fn check_steps(
+    source: &Source<'_>,
+    steps: &[Spanned<NamedStep>],
+    known: &Known<'_>,
+) -> Result<(), FileError> {
+    let services: Vec<&str> = known.services.iter().map(|(name, _)| *name).collect();
+    let check =
+        |step: &Spanned<NamedStep>| Place { source, span: step.span() }.target(&step.get_ref().what, &services, known);
+    steps.iter().try_for_each(check)
+}
+
+/// Where a departure or a step stands.
 struct Place<'a> {
     source: &'a Source<'a>,
-    departure: &'a Spanned<Departure>,
+    span: Range<usize>,
 }
 
 impl Place<'_> {
@@ -73,7 +86,7 @@ impl Place<'_> {
                     false => Ok(()),
                     true => {
                         let message = format!("`{group}` is there from the start: it does not join");
-                        let error = self.source.at(self.departure.span(), message);
+                        let error = self.source.at(self.span.clone(), message);
                         Err(error.help(format!("set `joins_late = true` in [services.{group}]")))
                     }
                 }
@@ -90,14 +103,14 @@ impl Place<'_> {
         let near = nearest(name, known.iter().copied()).filter(|_| known.len() > NAMES_SHOWN);
         let others = known.iter().copied().filter(|other| near != Some(*other));
         let shown: Vec<&str> = near.into_iter().chain(others).take(NAMES_SHOWN).collect();
-        Err(self.source.unknown(&Spanned::new(self.departure.span(), name.to_owned()), what, &shown))
+        Err(self.source.unknown(&Spanned::new(self.span.clone(), name.to_owned()), what, &shown))
     }
 
     fn record(&self, record: RecordId, known: &Known<'_>) -> Result<(), FileError> {
         if known.records.contains(&record) {
             return Ok(());
         }
-        let error = self.source.at(self.departure.span(), format!("no command creates `{record}`"));
+        let error = self.source.at(self.span.clone(), format!("no command creates `{record}`"));
         Err(error.help(known_records(known.records, record.kind())))
     }
 
@@ -123,7 +136,7 @@ impl Place<'_> {
             Some((name, hosting)) if !hosting.may_pause() => {
                 let message =
                     format!("handlers of `{name}` cannot pause: it has one member, which handles one at a time");
-                let error = self.source.at(self.departure.span(), message);
+                let error = self.source.at(self.span.clone(), message);
                 Err(error.help(format!("set `overlapping = true` in [services.{name}]")))
             }
             _ => Ok(()),

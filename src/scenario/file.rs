@@ -48,7 +48,9 @@ pub(super) struct EntryTable {
     pub(super) reason: String,
     pub(super) seed: Option<u64>,
     pub(super) tool: Option<String>,
-    pub(super) commit: Option<String>,
+    pub(super) commit: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) trace: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize, Default)]

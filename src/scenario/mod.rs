@@ -5,6 +5,7 @@
 
 mod counterexample;
 mod departures;
+mod entry;
 mod file;
 mod read;
 mod write;
@@ -15,7 +16,7 @@ use std::fmt;
 use crate::broker::Profile;
 use crate::faults::FaultPlan;
 use crate::run::{Judges, Limits, Observer, Report, Verdict, run};
-use crate::schedule::Departure;
+use crate::schedule::{Departure, NamedStep};
 use crate::scheduler::{Calm, Departing, Keyed, Rounds, Scheduler, Walk};
 use crate::simulation::{BuildError, Client, Simulation};
 use crate::ticketing::{Defect, Design, Hostings, Request, Ticketing, Workload, properties};
@@ -126,6 +127,8 @@ pub struct Entry {
     pub tool: Option<String>,
     /// The commit of the services it was found in.
     pub commit: Option<String>,
+    /// The steps of the run that came to it; none if they were not recorded.
+    pub trace: Vec<NamedStep>,
 }
 
 impl Expectation {

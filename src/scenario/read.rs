@@ -5,11 +5,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::departures::{self, Known};
+use super::entry;
 use super::file::{
-    BrokerTable, ClientTable, CommandTable, DispatchWord, EntryTable, ExhaustedWord, File, OrderingWord, RedeliverWord,
-    ScopeWord, ServiceTable, ServicesTable, StaleWord, WorkloadTable,
+    BrokerTable, ClientTable, CommandTable, DispatchWord, ExhaustedWord, File, OrderingWord, RedeliverWord, ScopeWord,
+    ServiceTable, ServicesTable, StaleWord, WorkloadTable,
 };
-use super::{Entry, Expectation, FileError, Scenario, SchedulerKind, nearest};
+use super::{Expectation, FileError, Scenario, SchedulerKind, nearest};
 use crate::broker::{Dispatch, Exhausted, MaxDeliver, Ordering, Profile, RedeliverAt, Scope, Stale};
 use crate::faults::{FaultPlan, Rate};
 use crate::ids::RecordId;
@@ -29,6 +30,10 @@ pub(super) struct Source<'a> {
 }
 
 impl Source<'_> {
+    pub(super) fn text(&self) -> &str {
+        self.text
+    }
+
     pub(super) fn at(&self, span: Range<usize>, message: impl Into<String>) -> FileError {
         FileError::new(self.file, self.text, span, message)
     }
@@ -60,17 +65,18 @@ pub(super) fn scenario(file: &str, text: &str) -> Result<Scenario, FileError> {
     let clients = read.client.iter().map(|client| self::client(&source, client)).collect::<Result<Vec<_>, _>>()?;
     let workload = read.workload.as_ref().map(|table| self::workload(&source, table)).transpose()?;
     let hostings = hostings(&source, &read.services)?;
-    check_records(&source, &read.client, workload.as_ref())?;
+    let made = check_records(&source, &read.client, workload.as_ref())?;
     check_payments(&source, &read, &hostings)?;
-    if !read.schedule.is_empty() {
-        let known = Known {
-            records: &made(&source, &read.client, workload.as_ref())?,
-            services: &hostings.named(),
-            written: &clients,
-            generated: &workload.as_ref().map(|workload| workload.clients(read.seed)).unwrap_or_default(),
-        };
-        departures::check(&source, &read.schedule, &known)?;
-    }
+    let names_things = !read.schedule.is_empty() || read.entry.as_ref().is_some_and(|entry| !entry.trace.is_empty());
+    let generated = workload.as_ref().filter(|_| names_things).map(|workload| workload.clients(read.seed));
+    let known = Known {
+        records: &made,
+        services: &hostings.named(),
+        written: &clients,
+        generated: &generated.unwrap_or_default(),
+    };
+    departures::check(&source, &read.schedule, &known)?;
+    let entry = entry::entry(&source, &read, &known)?;
     if clients.is_empty() && workload.is_none() {
         let error = source.at(0..0, "the scenario has no clients");
         return Err(error.help("add a [[client]] with commands, or a [workload]"));
@@ -97,7 +103,7 @@ pub(super) fn scenario(file: &str, text: &str) -> Result<Scenario, FileError> {
             in_flight_max: read.limits.in_flight.unwrap_or(limits.in_flight_max),
         },
         expect: expectations(&source, &read.expect)?,
-        entry: read.entry.as_ref().map(|table| entry(&source, table)).transpose()?,
+        entry,
         source: text.to_owned(),
     })
 }
@@ -275,7 +281,7 @@ fn expectations(
     Ok(expectations)
 }
 
-fn expectation(source: &Source<'_>, verdict: &Spanned<String>) -> Result<Expectation, FileError> {
+pub(super) fn expectation(source: &Source<'_>, verdict: &Spanned<String>) -> Result<Expectation, FileError> {
     match verdict.get_ref().split_once(' ') {
         None if verdict.get_ref() == "held" => Ok(Expectation::Held),
         Some(("violated", property)) if properties::names().contains(&property) => {
@@ -290,12 +296,6 @@ fn expectation(source: &Source<'_>, verdict: &Spanned<String>) -> Result<Expecta
             Err(error.help("write \"held\" or \"violated PROPERTY\""))
         }
     }
-}
-
-fn entry(source: &Source<'_>, table: &EntryTable) -> Result<Entry, FileError> {
-    let EntryTable { expect, reason, seed, tool, commit } = table;
-    let expect = expectation(source, expect)?;
-    Ok(Entry { expect, reason: reason.clone(), seed: *seed, tool: tool.clone(), commit: commit.clone() })
 }
 
 fn workload(source: &Source<'_>, table: &Spanned<WorkloadTable>) -> Result<Workload, FileError> {
@@ -382,7 +382,12 @@ fn made(
     Ok(made)
 }
 
-fn check_records(source: &Source<'_>, clients: &[ClientTable], workload: Option<&Workload>) -> Result<(), FileError> {
+/// Checks that commands name what is made, and tells that.
+fn check_records(
+    source: &Source<'_>,
+    clients: &[ClientTable],
+    workload: Option<&Workload>,
+) -> Result<BTreeSet<RecordId>, FileError> {
     let made = made(source, clients, workload)?;
     for command in clients.iter().flat_map(|client| &client.commands) {
         let named: &[(RecordId, char)] = match command.get_ref() {
@@ -409,7 +414,7 @@ fn check_records(source: &Source<'_>, clients: &[ClientTable], workload: Option<
             }
         }
     }
-    Ok(())
+    Ok(made)
 }
 
 /// Payments need the service that takes them.

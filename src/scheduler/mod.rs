@@ -6,6 +6,7 @@
 mod calm;
 mod departing;
 mod keyed;
+mod retold;
 mod rounds;
 mod scripted;
 mod walk;
@@ -13,6 +14,7 @@ mod walk;
 pub use calm::Calm;
 pub use departing::Departing;
 pub use keyed::Keyed;
+pub use retold::Retold;
 pub use rounds::Rounds;
 pub use scripted::Scripted;
 pub use walk::Walk;

@@ -6,6 +6,7 @@
 //! most need one or two.
 
 mod rewrite;
+mod step;
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,6 +17,8 @@ use crate::broker::{delivery_key, message_key, write_message_name};
 use crate::faults::Window;
 use crate::hash;
 use crate::ids::{RecordId, Version};
+
+pub use step::NamedStep;
 
 /// One way in which a run departs from the calm run.
 ///
@@ -324,7 +327,7 @@ impl fmt::Display for Departure {
     }
 }
 
-/// Says why a text is not a departure.
+/// Says why a text is not a departure, or not a step.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ParseDepartureError(String);
 
@@ -335,6 +338,13 @@ impl fmt::Display for ParseDepartureError {
 }
 
 impl std::error::Error for ParseDepartureError {}
+
+/// What is longer is no departure, and would take long to read.
+const TEXT_BYTES_MAX: usize = 10_000;
+
+fn too_long(what: &str) -> ParseDepartureError {
+    ParseDepartureError(format!("a {what} is not longer than {TEXT_BYTES_MAX} bytes"))
+}
 
 const FORMS: &str = "expected `hold H until X`, `hold join of GROUP until X`, `pause H until X`, `duplicate D`, \
 `lose D`, `lose ack of D`, `delay ack of D until X`, `run past ack wait of D` or \
@@ -347,6 +357,9 @@ impl FromStr for Departure {
     type Err = ParseDepartureError;
 
     fn from_str(text: &str) -> Result<Departure, ParseDepartureError> {
+        if text.len() > TEXT_BYTES_MAX {
+            return Err(too_long("departure"));
+        }
         let text = text.trim();
         if let Some(rest) = text.strip_prefix("hold ") {
             let (what, until) = parse_until("hold", rest)?;
@@ -542,7 +555,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn spec() -> impl Strategy<Value = DeliverySpec> {
+    pub(super) fn spec() -> impl Strategy<Value = DeliverySpec> {
         let record = (0u32..99).prop_map(|number| RecordId::new('t', number));
         let version = proptest::option::of((0u64..9).prop_map(Version));
         ("[a-z]{1,8}:[a-z]{1,8}", record, version, 1u32..4, "[a-z-]{1,9}", 1u16..5).prop_map(
@@ -557,7 +570,7 @@ mod tests {
         )
     }
 
-    fn command() -> impl Strategy<Value = Target> {
+    pub(super) fn command() -> impl Strategy<Value = Target> {
         let label = prop_oneof!["[a-z]{1,6}( [a-z0-9/]{1,4}){0,3}", "[a-z]{1,4}/[0-9]{1,2}", "[a-z] until [a-z]"];
         ("[a-z]{1,6}(-[0-9])?", label, 1u32..4)
             .prop_map(|(client, label, nth)| Target::Command(CommandSpec { client, label, nth }))
@@ -569,7 +582,7 @@ mod tests {
         })
     }
 
-    fn handled() -> impl Strategy<Value = Target> {
+    pub(super) fn handled() -> impl Strategy<Value = Target> {
         prop_oneof![spec().prop_map(Target::Delivery), command()]
     }
 
@@ -577,11 +590,11 @@ mod tests {
         "[a-z-]{1,9}".prop_map(Target::Join)
     }
 
-    fn target() -> impl Strategy<Value = Target> {
+    pub(super) fn target() -> impl Strategy<Value = Target> {
         prop_oneof![handled(), timer()]
     }
 
-    fn moment() -> impl Strategy<Value = Target> {
+    pub(super) fn moment() -> impl Strategy<Value = Target> {
         let pause = handled().prop_map(|what| Target::Pause(Box::new(what)));
         prop_oneof![target(), pause, spec().prop_map(Target::Ack), spec().prop_map(Target::AckWait), join()]
     }

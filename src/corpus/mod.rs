@@ -1,0 +1,229 @@
+//! The corpus: cases that are kept, and whether they still come to what they should.
+//!
+//! An entry is a scenario file with an `[entry]` table. It is all text and all names, so it survives
+//! changes of the services; where a change takes away what it names, it says so instead of passing.
+//! Beside its departures it may hold the steps of its run, which are played where those lead astray.
+
+mod prune;
+mod renames;
+mod renew;
+
+pub use prune::{Duplicate, Way, duplicates};
+pub use renames::Renames;
+pub use renew::{Renewal, entry_of, renew};
+
+use std::fmt;
+
+use crate::run::{Judges, Report, Verdict, run};
+use crate::scenario::{Entry, Expectation, FileError, Scenario, nearest};
+use crate::schedule::{Departure, NamedStep};
+use crate::scheduler::{Departing, Retold, Scheduler};
+use crate::simulation::BuildError;
+use crate::trace::{Recorder, in_words};
+
+/// What came of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It should hold and does.
+    Held,
+    /// It should violate a property and does.
+    Violated,
+    /// It should violate a property and holds now.
+    Fixed,
+    /// It violates a property it should not, or ends in another way; how.
+    Broken(String),
+    /// It names what does not exist any more; what, and the nearest that does.
+    Stale(String),
+}
+
+impl Status {
+    /// The status in one word.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Status::Held => "held",
+            Status::Violated => "violated",
+            Status::Fixed => "fixed",
+            Status::Broken(_) => "broken",
+            Status::Stale(_) => "stale",
+        }
+    }
+
+    /// Whether it is as the entry expects.
+    #[must_use]
+    pub const fn is_expected(&self) -> bool {
+        matches!(self, Status::Held | Status::Violated)
+    }
+}
+
+/// An entry that was played.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// What came of it.
+    pub status: Status,
+    /// The entry; `None` if it is stale already as a text.
+    pub entry: Option<Entry>,
+    /// How many deliveries were handled.
+    pub deliveries: u64,
+    /// What it has in common with other failures of the same cause; `None` if it held or is stale.
+    pub bucket: Option<Bucket>,
+    /// How large it is; nothing if it is stale already as a text.
+    pub size: Size,
+    /// In which way it fails; nothing if it is stale already as a text.
+    pub way: Way,
+    /// If it came to that by its recorded steps, because its departures do not lead there any more:
+    /// what those lead to.
+    pub retold: Option<Retelling>,
+}
+
+/// How large a case is: fewer departures first, then fewer commands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size {
+    /// The departures of its schedule.
+    pub departures: usize,
+    /// The commands its clients send.
+    pub commands: usize,
+}
+
+/// An entry whose recorded steps lead where its departures do not any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retelling {
+    /// What its departures come to.
+    pub departures: Status,
+    /// The recorded steps that never came.
+    pub never_came: Vec<NamedStep>,
+}
+
+/// What failures with the same cause have in common. Prints as `course: NoPoison at orders of t`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bucket {
+    /// The rules of the services: the design and the defects planted in it.
+    pub rules: String,
+    /// The signature of the verdict.
+    pub signature: String,
+}
+
+impl fmt::Display for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.rules, self.signature)
+    }
+}
+
+/// The bucket of a verdict of a scenario; `None` if it held.
+#[must_use]
+pub fn bucket(scenario: &Scenario, verdict: &Verdict) -> Option<Bucket> {
+    let defects = scenario.defects.iter().map(|defect| format!(" + {}", defect.name));
+    let rules = std::iter::once(scenario.design.name.to_owned()).chain(defects).collect();
+    verdict.signature().map(|signature| Bucket { rules, signature })
+}
+
+/// Reads an entry and plays its departures; if it should violate a property and they do not lead there,
+/// the steps it holds. If those do not either, it is what its departures come to. `file` is the name
+/// that errors show.
+///
+/// # Errors
+/// If the text is no entry: damaged, of another version, or a scenario without an `[entry]` table. A
+/// text that only names what does not exist any more is no error but [`Status::Stale`].
+pub fn check(file: &str, text: &str) -> Result<Checked, FileError> {
+    let scenario = match Scenario::parse(file, text) {
+        Ok(scenario) => scenario,
+        Err(error) if error.is_about_a_name() => {
+            let status = Status::Stale(error.in_a_line());
+            let (size, way) = (Size::default(), Way::default());
+            return Ok(Checked { status, entry: None, deliveries: 0, bucket: None, size, way, retold: None });
+        }
+        Err(error) => return Err(error),
+    };
+    match scenario.entry.clone() {
+        Some(entry) => Ok(play(&scenario, entry)),
+        None => {
+            let error = FileError::new(file, text, 0..0, "the scenario is no entry of a corpus");
+            Err(error.help("add an [entry] table with `expect` and `reason`"))
+        }
+    }
+}
+
+fn play(scenario: &Scenario, entry: Entry) -> Checked {
+    let size = Size {
+        departures: scenario.schedule.len(),
+        commands: scenario.clients_of(scenario.seed).iter().map(|client| client.commands.len()).sum(),
+    };
+    let (played, retold) = match departs(scenario, &entry) {
+        Ok(played) if played.status.is_expected() || entry.trace.is_empty() => (played, None),
+        Ok(astray) => match retells(scenario, &entry) {
+            Ok((played, never_came)) if played.status == Status::Violated => {
+                (played, Some(Retelling { departures: astray.status, never_came }))
+            }
+            _ => (astray, None),
+        },
+        Err(error) => (Played { status: Status::Stale(error.to_string()), deliveries: 0, bucket: None }, None),
+    };
+    let Played { status, deliveries, bucket } = played;
+    Checked { status, entry: Some(entry), deliveries, bucket, size, way: Way::of(scenario), retold }
+}
+
+/// What playing an entry in one way came to.
+struct Played {
+    status: Status,
+    deliveries: u64,
+    bucket: Option<Bucket>,
+}
+
+/// Plays the departures of an entry.
+fn departs(scenario: &Scenario, entry: &Entry) -> Result<Played, BuildError> {
+    let mut departing = Departing::new(scenario.schedule.clone());
+    let report = report(scenario, &mut departing)?;
+    let is_met = entry.expect.meets(&report.verdict);
+    // What violates as it should has shown that it is there; what holds may hold because nothing of
+    // what it is about happened.
+    let gone = departing.unused().next().filter(|_| !is_met || report.verdict.is_held());
+    let status = match gone {
+        Some(departure) => Status::Stale(gone_in_words(scenario, departure)),
+        None => status_of(entry, &report.verdict),
+    };
+    Ok(Played { status, deliveries: report.counts.deliveries, bucket: bucket(scenario, &report.verdict) })
+}
+
+/// Plays the recorded steps of an entry; also tells those that never came.
+fn retells(scenario: &Scenario, entry: &Entry) -> Result<(Played, Vec<NamedStep>), BuildError> {
+    let mut retold = Retold::new(entry.trace.clone());
+    let report = report(scenario, &mut retold)?;
+    let status = status_of(entry, &report.verdict);
+    let bucket = bucket(scenario, &report.verdict);
+    let never_came = retold.never_came().into_iter().cloned().collect();
+    Ok((Played { status, deliveries: report.counts.deliveries, bucket }, never_came))
+}
+
+fn report(scenario: &Scenario, scheduler: &mut impl Scheduler) -> Result<Report, BuildError> {
+    let simulation = scenario.simulation(scenario.seed)?;
+    Ok(run(&mut simulation.world(), scheduler, &scenario.judges(), scenario.limits, &mut ()))
+}
+
+fn status_of(entry: &Entry, verdict: &Verdict) -> Status {
+    match verdict {
+        verdict if !entry.expect.meets(verdict) && !verdict.is_held() => Status::Broken(in_words(verdict)),
+        Verdict::Held if entry.expect == Expectation::Held => Status::Held,
+        Verdict::Held => Status::Fixed,
+        _ => Status::Violated,
+    }
+}
+
+/// Says which departure names what never comes, and what comes that is nearest to it.
+fn gone_in_words(scenario: &Scenario, departure: &Departure) -> String {
+    let came = what_comes(scenario);
+    match nearest(&departure.what().to_string(), came.iter().map(String::as_str)) {
+        Some(near) => format!("nothing comes that `{departure}` names; the nearest is `{near}`"),
+        None => format!("nothing comes that `{departure}` names"),
+    }
+}
+
+/// The names of everything that happens in the scenario's run without judges.
+fn what_comes(scenario: &Scenario) -> Vec<String> {
+    let Ok(simulation) = scenario.simulation(scenario.seed) else { return Vec::new() };
+    let mut recorder = Recorder::default();
+    let mut departing = Departing::new(scenario.schedule.clone());
+    let nobody = Judges::new(Vec::new());
+    run(&mut simulation.world(), &mut departing, &nobody, scenario.limits, &mut recorder);
+    let actions = recorder.into_records().into_iter().map(|record| record.action);
+    actions.map(|action| action.trim_start_matches("deliver ").trim_end_matches(" #1").to_owned()).collect()
+}

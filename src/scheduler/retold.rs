@@ -1,0 +1,97 @@
+//! Steps by name, played again wherever they still fit.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{Action, Chosen, Enabled, Offer, Scheduler};
+use crate::faults::Fate;
+use crate::schedule::{self, NamedStep};
+
+/// Plays the steps of another run by name, and the calm order where none of them fits.
+///
+/// Of the steps that were not played yet it takes the first whose name is enabled. So a step that the
+/// services do not take any more is left out, one that they take later than they did is taken then,
+/// and what they do besides happens in the calm order. [`Retold::never_came`] tells what was left out.
+#[derive(Clone, Debug)]
+pub struct Retold {
+    steps: Vec<NamedStep>,
+    /// By the key of what happens in them, the places of the steps that were not played yet.
+    places: BTreeMap<u64, VecDeque<usize>>,
+    /// The keys of the actions that do not tell theirs: for a paused handler, of what it handles.
+    keys: BTreeMap<Action, u64>,
+    fate: Fate,
+    /// The key of what was told to pause in the running step.
+    pausing: Option<u64>,
+}
+
+impl Retold {
+    /// Plays these steps.
+    #[must_use]
+    pub fn new(steps: Vec<NamedStep>) -> Retold {
+        let mut places = BTreeMap::<u64, VecDeque<usize>>::new();
+        for (place, step) in steps.iter().enumerate() {
+            places.entry(step.what.key()).or_default().push_back(place);
+        }
+        Retold { steps, places, keys: BTreeMap::new(), fate: Fate::CALM, pausing: None }
+    }
+
+    /// The steps that were not played so far, in their order.
+    #[must_use]
+    pub fn never_came(&self) -> Vec<&NamedStep> {
+        let mut left: Vec<usize> = self.places.values().flatten().copied().collect();
+        left.sort_unstable();
+        left.into_iter().map(|place| &self.steps[place]).collect()
+    }
+
+    /// The key of what an action begins, and whether that could pause.
+    fn key_of(&self, action: Action, enabled: &Enabled<'_>) -> Option<(u64, bool)> {
+        match action {
+            Action::Deliver(index) => Some((enabled.delivery(index).key, true)),
+            Action::Ack(index) => Some((schedule::ack_key(enabled.delivery(index).key), false)),
+            Action::Advance => match enabled.ack_wait() {
+                Some(index) => Some((schedule::ack_wait_key(enabled.delivery(index).key), false)),
+                None => enabled.clock().map(|key| (key, false)),
+            },
+            Action::Command(_) => self.keys.get(&action).map(|key| (*key, true)),
+            Action::Resume(_) | Action::Join(_) => self.keys.get(&action).map(|key| (*key, false)),
+        }
+    }
+
+    /// The first step that an action would be, with its key.
+    fn first_of(&self, action: Action, enabled: &Enabled<'_>) -> Option<(usize, u64)> {
+        let (key, begins) = self.key_of(action, enabled)?;
+        let keys = [Some(key), begins.then(|| schedule::pause_key(key))];
+        let first = |key: u64| self.places.get(&key)?.front().map(|place| (*place, key));
+        keys.into_iter().flatten().filter_map(first).min()
+    }
+}
+
+impl Scheduler for Retold {
+    fn offer(&mut self, offer: Offer) {
+        match offer.action {
+            Action::Resume(_) => self.keys.extend(self.pausing.take().map(|key| (offer.action, key))),
+            Action::Command(_) | Action::Join(_) => {
+                self.keys.insert(offer.action, offer.key);
+            }
+            Action::Deliver(_) | Action::Ack(_) | Action::Advance => {}
+        }
+    }
+
+    fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
+        let firsts = enabled.iter().filter_map(|action| Some((self.first_of(action, enabled)?, action)));
+        let Some(((place, key), action)) = firsts.min() else {
+            self.fate = Fate::CALM;
+            return enabled.calm().expect("a scheduler is asked only when something may happen");
+        };
+        self.places.entry(key).or_default().pop_front();
+        self.fate = self.steps[place].fate;
+        action
+    }
+
+    fn fate(&mut self, chosen: &Chosen) -> Fate {
+        let fate = chosen.restrict(self.fate);
+        if fate.pause {
+            self.pausing = Some(chosen.key);
+        }
+        fate
+    }
+}
