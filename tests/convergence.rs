@@ -1,6 +1,8 @@
 //! Under any workload, faults, broker and schedule the reference and the saga keep every property;
 //! under the course's design one lost ack is enough.
 
+#[path = "support/config.rs"]
+mod config;
 #[path = "support/random.rs"]
 mod random;
 mod support;
@@ -14,7 +16,8 @@ use pellmell::{
 };
 use proptest::prelude::*;
 
-use random::{config, design, hostings, profile, simulation, workload};
+use config::config;
+use random::{design, hostings, profile, simulation, workload};
 
 /// Any faults from which services can recover: no rule of theirs brings a lost message back.
 fn faults() -> impl Strategy<Value = FaultPlan> {

@@ -1,6 +1,8 @@
 //! Whoever picked the steps of a run, its departures give the run again, and so do its steps by name;
 //! both read back as they were printed.
 
+#[path = "support/config.rs"]
+mod config;
 #[path = "support/random.rs"]
 mod random;
 mod support;
@@ -12,7 +14,8 @@ use pellmell::trace::Naming;
 use pellmell::{Calm, Departing, Departure, Judges, Keyed, Limits, NamedStep, Retold, Rounds, Scheduler, Walk, run};
 use proptest::prelude::*;
 
-use random::{client, config, design, faults, hostings, profile, simulation, workload};
+use config::config;
+use random::{client, design, faults, hostings, profile, simulation, workload};
 
 const LIMITS: Limits = Limits { steps_max: 20_000, messages_max: 5_000, in_flight_max: 5_000 };
 

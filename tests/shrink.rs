@@ -1,5 +1,7 @@
 //! What is left of a failing run fails in the same way, and nothing of it can be left out.
 
+#[path = "support/config.rs"]
+mod config;
 #[path = "support/random.rs"]
 mod random;
 mod support;
@@ -12,7 +14,8 @@ use pellmell::ticketing::{Design, Hostings, properties};
 use pellmell::{Calm, Departing, Departure, FaultPlan, Judges, Keyed, Limits, Profile, Scenario, Verdict, run};
 use proptest::prelude::*;
 
-use random::{client, config, design, faults, hostings, profile, simulation, workload};
+use config::config;
+use random::{client, design, faults, hostings, profile, simulation, workload};
 
 const LIMITS: Limits = Limits { steps_max: 20_000, messages_max: 5_000, in_flight_max: 5_000 };
 

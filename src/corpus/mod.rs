@@ -15,11 +15,11 @@ pub use renew::{Renewal, entry_of, renew};
 use std::fmt;
 
 use crate::run::{Judges, Report, Verdict, run};
-use crate::scenario::{Entry, Expectation, FileError, Scenario, nearest};
+use crate::scenario::{Entry, FileError, Scenario, nearest};
 use crate::schedule::{Departure, NamedStep};
 use crate::scheduler::{Departing, Retold, Scheduler};
 use crate::simulation::BuildError;
-use crate::trace::{Recorder, in_words};
+use crate::trace::{Naming, in_words};
 
 /// What came of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,8 +127,8 @@ pub fn bucket(scenario: &Scenario, verdict: &Verdict) -> Option<Bucket> {
 pub fn check(file: &str, text: &str) -> Result<Checked, FileError> {
     let scenario = match Scenario::parse(file, text) {
         Ok(scenario) => scenario,
-        Err(error) if error.is_about_a_name() => {
-            let status = Status::Stale(error.in_a_line());
+        Err(error) if error.is_about_a_name() && is_entry(text) => {
+            let status = Status::Stale(format!("line {}: {}", error.line, error.in_a_line()));
             let (size, way) = (Size::default(), Way::default());
             return Ok(Checked { status, entry: None, deliveries: 0, bucket: None, size, way, retold: None });
         }
@@ -141,6 +141,11 @@ pub fn check(file: &str, text: &str) -> Result<Checked, FileError> {
             Err(error.help("add an [entry] table with `expect` and `reason`"))
         }
     }
+}
+
+/// Whether a text has an `[entry]` table; one that was cut off before it names nothing for long.
+fn is_entry(text: &str) -> bool {
+    text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("entry"))
 }
 
 fn play(scenario: &Scenario, entry: Entry) -> Checked {
@@ -200,11 +205,11 @@ fn report(scenario: &Scenario, scheduler: &mut impl Scheduler) -> Result<Report,
 }
 
 fn status_of(entry: &Entry, verdict: &Verdict) -> Status {
-    match verdict {
-        verdict if !entry.expect.meets(verdict) && !verdict.is_held() => Status::Broken(in_words(verdict)),
-        Verdict::Held if entry.expect == Expectation::Held => Status::Held,
-        Verdict::Held => Status::Fixed,
-        _ => Status::Violated,
+    match (entry.expect.meets(verdict), verdict) {
+        (true, Verdict::Held) => Status::Held,
+        (true, _) => Status::Violated,
+        (false, Verdict::Held) => Status::Fixed,
+        (false, verdict) => Status::Broken(in_words(verdict)),
     }
 }
 
@@ -220,10 +225,9 @@ fn gone_in_words(scenario: &Scenario, departure: &Departure) -> String {
 /// The names of everything that happens in the scenario's run without judges.
 fn what_comes(scenario: &Scenario) -> Vec<String> {
     let Ok(simulation) = scenario.simulation(scenario.seed) else { return Vec::new() };
-    let mut recorder = Recorder::default();
+    let mut naming = Naming::default();
     let mut departing = Departing::new(scenario.schedule.clone());
     let nobody = Judges::new(Vec::new());
-    run(&mut simulation.world(), &mut departing, &nobody, scenario.limits, &mut recorder);
-    let actions = recorder.into_records().into_iter().map(|record| record.action);
-    actions.map(|action| action.trim_start_matches("deliver ").trim_end_matches(" #1").to_owned()).collect()
+    run(&mut simulation.world(), &mut departing, &nobody, scenario.limits, &mut naming);
+    naming.into_steps().into_iter().map(|step| step.what.to_string()).collect()
 }

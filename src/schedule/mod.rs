@@ -453,7 +453,7 @@ impl FromStr for DeliverySpec {
         let (group, attempt) = split_number(to.trim(), '#').ok_or_else(|| wrong("has no attempt after `#`"))?;
         let attempt = u16::try_from(attempt).map_err(|_| wrong("has too large an attempt"))?;
         let group = group.trim();
-        if group.is_empty() || group.contains(' ') || nth == 0 || attempt == 0 {
+        if !is_service(group) || nth == 0 || attempt == 0 {
             return Err(wrong("is not a delivery"));
         }
         Ok(DeliverySpec { subject: subject.to_owned(), record, version, nth, group: group.to_owned(), attempt })
@@ -482,9 +482,9 @@ impl FromStr for Target {
             delivery.parse().map(Target::AckWait)
         } else if let Some(group) = text.strip_prefix("join of ") {
             let group = group.trim();
-            match group.is_empty() || group.contains(' ') {
-                true => Err(wrong(text, "names no group", "a join is like `join of orders`")),
-                false => Ok(Target::Join(group.to_owned())),
+            match is_service(group) {
+                true => Ok(Target::Join(group.to_owned())),
+                false => Err(wrong(text, "names no group", "a join is like `join of orders`")),
             }
         } else {
             text.parse().map(Target::Delivery)
@@ -521,11 +521,16 @@ impl FromStr for TimerSpec {
         let attempt = u16::try_from(attempt).map_err(|_| wrong("has too large an attempt"))?;
         let (service, nth) = split_number(rest, '/').ok_or_else(|| wrong("has no number after `/`"))?;
         let service = service.trim();
-        if service.is_empty() || service.contains(' ') || nth == 0 || attempt == 0 {
+        if !is_service(service) || nth == 0 || attempt == 0 {
             return Err(wrong("is not a timer"));
         }
         Ok(TimerSpec { record, service: service.to_owned(), nth, attempt })
     }
+}
+
+/// Whether a word can name a service or its group: with a colon it would look like a client's command.
+fn is_service(word: &str) -> bool {
+    !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || c == ':')
 }
 
 /// Why `text` does not name what it should, and how it should look.

@@ -8,20 +8,8 @@ use pellmell::ticketing::{Design, Hostings, Request, Ticketing};
 use pellmell::{FaultPlan, Hosting, Rate, Ratio, Simulation};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
 
 use crate::support::request;
-
-/// How many cases a test plays, and where it keeps those that failed.
-pub(crate) fn config(test: &str, cases: u32) -> ProptestConfig {
-    let path = Box::leak(format!("tests/regressions/{test}.txt").into_boxed_str());
-    // `.cargo/config.toml` fixes the seed, so that a change is to blame for a failure and not the
-    // day. Many more cases: PROPTEST_RNG_SEED=7 PROPTEST_CASES=20000 cargo test --test extract
-    let asked = ProptestConfig::default();
-    let cases = if asked.cases == 256 { cases } else { asked.cases };
-    let persistence = FileFailurePersistence::Direct(path);
-    ProptestConfig { cases, failure_persistence: Some(Box::new(persistence)), ..asked }
-}
 
 /// Sellers who create a ticket each and change its price, buyers who order tickets, pay for some of
 /// their orders and cancel some, and some of that twice, and a stranger who may do neither.
