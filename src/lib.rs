@@ -15,9 +15,10 @@
 //! ```
 //!
 //! If the search applied whatever comes, [`testing::check`] would panic with the first seed that
-//! fails, what is wrong, and the last steps; that seed is the bug, to be run again as often as it
-//! takes. Larger services are types that implement [`Service`], larger events types that implement
-//! [`Event`], and properties that judge single steps types that implement [`Property`].
+//! fails, and of what that seed does with the little that makes it fail: the departures, the commands
+//! and the steps, and a call that plays them again as often as it takes. Larger services are types that
+//! implement [`Service`], larger events types that implement [`Event`], and properties that judge single
+//! steps types that implement [`Property`].
 //!
 //! # What a run is
 //!

@@ -7,7 +7,7 @@ use crate::broker::{GroupSetup, Member, Profile};
 use crate::event::{Command, System};
 use crate::hash;
 use crate::ids::{ServiceIndex, Subject};
-use crate::schedule::command_key;
+use crate::schedule::{CommandSpec, command_key};
 use crate::service::{AckTiming, PublishMode, Service, Work};
 
 /// How a service takes part.
@@ -127,6 +127,13 @@ impl<S: System> Simulation<S> {
     /// The commands of a client, by the places they have in its list.
     pub(crate) fn hosted(&self, client: usize) -> &HostedClient<S::Command> {
         &self.inner.clients[client]
+    }
+
+    /// The name of a command, given the places of the client and of the command in its list.
+    pub(crate) fn command(&self, (client, place): (usize, usize)) -> CommandSpec {
+        let hosted = self.hosted(client);
+        let command = &hosted.commands[place];
+        CommandSpec { client: hosted.name.clone(), label: command.command.label(), nth: command.nth }
     }
 
     /// The same simulation with those commands alone that `keep` keeps, given the places of the client

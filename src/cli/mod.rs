@@ -17,10 +17,12 @@ mod zoo;
 use std::fmt;
 use std::io::{self, Write};
 use std::ops::Range;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand, ValueEnum};
+use pellmell::Scenario;
 use pellmell::scenario::SchedulerKind;
 use pellmell::ticketing::{Defect, Design, properties};
 
@@ -90,31 +92,9 @@ struct What {
     max_in_flight: Option<u32>,
 }
 
-impl What {
-    /// The flags that have the same effect again, except the design, which is always said.
-    fn flags(&self) -> String {
-        let mut flags = String::new();
-        if let Some(scheduler) = self.scheduler {
-            flags += &format!(" --scheduler {}", scheduler.name());
-        }
-        for defect in &self.defects {
-            flags += &format!(" --defect {}", defect.name);
-        }
-        for property in &self.properties {
-            flags += &format!(" --property {property}");
-        }
-        let limits = [
-            ("--max-steps", self.max_steps),
-            ("--max-messages", self.max_messages.map(u64::from)),
-            ("--max-in-flight", self.max_in_flight.map(u64::from)),
-        ];
-        for (flag, limit) in limits {
-            if let Some(limit) = limit {
-                flags += &format!(" {flag} {limit}");
-            }
-        }
-        flags
-    }
+/// The command that does something with a seed of a scenario.
+fn command(verb: &str, path: &Path, scenario: &Scenario, seed: u64) -> String {
+    format!("{} --seed {seed}", scenario.command(verb, &path.display().to_string()))
 }
 
 fn design(name: &str) -> Result<Design, String> {

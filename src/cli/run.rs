@@ -1,11 +1,11 @@
 //! `pellmell run`: one execution, shown.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use pellmell::Scenario;
 use pellmell::trace::{CountsText, Header, Recorder, Trace};
 
-use super::{BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, input, number, timeline};
+use super::{BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, input, number, timeline};
 
 #[derive(clap::Args)]
 pub(super) struct RunArgs {
@@ -116,7 +116,7 @@ fn ending_lines(out: &mut Out, scenario: &Scenario, args: &RunArgs, trace: &Trac
     }
     out.status(PLAIN, "Exercised", exercised(&end.counts))?;
     out.status(PLAIN, "Fingerprint", &end.fingerprint)?;
-    out.status(PLAIN, "Reproduce", reproduce(&args.scenario, scenario, &args.what, trace.header.seed))
+    out.status(PLAIN, "Reproduce", command("run", &args.scenario, scenario, trace.header.seed))
 }
 
 /// What happened how often, in words.
@@ -139,11 +139,6 @@ pub(super) fn exercised(counts: &CountsText) -> String {
     let told: Vec<String> =
         told.map(|name| format!("{} {}", name.replace('_', " "), super::grouped(number(name)))).collect();
     if told.is_empty() { "nothing".to_owned() } else { told.join(", ") }
-}
-
-/// The command that plays a seed again.
-pub(super) fn reproduce(path: &Path, scenario: &Scenario, what: &What, seed: u64) -> String {
-    format!("pellmell run {} --design {}{} --seed {seed}", path.display(), scenario.design.name, what.flags())
 }
 
 fn as_json(trace: &Trace) -> serde_json::Value {

@@ -1,6 +1,6 @@
 //! `pellmell shrink`: a failing seed becomes a scenario with nothing in it that does not matter.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use pellmell::scenario::{Counterexample, ShrinkError};
 use pellmell::shrink::{NothingToShrink, Size};
@@ -8,7 +8,7 @@ use pellmell::{Departure, Scenario};
 use serde_json::json;
 
 use super::run::play;
-use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, count, input, number, timeline};
+use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, input, number, timeline};
 
 #[derive(clap::Args)]
 pub(super) struct ShrinkArgs {
@@ -43,7 +43,7 @@ pub(super) fn shrink(args: &ShrinkArgs, format: MessageFormat) -> Result<Ending,
             Ok(Ending::Held)
         }
         None => {
-            let next = next(&args.scenario, &scenario, &args.what);
+            let next = format!("{} --seeds 0..1000", scenario.command("sweep", &args.scenario.display().to_string()));
             match format {
                 MessageFormat::Human => {
                     out.status(GOOD, "HELD", format_args!("{} seed {seed}: {NothingToShrink}", scenario.name))?;
@@ -56,16 +56,6 @@ pub(super) fn shrink(args: &ShrinkArgs, format: MessageFormat) -> Result<Ending,
             Ok(Ending::NothingRan)
         }
     }
-}
-
-/// What to type to find a run that fails.
-fn next(path: &Path, scenario: &Scenario, what: &What) -> String {
-    format!("pellmell sweep {} --design {}{} --seeds 0..1000", path.display(), scenario.design.name, what.flags())
-}
-
-/// The command that shrinks a seed.
-pub(super) fn command(path: &Path, scenario: &Scenario, what: &What, seed: u64) -> String {
-    format!("pellmell shrink {} --design {}{} --seed {seed}", path.display(), scenario.design.name, what.flags())
 }
 
 impl From<ShrinkError> for Failure {
@@ -106,18 +96,17 @@ fn show(
     for (item, why) in shrunk.needed() {
         out.status(PLAIN, "Needed", format_args!("`{item}`: {why}"))?;
     }
-    if !shrunk.minimal {
-        let more = format!("--executions {}", args.executions.saturating_mul(4));
-        out.status(BAD, "Note", format_args!("the runs did not suffice to leave out all that can go: try {more}"))?;
+    for caveat in shrunk.caveats() {
+        out.status(BAD, "Note", caveat)?;
     }
-    if !shrunk.anchored {
-        out.status(BAD, "Note", "it fails only because the calm run serves the groups in the order it does")?;
+    if !shrunk.minimal {
+        out.status(PLAIN, "Next", format_args!("try --executions {}", args.executions.saturating_mul(4)))?;
     }
     if let Some(path) = &args.write {
         out.status(PLAIN, "Wrote", path.display())?;
         out.status(PLAIN, "Reproduce", format_args!("pellmell run {}", path.display()))?;
     } else {
-        let again = command(&args.scenario, scenario, &args.what, seed);
+        let again = command("shrink", &args.scenario, scenario, seed);
         out.status(PLAIN, "Keep", format_args!("{again} --write FILE"))?;
     }
     out.line("────────────")?;

@@ -9,8 +9,8 @@ use pellmell::trace::{counts_text, detail, hex};
 use serde_json::json;
 
 use super::progress::Progress;
-use super::run::{exercised, reproduce};
-use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, count, input, seeds, shrink};
+use super::run::exercised;
+use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, input, seeds, shrink};
 
 /// Of how many buckets the first seed is shrunk.
 const SHRUNK_MAX: usize = 10;
@@ -107,8 +107,8 @@ fn show(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &SweepResu
     out.status(PLAIN, "Fingerprint", hex(result.fingerprint))?;
     match by_seed(result).first() {
         Some((_, bucket)) => {
-            out.status(PLAIN, "Reproduce", reproduce(&args.scenario, scenario, &args.what, bucket.seed))?;
-            out.status(PLAIN, "Shrink", shrink::command(&args.scenario, scenario, &args.what, bucket.seed))
+            out.status(PLAIN, "Reproduce", command("run", &args.scenario, scenario, bucket.seed))?;
+            out.status(PLAIN, "Shrink", command("shrink", &args.scenario, scenario, bucket.seed))
         }
         None => Ok(()),
     }
@@ -133,8 +133,8 @@ fn show_json(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &Swee
             "count": bucket.count,
             "departures": found.as_ref().map(|found| shrink::texts(&found.scenario.schedule)),
             "toml": found.as_ref().map(|found| &found.text),
-            "reproduce": reproduce(&args.scenario, scenario, &args.what, bucket.seed),
-            "shrink": shrink::command(&args.scenario, scenario, &args.what, bucket.seed),
+            "reproduce": command("run", &args.scenario, scenario, bucket.seed),
+            "shrink": command("shrink", &args.scenario, scenario, bucket.seed),
         }))?;
     }
     let totals = &result.totals;

@@ -20,6 +20,32 @@ impl Scenario {
         self.clients.iter().cloned().chain(generated).collect()
     }
 
+    /// The command that does `verb` with this scenario, read from the file at `path`: it says the
+    /// design, and by a flag whatever else is another than in the text this was read from.
+    #[must_use]
+    pub fn command(&self, verb: &str, path: &str) -> String {
+        let written = Scenario::parse(path, &self.source).unwrap_or_else(|_| self.clone());
+        let mut command = format!("pellmell {verb} {path} --design {}", self.design.name);
+        if self.scheduler != written.scheduler || self.schedule.is_empty() && !written.schedule.is_empty() {
+            command += &format!(" --scheduler {}", self.scheduler.name());
+        }
+        for defect in self.defects.iter().skip(written.defects.len()) {
+            command += &format!(" --defect {}", defect.name);
+        }
+        for property in self.properties.iter().filter(|_| self.properties != written.properties) {
+            command += &format!(" --property {property}");
+        }
+        let limits = [
+            ("--max-steps", self.limits.steps_max, written.limits.steps_max),
+            ("--max-messages", self.limits.messages_max.into(), written.limits.messages_max.into()),
+            ("--max-in-flight", self.limits.in_flight_max.into(), written.limits.in_flight_max.into()),
+        ];
+        for (flag, limit, _) in limits.into_iter().filter(|(_, limit, written)| limit != written) {
+            command += &format!(" {flag} {limit}");
+        }
+        command
+    }
+
     /// A counterexample to this scenario as the text of a scenario file: the clients `seed` gives it
     /// with the commands that are left, the departures, and the verdict it comes to as what to expect.
     #[must_use]

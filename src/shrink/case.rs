@@ -6,25 +6,25 @@ use crate::simulation::Simulation;
 
 /// What is run: for each client the places of the commands it sends, and the departures.
 #[derive(Clone, Debug, Hash)]
-pub(super) struct Case {
-    pub(super) commands: Vec<Vec<usize>>,
-    pub(super) departures: Vec<Departure>,
+pub(crate) struct Case {
+    pub(crate) commands: Vec<Vec<usize>>,
+    pub(crate) departures: Vec<Departure>,
 }
 
 impl Case {
     /// Everything a simulation's clients send, with these departures.
-    pub(super) fn whole<S: System>(simulation: &Simulation<S>, departures: Vec<Departure>) -> Case {
+    pub(crate) fn whole<S: System>(simulation: &Simulation<S>, departures: Vec<Departure>) -> Case {
         let commands = (0..simulation.clients()).map(|client| simulation.hosted(client).commands.len());
         Case { commands: commands.map(|count| (0..count).collect()).collect(), departures }
     }
 
     /// The commands, each by the places of the client and in its list.
-    pub(super) fn all_commands(&self) -> Vec<(usize, usize)> {
+    pub(crate) fn all_commands(&self) -> Vec<(usize, usize)> {
         let clients = self.commands.iter().enumerate();
         clients.flat_map(|(client, kept)| kept.iter().map(move |place| (client, *place))).collect()
     }
 
-    pub(super) fn without_commands(&self, left_out: &[(usize, usize)]) -> Case {
+    pub(crate) fn without_commands(&self, left_out: &[(usize, usize)]) -> Case {
         let mut case = self.clone();
         for (client, kept) in case.commands.iter_mut().enumerate() {
             kept.retain(|place| !left_out.contains(&(client, *place)));
@@ -32,7 +32,7 @@ impl Case {
         case
     }
 
-    pub(super) fn without_departures(&self, left_out: std::ops::Range<usize>) -> Case {
+    pub(crate) fn without_departures(&self, left_out: std::ops::Range<usize>) -> Case {
         let mut case = self.clone();
         case.departures.drain(left_out);
         case
@@ -45,7 +45,7 @@ impl Case {
 
     /// The same with quiescence as the end of what lasts until a command that is not there.
     pub(super) fn forgetting<S: System>(&self, simulation: &Simulation<S>) -> Case {
-        let kept: Vec<CommandSpec> = self.all_commands().into_iter().map(|place| spec(simulation, place)).collect();
+        let kept: Vec<CommandSpec> = self.all_commands().into_iter().map(|place| simulation.command(place)).collect();
         let is_gone = |until: &Target| match until {
             Target::Command(command) => !kept.contains(command),
             Target::Pause(what) => matches!(&**what, Target::Command(command) if !kept.contains(command)),
@@ -61,19 +61,11 @@ impl Case {
     }
 
     /// The simulation with the commands that are there.
-    pub(super) fn of<S: System>(&self, simulation: &Simulation<S>) -> Simulation<S> {
-        keeping(simulation, &self.commands)
+    pub(crate) fn simulation<S: System>(&self, of: &Simulation<S>) -> Simulation<S> {
+        keeping(of, &self.commands)
     }
 }
 
 pub(super) fn keeping<S: System>(simulation: &Simulation<S>, commands: &[Vec<usize>]) -> Simulation<S> {
     simulation.keeping(|client, place| commands[client].binary_search(&place).is_ok())
-}
-
-/// The name of the command at a place.
-pub(super) fn spec<S: System>(simulation: &Simulation<S>, (client, place): (usize, usize)) -> CommandSpec {
-    use crate::event::Command;
-    let hosted = simulation.hosted(client);
-    let command = &hosted.commands[place];
-    CommandSpec { client: hosted.name.clone(), label: command.command.label(), nth: command.nth }
 }

@@ -91,7 +91,7 @@ impl<S: System> Shrinker<'_, '_, S> {
     fn handlers(&self) -> Handlers {
         let mut handlers = Handlers::default();
         let mut departing = Departing::new(self.case.departures.clone());
-        let simulation = self.case.of(&self.simulation);
+        let simulation = self.case.simulation(&self.simulation);
         run(&mut simulation.world(), &mut departing, self.shrink.judges, self.limits, &mut handlers);
         handlers
     }

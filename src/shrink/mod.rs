@@ -23,7 +23,8 @@ use crate::run::{Judges, Limits, Report, Verdict};
 use crate::schedule::{CommandSpec, Departure};
 use crate::simulation::Simulation;
 
-use case::{Case, keeping};
+pub(crate) use case::Case;
+use case::keeping;
 use shrinker::Shrinker;
 
 /// How many runs it takes at most, unless said otherwise.
@@ -39,6 +40,8 @@ pub struct Shrink<'a, S: System> {
     pub limits: Limits,
     /// How many runs it may take.
     pub executions_max: u32,
+    /// Whether commands may be made simpler, so that what is left is not part of the simulation.
+    pub with_values: bool,
     allowed: Option<&'a Allowed<'a>>,
 }
 
@@ -119,6 +122,14 @@ impl<C> Shrunk<C> {
         })
     }
 
+    /// What a reader has to know about it besides, in words.
+    pub fn caveats(&self) -> impl Iterator<Item = &'static str> {
+        let unfinished = (!self.minimal).then_some("the runs did not suffice to leave out all that can go");
+        let leaning =
+            (!self.anchored).then_some("it fails only because the calm run serves the groups in the order it does");
+        unfinished.into_iter().chain(leaning)
+    }
+
     /// The simulation with the commands that are left.
     #[must_use]
     pub fn simulation<S: System<Command = C>>(&self, of: &Simulation<S>) -> Simulation<S>
@@ -148,7 +159,7 @@ impl<'a, S: System> Shrink<'a, S> {
     /// Shrinks runs of this simulation.
     #[must_use]
     pub fn of(simulation: &'a Simulation<S>, judges: &'a Judges<S>, limits: Limits) -> Shrink<'a, S> {
-        Shrink { simulation, judges, limits, executions_max: EXECUTIONS_MAX, allowed: None }
+        Shrink { simulation, judges, limits, executions_max: EXECUTIONS_MAX, with_values: true, allowed: None }
     }
 
     /// Looks only at what is `allowed`, for example because it can be written to a file.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::case::{Case, spec};
+use super::case::Case;
 use super::slice::Touched;
 use super::{Item, NothingToShrink, Shrink, Shrunk, same_failure};
 use crate::event::System;
@@ -77,7 +77,7 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
     pub(super) fn run(mut self) -> Shrunk<S::Command> {
         self.leave_out();
         let anchored = self.anchor();
-        if self.make_simple() {
+        if self.shrink.with_values && self.make_simple() {
             self.leave_out();
         }
         self.finish(anchored)
@@ -122,7 +122,7 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
             return None;
         }
         self.executions += 1;
-        let simulation = case.of(&self.simulation);
+        let simulation = case.simulation(&self.simulation);
         let mut scheduler = Departing::with_tie(case.departures.clone(), tie);
         let report = run(&mut simulation.world(), &mut scheduler, self.shrink.judges, self.limits, &mut ());
         let tried = match same_failure(&self.report.verdict, &report.verdict) {
@@ -140,7 +140,7 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
             Some((Tried::Same, _)) => return true,
             Some((Tried::Other(_), _)) => {}
         }
-        let simulation = self.case.of(&self.simulation);
+        let simulation = self.case.simulation(&self.simulation);
         let departing = Departing::new(self.case.departures.clone());
         let extracted = extract(&simulation, departing, self.shrink.judges, self.limits, Tie::Reversed);
         self.executions += 2;
@@ -173,7 +173,7 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
             items.push((item, self.case.without_departures(place..place + 1)));
         }
         for command in self.case.all_commands() {
-            items.push((Item::Command(spec(&self.simulation, command)), self.case.without_commands(&[command])));
+            items.push((Item::Command(self.simulation.command(command)), self.case.without_commands(&[command])));
         }
         let mut because = Vec::new();
         let mut minimal = true;
@@ -190,7 +190,7 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
             minimal &= other.is_some();
             because.extend(other.map(|verdict| (item, Some(verdict))));
         }
-        let simulation = self.case.of(&self.simulation);
+        let simulation = self.case.simulation(&self.simulation);
         let mut departing = Departing::new(self.case.departures.clone());
         let report = run(&mut simulation.world(), &mut departing, self.shrink.judges, self.limits, &mut ());
         Shrunk {

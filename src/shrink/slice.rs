@@ -79,7 +79,7 @@ impl Touched {
         let causes = self.causes(records);
         let is_cause = |command: &CommandSpec| causes.commands.contains(&command.key());
         let mut commands = case.all_commands();
-        commands.retain(|place| !is_cause(&super::case::spec(of, *place)));
+        commands.retain(|place| !is_cause(&of.command(*place)));
         let mut case = case.without_commands(&commands);
         case.departures.retain(|departure: &Departure| match departure.what() {
             Target::Command(command) => is_cause(&command),

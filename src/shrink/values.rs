@@ -1,6 +1,5 @@
 //! Values: commands that ask for something simpler.
 
-use super::case::spec;
 use super::shrinker::Shrinker;
 use crate::event::{Command, System};
 use crate::schedule::CommandSpec;
@@ -25,14 +24,14 @@ impl<S: System> Shrinker<'_, '_, S> {
     fn is_free(&self, label: &str, (client, place): (usize, usize)) -> bool {
         let own = (0..self.simulation.hosted(client).commands.len()).map(|other| (client, other));
         let mut others = self.case.all_commands().into_iter().chain(own).filter(|other| *other != (client, place));
-        others.all(|other| spec(&self.simulation, other).label != label)
+        others.all(|other| self.simulation.command(other).label != label)
     }
 
     /// Takes the case with another command in this place if it fails in the same way.
     fn replace(&mut self, client: usize, place: usize, command: S::Command) -> bool {
-        let old = spec(&self.simulation, (client, place));
+        let old = self.simulation.command((client, place));
         let simulation = self.simulation.replacing(client, place, command.clone());
-        let new = spec(&simulation, (client, place));
+        let new = simulation.command((client, place));
         let mut case = self.case.clone();
         for departure in &mut case.departures {
             departure.each_command(|named: &mut CommandSpec| {

@@ -1,0 +1,127 @@
+//! For tests: one call that runs many seeds and, if one fails, panics with how to play it again and
+//! the least that makes it fail; and short ways to write the services, events and properties of a
+//! small system.
+//!
+//! - [`check`] runs seeds of a simulation, [`check_scenario`] seeds of a scenario file.
+//! - [`replay`] plays a schedule: what a failure left when it was shrunk, pasted into a test.
+//! - [`service`], [`Snapshot`] and [`at_quiescence`] are for small systems.
+//!
+//! Nothing here can do what the rest of the interface cannot. A service of some size is better
+//! written as a type that implements [`Service`](crate::Service), an event with a meaning of its own
+//! as a type that implements [`Event`](crate::Event), a property that judges steps as a type that
+//! implements [`Property`](crate::Property).
+
+mod lines;
+mod small;
+mod story;
+
+use std::ops::Range;
+
+use crate::event::System;
+use crate::faults::FaultPlan;
+use crate::run::{Judges, Limits, run};
+use crate::scenario::Scenario;
+use crate::scheduler::{Departing, Keyed};
+use crate::simulation::Simulation;
+use crate::trace::Recorder;
+
+pub use self::small::{Closures, Snapshot, at_quiescence, service};
+
+/// Runs a simulation once for each seed, under the [`Keyed`] scheduler, with the faults each seed
+/// draws from `plan`, and judges every run.
+///
+/// See the [crate's documentation](crate) for a whole test.
+///
+/// # Panics
+/// If there are no seeds, and on the first seed whose run does not hold: with the calls that play it
+/// again, what is wrong, the departures and commands it takes (see [`shrink`](crate::shrink)) with
+/// what comes of it without each, and the steps. A run that cannot be told as departures is shown by
+/// its last 20 steps. If it is a handler that panics, it does so again in each run that shrinking
+/// plays, so what it prints comes several times.
+#[track_caller]
+pub fn check<S: System>(simulation: &Simulation<S>, seeds: Range<u64>, plan: FaultPlan, judges: &Judges<S>) {
+    assert!(!seeds.is_empty(), "no seed was run: {seeds:?} is empty");
+    let mut world = simulation.world();
+    for seed in seeds {
+        world.reset();
+        let report = run(&mut world, &mut Keyed::new(seed, plan), judges, Limits::default(), &mut ());
+        if !report.verdict.is_held() {
+            panic!("{}", story::of_seed(simulation, seed, plan, judges, &report.verdict));
+        }
+    }
+}
+
+/// Plays a schedule, told in lines: departures from the calm run, and after them, if not all commands
+/// are sent, those that are: `send` and the client and label of each. [`check`] prints this call for
+/// a seed that fails, and so it outlives changes after which that seed is another run.
+///
+/// ```
+/// # use pellmell::doc_example::{Change, Changed, Item, Shop};
+/// # use pellmell::{Judges, Outcome, Profile, RecordId, Simulation, Subject, testing};
+/// # let shop = testing::service::<Shop>("shop").on_command(|change, ctx| {
+/// #     let (item, price) = (change.item, change.price);
+/// #     ctx.publish(Changed { item, version: pellmell::Version(0), price });
+/// #     Ok(())
+/// # });
+/// # let listens = const { &[Subject::new("item:changed")] };
+/// # let search = testing::service::<Shop>("search").on_event(listens, |_, _| Outcome::Ack);
+/// # let commands = vec![Change { item: RecordId::new('i', 1), price: 5 }];
+/// # let simulation = Simulation::on(Profile::adversarial()).service(shop).service(search);
+/// # let simulation = simulation.client("seller", commands).build().unwrap();
+/// # let judges = Judges::new(Vec::new());
+/// let schedule = [
+///     "hold item:changed i1@0 -> search until quiescence",
+///     "send seller: change i1 to 5",
+/// ];
+/// testing::replay(&simulation, &schedule, &judges);
+/// ```
+///
+/// # Panics
+/// If the run does not hold, as [`check`] does; if a line is none of these or names a command that no
+/// client sends; and if a departure names what never comes in the run, so that it tests nothing.
+#[track_caller]
+pub fn replay<S: System>(simulation: &Simulation<S>, schedule: &[&str], judges: &Judges<S>) {
+    let case = lines::read(simulation, schedule.iter().copied()).unwrap_or_else(|error| panic!("{error}"));
+    let mut departing = Departing::new(case.departures.clone());
+    let mut recorder = Recorder::default();
+    let mut world = case.simulation(simulation).world();
+    let report = run(&mut world, &mut departing, judges, Limits::default(), &mut recorder);
+    if !report.verdict.is_held() {
+        panic!("{}{}", story::verdict(&report.verdict), story::last_steps(&recorder.into_records()));
+    }
+    if let Some(unused) = departing.unused().next() {
+        panic!("`{unused}` names what never comes in this run: name what does, or leave the line out");
+    }
+}
+
+/// Runs a scenario of the ticketing services once for each seed and judges every run. `path` is the
+/// name of its file, which is printed; nothing is read from there.
+///
+/// ```
+/// use pellmell::{Scenario, testing};
+///
+/// let path = "scenarios/one-lost-ack.toml";
+/// # let text = include_str!("../../scenarios/one-lost-ack.toml");
+/// # const _: &str = r#"
+/// let text = include_str!("../scenarios/one-lost-ack.toml");
+/// # "#;
+/// let mut scenario = Scenario::parse(path, text).unwrap_or_else(|error| panic!("{error}"));
+/// scenario.design = pellmell::ticketing::Design::REFERENCE;
+/// testing::check_scenario(path, &scenario, 0..20);
+/// ```
+///
+/// # Panics
+/// If there are no seeds or the scenario's parts do not fit, and on the first seed whose run does not
+/// hold: with the commands that play it and shrink it, and then as [`check`] does.
+#[track_caller]
+pub fn check_scenario(path: &str, scenario: &Scenario, seeds: Range<u64>) {
+    assert!(!seeds.is_empty(), "no seed was run: {seeds:?} is empty");
+    let judges = scenario.judges();
+    for seed in seeds {
+        let simulation = scenario.simulation(seed).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let report = scenario.run(&mut simulation.world(), &judges, seed, &mut ());
+        if !report.verdict.is_held() {
+            panic!("{}", story::of_scenario(path, scenario, seed, &report.verdict));
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Services, events and properties of a small system in few words.
+
+use serde::Serialize;
+
+use crate::event::{Event, System};
+use crate::ids::{RecordId, Subject, Version};
+use crate::property::{Property, Violation};
+use crate::service::{Context, Outcome, Rejection, Service};
+use crate::store::{Record, Schema, VersionPolicy};
+use crate::world::World;
+
+/// An event that carries a whole record: this is what it is from this version on.
+///
+/// ```
+/// # use pellmell::doc_example::Item;
+/// use pellmell::testing::Snapshot;
+/// use pellmell::{Event, RecordId, Version};
+/// let event = Snapshot { id: RecordId::new('i', 1), version: Version(2), value: Item { price: 15 } };
+/// assert_eq!(event.subject(), Snapshot::<Item>::SUBJECT);
+/// assert_eq!(event.subject().name(), "items");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Snapshot<R> {
+    /// The record.
+    pub id: RecordId,
+    /// Its version.
+    pub version: Version,
+    /// Its value in this version.
+    pub value: R,
+}
+
+impl<R: Record> Snapshot<R> {
+    /// The feed of these events: it is named like the collection.
+    pub const SUBJECT: Subject = Subject::new(R::COLLECTION);
+}
+
+impl<R: Record> Event for Snapshot<R> {
+    fn subject(&self) -> Subject {
+        Snapshot::<R>::SUBJECT
+    }
+
+    fn record(&self) -> RecordId {
+        self.id
+    }
+
+    fn version(&self) -> Option<Version> {
+        Some(self.version)
+    }
+}
+
+/// Begins a service made of closures.
+///
+/// ```
+/// # use pellmell::doc_example::{Item, Shop};
+/// use pellmell::{Outcome, Service, Subject, VersionPolicy, testing};
+///
+/// const SUBJECTS: &[Subject] = &[Subject::new("item:changed")];
+/// let search = testing::service::<Shop>("search")
+///     .keeps::<Item>(VersionPolicy::EVERY_SAVE)
+///     .on_event(SUBJECTS, |event, ctx| match ctx.store.insert(event.item, Item { price: event.price }) {
+///         Ok(_) => Outcome::Ack,
+///         Err(_) => Outcome::Silent("duplicate key"),
+///     });
+/// assert_eq!(search.subjects(), SUBJECTS);
+/// ```
+#[must_use]
+pub fn service<S: System>(name: &'static str) -> Closures<S> {
+    Closures {
+        name,
+        declare: Vec::new(),
+        subjects: &[],
+        handle: Box::new(|_, _| Outcome::Ack),
+        execute: Box::new(|_, _| Err(Rejection { status: 404, reason: "the service takes no commands" })),
+    }
+}
+
+type Declare = dyn Fn(&mut Schema) + Send + Sync;
+type Handle<S> = dyn Fn(&<S as System>::Event, &mut Context<'_, S>) -> Outcome + Send + Sync;
+type Execute<S> = dyn Fn(&<S as System>::Command, &mut Context<'_, S>) -> Result<(), Rejection> + Send + Sync;
+
+/// A service made of closures; [`service`] begins one.
+pub struct Closures<S: System> {
+    name: &'static str,
+    declare: Vec<Box<Declare>>,
+    subjects: &'static [Subject],
+    handle: Box<Handle<S>>,
+    execute: Box<Execute<S>>,
+}
+
+impl<S: System> Closures<S> {
+    /// Declares a collection whose records this service alone changes.
+    #[must_use]
+    pub fn owns<R: Record>(mut self, policy: VersionPolicy) -> Closures<S> {
+        self.declare.push(Box::new(move |schema| {
+            schema.owns::<R>(policy);
+        }));
+        self
+    }
+
+    /// Declares a collection of replicas or of private notes.
+    #[must_use]
+    pub fn keeps<R: Record>(mut self, policy: VersionPolicy) -> Closures<S> {
+        self.declare.push(Box::new(move |schema| {
+            schema.keeps::<R>(policy);
+        }));
+        self
+    }
+
+    /// Listens to these subjects and handles their events so.
+    #[must_use]
+    pub fn on_event(
+        mut self,
+        subjects: &'static [Subject],
+        handle: impl Fn(&S::Event, &mut Context<'_, S>) -> Outcome + Send + Sync + 'static,
+    ) -> Closures<S> {
+        (self.subjects, self.handle) = (subjects, Box::new(handle));
+        self
+    }
+
+    /// Executes commands so.
+    #[must_use]
+    pub fn on_command(
+        mut self,
+        execute: impl Fn(&S::Command, &mut Context<'_, S>) -> Result<(), Rejection> + Send + Sync + 'static,
+    ) -> Closures<S> {
+        self.execute = Box::new(execute);
+        self
+    }
+}
+
+impl<S: System> Service<S> for Closures<S> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn collections(&self, schema: &mut Schema) {
+        self.declare.iter().for_each(|declare| declare(schema));
+    }
+
+    fn subjects(&self) -> &[Subject] {
+        self.subjects
+    }
+
+    fn handle(&self, event: &S::Event, ctx: &mut Context<'_, S>) -> Outcome {
+        (self.handle)(event, ctx)
+    }
+
+    fn execute(&self, command: &S::Command, ctx: &mut Context<'_, S>) -> Result<(), Rejection> {
+        (self.execute)(command, ctx)
+    }
+}
+
+/// A property that judges every quiescent moment and the end with a closure.
+///
+/// ```
+/// # use pellmell::doc_example::{Item, Shop};
+/// use pellmell::{Violation, testing};
+/// let cheap = testing::at_quiescence::<Shop>("Cheap", |world| {
+///     match world.store_of("shop").all::<Item>().find(|(_, item)| item.price > 100) {
+///         Some((id, _)) => Err(Violation::at("shop").of(id).because("expected a price up to 100")),
+///         None => Ok(()),
+///     }
+/// });
+/// assert_eq!(cheap.name(), "Cheap");
+/// ```
+#[must_use]
+pub fn at_quiescence<S: System>(
+    name: &'static str,
+    judge: impl Fn(&World<S>) -> Result<(), Violation> + Send + Sync + 'static,
+) -> Box<dyn Property<S>> {
+    Box::new(AtQuiescence { name, judge })
+}
+
+struct AtQuiescence<F> {
+    name: &'static str,
+    judge: F,
+}
+
+impl<S: System, F: Fn(&World<S>) -> Result<(), Violation> + Send + Sync> Property<S> for AtQuiescence<F> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn at_quiescence(&self, world: &World<S>) -> Result<(), Violation> {
+        (self.judge)(world)
+    }
+}
