@@ -47,14 +47,15 @@
 //! - [`simulation`], [`world`]: the parts put together, and the value that moves.
 //! - [`property`], [`mod@run`]: claims, and the loop that judges them.
 //! - [`extract`], [`shrink`]: any run as departures, and of those the ones that matter.
-//! - [`determinism`], [`testing`]: two runs compared, and one call for a test.
+//! - [`determinism`], [`testing`]: two runs compared; one call for a test, and a strategy for proptest.
 //! - [`ticketing`]: four services that sell tickets, right and wrong in known ways.
 //! - [`scenario`], [`trace`], [`search`], [`zoo`], [`file_error`]: situations of the ticketing
 //!   services in files, what happened in a run as text, many seeds at once and all states at once,
 //!   every known defect and what catches it, and what is wrong with a file. [`corpus`] has the cases
 //!   that are kept.
 //!
-//! The library reads no files, no environment and no wall clock; the command line does. The folder
+//! The library reads no files, no environment and no wall clock; the command line does, and proptest,
+//! if a test names it the file in which it keeps what failed (`testing::kept_in`). The folder
 //! `docs` has the glossary, the architecture, the broker's parameters, the properties and the file
 //! formats.
 

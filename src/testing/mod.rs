@@ -4,6 +4,8 @@
 //!
 //! - [`check`] runs seeds of a simulation, [`check_scenario`] seeds of a scenario file.
 //! - [`replay`] plays a schedule: what a failure left when it was shrunk, pasted into a test.
+//! - `schedules` is a strategy for [proptest](https://docs.rs/proptest), which shrinks in the same way,
+//!   and `kept_in` keeps what failed, in words (feature `proptest`, which is on by default).
 //! - [`service`], [`Snapshot`] and [`at_quiescence`] are for small systems.
 //!
 //! Nothing here can do what the rest of the interface cannot. A service of some size is better
@@ -11,9 +13,17 @@
 //! as a type that implements [`Event`](crate::Event), a property that judges steps as a type that
 //! implements [`Property`](crate::Property).
 
+#[cfg(feature = "proptest")]
+mod kept;
+#[cfg(feature = "proptest")]
+mod kept_file;
 mod lines;
+#[cfg(feature = "proptest")]
+mod schedules;
 mod small;
 mod story;
+#[cfg(feature = "proptest")]
+mod tree;
 
 use std::ops::Range;
 
@@ -25,7 +35,13 @@ use crate::scheduler::{Departing, Keyed};
 use crate::simulation::Simulation;
 use crate::trace::Recorder;
 
+#[cfg(feature = "proptest")]
+pub use self::kept_file::kept_in;
+#[cfg(feature = "proptest")]
+pub use self::schedules::{Schedule, ScheduleFails, Schedules, schedules};
 pub use self::small::{Closures, Snapshot, at_quiescence, service};
+#[cfg(feature = "proptest")]
+pub use self::tree::ScheduleTree;
 
 /// Runs a simulation once for each seed, under the [`Keyed`] scheduler, with the faults each seed
 /// draws from `plan`, and judges every run.
