@@ -685,26 +685,31 @@ fn a_defect_is_shown_with_what_catches_it_and_the_shortest_way() {
         &["zoo", "DoubleCharge", "--threads", "1"],
         0,
         expect![[r#"
-        $ pellmell zoo DoubleCharge --threads 1
-             Playing 1 defect of the design reference, 20 tries each
-        defect             heading                 property expected  caught by         weakest   schedules  shortest  known
-        Z29  DoubleCharge  Time for Listeners, G6  AtMostOnePayment   AtMostOnePayment  lockstep        118     2d/4c  2d/4c
+            $ pellmell zoo DoubleCharge --threads 1
+                 Playing 1 defect of the design reference, 20 tries each
+            defect             heading                 property expected  caught by         weakest   schedules  departures  shortest  known
+            Z29  DoubleCharge  Time for Listeners, G6  AtMostOnePayment   AtMostOnePayment  lockstep        118           0     2d/4c  2d/4c
 
-              Defect DoubleCharge: an order can be paid twice
-            Shortest 2d/4c under delivery in any order
+                  Defect DoubleCharge: an order can be paid twice
+                Shortest 2d/4c under delivery in any order
 
-         step          t │ tickets                             │ orders                           │ payments                            │
-            1    +0.001s │ seller: create t1 at 5 ✓ saves t1@0 │                                  │                                     │
-            2    +0.001s │                                     │ ticket:created t1@0 ✓ saves t1@0 │                                     │
-            3    +0.002s │                                     │ ann: order t1 as o1 ✓ saves o1@0 │                                     │
-            4    +0.002s │                                     │                                  │ order:created o1@0 ✓ saves o1@0     │ ≠ calm: deliver order:created o1@0 -> tickets #1
-            5    +0.003s │                                     │                                  │ ann-pays: pay o1 as p1 ✓ saves p1@0 │ ≠ calm: deliver order:created o1@0 -> tickets #1
-            6    +0.004s │                                     │                                  │ ann-pays: pay o1 as p2 ✓ saves p2@0 │ ≠ calm: deliver order:created o1@0 -> tickets #1
+             step          t │ tickets                             │ orders                           │ payments                            │
+                1    +0.001s │ seller: create t1 at 5 ✓ saves t1@0 │                                  │                                     │
+                2    +0.001s │                                     │ ticket:created t1@0 ✓ saves t1@0 │                                     │
+                3    +0.002s │                                     │ ann: order t1 as o1 ✓ saves o1@0 │                                     │
+                4    +0.002s │                                     │                                  │ order:created o1@0 ✓ saves o1@0     │ ≠ calm: deliver order:created o1@0 -> tickets #1
+                5    +0.003s │                                     │                                  │ ann-pays: pay o1 as p1 ✓ saves p1@0 │ ≠ calm: deliver order:created o1@0 -> tickets #1
+                6    +0.004s │                                     │                                  │ ann-pays: pay o1 as p2 ✓ saves p2@0 │ ≠ calm: deliver order:created o1@0 -> tickets #1
 
-            VIOLATED AtMostOnePayment at payments, p2: o1 was charged 2 times
-        ────────────
-             Summary 1 defect: 1 caught, 1 as short as known; canary caught; 0 false alarms in 3 worlds
-                     shortest, known: deliveries and commands; * names the fault too, and sees it first: docs/course.md"#]],
+                VIOLATED AtMostOnePayment at payments, p2: o1 was charged 2 times
+                   Drawn the first schedule that shows it, shrunk to what is needed
+                  Needed `seller: create t1 at 5`: without it every property holds
+                  Needed `ann: order t1 as o1`: without it every property holds
+                  Needed `ann-pays: pay o1 as p1`: without it every property holds
+                  Needed `ann-pays: pay o1 as p2`: without it every property holds
+            ────────────
+                 Summary 1 defect: 1 caught, 1 as short as known; canary caught; 0 false alarms in 3 worlds
+                         departures: of a drawn schedule, shrunk; shortest, known: deliveries and commands; * names the fault too, and sees it first: docs/course.md"#]],
     );
 }
 

@@ -108,8 +108,10 @@ impl<S: System> ScheduleTree<S> {
     /// What [`Shrink`] leaves of the drawn schedule, if the judges are not content with it.
     fn shrunk(&self) -> Option<Case> {
         let before = self.failing.case();
-        let shrink = self.failing.simulation();
-        let shrink = Shrink::of(&shrink, self.failing.judges(), Limits::default());
+        let simulation = self.failing.simulation();
+        let mut shrink = Shrink::of(&simulation, self.failing.judges(), Limits::default());
+        // A schedule's commands are those of the test's simulation.
+        shrink.with_values = false;
         let shrunk = shrink.run(before.departures.clone()).ok()?;
         // The places in the simulation that was shrunk are places in what was left of the whole one.
         let places = shrunk.commands.iter().zip(&before.commands);
