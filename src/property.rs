@@ -42,6 +42,12 @@ pub trait Property<S: System>: Send + Sync {
     /// Its name, in words put together: `NoPoison`.
     fn name(&self) -> &'static str;
 
+    /// What it claims, as half a sentence for reports: `a replica's version never falls`. Empty if the
+    /// name says it all.
+    fn about(&self) -> &'static str {
+        ""
+    }
+
     /// Which steps [`Property::on_step`] wants to see: the same ones throughout a run.
     fn watches(&self) -> Watch {
         Watch::NOTHING
@@ -226,6 +232,10 @@ impl<S: System> Property<S> for NoPoison {
         "NoPoison"
     }
 
+    fn about(&self) -> &'static str {
+        "every message is acked in the end, if each is redelivered as often as it takes"
+    }
+
     fn at_end(&self, end: &End<'_, S>) -> Result<(), Violation> {
         let broker = end.world.broker();
         let Some(index) = broker.open().next() else {
@@ -265,6 +275,11 @@ impl<S: System> Property<S> for BoundedRedelivery {
         "BoundedRedelivery"
     }
 
+    fn about(&self) -> &'static str {
+        "with everything pending handed out once per round, no delivery is handed out more often than its group has \
+         deliveries about that kind of record"
+    }
+
     fn at_end(&self, end: &End<'_, S>) -> Result<(), Violation> {
         if !end.in_rounds {
             return Ok(());
@@ -297,6 +312,10 @@ pub struct NoUnboundedGrowth {
 impl<S: System> Property<S> for NoUnboundedGrowth {
     fn name(&self) -> &'static str {
         "NoUnboundedGrowth"
+    }
+
+    fn about(&self) -> &'static str {
+        "one command leads to a bounded number of messages"
     }
 
     fn watches(&self) -> Watch {

@@ -209,6 +209,12 @@ impl<S: System> Judges<S> {
         self.properties.iter().map(|property| property.name())
     }
 
+    /// What the property of that name claims (see [`Property::about`]); empty if there is none.
+    #[must_use]
+    pub fn about(&self, property: &str) -> &'static str {
+        self.properties.iter().find(|known| known.name() == property).map_or("", |known| known.about())
+    }
+
     #[inline]
     fn on_step(&self, world: &World<S>, step: &Step) -> Result<(), Verdict> {
         let kinds = Watch::of(step);

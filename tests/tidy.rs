@@ -295,9 +295,9 @@ fn every_scenario_is_described() {
 #[test]
 fn every_property_and_every_key_of_a_scenario_is_described() {
     let (page, keys) = (read("docs/properties.md"), read("docs/scenarios.md"));
-    let undescribed = pellmell::ticketing::properties::names();
-    let undescribed = undescribed.into_iter().filter(|name| !page.contains(&format!("`{name}`")));
-    none(undescribed.map(str::to_owned).collect(), "not in docs/properties.md");
+    let properties = pellmell::ticketing::properties::all();
+    let rows = properties.iter().map(|property| format!("`{}` | {} |", property.name(), property.about()));
+    none(rows.filter(|row| !page.contains(row)).collect(), "not in docs/properties.md");
     let file = read("src/scenario/file.rs");
     let fields = file.lines().filter_map(|line| line.trim().strip_prefix("pub(super) "));
     let fields = fields.filter_map(|line| line.split_once(": ").map(|(name, _)| name));

@@ -18,6 +18,10 @@ impl Property<Ticketing> for TicketReplicaConverged {
         "TicketReplicaConverged"
     }
 
+    fn about(&self) -> &'static str {
+        "orders holds every ticket with the version, title and price that tickets gave it"
+    }
+
     fn at_quiescence(&self, world: &World<Ticketing>) -> Result<(), Violation> {
         let (tickets, orders) = (world.store_of("tickets"), world.store_of("orders"));
         for (id, ticket) in tickets.all::<Ticket>() {
@@ -44,6 +48,10 @@ pub(super) struct ReservationAgreement;
 impl Property<Ticketing> for ReservationAgreement {
     fn name(&self) -> &'static str {
         "ReservationAgreement"
+    }
+
+    fn about(&self) -> &'static str {
+        "a ticket is locked by an order exactly if that order is the ticket's live one, and free exactly if none is"
     }
 
     fn at_quiescence(&self, world: &World<Ticketing>) -> Result<(), Violation> {
@@ -76,6 +84,10 @@ impl Property<Ticketing> for OrderReplicaConverged {
         "OrderReplicaConverged"
     }
 
+    fn about(&self) -> &'static str {
+        "payments holds every order with the version and status that orders gave it"
+    }
+
     fn at_quiescence(&self, world: &World<Ticketing>) -> Result<(), Violation> {
         let Some(payments) = world.service("payments").map(|service| world.store(service)) else {
             return Ok(());
@@ -103,6 +115,10 @@ impl Property<Ticketing> for PaymentAgreement {
         "PaymentAgreement"
     }
 
+    fn about(&self) -> &'static str {
+        "an order is complete exactly if one payment for it is kept, and none is kept for any other order"
+    }
+
     fn at_quiescence(&self, world: &World<Ticketing>) -> Result<(), Violation> {
         let Some(payments) = world.service("payments").map(|service| world.store(service)) else {
             return Ok(());
@@ -127,6 +143,10 @@ impl Property<Ticketing> for PriceAgreement {
         "PriceAgreement"
     }
 
+    fn about(&self) -> &'static str {
+        "a live order that holds its ticket has the price of that ticket"
+    }
+
     fn at_quiescence(&self, world: &World<Ticketing>) -> Result<(), Violation> {
         let tickets = world.store_of("tickets");
         for (id, order) in world.store_of("orders").all::<Order>() {
@@ -149,6 +169,10 @@ pub(super) struct EventuallyExpires;
 impl Property<Ticketing> for EventuallyExpires {
     fn name(&self) -> &'static str {
         "EventuallyExpires"
+    }
+
+    fn about(&self) -> &'static str {
+        "when every timer has fired, no order waits for its payment"
     }
 
     fn at_end(&self, end: &End<'_, Ticketing>) -> Result<(), Violation> {

@@ -69,6 +69,7 @@ pub fn names() -> Vec<&'static str> {
 /// A property that judges single steps.
 struct StepProperty {
     name: &'static str,
+    about: &'static str,
     watches: Watch,
     judge: fn(&View<'_, Ticketing>) -> Result<(), Violation>,
 }
@@ -76,6 +77,10 @@ struct StepProperty {
 impl Property<Ticketing> for StepProperty {
     fn name(&self) -> &'static str {
         self.name
+    }
+
+    fn about(&self) -> &'static str {
+        self.about
     }
 
     fn watches(&self) -> Watch {

@@ -12,6 +12,7 @@ use crate::world::Answer;
 /// P9. A ticket is edited only while no order has it, in the tickets service's own eyes.
 pub(super) const NO_EDIT_WHILE_LOCKED: StepProperty = StepProperty {
     name: "NoEditWhileLocked",
+    about: "a ticket is edited only while it is free in the tickets service's own eyes",
     watches: Watch::SAVES,
     judge: |view| {
         if view.step.answer != Some(Answer::Command(Ok(()))) {
@@ -30,6 +31,7 @@ pub(super) const NO_EDIT_WHILE_LOCKED: StepProperty = StepProperty {
 /// P10, first half. A lock never passes from one order to another directly.
 pub(super) const NO_LOCK_OVERWRITE: StepProperty = StepProperty {
     name: "NoLockOverwrite",
+    about: "a lock never passes from one order to another directly",
     watches: Watch::SAVES,
     judge: |view| {
         each_lock(view, |_, before, after| match (before, after) {
@@ -45,6 +47,7 @@ pub(super) const NO_LOCK_OVERWRITE: StepProperty = StepProperty {
 /// `order:cancelled`, and by nothing else.
 pub(super) const NO_FOREIGN_RELEASE: StepProperty = StepProperty {
     name: "NoForeignRelease",
+    about: "a lock is taken by its own order's `order:created` and released by its own `order:cancelled` only",
     watches: Watch::SAVES,
     judge: |view| {
         each_lock(view, |cause, before, after| match (before, after, cause) {
@@ -86,6 +89,7 @@ pub(super) fn in_words(lock: Lock) -> String {
 /// P11. A ticket has at most one live order.
 pub(super) const AT_MOST_ONE_LIVE_ORDER: StepProperty = StepProperty {
     name: "AtMostOneLiveOrder",
+    about: "a ticket has at most one live order",
     watches: Watch::SAVES,
     judge: |view| {
         for change in view.changes::<Order>() {
@@ -108,6 +112,7 @@ pub(super) const AT_MOST_ONE_LIVE_ORDER: StepProperty = StepProperty {
 /// P12. A cancelled or complete order stays so.
 pub(super) const TERMINAL_STATUS: StepProperty = StepProperty {
     name: "TerminalStatus",
+    about: "an order that is cancelled or complete stays so",
     watches: Watch::SAVES,
     judge: |view| {
         for change in view.changes::<Order>() {
@@ -126,6 +131,7 @@ pub(super) const TERMINAL_STATUS: StepProperty = StepProperty {
 /// P13. An order has at most one payment that was not given back.
 pub(super) const AT_MOST_ONE_PAYMENT: StepProperty = StepProperty {
     name: "AtMostOnePayment",
+    about: "an order has at most one payment that was not given back",
     watches: Watch::SAVES,
     judge: |view| {
         for change in view.changes::<Payment>() {
@@ -147,6 +153,7 @@ pub(super) fn kept_payments(payments: &Store, order: RecordId) -> usize {
 /// G8. An order is paid only after its ticket was reserved for it.
 pub(super) const RESERVED_BEFORE_PAID: StepProperty = StepProperty {
     name: "ReservedBeforePaid",
+    about: "an order is paid only after its ticket was reserved for it",
     watches: Watch::SAVES,
     judge: |view| {
         for change in view.changes::<Payment>() {

@@ -37,6 +37,7 @@ fn judge_owned<R>(
 /// P4. Each version of a record is made once, by its owner: no two saves give it the same version.
 pub(super) const SINGLE_VERSION_AUTHORITY: StepProperty = StepProperty {
     name: "SingleVersionAuthority",
+    about: "no two saves of an owner give a record the same version",
     watches: Watch::SAVES,
     judge: |view| {
         for change in view.changes::<Ticket>() {
@@ -61,6 +62,7 @@ fn once_in<R>(after: Option<&Versioned<R>>, history: &[Versioned<R>]) -> Result<
 /// P8. An accepted save was based on the version directly before it.
 pub(super) const NO_LOST_UPDATE: StepProperty = StepProperty {
     name: "NoLostUpdate",
+    about: "an accepted save was based on the version directly before it",
     watches: Watch::SAVES,
     judge: |view| {
         each_owned(view, |_, before, after, previous| {
@@ -78,6 +80,7 @@ pub(super) const NO_LOST_UPDATE: StepProperty = StepProperty {
 /// was published, with that version's fields.
 pub(super) const PUBLISHED_VERSIONS_CONTIGUOUS: StepProperty = StepProperty {
     name: "PublishedVersionsContiguous",
+    about: "each version an owner saves is published in the same step, with that version's fields",
     watches: Watch::SAVES.and(Watch::PUBLISHES),
     judge: |view| {
         // Who paused is not done, and who crashed before it published may have another try.
@@ -124,6 +127,7 @@ fn says_what_was_saved(view: &View<'_, Ticketing>, event: &TicketingEvent) -> Re
 /// P7. One cause changes an owner's state once, however often it is delivered or asked for.
 pub(super) const EFFECTIVELY_ONCE: StepProperty = StepProperty {
     name: "EffectivelyOnce",
+    about: "one cause changes an owner's record at most once, however often it is delivered or asked for",
     watches: Watch::SAVES,
     judge: |view| {
         for change in view.changes::<Order>() {

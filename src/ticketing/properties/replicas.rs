@@ -76,6 +76,7 @@ fn order_differs(replica: &OrderReplica, owned: &Order) -> Option<String> {
 /// P14. A replica is kept under its owner's id.
 pub(super) const REPLICA_IDENTITY: StepProperty = StepProperty {
     name: "ReplicaIdentity",
+    about: "a replica is kept under its owner's id",
     watches: Watch::SAVES,
     judge: |view| {
         each_replica(view, |saved| match saved.known {
@@ -88,6 +89,7 @@ pub(super) const REPLICA_IDENTITY: StepProperty = StepProperty {
 /// P1. A replica never holds a version its owner has not reached.
 pub(super) const REPLICA_NEVER_AHEAD: StepProperty = StepProperty {
     name: "ReplicaNeverAhead",
+    about: "a replica never holds a version its owner has not saved",
     watches: Watch::SAVES,
     judge: |view| {
         each_replica(view, |saved| match saved.place_after {
@@ -100,6 +102,7 @@ pub(super) const REPLICA_NEVER_AHEAD: StepProperty = StepProperty {
 /// P2. A replica's version never falls.
 pub(super) const MONOTONE_REPLICA: StepProperty = StepProperty {
     name: "MonotoneReplica",
+    about: "a replica's version never falls",
     watches: Watch::SAVES,
     judge: |view| {
         each_replica(view, |saved| match saved.before {
@@ -114,6 +117,7 @@ pub(super) const MONOTONE_REPLICA: StepProperty = StepProperty {
 /// P3. A replica that holds version v has the fields its owner gave version v.
 pub(super) const PREFIX_CONSISTENCY: StepProperty = StepProperty {
     name: "PrefixConsistency",
+    about: "a replica that holds version v has the fields its owner gave version v",
     watches: Watch::SAVES,
     judge: |view| {
         each_replica(view, |saved| match &saved.difference {
@@ -127,6 +131,7 @@ pub(super) const PREFIX_CONSISTENCY: StepProperty = StepProperty {
 /// does not matter any more: a gap is never acked, nor is what was not applied.
 pub(super) const ACK_ONLY_AFTER_APPLY: StepProperty = StepProperty {
     name: "AckOnlyAfterApply",
+    about: "a replica acks version v only when it holds v or a later one",
     watches: Watch::ACKS,
     judge: |view| {
         let (Some((_, message)), Some(store)) = (view.delivery(), view.store()) else {
