@@ -49,10 +49,10 @@
 //! - [`extract`], [`shrink`]: any run as departures, and of those the ones that matter.
 //! - [`determinism`], [`testing`]: two runs compared; one call for a test, and a strategy for proptest.
 //! - [`ticketing`]: four services that sell tickets, right and wrong in known ways.
-//! - [`scenario`], [`trace`], [`search`], [`zoo`], [`file_error`]: situations of the ticketing
-//!   services in files, what happened in a run as text, many seeds at once and all states at once,
-//!   every known defect and what catches it, and what is wrong with a file. [`corpus`] has the cases
-//!   that are kept.
+//! - [`scenario`], [`trace`], [`explain`], [`search`], [`zoo`], [`file_error`]: situations of the
+//!   ticketing services in files, what happened in a run as text, what made it fail in words, many
+//!   seeds at once and all states at once, every known defect and what catches it, and what is wrong
+//!   with a file. [`corpus`] has the cases that are kept.
 //!
 //! The library reads no files, no environment and no wall clock; the command line does, and proptest,
 //! if a test names it the file in which it keeps what failed (`testing::kept_in`). The folder
@@ -65,6 +65,7 @@ pub mod determinism;
 #[doc(hidden)]
 pub mod doc_example;
 pub mod event;
+pub mod explain;
 pub mod extract;
 pub mod faults;
 pub mod file_error;

@@ -249,6 +249,12 @@ impl<S: System> Observer<S> for Naming {
 }
 
 impl Recorder {
+    /// The step recorded last.
+    #[must_use]
+    pub fn last(&self) -> Option<&TraceRecord> {
+        self.records.last()
+    }
+
     /// The steps recorded so far.
     #[must_use]
     pub fn into_records(self) -> Vec<TraceRecord> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of the library in reading order: each uses only those above it.
-const ORDER: [&str; 25] = [
+const ORDER: [&str; 26] = [
     "hash",
     "ids",
     "prng",
@@ -26,6 +26,7 @@ const ORDER: [&str; 25] = [
     "file_error",
     "scenario",
     "trace",
+    "explain",
     "testing",
     "search",
     "corpus",
@@ -308,7 +309,7 @@ fn every_property_and_every_key_of_a_scenario_is_described() {
 
 #[test]
 fn the_commands_in_the_readme_exist() {
-    let verbs = ["run", "sweep", "shrink", "replay", "check", "corpus", "zoo"];
+    let verbs = ["run", "sweep", "shrink", "explain", "replay", "check", "corpus", "zoo"];
     for line in read("README.md").lines().filter_map(|line| line.strip_prefix("$ cargo ")) {
         let words: Vec<&str> = line.split(' ').collect();
         match words[..] {

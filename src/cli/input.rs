@@ -33,7 +33,8 @@ pub(super) fn read_scenario(path: &Path) -> Result<Scenario, Failure> {
     Ok(Scenario::parse(&path.display().to_string(), &text(path, SCENARIO_BYTES_MAX)?)?)
 }
 
-fn apply(scenario: &mut Scenario, what: &What) {
+/// Applies what the command line changes.
+pub(super) fn apply(scenario: &mut Scenario, what: &What) {
     if let Some(design) = what.design {
         scenario.design = design;
     }

@@ -5,6 +5,7 @@
 
 mod check;
 mod corpus;
+mod explain;
 mod input;
 mod progress;
 mod replay;
@@ -30,8 +31,10 @@ use pellmell::ticketing::{Defect, Design, properties};
 /// their replicas converge.
 #[derive(Parser)]
 #[command(name = "pellmell", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 held, or shrunk · 1 violated, stuck or panicked · 2 bad flag or file · \
-3 not reproducible · 4 nothing ran, or nothing to shrink · 70 bug in pellmell · 74 cannot read or write")]
+#[command(
+    after_help = "Exit codes: 0 held, shrunk, or explained · 1 violated, stuck or panicked · 2 bad flag or file · \
+3 not reproducible · 4 nothing ran, or nothing to shrink or explain · 70 bug in pellmell · 74 cannot read or write"
+)]
 struct Cli {
     /// How to print the result.
     #[arg(long, global = true, value_enum, default_value = "human")]
@@ -58,6 +61,8 @@ enum Verb {
     Replay(replay::ReplayArgs),
     /// Makes a failing run as small as it can be, and a scenario file of it.
     Shrink(shrink::ShrinkArgs),
+    /// Says what made a run fail, step by step and in words.
+    Explain(explain::ExplainArgs),
     /// Checks a scenario or a trace without running it.
     Check(check::CheckArgs),
     /// Plays kept cases and says whether they still come to what they should.
@@ -95,6 +100,15 @@ struct What {
 /// The command that does something with a seed of a scenario.
 fn command(verb: &str, path: &Path, scenario: &Scenario, seed: u64) -> String {
     format!("{} --seed {seed}", scenario.command(verb, &path.display().to_string()))
+}
+
+impl What {
+    /// Whether nothing is changed.
+    fn is_empty(&self) -> bool {
+        let What { design, defects, scheduler, properties, max_steps, max_messages, max_in_flight } = self;
+        let limits = max_steps.is_none() && max_messages.is_none() && max_in_flight.is_none();
+        design.is_none() && scheduler.is_none() && defects.is_empty() && properties.is_empty() && limits
+    }
 }
 
 fn design(name: &str) -> Result<Design, String> {
@@ -186,6 +200,7 @@ pub(crate) fn main() -> ExitCode {
             Verb::Sweep(args) => sweep::sweep(&args, format),
             Verb::Shrink(args) => shrink::shrink(&args, format),
             Verb::Replay(args) => replay::replay(&args, format),
+            Verb::Explain(args) => explain::explain(&args, format),
             Verb::Check(args) => check::check(&args, format),
             Verb::Corpus(args) => corpus::corpus(&args, format),
             Verb::Zoo(args) => zoo::zoo(&args, format),

@@ -52,7 +52,7 @@ pub(super) fn replay(args: &ReplayArgs, format: MessageFormat) -> Result<Ending,
 }
 
 /// The scenario a trace is a run of: its text is in the header.
-fn scenario_of(path: &Path, trace: &Trace) -> Result<Scenario, Failure> {
+pub(super) fn scenario_of(path: &Path, trace: &Trace) -> Result<Scenario, Failure> {
     let header = &trace.header;
     let mut scenario = Scenario::parse(&format!("{}.toml", header.scenario), &header.source)?;
     let stale = |what: &str, name: &str| {

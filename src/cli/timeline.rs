@@ -49,18 +49,18 @@ pub(super) fn last_steps(
 }
 
 /// How wide each column is for these rows.
-fn widths<'a>(services: &[String], rows: impl Iterator<Item = &'a Vec<String>> + Clone) -> Vec<usize> {
+pub(super) fn widths<'a>(services: &[String], rows: impl Iterator<Item = &'a Vec<String>> + Clone) -> Vec<usize> {
     let widest = |column: usize| rows.clone().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let columns = services.iter().enumerate();
     columns.map(|(column, name)| widest(column).clamp(name.chars().count(), COLUMN_MAX)).collect()
 }
 
-fn pad(row: &[String], widths: &[usize]) -> Vec<String> {
+pub(super) fn pad(row: &[String], widths: &[usize]) -> Vec<String> {
     row.iter().zip(widths).map(|(cell, width)| fit(cell, *width)).collect()
 }
 
 /// The cells of a step, one per service; `None` if no service's handler ran.
-fn cells(record: &TraceRecord, services: &[String]) -> Option<Vec<String>> {
+pub(super) fn cells(record: &TraceRecord, services: &[String]) -> Option<Vec<String>> {
     let place = services.iter().position(|name| Some(name) == record.service.as_ref())?;
     let mut cells = vec![String::new(); services.len()];
     cells[place] = in_words(record);
@@ -100,7 +100,7 @@ fn marks(record: &TraceRecord) -> String {
     marks
 }
 
-fn fit(text: &str, width: usize) -> String {
+pub(super) fn fit(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return format!("{text:width$}");
     }

@@ -40,6 +40,12 @@ impl Keyed {
         Keyed { key, plan: plan.for_seed(seed), slow_lanes, now: 0, queue: BinaryHeap::new(), clock: None }
     }
 
+    /// The same walk with no lane slowed down, for whatever seed.
+    #[must_use]
+    pub fn evenly(seed: u64, plan: FaultPlan) -> Keyed {
+        Keyed { slow_lanes: false, ..Keyed::new(seed, plan) }
+    }
+
     /// The time at which what `key` names happens if it is offered now.
     fn time_of(&self, key: u64, lane: u64) -> u64 {
         let wait = exponential(self.key.draw(Purpose::Order, key));

@@ -12,6 +12,8 @@ use crate::world::{Step, World};
 
 /// How many runs are spent on it at most before something else is tried.
 const EXECUTIONS_MAX: u32 = 40;
+/// Of more departures than this, none are replaced.
+const DEPARTURES_MAX: usize = 12;
 /// How many handlers are looked at that the last one may overlap with.
 const OVERLAPPED_MAX: usize = 8;
 /// How often it may be in vain.
@@ -56,8 +58,11 @@ impl<S: System> Shrinker<'_, '_, S> {
     /// Of several departures makes fewer, if that can be done by others: about the first attempts of
     /// what was redelivered, one alone, one beside one of those there are.
     pub(super) fn replace_departures(&mut self) {
+        if self.is_spent() {
+            return;
+        }
         self.two_overlap();
-        while self.case.departures.len() > 1 && self.vain < VAIN_MAX {
+        while (2..=DEPARTURES_MAX).contains(&self.case.departures.len()) && self.vain < VAIN_MAX {
             let until = self.executions + EXECUTIONS_MAX;
             if !self.cases_of_fewer().into_iter().any(|case| self.executions < until && self.take(case)) {
                 self.vain += 1;

@@ -41,9 +41,9 @@ impl<S: System> Shrinker<'_, '_, S> {
     /// Departures: all, then in halves, quarters, … from the end, then one by one.
     fn departures(&mut self) {
         let mut size = self.case.departures.len();
-        while size > 0 {
+        while size > 0 && !self.is_spent() {
             let (mut end, before) = (self.case.departures.len(), self.case.departures.len());
-            while end > 0 {
+            while end > 0 && !self.is_spent() {
                 let begin = end.saturating_sub(size);
                 self.take(self.case.without_departures(begin..end));
                 end = begin.min(self.case.departures.len());
@@ -59,9 +59,9 @@ impl<S: System> Shrinker<'_, '_, S> {
     /// Whole clients, the last first; several at once where there are many.
     fn clients(&mut self) {
         let mut size = (self.case.commands.len() / 2).max(1);
-        while size > 0 {
+        while size > 0 && !self.is_spent() {
             let mut end = self.case.commands.len();
-            while end > 0 {
+            while end > 0 && !self.is_spent() {
                 let begin = end.saturating_sub(size);
                 let mut case = self.case.clone();
                 case.commands[begin..end].iter_mut().for_each(Vec::clear);
@@ -77,9 +77,9 @@ impl<S: System> Shrinker<'_, '_, S> {
     /// Commands one by one, the last first; in larger pieces where there are many.
     fn commands(&mut self) {
         let mut size = (self.case.all_commands().len() / 4).max(1);
-        while size > 0 {
+        while size > 0 && !self.is_spent() {
             let mut end = self.case.all_commands().len();
-            while end > 0 {
+            while end > 0 && !self.is_spent() {
                 let begin = end.saturating_sub(size);
                 let left_out = self.case.all_commands()[begin..end].to_vec();
                 let case = self.case.without_commands(&left_out);
@@ -95,7 +95,7 @@ impl<S: System> Shrinker<'_, '_, S> {
     /// Of several departures, one alone that lasts until quiescence, which may also be about the first
     /// attempt of what was redelivered.
     fn single(&mut self) {
-        if self.case.departures.len() < 2 {
+        if self.case.departures.len() < 2 || self.is_spent() {
             return;
         }
         for place in 0..self.case.departures.len() {
@@ -120,7 +120,7 @@ impl<S: System> Shrinker<'_, '_, S> {
     /// departure with what another one waits for.
     fn pairs(&mut self) {
         let commands = self.case.all_commands();
-        if commands.len() > PAIRED_MAX {
+        if commands.len() > PAIRED_MAX || self.is_spent() {
             return;
         }
         let pairs = (0..commands.len()).rev().flat_map(|one| (0..one).map(move |other| (other, one)));
@@ -147,6 +147,9 @@ impl<S: System> Shrinker<'_, '_, S> {
             else {
                 continue;
             };
+            if self.is_spent() {
+                return;
+            }
             let mut case = self.case.clone();
             case.departures[place] = departure.clone().ended_by(None);
             self.take(case);

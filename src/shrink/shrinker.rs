@@ -112,13 +112,18 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
         true
     }
 
+    /// Whether the runs are used up.
+    pub(super) fn is_spent(&self) -> bool {
+        self.executions >= self.shrink.executions_max
+    }
+
     /// Tries a case, unless the runs are used up. What was tried before is remembered.
     fn attempt(&mut self, case: &Case, tie: Tie) -> Option<(Tried, Option<Played>)> {
         let key = (hash::of(case), tie);
         if let Some(known @ Tried::Other(_)) = self.known.get(&key) {
             return Some((known.clone(), None));
         }
-        if self.executions >= self.shrink.executions_max {
+        if self.is_spent() {
             return None;
         }
         self.executions += 1;
@@ -167,16 +172,18 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
 
     /// Says what each thing that is left is good for.
     fn finish(mut self, anchored: bool) -> Shrunk<S::Command> {
-        let mut items = Vec::new();
-        for place in 0..self.case.departures.len() {
-            let item = Item::Departure(self.case.departures[place].clone());
-            items.push((item, self.case.without_departures(place..place + 1)));
+        let mut items: Vec<(Item, Case)> = Vec::new();
+        // Without runs it cannot be found out, and what is left may be large.
+        if !self.is_spent() {
+            for (place, departure) in self.case.departures.iter().enumerate() {
+                items.push((Item::Departure(departure.clone()), self.case.without_departures(place..place + 1)));
+            }
+            for command in self.case.all_commands() {
+                items.push((Item::Command(self.simulation.command(command)), self.case.without_commands(&[command])));
+            }
         }
-        for command in self.case.all_commands() {
-            items.push((Item::Command(self.simulation.command(command)), self.case.without_commands(&[command])));
-        }
+        let mut minimal = !self.is_spent();
         let mut because = Vec::new();
-        let mut minimal = true;
         for (item, case) in items {
             if !self.allows(&case) {
                 because.push((item, None));

@@ -10,6 +10,9 @@ impl<S: System> Shrinker<'_, '_, S> {
     pub(super) fn make_simple(&mut self) -> bool {
         let before = self.simpler.len();
         for (client, place) in self.case.all_commands() {
+            if self.is_spent() {
+                break;
+            }
             let simpler = self.simulation.hosted(client).commands[place].command.simpler();
             for command in simpler {
                 if self.is_free(&command.label(), (client, place)) && self.replace(client, place, command) {

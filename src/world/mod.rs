@@ -221,9 +221,8 @@ impl<S: System> World<S> {
         self.fingerprint = 0;
         self.absent.clear();
         self.absent.extend(self.broker.absent_groups());
-        for group in &self.absent {
-            let key = hash::of_name(self.broker.group_name(*group));
-            self.offers.push(Offer { action: Action::Join(*group), key, lane: key });
+        for place in 0..self.absent.len() {
+            self.push_offer(Action::Join(self.absent[place]));
         }
         for client in 0..self.sent.len() as u32 {
             self.offer_next_command(ClientIndex(client));
@@ -380,6 +379,36 @@ impl<S: System> World<S> {
         });
         offers.iter().copied().for_each(hear);
         offers.clear();
+    }
+
+    /// An enabled action as schedulers hear of it; `None` for the clock, of which they do not.
+    pub(crate) fn offer(&self, action: Action) -> Option<Offer> {
+        let (key, lane) = match action {
+            Action::Deliver(index) => {
+                let delivery = self.broker.delivery(index);
+                (delivery.key, delivery.lane)
+            }
+            Action::Command(client) => {
+                let next = self.sent[client.get()] as usize;
+                (self.inner().clients[client.get()].commands.get(next)?.key, u64::from(client.0))
+            }
+            Action::Resume(index) => {
+                let key = self.paused.iter().find(|paused| paused.index == index)?.key;
+                (key, key)
+            }
+            Action::Ack(index) => (self.ack_key(index), self.ack_key(index)),
+            Action::Join(group) => {
+                let key = hash::of_name(self.broker.group_name(group));
+                (key, key)
+            }
+            Action::Advance => return None,
+        };
+        Some(Offer { action, key, lane })
+    }
+
+    fn push_offer(&mut self, action: Action) {
+        let offer = self.offer(action);
+        self.offers.extend(offer);
     }
 
     /// What a scheduler is told about an action whose fate it decides; `None` if it has no fate.

@@ -16,7 +16,7 @@ use crate::faults::{AckFate, Fate, Window};
 use crate::hash;
 use crate::ids::{ServiceIndex, Time};
 use crate::schedule;
-use crate::scheduler::{Action, ClientIndex, Offer, PauseIndex};
+use crate::scheduler::{Action, ClientIndex, PauseIndex};
 use crate::service::{AckTiming, Armed, Context, Outcome, PublishMode, Rejection, Work};
 
 /// A process of a service.
@@ -221,10 +221,9 @@ impl<S: System> World<S> {
     }
 
     pub(super) fn offer_next_command(&mut self, client: ClientIndex) {
-        let hosted = &self.simulation.inner.clients[client.get()];
-        if let Some(command) = hosted.commands.get(self.sent[client.get()] as usize) {
+        if self.next_command(client).is_some() {
             self.idle.push(client);
-            self.offers.push(Offer { action: Action::Command(client), key: command.key, lane: u64::from(client.0) });
+            self.push_offer(Action::Command(client));
         }
     }
 
@@ -238,7 +237,7 @@ impl<S: System> World<S> {
         let key = hash::mix(step.key, 3);
         self.paused.push(Paused { index, job, actor, begun, fate: step.fate, key });
         self.paused_indices.push(index);
-        self.offers.push(Offer { action: Action::Resume(index), key, lane: key });
+        self.push_offer(Action::Resume(index));
         step.actor = Some(actor);
         step.delivery = delivery_of(job);
         step.answer = Some(Answer::Paused);
@@ -273,7 +272,7 @@ impl<S: System> World<S> {
     }
 
     /// The key of the late ack of a delivery: what was offered is what happens.
-    fn ack_key(&self, index: DeliveryIndex) -> u64 {
+    pub(super) fn ack_key(&self, index: DeliveryIndex) -> u64 {
         schedule::ack_key(self.broker.delivery(index).key)
     }
 
@@ -500,8 +499,7 @@ impl<S: System> World<S> {
     fn ack_travels(&mut self, index: DeliveryIndex) {
         self.broker.begin_acking(index);
         self.acks.push(index);
-        let key = self.ack_key(index);
-        self.offers.push(Offer { action: Action::Ack(index), key, lane: key });
+        self.push_offer(Action::Ack(index));
         self.arm_ack_wait(index);
     }
 

@@ -1,0 +1,435 @@
+//! `pellmell explain`: what made a run fail, step by step and in words.
+
+use std::path::PathBuf;
+
+use pellmell::explain::{Ending, Explain, Explanation, Row, Without};
+use pellmell::scenario::Counterexample;
+use pellmell::schedule::{Departure, Target};
+use pellmell::shrink::{Item, NothingToShrink};
+use pellmell::trace::{TraceRecord, in_words};
+use pellmell::{Scenario, Time, Verdict};
+use serde_json::{Value, json};
+
+use super::input::Input;
+use super::shrink::{self, texts};
+use super::{
+    BAD, DIM, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, input, number, replay, timeline,
+};
+use super::{Ending as Ended, timeline::fit};
+
+/// How wide a line may become.
+const LINE_MAX: usize = 160;
+/// How wide the status words and the space behind them are.
+const STATUS_WIDTH: usize = 13;
+/// How many steps are shown: so many that all of it fits a screen.
+const ROWS_MAX: usize = 20;
+/// How narrow a service's column may become.
+const COLUMN_MIN: usize = 12;
+/// Fields that say a time.
+const TIMES: [&str; 2] = ["due", "expires_at"];
+/// The heading of the column of shares.
+const SHARE: &str = "P(violated)";
+/// How wide a share is with what marks the turn.
+const SHARE_WIDTH: usize = 7;
+/// What marks a step in which something shows that is needed.
+const MARK: &str = "  ◀ necessary";
+
+#[derive(clap::Args)]
+pub(super) struct ExplainArgs {
+    /// A scenario file, an entry of the corpus, or a trace written by `run --trace`.
+    file: PathBuf,
+    /// With a scenario: the number that fixes all chance; the scenario's own if left out.
+    #[arg(long, value_parser = number)]
+    seed: Option<u64>,
+    /// How many continuations are played from each step.
+    #[arg(long, value_name = "N", default_value = "200", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    continuations: u32,
+    /// The most runs that shrinking may take.
+    #[arg(long, value_name = "N", default_value = "500", value_parser = clap::value_parser!(u32).range(1..))]
+    executions: u32,
+    #[command(flatten)]
+    what: What,
+}
+
+pub(super) fn explain(args: &ExplainArgs, format: MessageFormat) -> Result<Ended, Failure> {
+    let (scenario, seed) = scenario(args)?;
+    let mut out = Out::new();
+    let Some(smallest) = scenario.shrink(seed, args.executions)? else {
+        return nothing(&mut out, args, &scenario, seed, format);
+    };
+    let simulation = scenario.simulation(seed).map_err(|error| Failure::Input(error.to_string()))?;
+    let judges = scenario.judges();
+    let mut explain = Explain::of(&simulation, &judges, scenario.limits);
+    (explain.continuations, explain.times) = (args.continuations, &TIMES);
+    let explanation = explain.explain(&smallest.shrunk).map_err(|error| {
+        let more = args.executions.saturating_mul(4);
+        Failure::Input(format!("{error}\n  = help: let shrinking take more runs: --executions {more}"))
+    })?;
+    match format {
+        MessageFormat::Human => show(&mut out, args, &scenario, seed, &smallest, &explanation)?,
+        MessageFormat::Json => out.json(&as_json(&scenario, seed, &smallest, &explanation))?,
+    }
+    Ok(Ended::Held)
+}
+
+/// What is explained, and the seed.
+fn scenario(args: &ExplainArgs) -> Result<(Scenario, u64), Failure> {
+    match input::any(&args.file)? {
+        Input::Trace(_) if args.seed.is_some() || !args.what.is_empty() => {
+            let message = format!("{} is a trace: what was run is in it", args.file.display());
+            Err(Failure::Input(format!("{message}\n  = help: leave the flags that change it out")))
+        }
+        Input::Trace(trace) => Ok((replay::scenario_of(&args.file, &trace)?, trace.header.seed)),
+        Input::Scenario(mut scenario) => {
+            input::apply(&mut scenario, &args.what);
+            let seed = args.seed.unwrap_or(scenario.seed);
+            Ok((*scenario, seed))
+        }
+    }
+}
+
+/// Says that the run holds, and how to find one that does not.
+fn nothing(
+    out: &mut Out,
+    args: &ExplainArgs,
+    scenario: &Scenario,
+    seed: u64,
+    format: MessageFormat,
+) -> Result<Ended, Failure> {
+    let next = format!("{} --seeds 0..1000", scenario.command("sweep", &args.file.display().to_string()));
+    match format {
+        MessageFormat::Human => {
+            let why = NothingToShrink.to_string().replace("shrink", "explain");
+            out.status(GOOD, "HELD", format_args!("{} seed {seed}: {why}", scenario.name))?;
+            out.status(PLAIN, "Next", next)?;
+        }
+        MessageFormat::Json => out.json(&json!({
+            "reason": "explain", "scenario": scenario.name, "seed": seed, "verdict": "held", "next": next,
+        }))?,
+    }
+    Ok(Ended::NothingRan)
+}
+
+fn show(
+    out: &mut Out,
+    args: &ExplainArgs,
+    scenario: &Scenario,
+    seed: u64,
+    smallest: &Counterexample,
+    explanation: &Explanation,
+) -> Result<(), Failure> {
+    let shrunk = &smallest.shrunk;
+    let rules = scenario.defects.iter().map(|defect| format!(" + {}", defect.name)).collect::<String>();
+    let what = format!("{} seed {seed}, design {}{rules}", scenario.name, scenario.design.name);
+    out.status(PLAIN, "Explaining", format_args!("{what}, shrunk to {}", shrink::in_words(&shrunk.size())))?;
+    for departure in &shrunk.departures {
+        out.status(PLAIN, "Departs", departure)?;
+    }
+    out.line("")?;
+    table(out, explanation)?;
+    out.line("")?;
+    out.status(DIM, "", note(explanation, &shrunk.departures))?;
+    if let Some(turn) = explanation.turn {
+        out.status(PLAIN, "Turns", turns(explanation, turn))?;
+    }
+    if !explanation.anywhere.is_empty() {
+        out.status(PLAIN, "Any order", anywhere(&explanation.anywhere))?;
+    }
+    paragraph(out, "Calm run", &calm(explanation))?;
+    verdict(out, explanation)?;
+    for (place, sentence) in explanation.why.iter().enumerate() {
+        paragraph(out, if place == 0 { "Why" } else { "" }, sentence)?;
+    }
+    changes(out, explanation)?;
+    if !shrunk.minimal {
+        let more = format!("--executions {}", args.executions.saturating_mul(4));
+        out.status(BAD, "Note", format_args!("the runs did not suffice to leave out all that can go: try {more}"))?;
+    }
+    // What is in a trace is played again by `replay`; a scenario can be shrunk.
+    match args.file.extension().is_some_and(|ending| ending == "jsonl") {
+        true => out.status(PLAIN, "Next", format_args!("pellmell replay {}", args.file.display())),
+        false => {
+            let shrink = command("shrink", &args.file, scenario, seed);
+            out.status(PLAIN, "Next", format_args!("{shrink} --write FILE"))
+        }
+    }
+}
+
+/// The steps, a column for each service, and how likely the failure is after each.
+fn table(out: &mut Out, explanation: &Explanation) -> Result<(), Failure> {
+    let skipped = explanation.rows.len().saturating_sub(ROWS_MAX);
+    let (services, rows) = (&explanation.services, &explanation.rows[skipped..]);
+    let mut cells: Vec<Option<Vec<String>>> = rows.iter().map(|row| timeline::cells(&row.record, services)).collect();
+    let mut widths = timeline::widths(services, cells.iter().flatten());
+    let marks = rows.iter().map(|row| long_mark(row).chars().count()).max().unwrap_or(0);
+    let rest = 19 + 3 * services.len() + SHARE_WIDTH;
+    if widths.iter().sum::<usize>() + rest + marks.max(MARK.chars().count()) > LINE_MAX {
+        cells.iter_mut().flatten().flatten().for_each(|cell| *cell = shorter(cell));
+        widths = timeline::widths(services, cells.iter().flatten());
+        narrow(&mut widths, LINE_MAX.saturating_sub(rest + MARK.chars().count()));
+    }
+    let across = widths.iter().sum::<usize>() + 3 * widths.len().saturating_sub(1);
+    let names = timeline::pad(services, &widths).join(" │ ");
+    out.line(format_args!("{PLAIN} step          t │ {names} │ {SHARE}{PLAIN:#}"))?;
+    let before = match skipped as u64 {
+        0 => "before the first step".to_owned(),
+        hidden => format!("{} up to here not shown", count(hidden, "step")),
+    };
+    let share = match skipped.checked_sub(1) {
+        None => explanation.before,
+        Some(place) => explanation.rows[place].share,
+    };
+    out.line(format_args!("{:>5} {:>10} │ {DIM}{}{DIM:#} │ {share:>5}", skipped, "", fit(&before, across)))?;
+    for (row, cells) in rows.iter().zip(&cells) {
+        let time = Time(row.record.time_us).to_string();
+        let what = match cells {
+            Some(cells) => timeline::pad(cells, &widths).join(" │ "),
+            // What no service did goes across.
+            None => format!("{DIM}{}{DIM:#}", fit(&row.record.action, across)),
+        };
+        let turn = if explanation.turn == Some(row.record.step) { " ▲" } else { "" };
+        let line = format!("{:>5} {time:>10} │ {what} │ {:>5}{turn}", row.record.step, row.share.to_string());
+        let mark = mark(row, LINE_MAX.saturating_sub(19 + across + 3 + SHARE_WIDTH));
+        let gap = if turn.is_empty() && !mark.is_empty() { "  " } else { "" };
+        out.line(format_args!("{line}{gap}{BAD}{mark}{BAD:#}"))?;
+    }
+    Ok(())
+}
+
+/// A cell in fewer words, where there are many columns.
+fn shorter(cell: &str) -> String {
+    cell.replace(" fires ✓", " ✓").replace("clock: timer", "timer").replace(" ✓ saves ", " → ")
+}
+
+/// Takes width from the widest columns until all of them fit.
+fn narrow(widths: &mut [usize], most: usize) {
+    while widths.iter().sum::<usize>() > most {
+        match widths.iter_mut().max() {
+            Some(widest) if *widest > COLUMN_MIN => *widest -= 1,
+            _ => break,
+        }
+    }
+}
+
+/// The departures that show in a step, if there is room for them.
+fn mark(row: &Row, width: usize) -> String {
+    let long = long_mark(row);
+    if long.chars().count() > width { MARK.to_owned() } else { long }
+}
+
+fn long_mark(row: &Row) -> String {
+    let names: Vec<String> = row.necessary.iter().map(|departure| brief(departure, &row.record)).collect();
+    if names.is_empty() { String::new() } else { format!("{MARK}: {}", names.join(", ")) }
+}
+
+/// A departure in short: the row says what it is about.
+fn brief(departure: &Departure, record: &TraceRecord) -> String {
+    match departure {
+        Departure::Hold { what: Target::Delivery(delivery), .. } => {
+            let name = delivery.to_string();
+            format!("hold {}", name.split(" -> ").next().unwrap_or(&name))
+        }
+        Departure::Hold { what, .. } => format!("hold {what}"),
+        _ => record.faults.join(", "),
+    }
+}
+
+/// What the shares say.
+fn note(explanation: &Explanation, departures: &[Departure]) -> String {
+    let only_order = departures.iter().all(|departure| matches!(departure, Departure::Hold { .. }));
+    let faults = if only_order { "" } else { ", faults like this run's with 1/10 each" };
+    let of = count(explanation.before.of.into(), "continuation");
+    format!("P(violated): how many of {of} fail as this run does if all after the step is drawn anew{faults}")
+}
+
+fn turns(explanation: &Explanation, turn: u64) -> String {
+    let shares = std::iter::once(explanation.before).chain(explanation.rows.iter().map(|row| row.share));
+    let rows = shares.zip(&explanation.rows);
+    let rose = rows.filter(|(_, row)| row.record.step == turn);
+    rose.map(|(before, row)| format!("at step {turn} ▲, from {before} to {}", row.share)).collect()
+}
+
+fn anywhere(steps: &[u64]) -> String {
+    let numbers: Vec<String> = steps.iter().map(u64::to_string).collect();
+    match &numbers[..] {
+        [one] => format!("step {one}: wherever else it can stand, the run fails all the same"),
+        numbers => {
+            format!("steps {}: wherever else one of them can stand, the run fails all the same", numbers.join(", "))
+        }
+    }
+}
+
+fn calm(explanation: &Explanation) -> String {
+    let calm = &explanation.calm;
+    match &calm.differs {
+        None => "is this run: no departure is needed for the failure".to_owned(),
+        Some((step, there)) => {
+            let here = explanation.rows.iter().find(|row| row.record.step == *step);
+            let there = match (there, here) {
+                (Some(there), Some(here)) if there.action == here.record.action => {
+                    "the same happens and nothing goes wrong".to_owned()
+                }
+                (Some(there), _) => format!("it does `{}`", there.action),
+                (None, _) => "it has ended".to_owned(),
+            };
+            format!("differs first at step {step}, where {there}; in it {}", outcome(&calm.verdict))
+        }
+    }
+}
+
+fn verdict(out: &mut Out, explanation: &Explanation) -> Result<(), Failure> {
+    let report = &explanation.report;
+    let word = report.verdict.word().to_uppercase();
+    let when = format!("step {}, t = {}", report.steps, report.time);
+    let what = match &report.verdict {
+        Verdict::Violated { property, violation } => format!("{property} at {}   ", violation.service),
+        _ => String::new(),
+    };
+    out.status(BAD, &word, format_args!("{what}{when}"))
+}
+
+fn changes(out: &mut Out, explanation: &Explanation) -> Result<(), Failure> {
+    let mut lines: Vec<String> = explanation.without.iter().filter_map(without).collect();
+    lines.extend(explanation.endings.iter().map(ending));
+    if !explanation.report.verdict.is_held() {
+        let also = "it fails as well if the calm run serves the groups in reverse order";
+        let only = "it fails only because the calm run serves the groups in the order it does";
+        lines.push(if explanation.anchored { also } else { only }.to_owned());
+    }
+    for (place, line) in lines.iter().enumerate() {
+        paragraph(out, if place == 0 { "Changes" } else { "" }, line)?;
+    }
+    Ok(())
+}
+
+fn outcome(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Held => "every property holds".to_owned(),
+        Verdict::Violated { property, violation } => format!("{property} is violated at {}", violation.service),
+        verdict => verdict.signature().unwrap_or_default(),
+    }
+}
+
+/// What comes of it without these things; nothing to say of those that the rest names.
+fn without(without: &Without) -> Option<String> {
+    let verdict = without.verdict.as_ref()?;
+    let names: Vec<String> = without.items.iter().map(|item| format!("`{item}`")).collect();
+    let (last, others) = names.split_last()?;
+    let names = if others.is_empty() { last.clone() } else { format!("{} or {last}", others.join(", ")) };
+    Some(format!("without {names}: {}", outcome(verdict)))
+}
+
+/// What comes of ending earlier what waits.
+fn ending(ending: &Ending) -> String {
+    let departure = ending.departure.to_string();
+    let what = departure.rsplit_once(" until ").map_or(departure.as_str(), |(what, _)| what);
+    let until = |step: u64, target: &Target| format!("until step {step} (`{target}`)");
+    let enough = ending.enough.as_ref().map(|(step, end)| format!("{} is enough", until(*step, end)));
+    let too_early = ending.too_early.as_ref();
+    let too_early = too_early.map(|(step, end, verdict)| format!("{} only: {}", until(*step, end), outcome(verdict)));
+    let told: Vec<String> = enough.into_iter().chain(too_early).collect();
+    format!("`{what}` {}", told.join("; "))
+}
+
+/// Prints a text behind a status word, in lines that are not too wide.
+fn paragraph(out: &mut Out, word: &str, text: &str) -> Result<(), Failure> {
+    let mut word = word;
+    for line in wrapped(text, LINE_MAX - STATUS_WIDTH) {
+        out.status(PLAIN, word, line)?;
+        word = "";
+    }
+    Ok(())
+}
+
+/// A text in lines of so many characters; a word that is longer has a line of its own.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is a line from the start");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + 1 + word.chars().count() <= width {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}
+
+fn as_json(scenario: &Scenario, seed: u64, smallest: &Counterexample, explanation: &Explanation) -> Value {
+    let shrunk = &smallest.shrunk;
+    let rows = explanation.rows.iter().map(|row| {
+        json!({
+            "step": row.record.step,
+            "record": row.record,
+            "failing": row.share.failing,
+            "percent": row.share.to_string(),
+            "necessary": texts(&row.necessary),
+            "any_order": row.anywhere,
+        })
+    });
+    let without = explanation.without.iter().map(|without| {
+        let items: Vec<String> = without.items.iter().map(Item::to_string).collect();
+        json!({ "items": items, "verdict": without.verdict.as_ref().map(in_words) })
+    });
+    let endings = explanation.endings.iter().map(|ending| {
+        let enough = ending.enough.as_ref().map(|(step, end)| json!({ "step": step, "end": end.to_string() }));
+        let too_early = ending
+            .too_early
+            .as_ref()
+            .map(|(step, end, verdict)| json!({ "step": step, "end": end.to_string(), "verdict": in_words(verdict) }));
+        json!({ "departure": ending.departure.to_string(), "enough": enough, "too_early": too_early })
+    });
+    let calm = &explanation.calm;
+    json!({
+        "reason": "explain",
+        "scenario": scenario.name,
+        "design": scenario.design.name,
+        "seed": seed,
+        "verdict": explanation.report.verdict.word(),
+        "signature": explanation.report.verdict.signature(),
+        "detail": in_words(&explanation.report.verdict),
+        "departures": texts(&shrunk.departures),
+        "continuations": explanation.before.of,
+        "services": explanation.services,
+        "before": { "failing": explanation.before.failing, "percent": explanation.before.to_string() },
+        "steps": rows.collect::<Vec<_>>(),
+        "turn": explanation.turn,
+        "any_order": explanation.anywhere,
+        "calm": {
+            "verdict": in_words(&calm.verdict),
+            "differs_at": calm.differs.as_ref().map(|(step, _)| step),
+            "does_there": calm.differs.as_ref().and_then(|(_, record)| record.as_ref()).map(|record| &record.action),
+        },
+        "why": explanation.why,
+        "without": without.collect::<Vec<_>>(),
+        "endings": endings.collect::<Vec<_>>(),
+        "minimal": shrunk.minimal,
+        "anchored": explanation.anchored,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_as_wide_as_they_may_be_and_no_word_is_lost() {
+        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrapped("a longerthanthat b", 7), ["a", "longerthanthat", "b"]);
+        assert_eq!(wrapped("", 7), [""]);
+    }
+
+    #[test]
+    fn width_is_taken_from_the_widest_columns() {
+        let narrowed = |mut widths: Vec<usize>, most| {
+            narrow(&mut widths, most);
+            widths
+        };
+        assert_eq!(narrowed(vec![40, 20, 30], 70), [25, 20, 25]);
+        assert_eq!(narrowed(vec![20, 20], 60), [20, 20]);
+        assert_eq!(narrowed(vec![40, 8], 10), [COLUMN_MIN, 8]);
+    }
+}

@@ -1,0 +1,256 @@
+//! Explanations: what made a run fail, step by step and in words.
+//!
+//! [`Explain`] takes a counterexample that [`Shrink`](crate::shrink::Shrink) found and plays it many
+//! times over: from each of its steps on with everything later drawn anew, with each step moved to
+//! where else it can stand, with what waits released earlier, and without any departure. An
+//! [`Explanation`] is what came of these runs; nothing in it is known beforehand about the services.
+//!
+//! ```
+//! use pellmell::explain::Explain;
+//! use pellmell::shrink::Shrink;
+//! use pellmell::{Departing, Departure, Scenario};
+//!
+//! let text = r#"
+//! version = 1
+//! about = "The ack of one ticket:created is lost."
+//! design = "course"
+//! schedule = ["lose ack of ticket:created t1@0 -> orders"]
+//! [[client]]
+//! name = "alice"
+//! commands = [{ create_ticket = { ticket = "t1", price = 10 } }]
+//! "#;
+//! let scenario = Scenario::parse("lost-ack.toml", text).unwrap();
+//! let (simulation, judges) = (scenario.simulation(0).unwrap(), scenario.judges());
+//! let shrunk = Shrink::of(&simulation, &judges, scenario.limits).run(scenario.schedule.clone()).unwrap();
+//! let explanation = Explain::of(&simulation, &judges, scenario.limits).explain(&shrunk).unwrap();
+//! assert_eq!(explanation.turn, Some(2), "the step whose ack is lost");
+//! assert!(explanation.calm.verdict.is_held());
+//! assert!(explanation.why[0].starts_with("The ack of `ticket:created t1@0 -> orders` is lost (step 2)"));
+//! ```
+
+mod ends;
+mod order;
+mod played;
+mod share;
+mod story;
+
+use std::fmt;
+
+use crate::event::System;
+use crate::run::{Judges, Limits, Report, Verdict};
+use crate::schedule::Departure;
+use crate::shrink::{Item, Shrunk};
+use crate::simulation::Simulation;
+use crate::trace::TraceRecord;
+
+pub use ends::Ending;
+use played::Played;
+pub use share::Share;
+
+/// How many continuations are played from each step, unless said otherwise.
+const CONTINUATIONS: u32 = 200;
+
+/// The most steps of a run that is explained.
+pub const STEPS_MAX: u64 = 100;
+/// The most departures of a run that is explained.
+pub const DEPARTURES_MAX: usize = 12;
+
+/// A counterexample that is too large to be understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLarge {
+    /// Its steps.
+    pub steps: u64,
+    /// Its departures.
+    pub departures: usize,
+}
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TooLarge { steps, departures } = self;
+        write!(f, "a run of {steps} steps and {departures} departures is too large to explain: ")?;
+        write!(f, "expected at most {STEPS_MAX} and {DEPARTURES_MAX}")
+    }
+}
+
+impl std::error::Error for TooLarge {}
+
+/// What is explained, and how it is judged.
+pub struct Explain<'a, S: System> {
+    /// The simulation that was shrunk, with all its commands.
+    pub simulation: &'a Simulation<S>,
+    /// What a run is judged by.
+    pub judges: &'a Judges<S>,
+    /// How far a run may go.
+    pub limits: Limits,
+    /// How many continuations are played from each step; 0 counts as 1.
+    pub continuations: u32,
+    /// Fields of records that say a time: they differ whenever something comes later, so they are not
+    /// told.
+    pub times: &'a [&'a str],
+}
+
+/// What made a run fail.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// The services that take part, in the order in which they were added.
+    pub services: Vec<String>,
+    /// How many continuations fail before the first step.
+    pub before: Share,
+    /// The steps.
+    pub rows: Vec<Row>,
+    /// The number of the step in which the share rises most; the first of several.
+    pub turn: Option<u64>,
+    /// The numbers of the steps that may stand anywhere (see [`Row::anywhere`]).
+    pub anywhere: Vec<u64>,
+    /// The run of the same commands without departures.
+    pub calm: Calm,
+    /// What happened and why that is wrong: one sentence or two in each.
+    pub why: Vec<String>,
+    /// What comes of it without one of the things that are left: those with one outcome together.
+    pub without: Vec<Without>,
+    /// What comes of ending earlier what waits.
+    pub endings: Vec<Ending>,
+    /// Whether it fails in the same way if the calm run serves the groups in reverse order.
+    pub anchored: bool,
+    /// What the run came to.
+    pub report: Report,
+}
+
+/// A step.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// What happened.
+    pub record: TraceRecord,
+    /// How many continuations fail after this step.
+    pub share: Share,
+    /// The departures that show in this step, each of which is needed: what begins to wait here, and
+    /// what goes wrong.
+    pub necessary: Vec<Departure>,
+    /// Whether it may stand anywhere: wherever else it can stand, the other steps in their order, the
+    /// run fails in the same way. It can stand before an earlier step if it can happen there, and after
+    /// a later one if that can happen without it; what it leads to comes later with it. Never true of a
+    /// step of the clock, nor of one with no other place to stand at.
+    pub anywhere: bool,
+}
+
+/// The calm run of the commands that are left.
+#[derive(Clone, Debug)]
+pub struct Calm {
+    /// What it comes to.
+    pub verdict: Verdict,
+    /// The number of the first step at which the runs differ, and what the calm run does there, if it
+    /// goes on; `None` if no step differs, so that no departure is needed.
+    pub differs: Option<(u64, Option<TraceRecord>)>,
+}
+
+/// Things that are needed, and what comes of it without any one of them.
+#[derive(Clone, Debug)]
+pub struct Without {
+    /// The things.
+    pub items: Vec<Item>,
+    /// What the run comes to without each of them; `None` if what is left names it, so that it cannot
+    /// be left out alone.
+    pub verdict: Option<Verdict>,
+}
+
+impl<'a, S: System> Explain<'a, S> {
+    /// Explains runs of this simulation.
+    #[must_use]
+    pub fn of(simulation: &'a Simulation<S>, judges: &'a Judges<S>, limits: Limits) -> Explain<'a, S> {
+        Explain { simulation, judges, limits, continuations: CONTINUATIONS, times: &[] }
+    }
+
+    /// Explains a counterexample.
+    ///
+    /// # Errors
+    /// If more than [`STEPS_MAX`] steps or [`DEPARTURES_MAX`] departures are left of the run: who wants
+    /// to understand it has to shrink it further.
+    pub fn explain(&self, shrunk: &Shrunk<S::Command>) -> Result<Explanation, TooLarge> {
+        let size = TooLarge { steps: shrunk.report.steps, departures: shrunk.departures.len() };
+        if size.steps > STEPS_MAX || size.departures > DEPARTURES_MAX {
+            return Err(size);
+        }
+        let (simulation, judges) = (shrunk.simulation(self.simulation), self.judges);
+        let departures = &shrunk.departures;
+        let played = Played::departing(&simulation, departures, judges, self.limits);
+        let calm = Played::departing(&simulation, &[], judges, self.limits);
+        let limits = self.limits_of(&played.report);
+        let plan = share::plan(departures);
+        let shares = share::shares(&played, plan, judges, limits, self.continuations.max(1));
+        let anywhere = order::anywhere(&played, judges, limits);
+        let rows = played.steps.iter().enumerate().map(|(place, step)| Row {
+            record: step.record.clone(),
+            share: shares[place + 1],
+            necessary: departures.iter().filter(|one| played.shows_in(one) == Some(place)).cloned().collect(),
+            anywhere: anywhere.contains(&place),
+        });
+        Ok(Explanation {
+            services: services(&simulation, &played),
+            before: shares[0],
+            rows: rows.collect(),
+            turn: turn(&shares).map(|place| played.steps[place].record.step),
+            anywhere: anywhere.iter().map(|place| played.steps[*place].record.step).collect(),
+            calm: Calm { verdict: calm.report.verdict.clone(), differs: differs(&played, &calm) },
+            why: story::sentences(&played, &calm, departures, judges, self.times),
+            without: without(shrunk),
+            endings: ends::endings(&simulation, departures, &played, judges, limits),
+            anchored: shrunk.anchored,
+            report: played.report,
+        })
+    }
+
+    /// A run that goes on and on is not the failure that is looked for, unless it is.
+    fn limits_of(&self, report: &Report) -> Limits {
+        let mut limits = self.limits;
+        if !matches!(report.verdict, Verdict::Stuck { .. }) {
+            limits.steps_max = limits.steps_max.min(20 * report.steps + 1_000);
+        }
+        limits
+    }
+}
+
+/// The place of the step in which the share rises most.
+fn turn(shares: &[Share]) -> Option<usize> {
+    let rises = shares.windows(2).map(|pair| pair[1].failing.saturating_sub(pair[0].failing)).enumerate();
+    let most = rises.max_by_key(|(place, rise)| (*rise, std::cmp::Reverse(*place)));
+    most.filter(|(_, rise)| *rise > 0).map(|(place, _)| place)
+}
+
+/// The services whose handlers run, and the one where it fails.
+fn services<S: System>(simulation: &Simulation<S>, played: &Played<S>) -> Vec<String> {
+    let fails_at = match &played.report.verdict {
+        Verdict::Violated { violation, .. } => Some(violation.service.as_str()),
+        _ => None,
+    };
+    let runs = |name: &str| played.steps.iter().any(|step| step.record.service.as_deref() == Some(name));
+    let names = simulation.service_names().filter(|name| runs(name) || fails_at == Some(*name));
+    names.map(str::to_owned).collect()
+}
+
+fn differs<S: System>(played: &Played<S>, calm: &Played<S>) -> Option<(u64, Option<TraceRecord>)> {
+    let same = played.steps.iter().zip(&calm.steps).take_while(|(one, other)| {
+        // Of a late attempt the calm run knows nothing, so that the names suffice.
+        (one.name, one.fate) == (other.name, other.fate)
+    });
+    let place = same.count();
+    let both_end = place == played.steps.len() && place == calm.steps.len();
+    (!both_end).then(|| (place as u64 + 1, calm.steps.get(place).map(|step| step.record.clone())))
+}
+
+/// What is needed, by what comes of it without.
+fn without<C>(shrunk: &Shrunk<C>) -> Vec<Without> {
+    let mut grouped: Vec<Without> = Vec::new();
+    for (item, verdict) in &shrunk.because {
+        // Where it goes wrong in another way the details differ from item to item.
+        let signature = |verdict: &Option<Verdict>| verdict.as_ref().map(Verdict::signature);
+        let same = |group: &&mut Without| {
+            let kind = |item: &Item| matches!(item, Item::Departure(_));
+            signature(&group.verdict) == signature(verdict) && kind(&group.items[0]) == kind(item)
+        };
+        match grouped.iter_mut().find(same) {
+            Some(group) => group.items.push(item.clone()),
+            None => grouped.push(Without { items: vec![item.clone()], verdict: verdict.clone() }),
+        }
+    }
+    grouped
+}

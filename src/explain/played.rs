@@ -1,0 +1,145 @@
+//! A run that is looked at step by step, and runs that go on from the middle of it.
+
+use crate::event::System;
+use crate::faults::Fate;
+use crate::run::{Judges, Limits, Observer, Report, Verdict, run};
+use crate::schedule::{Departure, Target};
+use crate::scheduler::{Action, Departing, Scheduler, Tie};
+use crate::simulation::Simulation;
+use crate::trace::{Recorder, TraceRecord};
+use crate::world::{Step, World};
+
+/// A step that was taken.
+#[derive(Clone, Debug)]
+pub(super) struct Taken {
+    pub(super) action: Action,
+    pub(super) fate: Fate,
+    /// By which name a scheduler knows it in any run of the same simulation.
+    pub(super) name: u64,
+    pub(super) target: Option<Target>,
+    pub(super) record: TraceRecord,
+    /// What the calm run would have done earlier: it was held.
+    pub(super) passed: Vec<u64>,
+}
+
+impl Taken {
+    /// Whether a handler began to work in it, or the broker lost what it was for.
+    pub(super) fn begins(&self) -> bool {
+        !matches!(self.action, Action::Resume(_))
+    }
+
+    /// Whether it is about what a departure names.
+    pub(super) fn is(&self, what: &Target) -> bool {
+        self.target.as_ref() == Some(what)
+    }
+
+    /// Whether the handler of it read, and will save later.
+    pub(super) fn pauses(&self) -> bool {
+        self.fate.pause && self.begins()
+    }
+}
+
+/// A run and what it came to.
+pub(super) struct Played<S: System> {
+    pub(super) steps: Vec<Taken>,
+    /// The worlds before the steps.
+    pub(super) worlds: Vec<World<S>>,
+    pub(super) report: Report,
+}
+
+impl<S: System> Played<S> {
+    /// Plays the run that departs so from the calm one.
+    pub(super) fn departing(
+        simulation: &Simulation<S>,
+        departures: &[Departure],
+        judges: &Judges<S>,
+        limits: Limits,
+    ) -> Played<S> {
+        let mut watching = Watching::default();
+        let mut scheduler = Departing::new(departures.to_vec());
+        let report = run(&mut simulation.world(), &mut scheduler, judges, limits, &mut watching);
+        let Watching { steps, mut worlds, .. } = watching;
+        // A step whose handler panics does not end: its world is the one too many.
+        worlds.truncate(steps.len());
+        Played { steps, worlds, report }
+    }
+
+    /// The place of the first step that is about what a departure names.
+    pub(super) fn place_of(&self, what: &Target) -> Option<usize> {
+        self.steps.iter().position(|step| step.is(what) && step.begins())
+    }
+
+    /// The place of the step in which a departure shows: where what is held is passed by first, or where
+    /// what goes wrong goes wrong.
+    pub(super) fn shows_in(&self, departure: &Departure) -> Option<usize> {
+        match departure {
+            Departure::Hold { what, .. } => {
+                let key = what.key();
+                self.steps.iter().position(|step| step.passed.contains(&key))
+            }
+            departure => self.place_of(&departure.what()),
+        }
+    }
+}
+
+/// Notes what a run does and the worlds before its steps.
+struct Watching<S: System> {
+    steps: Vec<Taken>,
+    worlds: Vec<World<S>>,
+    recorder: Recorder,
+    /// What is known of a step before it happens.
+    pending: Option<Pending>,
+}
+
+struct Pending {
+    name: u64,
+    target: Option<Target>,
+    passed: Vec<u64>,
+}
+
+impl<S: System> Default for Watching<S> {
+    fn default() -> Watching<S> {
+        Watching { steps: Vec::new(), worlds: Vec::new(), recorder: Recorder::default(), pending: None }
+    }
+}
+
+impl<S: System> Observer<S> for Watching<S> {
+    fn before(&mut self, world: &World<S>, action: Action) {
+        self.recorder.before(world, action);
+        self.worlds.push(world.clone());
+        let enabled = world.enabled();
+        let turn = enabled.turn(action, Tie::InOrder);
+        let passed = enabled.iter().filter(|other| enabled.turn(*other, Tie::InOrder) < turn);
+        let passed = passed.filter_map(|other| Some(world.target(other)?.key())).collect();
+        self.pending = Some(Pending { name: name_of(world, action), target: world.target(action), passed });
+    }
+
+    fn after(&mut self, world: &World<S>, step: &Step) {
+        self.recorder.after(world, step);
+        let (Some(pending), Some(record)) = (self.pending.take(), self.recorder.last()) else { return };
+        let Pending { name, target, passed } = pending;
+        let record = record.clone();
+        self.steps.push(Taken { action: step.action, fate: step.fate, name, target, record, passed });
+    }
+}
+
+/// By which name schedulers know an enabled action.
+fn name_of<S: System>(world: &World<S>, action: Action) -> u64 {
+    match world.offer(action) {
+        Some(offer) => offer.key,
+        None => world.enabled().clock().unwrap_or_default(),
+    }
+}
+
+/// Goes on from a world in the middle of a run, by a scheduler that was not there before.
+pub(super) fn go_on<S: System>(
+    world: &mut World<S>,
+    scheduler: &mut impl Scheduler,
+    judges: &Judges<S>,
+    limits: Limits,
+) -> Verdict {
+    for action in world.enabled().iter() {
+        world.offer(action).into_iter().for_each(|offer| scheduler.offer(offer));
+    }
+    run(world, scheduler, judges, limits, &mut ()).verdict
+}

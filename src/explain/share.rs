@@ -1,0 +1,94 @@
+//! How likely the failure is at each moment of a run.
+
+use std::fmt;
+
+use super::played::{Played, go_on};
+use crate::event::System;
+use crate::faults::{FaultPlan, Rate};
+use crate::prng::Ratio;
+use crate::run::{Judges, Limits, Verdict};
+use crate::schedule::Departure;
+use crate::scheduler::Keyed;
+use crate::shrink::same_failure;
+
+/// How often each kind of fault of the run happens to what comes later.
+const FAULT: Rate = Rate::of(Ratio::new(1, 10));
+
+/// How many of a number of runs failed.
+///
+/// It is shown in percent, rounded to the nearest whole number, halves up; what is not exactly 0% or
+/// 100% is never shown as that.
+///
+/// ```
+/// use pellmell::explain::Share;
+/// let shown = |failing, of| Share { failing, of }.to_string();
+/// assert_eq!((shown(1, 3), shown(1, 200), shown(3, 200)), ("33%".into(), "1%".into(), "2%".into()));
+/// assert_eq!((shown(0, 400), shown(1, 400), shown(399, 400)), ("0%".into(), "<1%".into(), ">99%".into()));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Those that failed.
+    pub failing: u32,
+    /// All of them; at least 1.
+    pub of: u32,
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (failing, of) = (u64::from(self.failing), u64::from(self.of.max(1)));
+        let shown = match (200 * failing + of) / (2 * of) {
+            0 if failing > 0 => "<1%".to_owned(),
+            100 if failing < of => ">99%".to_owned(),
+            percent => format!("{percent}%"),
+        };
+        f.pad(&shown)
+    }
+}
+
+/// What may go wrong with what comes later: what goes wrong in the run, each kind of it at any time.
+pub(super) fn plan(departures: &[Departure]) -> FaultPlan {
+    let mut plan = FaultPlan::NONE;
+    for departure in departures {
+        let kind = match departure {
+            Departure::Hold { .. } => continue,
+            Departure::Pause { .. } => &mut plan.pause,
+            Departure::Duplicate(_) => &mut plan.duplicate,
+            Departure::Lose(_) => &mut plan.lose_message,
+            Departure::LoseAck(_) => &mut plan.lose_ack,
+            Departure::Crash { .. } => &mut plan.crash,
+            Departure::RunPast(_) | Departure::DelayAck { .. } => &mut plan.delay_ack,
+        };
+        *kind = FAULT;
+    }
+    plan
+}
+
+/// For each moment from before the first step to after the last one: how many of so many continuations
+/// fail as the run does. The numbers of the continuations are their seeds, the same
+/// at each moment, so that two moments differ by what happened between them and not by luck.
+pub(super) fn shares<S: System>(
+    played: &Played<S>,
+    plan: FaultPlan,
+    judges: &Judges<S>,
+    limits: Limits,
+    continuations: u32,
+) -> Vec<Share> {
+    let failure = &played.report.verdict;
+    let mut shares = Vec::new();
+    for before in &played.worlds {
+        let mut world = before.clone();
+        let fails = |seed: &u32| {
+            world.clone_from(before);
+            let mut scheduler = Keyed::evenly(u64::from(*seed), plan);
+            same_failure(failure, &go_on(&mut world, &mut scheduler, judges, limits))
+        };
+        let failing = (0..continuations).filter(fails).count();
+        shares.push(Share { failing: failing as u32, of: continuations });
+    }
+    // After the last step nothing is left to be drawn: this is the failure.
+    shares.push(match failure {
+        Verdict::Held => Share { failing: 0, of: continuations },
+        _ => Share { failing: continuations, of: continuations },
+    });
+    shares
+}

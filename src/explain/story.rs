@@ -1,0 +1,508 @@
+//! What happened, in sentences made from the run: what each departure brings about, what the handlers
+//! then do that they do not do in the calm run, and which claim is broken by it.
+
+use std::collections::BTreeSet;
+
+use super::played::{Played, Taken};
+use crate::event::System;
+use crate::faults::Window;
+use crate::ids::{RecordId, Time};
+use crate::run::{Judges, Verdict};
+use crate::schedule::{DeliverySpec, Departure, Target};
+use crate::trace::{Saved, TraceRecord};
+
+/// How many steps are told of in which handlers do something else than in the calm run.
+const TOLD_MAX: usize = 3;
+/// Of what comes between two steps, so much is named.
+const NAMED_MAX: usize = 2;
+
+/// The sentences about a run, compared to the calm one.
+pub(super) fn sentences<S: System>(
+    played: &Played<S>,
+    calm: &Played<S>,
+    departures: &[Departure],
+    judges: &Judges<S>,
+    times: &[&str],
+) -> Vec<String> {
+    let story = Story { played, calm, times };
+    let mut sentences: Vec<String> = departures.iter().filter_map(|departure| story.departs(departure)).collect();
+    if departures.is_empty() {
+        sentences.push("Nothing has to go wrong for it: the calm run of these commands fails.".to_owned());
+        sentences.extend(story.nothing_there());
+    }
+    sentences.extend(story.told(departures).into_iter().map(|place| story.does(place)));
+    sentences.push(fails(&played.report.verdict, judges));
+    sentences
+}
+
+/// What is wrong in the end.
+fn fails<S: System>(verdict: &Verdict, judges: &Judges<S>) -> String {
+    match verdict {
+        Verdict::Held => "Every property holds.".to_owned(),
+        Verdict::Stuck { reason } => format!("So the run gets stuck: {reason}."),
+        Verdict::Panicked { message } => format!("So it panics: {message}."),
+        Verdict::Violated { property, violation } => {
+            let record = violation.record.map(|record| format!(" for {record}")).unwrap_or_default();
+            let says = match judges.about(property) {
+                "" => String::new(),
+                about => format!(" It says that {about}."),
+            };
+            let detail = violation.detail.trim_end_matches('.');
+            format!("So {property} is violated{record} at {}: {detail}.{says}", violation.service)
+        }
+    }
+}
+
+struct Story<'a, S: System> {
+    played: &'a Played<S>,
+    calm: &'a Played<S>,
+    /// Fields that say a time.
+    times: &'a [&'a str],
+}
+
+impl<S: System> Story<'_, S> {
+    fn steps(&self) -> &[Taken] {
+        &self.played.steps
+    }
+
+    /// What a departure brings about; nothing if it has no effect.
+    fn departs(&self, departure: &Departure) -> Option<String> {
+        let place = self.played.place_of(&departure.what());
+        match departure {
+            Departure::Hold { what, .. } => self.waits(what, place),
+            Departure::Pause { what, .. } => self.pauses(what, place?),
+            Departure::Duplicate(what) => {
+                let begin = format!("The broker delivers `{what}` once more");
+                Some(match self.again(what, place?) {
+                    Some(again) => format!("{begin} (steps {} and {}).", self.number(place?), self.number(again)),
+                    None => format!("{begin} (step {}).", self.number(place?)),
+                })
+            }
+            Departure::Lose(what) => Some(format!(
+                "The broker loses `{what}` (step {}): no handler runs for it, and nobody is told.",
+                self.number(place?)
+            )),
+            Departure::LoseAck(what) => {
+                let lost = format!("The ack of `{what}` is lost (step {})", self.number(place?));
+                Some(format!("{lost}{}.", self.comes_again(what, place?)))
+            }
+            Departure::DelayAck { what, .. } | Departure::RunPast(what) => {
+                let ack = Target::Ack(what.clone());
+                let arrives = match self.steps().iter().find(|step| step.is(&ack)) {
+                    Some(step) => format!("arrives only at step {}", step.record.step),
+                    None => "has not arrived yet".to_owned(),
+                };
+                let late = format!("The ack of `{what}` (step {}) {arrives}", self.number(place?));
+                Some(format!("{late}{}.", self.comes_again(what, place?)))
+            }
+            Departure::Crash { service, window, what } => Some(self.crashes(service, *window, what, place?)),
+        }
+    }
+
+    /// Says so if no handler at the service of the violation worked on the record that is wrong.
+    fn nothing_there(&self) -> Option<String> {
+        let Verdict::Violated { violation, .. } = &self.played.report.verdict else { return None };
+        let record = violation.record?;
+        let about = |place: &usize| self.is_at_fault(*place) && self.is_about(*place, record);
+        let none = !(0..self.steps().len()).any(|place| about(&place));
+        none.then(|| format!("{} never works on {record}.", violation.service))
+    }
+
+    fn number(&self, place: usize) -> u64 {
+        self.steps()[place].record.step
+    }
+
+    /// The place of the next attempt at a delivery after a step.
+    fn again(&self, what: &DeliverySpec, after: usize) -> Option<usize> {
+        let is_again = |step: &Taken| match &step.target {
+            Some(Target::Delivery(other)) => DeliverySpec { attempt: what.attempt, ..other.clone() } == *what,
+            _ => false,
+        };
+        let later = self.steps().iter().enumerate().skip(after + 1);
+        later.filter(|(_, step)| step.begins() && is_again(step)).map(|(place, _)| place).next()
+    }
+
+    fn comes_again(&self, what: &DeliverySpec, place: usize) -> String {
+        let Some(again) = self.again(what, place) else { return String::new() };
+        let ended = self.steps()[place..again].iter().find(|step| step.is(&Target::AckWait(what.clone())));
+        let wait = ended.map(|step| step.record.time_us.saturating_sub(self.steps()[place].record.time_us));
+        let after = wait.map(|wait| format!("after the ack wait of {} ", duration(wait))).unwrap_or_default();
+        format!(", so {after}the broker delivers it again (step {})", self.number(again))
+    }
+
+    /// What waited, and what came before it meanwhile.
+    fn waits(&self, what: &Target, place: Option<usize>) -> Option<String> {
+        let key = what.key();
+        let from = self.steps().iter().position(|step| step.passed.contains(&key))?;
+        let to = place.unwrap_or(self.steps().len());
+        let service = match what {
+            Target::Delivery(delivery) => Some(delivery.group.clone()),
+            _ => place.and_then(|place| self.steps()[place].record.service.clone()),
+        };
+        let before = self.named_between(from, to, service.as_deref());
+        Some(match (what, place) {
+            (Target::Delivery(delivery), Some(place)) => {
+                let reaches = format!("`{}` reaches {}", message(delivery), delivery.group);
+                format!("{reaches} only at step {}, after {before}.", self.steps()[place].record.step)
+            }
+            (Target::Delivery(delivery), None) => {
+                format!("`{}` has not reached {} before {before}.", message(delivery), delivery.group)
+            }
+            (Target::Join(group), Some(place)) => {
+                format!("{group} joins only at step {}, after {before}.", self.number(place))
+            }
+            (what, Some(place)) => format!("`{what}` is sent only at step {}, after {before}.", self.number(place)),
+            (what, None) => format!("`{what}` has not happened before {before}."),
+        })
+    }
+
+    fn pauses(&self, what: &Target, place: usize) -> Option<String> {
+        let resumes = self.steps().iter().position(|step| step.is(what) && !step.begins());
+        let service = self.steps()[place].record.service.clone();
+        let to = resumes.unwrap_or(self.steps().len());
+        let said = match self.steps()[place].record.published.as_slice() {
+            [] => String::new(),
+            published => format!(", publishes {}", ticked(published)),
+        };
+        let reads = format!("The handler of `{}` reads at step {}{said}", short(what), self.number(place));
+        let between = (to > place + 1).then(|| self.named_between(place + 1, to, service.as_deref()));
+        Some(match (resumes.map(|resumes| self.number(resumes)), between) {
+            (Some(saves), Some(between)) => format!("{reads} and saves only at step {saves}, after {between}."),
+            (Some(saves), None) => format!("{reads} and saves only at step {saves}."),
+            (None, Some(between)) => format!("{reads} and has not saved before {between}."),
+            (None, None) => format!("{reads} and has not saved yet."),
+        })
+    }
+
+    fn crashes(&self, service: &str, window: Window, what: &Target, place: usize) -> String {
+        let record = &self.steps()[place].record;
+        let crashes = format!("{service} crashes {} of `{}` (step {})", window.name(), short(what), record.step);
+        let mut lost = Vec::new();
+        let calm = self.in_calm(place);
+        let published = calm.map(|calm| missing(&calm.published, &record.published)).unwrap_or_default();
+        let saved = calm.map(|calm| calm.saved.len()).unwrap_or_default();
+        if record.saved.is_empty() && saved > 0 {
+            let acked = record.answer.as_deref() == Some("acked, then crashed");
+            lost.push(if acked { "what it has acked is not saved" } else { "nothing of it is saved" }.to_owned());
+        }
+        if !published.is_empty() && !record.saved.is_empty() {
+            lost.push(format!("{} is saved and {} is never published", rows(&record.saved), ticked(&published)));
+        }
+        for timer in self.timers_lost(service) {
+            lost.push(format!("the {timer} that it kept in memory never fires"));
+        }
+        let again = match what {
+            Target::Delivery(delivery) => self.comes_again(delivery, place),
+            _ => String::new(),
+        };
+        let lost = if lost.is_empty() { String::new() } else { format!(": {}", lost.join(", and ")) };
+        format!("{crashes}{lost}{again}.")
+    }
+
+    /// The timers of a service that fire in the calm run and not in this one.
+    fn timers_lost(&self, service: &str) -> Vec<String> {
+        let fired = |steps: &[Taken]| -> BTreeSet<String> {
+            let timers = steps.iter().filter_map(|step| match &step.target {
+                Some(Target::Timer(timer)) if timer.service == service => Some(format!("timer {}", timer.record)),
+                _ => None,
+            });
+            timers.collect()
+        };
+        fired(&self.calm.steps).difference(&fired(self.steps())).cloned().collect()
+    }
+
+    /// Names the steps of a service from one place to another, those alone that differ from the calm run
+    /// if some do; if it took none, the last of the others.
+    fn named_between(&self, from: usize, to: usize, service: Option<&str>) -> String {
+        let between = || (from..to).filter(|place| self.steps()[*place].record.service.is_some());
+        let of_service = between().filter(|place| self.steps()[*place].record.service.as_deref() == service);
+        let mut named: Vec<usize> = of_service.collect();
+        if named.iter().any(|place| self.is_other(*place)) {
+            named.retain(|place| self.is_other(*place));
+        }
+        if named.is_empty() {
+            named.extend(between().next_back().or((from..to).next_back()));
+        }
+        let more = named.len().saturating_sub(NAMED_MAX);
+        let mut names: Vec<String> = named[more..].iter().map(|place| in_words(&self.steps()[*place])).collect();
+        let last = names.pop().unwrap_or_default();
+        if names.is_empty() { last } else { format!("{} and {last}", names.join(", ")) }
+    }
+
+    /// What the calm run has in place of a step: the same handler for the same thing.
+    fn in_calm(&self, place: usize) -> Option<&TraceRecord> {
+        let target = self.steps()[place].target.as_ref()?;
+        let same = self.calm.steps.iter().filter(|step| step.is(target) && !step.pauses());
+        same.map(|step| &step.record).next()
+    }
+
+    /// The places of the steps to tell of: those at the service of the violation, or that lead there,
+    /// in which a handler did something else than in the calm run; if there are none, those that lead
+    /// there, after the departures if there are any.
+    fn told(&self, departures: &[Departure]) -> Vec<usize> {
+        let chain = self.chain();
+        let at_fault = |place: &usize| chain.contains(place) || self.is_at_fault(*place);
+        let others = (0..self.steps().len()).filter(|place| self.handles(*place));
+        let mut told: Vec<usize> = others.filter(|place| self.is_other(*place)).filter(at_fault).collect();
+        if told.is_empty() {
+            let begins = departures.iter().filter_map(|departure| self.played.shows_in(departure)).min().unwrap_or(0);
+            told = chain.into_iter().filter(|place| *place >= begins).take(TOLD_MAX).collect();
+            told.sort_unstable();
+        }
+        // The first begins it, the last ones end it.
+        while told.len() > TOLD_MAX {
+            told.remove(1);
+        }
+        told
+    }
+
+    /// Whether a handler worked in a step to its end.
+    fn handles(&self, place: usize) -> bool {
+        let step = &self.steps()[place];
+        let cut_off = step.pauses() || step.fate.crash.is_some() || step.fate.lose;
+        step.record.service.is_some() && step.record.answer.is_some() && !cut_off
+    }
+
+    /// Whether a handler did something else than in the calm run; a paused one did so later.
+    fn is_other(&self, place: usize) -> bool {
+        if !self.steps()[place].begins() {
+            return true;
+        }
+        let record = &self.steps()[place].record;
+        let came = |record: &TraceRecord| {
+            let mut saved = record.saved.clone();
+            for fields in saved.iter_mut().filter_map(|row| row.fields.as_object_mut()) {
+                fields.retain(|name, _| !self.times.contains(&name.as_str()));
+            }
+            (record.answer.clone(), saved)
+        };
+        self.in_calm(place).is_none_or(|calm| came(calm) != came(record))
+    }
+
+    /// Whether a step is at the service of the violation.
+    fn is_at_fault(&self, place: usize) -> bool {
+        match &self.played.report.verdict {
+            Verdict::Violated { violation, .. } => {
+                self.steps()[place].record.service.as_ref() == Some(&violation.service)
+            }
+            _ => true,
+        }
+    }
+
+    fn saves(&self, place: usize, record: RecordId) -> bool {
+        let id = record.to_string();
+        self.steps()[place].record.saved.iter().any(|row| row.id == id)
+    }
+
+    /// Whether a handler saves a record, or handles a message about it.
+    fn is_about(&self, place: usize, record: RecordId) -> bool {
+        let handles = match &self.steps()[place].target {
+            Some(Target::Delivery(delivery)) => delivery.record == record,
+            _ => false,
+        };
+        handles || self.saves(place, record)
+    }
+
+    /// The places of the steps that lead to the violation, the most telling first: the last step there
+    /// about the record that is wrong, the last one of all, the last one anywhere that saved the record,
+    /// the one that published what the first handles, and the one before that saved what it finds.
+    fn chain(&self) -> Vec<usize> {
+        let record = match &self.played.report.verdict {
+            Verdict::Violated { violation, .. } => violation.record,
+            _ => None,
+        };
+        let saves = |place: &usize| record.is_some_and(|record| self.saves(*place, record));
+        let about = |place: &usize| record.is_none_or(|record| self.is_about(*place, record));
+        let handled = || (0..self.steps().len()).filter(|place| self.handles(*place));
+        let mut chain = Vec::new();
+        let last = handled().filter(|place| self.is_at_fault(*place)).rfind(about);
+        chain.extend(last);
+        chain.extend(handled().next_back());
+        chain.extend(handled().rfind(saves));
+        if let Some(last) = last {
+            if let Some(Target::Delivery(delivery)) = &self.steps()[last].target {
+                let name = DeliverySpec { attempt: 1, ..delivery.clone() };
+                chain.extend(handled().rfind(|place| self.steps()[*place].record.published.contains(&message(&name))));
+            }
+            let (ids, service) = (self.ids(last), &self.steps()[last].record.service);
+            let mut earlier =
+                handled().filter(|place| *place < last && self.steps()[*place].record.service == *service);
+            let finds = |place: &usize| self.steps()[*place].record.saved.iter().any(|row| ids.contains(&row.id));
+            chain.extend(earlier.rfind(finds));
+        }
+        let mut seen = BTreeSet::new();
+        chain.retain(|place| seen.insert(*place));
+        chain
+    }
+
+    /// What a handler finds and does, and what it does in the calm run.
+    fn does(&self, place: usize) -> String {
+        let step = &self.steps()[place];
+        let record = &step.record;
+        let service = record.service.as_deref().unwrap_or_default();
+        let calm = self.in_calm(place);
+        let ids = self.ids(place);
+        let held = self.held(place, &ids);
+        let fields = self.telling(&held, &record.saved, calm.map(|calm| calm.saved.as_slice()));
+        let found = |id: &String| {
+            let rows = held.iter().filter(|row| row.id == *id).map(|row| row_in_words(row, &fields));
+            let rows: Vec<String> = rows.collect();
+            // What was not there and is saved needs no words.
+            let is_new = record.saved.iter().any(|row| row.id == *id);
+            match rows.is_empty() {
+                true if is_new => None,
+                true => Some(format!("no {id}")),
+                false => Some(rows.join(", ")),
+            }
+        };
+        let holds: Vec<String> = ids.iter().filter_map(found).collect();
+        let mut holding: Vec<String> = self.read(place, &ids, &fields).into_iter().collect();
+        if !holds.is_empty() {
+            holding.push(format!("holds {}", holds.join(" and ")));
+        }
+        let holding = if holding.is_empty() { String::new() } else { format!(", which {},", holding.join(" and ")) };
+        let handles = if step.begins() { "handles" } else { "goes on with" };
+        let handled = step.target.as_ref().map(short).unwrap_or_default();
+        let did = does(record, &fields);
+        let instead = calm.map(|calm| does(calm, &fields)).filter(|instead| *instead != did);
+        let instead = instead.map(|instead| format!("; in the calm run it {instead}")).unwrap_or_default();
+        format!("At step {} {service}{holding} {handles} `{handled}` and {did}{instead}.", record.step)
+    }
+
+    /// What a handler that goes on read before it paused, if it is not what is there now.
+    fn read(&self, place: usize, ids: &[String], fields: &BTreeSet<String>) -> Option<String> {
+        let step = &self.steps()[place];
+        let target = step.target.as_ref().filter(|_| !step.begins())?;
+        let begun = self.steps()[..place].iter().rposition(|step| step.is(target) && step.pauses())?;
+        let (read, now) = (self.held(begun, ids), self.held(place, ids));
+        let rows = read.iter().filter(|row| !now.contains(row)).map(|row| row_in_words(row, fields));
+        let rows: Vec<String> = rows.collect();
+        (!rows.is_empty()).then(|| format!("read {} at step {}", rows.join(", "), self.number(begun)))
+    }
+
+    /// The records that a step is about: what it handles and what it saves, here or in the calm run.
+    fn ids(&self, place: usize) -> Vec<String> {
+        let step = &self.steps()[place];
+        let handled = match &step.target {
+            Some(Target::Delivery(delivery)) => Some(delivery.record.to_string()),
+            Some(Target::Timer(timer)) => Some(timer.record.to_string()),
+            _ => None,
+        };
+        let saved = step.record.saved.iter().chain(self.in_calm(place).into_iter().flat_map(|calm| &calm.saved));
+        let mut ids: Vec<String> = Vec::new();
+        for id in saved.map(|row| row.id.clone()) {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        if ids.is_empty() { handled.into_iter().collect() } else { ids }
+    }
+
+    /// The fields in which what is held and what is saved differ.
+    fn telling(&self, held: &[Saved], saved: &[Saved], calm: Option<&[Saved]>) -> BTreeSet<String> {
+        let mut fields = BTreeSet::new();
+        let all = [held, saved, calm.unwrap_or_default()];
+        let rows = || all.iter().flat_map(|rows| rows.iter());
+        for row in rows() {
+            for other in rows().filter(|other| (&other.collection, &other.id) == (&row.collection, &row.id)) {
+                let named = row.fields.as_object().into_iter().flatten();
+                let differ = named.filter(|(name, value)| other.fields.get(name) != Some(value));
+                fields.extend(differ.map(|(name, _)| name.clone()));
+            }
+        }
+        fields.retain(|name| !self.times.contains(&name.as_str()));
+        fields
+    }
+
+    /// What a service holds of these records before a step.
+    fn held(&self, place: usize, ids: &[String]) -> Vec<Saved> {
+        let service = self.steps()[place].record.service.as_deref();
+        let world = &self.played.worlds[place];
+        let Some(service) = service.and_then(|service| world.service(service)) else { return Vec::new() };
+        let rows = world.store(service).texts().into_iter().map(Saved::from);
+        rows.filter(|row| ids.contains(&row.id)).collect()
+    }
+}
+
+/// What a handler answers and saves, with these fields of what it saves.
+fn does(record: &TraceRecord, fields: &BTreeSet<String>) -> String {
+    let saves = match record.saved.as_slice() {
+        [] => None,
+        saved => {
+            Some(format!("saves {}", saved.iter().map(|row| row_in_words(row, fields)).collect::<Vec<_>>().join(", ")))
+        }
+    };
+    let answer = record.answer.as_deref().unwrap_or_default();
+    match (answer.split_once(": "), answer, saves) {
+        (Some(("silent", reason)), ..) => format!("gives no answer ({reason})"),
+        (Some((_, reason)), ..) => format!("refuses it ({reason})"),
+        (None, "ack", None) => "acks it and saves nothing".to_owned(),
+        (None, _, Some(saves)) => saves,
+        (None, _, None) => "saves nothing".to_owned(),
+    }
+}
+
+/// A row with these of its fields: `t1@1 lock o1`.
+fn row_in_words(row: &Saved, fields: &BTreeSet<String>) -> String {
+    let named = row.fields.as_object().into_iter().flatten().filter(|(name, _)| fields.contains(*name));
+    let values = named.map(|(name, value)| format!(" {name} {}", plain(value)));
+    format!("{}@{}{}", row.id, row.version, values.collect::<String>())
+}
+
+fn rows(saved: &[Saved]) -> String {
+    saved.iter().map(|row| format!("{}@{}", row.id, row.version)).collect::<Vec<_>>().join(", ")
+}
+
+fn plain(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Object(fields) => {
+            fields.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect::<Vec<_>>().join(" ")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// What the calm run has and this one has not.
+fn missing(calm: &[String], here: &[String]) -> Vec<String> {
+    calm.iter().filter(|name| !here.contains(name)).cloned().collect()
+}
+
+fn ticked(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// A step by what it is about, with its number.
+fn in_words(step: &Taken) -> String {
+    let what = match &step.target {
+        Some(target) => short(target),
+        None => step.record.action.clone(),
+    };
+    format!("`{what}` (step {})", step.record.step)
+}
+
+/// A name without the group, which stands beside it.
+fn short(target: &Target) -> String {
+    match target {
+        Target::Delivery(delivery) => message(delivery),
+        Target::Pause(what) => short(what),
+        other => other.to_string(),
+    }
+}
+
+/// A message and the attempt, if it is not the first.
+fn message(delivery: &DeliverySpec) -> String {
+    let name = delivery.to_string();
+    let (message, to) = name.split_once(" -> ").unwrap_or((&name, ""));
+    let attempt = to.split_once(" #").map(|(_, attempt)| format!(" #{attempt}")).unwrap_or_default();
+    format!("{message}{attempt}")
+}
+
+/// A wait in words: `5s`, `500ms`.
+fn duration(us: u64) -> String {
+    match (us / 1_000_000, us % 1_000_000 / 1_000) {
+        (0, millis) => format!("{millis} ms"),
+        (seconds, 0) => format!("{seconds} s"),
+        _ => Time(us).to_string().trim_start_matches('+').to_owned(),
+    }
+}
