@@ -112,6 +112,19 @@ impl<S: System> Simulation<S> {
         &self.inner.profile
     }
 
+    /// The groups that listen to a subject, by name.
+    pub fn groups_on(&self, subject: &str) -> impl Iterator<Item = &str> {
+        let groups = self.inner.groups.iter();
+        let on = groups.filter(move |group| group.subjects.iter().any(|listened| listened.name() == subject));
+        on.map(|group| group.name.as_str())
+    }
+
+    /// Whether a group of this name listens to a subject.
+    #[must_use]
+    pub fn listens(&self, group: &str, subject: &str) -> bool {
+        self.groups_on(subject).any(|listening| listening == group)
+    }
+
     /// The number of commands all clients send.
     #[must_use]
     pub fn commands(&self) -> usize {

@@ -14,11 +14,12 @@ pub use renew::{Renewal, entry_of, renew};
 
 use std::fmt;
 
-use crate::run::{Judges, Report, Verdict, run};
+use crate::run::{Judges, Verdict, run};
 use crate::scenario::{Entry, FileError, Scenario, nearest};
-use crate::schedule::{Departure, NamedStep};
-use crate::scheduler::{Departing, Retold, Scheduler};
-use crate::simulation::BuildError;
+use crate::schedule::{Departure, NamedStep, Target};
+use crate::scheduler::{Departing, Retold};
+use crate::simulation::Simulation;
+use crate::ticketing::Ticketing;
 use crate::trace::{Naming, in_words};
 
 /// What came of an entry.
@@ -74,6 +75,14 @@ pub struct Checked {
     /// If it came to that by its recorded steps, because its departures do not lead there any more:
     /// what those lead to.
     pub retold: Option<Retelling>,
+}
+
+impl Checked {
+    /// An entry that could not be played because of what its text names.
+    fn stale(why: String, entry: Option<Entry>) -> Checked {
+        let (status, size, way) = (Status::Stale(why), Size::default(), Way::default());
+        Checked { status, entry, deliveries: 0, bucket: None, size, way, retold: None }
+    }
 }
 
 /// How large a case is: fewer departures first, then fewer commands.
@@ -135,7 +144,10 @@ pub fn check(file: &str, text: &str) -> Result<Checked, FileError> {
         Err(error) => return Err(error),
     };
     match scenario.entry.clone() {
-        Some(entry) => Ok(play(&scenario, entry)),
+        Some(entry) => Ok(match scenario.simulation(scenario.seed) {
+            Ok(simulation) => play(&scenario, entry, &simulation),
+            Err(error) => Checked::stale(error.to_string(), Some(entry)),
+        }),
         None => {
             let error = FileError::new(file, text, 0..0, "the scenario is no entry of a corpus");
             Err(error.help("add an [entry] table with `expect` and `reason`"))
@@ -148,20 +160,30 @@ fn is_entry(text: &str) -> bool {
     text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("entry"))
 }
 
-fn play(scenario: &Scenario, entry: Entry) -> Checked {
+/// Plays an entry of a scenario in these services: its own, or others that came of them since.
+#[must_use]
+pub fn play(scenario: &Scenario, entry: Entry, simulation: &Simulation<Ticketing>) -> Checked {
     let size = Size {
         departures: scenario.schedule.len(),
         commands: scenario.clients_of(scenario.seed).iter().map(|client| client.commands.len()).sum(),
     };
-    let (played, retold) = match departs(scenario, &entry) {
-        Ok(played) if played.status.is_expected() || entry.trace.is_empty() => (played, None),
-        Ok(astray) => match retells(scenario, &entry) {
-            Ok((played, never_came)) if played.status == Status::Violated => {
+    let (played, retold) = match departs(scenario, &entry, simulation) {
+        played if played.status.is_expected() => (played, None),
+        mut astray => match retells(scenario, &entry, simulation) {
+            (played, never_came) if played.status == Status::Violated => {
                 (played, Some(Retelling { departures: astray.status, never_came }))
             }
-            _ => (astray, None),
+            _ => {
+                // Where a group is gone that the steps name, nobody can say that the fault is.
+                if let Some(gone) = unheard(&entry, simulation) {
+                    astray.status = Status::Stale(match astray.status {
+                        Status::Stale(why) => format!("{why}; {gone}"),
+                        _ => gone,
+                    });
+                }
+                (astray, None)
+            }
         },
-        Err(error) => (Played { status: Status::Stale(error.to_string()), deliveries: 0, bucket: None }, None),
     };
     let Played { status, deliveries, bucket } = played;
     Checked { status, entry: Some(entry), deliveries, bucket, size, way: Way::of(scenario), retold }
@@ -175,33 +197,28 @@ struct Played {
 }
 
 /// Plays the departures of an entry.
-fn departs(scenario: &Scenario, entry: &Entry) -> Result<Played, BuildError> {
+fn departs(scenario: &Scenario, entry: &Entry, simulation: &Simulation<Ticketing>) -> Played {
     let mut departing = Departing::new(scenario.schedule.clone());
-    let report = report(scenario, &mut departing)?;
+    let report = run(&mut simulation.world(), &mut departing, &scenario.judges(), scenario.limits, &mut ());
     let is_met = entry.expect.meets(&report.verdict);
     // What violates as it should has shown that it is there; what holds may hold because nothing of
     // what it is about happened.
     let gone = departing.unused().next().filter(|_| !is_met || report.verdict.is_held());
     let status = match gone {
-        Some(departure) => Status::Stale(gone_in_words(scenario, departure)),
+        Some(departure) => Status::Stale(gone_in_words(scenario, departure, simulation)),
         None => status_of(entry, &report.verdict),
     };
-    Ok(Played { status, deliveries: report.counts.deliveries, bucket: bucket(scenario, &report.verdict) })
+    Played { status, deliveries: report.counts.deliveries, bucket: bucket(scenario, &report.verdict) }
 }
 
 /// Plays the recorded steps of an entry; also tells those that never came.
-fn retells(scenario: &Scenario, entry: &Entry) -> Result<(Played, Vec<NamedStep>), BuildError> {
+fn retells(scenario: &Scenario, entry: &Entry, simulation: &Simulation<Ticketing>) -> (Played, Vec<NamedStep>) {
     let mut retold = Retold::new(entry.trace.clone());
-    let report = report(scenario, &mut retold)?;
+    let report = run(&mut simulation.world(), &mut retold, &scenario.judges(), scenario.limits, &mut ());
     let status = status_of(entry, &report.verdict);
     let bucket = bucket(scenario, &report.verdict);
     let never_came = retold.never_came().into_iter().cloned().collect();
-    Ok((Played { status, deliveries: report.counts.deliveries, bucket }, never_came))
-}
-
-fn report(scenario: &Scenario, scheduler: &mut impl Scheduler) -> Result<Report, BuildError> {
-    let simulation = scenario.simulation(scenario.seed)?;
-    Ok(run(&mut simulation.world(), scheduler, &scenario.judges(), scenario.limits, &mut ()))
+    (Played { status, deliveries: report.counts.deliveries, bucket }, never_came)
 }
 
 fn status_of(entry: &Entry, verdict: &Verdict) -> Status {
@@ -214,20 +231,37 @@ fn status_of(entry: &Entry, verdict: &Verdict) -> Status {
 }
 
 /// Says which departure names what never comes, and what comes that is nearest to it.
-fn gone_in_words(scenario: &Scenario, departure: &Departure) -> String {
-    let came = what_comes(scenario);
+fn gone_in_words(scenario: &Scenario, departure: &Departure, simulation: &Simulation<Ticketing>) -> String {
+    let came = what_comes(scenario, simulation);
     match nearest(&departure.what().to_string(), came.iter().map(String::as_str)) {
         Some(near) => format!("nothing comes that `{departure}` names; the nearest is `{near}`"),
         None => format!("nothing comes that `{departure}` names"),
     }
 }
 
-/// The names of everything that happens in the scenario's run without judges.
-fn what_comes(scenario: &Scenario) -> Vec<String> {
-    let Ok(simulation) = scenario.simulation(scenario.seed) else { return Vec::new() };
+/// The names of everything that happens in the run without judges.
+fn what_comes(scenario: &Scenario, simulation: &Simulation<Ticketing>) -> Vec<String> {
     let mut naming = Naming::default();
     let mut departing = Departing::new(scenario.schedule.clone());
     let nobody = Judges::new(Vec::new());
     run(&mut simulation.world(), &mut departing, &nobody, scenario.limits, &mut naming);
     naming.into_steps().into_iter().map(|step| step.what.to_string()).collect()
+}
+
+/// The first recorded delivery to a group that does not listen to its subject any more, in words.
+fn unheard(entry: &Entry, simulation: &Simulation<Ticketing>) -> Option<String> {
+    let deliveries = entry.trace.iter().filter_map(|step| match &step.what {
+        Target::Delivery(delivery) => Some(delivery),
+        _ => None,
+    });
+    let gone = deliveries.into_iter().find(|delivery| !simulation.listens(&delivery.group, &delivery.subject))?;
+    let listening = simulation.groups_on(&gone.subject).collect::<Vec<_>>();
+    let others = match listening.is_empty() {
+        true => "no group does".to_owned(),
+        false => format!("those that do are {}", listening.join(", ")),
+    };
+    Some(format!(
+        "its step `{gone}` is gone: `{}` does not listen to `{}` any more; {others}",
+        gone.group, gone.subject
+    ))
 }

@@ -75,7 +75,8 @@ fn departures_of(scenario: &Scenario, steps: &[NamedStep]) -> Result<Vec<Departu
     // The commands are what the entry is about.
     let all = simulation.commands();
     let keeps_commands = |commands: &[Vec<usize>], _: &[Departure]| commands.iter().map(Vec::len).sum::<usize>() == all;
-    let shrink = Shrink::of(&simulation, &judges, scenario.limits).within(&keeps_commands);
+    let mut shrink = Shrink::of(&simulation, &judges, scenario.limits).within(&keeps_commands);
+    shrink.with_values = false;
     let shrunk = shrink.run(extracted.departures).map_err(|error| error.to_string())?;
     Ok(shrunk.departures)
 }
@@ -125,6 +126,7 @@ fn leads_there_both_ways(file: &str, text: &str) -> Result<(), String> {
         Status::Violated => Ok(()),
         other => Err(format!("{way} lead to another end when they are read from a file: {}", other.word())),
     };
-    says("its departures", departs(&scenario, entry).map_err(|error| error.to_string())?)?;
-    says("its steps", retells(&scenario, entry).map_err(|error| error.to_string())?.0)
+    let simulation = scenario.simulation(scenario.seed).map_err(|error| error.to_string())?;
+    says("its departures", departs(&scenario, entry, &simulation))?;
+    says("its steps", retells(&scenario, entry, &simulation).0)
 }

@@ -142,7 +142,9 @@ pub(super) const ACK_ONLY_AFTER_APPLY: StepProperty = StepProperty {
         };
         let id = message.name.record;
         let applied = match message.event {
-            TicketingEvent::TicketCreated { .. } | TicketingEvent::TicketUpdated { .. } => {
+            TicketingEvent::TicketCreated { .. } | TicketingEvent::TicketUpdated { .. }
+                if store.has::<TicketReplica>() =>
+            {
                 holds::<TicketReplica, Ticket>(store, view.world.store_of("tickets"), id, version)
             }
             TicketingEvent::OrderCreated { ticket, .. } | TicketingEvent::OrderCancelled { ticket, .. }

@@ -1,0 +1,174 @@
+//! What becomes of kept cases when the structure of the services changes: departures by name, seeds
+//! and lists of indices, side by side.
+//!
+//! `cargo run --release --example survival`: the table of docs/shrinking.md.
+
+#![expect(clippy::print_stdout, reason = "it measures and tells")]
+
+#[path = "../tests/support/changed.rs"]
+#[expect(dead_code, unreachable_pub, reason = "a test uses the rest")]
+mod changed;
+
+use std::collections::BTreeMap;
+
+use changed::Change;
+use pellmell::corpus::{Status, play};
+use pellmell::scheduler::{Action, Chosen, Enabled, Scheduler};
+use pellmell::shrink::same_failure;
+use pellmell::ticketing::Ticketing;
+use pellmell::{Departing, Departure, Fate, FaultPlan, Keyed, Rate, Ratio, Scenario, Simulation, Verdict, Walk, run};
+
+/// How many seeds are tried for one that fails as the entry does.
+const SEEDS: u64 = 20_000;
+
+/// The entries that should violate a property, with their verdicts.
+fn entries() -> Vec<(Scenario, Verdict)> {
+    let folder = std::fs::read_dir("scenarios/corpus").expect("run it in the project's folder");
+    let mut paths: Vec<_> = folder.map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort();
+    let toml = paths.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "toml"));
+    let scenarios = toml.map(|path| {
+        let text = std::fs::read_to_string(&path).expect("an entry");
+        Scenario::parse(&path.display().to_string(), &text).unwrap_or_else(|error| panic!("{error}"))
+    });
+    let with_verdict = scenarios.filter(|scenario| scenario.entry.is_some()).map(|scenario| {
+        let mut departing = Departing::new(scenario.schedule.clone());
+        let verdict = verdict(&scenario, &Change::Nothing.simulation(&scenario), &mut departing);
+        (scenario, verdict)
+    });
+    with_verdict.filter(|(_, verdict)| !verdict.is_held()).collect()
+}
+
+fn verdict(scenario: &Scenario, simulation: &Simulation<Ticketing>, scheduler: &mut impl Scheduler) -> Verdict {
+    run(&mut simulation.world(), scheduler, &scenario.judges(), scenario.limits, &mut ()).verdict
+}
+
+/// Of each kind of fault that an entry's departures have, one in ten.
+fn plan(scenario: &Scenario) -> FaultPlan {
+    let has = |wanted: fn(&Departure) -> bool| match scenario.schedule.iter().any(wanted) {
+        true => Rate::of(Ratio::new(1, 10)),
+        false => Rate::NEVER,
+    };
+    FaultPlan {
+        lose_ack: has(|departure| matches!(departure, Departure::LoseAck(_))),
+        delay_ack: has(|departure| matches!(departure, Departure::RunPast(_) | Departure::DelayAck { .. })),
+        duplicate: has(|departure| matches!(departure, Departure::Duplicate(_))),
+        lose_message: has(|departure| matches!(departure, Departure::Lose(_))),
+        crash: has(|departure| matches!(departure, Departure::Crash { .. })),
+        pause: has(|departure| matches!(departure, Departure::Pause { .. })),
+        ..FaultPlan::NONE
+    }
+}
+
+/// Takes the action in each of these places, whatever it is there; then the calm order.
+struct Indices {
+    steps: std::vec::IntoIter<(usize, Fate)>,
+    fate: Fate,
+}
+
+impl Scheduler for Indices {
+    fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
+        let Some((place, fate)) = self.steps.next() else {
+            self.fate = Fate::CALM;
+            return enabled.calm().expect("something may happen");
+        };
+        self.fate = fate;
+        enabled.get(place.min(enabled.len() - 1))
+    }
+
+    fn fate(&mut self, chosen: &Chosen) -> Fate {
+        chosen.restrict(self.fate)
+    }
+}
+
+/// Notes the places of the actions that another one picks.
+struct Noting(Departing, Vec<(usize, Fate)>);
+
+impl Scheduler for Noting {
+    fn offer(&mut self, offer: pellmell::scheduler::Offer) {
+        self.0.offer(offer);
+    }
+
+    fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
+        let action = self.0.pick(enabled);
+        let place = enabled.iter().position(|other| other == action).expect("what is picked is enabled");
+        self.1.push((place, Fate::CALM));
+        action
+    }
+
+    fn fate(&mut self, chosen: &Chosen) -> Fate {
+        let fate = self.0.fate(chosen);
+        self.1.last_mut().expect("a step was picked").1 = fate;
+        fate
+    }
+}
+
+/// What became of cases: how many fail as before, fail otherwise, say that they are stale, and pass.
+#[derive(Default)]
+struct Tally {
+    same: u32,
+    other: u32,
+    stale: u32,
+    silent: u32,
+}
+
+impl Tally {
+    fn add(&mut self, before: &Verdict, after: &Verdict) {
+        match after {
+            after if same_failure(before, after) => self.same += 1,
+            Verdict::Held => self.silent += 1,
+            _ => self.other += 1,
+        }
+    }
+
+    fn line(&self) -> String {
+        let Tally { same, other, stale, silent } = self;
+        format!("{same} | {stale} | {other} | {silent}")
+    }
+}
+
+fn main() {
+    let entries = entries();
+    println!("| change | kept as | cases | the same failure | STALE | another failure | passes silently |");
+    println!("|---|---|---|---|---|---|---|");
+    let mut tallies = BTreeMap::<(usize, usize), Tally>::new();
+    for (scenario, before) in &entries {
+        for (row, change) in Change::ALL.into_iter().enumerate() {
+            by_name(tallies.entry((row, 0)).or_default(), scenario, change);
+        }
+        let unchanged = Change::Nothing.simulation(scenario);
+        let mut noting = Noting(Departing::new(scenario.schedule.clone()), Vec::new());
+        verdict(scenario, &unchanged, &mut noting);
+        let keyed = |seed: u64| Keyed::new(seed, plan(scenario));
+        let walk = |seed: u64| Walk::new(seed, plan(scenario), false);
+        let fails = |after: Verdict| same_failure(before, &after);
+        let keyed_seed = (0..SEEDS).find(|seed| fails(verdict(scenario, &unchanged, &mut keyed(*seed))));
+        let walk_seed = (0..SEEDS).find(|seed| fails(verdict(scenario, &unchanged, &mut walk(*seed))));
+        for (row, change) in Change::ALL.into_iter().enumerate() {
+            let changed = change.simulation(scenario);
+            let mut add = |column, after: Verdict| tallies.entry((row, column)).or_default().add(before, &after);
+            if let Some(seed) = keyed_seed {
+                add(1, verdict(scenario, &changed, &mut keyed(seed)));
+            }
+            if let Some(seed) = walk_seed {
+                add(2, verdict(scenario, &changed, &mut walk(seed)));
+            }
+            add(3, verdict(scenario, &changed, &mut Indices { steps: noting.1.clone().into_iter(), fate: Fate::CALM }));
+        }
+    }
+    let columns = ["departures by name", "seed, keyed by name", "seed, by position", "list of indices"];
+    for ((row, column), tally) in &tallies {
+        let cases = tally.same + tally.other + tally.stale + tally.silent;
+        println!("| {} | {} | {cases} | {} |", Change::ALL[*row].name(), columns[*column], tally.line());
+    }
+}
+
+fn by_name(tally: &mut Tally, scenario: &Scenario, change: Change) {
+    let entry = scenario.entry.clone().expect("an entry");
+    match play(scenario, entry, &change.simulation(scenario)).status {
+        Status::Violated => tally.same += 1,
+        Status::Stale(_) => tally.stale += 1,
+        Status::Broken(_) => tally.other += 1,
+        Status::Fixed | Status::Held => tally.silent += 1,
+    }
+}

@@ -1,0 +1,56 @@
+//! Kept cases survive changes of the structure: they still fail in the same way, or say what is gone.
+
+#[path = "support/changed.rs"]
+#[expect(unreachable_pub, reason = "an example uses it as well")]
+mod changed;
+
+use changed::Change;
+use pellmell::Scenario;
+use pellmell::corpus::{Status, play};
+
+/// Every entry of the corpus.
+fn entries() -> Vec<(String, Scenario)> {
+    let folder = std::fs::read_dir("scenarios/corpus").expect("the corpus");
+    let mut paths: Vec<_> = folder.map(|entry| entry.expect("an entry").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
+    paths.sort();
+    let read = |path: &std::path::PathBuf| {
+        let (name, text) = (path.display().to_string(), std::fs::read_to_string(path).expect("an entry"));
+        let scenario = Scenario::parse(&name, &text);
+        (name, scenario.unwrap_or_else(|error| panic!("{error}")))
+    };
+    paths.iter().map(read).filter(|(_, scenario)| scenario.entry.is_some()).collect()
+}
+
+#[test]
+fn the_services_that_are_put_together_here_are_the_scenario_s_own() {
+    for (name, scenario) in entries() {
+        let entry = scenario.entry.clone().expect("an entry");
+        let own = scenario.simulation(scenario.seed).expect("the parts fit");
+        let built = Change::Nothing.simulation(&scenario);
+        assert_eq!(play(&scenario, entry.clone(), &built), play(&scenario, entry, &own), "{name}");
+    }
+}
+
+#[test]
+fn no_kept_case_passes_silently_after_a_change_of_the_structure() {
+    let mut stale = 0;
+    for change in Change::ALL {
+        for (name, scenario) in entries() {
+            let entry = scenario.entry.clone().expect("an entry");
+            let checked = play(&scenario, entry, &change.simulation(&scenario));
+            match &checked.status {
+                status if status.is_expected() => {}
+                // What is gone is what was taken away.
+                Status::Stale(why) if change == Change::GroupRemoved => {
+                    let group = changed::removed(&scenario);
+                    let is_named = why.contains(&format!("`{group}` does not listen"));
+                    assert!(is_named || scenario.entry.iter().all(|entry| entry.trace.is_empty()), "{name}: {why}");
+                    stale += 1;
+                }
+                status => panic!("{name} after {}: {status:?}", change.name()),
+            }
+        }
+    }
+    assert!(stale > 0, "nothing named the group that was removed");
+}
