@@ -727,7 +727,7 @@ fn a_failing_seed_is_shrunk_to_a_scenario_that_fails_in_the_same_way() {
         0,
         expect![[r#"
             $ pellmell shrink scenarios/price-5-10-15.toml --design course --seed 12
-                  Shrunk price-5-10-15 seed 12 from 1,722 steps, 1,377 departures, 600 commands to 5 steps, 1 departure, 2 commands in 32 executions
+                  Shrunk price-5-10-15 seed 12 from 1,722 steps, 1,377 departures, 600 commands to 5 steps, 1 departure, 2 commands in 34 executions
                  Departs duplicate ticket:updated t102@1 -> orders
 
              step          t │ tickets                                     │ orders                                               │
@@ -803,6 +803,6 @@ fn a_shrunk_run_is_json_on_request() {
         0,
         expect![[r#"
         $ pellmell shrink scenarios/one-lost-ack.toml --message-format json
-        {"anchored":true,"because":[{"item":"lose ack of ticket:created t1@0 -> orders","without":"held"},{"item":"alice: create t1 at 5","without":null}],"before":{"commands":1,"departures":1,"steps":4},"commands":1,"departures":["lose ack of ticket:created t1@0 -> orders"],"executions":6,"minimal":true,"reason":"shrink","scenario":"one-lost-ack","seed":0,"signature":"NoPoison at orders of t on ticket:created","steps":4,"toml":"version = 1\nabout = \"Shrunk from one-lost-ack, seed 0: violates NoPoison.\"\ndesign = \"course\"\nschedule = [\n    \"lose ack of ticket:created t1@0 -> orders\",\n]\n\n[broker]\nack_wait = [\"5s\"]\nprofile = \"stan\"\n\n[[client]]\nname = \"alice\"\ncommands = [\n    { create_ticket = { ticket = \"t1\", title = \"concert\", price = 5 } },\n]\n\n[expect]\ncourse = \"violated NoPoison\"\n","verdict":"violated"}"#]],
+        {"anchored":true,"because":[{"item":"lose ack of ticket:created t1@0 -> orders","without":"held"},{"item":"alice: create t1 at 5","without":null}],"before":{"commands":1,"departures":1,"steps":4},"commands":1,"departures":["lose ack of ticket:created t1@0 -> orders"],"executions":8,"minimal":true,"reason":"shrink","scenario":"one-lost-ack","seed":0,"signature":"NoPoison at orders of t on ticket:created","steps":4,"toml":"version = 1\nabout = \"Shrunk from one-lost-ack, seed 0: violates NoPoison.\"\ndesign = \"course\"\nschedule = [\n    \"lose ack of ticket:created t1@0 -> orders\",\n]\n\n[broker]\nack_wait = [\"5s\"]\nprofile = \"stan\"\n\n[[client]]\nname = \"alice\"\ncommands = [\n    { create_ticket = { ticket = \"t1\", title = \"concert\", price = 5 } },\n]\n\n[expect]\ncourse = \"violated NoPoison\"\n","verdict":"violated"}"#]],
     );
 }

@@ -305,7 +305,7 @@ fn an_order_that_is_late() {
                          without `alice: edit t1 to 10`: every property holds
                          `hold order:created o1@0 -> tickets` until step 5 (`alice: edit t1 to 10`) is enough; until step 4 (`order:created o1@0 -> payments`) only: every
                          property holds
-                         it fails as well if the calm run serves the groups in reverse order
+                         it fails as well if the calm run serves the groups in other orders
                     Next pellmell shrink scenarios/corpus/g07-edit-while-an-order-exists.toml --design course --seed 0 --write FILE
         "#]],
     );
@@ -341,7 +341,7 @@ fn an_ack_that_is_lost() {
                          that every message is acked in the end, if each is redelivered as often as it takes.
                  Changes without `lose ack of ticket:updated t1@1 -> orders`: every property holds
                          without `alice: edit t1 to 10`: every property holds
-                         it fails as well if the calm run serves the groups in reverse order
+                         it fails as well if the calm run serves the groups in other orders
                     Next pellmell shrink scenarios/corpus/g14-redelivered-update.toml --design course --seed 0 --write FILE
         "#]],
     );
@@ -379,7 +379,7 @@ fn a_handler_that_pauses() {
                  Changes without `pause alice: edit t1 to 10 until quiescence`: every property holds
                          without `bob: edit t1 to 15`: every property holds
                          `pause alice: edit t1 to 10` until step 4 (`bob: edit t1 to 15`) is enough
-                         it fails as well if the calm run serves the groups in reverse order
+                         it fails as well if the calm run serves the groups in other orders
                     Next pellmell shrink scenarios/corpus/z17-last-write-wins-owner.toml --design reference --seed 0 --write FILE
         "#]],
     );
@@ -416,7 +416,7 @@ fn a_member_that_crashes() {
                          So NoPoison is violated for t1 at orders: still unacked: ticket:updated t1@2 -> orders #1 after 1 attempt, redelivery changes nothing. It says that
                          every message is acked in the end, if each is redelivered as often as it takes.
                  Changes without `crash tickets before publish of order:created o1@0 -> tickets`: every property holds
-                         it fails as well if the calm run serves the groups in reverse order
+                         it fails as well if the calm run serves the groups in other orders
                     Next pellmell shrink scenarios/corpus/g19-crash-in-a-listener.toml --design course --seed 0 --write FILE
         "#]],
     );

@@ -60,8 +60,10 @@ proptest! {
             let again = run(&mut simulation.world(), &mut retold, &judges, LIMITS, &mut ());
             prop_assert_eq!(again.fingerprint, report.fingerprint, "{}", name);
             prop_assert_eq!(retold.never_came(), Vec::<&NamedStep>::new(), "{}", name);
-            let reversed = extract(&simulation, Scripted::new(steps), &judges, LIMITS, Tie::Reversed);
-            prop_assert_eq!(reversed.map(|reversed| reversed.report.fingerprint), Ok(report.fingerprint), "{}", name);
+            for tie in &Tie::ALL[1..] {
+                let other = extract(&simulation, Scripted::new(steps.clone()), &judges, LIMITS, *tie);
+                prop_assert_eq!(other.map(|other| other.report.fingerprint), Ok(report.fingerprint), "{} {:?}", name, tie);
+            }
         }
     }
 }

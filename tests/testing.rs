@@ -62,7 +62,7 @@ fn a_failing_seed_is_told_by_how_to_play_it_and_by_the_least_that_makes_it_fail(
             ], &judges);
 
         violated SamePrice: at search, i1: expected 15, found Some(10)
-        shrunk in 22 runs: departures 4 -> 1, commands 3 -> 3, steps 7 -> 6; what is left:
+        shrunk in 24 runs: departures 4 -> 1, commands 3 -> 3, steps 7 -> 6; what is left:
             hold item:changed i1@1 -> search until quiescence: without it every property holds
             seller: change i1 to 5: without it every property holds
             seller: change i1 to 10: without it every property holds
@@ -108,7 +108,7 @@ fn a_failing_seed_of_a_scenario_is_told_by_the_commands_that_play_and_shrink_it(
             pellmell shrink scenarios/price-5-10-15.toml --design reference --defect BlindApply --seed 0
 
         violated PrefixConsistency: at orders, t36, ticket:updated t36@2: the replica's version 1 says price 15 (ticket), its owner's says price 10 (ticket)
-        shrunk in 16 runs: departures 718 -> 1, commands 600 -> 3, steps 399 -> 5; what is left:
+        shrunk in 18 runs: departures 718 -> 1, commands 600 -> 3, steps 399 -> 5; what is left:
             hold ticket:updated t36@1 -> orders until quiescence: without it every property holds
             seller-36: create t36 at 5: the rest names it or what it creates
             seller-36: edit t36 to 10: without it every property holds

@@ -292,7 +292,7 @@ fn changes(out: &mut Out, explanation: &Explanation) -> Result<(), Failure> {
     let mut lines: Vec<String> = explanation.without.iter().filter_map(without).collect();
     lines.extend(explanation.endings.iter().map(ending));
     if !explanation.report.verdict.is_held() {
-        let also = "it fails as well if the calm run serves the groups in reverse order";
+        let also = "it fails as well if the calm run serves the groups in other orders";
         let only = "it fails only because the calm run serves the groups in the order it does";
         lines.push(if explanation.anchored { also } else { only }.to_owned());
     }

@@ -110,7 +110,7 @@ pub struct Explanation {
     pub without: Vec<Without>,
     /// What comes of ending earlier what waits.
     pub endings: Vec<Ending>,
-    /// Whether it fails in the same way if the calm run serves the groups in reverse order.
+    /// Whether it fails in the same way if the calm run serves the groups in other orders.
     pub anchored: bool,
     /// What the run came to.
     pub report: Report,

@@ -125,14 +125,24 @@ pub struct Enabled<'a> {
     pub(crate) service_timer: bool,
 }
 
-/// In which order the calm run does what it could do in any order.
+/// In which order the calm run does what it could do in any order. In each of them every group gets
+/// what is pending for it in publish order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum Tie {
-    /// A message goes to the groups in the order in which they were added.
+    /// A message goes to the groups in the order in which they were added, then the next message.
     #[default]
     InOrder,
     /// It goes to the group that was added last first.
     Reversed,
+    /// The group that was added first gets all that is pending for it, then the next group.
+    ByGroup,
+    /// The group that was added last gets all that is pending for it first.
+    ByGroupReversed,
+}
+
+impl Tie {
+    /// All of them, the usual one first.
+    pub const ALL: [Tie; 4] = [Tie::InOrder, Tie::Reversed, Tie::ByGroup, Tie::ByGroupReversed];
 }
 
 /// When the calm run takes an action, compared to the others that are enabled.
@@ -268,11 +278,14 @@ impl<'a> Enabled<'a> {
             Action::Join(group) => (2, group.0.into(), 0, 0),
             Action::Deliver(index) => {
                 let delivery = self.delivery(index);
-                let group = match tie {
-                    Tie::InOrder => delivery.group.0,
-                    Tie::Reversed => u16::MAX - delivery.group.0,
+                let (message, group) = (delivery.message.0, u32::from(delivery.group.0));
+                let (first, second) = match tie {
+                    Tie::InOrder => (message, group),
+                    Tie::Reversed => (message, u32::MAX - group),
+                    Tie::ByGroup => (group, message),
+                    Tie::ByGroupReversed => (u32::MAX - group, message),
                 };
-                (3, delivery.message.0, group.into(), delivery.attempt.into())
+                (3, first, second, delivery.attempt.into())
             }
             Action::Command(client) => (5, client.0, 0, 0),
             Action::Advance => (6, 0, 0, 0),

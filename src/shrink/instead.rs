@@ -10,14 +10,12 @@ use crate::schedule::{Departure, Target};
 use crate::scheduler::{Action, Departing};
 use crate::world::{Step, World};
 
-/// How many runs are spent on it at most before something else is tried.
+/// How many runs are spent at most to make the departures one fewer.
 const EXECUTIONS_MAX: u32 = 40;
 /// Of more departures than this, none are replaced.
 const DEPARTURES_MAX: usize = 12;
 /// How many handlers are looked at that the last one may overlap with.
 const OVERLAPPED_MAX: usize = 8;
-/// How often it may be in vain.
-pub(super) const VAIN_MAX: u32 = 2;
 
 /// A handler that ran.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,10 +60,10 @@ impl<S: System> Shrinker<'_, '_, S> {
             return;
         }
         self.two_overlap();
-        while (2..=DEPARTURES_MAX).contains(&self.case.departures.len()) && self.vain < VAIN_MAX {
+        while (2..=DEPARTURES_MAX).contains(&self.case.departures.len()) && !self.in_vain {
             let until = self.executions + EXECUTIONS_MAX;
             if !self.cases_of_fewer().into_iter().any(|case| self.executions < until && self.take(case)) {
-                self.vain += 1;
+                self.in_vain = true;
                 return;
             }
         }

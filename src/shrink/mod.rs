@@ -3,9 +3,9 @@
 //! What is left out is left out for good if the run still fails in the same way: the same property at
 //! the same service about the same kind of record, or the same panic, or the same limit. First goes
 //! what the violation does not go back to, then departures, then commands, and so on until nothing more
-//! can go; where several departures are left, fewer others are looked for that do the same. A result
-//! that fails only because the calm run happens to serve groups in one order gets the departures that
-//! make it fail in the reverse order, too. Then values become simple, and each thing that is left was
+//! can go; where several departures are left, fewer others are looked for that do the same, and values
+//! become simple. A result that fails only because the calm run happens to serve groups in one order
+//! gets the departures that make it fail in the others, too. In the end each thing that is left was
 //! left out once, and the run did not fail so.
 
 mod case;
@@ -85,7 +85,7 @@ pub struct Shrunk<C> {
     pub because: Vec<(Item, Option<Verdict>)>,
     /// Whether each thing that is left was left out once.
     pub minimal: bool,
-    /// Whether it fails in the same way if the calm run serves the groups in reverse order.
+    /// Whether it fails in the same way if the calm run serves the groups in other orders.
     pub anchored: bool,
 }
 

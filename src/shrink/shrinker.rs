@@ -39,8 +39,8 @@ pub(super) struct Shrinker<'a, 'b, S: System> {
     /// The orders of the calm run under which it has to fail.
     ties: Vec<Tie>,
     pub(super) executions: u32,
-    /// How often replacing departures was in vain.
-    pub(super) vain: u32,
+    /// Whether replacing departures was in vain: it costs too much to be tried again.
+    pub(super) in_vain: bool,
     pub(super) known: BTreeMap<(u64, Tie), Tried>,
 }
 
@@ -63,9 +63,9 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
             limits.steps_max = limits.steps_max.min(20 * report.steps + 1_000);
         }
         let (ties, simpler, known) = (vec![Tie::InOrder], Vec::new(), BTreeMap::new());
-        let (executions, vain) = (1, 0);
+        let (executions, in_vain) = (1, false);
         let mut shrinker =
-            Shrinker { shrink, simulation, simpler, limits, case, report, ties, executions, vain, known };
+            Shrinker { shrink, simulation, simpler, limits, case, report, ties, executions, in_vain, known };
         let unused: Vec<_> = scheduler.unused().cloned().collect();
         shrinker.case.departures.retain(|departure| !unused.contains(departure));
         let slice = touched.slice(&shrinker.case, &shrinker.report.verdict, &shrinker.simulation);
@@ -76,10 +76,10 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
     /// Shrinks it.
     pub(super) fn run(mut self) -> Shrunk<S::Command> {
         self.leave_out();
-        let anchored = self.anchor();
         if self.shrink.with_values && self.make_simple() {
             self.leave_out();
         }
+        let anchored = self.anchor();
         self.finish(anchored)
     }
 
@@ -138,33 +138,37 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
         Some((tried, Some(Played { report, unused: scheduler.unused().cloned().collect() })))
     }
 
-    /// Makes it fail in the reverse order of groups as well, if it does not, and says whether it does.
+    /// Makes it fail in the other orders of the calm run as well, where it does not, and says whether
+    /// it does in all of them.
     fn anchor(&mut self) -> bool {
-        match self.attempt(&self.case.clone(), Tie::Reversed) {
+        (1..Tie::ALL.len()).all(|place| self.anchor_in(place))
+    }
+
+    /// Makes it fail in the order in this place and those before it.
+    fn anchor_in(&mut self, place: usize) -> bool {
+        let tie = Tie::ALL[place];
+        match self.attempt(&self.case.clone(), tie) {
             None => return false,
             Some((Tried::Same, _)) => return true,
             Some((Tried::Other(_), _)) => {}
         }
         let simulation = self.case.simulation(&self.simulation);
         let departing = Departing::new(self.case.departures.clone());
-        let extracted = extract(&simulation, departing, self.shrink.judges, self.limits, Tie::Reversed);
+        let extracted = extract(&simulation, departing, self.shrink.judges, self.limits, tie);
         self.executions += 2;
         let Ok(extracted) = extracted else { return false };
         let mut case = self.case.clone();
         case.departures.extend(extracted.departures.into_iter().filter(|d| !self.case.departures.contains(d)));
-        let before = (self.case.clone(), self.report.clone());
-        self.ties.push(Tie::Reversed);
-        if !self.take(case) {
-            self.ties.pop();
-            return false;
+        let before = (self.case.clone(), self.report.clone(), self.ties.clone());
+        // What is changed from here on must not undo what was reached for the orders before.
+        self.ties = Tie::ALL[..=place].to_vec();
+        let anchored = self.take(case);
+        if anchored {
+            self.leave_out();
         }
-        self.leave_out();
-        if self.executions >= self.shrink.executions_max
-            && self.case.departures.len() > 2 * before.0.departures.len() + 2
-        {
+        if !anchored || (self.is_spent() && self.case.departures.len() > 2 * before.0.departures.len() + 2) {
             // Not worth it: the runs did not suffice to find out what of it matters.
-            (self.case, self.report) = before;
-            self.ties.pop();
+            (self.case, self.report, self.ties) = before;
             return false;
         }
         true
