@@ -487,12 +487,12 @@ fn a_departure_that_cannot_be_is_refused() {
         "form.toml",
         &schedule("delay ticket:created t1@0 -> orders"),
         expect![[r#"
-            error: expected `hold H until X`, `hold join of GROUP until X`, `pause H until X`, `duplicate D`, `lose D`, `lose ack of D`, `delay ack of D until X`, `run past ack wait of D` or `crash SERVICE before save|before publish|before ack|after ack of T`, where D is a delivery like `ticket:updated t1@2 -> orders #1`, H is D or a command like `alice: edit t1 to 6`, T is H or a timer like `timer o1 of expiration`, X is T, `pause of H`, `ack of D`, `ack wait of D`, `join of GROUP` or `quiescence`
-             --> form.toml:3:12
+            error: `delay ticket:created t1@0 -> orders` is no departure
+             --> form.toml:3:13
               |
             3 | schedule = ["delay ticket:created t1@0 -> orders"]
-              |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-              = help: see docs/scenarios.md for what a scenario file may say"#]],
+              |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+              = help: expected `hold H until X`, `hold join of GROUP until X`, `pause H until X`, `duplicate D`, `lose D`, `lose ack of D`, `delay ack of D until X`, `run past ack wait of D` or `crash SERVICE before save|before publish|before ack|after ack of T`, where D is a delivery like `ticket:updated t1@2 -> orders #1`, H is D or a command like `alice: edit t1 to 6`, T is H or a timer like `timer o1 of expiration`, X is T, `pause of H`, `ack of D`, `ack wait of D`, `join of GROUP` or `quiescence`"#]],
     );
     check_file(
         "subject.toml",

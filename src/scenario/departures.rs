@@ -7,7 +7,7 @@ use super::read::{Source, known_records};
 use super::{FileError, nearest, subjects};
 use crate::event::Command;
 use crate::ids::RecordId;
-use crate::schedule::{CommandSpec, Departure, NamedStep, Target};
+use crate::schedule::{CommandSpec, Departure, NamedStep, ParseDepartureError, Target};
 use crate::simulation::{Client, Hosting};
 use crate::ticketing::Request;
 use toml::Spanned;
@@ -24,6 +24,18 @@ pub(super) struct Known<'a> {
     pub(super) written: &'a [Client<Request>],
     /// The clients a workload generates.
     pub(super) generated: &'a [Client<Request>],
+}
+
+/// Reads a schedule.
+pub(super) fn read(source: &Source<'_>, texts: &[Spanned<String>]) -> Result<Vec<Spanned<Departure>>, FileError> {
+    let read = |text: &Spanned<String>| match text.get_ref().parse() {
+        Ok(departure) => Ok(Spanned::new(text.span(), departure)),
+        Err(error) => {
+            let error: ParseDepartureError = error;
+            Err(source.at(text.span(), format!("`{}` is no departure", text.get_ref())).help(error.to_string()))
+        }
+    };
+    texts.iter().map(read).collect()
 }
 
 /// Checks that every name in a schedule exists and that what shall pause can.

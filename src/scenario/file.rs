@@ -9,7 +9,6 @@ use toml::Spanned;
 use crate::broker::Limit;
 use crate::ids::RecordId;
 use crate::prng::Ratio;
-use crate::schedule::Departure;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,7 +23,7 @@ pub(super) struct File {
     pub(super) scheduler: Option<Spanned<String>>,
     pub(super) properties: Option<Vec<Spanned<String>>>,
     #[serde(default)]
-    pub(super) schedule: Vec<Spanned<Departure>>,
+    pub(super) schedule: Vec<Spanned<String>>,
     #[serde(default)]
     pub(super) broker: BrokerTable,
     #[serde(default)]

@@ -75,7 +75,8 @@ pub(super) fn scenario(file: &str, text: &str) -> Result<Scenario, FileError> {
         written: &clients,
         generated: &generated.unwrap_or_default(),
     };
-    departures::check(&source, &read.schedule, &known)?;
+    let schedule = departures::read(&source, &read.schedule)?;
+    departures::check(&source, &schedule, &known)?;
     let entry = entry::entry(&source, &read, &known)?;
     if clients.is_empty() && workload.is_none() {
         let error = source.at(0..0, "the scenario has no clients");
@@ -90,7 +91,7 @@ pub(super) fn scenario(file: &str, text: &str) -> Result<Scenario, FileError> {
         design,
         profile: profile(&source, &read.broker)?,
         scheduler,
-        schedule: read.schedule.into_iter().map(Spanned::into_inner).collect(),
+        schedule: schedule.into_iter().map(Spanned::into_inner).collect(),
         faults,
         defects: defects(&source, &read.defects)?,
         hostings,

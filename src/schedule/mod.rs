@@ -11,8 +11,6 @@ mod step;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer};
-
 use crate::broker::{delivery_key, message_key, write_message_name};
 use crate::faults::Window;
 use crate::hash;
@@ -426,13 +424,6 @@ where
         }
     }
     Err(wrong.unwrap_or_else(|| ParseDepartureError(format!("`{verb}` without `until`: {FORMS}"))))
-}
-
-impl<'de> Deserialize<'de> for Departure {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Departure, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
 }
 
 impl FromStr for DeliverySpec {
