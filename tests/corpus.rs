@@ -344,7 +344,7 @@ fn recorded_steps_lead_where_departures_do_not_any_more_and_renewing_finds_depar
         let (_, renewal) = renew("entry.toml", &astray).expect("an entry");
         let Renewal::Text(renewed) = renewal else { panic!("{renewal:?}") };
         let checked = check("entry.toml", &renewed).expect("an entry");
-        assert_eq!((checked.status, checked.retold, checked.size.departures), (Status::Violated, None, 1));
+        assert_eq!((checked.status, checked.retold, checked.departures), (Status::Violated, None, 1));
         assert!(renewed.contains("] # old\n") && renewed.contains("reason = \"a later order"), "{renewed}");
     }
 }
@@ -372,6 +372,17 @@ fn where_recorded_steps_do_not_lead_there_either_the_entry_is_what_its_departure
     assert!(matches!(status(&other), Status::Broken(_)));
     let gone = mended.replace("hold order:cancelled o1@1", "hold order:cancelled o1@2");
     assert!(matches!(status(&gone), Status::Stale(_)));
+}
+
+#[test]
+fn an_entry_without_recorded_steps_is_not_judged_by_the_calm_run() {
+    // The calm run violates what is expected; the run of the departures violates something else.
+    let lost = "schedule = [\"lose order:created o1@0 -> tickets\"]";
+    let entry = ENTRY.replace("LockOverwrite\"]", "MissingUpdateOnReserve\"]");
+    let entry = entry.replace("violated NoLockOverwrite", "violated PublishedVersionsContiguous");
+    let schedule = entry.lines().find(|line| line.starts_with("schedule")).expect("a schedule").to_owned();
+    assert_eq!(status(&entry.replace(&schedule, "scheduler = \"calm\"")), Status::Violated);
+    assert!(matches!(status(&entry.replace(&schedule, lost)), Status::Broken(_)));
 }
 
 #[test]

@@ -26,13 +26,13 @@ pub fn duplicates(entries: &[(String, Checked)]) -> Vec<Duplicate> {
     let mut alike: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (place, (name, checked)) in violated {
         let Some(bucket) = &checked.bucket else { continue };
-        alike.entry((bucket, &checked.way)).or_default().push((checked.size, name, place));
+        alike.entry((bucket, &checked.way)).or_default().push((checked.departures, checked.commands, name, place));
     }
     let mut duplicates = Vec::new();
     for mut same in alike.into_values() {
         same.sort_unstable();
-        let of = same[0].2;
-        duplicates.extend(same[1..].iter().map(|(_, _, place)| Duplicate { place: *place, of }));
+        let of = same[0].3;
+        duplicates.extend(same[1..].iter().map(|(_, _, _, place)| Duplicate { place: *place, of }));
     }
     duplicates.sort_unstable_by_key(|duplicate| duplicate.place);
     duplicates
