@@ -21,17 +21,9 @@ use pellmell::{Departing, Departure, Fate, FaultPlan, Keyed, Rate, Ratio, Scenar
 /// How many seeds are tried for one that fails as the entry does.
 const SEEDS: u64 = 20_000;
 
-/// The entries that should violate a property, with their verdicts.
-fn entries() -> Vec<(Scenario, Verdict)> {
-    let folder = std::fs::read_dir("scenarios/corpus").expect("run it in the project's folder");
-    let mut paths: Vec<_> = folder.map(|entry| entry.expect("an entry").path()).collect();
-    paths.sort();
-    let toml = paths.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "toml"));
-    let scenarios = toml.map(|path| {
-        let text = std::fs::read_to_string(&path).expect("an entry");
-        Scenario::parse(&path.display().to_string(), &text).unwrap_or_else(|error| panic!("{error}"))
-    });
-    let with_verdict = scenarios.filter(|scenario| scenario.entry.is_some()).map(|scenario| {
+/// The entries whose runs fail, with their verdicts.
+fn failing() -> Vec<(Scenario, Verdict)> {
+    let with_verdict = changed::entries().into_iter().map(|(_, scenario)| {
         let mut departing = Departing::new(scenario.schedule.clone());
         let verdict = verdict(&scenario, &Change::Nothing.simulation(&scenario), &mut departing);
         (scenario, verdict)
@@ -128,7 +120,7 @@ impl Tally {
 }
 
 fn main() {
-    let entries = entries();
+    let entries = failing();
     println!("| change | kept as | cases | the same failure | STALE | another failure | passes silently |");
     println!("|---|---|---|---|---|---|---|");
     let mut tallies = BTreeMap::<(usize, usize), Tally>::new();

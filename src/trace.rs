@@ -157,6 +157,18 @@ pub struct End {
 /// [`Counts`] as they stand in a trace.
 pub type CountsText = std::collections::BTreeMap<String, u64>;
 
+/// A value of a record's field as people read it: without quotes and braces.
+#[must_use]
+pub fn plain(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Object(fields) => {
+            fields.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect::<Vec<_>>().join(" ")
+        }
+        other => other.to_string(),
+    }
+}
+
 /// A fingerprint as text.
 #[must_use]
 pub fn hex(fingerprint: u64) -> String {

@@ -4,23 +4,8 @@
 #[expect(unreachable_pub, reason = "an example uses it as well")]
 mod changed;
 
-use changed::Change;
-use pellmell::Scenario;
+use changed::{Change, entries};
 use pellmell::corpus::{Status, play};
-
-/// Every entry of the corpus.
-fn entries() -> Vec<(String, Scenario)> {
-    let folder = std::fs::read_dir("scenarios/corpus").expect("the corpus");
-    let mut paths: Vec<_> = folder.map(|entry| entry.expect("an entry").path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
-    paths.sort();
-    let read = |path: &std::path::PathBuf| {
-        let (name, text) = (path.display().to_string(), std::fs::read_to_string(path).expect("an entry"));
-        let scenario = Scenario::parse(&name, &text);
-        (name, scenario.unwrap_or_else(|error| panic!("{error}")))
-    };
-    paths.iter().map(read).filter(|(_, scenario)| scenario.entry.is_some()).collect()
-}
 
 #[test]
 fn the_services_that_are_put_together_here_are_the_scenario_s_own() {

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use super::input::Input;
 use super::shrink::{self, texts};
 use super::{
-    BAD, DIM, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, input, number, replay, timeline,
+    BAD, DIM, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, input, number, replay, sweep_command,
+    timeline,
 };
 use super::{Ending as Ended, timeline::fit};
 
@@ -96,7 +97,7 @@ fn nothing(
     seed: u64,
     format: MessageFormat,
 ) -> Result<Ended, Failure> {
-    let next = format!("{} --seeds 0..1000", scenario.command("sweep", &args.file.display().to_string()));
+    let next = sweep_command(&args.file, scenario);
     match format {
         MessageFormat::Human => {
             let why = NothingToShrink.to_string().replace("shrink", "explain");

@@ -97,6 +97,11 @@ struct What {
     max_in_flight: Option<u32>,
 }
 
+/// The command that looks for a failing seed of a scenario.
+fn sweep_command(path: &Path, scenario: &Scenario) -> String {
+    format!("{} --seeds 0..1000", scenario.command("sweep", &path.display().to_string()))
+}
+
 /// The command that does something with a seed of a scenario.
 fn command(verb: &str, path: &Path, scenario: &Scenario, seed: u64) -> String {
     format!("{} --seed {seed}", scenario.command(verb, &path.display().to_string()))

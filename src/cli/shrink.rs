@@ -8,7 +8,9 @@ use pellmell::{Departure, Scenario};
 use serde_json::json;
 
 use super::run::play;
-use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, input, number, timeline};
+use super::{
+    BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, input, number, sweep_command, timeline,
+};
 
 #[derive(clap::Args)]
 pub(super) struct ShrinkArgs {
@@ -43,7 +45,7 @@ pub(super) fn shrink(args: &ShrinkArgs, format: MessageFormat) -> Result<Ending,
             Ok(Ending::Held)
         }
         None => {
-            let next = format!("{} --seeds 0..1000", scenario.command("sweep", &args.scenario.display().to_string()));
+            let next = sweep_command(&args.scenario, &scenario);
             match format {
                 MessageFormat::Human => {
                     out.status(GOOD, "HELD", format_args!("{} seed {seed}: {NothingToShrink}", scenario.name))?;

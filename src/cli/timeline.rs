@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pellmell::trace::{Saved, Trace, TraceRecord};
+use pellmell::trace::{Saved, Trace, TraceRecord, plain};
 
 use super::{BAD, DIM, Failure, GOOD, Out, PLAIN, count};
 
@@ -161,16 +161,6 @@ fn cell(saved: &Saved) -> String {
         format!("{} {fields}", saved.collection)
     } else {
         format!("v{} {fields}", saved.version)
-    }
-}
-
-fn plain(value: &serde_json::Value) -> String {
-    match value {
-        serde_json::Value::String(text) => text.clone(),
-        serde_json::Value::Object(fields) => {
-            fields.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect::<Vec<_>>().join(" ")
-        }
-        other => other.to_string(),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::faults::Window;
 use crate::ids::{RecordId, Time};
 use crate::run::{Judges, Verdict};
 use crate::schedule::{DeliverySpec, Departure, Target};
-use crate::trace::{Saved, TraceRecord};
+use crate::trace::{Saved, TraceRecord, plain};
 
 /// How many steps are told of in which handlers do something else than in the calm run.
 const TOLD_MAX: usize = 3;
@@ -451,16 +451,6 @@ fn row_in_words(row: &Saved, fields: &BTreeSet<String>) -> String {
 
 fn rows(saved: &[Saved]) -> String {
     saved.iter().map(|row| format!("{}@{}", row.id, row.version)).collect::<Vec<_>>().join(", ")
-}
-
-fn plain(value: &serde_json::Value) -> String {
-    match value {
-        serde_json::Value::String(text) => text.clone(),
-        serde_json::Value::Object(fields) => {
-            fields.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect::<Vec<_>>().join(" ")
-        }
-        other => other.to_string(),
-    }
 }
 
 /// What the calm run has and this one has not.

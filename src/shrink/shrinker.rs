@@ -201,14 +201,11 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
             minimal &= other.is_some();
             because.extend(other.map(|verdict| (item, Some(verdict))));
         }
-        let simulation = self.case.simulation(&self.simulation);
-        let mut departing = Departing::new(self.case.departures.clone());
-        let report = run(&mut simulation.world(), &mut departing, self.shrink.judges, self.limits, &mut ());
         Shrunk {
             departures: self.case.departures,
             commands: self.case.commands,
             simpler: self.simpler,
-            report,
+            report: self.report,
             executions: self.executions,
             because,
             minimal,

@@ -177,3 +177,17 @@ pub fn removed(scenario: &Scenario) -> String {
     let (service, hosting) = services(scenario).pop().expect("a service");
     hosting.group.unwrap_or_else(|| service.name().to_owned())
 }
+
+/// The entries of the corpus with their files, in order.
+pub fn entries() -> Vec<(String, Scenario)> {
+    let folder = std::fs::read_dir("scenarios/corpus").expect("run it in the project's folder");
+    let mut paths: Vec<_> = folder.map(|entry| entry.expect("an entry").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
+    paths.sort();
+    let read = |path: &std::path::PathBuf| {
+        let (name, text) = (path.display().to_string(), std::fs::read_to_string(path).expect("an entry"));
+        let scenario = Scenario::parse(&name, &text);
+        (name, scenario.unwrap_or_else(|error| panic!("{error}")))
+    };
+    paths.iter().map(read).filter(|(_, scenario)| scenario.entry.is_some()).collect()
+}
