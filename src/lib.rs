@@ -45,7 +45,8 @@
 //! - [`broker`]: the fake broker, its ten parameters and its profiles.
 //! - [`schedule`], [`scheduler`]: departures from the calm run, and who picks what happens next.
 //! - [`simulation`], [`world`]: the parts put together, and the value that moves.
-//! - [`property`], [`mod@run`]: claims, and the loop that judges them.
+//! - [`property`], [`mod@run`], [`portfolio`]: claims, the loop that judges them, and which scheduler plays
+//!   a seed.
 //! - [`extract`], [`shrink`]: any run as departures, and of those the ones that matter.
 //! - [`determinism`], [`testing`]: two runs compared; one call for a test, and a strategy for proptest.
 //! - [`ticketing`]: four services that sell tickets, right and wrong in known ways.
@@ -71,6 +72,7 @@ pub mod faults;
 pub mod file_error;
 pub mod hash;
 pub mod ids;
+pub mod portfolio;
 pub mod prng;
 pub mod property;
 pub mod run;
@@ -92,12 +94,13 @@ pub use broker::{Broker, Profile};
 pub use event::{Command, Event, System};
 pub use faults::{AckFate, Fate, FaultPlan, Rate, Window};
 pub use ids::{RecordId, ServiceIndex, Subject, Time, Version};
+pub use portfolio::SchedulerKind;
 pub use prng::{Prng, Ratio, Stream};
 pub use property::{Property, View, Violation, Watch};
 pub use run::{Judges, Limits, Report, Verdict, run};
 pub use scenario::Scenario;
 pub use schedule::{Departure, NamedStep};
-pub use scheduler::{Calm, Departing, Keyed, Retold, Rounds, Scheduler, Walk};
+pub use scheduler::{Balanced, Calm, Departing, Keyed, Pct, Pos, Retold, Rounds, Scheduler, Swarm, Walk};
 pub use service::{AckTiming, Context, Outcome, PublishMode, Rejection, Service, Work};
 pub use simulation::{Hosting, Simulation};
 pub use store::{Bump, Record, Schema, Store, VersionConflict, VersionPolicy, VersionScheme, Versioned};

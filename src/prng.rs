@@ -26,6 +26,10 @@ pub enum Stream {
     Swarm = 2,
     /// The commands of a generated workload.
     Workload = 3,
+    /// How often chains of actions fall behind.
+    Change = 4,
+    /// Whether the clients send in turn.
+    Clients = 5,
 }
 
 /// A pseudo-random number generator on one stream of a seed.
@@ -111,6 +115,14 @@ pub enum Purpose {
     Pause = 8,
     /// Whether a message is lost on its way to a group.
     LoseMessage = 9,
+    /// Which of several actions goes on with a chain.
+    Chain = 10,
+    /// Whether a chain falls behind, and how far.
+    Change = 11,
+    /// When an action happens after one that raced with it.
+    Race = 12,
+    /// How slow a service, the clients and the clock are.
+    Speed = 13,
 }
 
 /// A probability as a fraction, written `1/20`.

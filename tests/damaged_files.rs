@@ -153,7 +153,7 @@ proptest! {
                 // What is green says why it is kept and how it is played.
                 if checked.status.is_expected() {
                     let scenario = Scenario::parse(path, &text).expect("a scenario");
-                    let is_calm = scenario.scheduler == pellmell::scenario::SchedulerKind::Calm;
+                    let is_calm = scenario.scheduler == Some(pellmell::scenario::SchedulerKind::Calm);
                     prop_assert!(checked.entry.is_some() && scenario.faults == FaultPlan::NONE, "{}", text);
                     prop_assert!(is_calm || !scenario.schedule.is_empty(), "{}", text);
                 }

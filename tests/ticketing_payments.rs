@@ -323,7 +323,7 @@ fn a_timer_may_fire_before_or_after_the_payment_of_its_order_arrives() {
     let end = |early: bool| {
         let (verdict, world) = play("g12-expiry-races-payment", |scenario| {
             let schedule = if early { scenario.schedule.clone() } else { Vec::new() };
-            let scheduler = pellmell::scenario::SchedulerKind::Calm;
+            let scheduler = Some(pellmell::scenario::SchedulerKind::Calm);
             Scenario { design: Design::REFERENCE, schedule, scheduler, ..scenario }
         });
         assert_eq!(verdict, Verdict::Held);

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of the library in reading order: each uses only those above it.
-const ORDER: [&str; 26] = [
+const ORDER: [&str; 27] = [
     "hash",
     "ids",
     "prng",
@@ -19,6 +19,7 @@ const ORDER: [&str; 26] = [
     "world",
     "property",
     "run",
+    "portfolio",
     "extract",
     "shrink",
     "determinism",

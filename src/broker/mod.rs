@@ -467,11 +467,12 @@ impl<E: Event> Broker<E> {
         }
     }
 
-    /// Takes what became ready since it was last asked.
+    /// Takes what became ready since it was last asked, each with the hash of its group's name.
     #[inline]
-    pub(crate) fn each_fresh(&mut self, mut hear: impl FnMut(DeliveryIndex, &Delivery)) {
+    pub(crate) fn each_fresh(&mut self, mut hear: impl FnMut(DeliveryIndex, &Delivery, u64)) {
         for index in &self.fresh {
-            hear(*index, &self.deliveries[index.get()]);
+            let delivery = &self.deliveries[index.get()];
+            hear(*index, delivery, self.groups[delivery.group.get()].hash);
         }
         self.fresh.clear();
     }

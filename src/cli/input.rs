@@ -43,7 +43,7 @@ pub(super) fn apply(scenario: &mut Scenario, what: &What) {
         scenario.expect.clear();
     }
     if let Some(scheduler) = what.scheduler {
-        scenario.scheduler = scheduler;
+        scenario.scheduler = Some(scheduler);
         scenario.schedule.clear();
         scenario.expect.clear();
     }

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand, ValueEnum};
 use pellmell::Scenario;
-use pellmell::scenario::SchedulerKind;
+use pellmell::scenario::{SchedulerKind, nearest};
 use pellmell::ticketing::{Defect, Design, properties};
 
 /// Plays services on a fake broker that delivers late, twice and out of order, and says whether
@@ -104,7 +104,7 @@ fn sweep_command(path: &Path, scenario: &Scenario) -> String {
 
 /// The command that does something with a seed of a scenario.
 fn command(verb: &str, path: &Path, scenario: &Scenario, seed: u64) -> String {
-    format!("{} --seed {seed}", scenario.command(verb, &path.display().to_string()))
+    format!("{} --seed {seed}", scenario.for_seed(seed).command(verb, &path.display().to_string()))
 }
 
 impl What {
@@ -136,8 +136,12 @@ fn property(name: &str) -> Result<String, String> {
 }
 
 fn scheduler(name: &str) -> Result<SchedulerKind, String> {
-    let known = SchedulerKind::NAMES.join(", ");
-    SchedulerKind::named(name).ok_or_else(|| format!("unknown scheduler: expected one of {known}"))
+    SchedulerKind::named(name).ok_or_else(|| match nearest(name, SchedulerKind::NAMES) {
+        Some(near) => {
+            format!("unknown scheduler: did you mean `{near}`? Known are {}", SchedulerKind::NAMES.join(", "))
+        }
+        None => format!("unknown scheduler: expected one of {}", SchedulerKind::NAMES.join(", ")),
+    })
 }
 
 /// A whole number, `_` between digits allowed.

@@ -63,8 +63,8 @@ pub(super) fn scenario_of(path: &Path, trace: &Trace) -> Result<Scenario, Failur
     let planted = header.defects.iter().map(|name| Defect::named(name).ok_or_else(|| stale("defect", name)));
     scenario.defects = planted.collect::<Result<_, _>>()?;
     if header.scheduler != "departures" {
-        scenario.scheduler =
-            SchedulerKind::named(&header.scheduler).ok_or_else(|| stale("scheduler", &header.scheduler))?;
+        let named = SchedulerKind::named(&header.scheduler);
+        scenario.scheduler = Some(named.ok_or_else(|| stale("scheduler", &header.scheduler))?);
         scenario.schedule.clear();
     }
     if let Some(gone) = header.properties.iter().find(|name| !properties::names().contains(&name.as_str())) {

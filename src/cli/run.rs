@@ -55,7 +55,6 @@ pub(super) fn run(args: &RunArgs, format: MessageFormat) -> Result<Ending, Failu
 pub(super) fn play(scenario: &Scenario, seed: u64) -> Result<Trace, Failure> {
     let simulation = scenario.simulation(seed).map_err(|error| Failure::Input(error.to_string()))?;
     let services = simulation.service_names().map(str::to_owned).collect();
-    let scheduler = if scenario.schedule.is_empty() { scenario.scheduler.name() } else { "departures" };
     let (format, version, tool) = Header::format();
     let header = Header {
         format,
@@ -64,7 +63,7 @@ pub(super) fn play(scenario: &Scenario, seed: u64) -> Result<Trace, Failure> {
         scenario: scenario.name.clone(),
         design: scenario.design.name.to_owned(),
         defects: scenario.defects.iter().map(|defect| defect.name.to_owned()).collect(),
-        scheduler: scheduler.to_owned(),
+        scheduler: scheduler_name(scenario, seed).to_owned(),
         seed,
         properties: scenario.properties.clone(),
         limits: scenario.limits,
@@ -75,6 +74,11 @@ pub(super) fn play(scenario: &Scenario, seed: u64) -> Result<Trace, Failure> {
     let mut world = simulation.world();
     let report = scenario.run(&mut world, &scenario.judges(), seed, &mut recorder);
     Ok(recorder.finish(header, &world, &report))
+}
+
+/// Who picks what happens under a seed.
+pub(super) fn scheduler_name(scenario: &Scenario, seed: u64) -> &'static str {
+    if scenario.schedule.is_empty() { scenario.scheduler_kind(seed).name() } else { "departures" }
 }
 
 /// Prints what was run and what happened.

@@ -9,7 +9,7 @@ use pellmell::trace::{counts_text, detail, hex};
 use serde_json::json;
 
 use super::progress::Progress;
-use super::run::exercised;
+use super::run::{self, exercised};
 use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, input, seeds, shrink};
 
 /// Of how many buckets the first seed is shrunk.
@@ -32,7 +32,7 @@ pub(super) struct SweepArgs {
 }
 
 pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, Failure> {
-    let scenario = input::scenario(&args.scenario, &args.what)?;
+    let scenario = input::scenario(&args.scenario, &args.what)?.for_seeds();
     let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
     let sweep = Sweep { scenario: &scenario, seeds: args.seeds.clone(), threads: args.threads.unwrap_or(cores) };
     let total = args.seeds.end - args.seeds.start;
@@ -42,7 +42,12 @@ pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, F
         out.status(
             PLAIN,
             "Sweeping",
-            format_args!("{what}   design {}, profile {}", scenario.design.name, scenario.profile.name),
+            format_args!(
+                "{what}   design {}, profile {}{}",
+                scenario.design.name,
+                scenario.profile.name,
+                by(&scenario)
+            ),
         )?;
         if !scenario.schedule.is_empty() && !scenario.varies() {
             out.status(PLAIN, "Note", "the scenario's schedule leaves nothing to the seed: all runs are the same")?;
@@ -61,6 +66,12 @@ pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, F
         totals if totals.held == totals.runs() => Ending::Held,
         _ => Ending::Failed,
     })
+}
+
+/// Who plays the seeds, unless that is a schedule.
+fn by(scenario: &Scenario) -> String {
+    let kind = scenario.scheduler.filter(|_| scenario.schedule.is_empty());
+    kind.map_or_else(String::new, |kind| format!(", {} scheduler", kind.name()))
 }
 
 /// The failing run of a seed, shrunk: its size and its departures.
@@ -83,7 +94,12 @@ fn show(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &SweepResu
         out.status(
             BAD,
             &word,
-            format_args!("{signature}   {}, first seed {}, {steps}", count(bucket.count, "run"), bucket.seed),
+            format_args!(
+                "{signature}   {}, first seed {}{}, {steps}",
+                count(bucket.count, "run"),
+                bucket.seed,
+                by(&scenario.for_seed(bucket.seed))
+            ),
         )?;
         if place < SHRUNK_MAX {
             show_shrunk(out, scenario, bucket.seed)?;
@@ -130,6 +146,7 @@ fn show_json(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &Swee
             "verdict": bucket.verdict.word(),
             "detail": detail(&bucket.verdict),
             "seed": bucket.seed,
+            "scheduler": run::scheduler_name(scenario, bucket.seed),
             "count": bucket.count,
             "departures": found.as_ref().map(|found| shrink::texts(&found.scenario.schedule)),
             "toml": found.as_ref().map(|found| &found.text),

@@ -94,7 +94,7 @@ impl Scenario {
         }
         let simulation = self.simulation(seed).map_err(ShrinkError::Build)?;
         let (judges, limits) = (self.judges(), self.limits);
-        let extracted = extract(&simulation, self.scheduler(seed), &judges, limits, Tie::InOrder);
+        let extracted = extract(&simulation, self.scheduler(&simulation, seed), &judges, limits, Tie::InOrder);
         let extracted = extracted.map_err(ShrinkError::Extract)?;
         let mut departing = Departing::new(extracted.departures.clone());
         let again = run(&mut simulation.world(), &mut departing, &judges, limits, &mut ()).verdict;

@@ -17,13 +17,14 @@ use crate::broker::Profile;
 use crate::faults::FaultPlan;
 use crate::run::{Judges, Limits, Observer, Report, Verdict, run};
 use crate::schedule::{Departure, NamedStep};
-use crate::scheduler::{Calm, Departing, Keyed, Rounds, Scheduler, Walk};
+use crate::scheduler::{Departing, Scheduler};
 use crate::simulation::{BuildError, Client, Simulation};
 use crate::ticketing::{Defect, Design, Hostings, Request, Ticketing, Workload, properties};
 use crate::world::World;
 
 pub use self::counterexample::{Counterexample, ShrinkError};
 pub use crate::file_error::FileError;
+pub use crate::portfolio::SchedulerKind;
 
 /// A situation of the ticketing services.
 #[derive(Clone, Debug)]
@@ -38,8 +39,9 @@ pub struct Scenario {
     pub design: Design,
     /// The rules of the broker.
     pub profile: Profile,
-    /// Who picks what happens next.
-    pub scheduler: SchedulerKind,
+    /// Who picks what happens next; `None` if the file leaves it to those who play it: one seed is
+    /// played by [`SchedulerKind::Random`], many by [`SchedulerKind::Portfolio`].
+    pub scheduler: Option<SchedulerKind>,
     /// How the run departs from the calm one; if there are any, they replace the scheduler.
     pub schedule: Vec<Departure>,
     /// What may go wrong.
@@ -62,47 +64,6 @@ pub struct Scenario {
     pub entry: Option<Entry>,
     /// The file's text.
     pub source: String,
-}
-
-/// Who picks what happens next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SchedulerKind {
-    /// Uniformly among what may happen, keyed by identity; half of the seeds slow some lanes down.
-    Random,
-    /// The calm order.
-    Calm,
-    /// Round by round, newest first.
-    Rounds,
-    /// Uniformly, by position in the list.
-    Walk,
-}
-
-impl SchedulerKind {
-    /// The names by which files and flags ask for them.
-    pub const NAMES: [&'static str; 4] = ["random", "calm", "rounds", "walk"];
-
-    /// The scheduler of that name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<SchedulerKind> {
-        match name {
-            "random" => Some(SchedulerKind::Random),
-            "calm" => Some(SchedulerKind::Calm),
-            "rounds" => Some(SchedulerKind::Rounds),
-            "walk" => Some(SchedulerKind::Walk),
-            _ => None,
-        }
-    }
-
-    /// Its name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            SchedulerKind::Random => "random",
-            SchedulerKind::Calm => "calm",
-            SchedulerKind::Rounds => "rounds",
-            SchedulerKind::Walk => "walk",
-        }
-    }
 }
 
 /// The verdict a design should get.
@@ -191,17 +152,34 @@ impl Scenario {
         Judges::new(properties::all().into_iter().filter(|property| wanted(property.name())).collect())
     }
 
-    /// Who picks, for `seed`.
+    /// The same for a single seed: with the scheduler that plays it.
+    ///
+    /// A scenario of which many seeds are played has [`SchedulerKind::Portfolio`], and this is what says
+    /// who of it plays one of them.
     #[must_use]
-    pub fn scheduler(&self, seed: u64) -> Box<dyn Scheduler> {
-        if !self.schedule.is_empty() {
-            return Box::new(Departing::new(self.schedule.clone()));
-        }
-        match self.scheduler {
-            SchedulerKind::Random => Box::new(Keyed::new(seed, self.faults)),
-            SchedulerKind::Calm => Box::new(Calm::new(seed, self.faults)),
-            SchedulerKind::Rounds => Box::new(Rounds::default()),
-            SchedulerKind::Walk => Box::new(Walk::new(seed, self.faults, false)),
+    pub fn for_seed(&self, seed: u64) -> Scenario {
+        Scenario { scheduler: self.scheduler.map(|kind| kind.for_seed(seed)), ..self.clone() }
+    }
+
+    /// The same for many seeds: with the portfolio, unless it names a scheduler or has a schedule.
+    #[must_use]
+    pub fn for_seeds(&self) -> Scenario {
+        let scheduler = self.scheduler.or(self.schedule.is_empty().then_some(SchedulerKind::Portfolio));
+        Scenario { scheduler, ..self.clone() }
+    }
+
+    /// Which scheduler plays `seed`, if there is no schedule.
+    #[must_use]
+    pub fn scheduler_kind(&self, seed: u64) -> SchedulerKind {
+        self.scheduler.unwrap_or(SchedulerKind::Random).for_seed(seed)
+    }
+
+    /// Who picks, for `seed`, of which this is the simulation.
+    #[must_use]
+    pub fn scheduler(&self, simulation: &Simulation<Ticketing>, seed: u64) -> Box<dyn Scheduler> {
+        match self.schedule.is_empty() {
+            true => self.scheduler_kind(seed).scheduler(simulation, seed, self.faults),
+            false => Box::new(Departing::new(self.schedule.clone())),
         }
     }
 
@@ -213,7 +191,8 @@ impl Scenario {
         seed: u64,
         observer: &mut impl Observer<Ticketing>,
     ) -> Report {
-        run(world, &mut self.scheduler(seed), judges, self.limits, observer)
+        let mut scheduler = self.scheduler(world.simulation(), seed);
+        run(world, &mut scheduler, judges, self.limits, observer)
     }
 
     /// The departures of the schedule that name what never comes in this scenario, in words.
@@ -237,7 +216,8 @@ fn subjects() -> Vec<&'static str> {
 }
 
 /// The nearest of `known` to what was written, if one is near.
-pub(crate) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let close = known.into_iter().map(|name| (distance(written, name), name)).min();
     close.filter(|(distance, name)| *distance * 3 <= name.chars().count().max(3)).map(|(_, name)| name)
 }

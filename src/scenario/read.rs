@@ -57,11 +57,11 @@ pub(super) fn scenario(file: &str, text: &str) -> Result<Scenario, FileError> {
         return Err(error.help("this version of pellmell reads `version = 1`"));
     }
     let design = design(&source, read.design.as_ref())?;
-    let scheduler = match &read.scheduler {
-        None => SchedulerKind::Random,
-        Some(name) => SchedulerKind::named(name.get_ref())
-            .ok_or_else(|| source.unknown(name, "scheduler", &SchedulerKind::NAMES))?,
+    let known = |name: &Spanned<String>| {
+        let unknown = || source.unknown(name, "scheduler", &SchedulerKind::NAMES);
+        SchedulerKind::named(name.get_ref()).ok_or_else(unknown)
     };
+    let scheduler = read.scheduler.as_ref().map(known).transpose()?;
     let clients = read.client.iter().map(|client| self::client(&source, client)).collect::<Result<Vec<_>, _>>()?;
     let workload = read.workload.as_ref().map(|table| self::workload(&source, table)).transpose()?;
     let hostings = hostings(&source, &read.services)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::Scenario;
+use super::{Scenario, SchedulerKind};
 use crate::event::Command;
 use crate::ids::RecordId;
 use crate::run::{Limits, Verdict};
@@ -27,7 +27,7 @@ impl Scenario {
         let written = Scenario::parse(path, &self.source).unwrap_or_else(|_| self.clone());
         let mut command = format!("pellmell {verb} {path} --design {}", self.design.name);
         if self.scheduler != written.scheduler || self.schedule.is_empty() && !written.schedule.is_empty() {
-            command += &format!(" --scheduler {}", self.scheduler.name());
+            command += &format!(" --scheduler {}", self.scheduler.unwrap_or(SchedulerKind::Random).name());
         }
         for defect in self.defects.iter().skip(written.defects.len()) {
             command += &format!(" --defect {}", defect.name);

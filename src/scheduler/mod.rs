@@ -3,20 +3,32 @@
 //! Everything that can go several ways in a run is asked here, and nowhere else. A scheduler sees
 //! actions and identities, never the services' state, so the same one serves every system.
 
+mod balanced;
 mod calm;
 mod departing;
+mod haste;
+mod in_turn;
 mod keyed;
+mod pct;
+mod pos;
+mod queue;
 mod retold;
 mod rounds;
 mod scripted;
+mod swarm;
 mod walk;
 
+pub use balanced::{Balanced, Census, Expected};
 pub use calm::Calm;
 pub use departing::Departing;
+pub use in_turn::InTurn;
 pub use keyed::Keyed;
+pub use pct::Pct;
+pub use pos::Pos;
 pub use retold::Retold;
 pub use rounds::Rounds;
 pub use scripted::Scripted;
+pub use swarm::Swarm;
 pub use walk::Walk;
 
 use crate::broker::{Delivery, DeliveryIndex, GroupIndex};
@@ -65,6 +77,9 @@ pub struct Offer {
     pub key: u64,
     /// The hash of the lane it travels on: subject and group, or the client.
     pub lane: u64,
+    /// The hash of where it is handled: the name of the group, or of the service that executes it. What
+    /// no handler handles is a place of its own.
+    pub place: u64,
 }
 
 /// What a scheduler decides the fate of.

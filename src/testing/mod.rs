@@ -29,9 +29,10 @@ use std::ops::Range;
 
 use crate::event::System;
 use crate::faults::FaultPlan;
+use crate::portfolio::SchedulerKind;
 use crate::run::{Judges, Limits, run};
 use crate::scenario::Scenario;
-use crate::scheduler::{Departing, Keyed};
+use crate::scheduler::Departing;
 use crate::simulation::Simulation;
 use crate::trace::Recorder;
 
@@ -43,8 +44,9 @@ pub use self::small::{Closures, Snapshot, at_quiescence, service};
 #[cfg(feature = "proptest")]
 pub use self::tree::ScheduleTree;
 
-/// Runs a simulation once for each seed, under the [`Keyed`] scheduler, with the faults each seed
-/// draws from `plan`, and judges every run.
+/// Runs a simulation once for each seed, under the schedulers of the
+/// [portfolio](crate::SchedulerKind::PORTFOLIO) in turns, with the faults each seed draws from `plan`, and
+/// judges every run.
 ///
 /// See the [crate's documentation](crate) for a whole test.
 ///
@@ -60,7 +62,8 @@ pub fn check<S: System>(simulation: &Simulation<S>, seeds: Range<u64>, plan: Fau
     let mut world = simulation.world();
     for seed in seeds {
         world.reset();
-        let report = run(&mut world, &mut Keyed::new(seed, plan), judges, Limits::default(), &mut ());
+        let mut scheduler = SchedulerKind::Portfolio.scheduler(simulation, seed, plan);
+        let report = run(&mut world, &mut scheduler, judges, Limits::default(), &mut ());
         if !report.verdict.is_held() {
             panic!("{}", story::of_seed(simulation, seed, plan, judges, &report.verdict));
         }
@@ -110,7 +113,8 @@ pub fn replay<S: System>(simulation: &Simulation<S>, schedule: &[&str], judges: 
     }
 }
 
-/// Runs a scenario of the ticketing services once for each seed and judges every run. `path` is the
+/// Runs a scenario of the ticketing services once for each seed and judges every run; the schedulers of
+/// the portfolio take turns unless the file names one or has a schedule. `path` is the
 /// name of its file, which is printed; nothing is read from there.
 ///
 /// ```
@@ -132,7 +136,7 @@ pub fn replay<S: System>(simulation: &Simulation<S>, schedule: &[&str], judges: 
 #[track_caller]
 pub fn check_scenario(path: &str, scenario: &Scenario, seeds: Range<u64>) {
     assert!(!seeds.is_empty(), "no seed was run: {seeds:?} is empty");
-    let judges = scenario.judges();
+    let (scenario, judges) = (&scenario.for_seeds(), scenario.judges());
     for seed in seeds {
         let simulation = scenario.simulation(seed).unwrap_or_else(|error| panic!("{path}: {error}"));
         let report = scenario.run(&mut simulation.world(), &judges, seed, &mut ());

@@ -9,9 +9,10 @@ use super::{lines, story};
 use crate::event::System;
 use crate::extract::extract;
 use crate::faults::FaultPlan;
+use crate::portfolio::SchedulerKind;
 use crate::run::{Judges, Limits, Observer, Report, Verdict, run};
 use crate::schedule::Departure;
-use crate::scheduler::{Departing, Keyed, Tie};
+use crate::scheduler::{Departing, Tie};
 use crate::shrink::Case;
 use crate::simulation::Simulation;
 use crate::trace::{Recorder, in_words};
@@ -72,8 +73,8 @@ pub struct Schedules<S: System> {
 impl<S: System> Schedules<S> {
     /// The schedule of a seed.
     fn of_seed(&self, seed: u64) -> Result<Schedule<S>, String> {
-        let keyed = Keyed::new(seed, self.plan);
-        let extracted = extract(&self.simulation, keyed, &self.judges, Limits::default(), Tie::InOrder);
+        let scheduler = SchedulerKind::Portfolio.scheduler(&self.simulation, seed, self.plan);
+        let extracted = extract(&self.simulation, scheduler, &self.judges, Limits::default(), Tie::InOrder);
         let departures = extracted.map_err(|error| error.to_string())?.departures;
         Ok(self.schedule(Case::whole(&self.simulation, departures)))
     }

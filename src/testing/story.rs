@@ -7,9 +7,10 @@ use crate::event::System;
 use crate::extract::extract;
 use crate::faults::FaultPlan;
 use crate::ids::Time;
+use crate::portfolio::SchedulerKind;
 use crate::run::{Judges, Limits, Report, Verdict, run};
 use crate::scenario::Scenario;
-use crate::scheduler::{Departing, Keyed, Scheduler, Tie};
+use crate::scheduler::{Departing, Scheduler, Tie};
 use crate::shrink::{Case, Shrink, Shrunk, Size};
 use crate::simulation::Simulation;
 use crate::trace::{Recorder, TraceRecord, in_words};
@@ -27,7 +28,8 @@ pub(super) fn of_seed<S: System>(
     judges: &Judges<S>,
     verdict: &Verdict,
 ) -> String {
-    let (again, records) = recorded(simulation, &mut Keyed::new(seed, plan), judges);
+    let mut scheduler = SchedulerKind::Portfolio.scheduler(simulation, seed, plan);
+    let (again, records) = recorded(simulation, &mut scheduler, judges);
     if again.verdict != *verdict {
         let (first, second) = (in_words(verdict), in_words(&again.verdict));
         return format!(
@@ -54,7 +56,7 @@ pub(super) fn of_seed<S: System>(
 
 /// What a failing seed of a scenario did.
 pub(super) fn of_scenario(path: &str, scenario: &Scenario, seed: u64, verdict: &Verdict) -> String {
-    let command = |verb| format!("    {} --seed {seed}\n", scenario.command(verb, path));
+    let command = |verb| format!("    {} --seed {seed}\n", scenario.for_seed(seed).command(verb, path));
     let mut text = format!("to play seed {seed} alone, and to shrink it:\n{}{}", command("run"), command("shrink"));
     let play = |scenario: &Scenario, seed| {
         let mut recorder = Recorder::default();
@@ -94,7 +96,8 @@ fn shrunk<S: System>(
     judges: &Judges<S>,
 ) -> Result<(Size, Shrunk<S::Command>), String> {
     let limits = Limits::default();
-    let extracted = extract(simulation, Keyed::new(seed, plan), judges, limits, Tie::InOrder);
+    let scheduler = SchedulerKind::Portfolio.scheduler(simulation, seed, plan);
+    let extracted = extract(simulation, scheduler, judges, limits, Tie::InOrder);
     let extracted = extracted.map_err(|error| error.to_string())?;
     let (steps, departures) = (extracted.report.steps, extracted.departures.len());
     let mut shrink = Shrink::of(simulation, judges, limits);

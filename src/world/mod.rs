@@ -374,8 +374,8 @@ impl<S: System> World<S> {
     #[inline]
     pub(crate) fn drain_offers(&mut self, mut hear: impl FnMut(Offer)) {
         let (broker, offers) = (&mut self.broker, &mut self.offers);
-        broker.each_fresh(|index, delivery| {
-            hear(Offer { action: Action::Deliver(index), key: delivery.key, lane: delivery.lane });
+        broker.each_fresh(|index, delivery, place| {
+            hear(Offer { action: Action::Deliver(index), key: delivery.key, lane: delivery.lane, place });
         });
         offers.iter().copied().for_each(hear);
         offers.clear();
@@ -383,27 +383,29 @@ impl<S: System> World<S> {
 
     /// An enabled action as schedulers hear of it; `None` for the clock, of which they do not.
     pub(crate) fn offer(&self, action: Action) -> Option<Offer> {
-        let (key, lane) = match action {
+        let of_service = |service| hash::of_name(self.service_name(service));
+        let (key, lane, place) = match action {
             Action::Deliver(index) => {
                 let delivery = self.broker.delivery(index);
-                (delivery.key, delivery.lane)
+                (delivery.key, delivery.lane, hash::of_name(self.broker.group_name(delivery.group)))
             }
             Action::Command(client) => {
                 let next = self.sent[client.get()] as usize;
-                (self.inner().clients[client.get()].commands.get(next)?.key, u64::from(client.0))
+                let command = self.inner().clients[client.get()].commands.get(next)?;
+                (command.key, u64::from(client.0), of_service(command.service))
             }
             Action::Resume(index) => {
-                let key = self.paused.iter().find(|paused| paused.index == index)?.key;
-                (key, key)
+                let paused = self.paused.iter().find(|paused| paused.index == index)?;
+                (paused.key, paused.key, of_service(paused.actor.service))
             }
-            Action::Ack(index) => (self.ack_key(index), self.ack_key(index)),
+            Action::Ack(index) => (self.ack_key(index), self.ack_key(index), self.ack_key(index)),
             Action::Join(group) => {
                 let key = hash::of_name(self.broker.group_name(group));
-                (key, key)
+                (key, key, key)
             }
             Action::Advance => return None,
         };
-        Some(Offer { action, key, lane })
+        Some(Offer { action, key, lane, place })
     }
 
     fn push_offer(&mut self, action: Action) {

@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 use crate::extract::extract;
+use crate::portfolio::SchedulerKind;
 use crate::run::{Judges, Limits, Observer, Verdict, run};
-use crate::scheduler::{Keyed, Scripted, Tie};
+use crate::scheduler::{Scheduler, Scripted, Tie};
 use crate::search::{Cost, Found, Searched, Shortest};
 use crate::shrink::{Shrink, Shrunk};
 use crate::simulation::Simulation;
@@ -345,6 +346,10 @@ impl Place {
         playground(&self.design, self.stage, profile(self.level), self.splits)
     }
 
+    fn scheduler(&self, simulation: &Simulation<Ticketing>, seed: u64) -> Box<dyn Scheduler> {
+        SchedulerKind::Portfolio.scheduler(simulation, seed, faults(self.level, self.splits))
+    }
+
     fn search(&self, judges: &Judges<Ticketing>, enough: impl FnMut(&Found) -> bool) -> Searched {
         let simulation = self.simulation();
         let moves = moves(self.level, self.splits);
@@ -364,8 +369,7 @@ impl Place {
     /// What matters of the run of a seed; `None` if it holds or has a name twice.
     fn shrink(&self, judges: &Judges<Ticketing>, seed: u64) -> Option<Shrunk<Request>> {
         let (simulation, limits) = (self.simulation(), Limits::default());
-        let keyed = Keyed::new(seed, faults(self.level, self.splits));
-        let extracted = extract(&simulation, keyed, judges, limits, Tie::InOrder).ok()?;
+        let extracted = extract(&simulation, self.scheduler(&simulation, seed), judges, limits, Tie::InOrder).ok()?;
         Shrink::of(&simulation, judges, limits).run(extracted.departures).ok()
     }
 
@@ -394,7 +398,7 @@ impl Place {
         observer: &mut impl Observer<Ticketing>,
     ) -> Verdict {
         world.reset();
-        let mut scheduler = Keyed::new(seed, faults(self.level, self.splits));
+        let mut scheduler = self.scheduler(world.simulation(), seed);
         run(world, &mut scheduler, judges, Limits::default(), observer).verdict
     }
 }

@@ -1,0 +1,46 @@
+//! How much faster some things are than others.
+//!
+//! Clients that send whatever they can as soon as they can are mostly refused: what they ask about has
+//! not arrived yet. Clients that wait until all is settled see no races between a request and an
+//! event. And a service that is slow has several events before it at once, where another one never
+//! has two. So each seed draws a speed for each service, for all clients and for the clock.
+
+use super::queue::exponential;
+use super::{Action, Offer};
+use crate::hash;
+use crate::prng::{Purpose, RunKey, below};
+
+const CLIENTS: u64 = hash::of_name("clients");
+const CLOCK: u64 = hash::of_name("clock");
+/// Speeds differ by powers of two below this one.
+const SPEEDS: u32 = 8;
+
+/// The speeds of one seed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Haste(pub(super) RunKey);
+
+impl Haste {
+    /// How long what is offered waits, in units of 2^-16 mean waits of the fastest.
+    pub(super) fn wait(self, offer: &Offer) -> u64 {
+        self.wait_drawn(offer, self.0.draw(Purpose::Order, offer.key))
+    }
+
+    /// The same with another word drawn for it.
+    pub(super) fn wait_drawn(self, offer: &Offer, word: u64) -> u64 {
+        let slow = match offer.action {
+            Action::Command(_) => self.slow(CLIENTS),
+            Action::Deliver(_) => self.slow(offer.place),
+            Action::Resume(_) | Action::Ack(_) | Action::Join(_) | Action::Advance => self.slow(offer.key),
+        };
+        exponential(word) << slow
+    }
+
+    /// How long the clock waits until it moves to a timer.
+    pub(super) fn wait_of_clock(self, timer: u64) -> u64 {
+        exponential(self.0.draw(Purpose::Order, timer)) << (self.slow(CLIENTS) + self.slow(CLOCK))
+    }
+
+    fn slow(self, what: u64) -> u32 {
+        below(self.0.draw(Purpose::Speed, what), 2 * SPEEDS).saturating_sub(SPEEDS)
+    }
+}

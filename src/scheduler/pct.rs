@@ -1,0 +1,130 @@
+//! Priorities for chains: what is late stays late, however long the chain that overtakes it.
+//!
+//! After Ozkan, Majumdar, Niksic, Tabaei Befrouei and Weissenbacher, "Randomized testing of
+//! distributed systems with probabilistic guarantees" (OOPSLA 2018). The actions of a run fall into
+//! chains: of what an action makes possible one goes on with its chain, the next command of the same
+//! client or else one first attempt of a delivery, and each of the others begins a chain. A chain
+//! has a random priority, and the enabled action of the most urgent chain is next; so a message that
+//! lies in an unhurried chain waits until the others have come to their ends, be they 2 deliveries
+//! long or 20. At d - 1 changes a chain falls behind all that have not.
+//!
+//! Everything is drawn by name. The priority of a chain is drawn by the name of what begins it; of
+//! several first attempts that name goes on with the chain whose draw is smallest, so a new listener
+//! changes at most which that is. Retries, late acks and handlers that paused begin chains: they are
+//! there to be late.
+//!
+//! The paper draws d - 1 steps out of n at which changes happen. Steps are positions; here each action
+//! is a change with probability (d - 1)/n, by its name, so that their number is d - 1 on average. And
+//! n, the number of actions to expect, is drawn by the seed: 4, 8, … or 512. What this does to the
+//! guarantee: a run of n actions in which some d - 1 must be changes is met with probability about
+//! ((d - 1)/n)^(d - 1) · e^-(d - 1) if the seed has drawn the right n, and one in 8 does. That is the
+//! paper's bound up to a factor that depends on d alone, and a scheduler needs not be told how long
+//! the run is going to be. With d = 1 the probability is 1/1024 instead of none, so that services
+//! which talk to each other until something else happens cannot keep that waiting for ever.
+
+use super::haste::Haste;
+use super::queue::{Queue, exponential};
+use super::{Action, Chosen, Enabled, Offer, Scheduler};
+use crate::faults::{Fate, FaultPlan};
+use crate::hash;
+use crate::prng::{Prng, Purpose, Ratio, RunKey, Stream, below};
+
+/// Picks the action of the most urgent chain.
+#[derive(Clone, Debug)]
+pub struct Pct {
+    plan: FaultPlan,
+    drawing: Drawing,
+    queue: Queue,
+    /// What became possible by the last action.
+    fresh: Vec<Offer>,
+    /// The last action and the urgency of its chain.
+    running: Option<(Action, u64)>,
+}
+
+/// What the urgency of a chain is drawn from; smaller numbers are more urgent.
+#[derive(Clone, Copy, Debug)]
+struct Drawing {
+    key: RunKey,
+    change: Ratio,
+    /// The hash of the timers that fired, by name: a timer that fires again is another chain.
+    fired: u64,
+}
+
+impl Drawing {
+    /// The urgency of the chain that begins with an action that `key` names.
+    fn first(self, offer: &Offer) -> u64 {
+        self.then(Haste(self.key).wait(offer), offer.key)
+    }
+
+    /// The urgency of the clock, which moves to a timer.
+    fn of_clock(self, timer: u64) -> u64 {
+        let key = hash::mix(self.fired, timer);
+        self.then(Haste(self.key).wait_of_clock(key), key)
+    }
+
+    /// The urgency of a chain from what `key` names on.
+    fn then(self, urgency: u64, key: u64) -> u64 {
+        let word = self.key.draw(Purpose::Change, key);
+        if !self.change.holds(word) {
+            return urgency;
+        }
+        let word = hash::mix(word, key);
+        exponential(word) << (4 + below(hash::mix(word, key), 16))
+    }
+}
+
+impl Pct {
+    /// Chains for `seed` with the faults it draws from `plan`, and `depth` - 1 changes on average.
+    ///
+    /// # Panics
+    /// If `depth` is not from 1 to 4.
+    #[must_use]
+    pub fn new(seed: u64, plan: FaultPlan, depth: u32) -> Pct {
+        assert!((1..=4).contains(&depth), "the depth is from 1 to 4, not {depth}");
+        let expected = 8 << (2 * Prng::new(seed, Stream::Change).below(4));
+        let change = if depth == 1 { Ratio::new(1, 1024) } else { Ratio::new(depth - 1, expected) };
+        let drawing = Drawing { key: RunKey::new(seed), change, fired: 0 };
+        Pct { plan: plan.for_seed(seed), drawing, queue: Queue::default(), fresh: Vec::new(), running: None }
+    }
+
+    /// Puts what became possible by the last action into chains.
+    fn chain(&mut self, enabled: &Enabled<'_>) {
+        let (drawing, running) = (self.drawing, self.running.map(|(action, _)| action));
+        let goes_on = |offer: &&Offer| match (running, offer.action) {
+            (Some(Action::Deliver(_) | Action::Resume(_)), Action::Deliver(index)) => {
+                enabled.delivery(index).attempt == 1
+            }
+            _ => false,
+        };
+        let draw = |offer: &&Offer| drawing.key.draw(Purpose::Chain, offer.key);
+        let heir = self.fresh.iter().filter(goes_on).min_by_key(draw).map(|offer| offer.key);
+        for offer in self.fresh.drain(..) {
+            let urgency = match self.running {
+                Some((_, urgency)) if heir == Some(offer.key) => drawing.then(urgency, offer.key),
+                _ => drawing.first(&offer),
+            };
+            self.queue.push(urgency, offer);
+        }
+    }
+}
+
+impl Scheduler for Pct {
+    fn offer(&mut self, offer: Offer) {
+        self.fresh.push(offer);
+    }
+
+    fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
+        self.chain(enabled);
+        let drawing = self.drawing;
+        let (urgency, action) = self.queue.pop(enabled, |clock| drawing.of_clock(clock));
+        if let (Action::Advance, Some(timer)) = (action, enabled.clock()) {
+            self.drawing.fired = hash::mix(drawing.fired, timer);
+        }
+        self.running = Some((action, urgency));
+        action
+    }
+
+    fn fate(&mut self, chosen: &Chosen) -> Fate {
+        chosen.draw(&mut self.plan, self.drawing.key)
+    }
+}
