@@ -102,9 +102,9 @@ pub fn faults(level: Level, splits: bool) -> FaultPlan {
     };
     FaultPlan {
         lose_ack: once(level == Level::Duplicate, 4),
-        crash: once(level == Level::Crash, 4),
+        crash: once(level == Level::Crash, 2),
         lose_message: once(level == Level::Loss, 4),
-        pause: if splits { Rate::of(Ratio::new(1, 2)) } else { Rate::NEVER },
+        pause: if splits { Rate::of(Ratio::new(9, 10)) } else { Rate::NEVER },
         ..FaultPlan::NONE
     }
 }
