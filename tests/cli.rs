@@ -202,16 +202,19 @@ fn a_sweep_puts_failures_into_buckets() {
         1,
         expect![[r#"
             $ pellmell sweep scenarios/price-5-10-15.toml --design stage1 --seeds 0..20
-                Sweeping price-5-10-15 × 20 seeds   design stage1, profile stan
-                VIOLATED PrefixConsistency at orders of t on ticket:updated   20 runs, first seed 0, 399 steps
+                Sweeping price-5-10-15 × 20 seeds   design stage1, profile stan, portfolio scheduler
+                VIOLATED ReplicaNeverAhead at orders of t on ticket:updated   5 runs, first seed 0, calm scheduler, 1,345 steps
+                  Shrunk to 6 steps, 1 departure, 2 commands
+                 Departs lose ack of ticket:updated t13@1 -> orders
+                VIOLATED PrefixConsistency at orders of t on ticket:updated   15 runs, first seed 1, uniform scheduler, 273 steps
                   Shrunk to 5 steps, 1 departure, 3 commands
-                 Departs hold ticket:updated t36@1 -> orders until quiescence
+                 Departs hold ticket:updated t70@1 -> orders until quiescence
             ────────────
-                 Summary 20 runs: 0 held, 20 violated, 0 stuck, 0 panicked; 1 bucket
-               Exercised commands 3,412, deliveries 1,240, redeliveries 7, overtakings 957, acks lost 28, acks late 31, duplicates 10, pauses 156
-             Fingerprint 7c16822375c4ff86
-               Reproduce pellmell run scenarios/price-5-10-15.toml --design stage1 --seed 0
-                  Shrink pellmell shrink scenarios/price-5-10-15.toml --design stage1 --seed 0"#]],
+                 Summary 20 runs: 0 held, 20 violated, 0 stuck, 0 panicked; 2 buckets
+               Exercised commands 3,126, deliveries 2,423, redeliveries 139, overtakings 628, acks lost 67, acks late 104, duplicates 19, pauses 356
+             Fingerprint 0798b739e58360f3
+               Reproduce pellmell run scenarios/price-5-10-15.toml --design stage1 --scheduler calm --seed 0
+                  Shrink pellmell shrink scenarios/price-5-10-15.toml --design stage1 --scheduler calm --seed 0"#]],
     );
 }
 
@@ -688,7 +691,7 @@ fn a_defect_is_shown_with_what_catches_it_and_the_shortest_way() {
             $ pellmell zoo DoubleCharge --threads 1
                  Playing 1 defect of the design reference, 20 tries each
             defect             heading                 property expected  caught by         weakest   schedules  departures  shortest  known
-            Z29  DoubleCharge  Time for Listeners, G6  AtMostOnePayment   AtMostOnePayment  lockstep        118           0     2d/4c  2d/4c
+            Z29  DoubleCharge  Time for Listeners, G6  AtMostOnePayment   AtMostOnePayment  lockstep         17           0     2d/4c  2d/4c
 
                   Defect DoubleCharge: an order can be paid twice
                 Shortest 2d/4c under delivery in any order

@@ -104,21 +104,21 @@ fn a_failing_seed_of_a_scenario_is_told_by_the_commands_that_play_and_shrink_it(
     let told = panic_of(|| check_scenario(path, &scenario, 0..200));
     expect![[r#"
         to play seed 0 alone, and to shrink it:
-            pellmell run scenarios/price-5-10-15.toml --design reference --defect BlindApply --seed 0
-            pellmell shrink scenarios/price-5-10-15.toml --design reference --defect BlindApply --seed 0
+            pellmell run scenarios/price-5-10-15.toml --design reference --scheduler calm --defect BlindApply --seed 0
+            pellmell shrink scenarios/price-5-10-15.toml --design reference --scheduler calm --defect BlindApply --seed 0
 
-        violated PrefixConsistency: at orders, t36, ticket:updated t36@2: the replica's version 1 says price 15 (ticket), its owner's says price 10 (ticket)
-        shrunk in 18 runs: departures 718 -> 1, commands 600 -> 3, steps 399 -> 5; what is left:
-            hold ticket:updated t36@1 -> orders until quiescence: without it every property holds
-            seller-36: create t36 at 5: the rest names it or what it creates
-            seller-36: edit t36 to 10: without it every property holds
-            seller-36: edit t36 to 15: without it every property holds
+        violated ReplicaNeverAhead: at orders, t13, ticket:updated t13@1: the replica holds version 2, which its owner never saved
+        shrunk in 12 runs: departures 168 -> 1, commands 600 -> 2, steps 1345 -> 6; what is left:
+            lose ack of ticket:updated t13@1 -> orders: without it every property holds
+            seller-13: create t13 at 5: the rest names it or what it creates
+            seller-13: edit t13 to 10: without it every property holds
         its steps:
-            1    +0.001s   seller-36: create t36 at 5   accepted   saves t36@0 {"lock":"free","price":5,"title":"ticket","user":"seller-36"}
-            2    +0.001s   deliver ticket:created t36@0 -> orders #1   ack   saves t36@0 {"price":5,"title":"ticket"}
-            3    +0.002s   seller-36: edit t36 to 10   accepted   saves t36@1 {"lock":"free","price":10,"title":"ticket","user":"seller-36"}
-            4    +0.003s   seller-36: edit t36 to 15   accepted   saves t36@2 {"lock":"free","price":15,"title":"ticket","user":"seller-36"}
-            5    +0.003s   deliver ticket:updated t36@2 -> orders #1   ack   saves t36@1 {"price":15,"title":"ticket"}"#]].assert_eq(&told);
+            1    +0.001s   seller-13: create t13 at 5   accepted   saves t13@0 {"lock":"free","price":5,"title":"ticket","user":"seller-13"}
+            2    +0.001s   deliver ticket:created t13@0 -> orders #1   ack   saves t13@0 {"price":5,"title":"ticket"}
+            3    +0.002s   seller-13: edit t13 to 10   accepted   saves t13@1 {"lock":"free","price":10,"title":"ticket","user":"seller-13"}
+            4    +0.002s   deliver ticket:updated t13@1 -> orders #1   ack   saves t13@1 {"price":10,"title":"ticket"}   ◀ ack lost
+            5    +5.002s   clock: ack wait of ticket:updated t13@1 -> orders #1 ends
+            6    +5.002s   deliver ticket:updated t13@1 -> orders #2   ack   saves t13@2 {"price":10,"title":"ticket"}"#]].assert_eq(&told);
     scenario.properties = vec!["NoPoison".to_owned()];
     check_scenario(path, &scenario, 0..5);
 }
