@@ -54,6 +54,12 @@ pub struct Header {
     pub defects: Vec<String>,
     /// The scheduler.
     pub scheduler: String,
+    /// Whether nothing could go wrong but the order, whatever the file's faults are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_faults: bool,
+    /// The departures, if they are others than the file's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub departures: Vec<String>,
     /// The seed.
     pub seed: u64,
     /// The properties judged; all if empty.

@@ -198,11 +198,16 @@ fn a_long_run_shows_its_last_steps_and_only_records_that_differ() {
 #[test]
 fn a_sweep_puts_failures_into_buckets() {
     check(
-        &["sweep", "scenarios/price-5-10-15.toml", "--design", "stage1", "--seeds", "0..20"],
+        &["sweep", "scenarios/price-5-10-15.toml", "--design", "stage1", "--seeds", "0..20", "--departures", "100"],
         1,
         expect![[r#"
-            $ pellmell sweep scenarios/price-5-10-15.toml --design stage1 --seeds 0..20
+            $ pellmell sweep scenarios/price-5-10-15.toml --design stage1 --seeds 0..20 --departures 100
                 Sweeping price-5-10-15 × 20 seeds   design stage1, profile stan, portfolio scheduler
+                VIOLATED PrefixConsistency at orders of t on ticket:updated   17 schedules, first with 1 departure
+                  Shrunk to 5 steps, 1 departure, 3 commands
+                 Departs hold ticket:updated t1@1 -> orders until quiescence
+               Reproduce pellmell run scenarios/price-5-10-15.toml --design stage1 --departure "hold ticket:updated t1@1 -> orders until quiescence" --seed 7
+                Departed 17 of 100 one-departure schedules fail; 18,898,400 not played
                 VIOLATED ReplicaNeverAhead at orders of t on ticket:updated   5 runs, first seed 0, calm scheduler, 1,345 steps
                   Shrunk to 6 steps, 1 departure, 2 commands
                  Departs lose ack of ticket:updated t13@1 -> orders

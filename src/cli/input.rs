@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use pellmell::scenario::FileError;
-use pellmell::{Scenario, trace::Trace};
+use pellmell::{FaultPlan, Scenario, trace::Trace};
 
 use super::{Failure, What};
 
@@ -45,6 +45,14 @@ pub(super) fn apply(scenario: &mut Scenario, what: &What) {
     if let Some(scheduler) = what.scheduler {
         scenario.scheduler = Some(scheduler);
         scenario.schedule.clear();
+        scenario.expect.clear();
+    }
+    if what.no_faults {
+        scenario.faults = FaultPlan::NONE;
+        scenario.expect.clear();
+    }
+    if !what.departures.is_empty() {
+        scenario.schedule.clone_from(&what.departures);
         scenario.expect.clear();
     }
     if !what.properties.is_empty() {

@@ -6,6 +6,7 @@
 mod check;
 mod corpus;
 mod explain;
+mod hold_sweep;
 mod input;
 mod progress;
 mod replay;
@@ -25,6 +26,7 @@ use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand, ValueEnum};
 use pellmell::Scenario;
 use pellmell::scenario::{SchedulerKind, nearest};
+use pellmell::schedule::Departure;
 use pellmell::ticketing::{Defect, Design, properties};
 
 /// Plays services on a fake broker that delivers late, twice and out of order, and says whether
@@ -83,6 +85,12 @@ struct What {
     /// Who picks what happens next instead of the scenario's.
     #[arg(long, value_parser = scheduler)]
     scheduler: Option<SchedulerKind>,
+    /// Nothing goes wrong but the order, whatever the scenario's faults are.
+    #[arg(long)]
+    no_faults: bool,
+    /// Departs from the calm run so, in the words of a scenario's `schedule`; may be given several times.
+    #[arg(long = "departure", value_name = "TEXT", conflicts_with = "scheduler")]
+    departures: Vec<Departure>,
     /// Judges these properties only; may be given several times.
     #[arg(long = "property", value_name = "NAME", value_parser = property)]
     properties: Vec<String>,
@@ -110,9 +118,20 @@ fn command(verb: &str, path: &Path, scenario: &Scenario, seed: u64) -> String {
 impl What {
     /// Whether nothing is changed.
     fn is_empty(&self) -> bool {
-        let What { design, defects, scheduler, properties, max_steps, max_messages, max_in_flight } = self;
+        let What {
+            design,
+            defects,
+            scheduler,
+            no_faults,
+            departures,
+            properties,
+            max_steps,
+            max_messages,
+            max_in_flight,
+        } = self;
         let limits = max_steps.is_none() && max_messages.is_none() && max_in_flight.is_none();
-        design.is_none() && scheduler.is_none() && defects.is_empty() && properties.is_empty() && limits
+        let planned = !no_faults && departures.is_empty();
+        planned && design.is_none() && scheduler.is_none() && defects.is_empty() && properties.is_empty() && limits
     }
 }
 

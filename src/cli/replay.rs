@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use pellmell::Scenario;
 use pellmell::scenario::SchedulerKind;
 use pellmell::ticketing::{Defect, Design, properties};
 use pellmell::trace::{Trace, first_difference};
+use pellmell::{FaultPlan, Scenario};
 use serde_json::json;
 
 use super::input::Input;
@@ -62,6 +62,13 @@ pub(super) fn scenario_of(path: &Path, trace: &Trace) -> Result<Scenario, Failur
     scenario.design = Design::named(&header.design).ok_or_else(|| stale("design", &header.design))?;
     let planted = header.defects.iter().map(|name| Defect::named(name).ok_or_else(|| stale("defect", name)));
     scenario.defects = planted.collect::<Result<_, _>>()?;
+    if header.no_faults {
+        scenario.faults = FaultPlan::NONE;
+    }
+    if !header.departures.is_empty() {
+        let read = header.departures.iter().map(|text| text.parse().map_err(|_| stale("departure", text)));
+        scenario.schedule = read.collect::<Result<_, _>>()?;
+    }
     if header.scheduler != "departures" {
         let named = SchedulerKind::named(&header.scheduler);
         scenario.scheduler = Some(named.ok_or_else(|| stale("scheduler", &header.scheduler))?);

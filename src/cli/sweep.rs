@@ -10,10 +10,12 @@ use serde_json::json;
 
 use super::progress::Progress;
 use super::run::{self, exercised};
-use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, input, seeds, shrink};
+use super::{
+    BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, hold_sweep, input, seeds, shrink,
+};
 
 /// Of how many buckets the first seed is shrunk.
-const SHRUNK_MAX: usize = 10;
+pub(super) const SHRUNK_MAX: usize = 10;
 /// How many runs each of them may take.
 const EXECUTIONS_MAX: u32 = 500;
 
@@ -27,6 +29,10 @@ pub(super) struct SweepArgs {
     /// How many threads; as many as the machine has if left out. The result does not depend on it.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Option<u32>,
+    /// How many schedules that depart from the calm run once or twice are played first; if left out all
+    /// that depart once, and pairs for about two million steps.
+    #[arg(long = "departures", value_name = "N", value_parser = super::number)]
+    departures_max: Option<u64>,
     #[command(flatten)]
     what: What,
 }
@@ -34,7 +40,8 @@ pub(super) struct SweepArgs {
 pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, Failure> {
     let scenario = input::scenario(&args.scenario, &args.what)?.for_seeds();
     let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
-    let sweep = Sweep { scenario: &scenario, seeds: args.seeds.clone(), threads: args.threads.unwrap_or(cores) };
+    let threads = args.threads.unwrap_or(cores);
+    let sweep = Sweep { scenario: &scenario, seeds: args.seeds.clone(), threads };
     let total = args.seeds.end - args.seeds.start;
     let mut out = Out::new();
     if format == MessageFormat::Human {
@@ -53,17 +60,24 @@ pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, F
             out.status(PLAIN, "Note", "the scenario's schedule leaves nothing to the seed: all runs are the same")?;
         }
     }
+    let departed = hold_sweep::play(&scenario, args.departures_max, threads)?;
     let progress = Progress::new(total);
     let result = sweep.run(|done, failed| progress.at(done, failed));
     let result = result.map_err(|error| Failure::Input(error.to_string()))?;
     progress.end(result.totals.runs());
+    if let Some(departed) = &departed {
+        match format {
+            MessageFormat::Human => hold_sweep::show(&mut out, &args.scenario, &scenario, departed)?,
+            MessageFormat::Json => hold_sweep::show_json(&mut out, &args.scenario, &scenario, departed)?,
+        }
+    }
     match format {
         MessageFormat::Human => show(&mut out, args, &scenario, &result)?,
         MessageFormat::Json => show_json(&mut out, args, &scenario, &result)?,
     }
     Ok(match result.totals {
         totals if totals.runs() == 0 => Ending::NothingRan,
-        totals if totals.held == totals.runs() => Ending::Held,
+        totals if totals.held == totals.runs() && departed.is_none_or(|departed| departed.is_held()) => Ending::Held,
         _ => Ending::Failed,
     })
 }
@@ -75,7 +89,7 @@ fn by(scenario: &Scenario) -> String {
 }
 
 /// The failing run of a seed, shrunk: its size and its departures.
-fn show_shrunk(out: &mut Out, scenario: &Scenario, seed: u64) -> Result<(), Failure> {
+pub(super) fn show_shrunk(out: &mut Out, scenario: &Scenario, seed: u64) -> Result<(), Failure> {
     match scenario.shrink(seed, EXECUTIONS_MAX) {
         Ok(Some(found)) => {
             out.status(PLAIN, "Shrunk", format_args!("to {}", shrink::in_words(&found.shrunk.size())))?;

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::{Scenario, SchedulerKind};
 use crate::event::Command;
+use crate::faults::FaultPlan;
 use crate::ids::RecordId;
 use crate::run::{Limits, Verdict};
 use crate::schedule::{CommandSpec, Departure, Target};
@@ -26,8 +27,16 @@ impl Scenario {
     pub fn command(&self, verb: &str, path: &str) -> String {
         let written = Scenario::parse(path, &self.source).unwrap_or_else(|_| self.clone());
         let mut command = format!("pellmell {verb} {path} --design {}", self.design.name);
-        if self.scheduler != written.scheduler || self.schedule.is_empty() && !written.schedule.is_empty() {
+        // Departures replace the scheduler.
+        let is_drawn = self.schedule.is_empty();
+        if is_drawn && (self.scheduler != written.scheduler || !written.schedule.is_empty()) {
             command += &format!(" --scheduler {}", self.scheduler.unwrap_or(SchedulerKind::Random).name());
+        }
+        if self.faults == FaultPlan::NONE && written.faults != FaultPlan::NONE {
+            command += " --no-faults";
+        }
+        for departure in self.schedule.iter().filter(|_| self.schedule != written.schedule) {
+            command += &format!(" --departure \"{departure}\"");
         }
         for defect in self.defects.iter().skip(written.defects.len()) {
             command += &format!(" --defect {}", defect.name);

@@ -1,6 +1,6 @@
 //! The calm run with departures.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{Action, Chosen, Enabled, Offer, Scheduler, Tie};
 use crate::broker::DeliveryIndex;
@@ -34,11 +34,12 @@ pub struct Departing {
     /// By the key of what they are about, the places of the departures.
     places: BTreeMap<u64, Vec<usize>>,
     tie: Tie,
-    /// The keys of what has happened.
-    happened: BTreeSet<u64>,
+    /// The keys of what departures wait for, and whether it has happened.
+    happened: BTreeMap<u64, bool>,
     /// The key of what was told to pause in the running step.
     pausing: Option<u64>,
-    /// The keys of what can be held or goes on: for a paused handler, of what it handles.
+    /// The keys of what can be held or goes on, as far as departures are about it or wait for it: for a
+    /// paused handler, of what it handles.
     keys: BTreeMap<Action, u64>,
 }
 
@@ -61,11 +62,12 @@ impl Departing {
             let until = departure.until().map(Target::key);
             Planned { departure, until, used: false }
         });
+        let schedule: Vec<Planned> = planned.collect();
         Departing {
-            schedule: planned.collect(),
+            happened: schedule.iter().filter_map(|planned| planned.until).map(|until| (until, false)).collect(),
+            schedule,
             places,
             tie,
-            happened: BTreeSet::new(),
             pausing: None,
             keys: BTreeMap::new(),
         }
@@ -102,32 +104,25 @@ impl Departing {
         });
         let waits = here.map(|planned| match planned.until {
             None => Wait::Quiescence,
-            Some(until) if self.happened.contains(&until) => Wait::Nothing,
+            Some(until) if self.has_happened(until) => Wait::Nothing,
             Some(_) if matches!(planned.departure.until(), Some(Target::AckWait(_))) => Wait::Clock,
             Some(_) => Wait::Happening,
         });
         waits.max().unwrap_or(Wait::Nothing)
     }
 
-    fn runs_past(&self, key: u64) -> bool {
-        self.about(key).any(|planned| matches!(planned.departure, Departure::RunPast(_)))
+    fn has_happened(&self, key: u64) -> bool {
+        self.happened.get(&key).is_some_and(|happened| *happened)
     }
 
-    /// Notes which holds are met, so that they count as used.
-    fn note_holds(&mut self, enabled: &Enabled<'_>) {
-        if self.places.is_empty() {
-            return;
+    fn note(&mut self, key: u64) {
+        if let Some(happened) = self.happened.get_mut(&key) {
+            *happened = true;
         }
-        for action in enabled.iter() {
-            if !matches!(action, Action::Deliver(_) | Action::Command(_) | Action::Join(_)) {
-                continue;
-            }
-            let places = self.key_of(action, enabled).and_then(|key| self.places.get(&key));
-            for place in places.into_iter().flatten() {
-                let planned = &mut self.schedule[*place];
-                planned.used |= matches!(planned.departure, Departure::Hold { .. });
-            }
-        }
+    }
+
+    fn runs_past(&self, key: u64) -> bool {
+        self.about(key).any(|planned| matches!(planned.departure, Departure::RunPast(_)))
     }
 
     /// The next action: what the calm run does with what does not wait; then what waits for
@@ -161,23 +156,32 @@ impl Departing {
             }
             Action::Deliver(_) => None,
         };
-        self.happened.extend(happened);
+        if let Some(key) = happened {
+            self.note(key);
+        }
     }
 }
 
 impl Scheduler for Departing {
     fn offer(&mut self, offer: Offer) {
-        match offer.action {
-            Action::Resume(_) => self.keys.extend(self.pausing.take().map(|key| (offer.action, key))),
-            Action::Command(_) | Action::Join(_) => {
-                self.keys.insert(offer.action, offer.key);
+        let Offer { action, key, .. } = offer;
+        match action {
+            Action::Resume(_) => self.keys.extend(self.pausing.take().map(|key| (action, key))),
+            Action::Deliver(_) | Action::Command(_) | Action::Join(_) => {
+                for place in self.places.get(&key).into_iter().flatten() {
+                    let planned = &mut self.schedule[*place];
+                    planned.used |= matches!(planned.departure, Departure::Hold { .. });
+                }
+                let matters = self.places.contains_key(&key) || self.happened.contains_key(&key);
+                if matters && !matches!(action, Action::Deliver(_)) {
+                    self.keys.insert(action, key);
+                }
             }
             _ => {}
         }
     }
 
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
-        self.note_holds(enabled);
         let action = self.next(enabled).expect("a scheduler is asked only when something may happen");
         self.note_picked(action, enabled);
         action
@@ -191,7 +195,7 @@ impl Scheduler for Departing {
                 Departure::Hold { .. } => continue,
                 Departure::Pause { .. } if !chosen.may_pause => continue,
                 Departure::Pause { .. } => {
-                    fate.pause |= planned.until.is_none_or(|until| !self.happened.contains(&until));
+                    fate.pause |= planned.until.is_none_or(|until| self.happened.get(&until) != Some(&true));
                 }
                 Departure::Duplicate(_) => fate.duplicate = true,
                 Departure::LoseAck(_) => fate.ack = AckFate::Lost,
@@ -204,9 +208,9 @@ impl Scheduler for Departing {
         let fate = chosen.restrict(fate);
         if fate.pause {
             self.pausing = Some(chosen.key);
-            self.happened.insert(schedule::pause_key(chosen.key));
+            self.note(schedule::pause_key(chosen.key));
         } else {
-            self.happened.insert(chosen.key);
+            self.note(chosen.key);
         }
         fate
     }

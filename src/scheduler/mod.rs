@@ -276,13 +276,21 @@ impl<'a> Enabled<'a> {
         free: impl Fn(Action) -> bool,
         past: impl Fn(DeliveryIndex) -> bool,
     ) -> Option<Action> {
-        let turn = |action| match action {
-            Action::Advance => None,
-            Action::Ack(index) if past(index) => self.delivery(index).superseded.then_some((4, index.0, 0, 0)),
-            action => Some(self.turn(action, tie)),
+        let first = |actions: &mut dyn Iterator<Item = Action>| {
+            actions.filter(|action| free(*action)).min_by_key(|action| self.turn(*action, tie))
         };
-        let turns = self.iter().filter(|action| free(*action)).filter_map(|action| Some((turn(action)?, action)));
-        turns.min().map(|(_, action)| action)
+        // One kind after the other: most often there is a delivery, and the many commands that wait for
+        // it need not be looked at.
+        let acks = || self.acks.iter().copied();
+        first(&mut self.paused.iter().map(|index| Action::Resume(*index)))
+            .or_else(|| first(&mut acks().filter(|index| !past(*index)).map(Action::Ack)))
+            .or_else(|| first(&mut self.absent.iter().map(|group| Action::Join(*group))))
+            .or_else(|| first(&mut self.ready.iter().map(|index| Action::Deliver(*index))))
+            .or_else(|| {
+                let late = acks().filter(|index| past(*index) && self.delivery(*index).superseded);
+                first(&mut late.map(Action::Ack))
+            })
+            .or_else(|| first(&mut self.commands.iter().map(|client| Action::Command(*client))))
     }
 
     /// When the calm run takes this enabled action.

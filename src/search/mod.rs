@@ -1,7 +1,10 @@
-//! Searching for failures: over many runs, and over all states.
+//! Searching for failures: over the schedules nearest to the calm run, over many runs, and over all
+//! states.
 
+mod hold_sweep;
 mod shortest;
 mod sweep;
 
+pub use hold_sweep::{DepartedBucket, HoldSweep, HoldSweepResult, PAIRS_STEPS, Tally};
 pub use shortest::{Cost, Found, Moves, Order, Searched, Shortest};
 pub use sweep::{Bucket, Sweep, SweepResult, Totals};

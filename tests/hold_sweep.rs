@@ -1,0 +1,87 @@
+//! The hold sweep finds what one or two departures show, whoever plays it, and nothing else.
+
+use pellmell::search::{HoldSweep, HoldSweepResult};
+use pellmell::ticketing::{Defect, Design, Level, Stage, Ticketing, properties};
+use pellmell::zoo::{faults, playground, profile};
+use pellmell::{FaultPlan, Judges, Limits, Simulation};
+
+fn judges() -> Judges<Ticketing> {
+    Judges::new(properties::promised_by(&Design::REFERENCE))
+}
+
+fn sweep(simulation: &Simulation<Ticketing>, faults: FaultPlan, schedules_max: Option<u64>) -> HoldSweepResult {
+    let (judges, limits) = (judges(), Limits::default());
+    HoldSweep { simulation, judges: &judges, limits, faults, schedules_max, threads: 1 }.run(|_, _, _| {})
+}
+
+fn world_of(defect: &Defect, level: Level) -> Simulation<Ticketing> {
+    playground(&Design::REFERENCE.with(&[*defect]), defect.stage, profile(level), defect.splits)
+}
+
+/// The first schedule that fails.
+fn first(result: &HoldSweepResult) -> Option<u64> {
+    result.buckets.values().map(|bucket| bucket.place).min()
+}
+
+#[test]
+fn every_defect_of_the_zoo_is_found_and_all_but_two_with_one_departure() {
+    let mut with_two = Vec::new();
+    for defect in Defect::ALL {
+        let level = defect.needs.max(Level::AnyOrder);
+        let result = sweep(&world_of(defect, level), faults(level, defect.splits), Some(20_000));
+        let place = first(&result).unwrap_or_else(|| panic!("{} is not found", defect.name));
+        if place <= result.singles.all {
+            assert!(place < 1 + 6 * result.deliveries, "{}: {place} of {} deliveries", defect.name, result.deliveries);
+        } else {
+            assert!(place <= 20_000, "{}: {place}", defect.name);
+            with_two.push(defect.name);
+        }
+    }
+    assert_eq!(with_two, ["UnguardedRelease", "SwallowedConflict"]);
+}
+
+#[test]
+fn the_reference_design_raises_no_alarm_whatever_departs() {
+    let some = FaultPlan::SOME;
+    for stage in [Stage::Two, Stage::Timed, Stage::Paid, Stage::Four] {
+        for splits in [false, true] {
+            let simulation = playground(&Design::REFERENCE, stage, profile(Level::AnyOrder), splits);
+            let result = sweep(&simulation, some, Some(3_000));
+            assert!(result.is_held(), "{stage:?}: {:?}", result.buckets);
+            assert!(result.singles.all > 80 && result.singles.played == result.singles.all, "{:?}", result.singles);
+            assert_eq!(result.runs(), 1 + 3_000);
+        }
+    }
+}
+
+#[test]
+fn only_the_faults_that_may_happen_are_tried() {
+    let simulation = playground(&Design::REFERENCE, Stage::Two, profile(Level::AnyOrder), false);
+    let singles = |faults| sweep(&simulation, faults, Some(0)).singles.all;
+    let (orders, duplicates) = (singles(FaultPlan::NONE), singles(faults(Level::Duplicate, false)));
+    assert!(orders < duplicates && duplicates < singles(FaultPlan::SOME));
+}
+
+#[test]
+fn a_loss_is_found_and_says_what_was_lost() {
+    let defect = Defect::named("LostMessage").expect("a defect");
+    let result = sweep(&world_of(&defect, Level::Loss), faults(Level::Loss, false), None);
+    let bucket = result.buckets.values().min_by_key(|bucket| bucket.place).expect("it is found");
+    let departures: Vec<String> = bucket.departures.iter().map(ToString::to_string).collect();
+    assert_eq!(departures, ["lose ticket:created t1@0 -> orders"]);
+}
+
+#[test]
+fn the_result_does_not_depend_on_the_threads() {
+    let defect = Defect::named("UnguardedRelease").expect("a defect");
+    let (simulation, judges, limits) = (world_of(&defect, Level::AnyOrder), judges(), Limits::default());
+    let with = |threads| {
+        let (faults, schedules_max) = (FaultPlan::SOME, Some(700));
+        HoldSweep { simulation: &simulation, judges: &judges, limits, faults, schedules_max, threads }.run(|_, _, _| {})
+    };
+    let alone = with(1);
+    assert!(!alone.is_held() && alone.runs() == 701);
+    for threads in 2..5 {
+        assert_eq!(with(threads), alone);
+    }
+}
