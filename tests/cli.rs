@@ -209,6 +209,16 @@ fn a_sweep_puts_failures_into_buckets() {
             ────────────
                  Summary 20 runs: 0 held, 20 violated, 0 stuck, 0 panicked; 1 bucket
                Exercised commands 3,412, deliveries 1,240, redeliveries 7, overtakings 957, acks lost 28, acks late 31, duplicates 10, pauses 156
+                Coverage 10 of 17 situations and pairs, the last new one in run 20 of 20
+                    MISS duplicate after ack: ticket:updated -> orders
+                    MISS redelivery after unheard ack: ticket:updated -> orders
+                    MISS redelivery during handler: ticket:updated -> orders
+                    MISS late ack: ticket:updated -> orders
+                    MISS stale ack: ticket:updated -> orders
+                    MISS refused, then acked: ticket:created -> orders, ticket:updated -> orders
+                         47 situations or pairs could not come about: --coverage says why
+                 Reached 1 of 1 sometimes-properties
+                   Bound none: no PCT scheduler played; depths 1, 2, 3 take 1,449, 578,151, 230,682,249 runs
              Fingerprint 7c16822375c4ff86
                Reproduce pellmell run scenarios/price-5-10-15.toml --design stage1 --seed 0
                   Shrink pellmell shrink scenarios/price-5-10-15.toml --design stage1 --seed 0"#]],
@@ -227,6 +237,10 @@ fn a_sweep_that_holds_ends_with_0_and_an_empty_one_with_4() {
             ────────────
                  Summary 3 runs: 3 held, 0 violated, 0 stuck, 0 panicked; 0 buckets
                Exercised commands 3, deliveries 6, redeliveries 3, acks lost 3
+                Coverage 1 of 2 situations and pairs, the last new one in run 1 of 3
+                    MISS refused, then acked: ticket:created -> orders
+                         90 situations or pairs could not come about: --coverage says why
+                   Bound none: no PCT scheduler played; depths 1, 2, 3 take 12, 48, 192 runs
              Fingerprint 42991ecf93f58fc5"#]],
     );
     assert_eq!(pellmell(&["sweep", "scenarios/one-lost-ack.toml", "--seeds", "5..5"]).code, 4);

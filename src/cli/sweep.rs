@@ -10,7 +10,9 @@ use serde_json::json;
 
 use super::progress::Progress;
 use super::run::exercised;
-use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, input, seeds, shrink};
+use super::{
+    BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, coverage, input, seeds, shrink,
+};
 
 /// Of how many buckets the first seed is shrunk.
 const SHRUNK_MAX: usize = 10;
@@ -27,6 +29,12 @@ pub(super) struct SweepArgs {
     /// How many threads; as many as the machine has if left out. The result does not depend on it.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Option<u32>,
+    /// Shows every delivery situation, and not only those that no run met.
+    #[arg(long)]
+    coverage: bool,
+    /// Fails if something that is to be reached in some run was reached in none.
+    #[arg(long)]
+    strict: bool,
     #[command(flatten)]
     what: What,
 }
@@ -56,11 +64,22 @@ pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, F
         MessageFormat::Human => show(&mut out, args, &scenario, &result)?,
         MessageFormat::Json => show_json(&mut out, args, &scenario, &result)?,
     }
+    let falls_short = args.strict && result.coverage.never_reached().next().is_some();
+    if falls_short && format == MessageFormat::Human {
+        coverage::show_strict(&mut out, &result.coverage, &with_more_seeds(args, &scenario))?;
+    }
     Ok(match result.totals {
         totals if totals.runs() == 0 => Ending::NothingRan,
-        totals if totals.held == totals.runs() => Ending::Held,
+        totals if totals.held == totals.runs() && !falls_short => Ending::Held,
         _ => Ending::Failed,
     })
+}
+
+/// The same sweep with ten times as many seeds.
+fn with_more_seeds(args: &SweepArgs, scenario: &Scenario) -> String {
+    let Range { start, end } = args.seeds;
+    let end = start.saturating_add((end - start).saturating_mul(10));
+    format!("{} --seeds {start}..{end} --strict", scenario.command("sweep", &args.scenario.display().to_string()))
 }
 
 /// The failing run of a seed, shrunk: its size and its departures.
@@ -104,6 +123,7 @@ fn show(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &SweepResu
         ),
     )?;
     out.status(PLAIN, "Exercised", exercised(&counts_text(&totals.counts)))?;
+    coverage::show(out, &result.coverage, scenario, &args.seeds, args.coverage)?;
     out.status(PLAIN, "Fingerprint", hex(result.fingerprint))?;
     match by_seed(result).first() {
         Some((_, bucket)) => {
@@ -150,5 +170,6 @@ fn show_json(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &Swee
         "panicked": totals.panicked,
         "counts": totals.counts,
         "fingerprint": hex(result.fingerprint),
-    }))
+    }))?;
+    out.json(&coverage::as_json(&result.coverage))
 }
