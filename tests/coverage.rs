@@ -143,13 +143,15 @@ fn overlapping(schedule: &[&str]) -> String {
 #[test]
 fn a_handler_that_a_crash_cut_off_runs_no_more() {
     let copy_comes_late = [
-        "pause ticket:updated t1@1 -> orders until ticket:updated t1@1 -> orders #2",
+        "duplicate ticket:created t1@0 -> orders",
+        "hold ticket:created t1@0 -> orders #2 until pause of ticket:updated t1@1 -> orders",
         "duplicate ticket:updated t1@1 -> orders",
-        "hold ticket:updated t1@1 -> orders #2 until ticket:updated t1@2 -> orders",
+        "pause ticket:updated t1@1 -> orders until ticket:updated t1@1 -> orders #2",
+        "hold ticket:updated t1@1 -> orders #2 until ticket:created t1@0 -> orders #2",
     ];
     let during = "redelivery during handler: ticket:updated -> orders";
     assert!(overlapping(&copy_comes_late).contains(during));
-    let crash = "crash orders before save of ticket:updated t1@2 -> orders";
+    let crash = "crash orders before save of ticket:created t1@0 -> orders #2";
     let cut_off = overlapping(&[&copy_comes_late[..], &[crash]].concat());
     assert!(cut_off.contains("crash before save") && !cut_off.contains(during), "{cut_off}");
 }
