@@ -96,7 +96,7 @@ pub use faults::{AckFate, Fate, FaultPlan, Rate, Window};
 pub use ids::{RecordId, ServiceIndex, Subject, Time, Version};
 pub use portfolio::SchedulerKind;
 pub use prng::{Prng, Ratio, Stream};
-pub use property::{Property, View, Violation, Watch};
+pub use property::{Property, Sometimes, View, Violation, Watch};
 pub use run::{Judges, Limits, Report, Verdict, run};
 pub use scenario::Scenario;
 pub use schedule::{Departure, NamedStep};

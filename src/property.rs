@@ -79,6 +79,63 @@ pub trait Property<S: System>: Send + Sync {
     }
 }
 
+/// A claim that something worth reaching is reached in some run: where no run of many reaches it, they
+/// say little about whatever would come of it.
+///
+/// ```
+/// # use pellmell::doc_example::{Item, Shop};
+/// use pellmell::{Answer, Judges, Sometimes};
+///
+/// let cheap = Sometimes::<Shop>::new("PriceFell", "an item becomes cheaper", |view| {
+///     let fell = |before: u32, after: u32| after < before;
+///     view.step.answer == Some(Answer::Command(Ok(())))
+///         && view.changes::<Item>().any(|change| match (change.before, change.after) {
+///             (Some(before), Some(after)) => fell(before.price, after.price),
+///             _ => false,
+///         })
+/// });
+/// let judges = Judges::new(Vec::new()).with_sometimes(vec![cheap]);
+/// assert_eq!(judges.sometimes().map(Sometimes::name).collect::<Vec<_>>(), ["PriceFell"]);
+/// ```
+pub struct Sometimes<S: System> {
+    name: &'static str,
+    about: &'static str,
+    reached: Box<Reached<S>>,
+}
+
+type Reached<S> = dyn Fn(&View<'_, S>) -> bool + Send + Sync;
+
+impl<S: System> Sometimes<S> {
+    /// A claim of that name. `about` says as half a sentence what happens then, `an order is paid`;
+    /// `reached` looks at each step of a run until it says yes.
+    #[must_use]
+    pub fn new(
+        name: &'static str,
+        about: &'static str,
+        reached: impl Fn(&View<'_, S>) -> bool + Send + Sync + 'static,
+    ) -> Sometimes<S> {
+        Sometimes { name, about, reached: Box::new(reached) }
+    }
+
+    /// Its name, in words put together: `OrderCompleted`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What happens when it is reached, as half a sentence.
+    #[must_use]
+    pub fn about(&self) -> &'static str {
+        self.about
+    }
+
+    /// Whether a step reaches it.
+    #[must_use]
+    pub fn is_reached(&self, view: &View<'_, S>) -> bool {
+        (self.reached)(view)
+    }
+}
+
 /// A set of kinds of steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Watch(u8);

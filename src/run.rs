@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::System;
 use crate::faults::Fate;
 use crate::ids::Time;
-use crate::property::{End, Property, View, Violation, Watch};
+use crate::property::{End, Property, Sometimes, View, Violation, Watch};
 use crate::scheduler::{Action, Scheduler};
 use crate::world::{Step, World};
 
@@ -104,6 +104,8 @@ pub struct Report {
     pub time: Time,
     /// What happened how often.
     pub counts: Counts,
+    /// The names of the [`Sometimes`] that it reached, in the order of the judges.
+    pub reached: Vec<&'static str>,
 }
 
 /// What happened how often in a run: tells a green run from an idle one.
@@ -194,6 +196,7 @@ pub struct Judges<S: System> {
     properties: Vec<Box<dyn Property<S>>>,
     /// What each of them watches, in the same order.
     watches: Vec<Watch>,
+    sometimes: Vec<Sometimes<S>>,
 }
 
 impl<S: System> Judges<S> {
@@ -201,7 +204,19 @@ impl<S: System> Judges<S> {
     #[must_use]
     pub fn new(properties: Vec<Box<dyn Property<S>>>) -> Judges<S> {
         let watches = properties.iter().map(|property| property.watches()).collect();
-        Judges { properties, watches }
+        Judges { properties, watches, sometimes: Vec::new() }
+    }
+
+    /// The same, and the reports say which of these a run reached. A run that reaches none is no worse.
+    #[must_use]
+    pub fn with_sometimes(mut self, sometimes: Vec<Sometimes<S>>) -> Judges<S> {
+        self.sometimes = sometimes;
+        self
+    }
+
+    /// What is to be reached in some run.
+    pub fn sometimes(&self) -> impl Iterator<Item = &Sometimes<S>> + '_ {
+        self.sometimes.iter()
     }
 
     /// The names of the properties.
@@ -213,6 +228,14 @@ impl<S: System> Judges<S> {
     #[must_use]
     pub fn about(&self, property: &str) -> &'static str {
         self.properties.iter().find(|known| known.name() == property).map_or("", |known| known.about())
+    }
+
+    /// Notes what a step reaches that the run had not reached before.
+    #[inline]
+    fn note_reached(&self, world: &World<S>, step: &Step, reached: &mut [bool]) {
+        for (sometimes, reached) in self.sometimes.iter().zip(reached) {
+            *reached = *reached || sometimes.is_reached(&View { world, step });
+        }
     }
 
     #[inline]
@@ -271,16 +294,27 @@ pub fn run<S: System>(
     limits: Limits,
     observer: &mut impl Observer<S>,
 ) -> Report {
-    let mut counts = Counts::default();
-    let played = catch_unwind(AssertUnwindSafe(|| play(world, scheduler, judges, limits, observer, &mut counts)));
+    let mut noted = Noted { counts: Counts::default(), reached: vec![false; judges.sometimes.len()] };
+    let played = catch_unwind(AssertUnwindSafe(|| play(world, scheduler, judges, limits, observer, &mut noted)));
     let verdict = match played {
         Ok(Ok(())) => Verdict::Held,
         Ok(Err(verdict)) => verdict,
         Err(panic) => Verdict::Panicked { message: panic_message(&*panic) },
     };
+    let Noted { mut counts, reached } = noted;
     counts.commands = world.commands_run().into();
     counts.messages = world.broker().messages().len() as u64;
-    Report { verdict, steps: world.steps(), fingerprint: world.fingerprint(), time: world.now(), counts }
+    let reached =
+        judges.sometimes().zip(reached).filter_map(|(sometimes, reached)| reached.then_some(sometimes.name()));
+    let reached = reached.collect();
+    Report { verdict, steps: world.steps(), fingerprint: world.fingerprint(), time: world.now(), counts, reached }
+}
+
+/// What is noted of a run while it is played.
+struct Noted {
+    counts: Counts,
+    /// By the place of what is to be reached.
+    reached: Vec<bool>,
 }
 
 fn play<S: System>(
@@ -289,7 +323,7 @@ fn play<S: System>(
     judges: &Judges<S>,
     limits: Limits,
     observer: &mut impl Observer<S>,
-    counts: &mut Counts,
+    noted: &mut Noted,
 ) -> Result<(), Verdict> {
     let mut latest = 0;
     loop {
@@ -312,8 +346,9 @@ fn play<S: System>(
         observer.before(world, action);
         let mut step = Step::new(action, fate);
         world.take(&mut step);
-        counts.count(world, &step, &mut latest);
+        noted.counts.count(world, &step, &mut latest);
         observer.after(world, &step);
+        judges.note_reached(world, &step, &mut noted.reached);
         judges.on_step(world, &step)?;
     }
     judges.at_end(&End { world, in_rounds: scheduler.in_rounds() })?;

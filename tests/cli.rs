@@ -224,6 +224,19 @@ fn a_sweep_puts_failures_into_buckets() {
 }
 
 #[test]
+fn a_strict_sweep_fails_if_something_is_never_reached() {
+    let args = ["sweep", "scenarios/happy-path-all-services.toml", "--design", "reference", "--seeds", "0..3"];
+    assert_eq!(pellmell(&args).code, 0);
+    let ran = pellmell(&[&args[..], &["--strict"]].concat());
+    let told = "MISS TicketContended: in no run an order is refused because another one has the ticket";
+    assert!(ran.code == 1 && ran.stdout.contains(told), "{}", ran.stdout);
+    let next = "Next pellmell sweep scenarios/happy-path-all-services.toml --design reference --seeds 0..30 --strict";
+    assert!(ran.stdout.trim_end().ends_with(next), "{}", ran.stdout);
+    let reaches_all = ["sweep", "scenarios/price-5-10-15.toml", "--design", "reference", "--seeds", "0..2", "--strict"];
+    assert_eq!(pellmell(&reaches_all).code, 0);
+}
+
+#[test]
 fn a_sweep_that_holds_ends_with_0_and_an_empty_one_with_4() {
     check(
         &["sweep", "scenarios/one-lost-ack.toml", "--design", "reference", "--seeds", "0..3"],
@@ -235,6 +248,10 @@ fn a_sweep_that_holds_ends_with_0_and_an_empty_one_with_4() {
             ────────────
                  Summary 3 runs: 3 held, 0 violated, 0 stuck, 0 panicked; 0 buckets
                Exercised commands 3, deliveries 6, redeliveries 3, acks lost 3
+                Coverage 1 of 2 situations and pairs, the last new one in run 1 of 3
+                    MISS refused, then acked: ticket:created -> orders
+                         90 situations or pairs could not come about: --coverage says why
+                   Bound none: no PCT scheduler played; depths 1, 2, 3 take 12, 48, 192 runs
              Fingerprint 42991ecf93f58fc5"#]],
     );
     assert_eq!(pellmell(&["sweep", "scenarios/one-lost-ack.toml", "--seeds", "5..5"]).code, 4);

@@ -78,7 +78,7 @@ pub struct Delivery {
     /// It waits outside its unit's queue, as redeliveries that may come at any time do.
     pub(super) loose: bool,
     /// The place of what the broker remembers of the message at the group.
-    pub(super) entry: u32,
+    pub(crate) entry: u32,
     /// What the keys of all its attempts have in common.
     pub(super) root: u64,
     /// The hash of its name.

@@ -33,6 +33,12 @@ impl<E: Event> Broker<E> {
         self.message(index).previous
     }
 
+    /// The groups a message goes to, each with the place of what the broker remembers of it there.
+    pub(crate) fn groups_of(&self, index: MessageIndex) -> impl Iterator<Item = (u32, GroupIndex)> + '_ {
+        let message = self.message(index);
+        (message.first_entry..).zip(self.routes[usize::from(message.route)].groups.iter().copied())
+    }
+
     /// Every delivery of the run so far.
     #[must_use]
     pub fn deliveries(&self) -> &[Delivery] {

@@ -5,6 +5,7 @@
 
 mod check;
 mod corpus;
+mod coverage;
 mod explain;
 mod hold_sweep;
 mod input;

@@ -11,7 +11,8 @@ use serde_json::json;
 use super::progress::Progress;
 use super::run::{self, exercised};
 use super::{
-    BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, hold_sweep, input, seeds, shrink,
+    BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, coverage, hold_sweep, input, seeds,
+    shrink,
 };
 
 /// Of how many buckets the first seed is shrunk.
@@ -33,6 +34,12 @@ pub(super) struct SweepArgs {
     /// that depart once, and pairs for about two million steps.
     #[arg(long = "departures", value_name = "N", value_parser = super::number)]
     departures_max: Option<u64>,
+    /// Shows every delivery situation, and not only those that no run met.
+    #[arg(long)]
+    coverage: bool,
+    /// Fails if something that is to be reached in some run was reached in none.
+    #[arg(long)]
+    strict: bool,
     #[command(flatten)]
     what: What,
 }
@@ -75,9 +82,14 @@ pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, F
         MessageFormat::Human => show(&mut out, args, &scenario, &result)?,
         MessageFormat::Json => show_json(&mut out, args, &scenario, &result)?,
     }
+    let falls_short = args.strict && result.coverage.never_reached().next().is_some();
+    if falls_short && format == MessageFormat::Human {
+        coverage::show_strict(&mut out, &result.coverage, &with_more_seeds(args, &scenario))?;
+    }
+    let all_departed_hold = departed.is_none_or(|departed| departed.is_held());
     Ok(match result.totals {
         totals if totals.runs() == 0 => Ending::NothingRan,
-        totals if totals.held == totals.runs() && departed.is_none_or(|departed| departed.is_held()) => Ending::Held,
+        totals if totals.held == totals.runs() && all_departed_hold && !falls_short => Ending::Held,
         _ => Ending::Failed,
     })
 }
@@ -86,6 +98,13 @@ pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, F
 fn by(scenario: &Scenario) -> String {
     let kind = scenario.scheduler.filter(|_| scenario.schedule.is_empty());
     kind.map_or_else(String::new, |kind| format!(", {} scheduler", kind.name()))
+}
+
+/// The same sweep with ten times as many seeds.
+fn with_more_seeds(args: &SweepArgs, scenario: &Scenario) -> String {
+    let Range { start, end } = args.seeds;
+    let end = start.saturating_add((end - start).saturating_mul(10));
+    format!("{} --seeds {start}..{end} --strict", scenario.command("sweep", &args.scenario.display().to_string()))
 }
 
 /// The failing run of a seed, shrunk: its size and its departures.
@@ -134,6 +153,7 @@ fn show(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &SweepResu
         ),
     )?;
     out.status(PLAIN, "Exercised", exercised(&counts_text(&totals.counts)))?;
+    coverage::show(out, &result.coverage, scenario, &args.seeds, args.coverage)?;
     out.status(PLAIN, "Fingerprint", hex(result.fingerprint))?;
     match by_seed(result).first() {
         Some((_, bucket)) => {
@@ -181,5 +201,6 @@ fn show_json(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &Swee
         "panicked": totals.panicked,
         "counts": totals.counts,
         "fingerprint": hex(result.fingerprint),
-    }))
+    }))?;
+    out.json(&coverage::as_json(&result.coverage))
 }

@@ -15,6 +15,7 @@ use std::fmt;
 
 use crate::broker::Profile;
 use crate::faults::FaultPlan;
+use crate::property::Sometimes;
 use crate::run::{Judges, Limits, Observer, Report, Verdict, run};
 use crate::schedule::{Departure, NamedStep};
 use crate::scheduler::{Departing, Scheduler};
@@ -150,6 +151,16 @@ impl Scenario {
         }
         let wanted = |name: &str| self.properties.iter().any(|wanted| wanted == name);
         Judges::new(properties::all().into_iter().filter(|property| wanted(property.name())).collect())
+    }
+
+    /// What is to be reached in some run, if it is to say much about the services that take part and
+    /// what clients ask of them.
+    #[must_use]
+    pub fn sometimes(&self) -> Vec<Sometimes<Ticketing>> {
+        let generated = self.workload.iter().flat_map(Workload::verbs);
+        let written = self.clients.iter().flat_map(|client| &client.commands).map(|request| request.what.verb());
+        let services = self.hostings.named().into_iter().map(|(name, _)| name);
+        properties::sometimes(&self.design, services, written.chain(generated))
     }
 
     /// The same for a single seed: with the scheduler that plays it.

@@ -2,7 +2,7 @@
 //!
 //! After Ozkan, Majumdar, Niksic, Tabaei Befrouei and Weissenbacher, "Randomized testing of
 //! distributed systems with probabilistic guarantees" (OOPSLA 2018). The actions of a run fall into
-//! chains: of what an action makes possible one goes on with its chain, the next command of the same
+//! chains: of what an action makes possible one goes on with its chain, one first attempt of a
 //! client or else one first attempt of a delivery, and each of the others begins a chain. A chain
 //! has a random priority, and the enabled action of the most urgent chain is next; so a message that
 //! lies in an unhurried chain waits until the others have come to their ends, be they 2 deliveries
@@ -15,9 +15,9 @@
 //!
 //! The paper draws d - 1 steps out of n at which changes happen. Steps are positions; here each action
 //! is a change with probability (d - 1)/n, by its name, so that their number is d - 1 on average. And
-//! n, the number of actions to expect, is drawn by the seed: 4, 8, … or 512. What this does to the
+//! n, the number of actions to expect, is drawn by the seed: 8, 32, 128 or 512. What this does to the
 //! guarantee: a run of n actions in which some d - 1 must be changes is met with probability about
-//! ((d - 1)/n)^(d - 1) · e^-(d - 1) if the seed has drawn the right n, and one in 8 does. That is the
+//! ((d - 1)/n)^(d - 1) · e^-(d - 1) if the seed has drawn the right n, and one in 4 does. That is the
 //! paper's bound up to a factor that depends on d alone, and a scheduler needs not be told how long
 //! the run is going to be. With d = 1 the probability is 1/1024 instead of none, so that services
 //! which talk to each other until something else happens cannot keep that waiting for ever.

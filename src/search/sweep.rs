@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::coverage::{Coverage, Means, SituationWatch};
+use crate::property::Sometimes;
 use crate::run::{Counts, Verdict};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, SchedulerKind};
 use crate::simulation::BuildError;
 
 /// How many seeds a thread takes at a time.
@@ -70,6 +72,8 @@ pub struct SweepResult {
     pub buckets: BTreeMap<String, Bucket>,
     /// The sum of the runs' fingerprints: equal for equal sweeps, whatever the threads.
     pub fingerprint: u64,
+    /// Which delivery situations the runs met.
+    pub coverage: Coverage,
 }
 
 impl SweepResult {
@@ -110,9 +114,21 @@ impl SweepResult {
         self.totals.panicked += other.totals.panicked;
         self.totals.counts.add(&other.totals.counts);
         self.fingerprint = self.fingerprint.wrapping_add(other.fingerprint);
+        self.coverage.merge(&other.coverage);
         for (signature, bucket) in other.buckets {
             self.add_bucket(signature, bucket);
         }
+    }
+}
+
+/// The depth of the PCT scheduler that plays a seed; `None` if none does.
+fn pct_depth(scenario: &Scenario, seed: u64) -> Option<u32> {
+    match scenario.scheduler_kind(seed) {
+        _ if !scenario.schedule.is_empty() => None,
+        SchedulerKind::Pct1 => Some(1),
+        SchedulerKind::Pct2 => Some(2),
+        SchedulerKind::Pct3 => Some(3),
+        _ => None,
     }
 }
 
@@ -130,12 +146,14 @@ impl Sweep<'_> {
         let failed = AtomicU64::new(0);
         let work = |leads: bool| {
             let mut result = SweepResult::default();
-            let mut world = None;
-            let judges = self.scenario.judges();
+            let (mut world, mut watch) = (None, None);
+            let judges = self.scenario.judges().with_sometimes(self.scenario.sometimes());
+            let names: Vec<&str> = judges.sometimes().map(Sometimes::name).collect();
             loop {
                 let end_of = |begin: u64| begin.saturating_add(BLOCK).min(self.seeds.end);
                 let take = |begin| (begin < self.seeds.end).then(|| end_of(begin));
                 let Ok(begin) = next.fetch_update(Relaxed, Relaxed, take) else {
+                    result.coverage.merge(&watch.map(SituationWatch::into_coverage).unwrap_or_default());
                     return Ok(result);
                 };
                 let block = begin..end_of(begin);
@@ -147,7 +165,12 @@ impl Sweep<'_> {
                         slot => slot.insert(self.scenario.simulation(seed)?.world()),
                     };
                     world.reset();
-                    let report = self.scenario.run(world, &judges, seed, &mut ());
+                    let watch =
+                        watch.get_or_insert_with(|| SituationWatch::new(world.simulation(), &Means::of(self.scenario)));
+                    let report = self.scenario.run(world, &judges, seed, watch);
+                    watch.end_run(seed, report.steps);
+                    result.coverage.note_reached(seed, &names, &report.reached);
+                    result.coverage.note_scheduler(pct_depth(self.scenario, seed));
                     result.add(seed, report);
                 }
                 failed.fetch_add(size - (result.totals.held - held_before), Relaxed);

@@ -238,6 +238,21 @@ pub enum What {
     },
 }
 
+impl What {
+    /// What is asked for in one word, which labels begin with.
+    #[must_use]
+    pub const fn verb(&self) -> &'static str {
+        match self {
+            What::CreateTicket { .. } => "create",
+            What::EditTicket { .. } => "edit",
+            What::ShowTicket { .. } | What::ShowOrder { .. } => "show",
+            What::CreateOrder { .. } => "order",
+            What::CancelOrder { .. } => "cancel",
+            What::Pay { .. } => "pay",
+        }
+    }
+}
+
 impl Command for Request {
     fn service(&self) -> &'static str {
         match self.what {
@@ -256,14 +271,14 @@ impl Command for Request {
     }
 
     fn label(&self) -> String {
+        let verb = self.what.verb();
         match &self.what {
-            What::CreateTicket { ticket, price, .. } => format!("create {ticket} at {price}"),
-            What::EditTicket { ticket, price, .. } => format!("edit {ticket} to {price}"),
-            What::ShowTicket { ticket } => format!("show {ticket}"),
-            What::CreateOrder { order, ticket } => format!("order {ticket} as {order}"),
-            What::ShowOrder { order } => format!("show {order}"),
-            What::CancelOrder { order } => format!("cancel {order}"),
-            What::Pay { payment, order, .. } => format!("pay {order} as {payment}"),
+            What::CreateTicket { ticket, price, .. } => format!("{verb} {ticket} at {price}"),
+            What::EditTicket { ticket, price, .. } => format!("{verb} {ticket} to {price}"),
+            What::ShowTicket { ticket } => format!("{verb} {ticket}"),
+            What::CreateOrder { order, ticket } => format!("{verb} {ticket} as {order}"),
+            What::ShowOrder { order } | What::CancelOrder { order } => format!("{verb} {order}"),
+            What::Pay { payment, order, .. } => format!("{verb} {order} as {payment}"),
         }
     }
 

@@ -25,7 +25,7 @@ type Ctx<'a> = Context<'a, Ticketing>;
 
 const NO_TICKET: Rejection = Rejection { status: 404, reason: "no such ticket" };
 pub(super) const NO_ORDER: Rejection = Rejection { status: 404, reason: "no such order" };
-const RESERVED: Rejection = Rejection { status: 400, reason: "ticket is already reserved" };
+pub(super) const RESERVED: Rejection = Rejection { status: 400, reason: "ticket is already reserved" };
 const COMPLETE: Rejection = Rejection { status: 400, reason: "order is complete" };
 
 impl Service<Ticketing> for Orders {

@@ -36,6 +36,20 @@ impl Workload {
         sellers.into_iter().chain(buyers.collect::<Vec<_>>()).collect()
     }
 
+    /// What the clients ask for under some seed or other, as [`What::verb`] says it.
+    #[must_use]
+    pub fn verbs(&self) -> Vec<&'static str> {
+        let buys = self.buyers > 0 && self.orders > 0;
+        let verbs = [
+            ("create", self.tickets > 0),
+            ("edit", self.tickets > 0 && (self.prices.len() > 1 || self.edits > 0)),
+            ("order", buys),
+            ("cancel", buys && self.cancels > 0),
+            ("pay", buys && self.pays > 0),
+        ];
+        verbs.into_iter().filter_map(|(verb, asked)| asked.then_some(verb)).collect()
+    }
+
     fn seller(&self, number: u32, prng: &mut Prng) -> Client<Request> {
         let ticket = RecordId::new('t', number);
         let name = format!("seller-{number}");

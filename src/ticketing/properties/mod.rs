@@ -9,8 +9,10 @@ mod independence;
 mod orders;
 mod owners;
 mod replicas;
+mod sometimes;
 
 pub use independence::{Accepted, ScheduleIndependence};
+pub use sometimes::sometimes;
 
 use super::designs::Design;
 use super::messages::Ticketing;

@@ -1,0 +1,255 @@
+//! Which delivery situations the runs of a sweep met, and which they never did.
+//!
+//! A sweep without failures says something only about what its runs came through. So each run is
+//! watched ([`SituationWatch`]), and what it met is counted for each lane, a subject on its way to one
+//! group. What no run met is a miss, unless nothing could bring it about: the broker's rules or the
+//! faults rule it out, or no run had an occasion.
+
+mod means;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use means::{Means, RuledOut};
+pub use watch::SituationWatch;
+
+use super::bound::{PctBound, pct_bound};
+
+/// What can happen to a service by the way its messages are delivered.
+///
+/// Each is counted for a lane, in the run in which it happens. *The group has acked* a message says
+/// that one of its handlers answered ack, whether or not the broker came to hear it; *earlier* and
+/// *later* are publish order, over all subjects of the group, among the messages about one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Situation {
+    /// A handler starts on a message that is not the first about its record, and the group has acked
+    /// none about that record yet.
+    UpdateBeforeCreate,
+    /// A handler starts on a message at least two after the latest about its record that the group has
+    /// acked: with versions, at least two above the one it holds.
+    GapOfTwo,
+    /// A handler starts on a message although an ack of it at this group has reached the broker.
+    DuplicateAfterAck,
+    /// A handler starts on a message that the group has acked, and the broker has not heard of it.
+    RedeliveryAfterUnheardAck,
+    /// A handler starts on a message while another handler of the group that read for the same message
+    /// has not saved yet.
+    RedeliveryDuringHandler,
+    /// An ack arrives in a step of its own, after the handler's.
+    LateAck,
+    /// An ack arrives after the broker gave up on its delivery.
+    StaleAck,
+    /// A handler answers ack to a message that the group has refused before, by a nak or by silence.
+    RefusedThenAcked,
+    /// A member crashes while it handles the message, before it saved.
+    CrashBeforeSave,
+    /// A member crashes while it handles the message, after its save and before it published.
+    CrashBeforePublish,
+    /// A member crashes while it handles the message, after it published and before its ack.
+    CrashBeforeAck,
+    /// A member crashes after it acked the message.
+    CrashAfterAck,
+}
+
+impl Situation {
+    /// All of them.
+    pub const ALL: [Situation; 12] = [
+        Situation::UpdateBeforeCreate,
+        Situation::GapOfTwo,
+        Situation::DuplicateAfterAck,
+        Situation::RedeliveryAfterUnheardAck,
+        Situation::RedeliveryDuringHandler,
+        Situation::LateAck,
+        Situation::StaleAck,
+        Situation::RefusedThenAcked,
+        Situation::CrashBeforeSave,
+        Situation::CrashBeforePublish,
+        Situation::CrashBeforeAck,
+        Situation::CrashAfterAck,
+    ];
+
+    /// Its name in words.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Situation::UpdateBeforeCreate => "update before create",
+            Situation::GapOfTwo => "gap of two or more",
+            Situation::DuplicateAfterAck => "duplicate after ack",
+            Situation::RedeliveryAfterUnheardAck => "redelivery after unheard ack",
+            Situation::RedeliveryDuringHandler => "redelivery during handler",
+            Situation::LateAck => "late ack",
+            Situation::StaleAck => "stale ack",
+            Situation::RefusedThenAcked => "refused, then acked",
+            Situation::CrashBeforeSave => "crash before save",
+            Situation::CrashBeforePublish => "crash before publish",
+            Situation::CrashBeforeAck => "crash before ack",
+            Situation::CrashAfterAck => "crash after ack",
+        }
+    }
+}
+
+impl fmt::Display for Situation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How often something was seen, and whether it could have been.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// In how many runs it was seen.
+    pub runs: u64,
+    /// The smallest seed whose run it was seen in.
+    pub first: Option<u64>,
+    /// In how many runs there were the messages it takes.
+    pub occasions: u64,
+    /// Why it cannot be seen, if something rules it out.
+    pub ruled_out: Option<RuledOut>,
+}
+
+/// What is to be said of something that may be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// A run met it.
+    Seen,
+    /// No run met it, and runs could have.
+    Missed,
+    /// No run had the messages it takes.
+    NoOccasion,
+    /// Nothing can bring it about.
+    RuledOut(RuledOut),
+}
+
+impl Seen {
+    /// What is to be said of it.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        match self.ruled_out {
+            _ if self.runs > 0 => Standing::Seen,
+            Some(why) => Standing::RuledOut(why),
+            None if self.occasions == 0 => Standing::NoOccasion,
+            None => Standing::Missed,
+        }
+    }
+
+    fn note(&mut self, seed: u64) {
+        self.runs += 1;
+        self.first = Some(self.first.map_or(seed, |first| first.min(seed)));
+    }
+
+    fn merge(&mut self, other: &Seen) {
+        self.runs += other.runs;
+        self.occasions += other.occasions;
+        self.first = self.first.into_iter().chain(other.first).min();
+        // It is ruled out for both or for none.
+        self.ruled_out = self.ruled_out.zip(other.ruled_out).map(|(one, other)| one.min(other));
+    }
+}
+
+/// What is covered by a set of runs of one scenario.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coverage {
+    /// How many runs.
+    pub runs: u64,
+    /// For each situation the lanes, written `ticket:created -> orders`.
+    pub situations: BTreeMap<Situation, BTreeMap<String, Seen>>,
+    /// Ordered pairs, written `orders: ticket:updated before ticket:created`. One is seen if the group
+    /// starts its first handler of a message of the second subject after its first handler of another
+    /// message, about the same record, of the first subject. Where both are one subject, the one that
+    /// comes first was published later.
+    pub pairs: BTreeMap<String, Seen>,
+    /// What is to be reached in some run ([`Sometimes`](crate::Sometimes)), by name.
+    pub sometimes: BTreeMap<String, Seen>,
+    /// The most steps of a run.
+    pub steps_max: u64,
+    /// The most chains of a run: of what a step makes possible one goes on with its chain and each of
+    /// the others begins one, as do redeliveries, late acks, handlers that paused, and timers.
+    pub chains_max: u64,
+    /// How many runs a PCT scheduler of depth 1, 2 and 3 played.
+    pub pct_runs: [u64; 3],
+}
+
+impl Coverage {
+    /// Adds what other runs of the same scenario covered: sums, the smallest of the first seeds, the
+    /// largest of the largest. In whichever order runs are merged, the result is the same.
+    pub fn merge(&mut self, other: &Coverage) {
+        self.runs += other.runs;
+        for (situation, lanes) in &other.situations {
+            merge_all(self.situations.entry(*situation).or_default(), lanes);
+        }
+        merge_all(&mut self.pairs, &other.pairs);
+        merge_all(&mut self.sometimes, &other.sometimes);
+        self.steps_max = self.steps_max.max(other.steps_max);
+        self.chains_max = self.chains_max.max(other.chains_max);
+        for (runs, more) in self.pct_runs.iter_mut().zip(other.pct_runs) {
+            *runs += more;
+        }
+    }
+
+    /// Notes what one run reached of all that is to be reached.
+    pub(super) fn note_reached(&mut self, seed: u64, all: &[&str], reached: &[&str]) {
+        for name in all {
+            if !self.sometimes.contains_key(*name) {
+                self.sometimes.insert((*name).to_owned(), Seen::default());
+            }
+            let Some(seen) = self.sometimes.get_mut(*name) else { continue };
+            seen.occasions += 1;
+            if reached.contains(name) {
+                seen.note(seed);
+            }
+        }
+    }
+
+    /// Notes the depth of the PCT scheduler that played a run, if one did.
+    pub(super) fn note_scheduler(&mut self, pct_depth: Option<u32>) {
+        if let Some(runs) = pct_depth.and_then(|depth| self.pct_runs.get_mut(depth as usize - 1)) {
+            *runs += 1;
+        }
+    }
+
+    /// Every situation on every lane, and every ordered pair.
+    pub fn all(&self) -> impl Iterator<Item = &Seen> {
+        self.situations.values().flat_map(BTreeMap::values).chain(self.pairs.values())
+    }
+
+    /// How many situations and pairs were seen, and how many could have been.
+    #[must_use]
+    pub fn seen_of(&self) -> (u64, u64) {
+        let with = |wanted| self.all().filter(|seen| seen.standing() == wanted).count() as u64;
+        let seen = with(Standing::Seen);
+        (seen, seen + with(Standing::Missed))
+    }
+
+    /// The seed in whose run the last situation or pair was seen that no smaller seed had shown; `None`
+    /// if none was seen.
+    #[must_use]
+    pub fn last_new(&self) -> Option<u64> {
+        self.all().filter_map(|seen| seen.first).max()
+    }
+
+    /// What is to be reached in some run and was reached in none, by name.
+    pub fn never_reached(&self) -> impl Iterator<Item = &str> {
+        self.sometimes.iter().filter(|(_, seen)| seen.runs == 0).map(|(name, _)| name.as_str())
+    }
+
+    /// By how much the runs so far may have missed a bug of depth 1, 2 and 3 (see [`pct_bound`]).
+    #[must_use]
+    pub fn pct_bounds(&self) -> [PctBound; 3] {
+        pct_bound(self.pct_runs, self.chains_max, self.steps_max)
+    }
+}
+
+fn merge_all(all: &mut BTreeMap<String, Seen>, others: &BTreeMap<String, Seen>) {
+    for (name, other) in others {
+        match all.get_mut(name) {
+            Some(seen) => seen.merge(other),
+            None => {
+                all.insert(name.clone(), *other);
+            }
+        }
+    }
+}

@@ -1,0 +1,411 @@
+//! Watching a run for the situations it meets.
+
+use std::collections::BTreeMap;
+
+use super::{Coverage, Means, Seen, Situation};
+use crate::broker::{DeliveryIndex, GroupIndex, GroupSetup, MessageIndex, Stale, State};
+use crate::event::System;
+use crate::faults::{AckFate, Window};
+use crate::ids::{RecordId, Subject};
+use crate::run::Observer;
+use crate::scheduler::Action;
+use crate::service::Outcome;
+use crate::simulation::Simulation;
+use crate::world::{Answer, Step, World};
+
+const SITUATIONS: usize = Situation::ALL.len();
+/// Every situation that a message of the lane is enough of an occasion for.
+const ANY_MESSAGE: u16 =
+    (1 << SITUATIONS) - 1 - (1 << Situation::UpdateBeforeCreate as u16) - (1 << Situation::GapOfTwo as u16);
+/// How many letters there are for kinds of records.
+const KINDS: usize = 26;
+
+/// Collects the situations of runs of one scenario. It is told where each run ends
+/// ([`SituationWatch::end_run`]), and keeps its memory from run to run.
+#[derive(Clone, Debug)]
+pub struct SituationWatch {
+    groups: Vec<GroupWatch>,
+    lanes: Vec<LaneWatch>,
+    /// By the broker's place of a message at a group.
+    entries: Vec<EntryWatch>,
+    /// Deliveries whose handler has read and not saved, with the broker's place of their message.
+    paused: Vec<(u32, DeliveryIndex)>,
+    clients: u64,
+    chains: u64,
+    runs: u64,
+    steps_max: u64,
+    chains_max: u64,
+}
+
+/// What is known of a message at a group.
+#[derive(Clone, Copy, Debug, Default)]
+struct EntryWatch {
+    /// How many messages about its record went to the group before it.
+    rank: u32,
+    started: bool,
+    refused: bool,
+    acked: bool,
+    heard: bool,
+}
+
+#[derive(Clone, Debug)]
+struct GroupWatch {
+    subjects: Vec<Subject>,
+    /// The place of the lane of its first subject; the others follow.
+    first_lane: usize,
+    records: ByRecord<RecordWatch>,
+}
+
+/// What is known of a record at a group.
+#[derive(Clone, Copy, Debug, Default)]
+struct RecordWatch {
+    /// How many messages about it were published.
+    published: u32,
+    /// One more than the rank of the latest that the group has acked; 0 if it has acked none.
+    acked: u32,
+    /// The subjects of messages that were published, and of those whose handlers started, as bits.
+    published_on: u64,
+    started_on: u64,
+}
+
+#[derive(Clone, Debug)]
+struct LaneWatch {
+    name: String,
+    /// For each record one more than the largest rank whose handler started.
+    started: ByRecord<u32>,
+    /// What this run met, and what it had an occasion for, as bits.
+    met: u16,
+    occasion: u16,
+    /// The subjects of the group that came before this one in this run, and those that could have.
+    before: u64,
+    before_occasion: u64,
+    situations: [Seen; SITUATIONS],
+    /// By the subject that comes before this one.
+    pairs: Vec<Seen>,
+}
+
+/// Something for each record, by kind and number, as stores keep them.
+#[derive(Clone, Debug)]
+struct ByRecord<T>(Vec<Vec<T>>);
+
+impl<T: Clone + Default> ByRecord<T> {
+    fn new() -> ByRecord<T> {
+        ByRecord(vec![Vec::new(); KINDS])
+    }
+
+    #[inline]
+    fn get(&mut self, record: RecordId) -> &mut T {
+        let of_kind = &mut self.0[record.kind() as usize - 'a' as usize];
+        let number = record.number() as usize;
+        if number >= of_kind.len() {
+            of_kind.resize(number + 1, T::default());
+        }
+        &mut of_kind[number]
+    }
+
+    fn clear(&mut self) {
+        self.0.iter_mut().for_each(Vec::clear);
+    }
+}
+
+impl SituationWatch {
+    /// A watch for runs of simulations with these services and this broker.
+    ///
+    /// # Panics
+    /// If a group listens to more than 64 subjects.
+    #[must_use]
+    pub fn new<S: System>(simulation: &Simulation<S>, means: &Means) -> SituationWatch {
+        let inner = &*simulation.inner;
+        let (mut groups, mut lanes) = (Vec::new(), Vec::new());
+        for setup in &inner.groups {
+            assert!(setup.subjects.len() <= 64, "a group listens to at most 64 subjects, `{}` to more", setup.name);
+            let (subjects, first_lane) = (setup.subjects.clone(), lanes.len());
+            groups.push(GroupWatch { subjects, first_lane, records: ByRecord::new() });
+            for (place, subject) in setup.subjects.iter().enumerate() {
+                let overtaking = means.rule_out_overtaking(&inner.profile, setup);
+                let pair = |other| Seen { ruled_out: overtaking.filter(|_| other == place), ..Seen::default() };
+                let rule_out = |situation| means.rule_out(situation, &inner.profile, setup);
+                lanes.push(LaneWatch {
+                    name: lane_name(setup, *subject),
+                    started: ByRecord::new(),
+                    met: 0,
+                    occasion: 0,
+                    before: 0,
+                    before_occasion: 0,
+                    situations: Situation::ALL
+                        .map(|situation| Seen { ruled_out: rule_out(situation), ..Seen::default() }),
+                    pairs: (0..setup.subjects.len()).map(pair).collect(),
+                });
+            }
+        }
+        let clients = inner.clients.len() as u64;
+        SituationWatch {
+            groups,
+            lanes,
+            entries: Vec::new(),
+            paused: Vec::new(),
+            clients,
+            chains: 0,
+            runs: 0,
+            steps_max: 0,
+            chains_max: 0,
+        }
+    }
+
+    /// Counts what was met since the last run ended as what the run of `seed` met. `steps` is how many
+    /// steps it had.
+    pub fn end_run(&mut self, seed: u64, steps: u64) {
+        self.runs += 1;
+        self.steps_max = self.steps_max.max(steps);
+        self.chains_max = self.chains_max.max(self.clients + self.chains);
+        self.chains = 0;
+        for lane in &mut self.lanes {
+            let LaneWatch { met, occasion, before, before_occasion, .. } = *lane;
+            fold(&mut lane.situations, met.into(), occasion.into(), seed);
+            fold(&mut lane.pairs, before, before_occasion, seed);
+            (lane.met, lane.occasion, lane.before, lane.before_occasion) = (0, 0, 0, 0);
+            lane.started.clear();
+        }
+        self.groups.iter_mut().for_each(|group| group.records.clear());
+        self.entries.clear();
+        self.paused.clear();
+    }
+
+    /// What all runs covered that it watched.
+    #[must_use]
+    pub fn into_coverage(self) -> Coverage {
+        let mut coverage = Coverage { runs: self.runs, ..Coverage::default() };
+        (coverage.steps_max, coverage.chains_max) = (self.steps_max, self.chains_max);
+        for (place, situation) in Situation::ALL.into_iter().enumerate() {
+            let lanes = self.lanes.iter().map(|lane| (lane.name.clone(), lane.situations[place]));
+            coverage.situations.insert(situation, lanes.collect::<BTreeMap<_, _>>());
+        }
+        for group in &self.groups {
+            for (place, then) in group.subjects.iter().enumerate() {
+                let lane = &self.lanes[group.first_lane + place];
+                let name = lane.name.rsplit(" -> ").next().unwrap_or_default();
+                let pairs = group.subjects.iter().zip(&lane.pairs);
+                let pairs = pairs.map(|(first, seen)| (format!("{name}: {first} before {then}"), *seen));
+                coverage.pairs.extend(pairs);
+            }
+        }
+        coverage
+    }
+}
+
+fn lane_name(setup: &GroupSetup, subject: Subject) -> String {
+    format!("{subject} -> {}", setup.name)
+}
+
+fn fold(all: &mut [Seen], met: u64, occasion: u64, seed: u64) {
+    for (place, seen) in all.iter_mut().enumerate() {
+        seen.occasions += occasion >> place & 1;
+        if met >> place & 1 == 1 {
+            seen.note(seed);
+        }
+    }
+}
+
+/// What a delivery is about: the places of its group, its lane and its message at the group.
+#[derive(Clone, Copy)]
+struct About {
+    group: usize,
+    lane: usize,
+    entry: usize,
+    record: RecordId,
+}
+
+impl SituationWatch {
+    fn lane_of(&self, group: usize, subject: Subject) -> usize {
+        let GroupWatch { subjects, first_lane, .. } = &self.groups[group];
+        let place = subjects.iter().position(|listened| *listened == subject);
+        first_lane + place.expect("a group gets what it listens to")
+    }
+
+    fn about<S: System>(&self, world: &World<S>, index: DeliveryIndex) -> About {
+        let delivery = world.broker().delivery(index);
+        let name = world.broker().message(delivery.message).name;
+        let group = delivery.group.get();
+        About { group, lane: self.lane_of(group, name.subject), entry: delivery.entry as usize, record: name.record }
+    }
+
+    fn meet(&mut self, about: About, situation: Situation) {
+        self.lanes[about.lane].met |= 1 << situation as u16;
+    }
+
+    /// Notes what a step published, and returns how many first deliveries that made.
+    #[inline(never)]
+    fn published<S: System>(&mut self, world: &World<S>, step: &Step) -> u64 {
+        let mut deliveries = 0;
+        for place in step.published.clone() {
+            let message = MessageIndex(place as u32);
+            for (entry, group) in world.broker().groups_of(message) {
+                deliveries += 1;
+                self.publish(world, message, entry as usize, group);
+            }
+        }
+        deliveries
+    }
+
+    fn publish<S: System>(&mut self, world: &World<S>, message: MessageIndex, entry: usize, group: GroupIndex) {
+        let name = world.broker().message(message).name;
+        let lane = self.lane_of(group.get(), name.subject);
+        let GroupWatch { first_lane, records, .. } = &mut self.groups[group.get()];
+        let (first_lane, record) = (*first_lane, records.get(name.record));
+        let (rank, others) = (record.published, record.published_on);
+        let bit = lane - first_lane;
+        record.published += 1;
+        record.published_on |= 1 << bit;
+        if entry >= self.entries.len() {
+            self.entries.resize(entry + 1, EntryWatch::default());
+        }
+        self.entries[entry].rank = rank;
+        let here = &mut self.lanes[lane];
+        here.occasion |= ANY_MESSAGE
+            | u16::from(rank > 0) << Situation::UpdateBeforeCreate as u16
+            | u16::from(rank > 1) << Situation::GapOfTwo as u16;
+        let mut new = others & !here.before_occasion;
+        here.before_occasion |= others;
+        // If this may come after those, those may come after this.
+        while new != 0 {
+            self.lanes[first_lane + new.trailing_zeros() as usize].before_occasion |= 1 << bit;
+            new &= new - 1;
+        }
+    }
+
+    /// A handler starts on a delivery.
+    #[inline]
+    fn begins(&mut self, about: About) {
+        let entry = self.entries[about.entry];
+        if entry.started {
+            self.begins_again(about, entry);
+        }
+        let group = &mut self.groups[about.group];
+        let bit = about.lane - group.first_lane;
+        let record = group.records.get(about.record);
+        let early = if record.acked == 0 { entry.rank > 0 } else { entry.rank > record.acked };
+        if early {
+            let first = record.acked == 0;
+            let situation = if first { Situation::UpdateBeforeCreate } else { Situation::GapOfTwo };
+            self.lanes[about.lane].met |= 1 << situation as u16;
+        }
+        if !entry.started {
+            let others = record.started_on & !(1 << bit);
+            record.started_on |= 1 << bit;
+            let lane = &mut self.lanes[about.lane];
+            let latest = lane.started.get(about.record);
+            lane.before |= others | u64::from(*latest > entry.rank + 1) << bit;
+            *latest = (*latest).max(entry.rank + 1);
+            self.entries[about.entry].started = true;
+        }
+    }
+
+    fn begins_again(&mut self, about: About, entry: EntryWatch) {
+        if entry.heard {
+            self.meet(about, Situation::DuplicateAfterAck);
+        } else if entry.acked {
+            self.meet(about, Situation::RedeliveryAfterUnheardAck);
+        }
+        if self.paused.iter().any(|(paused, _)| *paused as usize == about.entry) {
+            self.meet(about, Situation::RedeliveryDuringHandler);
+        }
+        self.chains += 1;
+    }
+
+    /// A handler has answered a delivery, or crashed on the way.
+    #[inline]
+    fn ends<S: System>(&mut self, world: &World<S>, step: &Step, index: DeliveryIndex, about: About) {
+        match step.answer {
+            Some(Answer::Delivery(Outcome::Ack)) => self.acks(about),
+            Some(Answer::Crashed { acked: true }) => self.acks(about),
+            Some(Answer::Delivery(Outcome::Nak { .. } | Outcome::Silent(_))) => {
+                self.entries[about.entry].refused = true
+            }
+            _ => {}
+        }
+        if step.acked().is_some() {
+            let delivery = world.broker().delivery(index);
+            let cut_off = matches!(step.fate.crash, Some(Window::BeforePublish | Window::BeforeAck));
+            // An answer that does not come leaves a delivery open, unless the broker gave up on it.
+            let heard = match delivery.superseded {
+                true => step.fate.ack == AckFate::Prompt && !cut_off,
+                false => delivery.state == State::Settled,
+            };
+            if heard {
+                self.hears(world, index, about);
+            }
+        }
+        if let Some(window) = step.fate.crash {
+            let situation = match window {
+                Window::BeforeSave => Situation::CrashBeforeSave,
+                Window::BeforePublish => Situation::CrashBeforePublish,
+                Window::BeforeAck => Situation::CrashBeforeAck,
+                Window::AfterAck => Situation::CrashAfterAck,
+            };
+            self.meet(about, situation);
+        }
+    }
+
+    fn acks(&mut self, about: About) {
+        let entry = &mut self.entries[about.entry];
+        entry.acked = true;
+        let (rank, refused) = (entry.rank, entry.refused);
+        let record = self.groups[about.group].records.get(about.record);
+        record.acked = record.acked.max(rank + 1);
+        if refused {
+            self.meet(about, Situation::RefusedThenAcked);
+        }
+    }
+
+    /// The broker hears the ack of a delivery.
+    #[inline]
+    fn hears<S: System>(&mut self, world: &World<S>, index: DeliveryIndex, about: About) {
+        let stale = world.broker().delivery(index).superseded;
+        if stale {
+            self.meet(about, Situation::StaleAck);
+        }
+        self.entries[about.entry].heard |= !stale || world.broker().profile().ack.stale == Stale::Accept;
+    }
+}
+
+impl<S: System> Observer<S> for SituationWatch {
+    #[inline]
+    fn after(&mut self, world: &World<S>, step: &Step) {
+        if !step.published.is_empty() {
+            // One delivery, or the client's next command, goes on with the chain of this step.
+            let made = self.published(world, step);
+            let goes_on = !matches!(step.action, Action::Command(_));
+            self.chains += made.saturating_sub(goes_on.into());
+        }
+        match (step.action, step.delivery) {
+            (Action::Deliver(index), _) if step.answer != Some(Answer::Lost) => {
+                let about = self.about(world, index);
+                self.begins(about);
+                if step.answer == Some(Answer::Paused) {
+                    self.paused.push((about.entry as u32, index));
+                } else {
+                    self.ends(world, step, index, about);
+                }
+            }
+            (Action::Resume(_), delivery) => {
+                self.chains += 1;
+                if let Some(index) = delivery {
+                    self.paused.retain(|(_, paused)| *paused != index);
+                    self.ends(world, step, index, self.about(world, index));
+                }
+            }
+            (Action::Ack(index), _) => {
+                self.chains += 1;
+                let about = self.about(world, index);
+                self.meet(about, Situation::LateAck);
+                self.hears(world, index, about);
+            }
+            (Action::Advance | Action::Join(_), _) => self.chains += 1,
+            _ => {}
+        }
+        if step.fate.crash.is_some() {
+            // What the member had read and not saved is cut off.
+            self.paused.retain(|(_, paused)| world.broker().delivery(*paused).state == State::Handling);
+        }
+    }
+}
