@@ -1,7 +1,7 @@
 //! pellmell beside other testing tools on the same work, in one run: see docs/peers.md.
 //!
 //! `cargo run --release --manifest-path benches/peers/Cargo.toml`, with the number of rounds behind it
-//! if it is not to be 11.
+//! if it is not to be 7.
 
 mod exhaust;
 mod madsim;
@@ -22,7 +22,7 @@ use w1::turmoil::Network;
 const DELIVERIES: u64 = 387;
 /// How far from it a contestant's average may be, in percent, before its figure counts for nothing.
 const OFF_MAX: f64 = 3.0;
-const ROUNDS: u64 = 11;
+const ROUNDS: u64 = 7;
 
 fn main() {
     let rounds = std::env::args().nth(1).map_or(ROUNDS, |word| word.parse().expect("a number of rounds"));
