@@ -30,6 +30,8 @@ pub struct Row {
     pub name: &'static str,
     pub nanos_per_unit: Vec<f64>,
     pub units_per_run: f64,
+    /// Runs of all rounds together.
+    pub runs: u64,
 }
 
 impl Row {
@@ -48,7 +50,12 @@ impl Row {
 
 /// Plays the contestants in turns: round 0 of each to warm up, then `rounds` that count.
 pub fn compete(contestants: &mut [Contestant<'_>], rounds: u64) -> Vec<Row> {
-    let new = |contestant: &Contestant<'_>| Row { name: contestant.name, nanos_per_unit: vec![], units_per_run: 0.0 };
+    let new = |contestant: &Contestant<'_>| Row {
+        name: contestant.name,
+        nanos_per_unit: Vec::new(),
+        units_per_run: 0.0,
+        runs: rounds * contestant.runs,
+    };
     let mut rows: Vec<Row> = contestants.iter().map(new).collect();
     for round in 0..=rounds {
         for (contestant, row) in contestants.iter_mut().zip(&mut rows) {
@@ -56,7 +63,7 @@ pub fn compete(contestants: &mut [Contestant<'_>], rounds: u64) -> Vec<Row> {
             assert!(units > 0, "{} did nothing", contestant.name);
             if round > 0 {
                 row.nanos_per_unit.push(nanos as f64 / units as f64);
-                row.units_per_run += units as f64 / (rounds * contestant.runs) as f64;
+                row.units_per_run += units as f64 / row.runs as f64;
             }
         }
         eprintln!("round {round} of {rounds}");

@@ -1,5 +1,5 @@
 //! stateright on the exhaustive world, with states as one would write them first: maps of tickets
-//! by name, sets of pending deliveries, and the services' own records.
+//! by number, sets of pending deliveries, and the services' own records.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use super::{COMMANDS, Searched};
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Priced {
-    ticket: String,
+    ticket: u32,
     version: u32,
     price: u32,
 }
@@ -28,29 +28,29 @@ struct Row {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct State {
-    owner: BTreeMap<String, Row>,
-    replica: BTreeMap<String, Row>,
+    owner: BTreeMap<u32, Row>,
+    replica: BTreeMap<u32, Row>,
     pending: BTreeSet<Delivery>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Action {
-    SetPrice { ticket: String },
+    SetPrice { ticket: u32 },
     Duplicate { delivery: Delivery },
     Deliver { delivery: Delivery, lose_ack: bool },
 }
 
-const TICKETS: [&str; 2] = ["t1", "t2"];
+const TICKETS: [u32; 2] = [1, 2];
 
 fn price(version: u32) -> u32 {
     10 + version * 7 % 13
 }
 
 impl State {
-    fn set_price(&mut self, ticket: String) {
+    fn set_price(&mut self, ticket: u32) {
         let version = self.owner.get(&ticket).map_or(0, |row| row.version + 1);
         let price = price(version);
-        self.owner.insert(ticket.clone(), Row { version, price });
+        self.owner.insert(ticket, Row { version, price });
         self.pending.insert(Delivery { event: Priced { ticket, version, price }, is_duplicate: false });
     }
 
@@ -59,7 +59,7 @@ impl State {
         let held = self.replica.get(&event.ticket).map(|row| row.version);
         if held.map_or(0, |held| held + 1) == event.version {
             let row = Row { version: event.version, price: event.price };
-            self.replica.insert(event.ticket.clone(), row);
+            self.replica.insert(event.ticket, row);
             return true;
         }
         held.is_some_and(|held| event.version <= held)
@@ -78,8 +78,8 @@ impl Model for World {
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
         for ticket in TICKETS {
-            if state.owner.get(ticket).is_none_or(|row| row.version + 1 < u32::from(COMMANDS)) {
-                actions.push(Action::SetPrice { ticket: ticket.to_owned() });
+            if state.owner.get(&ticket).is_none_or(|row| row.version + 1 < u32::from(COMMANDS)) {
+                actions.push(Action::SetPrice { ticket });
             }
         }
         for delivery in &state.pending {
@@ -123,7 +123,7 @@ impl Model for World {
                 state.owner.iter().all(|(ticket, own)| {
                     let missing = state.replica.get(ticket).map_or(0, |row| row.version + 1)..=own.version;
                     missing.into_iter().all(|version| {
-                        let event = Priced { ticket: ticket.clone(), version, price: price(version) };
+                        let event = Priced { ticket: *ticket, version, price: price(version) };
                         state.pending.contains(&Delivery { event, is_duplicate: false })
                     })
                 })
