@@ -1,0 +1,109 @@
+//! pellmell beside other testing tools on the same work, in one run: see docs/peers.md.
+//!
+//! `cargo run --release --manifest-path benches/peers/Cargo.toml`, with the number of rounds behind it
+//! if it is not to be 7.
+
+mod exhaust;
+mod madsim;
+mod plain;
+mod table;
+mod w1;
+
+use std::cell::{Cell, RefCell};
+use std::hint::black_box;
+use std::ops::Range;
+
+use exhaust::{STATES, Searched, by_hand, compact, ergonomic};
+use madsim::Madsim;
+use table::{Contestant, Round, Row, compete, print_nanos, print_rates, timed};
+use w1::turmoil::Network;
+
+/// Deliveries of a run of W1 on average: what bounds the checkers that need a length before.
+const DELIVERIES: u64 = 387;
+/// The standard deviation of that number from run to run, measured over 100,000 runs.
+const DEVIATION: f64 = 66.0;
+const ROUNDS: u64 = 7;
+
+fn main() {
+    let rounds = std::env::args().nth(1).map_or(ROUNDS, |word| word.parse().expect("a number of rounds"));
+    let rows = w1(rounds);
+    for row in &rows {
+        // Four standard errors: who is further off plays another workload.
+        let off_max = 4.0 * DEVIATION / (row.runs as f64).sqrt();
+        let off = (row.units_per_run - DELIVERIES as f64).abs();
+        assert!(off <= off_max, "{}: {:.1} deliveries a run, not {DELIVERIES}", row.name, row.units_per_run);
+    }
+    println!("W1: {rounds} rounds in turns, medians, one thread\n");
+    print_nanos(&rows, 0);
+    println!("\nThe exhaustive world, {STATES} states: {rounds} rounds in turns, medians, one thread\n");
+    print_rates(&searches(rounds), 0);
+}
+
+fn w1(rounds: u64) -> Vec<Row> {
+    let madsim = Madsim::build();
+    let ours = RefCell::new(w1::ours::Ours::new());
+    let counted = |play: fn(Range<u64>) -> u64| move |seeds| timed(|| play(seeds));
+    let stateright_runs = Cell::new(0);
+    let mut contestants = vec![
+        contestant("pellmell", 400, |seeds| timed(|| ours.borrow_mut().play(seeds))),
+        contestant("by hand", 4_000, counted(|seeds| seeds.map(|seed| w1::by_hand::play(black_box(seed))).sum())),
+        contestant("proptest-state-machine", 100, |seeds| {
+            let mut by_loop = 0;
+            let runs = seeds.end - seeds.start;
+            let round = timed(|| {
+                let (transitions, rest) = w1::proptest::play(seeds, DELIVERIES);
+                by_loop = rest;
+                transitions + rest
+            });
+            // The plain loop at the end of a run stands in for as many idle transitions.
+            assert!(by_loop * 10 < runs * DELIVERIES, "{by_loop} deliveries by a plain loop");
+            round
+        }),
+        contestant("shuttle", 100, counted(w1::shuttle::play)),
+        contestant("stateright, simulation", 100, |seeds| {
+            let runs = seeds.end - seeds.start;
+            let mut round = timed(|| {
+                let (deliveries, runs) = w1::stateright::play(seeds, DELIVERIES);
+                stateright_runs.set(runs);
+                deliveries
+            });
+            // It stops at a number of states, not of runs: as many of each as if it were `runs`.
+            round.nanos = round.nanos * runs / stateright_runs.get();
+            round.units = round.units * runs / stateright_runs.get();
+            round
+        }),
+        contestant("madsim", 40, |seeds| madsim.play(seeds)),
+        contestant("turmoil, no latency", 20, counted(|seeds| w1::turmoil::play(seeds, Network::Instant))),
+        contestant("turmoil, default", 3, counted(|seeds| w1::turmoil::play(seeds, Network::Default))),
+    ];
+    compete(&mut contestants, rounds)
+}
+
+/// A contestant whose rounds have `runs` runs each, with seeds of their own.
+fn contestant<'a>(name: &'static str, runs: u64, play: impl Fn(Range<u64>) -> Round + 'a) -> Contestant<'a> {
+    Contestant { name, runs, play: Box::new(move |round| play(round * runs..(round + 1) * runs)) }
+}
+
+fn searches(rounds: u64) -> Vec<Row> {
+    let (states, transitions) = (STATES, by_hand::search().transitions);
+    let search = |name, search: fn() -> Searched| Contestant {
+        name,
+        runs: 1,
+        play: Box::new(move |_| {
+            let round = timed(|| {
+                let searched = search();
+                assert_eq!((searched.states, searched.transitions), (states, transitions), "{name}: another model");
+                searched.states
+            });
+            black_box(round)
+        }),
+    };
+    let mut contestants = vec![
+        search("stateright, ergonomic, bfs", ergonomic::breadth_first),
+        search("stateright, ergonomic, dfs", ergonomic::depth_first),
+        search("stateright, compact, bfs", compact::breadth_first),
+        search("stateright, compact, dfs", compact::depth_first),
+        search("by hand", by_hand::search),
+    ];
+    compete(&mut contestants, rounds)
+}
