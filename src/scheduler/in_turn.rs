@@ -2,9 +2,9 @@
 //!
 //! In what order clients that know nothing of each other come is up to chance, but most orders of four
 //! clients are such that most of their requests are refused, and nothing of interest happens; and who
-//! writes clients down has an order in mind in which they are not. So a third of the seeds keep the
+//! writes clients down has an order in mind in which they are not. So half of the seeds keep the
 //! order of the calm run among clients: one sends when those before it have nothing left to send.
-//! Another third goes round: one sends when none has sent less. What else happens between two commands
+//! A quarter goes round: one sends when none has sent less. What else happens between two commands
 //! is drawn all the same.
 
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ enum Turns {
     Single,
 }
 
-/// Lets another scheduler hear of one client at a time, for two thirds of the seeds.
+/// Lets another scheduler hear of one client at a time, for three quarters of the seeds.
 #[derive(Clone, Debug)]
 pub struct InTurn<T> {
     scheduler: T,

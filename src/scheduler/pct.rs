@@ -2,23 +2,23 @@
 //!
 //! After Ozkan, Majumdar, Niksic, Tabaei Befrouei and Weissenbacher, "Randomized testing of
 //! distributed systems with probabilistic guarantees" (OOPSLA 2018). The actions of a run fall into
-//! chains: of what an action makes possible one goes on with its chain, one first attempt of a
-//! client or else one first attempt of a delivery, and each of the others begins a chain. A chain
-//! has a random priority, and the enabled action of the most urgent chain is next; so a message that
-//! lies in an unhurried chain waits until the others have come to their ends, be they 2 deliveries
-//! long or 20. At d - 1 changes a chain falls behind all that have not.
+//! chains: of what a delivery makes possible one first attempt of another goes on with its chain, and
+//! each of the others begins one. A chain has a random priority, and the enabled action of the most
+//! urgent chain is next; so a message that lies in an unhurried chain waits until the others have come
+//! to their ends, be they 2 deliveries long or 20. At d - 1 changes a chain falls behind.
 //!
 //! Everything is drawn by name. The priority of a chain is drawn by the name of what begins it; of
 //! several first attempts that name goes on with the chain whose draw is smallest, so a new listener
-//! changes at most which that is. Retries, late acks and handlers that paused begin chains: they are
-//! there to be late.
+//! changes at most which that is. Commands, retries, late acks and handlers that paused begin chains:
+//! they are there to be late. Services, clients and the clock have speeds of their own as well (see
+//! `haste`), and half of the seeds let one client after the other speak (see `InTurn`).
 //!
 //! The paper draws d - 1 steps out of n at which changes happen. Steps are positions; here each action
 //! is a change with probability (d - 1)/n, by its name, so that their number is d - 1 on average. And
-//! n, the number of actions to expect, is drawn by the seed: 8, 32, 128 or 512. What this does to the
-//! guarantee: a run of n actions in which some d - 1 must be changes is met with probability about
-//! ((d - 1)/n)^(d - 1) · e^-(d - 1) if the seed has drawn the right n, and one in 4 does. That is the
-//! paper's bound up to a factor that depends on d alone, and a scheduler needs not be told how long
+//! n, the number of actions to expect, is drawn by the seed: 8, 32, 128 or 512. So the paper's
+//! guarantee does not hold as it stands: priorities are not even, and a run of n actions in which some
+//! d - 1 must be changes is met with probability about ((d - 1)/n)^(d - 1) · e^-(d - 1), if the seed
+//! has drawn about the right n, which one in 4 does. For that a scheduler needs not be told how long
 //! the run is going to be. With d = 1 the probability is 1/1024 instead of none, so that services
 //! which talk to each other until something else happens cannot keep that waiting for ever.
 
