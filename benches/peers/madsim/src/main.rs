@@ -6,7 +6,6 @@
 //! starts it: `peers-madsim FIRST_SEED RUNS`.
 
 #[path = "../../src/plain.rs"]
-#[expect(dead_code, reason = "the other peers use the rest")]
 mod plain;
 
 use std::net::SocketAddr;
