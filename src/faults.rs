@@ -90,6 +90,18 @@ impl Fate {
         words.into_iter().flatten().map(str::to_owned).chain(crash).collect()
     }
 
+    /// Whether nothing goes wrong.
+    #[inline]
+    pub(crate) fn is_calm(self) -> bool {
+        self.word() == 0
+    }
+
+    /// Whether the handler does not run through to its answer in the same step.
+    #[inline]
+    pub(crate) fn interrupts(self) -> bool {
+        self.lose | self.pause | self.crash.is_some()
+    }
+
     /// The fate as one word, for hashing.
     #[inline]
     pub(crate) fn word(self) -> u64 {
@@ -206,7 +218,8 @@ impl FaultPlan {
     }
 
     /// Draws the fate of attempt `attempt` of what `identity` names, and counts it.
-    #[inline]
+    // Always inlined, so that what does not depend on the identity is worked out once per run.
+    #[inline(always)]
     pub fn draw(&mut self, key: RunKey, identity: u64, attempt: u16) -> Fate {
         if attempt > self.attempts_max {
             return Fate::CALM;

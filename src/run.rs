@@ -168,7 +168,7 @@ impl Counts {
         self.overtakings += u64::from(delivery.message.0 < *latest);
         *latest = (*latest).max(delivery.message.0);
         let fate = step.fate;
-        if fate != Fate::CALM {
+        if !fate.is_calm() {
             self.acks_lost += u64::from(fate.ack == crate::faults::AckFate::Lost);
             self.acks_late += u64::from(fate.ack == crate::faults::AckFate::Late);
             self.duplicates += u64::from(fate.duplicate);

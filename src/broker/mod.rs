@@ -59,6 +59,8 @@ pub struct Broker<E> {
     profile: Arc<Profile>,
     routes: Vec<Route>,
     groups: Vec<Group>,
+    /// Whether services share one of them.
+    has_shared: bool,
     log: Log<E>,
     entries: Vec<Entry>,
     deliveries: Vec<Delivery>,
@@ -90,13 +92,13 @@ impl<E: Event> Clone for Broker<E> {
             waiting: self.waiting.clone(),
             dead: self.dead.clone(),
             futile_for: self.futile_for.clone(),
-            open: self.open,
+            ..*self
         }
     }
 
     fn clone_from(&mut self, source: &Broker<E>) {
         let Broker { profile, routes, groups, log, entries, deliveries, .. } = source;
-        let Broker { ready, fresh, waiting, dead, futile_for, open, .. } = source;
+        let Broker { ready, fresh, waiting, dead, futile_for, has_shared, open, .. } = source;
         self.profile.clone_from(profile);
         self.routes.clone_from(routes);
         self.groups.clone_from(groups);
@@ -108,7 +110,7 @@ impl<E: Event> Clone for Broker<E> {
         self.waiting.clone_from(waiting);
         self.dead.clone_from(dead);
         self.futile_for.clone_from(futile_for);
-        self.open = *open;
+        (self.has_shared, self.open) = (*has_shared, *open);
     }
 }
 
@@ -127,8 +129,9 @@ impl<E: Event> Broker<E> {
                 }
             }
         }
-        let groups = setups.into_iter().map(|setup| Group::new(setup, &routes, &profile)).collect();
+        let groups: Vec<Group> = setups.into_iter().map(|setup| Group::new(setup, &routes, &profile)).collect();
         Broker {
+            has_shared: groups.iter().any(|group| group.service.is_none()),
             log: Log::new(routes.len()),
             profile: Arc::new(profile),
             routes,
@@ -448,6 +451,9 @@ impl<E: Event> Broker<E> {
 
     /// Makes everything parked for a service ready again.
     pub(crate) fn unpark(&mut self, service: ServiceIndex) {
+        if self.groups.iter().all(|group| group.parked.is_empty()) {
+            return;
+        }
         for group in 0..self.groups.len() {
             let Group { parked, members, .. } = &self.groups[group];
             if parked.is_empty() || !members.iter().any(|member| member.service == service) {

@@ -117,6 +117,17 @@ impl<E: Event> Broker<E> {
         self.groups[group.get()].service
     }
 
+    /// Whether services share any of the groups.
+    #[inline]
+    pub(crate) fn has_shared(&self) -> bool {
+        self.has_shared
+    }
+
+    /// The service that alone gets a delivery; `None` if services share its group.
+    pub(crate) fn service_of_delivery(&self, index: DeliveryIndex) -> Option<ServiceIndex> {
+        self.service_of(self.delivery(index).group)
+    }
+
     /// What a member of a service had and no ack will come for, in the order in which to release it
     /// so that what is released together stays in publish order.
     pub(crate) fn waiting_at(&self, service: ServiceIndex, ordinal: u16) -> Vec<DeliveryIndex> {
