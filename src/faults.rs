@@ -90,17 +90,8 @@ impl Fate {
         words.into_iter().flatten().map(str::to_owned).chain(crash).collect()
     }
 
-    /// Whether nothing goes wrong.
-    #[inline]
-    pub(crate) fn is_calm(self) -> bool {
-        self.word() == 0
-    }
-
-    /// Whether the handler does not run through to its answer in the same step.
-    #[inline]
-    pub(crate) fn interrupts(self) -> bool {
-        self.lose | self.pause | self.crash.is_some()
-    }
+    /// The bits of [`Fate::word`] that say that no handler runs, or not through to its answer.
+    pub(crate) const INTERRUPTS: u64 = 1 << 7 | 1 << 5 | 0b111 << 2;
 
     /// The fate as one word, for hashing.
     #[inline]

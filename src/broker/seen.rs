@@ -54,7 +54,7 @@ impl<E: Event> Broker<E> {
     /// Whether a delivery may be handled now.
     #[must_use]
     pub fn is_ready(&self, index: DeliveryIndex) -> bool {
-        self.deliveries[index.get()].ready_at.is_some()
+        self.deliveries[index.get()].is_ready()
     }
 
     /// The deliveries no ack will come for, whose ack wait or nak delay runs.
@@ -153,7 +153,7 @@ impl<E: Event> Broker<E> {
     /// Whether handling it once more would change nothing, given its service's store.
     #[inline]
     pub(crate) fn is_futile(&self, index: DeliveryIndex, tick: u64) -> bool {
-        self.delivery(index).futile_at == Some(tick)
+        self.delivery(index).futile_at == tick
     }
 
     /// Whether handling it once more would change nothing, whichever of the services that share its

@@ -96,6 +96,8 @@ pub struct Step {
     pub published: Range<usize>,
     /// The hash of what happened to whom.
     key: u64,
+    /// The fate as one word.
+    fate_word: u64,
     /// The answer as one word; 0 if there is none.
     answer_word: u64,
     saved: bool,
@@ -103,7 +105,7 @@ pub struct Step {
 
 impl Step {
     /// A step that has not been taken.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(action: Action, fate: Fate) -> Step {
         Step {
             number: 0,
@@ -115,6 +117,7 @@ impl Step {
             answer: None,
             published: 0..0,
             key: 0,
+            fate_word: fate.word(),
             answer_word: 0,
             saved: false,
         }
@@ -152,6 +155,12 @@ impl Step {
     #[inline]
     pub(crate) fn answered_ack(&self) -> bool {
         self.answer_word == Answer::ACKED || self.answer_word == Answer::ACKED_CRASHED
+    }
+
+    /// Its fate as one word; 0 if nothing goes wrong.
+    #[inline]
+    pub(crate) fn fate_word(&self) -> u64 {
+        self.fate_word
     }
 
     #[inline(always)]
@@ -194,7 +203,7 @@ impl<S: System> World<S> {
     #[inline(always)]
     fn deliver(&mut self, index: DeliveryIndex, step: &mut Step) {
         step.key = self.broker.delivery(index).key;
-        if step.fate.interrupts() {
+        if step.fate_word & Fate::INTERRUPTS != 0 {
             return self.deliver_interrupted(index, step);
         }
         let actor = self.begin(index, step);
@@ -297,7 +306,7 @@ impl<S: System> World<S> {
         let place = self.paused.iter().position(|paused| paused.index == index).expect("a paused handler");
         let paused = self.paused.remove(place);
         self.paused_indices.remove(place);
-        (step.key, step.fate) = (paused.key, paused.fate);
+        (step.key, step.fate, step.fate_word) = (paused.key, paused.fate, paused.fate.word());
         // Its reads need what was replaced since, so it counts as a reader until the step began.
         self.work_apart(paused.job, paused.actor, Some(paused.begun), step);
         if let Job::Command { client, .. } = paused.job {
@@ -660,7 +669,7 @@ impl<S: System> World<S> {
 
     #[inline]
     fn fold(&mut self, step: &Step) {
-        let what = hash::mix3(step.key, step.fate.word(), step.answer_word);
+        let what = hash::mix3(step.key, step.fate_word, step.answer_word);
         let mut hash = hash::mix(self.fingerprint, what);
         if let Some(actor) = step.actor.filter(|_| step.saved) {
             hash = hash::mix(hash, self.stores[actor.service.get()].saved());
