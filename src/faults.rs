@@ -90,6 +90,9 @@ impl Fate {
         words.into_iter().flatten().map(str::to_owned).chain(crash).collect()
     }
 
+    /// The bits of [`Fate::word`] that say that no handler runs, or not through to its answer.
+    pub(crate) const INTERRUPTS: u64 = 1 << 7 | 1 << 5 | 0b111 << 2;
+
     /// The fate as one word, for hashing.
     #[inline]
     pub(crate) fn word(self) -> u64 {
@@ -206,7 +209,8 @@ impl FaultPlan {
     }
 
     /// Draws the fate of attempt `attempt` of what `identity` names, and counts it.
-    #[inline]
+    // Always inlined, so that what does not depend on the identity is worked out once per run.
+    #[inline(always)]
     pub fn draw(&mut self, key: RunKey, identity: u64, attempt: u16) -> Fate {
         if attempt > self.attempts_max {
             return Fate::CALM;

@@ -164,9 +164,8 @@ impl Watch {
     /// The kinds a step belongs to.
     #[inline]
     pub(crate) fn of(step: &Step) -> Watch {
-        let acked = step.acked().is_some();
-        let published = !step.published.is_empty();
-        Watch(u8::from(step.saved()) | u8::from(acked) << 1 | u8::from(published) << 2)
+        let published = step.published.end > step.published.start;
+        Watch(u8::from(step.saved()) | u8::from(step.answered_ack()) << 1 | u8::from(published) << 2)
     }
 }
 

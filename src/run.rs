@@ -170,7 +170,7 @@ impl Counts {
         self.overtakings += u64::from(delivery.message.0 < *latest);
         *latest = (*latest).max(delivery.message.0);
         let fate = step.fate;
-        if fate != Fate::CALM {
+        if step.fate_word() != 0 {
             self.acks_lost += u64::from(fate.ack == crate::faults::AckFate::Lost);
             self.acks_late += u64::from(fate.ack == crate::faults::AckFate::Late);
             self.duplicates += u64::from(fate.duplicate);
@@ -342,7 +342,10 @@ fn play<S: System>(
         }
         check_limits(world, limits)?;
         let action = scheduler.pick(&enabled);
-        let fate = world.chosen(action).map_or(Fate::CALM, |chosen| scheduler.fate(&chosen));
+        let fate = match world.chosen(action) {
+            Some(chosen) => scheduler.fate(&chosen),
+            None => Fate::CALM,
+        };
         observer.before(world, action);
         let mut step = Step::new(action, fate);
         world.take(&mut step);

@@ -227,6 +227,12 @@ impl<E> Default for Effects<E> {
 }
 
 impl<E> Effects<E> {
+    /// Whether it published and armed nothing.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.published.is_empty() && self.armed.is_empty()
+    }
+
     #[inline]
     pub(crate) fn clear(&mut self) {
         self.published.clear();

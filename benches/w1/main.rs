@@ -1,7 +1,7 @@
 //! Times the reference workload W1 through the public API next to a hand-written loop that does
 //! the same, in one run. Prints; asserts only that both do the same work.
 //!
-//! Run it with `cargo bench --bench w1`.
+//! Run it with `cargo bench --bench w1`; `cargo bench --bench w1 -- play 300` only plays 300 runs.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -10,6 +10,7 @@
 )]
 
 mod by_hand;
+mod growth;
 mod system;
 
 use std::alloc::{GlobalAlloc, Layout, System as Heap};
@@ -24,14 +25,22 @@ const RUNS: u64 = 20_000;
 const ROUNDS: usize = 7;
 
 fn main() {
-    let mut world = simulation(0).world();
-    let judges = Judges::<W1>::new(vec![Box::new(Prefix), Box::new(AckedApplied), Box::new(Converged)]);
+    let mut world = simulation(8).world();
+    let judges = judges();
     let plan = FaultPlan {
         duplicate: Rate::of(Ratio::new(1, 10)),
         lose_ack: Rate::of(Ratio::new(1, 10)),
         attempts_max: u16::MAX,
         ..FaultPlan::NONE
     };
+    // `play N` only plays, for tools that count instructions.
+    let mut arguments = std::env::args().skip_while(|argument| argument != "play").skip(1);
+    if let Some(runs) = arguments.next() {
+        let runs: u64 = runs.parse().expect("`play` takes a number of runs");
+        let deliveries: u64 = (0..runs).map(|seed| play(&mut world, &judges, plan, seed, Limits::default())).sum();
+        println!("{deliveries} deliveries");
+        return;
+    }
     let mut library = Vec::new();
     let mut by_hand = Vec::new();
     let mut deliveries = (0, 0);
@@ -39,7 +48,7 @@ fn main() {
         deliveries.0 = 0;
         let begin = Instant::now();
         for seed in 0..RUNS {
-            deliveries.0 += play(&mut world, &judges, plan, seed);
+            deliveries.0 += play(&mut world, &judges, plan, seed, Limits::default());
         }
         library.push(begin.elapsed().as_nanos() as u64 / deliveries.0);
         deliveries.1 = 0;
@@ -62,10 +71,18 @@ fn main() {
     println!("  by hand    {:>4}.{} ns per delivery   {} deliveries a run", hand / 10, hand % 10, deliveries.1 / RUNS);
     println!("  allocations per delivery in steady state: {}", allocations(&mut world, &judges, plan));
     start_to_verdict();
+    growth::threads(plan);
+    growth::table(plan);
 }
 
-fn simulation(_seed: u64) -> Simulation<W1> {
-    let commands = (0..64u32).map(|i| SetPrice { ticket: RecordId::new('t', i % 8), price: 10 + i * 7 % 13 });
+fn judges() -> Judges<W1> {
+    Judges::new(vec![Box::new(Prefix), Box::new(AckedApplied), Box::new(Converged)])
+}
+
+/// W1 with this many tickets, each created once and changed seven times, round robin.
+fn simulation(tickets: u32) -> Simulation<W1> {
+    let commands =
+        (0..8 * tickets).map(|i| SetPrice { ticket: RecordId::new('t', i % tickets), price: 10 + i * 7 % 13 });
     Simulation::on(Profile::adversarial())
         .service(Owner)
         .service(Replica)
@@ -75,10 +92,10 @@ fn simulation(_seed: u64) -> Simulation<W1> {
         .expect("the parts fit")
 }
 
-fn play(world: &mut World<W1>, judges: &Judges<W1>, plan: FaultPlan, seed: u64) -> u64 {
+fn play(world: &mut World<W1>, judges: &Judges<W1>, plan: FaultPlan, seed: u64, limits: Limits) -> u64 {
     world.reset();
     let mut scheduler = Walk::new(seed, plan, true);
-    let report = run(world, &mut scheduler, judges, Limits::default(), &mut ());
+    let report = run(world, &mut scheduler, judges, limits, &mut ());
     assert!(report.verdict.is_held(), "W1 holds: {:?}", report.verdict);
     black_box(report.fingerprint);
     report.counts.deliveries
@@ -89,9 +106,9 @@ fn start_to_verdict() {
     let mut micros: Vec<u64> = (0..101)
         .map(|seed| {
             let begin = Instant::now();
-            let judges = Judges::<W1>::new(vec![Box::new(Prefix), Box::new(AckedApplied), Box::new(Converged)]);
-            let mut world = simulation(seed).world();
-            black_box(play(&mut world, &judges, FaultPlan::SOME, seed));
+            let judges = judges();
+            let mut world = simulation(8).world();
+            black_box(play(&mut world, &judges, FaultPlan::SOME, seed, Limits::default()));
             begin.elapsed().as_micros() as u64
         })
         .collect();
@@ -125,7 +142,7 @@ fn allocations(world: &mut World<W1>, judges: &Judges<W1>, plan: FaultPlan) -> S
     let mut deliveries = 0;
     for seed in 0..1_000 {
         let before = ALLOCATIONS.load(Relaxed);
-        deliveries += play(world, judges, plan, seed);
+        deliveries += play(world, judges, plan, seed, Limits::default());
         total += ALLOCATIONS.load(Relaxed) - before;
     }
     format!("{total} in {deliveries} deliveries")

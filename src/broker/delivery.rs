@@ -69,10 +69,10 @@ pub struct Delivery {
     pub(super) called_off: bool,
     /// The delivery that replaces it.
     pub(super) successor: Option<DeliveryIndex>,
-    /// Handling it at this state of its service's store changed nothing.
-    pub(crate) futile_at: Option<u64>,
-    /// Its place in the list of ready deliveries.
-    pub(super) ready_at: Option<u32>,
+    /// Handling it at this state of its service's store changed nothing; `NEVER` if it did.
+    pub(super) futile_at: u64,
+    /// Its place in the list of ready deliveries; `NOWHERE` if it is not in it.
+    pub(super) ready_at: u32,
     /// It is taken out of the ready list until its service's store changes.
     pub(super) parked: bool,
     /// It waits outside its unit's queue, as redeliveries that may come at any time do.
@@ -87,6 +87,15 @@ pub struct Delivery {
     pub(crate) lane: u64,
 }
 
+/// Not in the list of ready deliveries.
+pub(super) const NOWHERE: u32 = u32::MAX;
+
+/// At no state of a store.
+pub(super) const NEVER: u64 = u64::MAX;
+
+// One is read and written at each step, so it fits a cache line or little more.
+const _: () = assert!(size_of::<Delivery>() <= 72);
+
 impl Delivery {
     /// Whether it still has to be done.
     #[must_use]
@@ -98,7 +107,7 @@ impl Delivery {
     #[must_use]
     #[inline]
     pub fn is_ready(&self) -> bool {
-        self.ready_at.is_some()
+        self.ready_at != NOWHERE
     }
 
     /// Whether the broker counts it against the in-flight limit.

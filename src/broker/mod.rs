@@ -25,7 +25,7 @@ use crate::ids::{ServiceIndex, Subject};
 
 pub(crate) use delivery::key_of as delivery_key;
 pub use delivery::{Delivery, DeliveryIndex, DeliveryName, GroupIndex, State};
-use delivery::{attempt_key, root_of};
+use delivery::{NEVER, NOWHERE, attempt_key, root_of};
 use message::Log;
 pub use message::{Message, MessageIndex, MessageName};
 pub(crate) use message::{message_key, write_message_name};
@@ -59,6 +59,10 @@ pub struct Broker<E> {
     profile: Arc<Profile>,
     routes: Vec<Route>,
     groups: Vec<Group>,
+    /// Whether services share one of them.
+    has_shared: bool,
+    /// Whether what is not acked is pending again at once, however often it was tried.
+    at_once: bool,
     log: Log<E>,
     entries: Vec<Entry>,
     deliveries: Vec<Delivery>,
@@ -90,13 +94,13 @@ impl<E: Event> Clone for Broker<E> {
             waiting: self.waiting.clone(),
             dead: self.dead.clone(),
             futile_for: self.futile_for.clone(),
-            open: self.open,
+            ..*self
         }
     }
 
     fn clone_from(&mut self, source: &Broker<E>) {
         let Broker { profile, routes, groups, log, entries, deliveries, .. } = source;
-        let Broker { ready, fresh, waiting, dead, futile_for, open, .. } = source;
+        let Broker { ready, fresh, waiting, dead, futile_for, has_shared, at_once, open, .. } = source;
         self.profile.clone_from(profile);
         self.routes.clone_from(routes);
         self.groups.clone_from(groups);
@@ -108,7 +112,7 @@ impl<E: Event> Clone for Broker<E> {
         self.waiting.clone_from(waiting);
         self.dead.clone_from(dead);
         self.futile_for.clone_from(futile_for);
-        self.open = *open;
+        (self.has_shared, self.at_once, self.open) = (*has_shared, *at_once, *open);
     }
 }
 
@@ -127,8 +131,10 @@ impl<E: Event> Broker<E> {
                 }
             }
         }
-        let groups = setups.into_iter().map(|setup| Group::new(setup, &routes, &profile)).collect();
+        let groups: Vec<Group> = setups.into_iter().map(|setup| Group::new(setup, &routes, &profile)).collect();
         Broker {
+            at_once: profile.redelivers_at_once(),
+            has_shared: groups.iter().any(|group| group.service.is_none()),
             log: Log::new(routes.len()),
             profile: Arc::new(profile),
             routes,
@@ -229,8 +235,8 @@ impl<E: Event> Broker<E> {
             superseded: false,
             called_off: false,
             successor: None,
-            futile_at: None,
-            ready_at: None,
+            futile_at: NEVER,
+            ready_at: NOWHERE,
             parked: false,
             loose: false,
             entry,
@@ -242,7 +248,7 @@ impl<E: Event> Broker<E> {
     }
 
     /// Hands a ready delivery to a member; returns the member.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn begin(&mut self, index: DeliveryIndex) -> Member {
         self.leave_ready(index);
         let delivery = &mut self.deliveries[index.get()];
@@ -250,9 +256,13 @@ impl<E: Event> Broker<E> {
         delivery.state = State::Handling;
         delivery.tries = delivery.tries.saturating_add(1);
         let turn = delivery.message.0.wrapping_add(u32::from(delivery.attempt));
-        let message = &self.log.messages[delivery.message.get()];
         let group = &mut self.groups[delivery.group.get()];
-        delivery.member = group.next_member(message.route, message.name.record, turn);
+        delivery.member = if group.members.len() == 1 {
+            0
+        } else {
+            let message = &self.log.messages[delivery.message.get()];
+            group.next_member(message.route, message.name.record, turn)
+        };
         group.in_flight[usize::from(delivery.member)] += 1;
         let member = group.members[usize::from(delivery.member)];
         if !group.rules.free {
@@ -271,7 +281,7 @@ impl<E: Event> Broker<E> {
     /// it did.
     #[inline]
     pub(crate) fn note_futile(&mut self, index: DeliveryIndex, tick: Option<u64>) {
-        self.deliveries[index.get()].futile_at = tick;
+        self.deliveries[index.get()].futile_at = tick.unwrap_or(NEVER);
     }
 
     /// Notes the same for one of the services that share a group.
@@ -290,6 +300,10 @@ impl<E: Event> Broker<E> {
     #[inline(always)]
     pub(crate) fn unanswered(&mut self, index: DeliveryIndex) -> Option<Duration> {
         let Delivery { tries, superseded, .. } = *self.delivery(index);
+        if self.at_once && !superseded {
+            self.queue_again(index);
+            return None;
+        }
         let wait = self.profile.ack_wait(tries).filter(|_| !superseded);
         if wait == Some(Duration::ZERO) {
             self.give_back(index);
@@ -411,7 +425,6 @@ impl<E: Event> Broker<E> {
     }
 
     /// Makes the message of a delivery in flight pending again, or gives it up.
-    #[inline(always)]
     fn give_back(&mut self, index: DeliveryIndex) {
         if self.is_exhausted(self.delivery(index)) {
             self.settle(index);
@@ -419,6 +432,11 @@ impl<E: Event> Broker<E> {
             self.dead.push(index);
             return;
         }
+        self.queue_again(index);
+    }
+
+    #[inline(always)]
+    fn queue_again(&mut self, index: DeliveryIndex) {
         self.leave_flight(index);
         let delivery = &mut self.deliveries[index.get()];
         delivery.rename(self.entries[delivery.entry as usize].next_attempt());
@@ -448,6 +466,9 @@ impl<E: Event> Broker<E> {
 
     /// Makes everything parked for a service ready again.
     pub(crate) fn unpark(&mut self, service: ServiceIndex) {
+        if self.groups.iter().all(|group| group.parked.is_empty()) {
+            return;
+        }
         for group in 0..self.groups.len() {
             let Group { parked, members, .. } = &self.groups[group];
             if parked.is_empty() || !members.iter().any(|member| member.service == service) {
@@ -471,8 +492,12 @@ impl<E: Event> Broker<E> {
     #[inline]
     pub(crate) fn each_fresh(&mut self, mut hear: impl FnMut(DeliveryIndex, &Delivery, u64)) {
         for index in &self.fresh {
-            let delivery = &self.deliveries[index.get()];
-            hear(*index, delivery, self.groups[delivery.group.get()].hash);
+            // Nothing is left of this loop for a scheduler that does not listen.
+            if let Some(delivery) = self.deliveries.get(index.get())
+                && let Some(group) = self.groups.get(delivery.group.get())
+            {
+                hear(*index, delivery, group.hash);
+            }
         }
         self.fresh.clear();
     }
@@ -600,8 +625,8 @@ impl<E: Event> Broker<E> {
     #[inline]
     fn enter_ready(&mut self, index: DeliveryIndex) {
         let delivery = &mut self.deliveries[index.get()];
-        if delivery.ready_at.is_none() {
-            delivery.ready_at = Some(self.ready.len() as u32);
+        if delivery.ready_at == NOWHERE {
+            delivery.ready_at = self.ready.len() as u32;
             self.ready.push(index);
             self.fresh.push(index);
         }
@@ -609,12 +634,13 @@ impl<E: Event> Broker<E> {
 
     #[inline]
     fn leave_ready(&mut self, index: DeliveryIndex) {
-        let Some(place) = self.deliveries[index.get()].ready_at.take() else {
+        let place = std::mem::replace(&mut self.deliveries[index.get()].ready_at, NOWHERE);
+        if place == NOWHERE {
             return;
-        };
+        }
         self.ready.swap_remove(place as usize);
         if let Some(moved) = self.ready.get(place as usize) {
-            self.deliveries[moved.get()].ready_at = Some(place);
+            self.deliveries[moved.get()].ready_at = place;
         }
     }
 }

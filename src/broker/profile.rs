@@ -238,6 +238,12 @@ impl Profile {
         self.ack_timeout.get(place).or(self.ack_timeout.last()).copied()
     }
 
+    /// Whether it waits for no answer and gives nothing up.
+    pub(super) fn redelivers_at_once(&self) -> bool {
+        let waits = &self.ack_timeout;
+        !waits.is_empty() && waits.iter().all(Duration::is_zero) && self.max_deliver == MaxDeliver::Unlimited
+    }
+
     /// Checks that the simulation can do what the profile says.
     ///
     /// # Errors

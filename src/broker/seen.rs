@@ -60,7 +60,7 @@ impl<E: Event> Broker<E> {
     /// Whether a delivery may be handled now.
     #[must_use]
     pub fn is_ready(&self, index: DeliveryIndex) -> bool {
-        self.deliveries[index.get()].ready_at.is_some()
+        self.deliveries[index.get()].is_ready()
     }
 
     /// The deliveries no ack will come for, whose ack wait or nak delay runs.
@@ -123,6 +123,17 @@ impl<E: Event> Broker<E> {
         self.groups[group.get()].service
     }
 
+    /// Whether services share any of the groups.
+    #[inline]
+    pub(crate) fn has_shared(&self) -> bool {
+        self.has_shared
+    }
+
+    /// The service that alone gets a delivery; `None` if services share its group.
+    pub(crate) fn service_of_delivery(&self, index: DeliveryIndex) -> Option<ServiceIndex> {
+        self.service_of(self.delivery(index).group)
+    }
+
     /// What a member of a service had and no ack will come for, in the order in which to release it
     /// so that what is released together stays in publish order.
     pub(crate) fn waiting_at(&self, service: ServiceIndex, ordinal: u16) -> Vec<DeliveryIndex> {
@@ -148,7 +159,7 @@ impl<E: Event> Broker<E> {
     /// Whether handling it once more would change nothing, given its service's store.
     #[inline]
     pub(crate) fn is_futile(&self, index: DeliveryIndex, tick: u64) -> bool {
-        self.delivery(index).futile_at == Some(tick)
+        self.delivery(index).futile_at == tick
     }
 
     /// Whether handling it once more would change nothing, whichever of the services that share its

@@ -99,7 +99,7 @@ pub struct Chosen {
 impl Chosen {
     /// What a plan does to this.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn draw(&self, plan: &mut FaultPlan, key: RunKey) -> Fate {
         if self.is_delivery && plan.draw_loss(key, self.key, self.attempt) {
             return Fate { lose: true, ..Fate::CALM };
@@ -109,7 +109,7 @@ impl Chosen {
 
     /// Leaves of a fate what can happen to this.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn restrict(&self, mut fate: Fate) -> Fate {
         fate.pause &= self.may_pause;
         if !self.is_delivery {

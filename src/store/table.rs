@@ -165,7 +165,9 @@ impl<R: Record> Table<R> {
 
     /// The places of the changes since `tick`.
     pub(super) fn places_since(&self, tick: u64) -> Range<usize> {
-        self.replaced.partition_point(|replaced| replaced.tick < tick)..self.replaced.len()
+        // A step changes little, and what was replaced before is kept only for handlers that pause.
+        let since = self.replaced.iter().rev().take_while(|replaced| replaced.tick >= tick).count();
+        self.replaced.len() - since..self.replaced.len()
     }
 
     /// The change at a place.

@@ -49,15 +49,19 @@ pub enum Answer {
 }
 
 impl Answer {
+    const ACKED: u64 = 1;
+    const ACKED_CRASHED: u64 = 10;
+
     /// Whether a handler did what it was asked.
     #[inline]
     fn is_success(self) -> bool {
         matches!(self, Answer::Delivery(Outcome::Ack) | Answer::Command(Ok(())) | Answer::Timer)
     }
 
+    #[inline(always)]
     fn word(self) -> u64 {
         match self {
-            Answer::Delivery(Outcome::Ack) => 1,
+            Answer::Delivery(Outcome::Ack) => Answer::ACKED,
             Answer::Delivery(Outcome::Nak { .. }) => 2,
             Answer::Delivery(Outcome::Silent(_)) => 3,
             Answer::Command(Ok(())) => 4,
@@ -65,7 +69,7 @@ impl Answer {
             Answer::Timer => 6,
             Answer::Paused => 7,
             Answer::Crashed { acked: false } => 8,
-            Answer::Crashed { acked: true } => 10,
+            Answer::Crashed { acked: true } => Answer::ACKED_CRASHED,
             Answer::Lost => 9,
         }
     }
@@ -92,12 +96,16 @@ pub struct Step {
     pub published: Range<usize>,
     /// The hash of what happened to whom.
     key: u64,
+    /// The fate as one word.
+    fate_word: u64,
+    /// The answer as one word; 0 if there is none.
+    answer_word: u64,
     saved: bool,
 }
 
 impl Step {
     /// A step that has not been taken.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(action: Action, fate: Fate) -> Step {
         Step {
             number: 0,
@@ -109,6 +117,8 @@ impl Step {
             answer: None,
             published: 0..0,
             key: 0,
+            fate_word: fate.word(),
+            answer_word: 0,
             saved: false,
         }
     }
@@ -138,8 +148,25 @@ impl Step {
     #[must_use]
     #[inline]
     pub fn acked(&self) -> Option<DeliveryIndex> {
-        let acked = matches!(self.answer, Some(Answer::Delivery(Outcome::Ack) | Answer::Crashed { acked: true }));
-        self.delivery.filter(|_| acked)
+        self.delivery.filter(|_| self.answered_ack())
+    }
+
+    /// Whether a handler answered ack to a delivery.
+    #[inline]
+    pub(crate) fn answered_ack(&self) -> bool {
+        self.answer_word == Answer::ACKED || self.answer_word == Answer::ACKED_CRASHED
+    }
+
+    /// Its fate as one word; 0 if nothing goes wrong.
+    #[inline]
+    pub(crate) fn fate_word(&self) -> u64 {
+        self.fate_word
+    }
+
+    #[inline(always)]
+    fn set_answer(&mut self, answer: Answer) {
+        self.answer = Some(answer);
+        self.answer_word = answer.word();
     }
 }
 
@@ -173,22 +200,38 @@ impl<S: System> World<S> {
         self.fold(step);
     }
 
-    #[inline]
+    #[inline(always)]
     fn deliver(&mut self, index: DeliveryIndex, step: &mut Step) {
         step.key = self.broker.delivery(index).key;
-        if step.fate.lose {
-            return self.lose(index, step);
+        if step.fate_word & Fate::INTERRUPTS != 0 {
+            return self.deliver_interrupted(index, step);
         }
+        let actor = self.begin(index, step);
+        self.work(Job::Delivery(index), actor, None, None, step);
+    }
+
+    /// Hands a delivery to a member, and to the broker's queue once more if it is duplicated.
+    #[inline(always)]
+    fn begin(&mut self, index: DeliveryIndex, step: &Step) -> Actor {
         let member = self.broker.begin(index);
         if step.fate.duplicate {
             self.broker.duplicate(index);
         }
-        let actor = Actor { service: member.service, member: member.ordinal };
+        Actor { service: member.service, member: member.ordinal }
+    }
+
+    /// [`World::deliver`] for what is lost, and for handlers that pause or crash.
+    #[inline(never)]
+    fn deliver_interrupted(&mut self, index: DeliveryIndex, step: &mut Step) {
+        if step.fate.lose {
+            return self.lose(index, step);
+        }
+        let actor = self.begin(index, step);
         if step.fate.pause {
             self.arm_ack_wait(index);
             return self.pause(Job::Delivery(index), actor, step);
         }
-        self.work(Job::Delivery(index), actor, None, step);
+        self.work_apart(Job::Delivery(index), actor, None, step);
     }
 
     #[inline(never)]
@@ -198,7 +241,7 @@ impl<S: System> World<S> {
         }
         self.broker.lose(index);
         step.delivery = Some(index);
-        step.answer = Some(Answer::Lost);
+        step.set_answer(Answer::Lost);
     }
 
     fn send(&mut self, client: ClientIndex, step: &mut Step) {
@@ -240,7 +283,7 @@ impl<S: System> World<S> {
         self.push_offer(Action::Resume(index));
         step.actor = Some(actor);
         step.delivery = delivery_of(job);
-        step.answer = Some(Answer::Paused);
+        step.set_answer(Answer::Paused);
     }
 
     /// Publishes what a handler that has not saved yet is going to say, unless it refuses; what else
@@ -263,7 +306,7 @@ impl<S: System> World<S> {
         let place = self.paused.iter().position(|paused| paused.index == index).expect("a paused handler");
         let paused = self.paused.remove(place);
         self.paused_indices.remove(place);
-        (step.key, step.fate) = (paused.key, paused.fate);
+        (step.key, step.fate, step.fate_word) = (paused.key, paused.fate, paused.fate.word());
         // Its reads need what was replaced since, so it counts as a reader until the step began.
         self.work_apart(paused.job, paused.actor, Some(paused.begun), step);
         if let Job::Command { client, .. } = paused.job {
@@ -316,12 +359,13 @@ impl<S: System> World<S> {
     /// [`World::work`] for what happens rarely.
     #[inline(never)]
     fn work_apart(&mut self, job: Job, actor: Actor, begun: Option<Begun>, step: &mut Step) {
-        self.work(job, actor, begun, step);
+        self.work(job, actor, begun, step.fate.crash, step);
     }
 
-    /// Runs a handler from its save on: save, publish, ack, as far as the fate lets it.
+    /// Runs a handler from its save on: save, publish, ack, as far as `crash`, which is the fate's,
+    /// lets it. A delivery that is handled at once passes constants, and most of this is cut out.
     #[inline(always)]
-    fn work(&mut self, job: Job, actor: Actor, begun: Option<Begun>, step: &mut Step) {
+    fn work(&mut self, job: Job, actor: Actor, begun: Option<Begun>, crash: Option<Window>, step: &mut Step) {
         let read_at = begun.map(|begun| begun.read_at);
         step.actor = Some(actor);
         step.delivery = delivery_of(job);
@@ -329,13 +373,49 @@ impl<S: System> World<S> {
         let store = &mut self.stores[actor.service.get()];
         store.begin_step(self.now, oldest);
         let tick = store.tick();
-        let crash = step.fate.crash;
         if crash == Some(Window::BeforeSave) {
             return self.crash_before_save(job, actor, read_at, step);
         }
         self.effects.clear();
         let answer = self.call(job, actor, read_at);
-        step.answer = Some(answer);
+        step.set_answer(answer);
+        // Most deliveries of a hard run come too early or again, and do nothing.
+        let acts = self.stores[actor.service.get()].changed() || !self.effects.is_empty();
+        let changed = (acts || crash.is_some()) && self.carry_out(job, actor, begun, crash, answer);
+        step.saved = changed;
+        if let (Job::Delivery(index), Answer::Delivery(outcome)) = (job, answer) {
+            if changed {
+                self.broker.note_effect(index);
+            }
+            let silent = !acts || self.broker.messages().len() == step.published.start;
+            // What was acked will be acked again: redelivery ends it even if it changes nothing. And
+            // what a crash took back can still be done.
+            let refused = outcome != Outcome::Ack && crash.is_none();
+            let inert = refused && !changed && silent && !self.effects.impure && read_at.is_none();
+            self.broker.note_futile(index, inert.then_some(tick));
+            if inert && self.broker.has_shared() && self.broker.service_of_delivery(index).is_none() {
+                self.broker.note_futile_for(index, actor.service, tick);
+            }
+            self.answer(index, actor.service, outcome, Fate { crash, ..step.fate });
+        }
+        if changed {
+            self.broker.unpark(actor.service);
+        }
+        if crash.is_some() {
+            self.crash(actor);
+        }
+    }
+
+    /// Saves, publishes and arms what a handler asked for, and says whether the store changed.
+    #[inline(always)]
+    fn carry_out(
+        &mut self,
+        job: Job,
+        actor: Actor,
+        begun: Option<Begun>,
+        crash: Option<Window>,
+        answer: Answer,
+    ) -> bool {
         self.abort_if_refused(job, actor.service, answer);
         if begun.is_some_and(|begun| begun.published) {
             self.effects.published.clear();
@@ -346,29 +426,7 @@ impl<S: System> World<S> {
         if !self.effects.armed.is_empty() {
             self.arm(job, actor.service);
         }
-        let changed = self.stores[actor.service.get()].changed();
-        step.saved = changed;
-        if let (Job::Delivery(index), Answer::Delivery(outcome)) = (job, answer) {
-            if changed {
-                self.broker.note_effect(index);
-            }
-            let silent = self.broker.messages().len() == step.published.start;
-            // What was acked will be acked again: redelivery ends it even if it changes nothing. And
-            // what a crash took back can still be done.
-            let refused = outcome != Outcome::Ack && crash.is_none();
-            let inert = refused && !changed && silent && !self.effects.impure && read_at.is_none();
-            self.broker.note_futile(index, inert.then_some(tick));
-            if inert && self.broker.service_of(self.broker.delivery(index).group).is_none() {
-                self.broker.note_futile_for(index, actor.service, tick);
-            }
-            self.answer(index, actor.service, outcome, step.fate);
-        }
-        if changed {
-            self.broker.unpark(actor.service);
-        }
-        if crash.is_some() {
-            self.crash(actor);
-        }
+        self.stores[actor.service.get()].changed()
     }
 
     /// The member crashes before its handler saved; what it would have answered counts only if the
@@ -388,7 +446,7 @@ impl<S: System> World<S> {
                 self.unanswered(index);
             }
         }
-        step.answer = Some(Answer::Crashed { acked });
+        step.set_answer(Answer::Crashed { acked });
         self.crash(actor);
     }
 
@@ -611,13 +669,14 @@ impl<S: System> World<S> {
 
     #[inline]
     fn fold(&mut self, step: &Step) {
-        let what = hash::mix3(step.key, step.fate.word(), step.answer.map_or(0, Answer::word));
+        let what = hash::mix3(step.key, step.fate_word, step.answer_word);
         let mut hash = hash::mix(self.fingerprint, what);
         if let Some(actor) = step.actor.filter(|_| step.saved) {
             hash = hash::mix(hash, self.stores[actor.service.get()].saved());
         }
-        for message in &self.broker.messages()[step.published.clone()] {
-            hash = hash::mix(hash, message.hash);
+        if step.published.end > step.published.start {
+            let published = &self.broker.messages()[step.published.clone()];
+            hash = published.iter().fold(hash, |hash, message| hash::mix(hash, message.hash));
         }
         self.fingerprint = hash;
     }
