@@ -202,7 +202,7 @@ fn a_sweep_puts_failures_into_buckets() {
         1,
         expect![[r#"
             $ pellmell sweep scenarios/price-5-10-15.toml --design stage1 --seeds 0..20
-                Sweeping price-5-10-15 × 20 seeds   design stage1, profile stan
+                   Swept price-5-10-15 × 20 seeds, 0..20   design stage1, profile stan
                 VIOLATED PrefixConsistency at orders of t on ticket:updated   20 runs, first seed 0, 399 steps
                   Shrunk to 5 steps, 1 departure, 3 commands
                  Departs hold ticket:updated t36@1 -> orders until quiescence
@@ -222,7 +222,7 @@ fn a_sweep_that_holds_ends_with_0_and_an_empty_one_with_4() {
         0,
         expect![[r#"
             $ pellmell sweep scenarios/one-lost-ack.toml --design reference --seeds 0..3
-                Sweeping one-lost-ack × 3 seeds   design reference, profile stan
+                   Swept one-lost-ack × 3 seeds, 0..3   design reference, profile stan
                     Note the scenario's schedule leaves nothing to the seed: all runs are the same
             ────────────
                  Summary 3 runs: 3 held, 0 violated, 0 stuck, 0 panicked; 0 buckets

@@ -1,16 +1,27 @@
 //! `pellmell sweep`: many seeds, failures in buckets.
 
-use std::ops::Range;
-use std::path::PathBuf;
+pub(super) mod saved;
+mod shards;
+
+use std::ops::{ControlFlow, Range};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use pellmell::Scenario;
-use pellmell::search::{Bucket, Sweep, SweepResult};
-use pellmell::trace::{counts_text, detail, hex};
+use pellmell::search::{Bucket, Part, SoFar, Sweep, SweepResult, Swept};
+use pellmell::trace::{counts_text, hex};
 use serde_json::json;
 
+use super::environment::{folder, threads, variable};
+use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::run::exercised;
-use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, input, seeds, shrink};
+use super::stopwatch::{Stopwatch, duration};
+use super::{
+    BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, input, open_seeds, shrink, tell,
+};
+use saved::Saved;
+use shards::ShardArgs;
 
 /// Of how many buckets the first seed is shrunk.
 const SHRUNK_MAX: usize = 10;
@@ -21,46 +32,150 @@ const EXECUTIONS_MAX: u32 = 500;
 pub(super) struct SweepArgs {
     /// The scenario file.
     scenario: PathBuf,
-    /// The seeds, `A..B` without B.
-    #[arg(long, value_parser = seeds, default_value = "0..1000")]
-    seeds: Range<u64>,
+    /// The seeds, `A..B` without B; with --for also `A..`, which has no end. 0..1000 if left out, and
+    /// 0.. with --for.
+    #[arg(long, value_parser = open_seeds)]
+    seeds: Option<Range<u64>>,
+    /// Begins no run after this time, such as 30s, 10m or 2h, and reports the seeds it came to.
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    time_max: Option<Duration>,
     /// How many threads; as many as the machine has if left out. The result does not depend on it.
+    /// [env: PELLMELL_THREADS]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Option<u32>,
+    /// Keeps the result in this folder, and goes on with the one that is there: as `result.json`, or
+    /// `shard-K-of-N.json` for a shard. [env: PELLMELL_OUT]
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    shards: ShardArgs,
     #[command(flatten)]
     what: What,
 }
 
-pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, Failure> {
-    let scenario = input::scenario(&args.scenario, &args.what)?;
-    let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
-    let sweep = Sweep { scenario: &scenario, seeds: args.seeds.clone(), threads: args.threads.unwrap_or(cores) };
-    let total = args.seeds.end - args.seeds.start;
-    let mut out = Out::new();
-    if format == MessageFormat::Human {
-        let what = format!("{} × {}", scenario.name, count(total, "seed"));
-        out.status(
-            PLAIN,
-            "Sweeping",
-            format_args!("{what}   design {}, profile {}", scenario.design.name, scenario.profile.name),
-        )?;
-        if !scenario.schedule.is_empty() && !scenario.varies() {
-            out.status(PLAIN, "Note", "the scenario's schedule leaves nothing to the seed: all runs are the same")?;
+impl SweepArgs {
+    /// The seeds of the whole sweep.
+    fn request(&self) -> Result<Range<u64>, Failure> {
+        let open = 0..u64::MAX;
+        match (&self.seeds, self.time_max) {
+            (None, None) => Ok(0..1000),
+            (None, Some(_)) => Ok(open),
+            (Some(seeds), None) if seeds.end == open.end => {
+                let message = format!("--seeds {}.. has no end", seeds.start);
+                Err(Failure::Input(format!("{message}\n  = help: add --for TIME, such as --for 10m, or an end")))
+            }
+            (Some(seeds), _) => Ok(seeds.clone()),
         }
     }
-    let progress = Progress::new(total);
-    let result = sweep.run(|done, failed| progress.at(done, failed));
-    let result = result.map_err(|error| Failure::Input(error.to_string()))?;
-    progress.end(result.totals.runs());
-    match format {
-        MessageFormat::Human => show(&mut out, args, &scenario, &result)?,
-        MessageFormat::Json => show_json(&mut out, args, &scenario, &result)?,
+}
+
+pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, Failure> {
+    let scenario = input::scenario(&args.scenario, &args.what)?;
+    let request = args.request()?;
+    let chosen = shards::chosen(&args.shards, &variable)?;
+    let seeds = chosen.as_ref().map_or_else(|| request.clone(), |chosen| chosen.shard.seeds(&request));
+    if let Some(shards::Chosen { shard, from }) = &chosen {
+        if request.end == u64::MAX {
+            let message = format!("seeds {}.. have no end, so they cannot be divided", request.start);
+            return Err(Failure::Input(format!("{message}\n  = help: give --seeds A..B")));
+        }
+        let which = format!("{} of {} (from {from})", shard.number(), shard.count());
+        let none = if seeds.is_empty() { ": no seeds, because there are more shards" } else { "" };
+        tell("Shard", &format!("{which}: seeds {}..{}{none}", seeds.start, seeds.end));
     }
-    Ok(match result.totals {
+    let sweep = Sweep { scenario: &scenario, seeds: seeds.clone(), threads: threads(args.threads)? };
+    let build = |error: pellmell::simulation::BuildError| Failure::Input(error.to_string());
+    let shard = chosen.map(|chosen| chosen.shard);
+    let (mut saved, begun) = match folder(&args.out) {
+        None => (None, Part::none(seeds.start)),
+        Some(folder) => {
+            let swept = Swept::new(&args.scenario.display().to_string(), &scenario, &request).map_err(build)?;
+            let (saved, begun) = Saved::open(&folder, shard, swept, request.clone(), seeds.clone())?;
+            (Some(saved), begun)
+        }
+    };
+    if let Some(saved) = saved.as_ref().filter(|_| !begun.seeds.is_empty()) {
+        tell("Goes on", &format!("with {}: seeds {}..{}", saved.path().display(), begun.seeds.end, seeds.end));
+    }
+    let (interrupt, clock) = (Interrupt::listen()?, Stopwatch::start());
+    let progress = Progress::new(seeds.end - seeds.start).within(args.time_max);
+    let mut failure = None;
+    let out_of_time = || args.time_max.is_some_and(|time_max| clock.elapsed() >= time_max);
+    let watch = |so_far: &SoFar<'_>| {
+        progress.at(so_far.done, so_far.failed);
+        failure = saved.as_mut().and_then(|saved| saved.at(so_far.part).err());
+        match failure.is_some() || interrupt.is_asked() || out_of_time() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    };
+    let runs_before = begun.result.totals.runs();
+    let part = sweep.go_on(begun, watch).map_err(build)?;
+    progress.end(part.result.totals.runs() - runs_before);
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    let is_interrupted = part.seeds.end < seeds.end && interrupt.is_asked();
+    if let Some(saved) = &mut saved {
+        if shard.is_none() && !is_interrupted {
+            saved.end_at(part.seeds.end);
+        }
+        saved.write(&part)?;
+        tell("Written", &saved.path().display().to_string());
+    }
+    report(&mut Out::new(), format, &args.scenario, &scenario, &part)?;
+    if is_interrupted {
+        let what = format!("at seed {} of {}..{}", part.seeds.end, seeds.start, seeds.end);
+        let next = match &saved {
+            Some(_) => "the same command goes on from there",
+            None => "nothing was written: with --out FOLDER the same command would go on from there",
+        };
+        tell("Interrupted", &format!("{what}; {next}"));
+        return Ok(Ending::Interrupted);
+    }
+    Ok(match ending(&part.result) {
+        // More shards than seeds is no mistake of this one.
+        Ending::NothingRan if shard.is_some() && !request.is_empty() => Ending::Held,
+        ending => ending,
+    })
+}
+
+/// How a sweep with this result ends.
+pub(super) fn ending(result: &SweepResult) -> Ending {
+    match result.totals {
         totals if totals.runs() == 0 => Ending::NothingRan,
         totals if totals.held == totals.runs() => Ending::Held,
         _ => Ending::Failed,
-    })
+    }
+}
+
+/// Prints what came of these seeds. It says nothing of threads, shards and interruptions, so however a
+/// sweep was divided it reads the same.
+pub(super) fn report(
+    out: &mut Out,
+    format: MessageFormat,
+    path: &Path,
+    scenario: &Scenario,
+    part: &Part,
+) -> Result<(), Failure> {
+    match format {
+        MessageFormat::Human => show(out, path, scenario, part),
+        MessageFormat::Json => show_json(out, path, scenario, part),
+    }
+}
+
+fn show_what_was_run(out: &mut Out, scenario: &Scenario, seeds: &Range<u64>) -> Result<(), Failure> {
+    let many = count(seeds.end - seeds.start, "seed");
+    let what = format!("{} × {many}, {}..{}", scenario.name, seeds.start, seeds.end);
+    out.status(
+        PLAIN,
+        "Swept",
+        format_args!("{what}   design {}, profile {}", scenario.design.name, scenario.profile.name),
+    )?;
+    if !scenario.schedule.is_empty() && !scenario.varies() {
+        out.status(PLAIN, "Note", "the scenario's schedule leaves nothing to the seed: all runs are the same")?;
+    }
+    Ok(())
 }
 
 /// The failing run of a seed, shrunk: its size and its departures.
@@ -76,9 +191,11 @@ fn show_shrunk(out: &mut Out, scenario: &Scenario, seed: u64) -> Result<(), Fail
     }
 }
 
-fn show(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &SweepResult) -> Result<(), Failure> {
+fn show(out: &mut Out, path: &Path, scenario: &Scenario, part: &Part) -> Result<(), Failure> {
+    let result = &part.result;
+    show_what_was_run(out, scenario, &part.seeds)?;
     for (place, (signature, bucket)) in by_seed(result).into_iter().enumerate() {
-        let word = bucket.verdict.word().to_uppercase();
+        let word = bucket.verdict.to_uppercase();
         let steps = count(bucket.steps, "step");
         out.status(
             BAD,
@@ -107,8 +224,8 @@ fn show(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &SweepResu
     out.status(PLAIN, "Fingerprint", hex(result.fingerprint))?;
     match by_seed(result).first() {
         Some((_, bucket)) => {
-            out.status(PLAIN, "Reproduce", command("run", &args.scenario, scenario, bucket.seed))?;
-            out.status(PLAIN, "Shrink", command("shrink", &args.scenario, scenario, bucket.seed))
+            out.status(PLAIN, "Reproduce", command("run", path, scenario, bucket.seed))?;
+            out.status(PLAIN, "Shrink", command("shrink", path, scenario, bucket.seed))
         }
         None => Ok(()),
     }
@@ -121,20 +238,21 @@ fn by_seed(result: &SweepResult) -> Vec<(&String, &Bucket)> {
     buckets
 }
 
-fn show_json(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &SweepResult) -> Result<(), Failure> {
+fn show_json(out: &mut Out, path: &Path, scenario: &Scenario, part: &Part) -> Result<(), Failure> {
+    let result = &part.result;
     for (place, (signature, bucket)) in by_seed(result).into_iter().enumerate() {
         let found = if place < SHRUNK_MAX { scenario.shrink(bucket.seed, EXECUTIONS_MAX).ok().flatten() } else { None };
         out.json(&json!({
             "reason": "bucket",
             "signature": signature,
-            "verdict": bucket.verdict.word(),
-            "detail": detail(&bucket.verdict),
+            "verdict": bucket.verdict,
+            "detail": bucket.detail,
             "seed": bucket.seed,
             "count": bucket.count,
             "departures": found.as_ref().map(|found| shrink::texts(&found.scenario.schedule)),
             "toml": found.as_ref().map(|found| &found.text),
-            "reproduce": command("run", &args.scenario, scenario, bucket.seed),
-            "shrink": command("shrink", &args.scenario, scenario, bucket.seed),
+            "reproduce": command("run", path, scenario, bucket.seed),
+            "shrink": command("shrink", path, scenario, bucket.seed),
         }))?;
     }
     let totals = &result.totals;
@@ -142,7 +260,7 @@ fn show_json(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &Swee
         "reason": "summary",
         "scenario": scenario.name,
         "design": scenario.design.name,
-        "seeds": [args.seeds.start, args.seeds.end],
+        "seeds": [part.seeds.start, part.seeds.end],
         "runs": totals.runs(),
         "held": totals.held,
         "violated": totals.violated,
