@@ -41,7 +41,7 @@ impl Folder {
     fn command(&self, program: &str, variables: &[(String, String)]) -> Command {
         let mut command = Command::new(program);
         let binary = Path::new(env!("CARGO_BIN_EXE_pellmell")).parent().expect("a folder").display().to_string();
-        let path = format!("{binary}:{}", std::env::var("PATH").unwrap_or_default());
+        let path = format!("{binary}:{}", std::env::var_os("PATH").unwrap_or_default().display());
         command.current_dir(&self.0).env_clear().env("PATH", path).envs(variables.iter().cloned());
         command
     }
@@ -105,6 +105,7 @@ fn whatever_the_shards_and_threads_the_merged_result_has_the_same_bytes() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the kill comes at a moment of the wall clock")]
 fn a_sweep_that_is_killed_again_and_again_ends_with_the_bytes_of_one_that_ran_through() {
     let folder = Folder::new("killed");
     let flags = "sweep scenarios/price-5-10-15.toml --seeds 0..1500";

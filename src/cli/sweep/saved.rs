@@ -32,6 +32,7 @@ impl Saved {
         request: Range<u64>,
         seeds: Range<u64>,
     ) -> Result<(Saved, Part), Failure> {
+        input::make_folder(folder)?;
         let path = path(folder, shard);
         let begun = match path.try_exists() {
             Ok(false) => None,
@@ -42,7 +43,6 @@ impl Saved {
         };
         let saved = Saved { path, swept, request, seeds, since: Stopwatch::start() };
         let part = begun.unwrap_or_else(|| Part::none(saved.seeds.start));
-        input::make_folder(folder)?;
         // Whether it can be written is found out before hours of work, not after.
         saved.write(&part)?;
         Ok((saved, part))

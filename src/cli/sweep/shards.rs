@@ -197,7 +197,8 @@ fn slurm(task: u64, count: u64, variables: Variables<'_>) -> Result<Option<u64>,
     let is_even = most >= least && (most - least) % step == 0 && (most - least) / step + 1 == count;
     if !is_even {
         let message = format!(
-            "the Slurm array has {count} tasks from {least} to {most} by {step}: a list of numbers, which says nothing of places"
+            "the Slurm array has {count} tasks from {least} to {most} by {step}: a list of numbers, in which a task \
+             cannot tell its place"
         );
         return Err(Failure::Input(format!(
             "{message}\n  = help: use --array=0-N, or --shard-index and --shard-count"
