@@ -1,7 +1,10 @@
 //! Sweeps that are divided, stopped, killed and gone on with print what a sweep in one go prints.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+
+use pellmell::search::{Part, ResultFile, SoFar, Sweep};
 
 /// A scenario of a few steps a run, of which many fail in several ways.
 const SMALL: &str = r#"
@@ -105,6 +108,27 @@ fn whatever_the_shards_and_threads_the_merged_result_has_the_same_bytes() {
 }
 
 #[test]
+fn going_on_from_whatever_was_seen_comes_to_the_same_result() {
+    let scenario = pellmell::Scenario::parse("small.toml", SMALL).expect("a scenario");
+    let sweep = |threads| Sweep { scenario: &scenario, seeds: 5..1_800, threads };
+    let whole = sweep(1).run(|_, _| ()).expect("it runs");
+    let mut seen = Vec::new();
+    let watch = |so_far: &SoFar<'_>| {
+        assert!(so_far.done >= so_far.part.result.totals.runs());
+        assert_eq!(so_far.part.result.totals.runs(), so_far.part.seeds.end - 5, "no gaps");
+        seen.push(so_far.part.clone());
+        ControlFlow::Continue(())
+    };
+    assert_eq!(sweep(3).go_on(Part::none(5), watch).expect("it runs"), Part { seeds: 5..1_800, result: whole.clone() });
+    assert!(seen.len() >= 8, "{}", seen.len());
+    for part in seen {
+        let stopped = sweep(2).go_on(part, |_| ControlFlow::Break(())).expect("it runs");
+        let ended = sweep(2).go_on(stopped, |_| ControlFlow::Continue(())).expect("it runs");
+        assert_eq!((ended.seeds, &ended.result), (5..1_800, &whole));
+    }
+}
+
+#[test]
 #[expect(clippy::disallowed_methods, reason = "the kill comes at a moment of the wall clock")]
 fn a_sweep_that_is_killed_again_and_again_ends_with_the_bytes_of_one_that_ran_through() {
     let folder = Folder::new("killed");
@@ -130,7 +154,7 @@ fn a_sweep_that_is_killed_again_and_again_ends_with_the_bytes_of_one_that_ran_th
         }
         // What a kill leaves, if anything, can be read.
         if let Ok(text) = std::fs::read_to_string(folder.0.join("out/result.json")) {
-            pellmell::search::ResultFile::parse("out/result.json", &text).expect("a whole file");
+            ResultFile::parse("out/result.json", &text).expect("a whole file");
         }
     }
     assert!(kills > 1, "it was killed at least once");
@@ -179,15 +203,15 @@ fn a_result_of_something_else_is_not_gone_on_with() {
     folder.pellmell("sweep small.toml --seeds 10..20 --design reference --out out").ends(0);
     let sweep = |flags: &str| folder.pellmell(&format!("sweep small.toml --out out {flags}"));
     let next = "remove the file to begin anew";
-    sweep("--seeds 10..20").says(2, &["the design differ", "has reference", "this sweep has course", next]);
-    sweep("--seeds 10..20 --design reference --defect BlindApply").says(2, &["the defects differ", next]);
-    sweep("--seeds 10..20 --design reference --scheduler walk").says(2, &["the scheduler differ", next]);
-    sweep("--seeds 10..20 --design reference --property NoPoison").says(2, &["the properties differ", next]);
-    sweep("--seeds 10..20 --design reference --max-steps 9").says(2, &["the limits differ", next]);
+    sweep("--seeds 10..20").says(2, &["not the same design", "has reference", "this sweep has course", next]);
+    sweep("--seeds 10..20 --design reference --defect BlindApply").says(2, &["not the same defects", next]);
+    sweep("--seeds 10..20 --design reference --scheduler walk").says(2, &["not the same scheduler", next]);
+    sweep("--seeds 10..20 --design reference --property NoPoison").says(2, &["not the same properties", next]);
+    sweep("--seeds 10..20 --design reference --max-steps 9").says(2, &["not the same limits", next]);
     sweep("--seeds 9..20 --design reference").says(2, &["seeds 10..20", "do not begin seeds 9..20", next]);
     sweep("--seeds 10..19 --design reference").says(2, &["do not begin seeds 10..19", next]);
     let text = folder.read("out/result.json");
-    let mut changed = pellmell::search::ResultFile::parse("result.json", &text).expect("a result");
+    let mut changed = ResultFile::parse("result.json", &text).expect("a result");
     changed.swept.witness ^= 1;
     std::fs::write(folder.0.join("out/result.json"), changed.to_text()).expect("a file");
     sweep("--seeds 10..20 --design reference").says(3, &["the services or pellmell itself changed", next]);
@@ -200,7 +224,7 @@ fn a_result_of_something_else_is_not_gone_on_with() {
     assert_eq!(folder.read("out/result.json"), text[..text.len() / 2]);
     std::fs::write(folder.0.join("small.toml"), SMALL.replace("1/30", "1/31")).expect("a scenario");
     std::fs::write(folder.0.join("out/result.json"), &text).expect("a file");
-    sweep("--seeds 10..20 --design reference").says(2, &["the scenario differ", next]);
+    sweep("--seeds 10..20 --design reference").says(2, &["not the same scenario", next]);
 }
 
 #[test]
@@ -235,17 +259,17 @@ fn merge_refuses_gaps_overlaps_mixtures_and_what_is_not_done() {
     merge(&format!("out/shard-1-of-2.json {two} {three}"))
         .says(2, &["seeds 10..15 are in out/shard-1-of-2.json and in"]);
     merge(&format!("{one} other/shard-2-of-3.json {three}"))
-        .says(2, &["the defects differ", "other/shard-2-of-3.json"]);
+        .says(2, &["not the same defects", "other/shard-2-of-3.json"]);
     merge(&format!("{one} longer/shard-2-of-3.json {three}")).says(2, &["of a sweep of seeds 0..30", "one of 0..31"]);
     merge("out/nothing.json").says(74, &["cannot read out/nothing.json"]);
     merge("small.toml").says(2, &["small.toml:", "not the result of a sweep"]);
     folder.pellmell("merge").says(2, &["RESULTS"]);
 
     let text = folder.read(two);
-    let parse = || pellmell::search::ResultFile::parse(two, &text).expect("a result");
-    let begun = pellmell::search::Part::none(10);
-    let half = pellmell::search::ResultFile::new(parse().swept, 0..30, 10..20, begun);
-    let with = |file: &pellmell::search::ResultFile| {
+    let parse = || ResultFile::parse(two, &text).expect("a result");
+    let begun = Part::none(10);
+    let half = ResultFile::new(parse().swept, 0..30, 10..20, begun);
+    let with = |file: &ResultFile| {
         std::fs::write(folder.0.join("changed.json"), file.to_text()).expect("a file");
         merge(&format!("{one} changed.json {three}"))
     };

@@ -23,13 +23,9 @@ pub(super) fn merge(args: &MergeArgs, format: MessageFormat) -> Result<Ending, F
     let mut merging = Merging::default();
     for path in &args.results {
         let name = path.display().to_string();
-        // Who wrote them together knows best; what to do is in the error.
-        merging.add(&name, saved::read(path)?).map_err(|error| match error.is_of_code() {
-            true => saved::differs(&error, "sweep the shards again, with one and the same build"),
-            false => Failure::Input(error.to_string()),
-        })?;
+        merging.add(&name, saved::read(path)?).map_err(|error| saved::differs(&error))?;
     }
-    let whole = merging.finish().map_err(|error| Failure::Input(error.to_string()))?;
+    let whole = merging.finish().map_err(|error| saved::differs(&error))?;
     let scenario = whole.swept.scenario()?;
     let sweep = Sweep { scenario: &scenario, seeds: whole.request.clone(), threads: 1 };
     let witness = sweep.witness().map_err(|error| Failure::Input(error.to_string()))?;

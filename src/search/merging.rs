@@ -7,6 +7,7 @@ use super::result_file::{Mismatch, ResultFile, Swept};
 
 /// How many gaps an error lists.
 const GAPS_MAX: usize = 10;
+const ONE_SWEEP: &str = "merge the shards of one sweep at a time";
 
 /// Joins results, each the result of some of the seeds, to the one of all.
 ///
@@ -36,16 +37,19 @@ impl Merging {
         let tool = env!("CARGO_PKG_VERSION");
         if file.tool != tool {
             let message = format!("{name} was written by pellmell {}, this is {tool}", file.tool);
-            return Err(Mismatch::new(format!("{message}\n  = help: merge results of one version, with that version")));
+            return Err(Mismatch::new(message).help("merge results of one version, with that version"));
         }
         match &self.whole {
             None => self.whole = Some((name.to_owned(), file.swept.clone(), file.request.clone())),
             Some((first, swept, request)) => {
-                swept.compare(first, &file.swept, name)?;
+                swept.compare(first, &file.swept, name).map_err(|error| match error.is_of_code() {
+                    true => error.help("sweep the shards again, with one and the same build"),
+                    false => error.help(ONE_SWEEP),
+                })?;
                 if *request != file.request {
                     let message =
                         format!("{first} is of a sweep of seeds {request:?}, {name} of one of {:?}", file.request);
-                    return Err(Mismatch::new(format!("{message}\n  = help: merge the shards of one sweep at a time")));
+                    return Err(Mismatch::new(message).help(ONE_SWEEP));
                 }
             }
         }
@@ -68,7 +72,7 @@ impl Merging {
             if seeds.start < end {
                 let twice = seeds.start..end.min(seeds.end).max(seeds.start);
                 let message = format!("seeds {twice:?} are in {last} and in {name}");
-                return Err(Mismatch::new(format!("{message}\n  = help: give the result of each shard once")));
+                return Err(Mismatch::new(message).help("give the result of each shard once"));
             }
             if seeds.start > end {
                 gaps.push(format!("seeds {:?} are in no file", end..seeds.start));
@@ -96,6 +100,6 @@ fn incomplete(gaps: &[String]) -> Mismatch {
         more => format!("\nand {more} gaps more"),
     };
     let listed = gaps[..gaps.len().min(GAPS_MAX)].join("\n");
-    let help = "run the shards they belong to again: a shard goes on where it stopped";
-    Mismatch::new(format!("{listed}{more}\n  = help: {help}"))
+    Mismatch::new(format!("{listed}{more}"))
+        .help("run the shards they belong to again: a shard goes on where it stopped")
 }

@@ -85,6 +85,12 @@ impl Mismatch {
         Mismatch { message, is_of_code: false }
     }
 
+    /// Adds what to do next.
+    pub(super) fn help(mut self, help: &str) -> Mismatch {
+        self.message += &format!("\n  = help: {help}");
+        self
+    }
+
     /// Whether the same things were run and came to something else, so that the code is not the same.
     #[must_use]
     pub fn is_of_code(&self) -> bool {
@@ -158,7 +164,9 @@ impl Swept {
             if one != another {
                 let or_none = |words: String| if words.is_empty() { "none".to_owned() } else { words };
                 let (one, another) = (or_none(one), or_none(another));
-                return Err(Mismatch::new(format!("the {what} differ: {name} has {one}, {other_name} has {another}")));
+                return Err(Mismatch::new(format!(
+                    "not the same {what}: {name} has {one}, {other_name} has {another}"
+                )));
             }
         }
         if self.witness != other.witness {
@@ -274,6 +282,12 @@ impl ResultFile {
     /// # Errors
     /// What differs.
     pub fn go_on(self, name: &str, swept: &Swept, seeds: &Range<u64>) -> Result<Part, Mismatch> {
+        let begin_anew = "remove the file to begin anew, or keep this result elsewhere with --out FOLDER";
+        self.continues(name, swept, seeds).map_err(|error| error.help(begin_anew))?;
+        Ok(self.into_part())
+    }
+
+    fn continues(&self, name: &str, swept: &Swept, seeds: &Range<u64>) -> Result<(), Mismatch> {
         if self.tool != TOOL {
             return Err(Mismatch::new(format!("{name} was written by pellmell {}, this is {TOOL}", self.tool)));
         }
@@ -282,8 +296,7 @@ impl ResultFile {
             let message = format!("{name} has the result of seeds {done:?}, which do not begin seeds {seeds:?}");
             return Err(Mismatch::new(message));
         }
-        self.swept.compare(name, swept, "this sweep")?;
-        Ok(self.into_part())
+        self.swept.compare(name, swept, "this sweep")
     }
 }
 

@@ -36,10 +36,7 @@ impl Saved {
         let path = path(folder, shard);
         let begun = match path.try_exists() {
             Ok(false) => None,
-            _ => Some(read(&path)?.go_on(&path.display().to_string(), &swept, &seeds).map_err(|error| {
-                let help = "remove the file to begin anew, or keep this result elsewhere with --out FOLDER";
-                differs(&error, help)
-            })?),
+            _ => Some(read(&path)?.go_on(&path.display().to_string(), &swept, &seeds).map_err(|e| differs(&e))?),
         };
         let saved = Saved { path, swept, request, seeds, since: Stopwatch::start() };
         let part = begun.unwrap_or_else(|| Part::none(saved.seeds.start));
@@ -90,10 +87,9 @@ pub(crate) fn read(path: &Path) -> Result<ResultFile, Failure> {
 }
 
 /// What to end with if results are not of the same thing.
-pub(crate) fn differs(error: &Mismatch, help: &str) -> Failure {
-    let message = format!("{error}\n  = help: {help}");
+pub(crate) fn differs(error: &Mismatch) -> Failure {
     match error.is_of_code() {
-        true => Failure::Stale(format!("the services or pellmell itself changed: {message}")),
-        false => Failure::Input(message),
+        true => Failure::Stale(format!("the services or pellmell itself changed: {error}")),
+        false => Failure::Input(error.to_string()),
     }
 }
