@@ -132,7 +132,7 @@ fn going_on_from_whatever_was_seen_comes_to_the_same_result() {
 #[expect(clippy::disallowed_methods, reason = "the kill comes at a moment of the wall clock")]
 fn a_sweep_that_is_killed_again_and_again_ends_with_the_bytes_of_one_that_ran_through() {
     let folder = Folder::new("killed");
-    let flags = "sweep scenarios/price-5-10-15.toml --seeds 0..1500";
+    let flags = "sweep scenarios/price-5-10-15.toml --seeds 0..800";
     let whole = folder.pellmell(&format!("{flags} --out whole")).ends(0);
     let mut kills = 0;
     loop {
@@ -164,13 +164,11 @@ fn a_sweep_that_is_killed_again_and_again_ends_with_the_bytes_of_one_that_ran_th
 #[test]
 fn an_interrupted_sweep_ends_with_130_and_goes_on() {
     let folder = Folder::new("interrupted");
-    let flags = "sweep scenarios/price-5-10-15.toml --seeds 0..1500 --threads 2";
-    let sweep = |wait: &str| {
-        let line = format!("pellmell {flags} --out out & sweep=$!; sleep {wait}; kill -INT $sweep; wait $sweep");
-        // A shell without job control lets what runs behind it ignore Ctrl-C; this one is asked to stop.
-        folder.shell(&line.replace("-INT", "-TERM"), &[])
-    };
-    let ran = sweep("0.7").ends(130);
+    let flags = "sweep scenarios/price-5-10-15.toml --seeds 0..1000 --threads 2";
+    // A shell without job control lets what runs behind it ignore Ctrl-C, so it is SIGTERM.
+    let begin = format!("pellmell {flags} --out out & sweep=$!");
+    let wait = "until [ -e out/result.json ]; do sleep 0.05; done; sleep 0.3";
+    let ran = folder.shell(&format!("{begin}; {wait}; kill -TERM $sweep; wait $sweep"), &[]).ends(130);
     assert!(ran.stderr.contains("Interrupted at seed "), "{}", ran.stderr);
     let ran = folder.pellmell(&format!("{flags} --out out")).ends(0);
     assert!(ran.stderr.contains("Goes on with out/result.json: seeds "), "{}", ran.stderr);

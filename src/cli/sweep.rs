@@ -84,6 +84,8 @@ pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, F
         tell("Shard", &format!("{which}: seeds {}..{}{none}", seeds.start, seeds.end));
     }
     let sweep = Sweep { scenario: &scenario, seeds: seeds.clone(), threads: threads(args.threads)? };
+    // Before there is a file, so that it is whole whenever the signal comes.
+    let interrupt = Interrupt::listen()?;
     let build = |error: pellmell::simulation::BuildError| Failure::Input(error.to_string());
     let shard = chosen.map(|chosen| chosen.shard);
     let (mut saved, begun) = match folder(&args.out) {
@@ -97,7 +99,7 @@ pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, F
     if let Some(saved) = saved.as_ref().filter(|_| !begun.seeds.is_empty()) {
         tell("Goes on", &format!("with {}: seeds {}..{}", saved.path().display(), begun.seeds.end, seeds.end));
     }
-    let (interrupt, clock) = (Interrupt::listen()?, Stopwatch::start());
+    let clock = Stopwatch::start();
     let progress = Progress::new(seeds.end - seeds.start).within(args.time_max);
     let mut failure = None;
     let out_of_time = || args.time_max.is_some_and(|time_max| clock.elapsed() >= time_max);
