@@ -61,7 +61,7 @@ fn main() {
     println!("| 1 | {one:.0} | 1 |\n| 2 | {two:.0} | {:.2} |", one / two);
 
     println!("\n| messages | ms per run | µs per message |\n|---|---|---|");
-    for messages in [1_000, 10_000, 100_000, 1_000_000].map(|messages| messages / scale) {
+    for messages in [1_000, 10_000, 100_000].map(|messages| messages / scale) {
         let scenario = with_tickets(messages / 3);
         let times = (0..3).map(|_| sweep(&scenario, 1, 1)).collect();
         let time = median(times);
