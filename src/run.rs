@@ -109,7 +109,8 @@ pub struct Report {
 }
 
 /// What happened how often in a run: tells a green run from an idle one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Counts {
     /// Commands sent.
     pub commands: u64,

@@ -368,7 +368,7 @@ fn a_watch_forgets_a_run_when_it_ends() {
         let report = scenario.run(&mut simulation.world(), &Judges::new(Vec::new()), seed, &mut watch);
         watch.end_run(seed, report.steps);
     }
-    let coverage = watch.into_coverage();
+    let coverage = watch.take_coverage();
     let seen = coverage.situations[&Situation::RedeliveryAfterUnheardAck]["ticket:updated -> orders"];
     assert_eq!((seen.runs, seen.first, seen.occasions, coverage.runs), (2, Some(2), 3, 3));
 }

@@ -11,6 +11,7 @@ use std::process::Command;
 
 use pellmell::corpus::{Status, check};
 use pellmell::scenario::FileError;
+use pellmell::search::{Part, ResultFile, Sweep, Swept};
 use pellmell::trace::Trace;
 use pellmell::{Departure, FaultPlan, NamedStep, Scenario, Verdict};
 use proptest::prelude::*;
@@ -93,6 +94,81 @@ fn a_trace_that_is_cut_off_anywhere_is_refused() {
     }
 }
 
+/// The result of a sweep with failures in two buckets.
+fn result() -> &'static str {
+    static RESULT: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    RESULT.get_or_init(|| {
+        let path = "scenarios/price-5-10-15.toml";
+        let mut scenario = Scenario::parse(path, &read(path)).expect("a scenario");
+        scenario.design = pellmell::ticketing::Design::named("course").expect("a design");
+        let seeds = 0..14;
+        let result = Sweep { scenario: &scenario, seeds: seeds.clone(), threads: 1 }.run(|_, _| ()).expect("it runs");
+        assert_eq!(result.buckets.len(), 2);
+        let swept = Swept::new(path, &scenario, &seeds).expect("it runs");
+        ResultFile::new(swept, 0..20, seeds.clone(), Part { seeds, result }).to_text()
+    })
+}
+
+#[test]
+fn a_result_that_is_cut_off_anywhere_or_has_a_byte_changed_is_refused_or_says_the_same() {
+    let whole = ResultFile::parse("result.json", result()).expect("a result");
+    assert_eq!(whole.to_text(), result());
+    let bytes = result().as_bytes();
+    for at in 0..bytes.len() {
+        let cut = String::from_utf8_lossy(&bytes[..at]).into_owned();
+        match ResultFile::parse("cut.json", &cut) {
+            Err(error) => assert!(has_a_place(&error, &cut), "{at}: {error}"),
+            // Without its last line break.
+            Ok(read) => assert_eq!((at, read.to_text().as_str()), (bytes.len() - 1, result())),
+        }
+        for bit in 0..8 {
+            let mut flipped = bytes.to_vec();
+            flipped[at] ^= 1 << bit;
+            let flipped = String::from_utf8_lossy(&flipped).into_owned();
+            match ResultFile::parse("flipped.json", &flipped) {
+                Err(error) => assert!(has_a_place(&error, &flipped), "bit {bit} of byte {at}: {error}"),
+                Ok(read) => assert_eq!(read.to_text(), result(), "bit {bit} of byte {at}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_result_of_another_format_or_with_keys_that_nobody_knows_says_so() {
+    for (from, to, expected) in [
+        (
+            "\"version\": 1",
+            "\"version\": 2",
+            "expected format pellmell-result version 1, found pellmell-result version 2",
+        ),
+        ("pellmell-result", "pellmell-trace", "found pellmell-trace version 1"),
+        ("\"request\"", "\"surprise\": 1, \"request\"", "unknown field `surprise`"),
+        ("\"held\"", "\"surprise\": 1, \"held\"", "unknown field `surprise`"),
+        ("\"done_through\": 14", "\"done_through\": 15", "the checksum is another one"),
+    ] {
+        assert!(result().contains(from), "{from}");
+        let error = ResultFile::parse("r.json", &result().replacen(from, to, 1)).expect_err(to);
+        assert!(error.message().contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_result_whose_sums_and_ranges_do_not_fit_is_refused_though_its_checksum_does() {
+    let read = || ResultFile::parse("result.json", result()).expect("a result");
+    let refused = |change: fn(&mut ResultFile), expected: &str| {
+        let mut file = read();
+        change(&mut file);
+        let error = ResultFile::parse("changed.json", &file.to_text()).expect_err(expected);
+        assert!(error.message().contains(expected), "{error}");
+    };
+    refused(|file| file.seeds.end = 21, "are no part of");
+    refused(|file| file.seeds.start = 15, "are no part of");
+    refused(|file| file.done_through = 15, "are no part of");
+    refused(|file| file.result.totals.held += 1, "the verdicts are not those of the 14 seeds");
+    refused(|file| file.result.totals.stuck = u64::MAX, "the verdicts are not those of the 14 seeds");
+    refused(|file| file.result.buckets.clear(), "the buckets are not those of");
+}
+
 #[test]
 fn a_trace_with_lines_missing_or_moved_is_refused() {
     let whole = trace_of("scenarios/one-lost-ack.toml");
@@ -167,6 +243,15 @@ proptest! {
         let text = String::from_utf8_lossy(&damaged(whole.as_bytes(), &damages)).into_owned();
         if let Err(error) = Trace::parse("damaged.jsonl", &text) {
             prop_assert!(has_a_place(&error, &text), "{}", error);
+        }
+    }
+
+    #[test]
+    fn a_damaged_result_is_refused_with_its_place_or_says_the_same(damages in damages()) {
+        let text = String::from_utf8_lossy(&damaged(result().as_bytes(), &damages)).into_owned();
+        match ResultFile::parse("damaged.json", &text) {
+            Err(error) => prop_assert!(has_a_place(&error, &text), "{}", error),
+            Ok(read) => prop_assert_eq!(read.to_text(), result()),
         }
     }
 

@@ -77,6 +77,11 @@ pub(super) fn any(path: &Path) -> Result<Input, Failure> {
 }
 
 pub(super) fn text(path: &Path, bytes_max: u64) -> Result<String, Failure> {
+    text_or(path, bytes_max, "give a scenario (.toml) or a trace (.jsonl)")
+}
+
+/// Reads a file's text; `help` says what to give instead of a file that has none, or too much.
+pub(super) fn text_or(path: &Path, bytes_max: u64, help: &str) -> Result<String, Failure> {
     let name = path.display().to_string();
     let cannot = |error: std::io::Error| {
         let hint =
@@ -88,15 +93,21 @@ pub(super) fn text(path: &Path, bytes_max: u64) -> Result<String, Failure> {
     file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(cannot)?;
     if bytes.len() as u64 > bytes_max {
         let error = FileError::new(&name, "", 0..0, format!("the file is larger than {} MiB", bytes_max >> 20));
-        return Err(error.help("give a scenario (.toml) or a trace (.jsonl)").into());
+        return Err(error.help(help).into());
     }
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let readable = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
         let error =
             FileError::new(&name, &readable, valid..valid, "the file is not text: here is a byte that is not UTF-8");
-        error.help("give a scenario (.toml) or a trace (.jsonl)").into()
+        error.help(help).into()
     })
+}
+
+/// Makes a folder, if it is not there yet.
+pub(super) fn make_folder(path: &Path) -> Result<(), Failure> {
+    let made = std::fs::create_dir_all(path);
+    made.map_err(|error| Failure::Io(format!("cannot make the folder {}: {error}", path.display())))
 }
 
 /// Writes a file whole or not at all: to a temporary one beside it, then renamed.

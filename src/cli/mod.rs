@@ -6,13 +6,17 @@
 mod check;
 mod corpus;
 mod coverage;
+mod environment;
 mod explain;
 mod hold_sweep;
 mod input;
+mod interrupt;
+mod merge;
 mod progress;
 mod replay;
 mod run;
 mod shrink;
+mod stopwatch;
 mod sweep;
 mod timeline;
 mod zoo;
@@ -36,7 +40,8 @@ use pellmell::ticketing::{Defect, Design, properties};
 #[command(name = "pellmell", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(
     after_help = "Exit codes: 0 held, shrunk, or explained · 1 violated, stuck or panicked · 2 bad flag or file · \
-3 not reproducible · 4 nothing ran, or nothing to shrink or explain · 70 bug in pellmell · 74 cannot read or write"
+3 not reproducible · 4 nothing ran, or nothing to shrink or explain · 70 bug in pellmell · \
+74 cannot read or write · 130 interrupted"
 )]
 struct Cli {
     /// How to print the result.
@@ -60,6 +65,8 @@ enum Verb {
     Run(run::RunArgs),
     /// Runs many seeds of a scenario and puts the failures into buckets.
     Sweep(sweep::SweepArgs),
+    /// Joins the results of all shards of a sweep.
+    Merge(merge::MergeArgs),
     /// Runs a seed again, or the run of a trace, and says where it differs.
     Replay(replay::ReplayArgs),
     /// Makes a failing run as small as it can be, and a scenario file of it.
@@ -179,6 +186,14 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
     if range.start > range.end { Err("the range ends before it begins".to_owned()) } else { Ok(range) }
 }
 
+/// A range of seeds, or `A..` for all from A on.
+fn open_seeds(text: &str) -> Result<Range<u64>, String> {
+    match text.strip_suffix("..") {
+        Some(begin) => number(begin).map(|begin| begin..u64::MAX),
+        None => seeds(text),
+    }
+}
+
 /// How a verb ended that could do its work.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ending {
@@ -186,6 +201,7 @@ enum Ending {
     Failed = 1,
     NotReproducible = 3,
     NothingRan = 4,
+    Interrupted = 130,
 }
 
 /// Why a verb could not do its work.
@@ -227,6 +243,7 @@ pub(crate) fn main() -> ExitCode {
         match cli.verb {
             Verb::Run(args) => run::run(&args, format),
             Verb::Sweep(args) => sweep::sweep(&args, format),
+            Verb::Merge(args) => merge::merge(&args, format),
             Verb::Shrink(args) => shrink::shrink(&args, format),
             Verb::Replay(args) => replay::replay(&args, format),
             Verb::Explain(args) => explain::explain(&args, format),
@@ -260,6 +277,12 @@ fn log() {
         let filter = tracing_subscriber::EnvFilter::new(filter);
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time().init();
     }
+}
+
+/// Says on stderr what is not the result.
+fn tell(word: &str, text: &str) {
+    // If stderr is gone there is nobody to tell.
+    let _ = writeln!(anstream::stderr(), "{PLAIN}{word:>12}{PLAIN:#} {text}");
 }
 
 fn complain(message: &str, code: u8) -> u8 {

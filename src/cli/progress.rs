@@ -12,6 +12,8 @@ use super::{count, grouped};
 #[expect(clippy::disallowed_types, reason = "how long the user waits is wall time; it reaches stderr alone")]
 pub(super) struct Progress {
     total: u64,
+    /// When it ends although not all is done.
+    time_max: Option<Duration>,
     began: Instant,
     shown: Mutex<Instant>,
     terminal: bool,
@@ -21,7 +23,18 @@ pub(super) struct Progress {
 impl Progress {
     pub(super) fn new(total: u64) -> Progress {
         let now = Instant::now();
-        Progress { total, began: now, shown: Mutex::new(now), terminal: std::io::stderr().is_terminal() }
+        Progress {
+            total,
+            time_max: None,
+            began: now,
+            shown: Mutex::new(now),
+            terminal: std::io::stderr().is_terminal(),
+        }
+    }
+
+    /// The same for a job that ends after this time although not all is done.
+    pub(super) fn within(self, time_max: Option<Duration>) -> Progress {
+        Progress { time_max, ..self }
     }
 
     /// Shows how far it is, if it is time to.
@@ -35,18 +48,23 @@ impl Progress {
         let elapsed = self.began.elapsed();
         let rate = u128::from(done) * 1_000 / elapsed.as_millis().max(1);
         let left = u128::from(self.total - done.min(self.total)) / rate.max(1);
+        let time_left = self.time_max.map(|time_max| time_max.saturating_sub(elapsed));
+        let left = time_left.map_or(left, |time_left| left.min(time_left.as_secs().into()));
         let rate_text = count(u64::try_from(rate).unwrap_or(u64::MAX), "run");
-        let text =
-            format!("{}/{}  {rate_text}/s  {failed} failed  eta {left}s", grouped(done), count(self.total, "run"));
+        // Without an end only the time says how much is left.
+        let all = if self.total > u64::MAX / 2 { String::new() } else { format!("/{}", grouped(self.total)) };
+        let text = format!("{}{all} runs  {rate_text}/s  {failed} failed  eta {left}s", grouped(done));
         // Nobody to tell is no reason to stop.
         let _ = match self.terminal {
-            true => write!(std::io::stderr(), "\r[{:>4}s] {} {text}\x1b[K", elapsed.as_secs(), self.bar(done)),
+            true => write!(std::io::stderr(), "\r[{:>4}s] {} {text}\x1b[K", elapsed.as_secs(), self.bar(done, elapsed)),
             false => writeln!(std::io::stderr(), "    Progress {text}"),
         };
     }
 
-    fn bar(&self, done: u64) -> String {
-        let full = usize::try_from(u128::from(done) * 24 / u128::from(self.total.max(1))).unwrap_or(24).min(24);
+    fn bar(&self, done: u64, elapsed: Duration) -> String {
+        let of_runs = u128::from(done) * 24 / u128::from(self.total.max(1));
+        let of_time = self.time_max.map_or(0, |time_max| elapsed.as_millis() * 24 / time_max.as_millis().max(1));
+        let full = usize::try_from(of_runs.max(of_time)).unwrap_or(24).min(24);
         format!("{}{}", "━".repeat(full), "─".repeat(24 - full))
     }
 

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use pellmell::Scenario;
 use pellmell::trace::{CountsText, Header, Recorder, Trace};
-use pellmell::{FaultPlan, Scenario};
 
 use super::{BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, input, number, timeline};
 
@@ -57,7 +57,7 @@ pub(super) fn play(scenario: &Scenario, seed: u64) -> Result<Trace, Failure> {
     let services = simulation.service_names().map(str::to_owned).collect();
     let (format, version, tool) = Header::format();
     // What the command line changes is in the header, beside the file's text.
-    let written = Scenario::parse("written.toml", &scenario.source).unwrap_or_else(|_| scenario.clone());
+    let (departures, no_faults) = scenario.departs_otherwise();
     let header = Header {
         format,
         version,
@@ -66,8 +66,8 @@ pub(super) fn play(scenario: &Scenario, seed: u64) -> Result<Trace, Failure> {
         design: scenario.design.name.to_owned(),
         defects: scenario.defects.iter().map(|defect| defect.name.to_owned()).collect(),
         scheduler: scheduler_name(scenario, seed).to_owned(),
-        no_faults: scenario.faults == FaultPlan::NONE && written.faults != FaultPlan::NONE,
-        departures: departures(scenario, &written),
+        no_faults,
+        departures,
         seed,
         properties: scenario.properties.clone(),
         limits: scenario.limits,
@@ -78,12 +78,6 @@ pub(super) fn play(scenario: &Scenario, seed: u64) -> Result<Trace, Failure> {
     let mut world = simulation.world();
     let report = scenario.run(&mut world, &scenario.judges(), seed, &mut recorder);
     Ok(recorder.finish(header, &world, &report))
-}
-
-/// The departures of a scenario as they are written, unless its file has the same.
-fn departures(scenario: &Scenario, written: &Scenario) -> Vec<String> {
-    let others = scenario.schedule.iter().filter(|_| scenario.schedule != written.schedule);
-    others.map(ToString::to_string).collect()
 }
 
 /// Who picks what happens under a seed.

@@ -1,19 +1,28 @@
 //! `pellmell sweep`: many seeds, failures in buckets.
 
-use std::ops::Range;
-use std::path::PathBuf;
+pub(super) mod saved;
+mod shards;
+
+use std::ops::{ControlFlow, Range};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use pellmell::Scenario;
-use pellmell::search::{Bucket, Sweep, SweepResult};
-use pellmell::trace::{counts_text, detail, hex};
+use pellmell::search::{Bucket, HoldSweepResult, Part, SoFar, Sweep, SweepResult, Swept};
+use pellmell::trace::{counts_text, hex};
 use serde_json::json;
 
+use super::environment::{folder, threads, variable};
+use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::run::{self, exercised};
+use super::stopwatch::{Stopwatch, duration};
 use super::{
-    BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, coverage, hold_sweep, input, seeds,
-    shrink,
+    BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, coverage, hold_sweep, input,
+    open_seeds, shrink, tell,
 };
+use saved::Saved;
+use shards::ShardArgs;
 
 /// Of how many buckets the first seed is shrunk.
 pub(super) const SHRUNK_MAX: usize = 10;
@@ -24,87 +33,209 @@ const EXECUTIONS_MAX: u32 = 500;
 pub(super) struct SweepArgs {
     /// The scenario file.
     scenario: PathBuf,
-    /// The seeds, `A..B` without B.
-    #[arg(long, value_parser = seeds, default_value = "0..1000")]
-    seeds: Range<u64>,
+    /// The seeds, `A..B` without B; with --for also `A..`, which has no end. 0..1000 if left out, and
+    /// 0.. with --for.
+    #[arg(long, value_parser = open_seeds)]
+    seeds: Option<Range<u64>>,
+    /// Begins no run after this time, such as 30s, 10m or 2h, and reports the seeds it came to.
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    time_max: Option<Duration>,
     /// How many threads; as many as the machine has if left out. The result does not depend on it.
+    /// [env: PELLMELL_THREADS]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Option<u32>,
+    /// Keeps the result in this folder, and goes on with the one that is there: as `result.json`, or
+    /// `shard-K-of-N.json` for a shard. [env: PELLMELL_OUT]
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    shards: ShardArgs,
+    #[command(flatten)]
+    shown: Shown,
+    #[command(flatten)]
+    what: What,
+}
+
+/// What is shown of a sweep besides its seeds, and what it is held to.
+#[derive(clap::Args)]
+pub(super) struct Shown {
     /// How many schedules that depart from the calm run once or twice are played first; if left out all
     /// that depart once, and pairs for about two million steps.
     #[arg(long = "departures", value_name = "N", value_parser = super::number)]
-    departures_max: Option<u64>,
+    pub(super) departures_max: Option<u64>,
     /// Shows every delivery situation, and not only those that no run met.
     #[arg(long)]
     coverage: bool,
     /// Fails if something that is to be reached in some run was reached in none.
     #[arg(long)]
     strict: bool,
-    #[command(flatten)]
-    what: What,
+}
+
+impl SweepArgs {
+    /// The seeds of the whole sweep.
+    fn request(&self) -> Result<Range<u64>, Failure> {
+        let open = 0..u64::MAX;
+        match (&self.seeds, self.time_max) {
+            (None, None) => Ok(0..1000),
+            (None, Some(_)) => Ok(open),
+            (Some(seeds), None) if seeds.end == open.end => {
+                let message = format!("--seeds {}.. has no end", seeds.start);
+                Err(Failure::Input(format!("{message}\n  = help: add --for TIME, such as --for 10m, or an end")))
+            }
+            (Some(seeds), _) => Ok(seeds.clone()),
+        }
+    }
 }
 
 pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, Failure> {
     let scenario = input::scenario(&args.scenario, &args.what)?.for_seeds();
-    let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
-    let threads = args.threads.unwrap_or(cores);
-    let sweep = Sweep { scenario: &scenario, seeds: args.seeds.clone(), threads };
-    let total = args.seeds.end - args.seeds.start;
-    let mut out = Out::new();
-    if format == MessageFormat::Human {
-        let what = format!("{} × {}", scenario.name, count(total, "seed"));
-        out.status(
-            PLAIN,
-            "Sweeping",
-            format_args!(
-                "{what}   design {}, profile {}{}",
-                scenario.design.name,
-                scenario.profile.name,
-                by(&scenario)
-            ),
-        )?;
-        if !scenario.schedule.is_empty() && !scenario.varies() {
-            out.status(PLAIN, "Note", "the scenario's schedule leaves nothing to the seed: all runs are the same")?;
+    let request = args.request()?;
+    let chosen = shards::chosen(&args.shards, &variable)?;
+    let seeds = chosen.as_ref().map_or_else(|| request.clone(), |chosen| chosen.shard.seeds(&request));
+    if let Some(shards::Chosen { shard, from }) = &chosen {
+        if request.end == u64::MAX {
+            let message = format!("seeds {}.. have no end, so they cannot be divided", request.start);
+            return Err(Failure::Input(format!("{message}\n  = help: give --seeds A..B")));
         }
+        let which = format!("{} of {} (from {from})", shard.number(), shard.count());
+        let none = if seeds.is_empty() { ": no seeds, because there are more shards" } else { "" };
+        tell("Shard", &format!("{which}: seeds {}..{}{none}", seeds.start, seeds.end));
     }
-    let departed = hold_sweep::play(&scenario, args.departures_max, threads)?;
-    let progress = Progress::new(total);
-    let result = sweep.run(|done, failed| progress.at(done, failed));
-    let result = result.map_err(|error| Failure::Input(error.to_string()))?;
-    progress.end(result.totals.runs());
-    if let Some(departed) = &departed {
-        match format {
-            MessageFormat::Human => hold_sweep::show(&mut out, &args.scenario, &scenario, departed)?,
-            MessageFormat::Json => hold_sweep::show_json(&mut out, &args.scenario, &scenario, departed)?,
+    let threads = threads(args.threads)?;
+    let sweep = Sweep { scenario: &scenario, seeds: seeds.clone(), threads };
+    // Before there is a file, so that it is whole whenever the signal comes.
+    let interrupt = Interrupt::listen()?;
+    let build = |error: pellmell::simulation::BuildError| Failure::Input(error.to_string());
+    let shard = chosen.map(|chosen| chosen.shard);
+    let (mut saved, begun) = match folder(&args.out) {
+        None => (None, Part::none(seeds.start)),
+        Some(folder) => {
+            let swept = Swept::new(&args.scenario.display().to_string(), &scenario, &request).map_err(build)?;
+            let (saved, begun) = Saved::open(&folder, shard, swept, request.clone(), seeds.clone())?;
+            (Some(saved), begun)
         }
+    };
+    if let Some(saved) = saved.as_ref().filter(|_| !begun.seeds.is_empty()) {
+        tell("Goes on", &format!("with {}: seeds {}..{}", saved.path().display(), begun.seeds.end, seeds.end));
     }
-    match format {
-        MessageFormat::Human => show(&mut out, args, &scenario, &result)?,
-        MessageFormat::Json => show_json(&mut out, args, &scenario, &result)?,
+    // It is not divided: the first shard plays all of it.
+    let departed = match shard.is_none_or(|shard| shard.number() == 1) {
+        true => hold_sweep::play(&scenario, args.shown.departures_max, threads)?,
+        false => None,
+    };
+    let clock = Stopwatch::start();
+    let progress = Progress::new(seeds.end - seeds.start).within(args.time_max);
+    let mut failure = None;
+    let out_of_time = || args.time_max.is_some_and(|time_max| clock.elapsed() >= time_max);
+    let watch = |so_far: &SoFar<'_>| {
+        progress.at(so_far.done, so_far.failed);
+        failure = saved.as_mut().and_then(|saved| saved.at(so_far.part).err());
+        match failure.is_some() || interrupt.is_asked() || out_of_time() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    };
+    let runs_before = begun.result.totals.runs();
+    let part = sweep.go_on(begun, watch).map_err(build)?;
+    progress.end(part.result.totals.runs() - runs_before);
+    if let Some(failure) = failure {
+        return Err(failure);
     }
-    let falls_short = args.strict && result.coverage.never_reached().next().is_some();
-    if falls_short && format == MessageFormat::Human {
-        coverage::show_strict(&mut out, &result.coverage, &with_more_seeds(args, &scenario))?;
+    let is_interrupted = part.seeds.end < seeds.end && interrupt.is_asked();
+    if let Some(saved) = &mut saved {
+        if shard.is_none() && !is_interrupted {
+            saved.end_at(part.seeds.end);
+        }
+        saved.write(&part)?;
+        tell("Written", &saved.path().display().to_string());
     }
-    let all_departed_hold = departed.is_none_or(|departed| departed.is_held());
-    Ok(match result.totals {
-        totals if totals.runs() == 0 => Ending::NothingRan,
-        totals if totals.held == totals.runs() && all_departed_hold && !falls_short => Ending::Held,
-        _ => Ending::Failed,
+    let swept = Report { path: &args.scenario, scenario: &scenario, part: &part, departed, shown: &args.shown };
+    let ending = swept.show(&mut Out::new(), format)?;
+    if is_interrupted {
+        let what = format!("at seed {} of {}..{}", part.seeds.end, seeds.start, seeds.end);
+        let next = match &saved {
+            Some(_) => "the same command goes on from there",
+            None => "nothing was written: with --out FOLDER the same command would go on from there",
+        };
+        tell("Interrupted", &format!("{what}; {next}"));
+        return Ok(Ending::Interrupted);
+    }
+    Ok(match ending {
+        // More shards than seeds is no mistake of this one.
+        Ending::NothingRan if shard.is_some() && !request.is_empty() => Ending::Held,
+        ending => ending,
     })
+}
+
+/// What came of seeds, to be told. It says nothing of threads, shards and interruptions, so however a
+/// sweep was divided it reads the same.
+pub(super) struct Report<'a> {
+    pub(super) path: &'a Path,
+    pub(super) scenario: &'a Scenario,
+    pub(super) part: &'a Part,
+    pub(super) departed: Option<HoldSweepResult>,
+    pub(super) shown: &'a Shown,
+}
+
+impl Report<'_> {
+    /// Prints it, and says how the sweep ends.
+    pub(super) fn show(&self, out: &mut Out, format: MessageFormat) -> Result<Ending, Failure> {
+        let Report { path, scenario, part, departed, shown } = self;
+        let coverage = &part.result.coverage;
+        let falls_short = shown.strict && coverage.never_reached().next().is_some();
+        match format {
+            MessageFormat::Human => {
+                show_what_was_run(out, scenario, &part.seeds)?;
+                if let Some(departed) = departed {
+                    hold_sweep::show(out, path, scenario, departed)?;
+                }
+                show(out, self)?;
+                if falls_short {
+                    coverage::show_strict(out, coverage, &self.with_more_seeds())?;
+                }
+            }
+            MessageFormat::Json => {
+                if let Some(departed) = departed {
+                    hold_sweep::show_json(out, path, scenario, departed)?;
+                }
+                show_json(out, path, scenario, part)?;
+            }
+        }
+        let all_departed_hold = departed.as_ref().is_none_or(HoldSweepResult::is_held);
+        Ok(match part.result.totals {
+            totals if totals.runs() == 0 => Ending::NothingRan,
+            totals if totals.held == totals.runs() && all_departed_hold && !falls_short => Ending::Held,
+            _ => Ending::Failed,
+        })
+    }
+
+    /// The same sweep with ten times as many seeds.
+    fn with_more_seeds(&self) -> String {
+        let Range { start, end } = self.part.seeds;
+        let end = start.saturating_add((end - start).saturating_mul(10));
+        let command = self.scenario.command("sweep", &self.path.display().to_string());
+        format!("{command} --seeds {start}..{end} --strict")
+    }
+}
+
+fn show_what_was_run(out: &mut Out, scenario: &Scenario, seeds: &Range<u64>) -> Result<(), Failure> {
+    let many = count(seeds.end - seeds.start, "seed");
+    let what = format!("{} × {many}, {}..{}", scenario.name, seeds.start, seeds.end);
+    out.status(
+        PLAIN,
+        "Swept",
+        format_args!("{what}   design {}, profile {}{}", scenario.design.name, scenario.profile.name, by(scenario)),
+    )?;
+    if !scenario.schedule.is_empty() && !scenario.varies() {
+        out.status(PLAIN, "Note", "the scenario's schedule leaves nothing to the seed: all runs are the same")?;
+    }
+    Ok(())
 }
 
 /// Who plays the seeds, unless that is a schedule.
 fn by(scenario: &Scenario) -> String {
     let kind = scenario.scheduler.filter(|_| scenario.schedule.is_empty());
     kind.map_or_else(String::new, |kind| format!(", {} scheduler", kind.name()))
-}
-
-/// The same sweep with ten times as many seeds.
-fn with_more_seeds(args: &SweepArgs, scenario: &Scenario) -> String {
-    let Range { start, end } = args.seeds;
-    let end = start.saturating_add((end - start).saturating_mul(10));
-    format!("{} --seeds {start}..{end} --strict", scenario.command("sweep", &args.scenario.display().to_string()))
 }
 
 /// The failing run of a seed, shrunk: its size and its departures.
@@ -120,9 +251,11 @@ pub(super) fn show_shrunk(out: &mut Out, scenario: &Scenario, seed: u64) -> Resu
     }
 }
 
-fn show(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &SweepResult) -> Result<(), Failure> {
+fn show(out: &mut Out, report: &Report<'_>) -> Result<(), Failure> {
+    let Report { path, scenario, part, shown, .. } = report;
+    let result = &part.result;
     for (place, (signature, bucket)) in by_seed(result).into_iter().enumerate() {
-        let word = bucket.verdict.word().to_uppercase();
+        let word = bucket.verdict.to_uppercase();
         let steps = count(bucket.steps, "step");
         out.status(
             BAD,
@@ -153,12 +286,12 @@ fn show(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &SweepResu
         ),
     )?;
     out.status(PLAIN, "Exercised", exercised(&counts_text(&totals.counts)))?;
-    coverage::show(out, &result.coverage, scenario, &args.seeds, args.coverage)?;
+    coverage::show(out, &result.coverage, scenario, &part.seeds, shown.coverage)?;
     out.status(PLAIN, "Fingerprint", hex(result.fingerprint))?;
     match by_seed(result).first() {
         Some((_, bucket)) => {
-            out.status(PLAIN, "Reproduce", command("run", &args.scenario, scenario, bucket.seed))?;
-            out.status(PLAIN, "Shrink", command("shrink", &args.scenario, scenario, bucket.seed))
+            out.status(PLAIN, "Reproduce", command("run", path, scenario, bucket.seed))?;
+            out.status(PLAIN, "Shrink", command("shrink", path, scenario, bucket.seed))
         }
         None => Ok(()),
     }
@@ -171,21 +304,22 @@ fn by_seed(result: &SweepResult) -> Vec<(&String, &Bucket)> {
     buckets
 }
 
-fn show_json(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &SweepResult) -> Result<(), Failure> {
+fn show_json(out: &mut Out, path: &Path, scenario: &Scenario, part: &Part) -> Result<(), Failure> {
+    let result = &part.result;
     for (place, (signature, bucket)) in by_seed(result).into_iter().enumerate() {
         let found = if place < SHRUNK_MAX { scenario.shrink(bucket.seed, EXECUTIONS_MAX).ok().flatten() } else { None };
         out.json(&json!({
             "reason": "bucket",
             "signature": signature,
-            "verdict": bucket.verdict.word(),
-            "detail": detail(&bucket.verdict),
+            "verdict": bucket.verdict,
+            "detail": bucket.detail,
             "seed": bucket.seed,
             "scheduler": run::scheduler_name(scenario, bucket.seed),
             "count": bucket.count,
             "departures": found.as_ref().map(|found| shrink::texts(&found.scenario.schedule)),
             "toml": found.as_ref().map(|found| &found.text),
-            "reproduce": command("run", &args.scenario, scenario, bucket.seed),
-            "shrink": command("shrink", &args.scenario, scenario, bucket.seed),
+            "reproduce": command("run", path, scenario, bucket.seed),
+            "shrink": command("shrink", path, scenario, bucket.seed),
         }))?;
     }
     let totals = &result.totals;
@@ -193,7 +327,7 @@ fn show_json(out: &mut Out, args: &SweepArgs, scenario: &Scenario, result: &Swee
         "reason": "summary",
         "scenario": scenario.name,
         "design": scenario.design.name,
-        "seeds": [args.seeds.start, args.seeds.end],
+        "seeds": [part.seeds.start, part.seeds.end],
         "runs": totals.runs(),
         "held": totals.held,
         "violated": totals.violated,

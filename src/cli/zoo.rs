@@ -5,6 +5,7 @@ use pellmell::ticketing::{Defect, Level};
 use pellmell::zoo::{Complaint, Played, Row, Zoo};
 use serde_json::json;
 
+use super::environment::threads;
 use super::shrink::texts;
 use super::{BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, defect, timeline};
 
@@ -20,14 +21,14 @@ pub(super) struct ZooArgs {
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     tries: u32,
     /// How many threads; as many as the machine has if left out. The result does not depend on it.
+    /// [env: PELLMELL_THREADS]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Option<u32>,
 }
 
 pub(super) fn zoo(args: &ZooArgs, format: MessageFormat) -> Result<Ending, Failure> {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut zoo = Zoo { tries: args.tries, all_levels: args.matrix, ..Zoo::default() };
-    zoo.threads = args.threads.map_or(cores, |threads| threads as usize);
+    zoo.threads = threads(args.threads)? as usize;
     if !args.defects.is_empty() {
         zoo.defects.clone_from(&args.defects);
     }

@@ -21,6 +21,15 @@ impl Scenario {
         self.clients.iter().cloned().chain(generated).collect()
     }
 
+    /// What this departs from otherwise than the text it was read from, and whether it has no faults
+    /// although that text has: with the text enough to have the same runs again.
+    #[must_use]
+    pub fn departs_otherwise(&self) -> (Vec<String>, bool) {
+        let written = Scenario::parse(&self.name, &self.source).unwrap_or_else(|_| self.clone());
+        let others = self.schedule.iter().filter(|_| self.schedule != written.schedule);
+        (others.map(ToString::to_string).collect(), self.faults == FaultPlan::NONE && written.faults != FaultPlan::NONE)
+    }
+
     /// The command that does `verb` with this scenario, read from the file at `path`: it says the
     /// design, and by a flag whatever else is another than in the text this was read from.
     #[must_use]

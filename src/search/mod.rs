@@ -4,11 +4,19 @@
 mod bound;
 mod coverage;
 mod hold_sweep;
+mod merging;
+mod part;
+mod result_file;
+mod shard;
 mod shortest;
 mod sweep;
 
 pub use bound::{PctBound, pct_bound};
 pub use coverage::{Coverage, Means, RuledOut, Seen, Situation, SituationWatch, Standing};
 pub use hold_sweep::{DepartedBucket, HoldSweep, HoldSweepResult, PAIRS_STEPS, Tally};
+pub use merging::Merging;
+pub use part::Part;
+pub use result_file::{Mismatch, ResultFile, Swept};
+pub use shard::Shard;
 pub use shortest::{Cost, Found, Moves, Order, Searched, Shortest};
-pub use sweep::{Bucket, Sweep, SweepResult, Totals};
+pub use sweep::{Bucket, SoFar, Sweep, SweepResult, Totals};

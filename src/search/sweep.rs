@@ -2,19 +2,31 @@
 //!
 //! Seeds are independent, so threads take blocks of them; what comes out depends on the seeds alone
 //! and not on the threads, because merging is a sum, and the first seed of a bucket is a minimum.
+//! Finished blocks are joined to the parts beside them, so at any moment there is one part that begins
+//! with the first seed: whoever keeps it can go on from there later.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::ops::{ControlFlow, Range};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
 
 use super::coverage::{Coverage, Means, SituationWatch};
+use super::part::{Part, Parts};
 use crate::property::Sometimes;
-use crate::run::{Counts, Verdict};
+use crate::run::{Counts, Judges, Report, Verdict};
 use crate::scenario::{Scenario, SchedulerKind};
 use crate::simulation::BuildError;
+use crate::ticketing::Ticketing;
+use crate::trace::detail;
+use crate::world::World;
 
-/// How many seeds a thread takes at a time.
-const BLOCK: u64 = 32;
+/// About how many steps a thread takes before it hands over what it has: some milliseconds, so that
+/// a sweep that is stopped or killed loses little, and threads seldom meet.
+const BLOCK_STEPS: u64 = 1 << 16;
+/// The most seeds a thread takes at a time.
+const BLOCK_MAX: u64 = 256;
 
 /// A range of seeds of a scenario.
 #[derive(Clone, Debug)]
@@ -27,13 +39,27 @@ pub struct Sweep<'a> {
     pub threads: u32,
 }
 
+/// How far a sweep is.
+#[derive(Debug)]
+pub struct SoFar<'a> {
+    /// What came of all seeds from the first up to one, without a gap.
+    pub part: &'a Part,
+    /// How many runs are done, those that come after a gap included.
+    pub done: u64,
+    /// How many of them failed.
+    pub failed: u64,
+}
+
 /// Failures with the same signature.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Bucket {
     /// The smallest seed that fails so.
     pub seed: u64,
-    /// Its verdict.
-    pub verdict: Verdict,
+    /// Its verdict in a word ([`Verdict::word`]).
+    pub verdict: String,
+    /// Why, in words ([`detail`]).
+    pub detail: String,
     /// Its steps.
     pub steps: u64,
     /// How many seeds fail so.
@@ -41,7 +67,8 @@ pub struct Bucket {
 }
 
 /// How many runs came to which verdict, and what they did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Totals {
     /// Runs that held.
     pub held: u64,
@@ -64,21 +91,23 @@ impl Totals {
 }
 
 /// What came of a sweep.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SweepResult {
     /// The sums.
     pub totals: Totals,
     /// The failures by signature.
     pub buckets: BTreeMap<String, Bucket>,
     /// The sum of the runs' fingerprints: equal for equal sweeps, whatever the threads.
+    #[serde(with = "super::result_file::hex_text")]
     pub fingerprint: u64,
     /// Which delivery situations the runs met.
     pub coverage: Coverage,
 }
 
 impl SweepResult {
-    fn add(&mut self, seed: u64, report: crate::run::Report) {
-        match report.verdict {
+    fn add(&mut self, seed: u64, report: &Report) {
+        match &report.verdict {
             Verdict::Held => self.totals.held += 1,
             Verdict::Violated { .. } => self.totals.violated += 1,
             Verdict::Stuck { .. } => self.totals.stuck += 1,
@@ -87,8 +116,15 @@ impl SweepResult {
         self.totals.counts.add(&report.counts);
         self.fingerprint = self.fingerprint.wrapping_add(crate::hash::mix(seed, report.fingerprint));
         if let Some(signature) = report.verdict.signature() {
-            let bucket = Bucket { seed, verdict: report.verdict, steps: report.steps, count: 1 };
-            self.add_bucket(signature, bucket);
+            match self.buckets.get_mut(&signature) {
+                // The words are needed for the first only.
+                Some(known) if known.seed < seed => known.count += 1,
+                _ => {
+                    let (verdict, detail) = (report.verdict.word().to_owned(), detail(&report.verdict));
+                    let detail = detail.unwrap_or_default();
+                    self.add_bucket(signature, Bucket { seed, verdict, detail, steps: report.steps, count: 1 });
+                }
+            }
         }
     }
 
@@ -107,7 +143,7 @@ impl SweepResult {
         }
     }
 
-    fn merge(&mut self, other: SweepResult) {
+    pub(super) fn merge(&mut self, other: SweepResult) {
         self.totals.held += other.totals.held;
         self.totals.violated += other.totals.violated;
         self.totals.stuck += other.totals.stuck;
@@ -133,65 +169,132 @@ fn pct_depth(scenario: &Scenario, seed: u64) -> Option<u32> {
 }
 
 impl Sweep<'_> {
-    /// Runs all seeds. `progress` hears from one thread how many runs are done and how many of that
-    /// thread's own failed.
+    /// Runs all seeds. `progress` hears how many runs are done and how many of them failed.
     ///
     /// # Errors
     /// If the scenario's parts do not fit.
     pub fn run(&self, progress: impl Fn(u64, u64) + Sync) -> Result<SweepResult, BuildError> {
+        let part = self.go_on(Part::none(self.seeds.start), |so_far| {
+            progress(so_far.done, so_far.failed);
+            ControlFlow::Continue(())
+        })?;
+        Ok(part.result)
+    }
+
+    /// Runs the seeds that `begun` has not covered. `watch` sees how far it is each time a thread has
+    /// finished some; if it breaks, the runs under way are finished and no others begin.
+    ///
+    /// What comes back covers the seeds from the first up to one; all of them if `watch` never broke.
+    ///
+    /// # Errors
+    /// If the scenario's parts do not fit.
+    pub fn go_on(
+        &self,
+        begun: Part,
+        watch: impl FnMut(&SoFar<'_>) -> ControlFlow<()> + Send,
+    ) -> Result<Part, BuildError> {
         // Found out here, so that no thread has to report it.
         self.scenario.simulation(self.seeds.start)?;
-        let next = AtomicU64::new(self.seeds.start);
-        let done = AtomicU64::new(0);
-        let failed = AtomicU64::new(0);
-        let work = |leads: bool| {
-            let mut result = SweepResult::default();
-            let (mut world, mut watch) = (None, None);
-            let judges = self.scenario.judges().with_sometimes(self.scenario.sometimes());
-            let names: Vec<&str> = judges.sometimes().map(Sometimes::name).collect();
-            loop {
-                let end_of = |begin: u64| begin.saturating_add(BLOCK).min(self.seeds.end);
+        let next = AtomicU64::new(begun.seeds.end);
+        let stopped = AtomicBool::new(false);
+        let joined = Mutex::new(Joined::new(begun, watch));
+        let work = || {
+            let mut player = Player::new(self.scenario);
+            let mut size = 1;
+            while !stopped.load(Relaxed) {
+                let end_of = |begin: u64| begin.saturating_add(size).min(self.seeds.end);
                 let take = |begin| (begin < self.seeds.end).then(|| end_of(begin));
-                let Ok(begin) = next.fetch_update(Relaxed, Relaxed, take) else {
-                    result.coverage.merge(&watch.map(SituationWatch::into_coverage).unwrap_or_default());
-                    return Ok(result);
-                };
-                let block = begin..end_of(begin);
-                let size = block.end - block.start;
-                let held_before = result.totals.held;
-                for seed in block {
-                    let world = match &mut world {
-                        Some(world) if !self.scenario.varies() => world,
-                        slot => slot.insert(self.scenario.simulation(seed)?.world()),
-                    };
-                    world.reset();
-                    let watch =
-                        watch.get_or_insert_with(|| SituationWatch::new(world.simulation(), &Means::of(self.scenario)));
-                    let report = self.scenario.run(world, &judges, seed, watch);
-                    watch.end_run(seed, report.steps);
-                    result.coverage.note_reached(seed, &names, &report.reached);
-                    result.coverage.note_scheduler(pct_depth(self.scenario, seed));
-                    result.add(seed, report);
-                }
-                failed.fetch_add(size - (result.totals.held - held_before), Relaxed);
-                let done = done.fetch_add(size, Relaxed) + size;
-                if leads {
-                    progress(done, failed.load(Relaxed));
+                let Ok(begin) = next.fetch_update(Relaxed, Relaxed, take) else { break };
+                let (part, steps) = player.play(begin..end_of(begin))?;
+                size = (size * BLOCK_STEPS / steps.max(1)).clamp(1, BLOCK_MAX);
+                if joined.lock().unwrap_or_else(PoisonError::into_inner).add(part).is_break() {
+                    stopped.store(true, Relaxed);
                 }
             }
+            Ok(())
         };
-        let results = std::thread::scope(|scope| {
-            let others: Vec<_> = (1..self.threads).map(|_| scope.spawn(|| work(false))).collect();
-            let mut results = vec![work(true)];
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..self.threads).map(|_| scope.spawn(work)).collect();
+            let mut ended = work();
             for other in others {
-                results.push(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+                ended = ended.and(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             }
-            results
-        });
-        let mut merged = SweepResult::default();
-        for result in results {
-            merged.merge(result?);
+            ended
+        })?;
+        Ok(joined.into_inner().unwrap_or_else(PoisonError::into_inner).parts.into_first())
+    }
+
+    /// The fingerprint of the first seed's run: another one in another build says that what runs is
+    /// not the same any more.
+    ///
+    /// # Errors
+    /// If the scenario's parts do not fit.
+    pub fn witness(&self) -> Result<u64, BuildError> {
+        let seed = self.seeds.start;
+        let mut world = self.scenario.simulation(seed)?.world();
+        Ok(self.scenario.run(&mut world, &self.scenario.judges(), seed, &mut ()).fingerprint)
+    }
+}
+
+/// What the threads have finished, and who watches it.
+struct Joined<W> {
+    parts: Parts,
+    done: u64,
+    failed: u64,
+    watch: W,
+}
+
+impl<W: FnMut(&SoFar<'_>) -> ControlFlow<()>> Joined<W> {
+    fn new(begun: Part, watch: W) -> Joined<W> {
+        let totals = &begun.result.totals;
+        let (done, failed) = (totals.runs(), totals.runs() - totals.held);
+        Joined { parts: Parts::new(begun), done, failed, watch }
+    }
+
+    fn add(&mut self, part: Part) -> ControlFlow<()> {
+        let totals = &part.result.totals;
+        self.done += totals.runs();
+        self.failed += totals.runs() - totals.held;
+        self.parts.add(part);
+        (self.watch)(&SoFar { part: self.parts.first(), done: self.done, failed: self.failed })
+    }
+}
+
+/// Plays seeds of a scenario in one world, or in a new one for each if their workloads differ.
+struct Player<'a> {
+    scenario: &'a Scenario,
+    judges: Judges<Ticketing>,
+    world: Option<World<Ticketing>>,
+    watch: Option<SituationWatch>,
+}
+
+impl Player<'_> {
+    fn new(scenario: &Scenario) -> Player<'_> {
+        let judges = scenario.judges().with_sometimes(scenario.sometimes());
+        Player { scenario, judges, world: None, watch: None }
+    }
+
+    /// What comes of these seeds, and in how many steps.
+    fn play(&mut self, seeds: Range<u64>) -> Result<(Part, u64), BuildError> {
+        let (mut result, mut steps) = (SweepResult::default(), 0);
+        let names: Vec<&str> = self.judges.sometimes().map(Sometimes::name).collect();
+        for seed in seeds.clone() {
+            let world = match &mut self.world {
+                Some(world) if !self.scenario.varies() => world,
+                slot => slot.insert(self.scenario.simulation(seed)?.world()),
+            };
+            world.reset();
+            let means = || Means::of(self.scenario);
+            let watch = self.watch.get_or_insert_with(|| SituationWatch::new(world.simulation(), &means()));
+            let report = self.scenario.run(world, &self.judges, seed, watch);
+            watch.end_run(seed, report.steps);
+            result.coverage.note_reached(seed, &names, &report.reached);
+            result.coverage.note_scheduler(pct_depth(self.scenario, seed));
+            steps += report.steps;
+            result.add(seed, &report);
         }
-        Ok(merged)
+        let covered = self.watch.as_mut().map(SituationWatch::take_coverage);
+        result.coverage.merge(&covered.unwrap_or_default());
+        Ok((Part { seeds, result }, steps))
     }
 }

@@ -100,6 +100,7 @@ impl fmt::Display for Situation {
 
 /// How often something was seen, and whether it could have been.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Seen {
     /// In how many runs it was seen.
     pub runs: u64,
@@ -152,6 +153,7 @@ impl Seen {
 
 /// What is covered by a set of runs of one scenario.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Coverage {
     /// How many runs.
     pub runs: u64,

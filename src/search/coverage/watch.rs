@@ -171,9 +171,9 @@ impl SituationWatch {
         self.paused.clear();
     }
 
-    /// What all runs covered that it watched.
+    /// What the runs covered that it watched since it was last asked.
     #[must_use]
-    pub fn into_coverage(self) -> Coverage {
+    pub fn take_coverage(&mut self) -> Coverage {
         let mut coverage = Coverage { runs: self.runs, ..Coverage::default() };
         (coverage.steps_max, coverage.chains_max) = (self.steps_max, self.chains_max);
         for (place, situation) in Situation::ALL.into_iter().enumerate() {
@@ -189,7 +189,17 @@ impl SituationWatch {
                 coverage.pairs.extend(pairs);
             }
         }
+        self.begin_again();
         coverage
+    }
+
+    /// Forgets what the runs so far covered.
+    fn begin_again(&mut self) {
+        (self.runs, self.steps_max, self.chains_max) = (0, 0, 0);
+        let all = self.lanes.iter_mut().flat_map(|lane| lane.situations.iter_mut().chain(&mut lane.pairs));
+        for seen in all {
+            *seen = Seen { ruled_out: seen.ruled_out, ..Seen::default() };
+        }
     }
 }
 
