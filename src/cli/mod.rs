@@ -5,6 +5,7 @@
 
 mod check;
 mod corpus;
+mod exhaust;
 mod explain;
 mod input;
 mod progress;
@@ -33,7 +34,7 @@ use pellmell::ticketing::{Defect, Design, properties};
 #[command(name = "pellmell", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(
     after_help = "Exit codes: 0 held, shrunk, or explained · 1 violated, stuck or panicked · 2 bad flag or file · \
-3 not reproducible · 4 nothing ran, or nothing to shrink or explain · 70 bug in pellmell · 74 cannot read or write"
+3 not reproducible · 4 nothing ran, nothing to shrink or explain, or not complete · 70 bug in pellmell · 74 cannot read or write"
 )]
 struct Cli {
     /// How to print the result.
@@ -57,6 +58,8 @@ enum Verb {
     Run(run::RunArgs),
     /// Runs many seeds of a scenario and puts the failures into buckets.
     Sweep(sweep::SweepArgs),
+    /// Searches all schedules of a scenario within bounds, and says whether all of them hold.
+    Exhaust(exhaust::ExhaustArgs),
     /// Runs a seed again, or the run of a trace, and says where it differs.
     Replay(replay::ReplayArgs),
     /// Makes a failing run as small as it can be, and a scenario file of it.
@@ -203,6 +206,7 @@ pub(crate) fn main() -> ExitCode {
         match cli.verb {
             Verb::Run(args) => run::run(&args, format),
             Verb::Sweep(args) => sweep::sweep(&args, format),
+            Verb::Exhaust(args) => exhaust::exhaust(&args, format),
             Verb::Shrink(args) => shrink::shrink(&args, format),
             Verb::Replay(args) => replay::replay(&args, format),
             Verb::Explain(args) => explain::explain(&args, format),

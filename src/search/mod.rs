@@ -1,7 +1,9 @@
 //! Searching for failures: over many runs, and over all states.
 
+mod exhaust;
 mod shortest;
 mod sweep;
 
+pub use exhaust::{Bounds, Ended, Exhaust, Exhausted, FailingRun, Most, Reached, steps_named};
 pub use shortest::{Cost, Found, Moves, Order, Searched, Shortest};
 pub use sweep::{Bucket, Sweep, SweepResult, Totals};
