@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use pellmell::scenario::Counterexample;
 use pellmell::schedule::NamedStep;
 use pellmell::scheduler::{Action, Scripted};
-use pellmell::search::{Bounds, Ended, Exhaust, Exhausted, FailingRun, Most, Order, steps_named};
+use pellmell::search::{
+    Bounds, Dependence, Ended, Exhaust, Exhausted, FailingRun, Most, Order, Reduction, steps_named,
+};
 use pellmell::ticketing::{Defect, Design};
 use pellmell::trace::{Naming, Recorder, detail};
 use pellmell::{Fate, Judges, Limits, Scenario, Verdict, run};
@@ -62,6 +64,9 @@ pub(super) struct ExhaustArgs {
     /// At most so many steps and faults depart from the calm run.
     #[arg(long, default_value = "any", value_name = "N", value_parser = most)]
     departures: Most,
+    /// Searches clients together whose records never meet.
+    #[arg(long)]
+    no_reduction: bool,
     /// The most memory for the states that were seen, such as `512MiB`.
     #[arg(long, default_value = "1GiB", value_name = "SIZE", value_parser = bytes)]
     memory: u64,
@@ -125,7 +130,9 @@ pub(super) fn exhaust(args: &ExhaustArgs, format: MessageFormat) -> Result<Endin
         out.status(PLAIN, "Exhausting", format_args!("{}{place}   design {rules}, {bounds}", scenario.name))?;
     }
     let judges = scenario.judges();
-    let search = Exhaust { after: &after, memory_max: args.memory, ..Exhaust::of(&simulation, &judges, bounds) };
+    let reduce = !args.no_reduction;
+    let search =
+        Exhaust { after: &after, memory_max: args.memory, reduce, ..Exhaust::of(&simulation, &judges, bounds) };
     let mut searching = Searching::new();
     let exhausted = search.search(|reached| searching.at(reached));
     searching.end(exhausted.reached.states);
@@ -251,6 +258,22 @@ fn summary(out: &mut Out, args: &ExhaustArgs, bounds: &Bounds, exhausted: &Exhau
     let reached = &exhausted.reached;
     let size = format!("{}, {}", count(reached.states, "state"), count(reached.transitions, "step"));
     out.line("────────────")?;
+    match &exhausted.reduction {
+        Reduction::None => {}
+        Reduction::Clusters { clusters, pairs } => {
+            let parts = count((*clusters).into(), "cluster");
+            let pairs = count(*pairs, "pair");
+            out.status(PLAIN, "Apart", format_args!("{parts}; independence: {pairs} in both orders, 0 differ"))?;
+        }
+        Reduction::Refused(reason) => out.status(PLAIN, "Together", format_args!("all clients: {reason}"))?,
+        Reduction::Dependent(Dependence { one, other, what }) => {
+            out.status(
+                PLAIN,
+                "Together",
+                format_args!("all clients: {what} depends on whether `{one}` or `{other}` is first"),
+            )?;
+        }
+    }
     match exhausted.ended {
         Ended::All => {
             let longest = count(reached.depth_max.into(), "step");
@@ -276,7 +299,13 @@ fn as_json(
     exhausted: &Exhausted,
     shrunk: Option<&Counterexample>,
 ) -> serde_json::Value {
-    let Exhausted { reached, ended, failing } = exhausted;
+    let Exhausted { reached, ended, failing, reduction } = exhausted;
+    let (clusters, pairs, together) = match reduction {
+        Reduction::None => (1, 0, None),
+        Reduction::Clusters { clusters, pairs } => (*clusters, *pairs, None),
+        Reduction::Refused(reason) => (1, 0, Some((*reason).to_owned())),
+        Reduction::Dependent(Dependence { one, other, what }) => (1, 0, Some(format!("{what}: {one}, {other}"))),
+    };
     let verdict = failing.as_ref().map(|failing| &failing.verdict);
     let property = verdict.and_then(|verdict| match verdict {
         Verdict::Violated { property, .. } => Some(*property),
@@ -304,6 +333,9 @@ fn as_json(
         "transitions": reached.transitions,
         "depth": reached.depth_max,
         "bytes": reached.bytes,
+        "clusters": clusters,
+        "pairs": pairs,
+        "together": together,
         "steps": failing.as_ref().map(|failing| failing.steps.len()),
         "shortest": failing.as_ref().map(|failing| failing.is_shortest),
         "departures": shrunk.map(|found| shrink::texts(&found.scenario.schedule)),

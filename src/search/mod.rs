@@ -4,6 +4,6 @@ mod exhaust;
 mod shortest;
 mod sweep;
 
-pub use exhaust::{Bounds, Ended, Exhaust, Exhausted, FailingRun, Most, Reached, steps_named};
+pub use exhaust::{Bounds, Dependence, Ended, Exhaust, Exhausted, FailingRun, Most, Reached, Reduction, steps_named};
 pub use shortest::{Cost, Found, Moves, Order, Searched, Shortest};
 pub use sweep::{Bucket, Sweep, SweepResult, Totals};

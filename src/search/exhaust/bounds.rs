@@ -3,8 +3,11 @@
 use std::fmt;
 
 use super::super::shortest::Order;
+use crate::event::System;
 use crate::faults::{AckFate, Fate, Window};
 use crate::scheduler::Chosen;
+use crate::service::{AckTiming, PublishMode};
+use crate::simulation::Simulation;
 
 /// At most so many, or any number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -168,12 +171,29 @@ pub(super) struct Choice {
 }
 
 /// The fates that the bounds allow, the calm one first: of deliveries and of all else, whose handler
-/// may pause and whose may not.
+/// may pause and whose may not. One that does what another one does, and costs as much, is left out.
 #[derive(Clone, Debug)]
 pub(super) struct Choices([Vec<Choice>; 4]);
 
 impl Choices {
-    pub(super) fn of(bounds: &Bounds) -> Choices {
+    pub(super) fn of<S: System>(bounds: &Bounds, simulation: &Simulation<S>) -> Choices {
+        let mut choices = Choices::all(bounds);
+        let services = &simulation.inner.services;
+        let acks_last = services.iter().all(|hosted| hosted.ack_timing == AckTiming::AfterSave);
+        let outbox = services.iter().flat_map(|hosted| hosted.publish_modes).all(|mode| mode == PublishMode::Outbox);
+        choices.0.iter_mut().for_each(|list| {
+            list.retain(|Choice { fate, .. }| {
+                // Who crashes before the ack has lost it.
+                let is_told = acks_last && fate.ack == AckFate::Lost && fate.crash.is_some();
+                // What is in the outbox is published.
+                let is_late = outbox && fate.crash == Some(Window::BeforePublish);
+                !is_told && !is_late
+            });
+        });
+        choices
+    }
+
+    fn all(bounds: &Bounds) -> Choices {
         let kinds = [(false, false), (false, true), (true, false), (true, true)];
         Choices(kinds.map(|(is_delivery, may_pause)| choices(bounds, is_delivery, may_pause)))
     }
@@ -264,11 +284,11 @@ mod tests {
 
     #[test]
     fn every_combination_of_faults_is_a_fate_and_the_calm_one_is_first() {
-        let choices = Choices::of(&ALL);
+        let choices = Choices::all(&ALL);
         // Prompt or lost, no crash or one of four, once or twice, paused or not; and lost messages.
         assert_eq!(choices.0.each_ref().map(Vec::len), [4, 8, 2 * 5 * 2 + 2, 2 * 5 * 2 * 2 + 2]);
         assert!(choices.0.iter().all(|list| list[0].fate == Fate::CALM && list[0].cost == Left::NOTHING));
-        let none = Choices::of(&Bounds::of(Order::Any));
+        let none = Choices::all(&Bounds::of(Order::Any));
         assert!(none.0.iter().all(|list| list.len() == 1));
     }
 

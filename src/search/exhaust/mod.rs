@@ -6,6 +6,8 @@
 //! and when, is what [`run`](crate::run()) does, so the search says what it would say of each of them.
 
 mod bounds;
+mod clusters;
+mod independence;
 mod seen;
 mod walk;
 
@@ -19,7 +21,9 @@ use crate::scheduler::Action;
 use crate::simulation::Simulation;
 
 pub use bounds::{Bounds, Most};
-use walk::{Stop, Walk};
+use clusters::Clusters;
+pub use independence::Dependence;
+use walk::{Marks, Stop, Walk, judge_still};
 
 /// A complete search of a simulation within bounds.
 ///
@@ -50,6 +54,31 @@ pub struct Exhaust<'a, S: System> {
     pub after: &'a [(Action, Fate)],
     /// How many bytes the set of seen states may take.
     pub memory_max: u64,
+    /// Whether clients whose records never meet are searched apart (see [`Reduction`]).
+    pub reduce: bool,
+}
+
+/// Whether clients whose records never meet were searched apart: the sum of their states instead of
+/// the product.
+///
+/// That needs that actions of different clusters are independent, which is tested, and that
+/// properties judge the records of each cluster alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reduction {
+    /// All clients were searched together: there is one cluster, or nobody asked for more.
+    None,
+    /// So many clusters were searched apart, after so many pairs of their actions were run in both
+    /// orders and none differed.
+    Clusters {
+        /// How many clusters.
+        clusters: u32,
+        /// How many pairs.
+        pairs: u64,
+    },
+    /// All clients were searched together, because clusters cannot be searched apart.
+    Refused(&'static str),
+    /// All clients were searched together, because the order of two actions matters.
+    Dependent(Dependence),
 }
 
 /// How far a search is.
@@ -101,6 +130,8 @@ pub struct Exhausted {
     pub ended: Ended,
     /// A run that fails, if one was found.
     pub failing: Option<FailingRun>,
+    /// Whether clients were searched apart.
+    pub reduction: Reduction,
 }
 
 impl Exhausted {
@@ -111,6 +142,21 @@ impl Exhausted {
     }
 }
 
+impl Exhausted {
+    /// This and what came of another cluster, whose first state is the same.
+    fn and(self, other: Exhausted) -> Exhausted {
+        let (one, two) = (self.reached, other.reached);
+        let reached = Reached {
+            states: one.states + two.states - 1,
+            transitions: one.transitions + two.transitions,
+            depth: two.depth,
+            depth_max: one.depth_max.max(two.depth_max),
+            bytes: one.bytes.max(two.bytes),
+        };
+        Exhausted { reached, ..other }
+    }
+}
+
 impl<'a, S: System> Exhaust<'a, S> {
     /// The most steps of a run that the search follows.
     pub const STEPS_MAX: u32 = 10_000;
@@ -118,7 +164,7 @@ impl<'a, S: System> Exhaust<'a, S> {
     /// A search from the first world on, with a GiB for the states it has seen.
     #[must_use]
     pub fn of(simulation: &'a Simulation<S>, judges: &'a Judges<S>, bounds: Bounds) -> Exhaust<'a, S> {
-        Exhaust { simulation, judges, bounds, after: &[], memory_max: 1 << 30 }
+        Exhaust { simulation, judges, bounds, after: &[], memory_max: 1 << 30, reduce: true }
     }
 
     /// Searches until all states were looked at, a run fails, or a limit is reached. `progress` hears
@@ -130,9 +176,75 @@ impl<'a, S: System> Exhaust<'a, S> {
     /// # Panics
     /// If a step in `after` is not enabled.
     pub fn search(&self, mut progress: impl FnMut(Reached)) -> Exhausted {
-        let mut walk = Walk::new(self, &mut progress);
+        match self.search_apart(&mut progress) {
+            Ok(exhausted) => exhausted,
+            Err(reduction) => Exhausted { reduction, ..self.search_all(self.simulation, false, &mut progress).0 },
+        }
+    }
+
+    /// Searches each cluster alone; why not, if that is not possible.
+    fn search_apart(&self, progress: &mut dyn FnMut(Reached)) -> Result<Exhausted, Reduction> {
+        let mut clusters = Clusters::guess(self.simulation);
+        if !self.reduce || !self.after.is_empty() || clusters.numbers().len() < 2 {
+            return Err(Reduction::None);
+        }
+        if let Some(reason) = clusters::coupling(self.simulation, &self.bounds) {
+            return Err(Reduction::Refused(reason));
+        }
+        loop {
+            let tested = catch_unwind(AssertUnwindSafe(|| independence::test(self, &clusters)));
+            let tested = tested.map_err(|_| Reduction::Refused("something panics"))?;
+            if let Some(dependence) = tested.dependence {
+                return Err(Reduction::Dependent(dependence));
+            }
+            let numbers = clusters.numbers();
+            let (mut sum, mut touched) = (None::<Exhausted>, Vec::new());
+            for number in &numbers {
+                let alone = self.simulation.keeping(|client, _| clusters.of(client) == Some(*number));
+                let (exhausted, marks) = self.search_all(&alone, true, progress);
+                if let Some(reason) = marks.coupling {
+                    return Err(Reduction::Refused(reason));
+                }
+                touched.push((*number, marks.touched));
+                let is_over = exhausted.ended != Ended::All;
+                sum = Some(match sum {
+                    None => exhausted,
+                    Some(before) => before.and(exhausted),
+                });
+                if is_over {
+                    break;
+                }
+            }
+            if clusters.merge(&touched) {
+                if clusters.numbers().len() < 2 {
+                    return Err(Reduction::None);
+                }
+                continue;
+            }
+            return match sum {
+                Some(sum) if sum.ended == Ended::All && tested.violated => {
+                    Err(Reduction::Refused("properties judge records of several clusters together"))
+                }
+                Some(sum) => {
+                    let (clusters, pairs) = (numbers.len() as u32, tested.pairs);
+                    Ok(Exhausted { reduction: Reduction::Clusters { clusters, pairs }, ..sum })
+                }
+                None => Err(Reduction::None),
+            };
+        }
+    }
+
+    /// Searches all states of a simulation, and marks what tells whether that can be done to clusters.
+    fn search_all(
+        &self,
+        simulation: &Simulation<S>,
+        is_marking: bool,
+        progress: &mut dyn FnMut(Reached),
+    ) -> (Exhausted, Marks) {
+        let mut walk = Walk::new(self, simulation, is_marking, progress);
         let stop = walk.go_caught(None);
         let reached = walk.reached();
+        let marks = walk.marks();
         let ended = match &stop {
             None => Ended::All,
             Some(Stop::Failing(_)) => Ended::Failing,
@@ -143,7 +255,27 @@ impl<'a, S: System> Exhaust<'a, S> {
             Stop::Failing(verdict) => Some(self.shortest(&mut walk, *verdict)),
             Stop::Memory | Stop::Steps => None,
         });
-        Exhausted { reached, ended, failing }
+        let failing = failing.map(|failing| self.retold(simulation, failing));
+        (Exhausted { reached, ended, failing, reduction: Reduction::None }, marks)
+    }
+
+    /// A failing run with what is said of it if nothing but its steps is done.
+    fn retold(&self, simulation: &Simulation<S>, failing: FailingRun) -> FailingRun {
+        if matches!(failing.verdict, Verdict::Panicked { .. }) {
+            return failing;
+        }
+        let mut world = simulation.world();
+        world.hand_out_futile();
+        let (before, own) = failing.steps.split_at(self.after.len());
+        for (action, fate) in before {
+            step_apart(&mut world, *action, *fate);
+        }
+        let mut judge = |(action, fate): &(Action, Fate)| {
+            let step = step_apart(&mut world, *action, *fate);
+            self.judges.on_step(&world, &step).err()
+        };
+        let verdict = own.iter().find_map(&mut judge).or_else(|| judge_still(self.judges, &world).err());
+        FailingRun { verdict: verdict.unwrap_or(failing.verdict), ..failing }
     }
 
     /// The shortest run that fails, given one that was found.

@@ -1,16 +1,21 @@
 //! The way through all states: depth first, with one world for each step of the way.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use super::bounds::{Bounds, Choices, Left, Most};
 use super::seen::{News, Seen};
 use super::{Exhaust, Reached};
 use crate::event::System;
-use crate::faults::{AckFate, Fate};
+use crate::faults::{AckFate, Fate, Window};
 use crate::hash;
+use crate::ids::RecordId;
 use crate::property::End;
 use crate::run::{Judges, Verdict, step_apart};
 use crate::scheduler::{Action, Tie};
 use crate::search::Order;
 use crate::service::Outcome;
+use crate::simulation::Simulation;
 use crate::world::{Answer, Step, World};
 
 /// After how many steps it is said how far the search is.
@@ -22,6 +27,15 @@ pub(super) enum Stop {
     Failing(Box<Verdict>),
     Memory,
     Steps,
+}
+
+/// What a walk came across that tells whether clusters can be searched apart.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Marks {
+    /// Every record that was saved or published about.
+    pub(super) touched: BTreeSet<RecordId>,
+    /// What couples it to whatever else happens.
+    pub(super) coupling: Option<&'static str>,
 }
 
 /// A state on the way, and what was tried from it.
@@ -59,6 +73,8 @@ pub(super) struct Walk<'e, 'p, S: System> {
     choices: Choices,
     /// Whether members compete, so that it matters whose turn it is.
     has_turns: bool,
+    /// Whether a delivery that changed nothing is not tried again until its service's store changes.
+    notes_futile: bool,
     seen: Seen,
     /// By depth; the last is for the step that is tried.
     worlds: Vec<World<S>>,
@@ -69,22 +85,33 @@ pub(super) struct Walk<'e, 'p, S: System> {
     transitions: u64,
     /// What a step costs: one, if so many are allowed.
     step_cost: Left,
+    /// Whether others are searched apart from this, so that it matters what it comes across.
+    is_marking: bool,
+    marks: Marks,
 }
 
 impl<'e, 'p, S: System> Walk<'e, 'p, S> {
-    pub(super) fn new(exhaust: &Exhaust<'e, S>, progress: &'p mut dyn FnMut(Reached)) -> Walk<'e, 'p, S> {
-        let mut world = exhaust.simulation.world();
+    pub(super) fn new(
+        exhaust: &Exhaust<'e, S>,
+        simulation: &Simulation<S>,
+        is_marking: bool,
+        progress: &'p mut dyn FnMut(Reached),
+    ) -> Walk<'e, 'p, S> {
+        let mut world = simulation.world();
         // Otherwise what is parked could neither be paused nor crash a member.
         world.hand_out_futile();
         for (action, fate) in exhaust.after {
             step_apart(&mut world, *action, *fate);
         }
+        let has_turns = world.broker().has_turns();
+        let has_patience = world.broker().profile().ack_timeout != [Duration::ZERO];
         Walk {
             bounds: exhaust.bounds,
             judges: exhaust.judges,
             progress,
-            choices: Choices::of(&exhaust.bounds),
-            has_turns: world.broker().has_turns(),
+            choices: Choices::of(&exhaust.bounds, simulation),
+            has_turns,
+            notes_futile: !has_turns && !has_patience,
             seen: Seen::new(exhaust.memory_max),
             worlds: vec![world],
             places: Vec::new(),
@@ -93,7 +120,13 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
             depth_max: 0,
             transitions: 0,
             step_cost: Left::NOTHING,
+            is_marking,
+            marks: Marks::default(),
         }
+    }
+
+    pub(super) fn marks(&mut self) -> Marks {
+        std::mem::take(&mut self.marks)
     }
 
     /// The way it is on.
@@ -196,12 +229,19 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
                 continue;
             }
             place.next.1 += 1;
+            if fate_at == 0 && self.notes_futile && is_futile(world, action) {
+                (place.changes, place.answers) = (false, false);
+                continue;
+            }
             let (fate, cost) = choice.map_or((Fate::CALM, Left::NOTHING), |choice| (choice.fate, choice.cost));
             let looks = fate == Fate::CALM && matches!(action, Action::Deliver(_));
             if fate_at == 0 {
                 (place.changes, place.answers) = (false, true);
             }
-            if fate.ack == AckFate::Lost && !fate.pause && !place.answers
+            // Where nothing was done, a crash is the same in every window.
+            let is_inert = !place.answers && !place.changes && !fate.pause && fate.crash > Some(Window::BeforeSave);
+            if is_inert && self.notes_futile
+                || fate.ack == AckFate::Lost && !fate.pause && !place.answers
                 || exceeds_copies(world, &self.bounds, action, fate)
             {
                 continue;
@@ -232,6 +272,9 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
             (self.progress)(reached);
         }
         let world = &self.worlds[self.depth + 1];
+        if self.is_marking && world.looked_around() {
+            self.marks.coupling = Some("a handler looks at the time or at the attempt");
+        }
         let key = self.key(world);
         let place = &mut self.places[self.depth];
         if fate == Fate::CALM {
@@ -240,6 +283,13 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
             place.moved |= place.changes && matches!(action, Action::Deliver(_));
         }
         let is_same = key == place.key;
+        if is_same && self.notes_futile && fate == Fate::CALM && matches!(action, Action::Deliver(_)) {
+            // There is nothing to judge; and wherever that world is copied to, it is known that this
+            // delivery changes nothing.
+            self.way.pop();
+            self.worlds.swap(self.depth, self.depth + 1);
+            return Ok(());
+        }
         let Some(left) = left else {
             self.way.pop();
             return Ok(());
@@ -254,6 +304,9 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
             News::Full => Err(Stop::Memory),
             News::First | News::More if self.depth as u32 == Exhaust::<S>::STEPS_MAX => Err(Stop::Steps),
             News::First | News::More => {
+                if self.is_marking {
+                    mark(&mut self.marks, world, &step);
+                }
                 self.depth += 1;
                 self.depth_max = self.depth_max.max(self.depth);
                 self.enter(key, left);
@@ -271,23 +324,44 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
         if place.moved || under_way || is_absent || world.waits_for_redelivery() {
             return Ok(());
         }
-        let is_drained = world.broker().open_count() == 0;
-        if enabled.commands().is_empty() && world.timers_armed() == 0 {
-            let mut shown = None;
-            if !is_drained {
-                // So that what is said about attempts is true: none of these steps changes anything.
-                let mut world = world.clone();
-                for index in enabled.ready() {
-                    step_apart(&mut world, Action::Deliver(*index), Fate::CALM);
-                }
-                shown = Some(world);
-            }
-            let world = shown.as_ref().unwrap_or(world);
-            self.judges.at_end(&End { world, in_rounds: false }).map_err(failing)?;
-            return self.judges.at_quiescence(world).map_err(failing);
-        }
-        if is_drained { self.judges.at_quiescence(world).map_err(failing) } else { Ok(()) }
+        judge_still(self.judges, world).map_err(failing)
     }
+}
+
+/// Judges a world in which no delivery changes anything and nothing is under way.
+pub(super) fn judge_still<S: System>(judges: &Judges<S>, world: &World<S>) -> Result<(), Verdict> {
+    let enabled = world.enabled();
+    let is_drained = world.broker().open_count() == 0;
+    if !enabled.commands().is_empty() || world.timers_armed() > 0 {
+        return if is_drained { judges.at_quiescence(world) } else { Ok(()) };
+    }
+    let mut shown = None;
+    if !is_drained {
+        // So that what is said about attempts is true: none of these steps changes anything.
+        let mut world = world.clone();
+        for index in enabled.ready() {
+            step_apart(&mut world, Action::Deliver(*index), Fate::CALM);
+        }
+        shown = Some(world);
+    }
+    let world = shown.as_ref().unwrap_or(world);
+    judges.at_end(&End { world, in_rounds: false })?;
+    judges.at_quiescence(world)
+}
+
+fn is_futile<S: System>(world: &World<S>, action: Action) -> bool {
+    matches!(action, Action::Deliver(index) if world.is_futile(index))
+}
+
+fn mark<S: System>(marks: &mut Marks, world: &World<S>, step: &Step) {
+    if world.timers_armed() > 0 {
+        marks.coupling = Some("timers share a clock");
+    }
+    if let Some(actor) = step.actor.filter(|_| step.saved()) {
+        marks.touched.extend(world.store(actor.service).changed_texts().iter().map(|row| row.id));
+    }
+    let published = &world.broker().messages()[step.published.clone()];
+    marks.touched.extend(published.iter().map(|message| message.name.record));
 }
 
 fn failing(verdict: Verdict) -> Stop {
