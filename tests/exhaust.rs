@@ -89,6 +89,7 @@ impl<'a, S: System> Enumeration<'a, S> {
 
     fn expand(&mut self, world: &World<S>, budget: Budget, steps: u32, open: &mut VecDeque<Reached<S>>) {
         let mut is_calm = true;
+        let digest = world.digest();
         for action in world.enabled().iter() {
             for fate in fates(world, action, self.duplicates) {
                 let Some(budget) = overtaking(world, action, budget).and_then(|budget| budget.spend(fate)) else {
@@ -96,8 +97,7 @@ impl<'a, S: System> Enumeration<'a, S> {
                 };
                 let mut next = world.clone();
                 let step = next.step(action, fate);
-                is_calm &=
-                    !matches!(action, Action::Deliver(_)) || fate != Fate::CALM || next.digest() == world.digest();
+                is_calm &= !matches!(action, Action::Deliver(_)) || fate != Fate::CALM || next.digest() == digest;
                 is_calm &= !matches!(action, Action::Resume(_));
                 let is_watched = watched(self.property.watches(), &next, &step);
                 match self.property.on_step(&View { world: &next, step: &step }) {
@@ -207,16 +207,17 @@ fn it_agrees_with_a_plain_enumeration_on_states_verdicts_and_shortest_runs() {
     let all_bounds = [
         (&clients[..], ANY),
         (&clients[..], Bounds::of(Order::PerSubject)),
-        (&clients[..], Bounds { lost_acks: ONE, ..ANY }),
         (&few[..], Bounds { lost_acks: Most::Of(2), crashes: ONE, ..ANY }),
         (&few[..], Bounds { duplicates: 1, ..ANY }),
         (&few[..], Bounds { lost_acks: ONE, pauses: ONE, ..ANY }),
-        (&few[..], Bounds { lost_messages: ONE, duplicates: 1, crashes: ONE, ..ANY }),
+        (&few[..], Bounds { lost_messages: ONE, duplicates: 1, ..ANY }),
     ];
     let names = ["PrefixConsistency", "NoPoison", "TicketReplicaConverged", "ReservationAgreement"];
     let mut broken = BTreeSet::new();
     for (design_name, orders, design) in designs {
-        for (clients, bounds) in all_bounds {
+        // Who applies every copy as a new version has states without end where there is always one more.
+        let is_finite = |bounds: &Bounds| bounds.duplicates == 0 || design_name != "blind";
+        for (clients, bounds) in all_bounds.into_iter().filter(|(_, bounds)| is_finite(bounds)) {
             let simulation = ticketing(clients, bounds, orders, design);
             for property in properties::all().into_iter().filter(|property| names.contains(&property.name())) {
                 let about = format!("{} of {design_name} within {bounds}", property.name());
