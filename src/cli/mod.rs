@@ -34,7 +34,8 @@ use pellmell::ticketing::{Defect, Design, properties};
 #[command(name = "pellmell", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(
     after_help = "Exit codes: 0 held, shrunk, or explained · 1 violated, stuck or panicked · 2 bad flag or file · \
-3 not reproducible · 4 nothing ran, nothing to shrink or explain, or not complete · 70 bug in pellmell · 74 cannot read or write"
+3 not reproducible · 4 nothing ran, nothing to shrink or explain, or not complete · \
+70 bug in pellmell · 74 cannot read or write"
 )]
 struct Cli {
     /// How to print the result.
