@@ -240,7 +240,7 @@ impl<S: System> Judges<S> {
     }
 
     #[inline]
-    fn on_step(&self, world: &World<S>, step: &Step) -> Result<(), Verdict> {
+    pub(crate) fn on_step(&self, world: &World<S>, step: &Step) -> Result<(), Verdict> {
         let kinds = Watch::of(step);
         if kinds == Watch::NOTHING {
             return Ok(());
@@ -267,14 +267,14 @@ impl<S: System> Judges<S> {
         &*self.properties[place]
     }
 
-    fn at_quiescence(&self, world: &World<S>) -> Result<(), Verdict> {
+    pub(crate) fn at_quiescence(&self, world: &World<S>) -> Result<(), Verdict> {
         for property in &self.properties {
             property.at_quiescence(world).map_err(|violation| violated(&**property, violation))?;
         }
         Ok(())
     }
 
-    fn at_end(&self, end: &End<'_, S>) -> Result<(), Verdict> {
+    pub(crate) fn at_end(&self, end: &End<'_, S>) -> Result<(), Verdict> {
         for property in &self.properties {
             property.at_end(end).map_err(|violation| violated(&**property, violation))?;
         }
@@ -397,7 +397,7 @@ fn stuck<S: System>(world: &World<S>, what: &str, most: u64, hint: &str) -> Verd
     Verdict::Stuck { reason }
 }
 
-fn panic_message(panic: &(dyn Any + Send)) -> String {
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
     match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),
         (_, Some(text)) => text.clone(),

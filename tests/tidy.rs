@@ -310,7 +310,7 @@ fn every_property_and_every_key_of_a_scenario_is_described() {
 
 #[test]
 fn the_commands_in_the_readme_exist() {
-    let verbs = ["run", "sweep", "merge", "shrink", "explain", "replay", "check", "corpus", "zoo"];
+    let verbs = ["run", "sweep", "exhaust", "merge", "shrink", "explain", "replay", "check", "corpus", "zoo"];
     for line in read("README.md").lines().filter_map(|line| line.strip_prefix("$ cargo ")) {
         let words: Vec<&str> = line.split(' ').collect();
         match words[..] {

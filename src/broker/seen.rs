@@ -269,6 +269,17 @@ impl<E: Event> Broker<E> {
         hash
     }
 
+    /// Whether members compete, so that it matters whose turn it is.
+    pub(crate) fn has_turns(&self) -> bool {
+        self.groups.iter().any(|group| group.members.len() > 1)
+    }
+
+    /// How many deliveries of a delivery's message to its group still have to be done.
+    pub(crate) fn copies(&self, index: DeliveryIndex) -> u32 {
+        let entry = self.delivery(index).entry;
+        self.deliveries.iter().filter(|other| other.entry == entry && other.is_open()).count() as u32
+    }
+
     /// Whether a handler of the same message is still at work: the broker gave up waiting for it.
     pub(crate) fn overtakes_handler(&self, index: DeliveryIndex) -> bool {
         self.deliveries.iter().any(|other| other.successor == Some(index) && other.is_open())

@@ -7,6 +7,7 @@ mod check;
 mod corpus;
 mod coverage;
 mod environment;
+mod exhaust;
 mod explain;
 mod hold_sweep;
 mod input;
@@ -40,8 +41,8 @@ use pellmell::ticketing::{Defect, Design, properties};
 #[command(name = "pellmell", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(
     after_help = "Exit codes: 0 held, shrunk, or explained · 1 violated, stuck or panicked · 2 bad flag or file · \
-3 not reproducible · 4 nothing ran, or nothing to shrink or explain · 70 bug in pellmell · \
-74 cannot read or write · 130 interrupted"
+3 not reproducible · 4 nothing ran, nothing to shrink or explain, or not complete · \
+70 bug in pellmell · 74 cannot read or write · 130 interrupted"
 )]
 struct Cli {
     /// How to print the result.
@@ -67,6 +68,8 @@ enum Verb {
     Sweep(sweep::SweepArgs),
     /// Joins the results of all shards of a sweep.
     Merge(merge::MergeArgs),
+    /// Searches all schedules of a scenario within bounds, and says whether all of them hold.
+    Exhaust(exhaust::ExhaustArgs),
     /// Runs a seed again, or the run of a trace, and says where it differs.
     Replay(replay::ReplayArgs),
     /// Makes a failing run as small as it can be, and a scenario file of it.
@@ -244,6 +247,7 @@ pub(crate) fn main() -> ExitCode {
             Verb::Run(args) => run::run(&args, format),
             Verb::Sweep(args) => sweep::sweep(&args, format),
             Verb::Merge(args) => merge::merge(&args, format),
+            Verb::Exhaust(args) => exhaust::exhaust(&args, format),
             Verb::Shrink(args) => shrink::shrink(&args, format),
             Verb::Replay(args) => replay::replay(&args, format),
             Verb::Explain(args) => explain::explain(&args, format),

@@ -6,6 +6,8 @@ use std::time::Duration;
 #[expect(clippy::disallowed_types, reason = "how long the user waits is wall time; it reaches stderr alone")]
 use std::time::Instant;
 
+use pellmell::search::Reached;
+
 use super::{count, grouped};
 
 /// Tells how far a long job is.
@@ -75,5 +77,51 @@ impl Progress {
         let rate = u128::from(runs) * 1_000 / elapsed.as_millis().max(1);
         let seconds = format!("{}.{:03}s", elapsed.as_secs(), elapsed.subsec_millis());
         let _ = writeln!(std::io::stderr(), "{clear}        Took {seconds}, {rate} runs/s");
+    }
+}
+
+/// Tells how far a complete search is.
+#[expect(clippy::disallowed_types, reason = "how long the user waits is wall time; it reaches stderr alone")]
+pub(super) struct Searching {
+    began: Instant,
+    shown: Instant,
+    terminal: bool,
+}
+
+#[expect(clippy::disallowed_types, reason = "how long the user waits is wall time; it reaches stderr alone")]
+impl Searching {
+    pub(super) fn new() -> Searching {
+        let now = Instant::now();
+        Searching { began: now, shown: now, terminal: std::io::stderr().is_terminal() }
+    }
+
+    /// Shows how far it is, if it is time to.
+    pub(super) fn at(&mut self, reached: Reached) {
+        let pause = if self.terminal { Duration::from_millis(100) } else { Duration::from_secs(10) };
+        if self.shown.elapsed() < pause {
+            return;
+        }
+        self.shown = Instant::now();
+        let (states, memory) = (count(reached.states, "state"), grouped(reached.bytes >> 20));
+        let way = format!("way {} of at most {} steps so far", reached.depth, reached.depth_max);
+        let text = format!("{states}  {} states/s  {way}  {memory} MiB", grouped(self.rate(reached.states)));
+        // Nobody to tell is no reason to stop.
+        let _ = match self.terminal {
+            true => write!(std::io::stderr(), "\r[{:>4}s] {text}\x1b[K", self.began.elapsed().as_secs()),
+            false => writeln!(std::io::stderr(), "    Progress {text}"),
+        };
+    }
+
+    fn rate(&self, states: u64) -> u64 {
+        let rate = u128::from(states) * 1_000 / self.began.elapsed().as_millis().max(1);
+        u64::try_from(rate).unwrap_or(u64::MAX)
+    }
+
+    /// Takes the line away and says how long it took.
+    pub(super) fn end(&self, states: u64) {
+        let clear = if self.terminal { "\r\x1b[K" } else { "" };
+        let elapsed = self.began.elapsed();
+        let seconds = format!("{}.{:03}s", elapsed.as_secs(), elapsed.subsec_millis());
+        let _ = writeln!(std::io::stderr(), "{clear}        Took {seconds}, {} states/s", grouped(self.rate(states)));
     }
 }

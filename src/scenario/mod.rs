@@ -7,6 +7,7 @@ mod counterexample;
 mod departures;
 mod entry;
 mod file;
+mod played;
 mod read;
 mod write;
 

@@ -3,6 +3,7 @@
 
 mod bound;
 mod coverage;
+mod exhaust;
 mod hold_sweep;
 mod merging;
 mod part;
@@ -13,6 +14,7 @@ mod sweep;
 
 pub use bound::{PctBound, pct_bound};
 pub use coverage::{Coverage, Means, RuledOut, Seen, Situation, SituationWatch, Standing};
+pub use exhaust::{Bounds, Dependence, Ended, Exhaust, Exhausted, FailingRun, Most, Reached, Reduction, steps_named};
 pub use hold_sweep::{DepartedBucket, HoldSweep, HoldSweepResult, PAIRS_STEPS, Tally};
 pub use merging::Merging;
 pub use part::Part;

@@ -56,6 +56,17 @@ impl Order {
             Order::Any => Profile::adversarial(),
         }
     }
+
+    /// The same rules as a scenario's table `[broker]` has them.
+    #[must_use]
+    pub const fn broker_keys(self) -> &'static str {
+        match self {
+            Order::Lockstep | Order::Any => "profile = \"adversarial\"",
+            Order::PerSubject => {
+                "profile = \"adversarial\"\nordering = \"log\"\nreorder_window = 0\ndispatch = \"exclusive\""
+            }
+        }
+    }
 }
 
 /// What may happen on the way to a violation.

@@ -338,6 +338,11 @@ impl<S: System> World<S> {
         self.parks_futile = false;
     }
 
+    /// Whether the handler that ran last looked at the time or at the attempt.
+    pub(crate) fn looked_around(&self) -> bool {
+        self.effects.impure
+    }
+
     /// How many timers of services are armed.
     #[must_use]
     pub fn timers_armed(&self) -> u32 {
@@ -470,7 +475,8 @@ impl<S: System> World<S> {
         self.idle.is_empty() && self.absent.is_empty() && self.service_timers == 0 && self.is_quiescent()
     }
 
-    fn is_futile(&self, index: DeliveryIndex) -> bool {
+    /// Whether handling a delivery once more would change nothing.
+    pub(crate) fn is_futile(&self, index: DeliveryIndex) -> bool {
         // Where redelivery ends, it ends by itself.
         if self.broker.profile().max_deliver != MaxDeliver::Unlimited {
             return false;

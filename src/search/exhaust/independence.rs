@@ -1,0 +1,165 @@
+//! Whether actions of different clusters are independent, by running pairs of them in both orders.
+
+use super::Exhaust;
+use super::bounds::Choices;
+use super::clusters::Clusters;
+use crate::event::System;
+use crate::faults::Fate;
+use crate::prng::{Prng, Stream};
+use crate::run::step_apart;
+use crate::scheduler::Action;
+use crate::world::World;
+
+/// How many pairs are run in both orders.
+const PAIRS: u64 = 10_000;
+/// How many moments are looked at for them, most of which may have no pair to run.
+const MOMENTS_MAX: u64 = 100_000;
+/// After how many steps a walk begins anew.
+const WALK_STEPS: u32 = 100;
+
+/// A pair of actions whose order matters although it should not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dependence {
+    /// One action.
+    pub one: String,
+    /// The other one, of another cluster.
+    pub other: String,
+    /// What depends on their order.
+    pub what: &'static str,
+}
+
+/// What came of the test.
+pub(super) struct Tested {
+    /// How many pairs were run in both orders.
+    pub(super) pairs: u64,
+    /// The first that differs.
+    pub(super) dependence: Option<Dependence>,
+    /// Whether a property was broken on the way.
+    pub(super) violated: bool,
+}
+
+/// Runs pairs of actions of different clusters in both orders, on states along random walks.
+pub(super) fn test<S: System>(exhaust: &Exhaust<'_, S>, clusters: &Clusters) -> Tested {
+    let mut walker = Walker {
+        exhaust,
+        clusters,
+        choices: Choices::of(&exhaust.bounds, exhaust.simulation),
+        prng: Prng::new(0, Stream::Workload),
+        senders: Vec::new(),
+    };
+    let mut tested = Tested { pairs: 0, dependence: None, violated: false };
+    let mut world = walker.begin();
+    for moment in 0..MOMENTS_MAX {
+        if tested.pairs == PAIRS {
+            break;
+        }
+        let taken = walker.pick(&world);
+        let Some((action, fate)) = taken.filter(|_| !moment.is_multiple_of(WALK_STEPS.into())) else {
+            world = walker.begin();
+            continue;
+        };
+        if let Some(other) = walker.pick(&world).filter(|other| walker.are_apart(&world, action, other.0)) {
+            tested.pairs += 1;
+            if let Some(what) = walker.difference(&world, (action, fate), other) {
+                let (one, other) = (world.describe(action), world.describe(other.0));
+                tested.dependence = Some(Dependence { one, other, what });
+                return tested;
+            }
+        }
+        tested.violated |= walker.step(&mut world, action, fate);
+    }
+    tested
+}
+
+struct Walker<'a, S: System> {
+    exhaust: &'a Exhaust<'a, S>,
+    clusters: &'a Clusters,
+    choices: Choices,
+    prng: Prng,
+    /// By the number of a command in the order they ran, the client that sent it.
+    senders: Vec<usize>,
+}
+
+impl<S: System> Walker<'_, S> {
+    fn begin(&mut self) -> World<S> {
+        self.senders.clear();
+        let mut world = self.exhaust.simulation.world();
+        world.hand_out_futile();
+        world
+    }
+
+    /// An enabled action and a fate that the bounds know, at random.
+    fn pick(&mut self, world: &World<S>) -> Option<(Action, Fate)> {
+        let enabled = world.enabled();
+        let actions = u32::try_from(enabled.len()).ok().filter(|actions| *actions > 0)?;
+        let action = enabled.get(self.prng.below(actions) as usize);
+        let fate = match world.chosen(action) {
+            None => Fate::CALM,
+            Some(chosen) => {
+                let choices = self.choices.for_chosen(&chosen);
+                choices[self.prng.below(choices.len() as u32) as usize].fate
+            }
+        };
+        Some((action, fate))
+    }
+
+    /// Whether two actions are claimed to be independent.
+    fn are_apart(&self, world: &World<S>, one: Action, other: Action) -> bool {
+        let (one, other) = (self.cluster(world, one), self.cluster(world, other));
+        one.is_some() && other.is_some() && one != other
+    }
+
+    fn cluster(&self, world: &World<S>, action: Action) -> Option<usize> {
+        match action {
+            Action::Command(client) => self.clusters.of(client.get()),
+            Action::Deliver(index) => {
+                let broker = world.broker();
+                let cause = broker.message(broker.delivery(index).message).cause as usize;
+                self.clusters.of(*self.senders.get(cause.checked_sub(1)?)?)
+            }
+            _ => None,
+        }
+    }
+
+    /// Goes on; says whether a property is broken by that.
+    fn step(&mut self, world: &mut World<S>, action: Action, fate: Fate) -> bool {
+        if let Action::Command(client) = action {
+            self.senders.push(client.get());
+        }
+        let broken = taken(self.exhaust, world, (action, fate)).is_some();
+        let is_drained = world.broker().open_count() == 0;
+        broken || is_drained && self.exhaust.judges.at_quiescence(world).is_err()
+    }
+
+    /// What depends on the order of two steps.
+    fn difference(&self, world: &World<S>, one: (Action, Fate), other: (Action, Fate)) -> Option<&'static str> {
+        let (mut first, mut second) = (world.clone(), world.clone());
+        let one_first = taken(self.exhaust, &mut first, one);
+        let other_second = first.enabled().has(other.0).then(|| taken(self.exhaust, &mut first, other));
+        let other_first = taken(self.exhaust, &mut second, other);
+        let one_second = second.enabled().has(one.0).then(|| taken(self.exhaust, &mut second, one));
+        let (Some(other_second), Some(one_second)) = (other_second, one_second) else {
+            return Some("whether both can happen");
+        };
+        if (one_first, other_first) != (one_second, other_second) {
+            return Some("what is judged");
+        }
+        if first.digest() != second.digest() {
+            return Some("the state they lead to");
+        }
+        (offers(&first) != offers(&second)).then_some("what may happen after them")
+    }
+}
+
+/// Takes a step; the property it breaks, and how.
+fn taken<S: System>(exhaust: &Exhaust<'_, S>, world: &mut World<S>, step: (Action, Fate)) -> Option<String> {
+    let step = step_apart(world, step.0, step.1);
+    exhaust.judges.on_step(world, &step).err().map(|verdict| format!("{verdict:?}"))
+}
+
+/// What may happen next, by name.
+fn offers<S: System>(world: &World<S>) -> Vec<u64> {
+    let mut keys: Vec<u64> = world.enabled().iter().filter_map(|action| Some(world.offer(action)?.key)).collect();
+    keys.sort_unstable();
+    keys
+}

@@ -1,0 +1,332 @@
+//! Every run of a simulation within bounds: whether all of them hold, or the shortest that does not.
+//!
+//! The search goes through all states that runs within the [`Bounds`] reach, depth first. It keeps
+//! one world for each step of the way it is on, and a hash of each state it has seen; a state that
+//! is reached again with no more left of the bounds is not looked at again. What a run is judged by,
+//! and when, is what [`run`](crate::run()) does, so the search says what it would say of each of them.
+
+mod bounds;
+mod clusters;
+mod independence;
+mod seen;
+mod walk;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::event::System;
+use crate::faults::Fate;
+use crate::run::{Judges, Verdict, panic_message, step_apart};
+use crate::schedule::{NamedStep, Target};
+use crate::scheduler::Action;
+use crate::simulation::Simulation;
+
+pub use bounds::{Bounds, Most};
+use clusters::Clusters;
+pub use independence::Dependence;
+use walk::{Marks, Stop, Walk, judge_still};
+
+/// A complete search of a simulation within bounds.
+///
+/// Handlers are taken at their word that they depend on the event and the store: states that differ
+/// in [`Context::attempt`](crate::Context::attempt) alone are one to it. A late ack is not tried: one
+/// that is lost leads to all that it leads to, where the broker has no patience.
+///
+/// ```
+/// # use pellmell::doc_example::Shop;
+/// use pellmell::search::{Bounds, Exhaust, Most, Order};
+/// # use pellmell::{Judges, Simulation};
+///
+/// let bounds = Bounds { lost_acks: Most::Of(1), ..Bounds::of(Order::Any) };
+/// let simulation: Simulation<Shop> = Simulation::on(bounds.order.profile()).build()?;
+/// let judges = Judges::new(vec![]);
+/// let exhausted = Exhaust::of(&simulation, &judges, bounds).search(|_| ());
+/// assert!(exhausted.is_complete());
+/// # Ok::<(), pellmell::simulation::BuildError>(())
+/// ```
+pub struct Exhaust<'a, S: System> {
+    /// What is searched. Its broker has to allow the order of the bounds.
+    pub simulation: &'a Simulation<S>,
+    /// What must hold.
+    pub judges: &'a Judges<S>,
+    /// What may happen.
+    pub bounds: Bounds,
+    /// The steps after which the search begins; none of them counts against the bounds.
+    pub after: &'a [(Action, Fate)],
+    /// How many bytes the set of seen states may take.
+    pub memory_max: u64,
+    /// Whether clients whose records never meet are searched apart (see [`Reduction`]).
+    pub reduce: bool,
+}
+
+/// Whether clients whose records never meet were searched apart: the sum of their states instead of
+/// the product.
+///
+/// That needs that actions of different clusters are independent, which is tested, and that
+/// properties judge the records of each cluster alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reduction {
+    /// All clients were searched together: there is one cluster, or nobody asked for more.
+    None,
+    /// So many clusters were searched apart, after so many pairs of their actions were run in both
+    /// orders and none differed.
+    Clusters {
+        /// How many clusters.
+        clusters: u32,
+        /// How many pairs.
+        pairs: u64,
+    },
+    /// All clients were searched together, because clusters cannot be searched apart.
+    Refused(&'static str),
+    /// All clients were searched together, because the order of two actions matters.
+    Dependent(Dependence),
+}
+
+/// How far a search is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// States seen.
+    pub states: u64,
+    /// Steps tried.
+    pub transitions: u64,
+    /// The length of the way it is on, in steps.
+    pub depth: u32,
+    /// The length of the longest way so far.
+    pub depth_max: u32,
+    /// What the set of seen states takes, in bytes.
+    pub bytes: u64,
+}
+
+/// Why a search ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All states were looked at.
+    All,
+    /// A run fails.
+    Failing,
+    /// There was no memory for more states: what was not found may still be there.
+    Memory,
+    /// A run went on for more than [`Exhaust::STEPS_MAX`] steps: likewise.
+    Steps,
+}
+
+/// A run that fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailingRun {
+    /// What it comes to.
+    pub verdict: Verdict,
+    /// Its steps from the simulation's first world on. A [`Scripted`](crate::scheduler::Scripted)
+    /// scheduler plays them again.
+    pub steps: Vec<(Action, Fate)>,
+    /// Whether no run within the bounds fails in fewer steps.
+    pub is_shortest: bool,
+}
+
+/// What came of a search.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exhausted {
+    /// How far it came.
+    pub reached: Reached,
+    /// Why it ended.
+    pub ended: Ended,
+    /// A run that fails, if one was found.
+    pub failing: Option<FailingRun>,
+    /// Whether clients were searched apart.
+    pub reduction: Reduction,
+}
+
+impl Exhausted {
+    /// Whether every state was looked at and every run holds.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.ended == Ended::All
+    }
+}
+
+impl Exhausted {
+    /// This and what came of another cluster, whose first state is the same.
+    fn and(self, other: Exhausted) -> Exhausted {
+        let (one, two) = (self.reached, other.reached);
+        let reached = Reached {
+            states: one.states + two.states - 1,
+            transitions: one.transitions + two.transitions,
+            depth: two.depth,
+            depth_max: one.depth_max.max(two.depth_max),
+            bytes: one.bytes.max(two.bytes),
+        };
+        Exhausted { reached, ..other }
+    }
+}
+
+impl<'a, S: System> Exhaust<'a, S> {
+    /// The most steps of a run that the search follows.
+    pub const STEPS_MAX: u32 = 10_000;
+
+    /// A search from the first world on, with a GiB for the states it has seen.
+    #[must_use]
+    pub fn of(simulation: &'a Simulation<S>, judges: &'a Judges<S>, bounds: Bounds) -> Exhaust<'a, S> {
+        Exhaust { simulation, judges, bounds, after: &[], memory_max: 1 << 30, reduce: true }
+    }
+
+    /// Searches until all states were looked at, a run fails, or a limit is reached. `progress` hears
+    /// from time to time how far it is.
+    ///
+    /// A run that fails is looked for first at any length, and then, if there is one, at each length
+    /// from one step on, so that the result is a shortest one.
+    ///
+    /// # Panics
+    /// If a step in `after` is not enabled.
+    pub fn search(&self, mut progress: impl FnMut(Reached)) -> Exhausted {
+        match self.search_apart(&mut progress) {
+            Ok(exhausted) => exhausted,
+            Err(reduction) => Exhausted { reduction, ..self.search_all(self.simulation, false, &mut progress).0 },
+        }
+    }
+
+    /// Searches each cluster alone; why not, if that is not possible.
+    fn search_apart(&self, progress: &mut dyn FnMut(Reached)) -> Result<Exhausted, Reduction> {
+        let mut clusters = Clusters::guess(self.simulation);
+        if !self.reduce || !self.after.is_empty() || clusters.numbers().len() < 2 {
+            return Err(Reduction::None);
+        }
+        if let Some(reason) = clusters::coupling(self.simulation, &self.bounds) {
+            return Err(Reduction::Refused(reason));
+        }
+        loop {
+            let tested = catch_unwind(AssertUnwindSafe(|| independence::test(self, &clusters)));
+            let tested = tested.map_err(|_| Reduction::Refused("something panics"))?;
+            if let Some(dependence) = tested.dependence {
+                return Err(Reduction::Dependent(dependence));
+            }
+            let numbers = clusters.numbers();
+            let (mut sum, mut touched) = (None::<Exhausted>, Vec::new());
+            for number in &numbers {
+                let alone = self.simulation.keeping(|client, _| clusters.of(client) == Some(*number));
+                let (exhausted, marks) = self.search_all(&alone, true, progress);
+                if let Some(reason) = marks.coupling {
+                    return Err(Reduction::Refused(reason));
+                }
+                touched.push((*number, marks.touched));
+                let is_over = exhausted.ended != Ended::All;
+                sum = Some(match sum {
+                    None => exhausted,
+                    Some(before) => before.and(exhausted),
+                });
+                if is_over {
+                    break;
+                }
+            }
+            if clusters.merge(&touched) {
+                if clusters.numbers().len() < 2 {
+                    return Err(Reduction::None);
+                }
+                continue;
+            }
+            return match sum {
+                Some(sum) if sum.ended == Ended::All && tested.violated => {
+                    Err(Reduction::Refused("properties judge records of several clusters together"))
+                }
+                Some(sum) => {
+                    let (clusters, pairs) = (numbers.len() as u32, tested.pairs);
+                    Ok(Exhausted { reduction: Reduction::Clusters { clusters, pairs }, ..sum })
+                }
+                None => Err(Reduction::None),
+            };
+        }
+    }
+
+    /// Searches all states of a simulation, and marks what tells whether that can be done to clusters.
+    fn search_all(
+        &self,
+        simulation: &Simulation<S>,
+        is_marking: bool,
+        progress: &mut dyn FnMut(Reached),
+    ) -> (Exhausted, Marks) {
+        let mut walk = Walk::new(self, simulation, is_marking, progress);
+        let stop = walk.go_caught(None);
+        let reached = walk.reached();
+        let marks = walk.marks();
+        let ended = match &stop {
+            None => Ended::All,
+            Some(Stop::Failing(_)) => Ended::Failing,
+            Some(Stop::Memory) => Ended::Memory,
+            Some(Stop::Steps) => Ended::Steps,
+        };
+        let failing = stop.and_then(|stop| match stop {
+            Stop::Failing(verdict) => Some(self.shortest(&mut walk, *verdict)),
+            Stop::Memory | Stop::Steps => None,
+        });
+        let failing = failing.map(|failing| self.retold(simulation, failing));
+        (Exhausted { reached, ended, failing, reduction: Reduction::None }, marks)
+    }
+
+    /// A failing run with what is said of it if nothing but its steps is done.
+    fn retold(&self, simulation: &Simulation<S>, failing: FailingRun) -> FailingRun {
+        if matches!(failing.verdict, Verdict::Panicked { .. }) {
+            return failing;
+        }
+        let mut world = simulation.world();
+        world.hand_out_futile();
+        let (before, own) = failing.steps.split_at(self.after.len());
+        for (action, fate) in before {
+            step_apart(&mut world, *action, *fate);
+        }
+        let mut judge = |(action, fate): &(Action, Fate)| {
+            let step = step_apart(&mut world, *action, *fate);
+            self.judges.on_step(&world, &step).err()
+        };
+        let verdict = own.iter().find_map(&mut judge).or_else(|| judge_still(self.judges, &world).err());
+        FailingRun { verdict: verdict.unwrap_or(failing.verdict), ..failing }
+    }
+
+    /// The shortest run that fails, given one that was found.
+    fn shortest(&self, walk: &mut Walk<'_, '_, S>, verdict: Verdict) -> FailingRun {
+        let found = walk.way();
+        let all = |way: Vec<(Action, Fate)>| self.after.iter().copied().chain(way).collect();
+        let longest = u16::try_from(found.len()).unwrap_or(u16::MAX);
+        for steps in 0..longest {
+            match walk.go_caught(Some(steps)) {
+                None => {}
+                Some(Stop::Failing(verdict)) => {
+                    return FailingRun { verdict: *verdict, steps: all(walk.way()), is_shortest: true };
+                }
+                Some(Stop::Memory | Stop::Steps) => {
+                    return FailingRun { verdict, steps: all(found), is_shortest: false };
+                }
+            }
+        }
+        FailingRun { verdict, steps: all(found), is_shortest: true }
+    }
+}
+
+/// The steps of these names in a simulation that redelivers at once, up to the first that is not
+/// possible there: what was only the end of an ack wait elsewhere is left out.
+///
+/// # Errors
+/// The place of the first step that is not possible, from 0.
+pub fn steps_named<S: System>(simulation: &Simulation<S>, named: &[NamedStep]) -> Result<Vec<(Action, Fate)>, usize> {
+    let mut world = simulation.world();
+    world.hand_out_futile();
+    let mut steps = Vec::new();
+    for (place, step) in named.iter().enumerate() {
+        let action = world.enabled().iter().find(|action| world.target(*action).as_ref() == Some(&step.what));
+        match action {
+            None if matches!(step.what, Target::AckWait(_)) => {}
+            None => return Err(place),
+            Some(action) => {
+                steps.push((action, step.fate));
+                step_apart(&mut world, action, step.fate);
+            }
+        }
+    }
+    Ok(steps)
+}
+
+impl<S: System> Walk<'_, '_, S> {
+    /// [`Walk::go`]; what a handler or a property panics with is a verdict.
+    fn go_caught(&mut self, steps_max: Option<u16>) -> Option<Stop> {
+        match catch_unwind(AssertUnwindSafe(|| self.go(steps_max))) {
+            Ok(ended) => ended.err(),
+            Err(panic) => Some(Stop::Failing(Box::new(Verdict::Panicked { message: panic_message(&*panic) }))),
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! The way through all states: depth first, with one world for each step of the way.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::bounds::{Bounds, Choices, Left, Most};
+use super::seen::{News, Seen};
+use super::{Exhaust, Reached};
+use crate::event::System;
+use crate::faults::{AckFate, Fate, Window};
+use crate::hash;
+use crate::ids::RecordId;
+use crate::property::End;
+use crate::run::{Judges, Verdict, step_apart};
+use crate::scheduler::{Action, Tie};
+use crate::search::Order;
+use crate::service::Outcome;
+use crate::simulation::Simulation;
+use crate::world::{Answer, Step, World};
+
+/// After how many steps it is said how far the search is.
+const PROGRESS_EVERY: u64 = 1 << 13;
+
+/// Why a way through the states ended early.
+pub(super) enum Stop {
+    /// The way that it is on fails.
+    Failing(Box<Verdict>),
+    Memory,
+    Steps,
+}
+
+/// What a walk came across that tells whether clusters can be searched apart.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Marks {
+    /// Every record that was saved or published about.
+    pub(super) touched: BTreeSet<RecordId>,
+    /// What couples it to whatever else happens.
+    pub(super) coupling: Option<&'static str>,
+}
+
+/// A state on the way, and what was tried from it.
+#[derive(Default)]
+struct Place {
+    key: u64,
+    left: Left,
+    actions: Vec<Action>,
+    /// The hashes of the deliveries tried, of which equal ones lead to equal states.
+    twins: Vec<u64>,
+    /// What is tried next: the place of the action, and of its fate.
+    next: (usize, usize),
+    /// Whether a delivery changed anything.
+    moved: bool,
+    /// Whether the action that is tried changes anything if nothing goes wrong.
+    changes: bool,
+    /// Whether the broker is told anything by that.
+    answers: bool,
+    /// Whether what the calm run does next was tried.
+    past_calm: bool,
+}
+
+/// A step to try.
+struct Try {
+    action: Action,
+    fate: Fate,
+    /// What is left after it; nothing if the step is only tried to see whether it changes anything.
+    left: Option<Left>,
+}
+
+pub(super) struct Walk<'e, 'p, S: System> {
+    bounds: Bounds,
+    judges: &'e Judges<S>,
+    progress: &'p mut dyn FnMut(Reached),
+    choices: Choices,
+    /// Whether members compete, so that it matters whose turn it is.
+    has_turns: bool,
+    /// Whether a delivery that changed nothing is not tried again until its service's store changes.
+    notes_futile: bool,
+    seen: Seen,
+    /// By depth; the last is for the step that is tried.
+    worlds: Vec<World<S>>,
+    places: Vec<Place>,
+    way: Vec<(Action, Fate)>,
+    depth: usize,
+    depth_max: usize,
+    transitions: u64,
+    /// What a step costs: one, if so many are allowed.
+    step_cost: Left,
+    /// Whether others are searched apart from this, so that it matters what it comes across.
+    is_marking: bool,
+    marks: Marks,
+}
+
+impl<'e, 'p, S: System> Walk<'e, 'p, S> {
+    pub(super) fn new(
+        exhaust: &Exhaust<'e, S>,
+        simulation: &Simulation<S>,
+        is_marking: bool,
+        progress: &'p mut dyn FnMut(Reached),
+    ) -> Walk<'e, 'p, S> {
+        let mut world = simulation.world();
+        // Otherwise what is parked could neither be paused nor crash a member.
+        world.hand_out_futile();
+        for (action, fate) in exhaust.after {
+            step_apart(&mut world, *action, *fate);
+        }
+        let has_turns = world.broker().has_turns();
+        let has_patience = world.broker().profile().ack_timeout != [Duration::ZERO];
+        Walk {
+            bounds: exhaust.bounds,
+            judges: exhaust.judges,
+            progress,
+            choices: Choices::of(&exhaust.bounds, simulation),
+            has_turns,
+            notes_futile: !has_turns && !has_patience,
+            seen: Seen::new(exhaust.memory_max),
+            worlds: vec![world],
+            places: Vec::new(),
+            way: Vec::new(),
+            depth: 0,
+            depth_max: 0,
+            transitions: 0,
+            step_cost: Left::NOTHING,
+            is_marking,
+            marks: Marks::default(),
+        }
+    }
+
+    pub(super) fn marks(&mut self) -> Marks {
+        std::mem::take(&mut self.marks)
+    }
+
+    /// The way it is on.
+    pub(super) fn way(&self) -> Vec<(Action, Fate)> {
+        self.way.clone()
+    }
+
+    pub(super) fn reached(&self) -> Reached {
+        Reached {
+            states: self.seen.states(),
+            transitions: self.transitions,
+            depth: self.depth as u32,
+            depth_max: self.depth_max as u32,
+            bytes: self.seen.bytes(),
+        }
+    }
+
+    /// Goes through all states, or those within so many steps.
+    pub(super) fn go(&mut self, steps_max: Option<u16>) -> Result<(), Stop> {
+        self.seen.clear();
+        self.way.clear();
+        (self.depth, self.depth_max, self.transitions) = (0, 0, 0);
+        self.step_cost = if steps_max.is_some() { Left::STEP } else { Left::NOTHING };
+        let left = Left::of(&self.bounds, steps_max.unwrap_or(0).min(Left::STEPS_MAX));
+        let key = self.key(&self.worlds[0]);
+        if self.seen.look(key, left) == News::Full {
+            return Err(Stop::Memory);
+        }
+        self.enter(key, left);
+        loop {
+            match self.next() {
+                Some(attempt) => self.attempt(&attempt)?,
+                None => {
+                    self.judge_rest()?;
+                    if self.depth == 0 {
+                        return Ok(());
+                    }
+                    self.depth -= 1;
+                    self.way.pop();
+                }
+            }
+        }
+    }
+
+    /// What tells states apart. Where the calm run's next step counts, the publish order does.
+    fn key(&self, world: &World<S>) -> u64 {
+        let mut key = world.digest();
+        if self.has_turns {
+            key = hash::mix(key, world.broker().turns());
+        }
+        if self.bounds.knows_calm() {
+            let broker = world.broker();
+            let mut open: Vec<_> = broker.open().map(|index| (broker.delivery(index).message, index)).collect();
+            open.sort_unstable();
+            key = open.iter().fold(key, |key, (_, index)| hash::mix(key, broker.digest_of(*index)));
+        }
+        key
+    }
+
+    /// Begins to try what may happen in the world at this depth.
+    fn enter(&mut self, key: u64, left: Left) {
+        if self.places.len() == self.depth {
+            self.places.push(Place::default());
+        }
+        let enabled = self.worlds[self.depth].enabled();
+        let place = &mut self.places[self.depth];
+        place.actions.clear();
+        place.actions.extend(enabled.iter());
+        match self.bounds.order {
+            Order::Lockstep => place.actions.sort_unstable_by_key(|action| {
+                (!matches!(action, Action::Deliver(_)), enabled.turn(*action, Tie::InOrder))
+            }),
+            _ if self.bounds.knows_calm() => {
+                place.actions.sort_unstable_by_key(|action| enabled.turn(*action, Tie::InOrder));
+            }
+            _ => {}
+        }
+        place.twins.clear();
+        (place.key, place.left, place.next) = (key, left, (0, 0));
+        (place.moved, place.changes, place.answers, place.past_calm) = (false, false, true, false);
+    }
+
+    /// The step to try next from where it is.
+    fn next(&mut self) -> Option<Try> {
+        let (place, world) = (&mut self.places[self.depth], &self.worlds[self.depth]);
+        loop {
+            let (at, fate_at) = place.next;
+            let action = *place.actions.get(at)?;
+            let chosen = world.chosen(action);
+            let choices = chosen.as_ref().map_or(&[][..], |chosen| self.choices.for_chosen(chosen));
+            let choice = choices.get(fate_at);
+            if fate_at == 0 && is_needless(world, &self.bounds, self.has_turns, place, action) {
+                place.next = (at + 1, 0);
+                continue;
+            }
+            if choice.is_none() && fate_at > 0 {
+                // The first that changes anything is what the calm run does next.
+                place.past_calm |= place.changes;
+                place.next = (at + 1, 0);
+                continue;
+            }
+            place.next.1 += 1;
+            if fate_at == 0 && self.notes_futile && is_futile(world, action) {
+                (place.changes, place.answers) = (false, false);
+                continue;
+            }
+            let (fate, cost) = choice.map_or((Fate::CALM, Left::NOTHING), |choice| (choice.fate, choice.cost));
+            let looks = fate == Fate::CALM && matches!(action, Action::Deliver(_));
+            if fate_at == 0 {
+                (place.changes, place.answers) = (false, true);
+            }
+            // Where nothing was done, a crash is the same in every window.
+            let is_inert = !place.answers && !place.changes && !fate.pause && fate.crash > Some(Window::BeforeSave);
+            if is_inert && self.notes_futile
+                || fate.ack == AckFate::Lost && !fate.pause && !place.answers
+                || exceeds_copies(world, &self.bounds, action, fate)
+            {
+                continue;
+            }
+            let cost = cost.and(self.step_cost).and(cost_of_turn(world, &self.bounds, place.past_calm, action));
+            let left = place.left.after(cost);
+            if left.is_some() || looks {
+                return Some(Try { action, fate, left });
+            }
+        }
+    }
+
+    /// Tries a step, and goes on from where it leads if that is news.
+    fn attempt(&mut self, attempt: &Try) -> Result<(), Stop> {
+        let Try { action, fate, left } = *attempt;
+        if self.worlds.len() == self.depth + 1 {
+            let world = self.worlds[self.depth].clone();
+            self.worlds.push(world);
+        } else {
+            let (here, there) = self.worlds.split_at_mut(self.depth + 1);
+            there[0].clone_from(&here[self.depth]);
+        }
+        self.way.push((action, fate));
+        let step = step_apart(&mut self.worlds[self.depth + 1], action, fate);
+        self.transitions += 1;
+        if self.transitions.is_multiple_of(PROGRESS_EVERY) {
+            let reached = self.reached();
+            (self.progress)(reached);
+        }
+        let world = &self.worlds[self.depth + 1];
+        if self.is_marking && world.looked_around() {
+            self.marks.coupling = Some("a handler looks at the time or at the attempt");
+        }
+        let key = self.key(world);
+        let place = &mut self.places[self.depth];
+        if fate == Fate::CALM {
+            place.changes = key != place.key;
+            place.answers = answers(&step);
+            place.moved |= place.changes && matches!(action, Action::Deliver(_));
+        }
+        let is_same = key == place.key;
+        if is_same && self.notes_futile && fate == Fate::CALM && matches!(action, Action::Deliver(_)) {
+            // There is nothing to judge; and wherever that world is copied to, it is known that this
+            // delivery changes nothing.
+            self.way.pop();
+            self.worlds.swap(self.depth, self.depth + 1);
+            return Ok(());
+        }
+        let Some(left) = left else {
+            self.way.pop();
+            return Ok(());
+        };
+        self.judges.on_step(world, &step).map_err(failing)?;
+        let news = if is_same { News::Known } else { self.seen.look(key, left) };
+        match news {
+            News::Known => {
+                self.way.pop();
+                Ok(())
+            }
+            News::Full => Err(Stop::Memory),
+            News::First | News::More if self.depth as u32 == Exhaust::<S>::STEPS_MAX => Err(Stop::Steps),
+            News::First | News::More => {
+                if self.is_marking {
+                    mark(&mut self.marks, world, &step);
+                }
+                self.depth += 1;
+                self.depth_max = self.depth_max.max(self.depth);
+                self.enter(key, left);
+                Ok(())
+            }
+        }
+    }
+
+    /// Judges a state in which no delivery changes anything, as a run would.
+    fn judge_rest(&self) -> Result<(), Stop> {
+        let (place, world) = (&self.places[self.depth], &self.worlds[self.depth]);
+        let enabled = world.enabled();
+        let under_way = enabled.iter().any(|action| matches!(action, Action::Resume(_) | Action::Ack(_)));
+        let is_absent = enabled.iter().any(|action| matches!(action, Action::Join(_)));
+        if place.moved || under_way || is_absent || world.waits_for_redelivery() {
+            return Ok(());
+        }
+        judge_still(self.judges, world).map_err(failing)
+    }
+}
+
+/// Judges a world in which no delivery changes anything and nothing is under way.
+pub(super) fn judge_still<S: System>(judges: &Judges<S>, world: &World<S>) -> Result<(), Verdict> {
+    let enabled = world.enabled();
+    let is_drained = world.broker().open_count() == 0;
+    if !enabled.commands().is_empty() || world.timers_armed() > 0 {
+        return if is_drained { judges.at_quiescence(world) } else { Ok(()) };
+    }
+    let mut shown = None;
+    if !is_drained {
+        // So that what is said about attempts is true: none of these steps changes anything.
+        let mut world = world.clone();
+        for index in enabled.ready() {
+            step_apart(&mut world, Action::Deliver(*index), Fate::CALM);
+        }
+        shown = Some(world);
+    }
+    let world = shown.as_ref().unwrap_or(world);
+    judges.at_end(&End { world, in_rounds: false })?;
+    judges.at_quiescence(world)
+}
+
+fn is_futile<S: System>(world: &World<S>, action: Action) -> bool {
+    matches!(action, Action::Deliver(index) if world.is_futile(index))
+}
+
+fn mark<S: System>(marks: &mut Marks, world: &World<S>, step: &Step) {
+    if world.timers_armed() > 0 {
+        marks.coupling = Some("timers share a clock");
+    }
+    if let Some(actor) = step.actor.filter(|_| step.saved()) {
+        marks.touched.extend(world.store(actor.service).changed_texts().iter().map(|row| row.id));
+    }
+    let published = &world.broker().messages()[step.published.clone()];
+    marks.touched.extend(published.iter().map(|message| message.name.record));
+}
+
+fn failing(verdict: Verdict) -> Stop {
+    Stop::Failing(Box::new(verdict))
+}
+
+/// Whether the broker is told anything by a step.
+fn answers(step: &Step) -> bool {
+    matches!(step.answer, Some(Answer::Delivery(Outcome::Ack | Outcome::Nak { .. })))
+}
+
+/// Whether an action leads nowhere that another one does not lead to, or may not happen yet.
+fn is_needless<S: System>(
+    world: &World<S>,
+    bounds: &Bounds,
+    has_turns: bool,
+    place: &mut Place,
+    action: Action,
+) -> bool {
+    if bounds.order == Order::Lockstep && place.moved {
+        return !matches!(action, Action::Resume(_) | Action::Ack(_));
+    }
+    let Action::Deliver(index) = action else { return false };
+    if has_turns || bounds.knows_calm() {
+        return false;
+    }
+    let twin = world.broker().digest_of(index);
+    let is_known = place.twins.contains(&twin);
+    place.twins.push(twin);
+    is_known
+}
+
+/// Whether there would be more copies of a message pending than the bounds allow.
+fn exceeds_copies<S: System>(world: &World<S>, bounds: &Bounds, action: Action, fate: Fate) -> bool {
+    match action {
+        Action::Deliver(index) if fate.duplicate => world.broker().copies(index) > u32::from(bounds.duplicates),
+        _ => false,
+    }
+}
+
+/// What an action costs at this moment, whatever its fate: whether it is out of the calm order, and
+/// whether it overtakes a handler of the same message, of which the broker has heard nothing.
+fn cost_of_turn<S: System>(world: &World<S>, bounds: &Bounds, past_calm: bool, action: Action) -> Left {
+    let mut cost = Left::NOTHING;
+    if past_calm && bounds.order != Order::Lockstep && bounds.departures != Most::Any {
+        cost = cost.and(Left::DEPARTURE);
+    }
+    match action {
+        Action::Deliver(index) if bounds.lost_acks != Most::Any && bounds.pauses != Most::NONE => {
+            if world.broker().overtakes_handler(index) { cost.and(Left::LOST_ACK) } else { cost }
+        }
+        _ => cost,
+    }
+}
