@@ -221,7 +221,7 @@ fn a_sweep_puts_failures_into_buckets() {
                     MISS refused, then acked: ticket:created -> orders
                          47 situations or pairs could not come about: --coverage says why
                  Reached 1 of 1 sometimes-properties
-                   Bound if PCT drew evenly, depth 1: no bound worth naming (needs 2,877 runs more); depth 2: no bound worth naming (needs 3,916,797 runs more); depth 3: no bound worth naming (needs 5,326,847,998 runs more)
+                   Bound if PCT drew evenly, depths 1, 2, 3: none, for want of 2,877, 3,916,797, 5,326,847,998 runs
              Fingerprint 0798b739e58360f3
                Reproduce pellmell run scenarios/price-5-10-15.toml --design stage1 --scheduler calm --seed 0
                   Shrink pellmell shrink scenarios/price-5-10-15.toml --design stage1 --scheduler calm --seed 0"#]],

@@ -151,8 +151,7 @@ fn what_a_test_asserts_of_the_world_at_the_end_is_shrunk_as_far() {
         prop_assert!(agrees(&world).is_ok(), "the prices differ");
         Ok(())
     }));
-    expect!["hold item:changed i1@1 -> search until quiescence"]
-    .assert_eq(&schedule.to_string());
+    expect!["hold item:changed i1@1 -> search until quiescence"].assert_eq(&schedule.to_string());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use pellmell::Scenario;
-use pellmell::search::{Coverage, Seen, Standing};
+use pellmell::search::{Coverage, PctBound, Seen, Standing};
 use serde_json::json;
 
 use super::{BAD, DIM, Failure, GOOD, Out, PLAIN, count, grouped};
@@ -129,8 +129,15 @@ fn bounds(out: &mut Out, coverage: &Coverage) -> Result<(), Failure> {
             format_args!("none: no PCT scheduler played; depths 1, 2, 3 take {needed} runs"),
         );
     }
-    let bounds = bounds.map(|bound| bound.to_string()).join("; ");
-    out.status(PLAIN, "Bound", format_args!("if PCT drew evenly, {bounds}"))
+    let (worth, others): (Vec<_>, Vec<_>) = bounds.into_iter().partition(PctBound::is_worth_naming);
+    let mut told: Vec<String> = worth.iter().map(ToString::to_string).collect();
+    if !others.is_empty() {
+        let depths: Vec<String> = others.iter().map(|bound| bound.depth.to_string()).collect();
+        let needed: Vec<String> = others.iter().map(|bound| grouped(bound.more_runs)).collect();
+        let depth = if others.len() == 1 { "depth" } else { "depths" };
+        told.push(format!("{depth} {}: none, for want of {} runs", depths.join(", "), needed.join(", ")));
+    }
+    out.status(PLAIN, "Bound", format_args!("if PCT drew evenly, {}", told.join("; ")))
 }
 
 /// Says that with `--strict` the sweep fails, and what to do.

@@ -75,10 +75,18 @@ fn product(one: u128, other: u128) -> u128 {
     (one * other).div_ceil(ONE)
 }
 
+impl PctBound {
+    /// Whether it is below one half.
+    #[must_use]
+    pub const fn is_worth_naming(&self) -> bool {
+        self.missed_of_10000 < WORTH
+    }
+}
+
 impl fmt::Display for PctBound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let PctBound { depth, runs: _, missed_of_10000, more_runs } = self;
-        if *missed_of_10000 < WORTH {
+        if self.is_worth_naming() {
             write!(f, "depth {depth}: missed with at most {} in 10,000", grouped(*missed_of_10000))
         } else {
             write!(f, "depth {depth}: no bound worth naming (needs {} runs more)", grouped(*more_runs))
