@@ -89,12 +89,11 @@ impl<S: System> Observer<S> for Noting {
         }
         let chosen = world.chosen(action);
         let may_pause = chosen.is_some_and(|chosen| chosen.may_pause);
-        match world.target(action) {
-            Some(target @ (Target::Delivery(_) | Target::Command(_) | Target::Timer(_) | Target::Join(_))) => {
-                self.happenings.push(Happening { target, service: None, may_pause });
-            }
-            _ => {}
-        }
+        let target = world.target(action);
+        let is_met = |target: &Target| {
+            matches!(target, Target::Delivery(_) | Target::Command(_) | Target::Timer(_) | Target::Join(_))
+        };
+        self.happenings.extend(target.filter(is_met).map(|target| Happening { target, service: None, may_pause }));
     }
 
     fn after(&mut self, world: &World<S>, step: &Step) {
