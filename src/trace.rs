@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 use crate::event::System;
 use crate::faults::Fate;
 use crate::file_error::FileError;
-use crate::run::{Counts, Limits, Observer, Report, Verdict};
+use crate::run::{Counts, Judges, Limits, Observer, Report, Verdict, run};
+use crate::scenario::Settings;
 use crate::schedule::{NamedStep, Target};
-use crate::scheduler::Action;
+use crate::scheduler::{Action, Scripted};
 use crate::service::Outcome;
+use crate::simulation::Simulation;
 use crate::store::RowText;
 use crate::world::{Answer, Step, World};
 
@@ -73,6 +75,14 @@ pub struct Header {
 }
 
 impl Header {
+    /// What it keeps besides the scenario file's text.
+    #[must_use]
+    pub fn settings(&self) -> Settings<'_> {
+        let Header { design, defects, scheduler, departures, no_faults, properties, limits, .. } = self;
+        let (no_faults, limits) = (*no_faults, *limits);
+        Settings { design, defects, scheduler, departures, no_faults, properties, limits }
+    }
+
     /// The format's name and version and the tool's, for a header.
     #[must_use]
     pub fn format() -> (String, u32, String) {
@@ -390,6 +400,34 @@ impl Trace {
         }
         Ok(Trace { header, records, end })
     }
+}
+
+/// The records of a run that takes these steps from the world before the first step.
+///
+/// # Panics
+/// If a step is not possible, or a handler panics.
+#[must_use]
+pub fn records_of<S: System>(simulation: &Simulation<S>, steps: &[(Action, Fate)]) -> Vec<TraceRecord> {
+    let mut recorder = Recorder::default();
+    // The script ends with the last step; what the clients still want does not matter.
+    let limits = Limits { steps_max: steps.len() as u64, ..Limits::default() };
+    let mut script = Scripted::new(steps.to_vec());
+    run(&mut simulation.world(), &mut script, &Judges::new(Vec::new()), limits, &mut recorder);
+    recorder.into_records()
+}
+
+/// A number with its digits in groups of three: `1,234,567`.
+#[must_use]
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
 }
 
 fn lines_with_spans(text: &str) -> impl Iterator<Item = (std::ops::Range<usize>, &str)> {

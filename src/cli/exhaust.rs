@@ -4,13 +4,12 @@ use std::path::PathBuf;
 
 use pellmell::scenario::Counterexample;
 use pellmell::schedule::NamedStep;
-use pellmell::scheduler::{Action, Scripted};
 use pellmell::search::{
     Bounds, Dependence, Ended, Exhaust, Exhausted, FailingRun, Most, Order, Reduction, steps_named,
 };
 use pellmell::ticketing::{Defect, Design};
-use pellmell::trace::{Naming, Recorder, detail};
-use pellmell::{Fate, Judges, Limits, Scenario, Verdict, run};
+use pellmell::trace::{Naming, detail, records_of};
+use pellmell::{Judges, Limits, Scenario, Verdict, run};
 use serde_json::json;
 
 use super::input::Input;
@@ -140,7 +139,7 @@ pub(super) fn exhaust(args: &ExhaustArgs, format: MessageFormat) -> Result<Endin
     match format {
         MessageFormat::Human => {
             if let Some((failing, shrunk)) = &found {
-                let story = story(&simulation, &failing.steps);
+                let story = records_of(&simulation, &failing.steps);
                 show(&mut out, &simulation.service_names().map(str::to_owned).collect::<Vec<_>>(), failing, &story)?;
                 show_shrunk(&mut out, shrunk.as_deref())?;
             }
@@ -205,18 +204,6 @@ fn not_there(named: &[NamedStep], place: usize) -> Failure {
     Failure::Input(format!("{message}\n  = help: try --order any, or an earlier step"))
 }
 
-/// The steps of a run, recorded.
-fn story(
-    simulation: &pellmell::Simulation<pellmell::ticketing::Ticketing>,
-    steps: &[(Action, Fate)],
-) -> Vec<pellmell::trace::TraceRecord> {
-    let mut recorder = Recorder::default();
-    let limits = Limits { steps_max: steps.len() as u64, ..Limits::default() };
-    let mut script = Scripted::new(steps.to_vec());
-    run(&mut simulation.world(), &mut script, &Judges::new(Vec::new()), limits, &mut recorder);
-    recorder.into_records()
-}
-
 /// What matters of a failing run, as a scenario; `None` if departures do not tell it.
 fn shrunk(scenario: &Scenario, seed: u64, failing: &FailingRun) -> Option<Box<Counterexample>> {
     let departing = scenario.departing_as(seed, &failing.steps, &failing.verdict)?;
@@ -247,9 +234,7 @@ fn show_shrunk(out: &mut Out, found: Option<&Counterexample>) -> Result<(), Fail
         return out.status(PLAIN, "Note", "departures do not lead to this run: it is only told step by step");
     };
     out.status(PLAIN, "Shrunk", format_args!("to {}", shrink::in_words(&shrunk.size())))?;
-    for departure in &scenario.schedule {
-        out.status(PLAIN, "Departs", departure)?;
-    }
+    out.departures(&scenario.schedule)?;
     out.status(PLAIN, "Explain", "keep what follows in a file: pellmell explain FILE")?;
     out.line("────────────")?;
     out.line(text.trim_end())

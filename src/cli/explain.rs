@@ -123,9 +123,7 @@ fn show(
     let rules = scenario.defects.iter().map(|defect| format!(" + {}", defect.name)).collect::<String>();
     let what = format!("{} seed {seed}, design {}{rules}", scenario.name, scenario.design.name);
     out.status(PLAIN, "Explaining", format_args!("{what}, shrunk to {}", shrink::in_words(&shrunk.size())))?;
-    for departure in &shrunk.departures {
-        out.status(PLAIN, "Departs", departure)?;
-    }
+    out.departures(&shrunk.departures)?;
     out.line("")?;
     table(out, explanation)?;
     out.line("")?;

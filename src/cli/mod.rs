@@ -34,6 +34,7 @@ use pellmell::Scenario;
 use pellmell::scenario::{SchedulerKind, nearest};
 use pellmell::schedule::Departure;
 use pellmell::ticketing::{Defect, Design, properties};
+use pellmell::trace::grouped;
 
 /// Plays services on a fake broker that delivers late, twice and out of order, and says whether
 /// their replicas converge.
@@ -317,6 +318,11 @@ impl Out {
         self.line(format_args!("{style}{word:>12}{style:#} {text}"))
     }
 
+    /// How a run departs from the calm one, a line each.
+    fn departures(&mut self, departures: &[Departure]) -> Result<(), Failure> {
+        departures.iter().try_for_each(|departure| self.status(PLAIN, "Departs", departure))
+    }
+
     fn json(&mut self, value: &serde_json::Value) -> Result<(), Failure> {
         self.line(value)
     }
@@ -335,19 +341,6 @@ fn count(number: u64, noun: &str) -> String {
         Some(stem) => format!("{number_text} {stem}ies"),
         None => format!("{number_text} {noun}s"),
     }
-}
-
-/// A number with its digits in groups of three.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use pellmell::scenario::SchedulerKind;
-use pellmell::ticketing::{Defect, Design, properties};
+use pellmell::Scenario;
+use pellmell::scenario::Gone;
+use pellmell::ticketing::Design;
 use pellmell::trace::{Trace, first_difference};
-use pellmell::{FaultPlan, Scenario};
 use serde_json::json;
 
 use super::input::Input;
@@ -55,29 +55,10 @@ pub(super) fn replay(args: &ReplayArgs, format: MessageFormat) -> Result<Ending,
 pub(super) fn scenario_of(path: &Path, trace: &Trace) -> Result<Scenario, Failure> {
     let header = &trace.header;
     let mut scenario = Scenario::parse(&format!("{}.toml", header.scenario), &header.source)?;
-    let stale = |what: &str, name: &str| {
+    header.settings().apply(&mut scenario).map_err(|Gone { what, name }| {
         let message = format!("{}:1:1: the trace's {what} `{name}` does not exist any more", path.display());
         Failure::Stale(format!("{message}\n  = help: record the run again: run SCENARIO --trace FILE"))
-    };
-    scenario.design = Design::named(&header.design).ok_or_else(|| stale("design", &header.design))?;
-    let planted = header.defects.iter().map(|name| Defect::named(name).ok_or_else(|| stale("defect", name)));
-    scenario.defects = planted.collect::<Result<_, _>>()?;
-    if header.no_faults {
-        scenario.faults = FaultPlan::NONE;
-    }
-    if !header.departures.is_empty() {
-        let read = header.departures.iter().map(|text| text.parse().map_err(|_| stale("departure", text)));
-        scenario.schedule = read.collect::<Result<_, _>>()?;
-    }
-    if header.scheduler != "departures" {
-        let named = SchedulerKind::named(&header.scheduler);
-        scenario.scheduler = Some(named.ok_or_else(|| stale("scheduler", &header.scheduler))?);
-        scenario.schedule.clear();
-    }
-    if let Some(gone) = header.properties.iter().find(|name| !properties::names().contains(&name.as_str())) {
-        return Err(stale("property", gone));
-    }
-    (scenario.properties, scenario.limits) = (header.properties.clone(), header.limits);
+    })?;
     Ok(scenario)
 }
 

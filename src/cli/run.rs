@@ -92,9 +92,7 @@ pub(super) fn show(out: &mut Out, scenario: &Scenario, trace: &Trace, steps: usi
     let place = format!("design {rules}, profile {}, {} scheduler", scenario.profile.name, header.scheduler);
     out.status(PLAIN, "Running", format_args!("{} seed {}   {place}", header.scenario, header.seed))?;
     out.status(DIM, "", &scenario.about)?;
-    for departure in &scenario.schedule {
-        out.status(PLAIN, "Departs", departure)?;
-    }
+    out.departures(&scenario.schedule)?;
     for unused in scenario.unused_departures(header.seed) {
         out.status(BAD, "Unused", format_args!("no such delivery came: {unused}"))?;
     }

@@ -87,9 +87,7 @@ fn show(
     let Counterexample { before, shrunk, scenario: small, text } = found;
     let place = format!("{} seed {seed} from {} to {}", scenario.name, in_words(before), in_words(&shrunk.size()));
     out.status(GOOD, "Shrunk", format_args!("{place} in {}", count(shrunk.executions.into(), "execution")))?;
-    for departure in &small.schedule {
-        out.status(PLAIN, "Departs", departure)?;
-    }
+    out.departures(&small.schedule)?;
     out.line("")?;
     let trace = play(small, small.seed)?;
     timeline::steps(out, &trace, 60)?;

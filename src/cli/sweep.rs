@@ -243,8 +243,7 @@ pub(super) fn show_shrunk(out: &mut Out, scenario: &Scenario, seed: u64) -> Resu
     match scenario.shrink(seed, EXECUTIONS_MAX) {
         Ok(Some(found)) => {
             out.status(PLAIN, "Shrunk", format_args!("to {}", shrink::in_words(&found.shrunk.size())))?;
-            let departures = found.scenario.schedule.iter();
-            departures.into_iter().try_for_each(|departure| out.status(PLAIN, "Departs", departure))
+            out.departures(&found.scenario.schedule)
         }
         Ok(None) => Ok(()),
         Err(error) => out.status(PLAIN, "Note", format_args!("seed {seed} is not shrunk: {error}")),

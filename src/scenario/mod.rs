@@ -9,6 +9,7 @@ mod entry;
 mod file;
 mod played;
 mod read;
+mod settings;
 mod write;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use crate::ticketing::{Defect, Design, Hostings, Request, Ticketing, Workload, p
 use crate::world::World;
 
 pub use self::counterexample::{Counterexample, ShrinkError};
+pub use self::settings::{Gone, Settings};
 pub use crate::file_error::FileError;
 pub use crate::portfolio::SchedulerKind;
 

@@ -13,6 +13,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::trace::grouped;
+
 /// The unit of the fixed point that powers are computed in.
 const ONE: u128 = 1 << 62;
 /// A bound is worth naming below one half.
@@ -92,13 +94,6 @@ impl fmt::Display for PctBound {
             write!(f, "depth {depth}: no bound worth naming (needs {} runs more)", grouped(*more_runs))
         }
     }
-}
-
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap_or("")).collect();
-    groups.join(",")
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! states.
 
 mod bound;
+mod buckets;
 mod coverage;
 mod exhaust;
 mod hold_sweep;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::sweep::SweepResult;
 
@@ -64,6 +65,13 @@ impl Parts {
     pub(super) fn into_first(mut self) -> Part {
         self.0.pop_first().expect("there is a first part from the beginning").1
     }
+}
+
+/// Takes the next `size` of what is left up to `end`, for one thread; `None` if nothing is left.
+pub(super) fn take(next: &AtomicU64, size: u64, end: u64) -> Option<Range<u64>> {
+    let end_of = |begin: u64| begin.saturating_add(size).min(end);
+    let begin = next.fetch_update(Relaxed, Relaxed, |begin| (begin < end).then(|| end_of(begin))).ok()?;
+    Some(begin..end_of(begin))
 }
 
 #[cfg(test)]

@@ -12,13 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use super::part::Part;
 use super::sweep::{Sweep, SweepResult};
-use crate::faults::FaultPlan;
 use crate::file_error::FileError;
 use crate::hash;
 use crate::run::Limits;
-use crate::scenario::{Scenario, SchedulerKind};
+use crate::scenario::{Gone, Scenario, SchedulerKind, Settings};
 use crate::simulation::BuildError;
-use crate::ticketing::{Defect, Design};
 use crate::trace::hex;
 
 /// The format's name, the first thing in the file.
@@ -140,26 +138,13 @@ impl Swept {
     /// If it names what does not exist.
     pub fn scenario(&self) -> Result<Scenario, FileError> {
         let mut scenario = Scenario::parse(&self.file, &self.source)?;
-        let gone = |what: &str, name: &str| {
+        let Swept { design, defects, scheduler, departures, no_faults, properties, limits, .. } = self;
+        let (no_faults, limits) = (*no_faults, *limits);
+        let settings = Settings { design, defects, scheduler, departures, no_faults, properties, limits };
+        settings.apply(&mut scenario).map_err(|Gone { what, name }| {
             FileError::new(&self.file, &self.source, 0..0, format!("there is no {what} `{name}` any more"))
                 .help("run the sweep again with this version")
-        };
-        scenario.design = Design::named(&self.design).ok_or_else(|| gone("design", &self.design))?;
-        let planted = self.defects.iter().map(|name| Defect::named(name).ok_or_else(|| gone("defect", name)));
-        scenario.defects = planted.collect::<Result<_, _>>()?;
-        if self.no_faults {
-            scenario.faults = FaultPlan::NONE;
-        }
-        if !self.departures.is_empty() {
-            let read = self.departures.iter().map(|text| text.parse().map_err(|_| gone("departure", text)));
-            scenario.schedule = read.collect::<Result<_, _>>()?;
-        }
-        if self.scheduler != "departures" {
-            let named = SchedulerKind::named(&self.scheduler);
-            scenario.scheduler = Some(named.ok_or_else(|| gone("scheduler", &self.scheduler))?);
-            scenario.schedule.clear();
-        }
-        (scenario.properties, scenario.limits) = (self.properties.clone(), self.limits);
+        })?;
         Ok(scenario)
     }
 

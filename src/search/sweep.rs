@@ -12,8 +12,9 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::buckets;
 use super::coverage::{Coverage, Means, SituationWatch};
-use super::part::{Part, Parts};
+use super::part::{self, Part, Parts};
 use crate::property::Sometimes;
 use crate::run::{Counts, Judges, Report, Verdict};
 use crate::scenario::{Scenario, SchedulerKind};
@@ -64,6 +65,16 @@ pub struct Bucket {
     pub steps: u64,
     /// How many seeds fail so.
     pub count: u64,
+}
+
+impl buckets::Bucket for Bucket {
+    fn place(&self) -> u64 {
+        self.seed
+    }
+
+    fn count(&mut self) -> &mut u64 {
+        &mut self.count
+    }
 }
 
 /// How many runs came to which verdict, and what they did.
@@ -122,23 +133,12 @@ impl SweepResult {
                 _ => {
                     let (verdict, detail) = (report.verdict.word().to_owned(), detail(&report.verdict));
                     let detail = detail.unwrap_or_default();
-                    self.add_bucket(signature, Bucket { seed, verdict, detail, steps: report.steps, count: 1 });
+                    buckets::add(
+                        &mut self.buckets,
+                        signature,
+                        Bucket { seed, verdict, detail, steps: report.steps, count: 1 },
+                    );
                 }
-            }
-        }
-    }
-
-    fn add_bucket(&mut self, signature: String, bucket: Bucket) {
-        match self.buckets.get_mut(&signature) {
-            None => {
-                self.buckets.insert(signature, bucket);
-            }
-            Some(known) => {
-                let count = known.count + bucket.count;
-                if bucket.seed < known.seed {
-                    *known = bucket;
-                }
-                known.count = count;
             }
         }
     }
@@ -152,7 +152,7 @@ impl SweepResult {
         self.fingerprint = self.fingerprint.wrapping_add(other.fingerprint);
         self.coverage.merge(&other.coverage);
         for (signature, bucket) in other.buckets {
-            self.add_bucket(signature, bucket);
+            buckets::add(&mut self.buckets, signature, bucket);
         }
     }
 }
@@ -202,10 +202,8 @@ impl Sweep<'_> {
             let mut player = Player::new(self.scenario);
             let mut size = 1;
             while !stopped.load(Relaxed) {
-                let end_of = |begin: u64| begin.saturating_add(size).min(self.seeds.end);
-                let take = |begin| (begin < self.seeds.end).then(|| end_of(begin));
-                let Ok(begin) = next.fetch_update(Relaxed, Relaxed, take) else { break };
-                let (part, steps) = player.play(begin..end_of(begin))?;
+                let Some(block) = part::take(&next, size, self.seeds.end) else { break };
+                let (part, steps) = player.play(block)?;
                 size = (size * BLOCK_STEPS / steps.max(1)).clamp(1, BLOCK_MAX);
                 if joined.lock().unwrap_or_else(PoisonError::into_inner).add(part).is_break() {
                     stopped.store(true, Relaxed);

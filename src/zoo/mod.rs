@@ -15,13 +15,13 @@ use std::sync::{Mutex, PoisonError};
 use crate::extract::extract;
 use crate::portfolio::SchedulerKind;
 use crate::run::{Judges, Limits, Observer, Verdict, run};
-use crate::scheduler::{Scheduler, Scripted, Tie};
+use crate::scheduler::{Scheduler, Tie};
 use crate::search::{Cost, Found, Searched, Shortest};
 use crate::shrink::{Shrink, Shrunk};
 use crate::simulation::Simulation;
 use crate::ticketing::properties::{self, Accepted, ScheduleIndependence};
 use crate::ticketing::{Alternative, Defect, Design, Level, Request, Stage, Ticketing};
-use crate::trace::{Recorder, TraceRecord, detail};
+use crate::trace::{TraceRecord, detail, records_of};
 use crate::world::World;
 
 pub use playground::{faults, moves, playground, profile};
@@ -136,12 +136,7 @@ impl Row {
     pub fn story(&self) -> Option<(Vec<String>, Vec<TraceRecord>)> {
         let (level, found) = self.shortest.as_ref()?;
         let simulation = self.place(*level).simulation();
-        let mut recorder = Recorder::default();
-        // The script ends where the property breaks; what the clients still want does not matter.
-        let limits = Limits { steps_max: found.path.len() as u64, ..Limits::default() };
-        let mut script = Scripted::new(found.path.clone());
-        run(&mut simulation.world(), &mut script, &Judges::new(Vec::new()), limits, &mut recorder);
-        Some((simulation.service_names().map(str::to_owned).collect(), recorder.into_records()))
+        Some((simulation.service_names().map(str::to_owned).collect(), records_of(&simulation, &found.path)))
     }
 
     /// What is wrong with it: a defect that is not caught as it should be.

@@ -8,11 +8,11 @@ mod pairs;
 mod singles;
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use self::pairs::Plan;
 use self::singles::Calm;
+use super::{buckets, part};
 use crate::event::System;
 use crate::faults::FaultPlan;
 use crate::hash;
@@ -58,6 +58,16 @@ pub struct DepartedBucket {
     pub count: u64,
 }
 
+impl buckets::Bucket for DepartedBucket {
+    fn place(&self) -> u64 {
+        self.place
+    }
+
+    fn count(&mut self) -> &mut u64 {
+        &mut self.count
+    }
+}
+
 /// How many schedules of a kind there are and were played.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -93,12 +103,13 @@ impl<S: System> HoldSweep<'_, S> {
         let singles = calm.singles.len() as u64;
         let within_steps = || singles + PAIRS_STEPS / calm.report.steps.max(1);
         let plan = Plan::of(&calm.singles, self.schedules_max.unwrap_or_else(within_steps));
-        let next = AtomicU64::new(0);
-        let done = AtomicU64::new(0);
+        // The calm run was played to see what can be departed from.
+        let next = AtomicU64::new(1);
+        let done = AtomicU64::new(1);
         let work = |leads: bool| {
             let mut result = HoldSweepResult::default();
             let mut world = self.simulation.world();
-            while let Some(block) = take_block(&next, plan.len()) {
+            while let Some(block) = part::take(&next, BLOCK, plan.len()) {
                 let size = block.end - block.start;
                 for place in block {
                     let departures = plan.at(place);
@@ -122,15 +133,10 @@ impl<S: System> HoldSweep<'_, S> {
             })
         });
         result.deliveries = calm.report.counts.deliveries;
+        result.add(0, singles, Vec::new(), calm.report);
         (result.singles.all, result.pairs.all) = (singles, plan.pairs_all());
         result
     }
-}
-
-fn take_block(next: &AtomicU64, end: u64) -> Option<Range<u64>> {
-    let end_of = |begin: u64| begin.saturating_add(BLOCK).min(end);
-    let begin = next.fetch_update(Relaxed, Relaxed, |begin| (begin < end).then(|| end_of(begin))).ok()?;
-    Some(begin..end_of(begin))
 }
 
 impl HoldSweepResult {
@@ -154,22 +160,11 @@ impl HoldSweepResult {
             tally.held += u64::from(report.verdict.is_held());
         }
         if let Some(signature) = report.verdict.signature() {
-            self.add_bucket(signature, DepartedBucket { place, departures, verdict: report.verdict, count: 1 });
-        }
-    }
-
-    fn add_bucket(&mut self, signature: String, bucket: DepartedBucket) {
-        match self.buckets.get_mut(&signature) {
-            None => {
-                self.buckets.insert(signature, bucket);
-            }
-            Some(known) => {
-                let count = known.count + bucket.count;
-                if bucket.place < known.place {
-                    *known = bucket;
-                }
-                known.count = count;
-            }
+            buckets::add(
+                &mut self.buckets,
+                signature,
+                DepartedBucket { place, departures, verdict: report.verdict, count: 1 },
+            );
         }
     }
 
@@ -180,7 +175,7 @@ impl HoldSweepResult {
         }
         self.fingerprint = self.fingerprint.wrapping_add(other.fingerprint);
         for (signature, bucket) in other.buckets {
-            self.add_bucket(signature, bucket);
+            buckets::add(&mut self.buckets, signature, bucket);
         }
         self
     }

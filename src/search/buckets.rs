@@ -1,0 +1,29 @@
+//! Failures with the same signature: the first of them is shown, and all are counted.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+/// Failures with the same signature.
+pub(super) trait Bucket {
+    /// Where the first of them comes among all that was played.
+    fn place(&self) -> u64;
+
+    /// How many they are.
+    fn count(&mut self) -> &mut u64;
+}
+
+/// Puts failures to those with the same signature.
+pub(super) fn add<B: Bucket>(buckets: &mut BTreeMap<String, B>, signature: String, mut bucket: B) {
+    match buckets.entry(signature) {
+        Entry::Vacant(slot) => {
+            slot.insert(bucket);
+        }
+        Entry::Occupied(mut slot) => {
+            let known = slot.get_mut();
+            if bucket.place() < known.place() {
+                std::mem::swap(known, &mut bucket);
+            }
+            *known.count() += *bucket.count();
+        }
+    }
+}
