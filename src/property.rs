@@ -16,7 +16,7 @@ use crate::world::{Step, World};
 ///
 /// ```
 /// # use pellmell::doc_example::{Item, Shop};
-/// use pellmell::{Property, Violation, World};
+/// use pellmell::{Property, Store, Violation, World};
 ///
 /// /// Whenever nothing is under way, search holds the shop's items.
 /// struct SearchConverged;
@@ -28,9 +28,9 @@ use crate::world::{Step, World};
 ///
 ///     fn at_quiescence(&self, world: &World<Shop>) -> Result<(), Violation> {
 ///         let (shop, search) = (world.store_of("shop"), world.store_of("search"));
-///         for (id, item) in shop.all::<Item>() {
-///             let copy = search.find::<Item>(id);
-///             if copy.is_none_or(|copy| copy.value != item.value) {
+///         for id in shop.unjudged::<Item>().chain(search.unjudged::<Item>()) {
+///             let value = |store: &Store| store.find::<Item>(id).map(|item| item.value.clone());
+///             if value(shop) != value(search) {
 ///                 return Err(Violation::at("search").of(id).because("the copy differs from the shop's item"));
 ///             }
 ///         }
@@ -62,7 +62,8 @@ pub trait Property<S: System>: Send + Sync {
     }
 
     /// Judges a moment at which every message is done and only commands and timers can change
-    /// anything.
+    /// anything. A run has many of them where commands come slowly: [`Store::unjudged`] spares looking
+    /// at records that did not change since the last one.
     ///
     /// # Errors
     /// What is wrong.

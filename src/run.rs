@@ -335,6 +335,7 @@ fn play<S: System>(
             }
             if is_settled(world) {
                 judges.at_quiescence(world)?;
+                world.quiescence_judged();
             }
         }
         let enabled = world.enabled();

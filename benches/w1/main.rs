@@ -25,7 +25,7 @@ const RUNS: u64 = 20_000;
 const ROUNDS: usize = 7;
 
 fn main() {
-    let mut world = simulation(8).world();
+    let mut world = simulation(8, &round_robin).world();
     let judges = judges();
     let plan = FaultPlan {
         duplicate: Rate::of(Ratio::new(1, 10)),
@@ -37,7 +37,7 @@ fn main() {
     let mut arguments = std::env::args().skip_while(|argument| argument != "play").skip(1);
     if let Some(runs) = arguments.next() {
         let runs: u64 = runs.parse().expect("`play` takes a number of runs");
-        let deliveries: u64 = (0..runs).map(|seed| play(&mut world, &judges, plan, seed, Limits::default())).sum();
+        let deliveries: u64 = (0..runs).map(|seed| play(&mut world, &judges, plan, seed)).sum();
         println!("{deliveries} deliveries");
         return;
     }
@@ -48,7 +48,7 @@ fn main() {
         deliveries.0 = 0;
         let begin = Instant::now();
         for seed in 0..RUNS {
-            deliveries.0 += play(&mut world, &judges, plan, seed, Limits::default());
+            deliveries.0 += play(&mut world, &judges, plan, seed);
         }
         library.push(begin.elapsed().as_nanos() as u64 / deliveries.0);
         deliveries.1 = 0;
@@ -72,17 +72,22 @@ fn main() {
     println!("  allocations per delivery in steady state: {}", allocations(&mut world, &judges, plan));
     start_to_verdict();
     growth::threads(plan);
-    growth::table(plan);
+    growth::tables(plan);
 }
 
 fn judges() -> Judges<W1> {
     Judges::new(vec![Box::new(Prefix), Box::new(AckedApplied), Box::new(Converged)])
 }
 
-/// W1 with this many tickets, each created once and changed seven times, round robin.
-fn simulation(tickets: u32) -> Simulation<W1> {
-    let commands =
-        (0..8 * tickets).map(|i| SetPrice { ticket: RecordId::new('t', i % tickets), price: 10 + i * 7 % 13 });
+/// The ticket of command `i`, if tickets take turns.
+fn round_robin(i: u32, tickets: u32) -> u32 {
+    i % tickets
+}
+
+/// W1 with this many tickets, each created once and changed seven times.
+fn simulation(tickets: u32, ticket_of: &dyn Fn(u32, u32) -> u32) -> Simulation<W1> {
+    let command = |i| SetPrice { ticket: RecordId::new('t', ticket_of(i, tickets)), price: 10 + i * 7 % 13 };
+    let commands = (0..8 * tickets).map(command);
     Simulation::on(Profile::adversarial())
         .service(Owner)
         .service(Replica)
@@ -92,9 +97,13 @@ fn simulation(tickets: u32) -> Simulation<W1> {
         .expect("the parts fit")
 }
 
-fn play(world: &mut World<W1>, judges: &Judges<W1>, plan: FaultPlan, seed: u64, limits: Limits) -> u64 {
+/// All commands first, then the deliveries.
+fn play(world: &mut World<W1>, judges: &Judges<W1>, plan: FaultPlan, seed: u64) -> u64 {
+    play_by(Walk::new(seed, plan, true), world, judges, Limits::default())
+}
+
+fn play_by(mut scheduler: Walk, world: &mut World<W1>, judges: &Judges<W1>, limits: Limits) -> u64 {
     world.reset();
-    let mut scheduler = Walk::new(seed, plan, true);
     let report = run(world, &mut scheduler, judges, limits, &mut ());
     assert!(report.verdict.is_held(), "W1 holds: {:?}", report.verdict);
     black_box(report.fingerprint);
@@ -107,8 +116,8 @@ fn start_to_verdict() {
         .map(|seed| {
             let begin = Instant::now();
             let judges = judges();
-            let mut world = simulation(8).world();
-            black_box(play(&mut world, &judges, FaultPlan::SOME, seed, Limits::default()));
+            let mut world = simulation(8, &round_robin).world();
+            black_box(play(&mut world, &judges, FaultPlan::SOME, seed));
             begin.elapsed().as_micros() as u64
         })
         .collect();
@@ -142,7 +151,7 @@ fn allocations(world: &mut World<W1>, judges: &Judges<W1>, plan: FaultPlan) -> S
     let mut deliveries = 0;
     for seed in 0..1_000 {
         let before = ALLOCATIONS.load(Relaxed);
-        deliveries += play(world, judges, plan, seed, Limits::default());
+        deliveries += play(world, judges, plan, seed);
         total += ALLOCATIONS.load(Relaxed) - before;
     }
     format!("{total} in {deliveries} deliveries")

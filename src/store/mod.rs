@@ -6,6 +6,7 @@
 //! saves now. The store also keeps what the running step changed, which the properties judge, and
 //! every version an owner ever saved, which replicas are compared with.
 
+mod numbers;
 mod record;
 mod table;
 
@@ -111,6 +112,14 @@ impl Store {
     /// All records of a collection, by id.
     pub fn all<R: Record>(&self) -> impl Iterator<Item = (RecordId, &Versioned<R>)> {
         self.table::<R>().ids().filter_map(|id| self.find::<R>(id).map(|row| (id, row)))
+    }
+
+    /// The ids of a collection that were saved since a run last judged a quiescence, in order; each that
+    /// was ever saved if none was judged. What agreed then and is not among these still agrees, so a
+    /// property of single records need not look at all of them each time. Ids whose save was taken back
+    /// may be among them.
+    pub fn unjudged<R: Record>(&self) -> impl Iterator<Item = RecordId> {
+        self.table::<R>().unjudged()
     }
 
     /// Inserts a record with the first version of the collection's scheme.
@@ -304,6 +313,11 @@ impl Store {
     #[inline]
     pub(crate) fn tick(&self) -> u64 {
         self.progress.tick
+    }
+
+    /// Notes that a quiescence was judged.
+    pub(crate) fn judged(&mut self) {
+        self.tables.iter_mut().for_each(|table| table.judged());
     }
 
     /// Answers reads as of `tick` until [`Store::close`].

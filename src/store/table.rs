@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::hash;
 use crate::ids::{RecordId, Time, Version};
 
+use super::numbers::Numbers;
 use super::record::{Bump, DuplicateKey, Record, VersionConflict, VersionPolicy, Versioned};
 
 /// What a change replaced. Kept for the running step and for every handler that still reads from
@@ -35,6 +36,8 @@ pub(super) struct Table<R> {
     replaced: Vec<Replaced<R>>,
     /// Every version the owner ever saved, per record; `None` for replicas.
     history: Option<Vec<Vec<Versioned<R>>>>,
+    /// What was saved since a quiescence was last judged.
+    unjudged: Numbers,
 }
 
 impl<R: Record> Clone for Replaced<R> {
@@ -51,22 +54,35 @@ impl<R: Record> Clone for Replaced<R> {
 
 impl<R: Record> Clone for Table<R> {
     fn clone(&self) -> Table<R> {
-        let Table { policy, rows, replaced, history } = self;
-        Table { policy: *policy, rows: rows.clone(), replaced: replaced.clone(), history: history.clone() }
+        let Table { policy, rows, replaced, history, unjudged } = self;
+        Table {
+            policy: *policy,
+            rows: rows.clone(),
+            replaced: replaced.clone(),
+            history: history.clone(),
+            unjudged: unjudged.clone(),
+        }
     }
 
     fn clone_from(&mut self, source: &Table<R>) {
-        let Table { policy, rows, replaced, history } = source;
+        let Table { policy, rows, replaced, history, unjudged } = source;
         self.policy = *policy;
         self.rows.clone_from(rows);
         self.replaced.clone_from(replaced);
         self.history.clone_from(history);
+        self.unjudged.clone_from(unjudged);
     }
 }
 
 impl<R: Record> Table<R> {
     pub(super) fn new(policy: VersionPolicy, owned: bool) -> Table<R> {
-        Table { policy, rows: Vec::new(), replaced: Vec::new(), history: owned.then(Vec::new) }
+        Table {
+            policy,
+            rows: Vec::new(),
+            replaced: Vec::new(),
+            history: owned.then(Vec::new),
+            unjudged: Numbers::default(),
+        }
     }
 
     #[inline]
@@ -95,6 +111,11 @@ impl<R: Record> Table<R> {
     /// Every id that has or had a row, in order.
     pub(super) fn ids(&self) -> impl Iterator<Item = RecordId> + '_ {
         (0..self.rows.len()).map(|number| RecordId::new(R::KIND, number as u32))
+    }
+
+    /// The ids that were saved since a quiescence was last judged, in order.
+    pub(super) fn unjudged(&self) -> impl Iterator<Item = RecordId> + '_ {
+        self.unjudged.iter().map(|number| RecordId::new(R::KIND, number as u32))
     }
 
     pub(super) fn history(&self, id: RecordId) -> &[Versioned<R>] {
@@ -154,6 +175,7 @@ impl<R: Record> Table<R> {
             history[index].push(row.clone());
         }
         let before = self.rows[index].replace(row);
+        self.unjudged.insert(index);
         self.replaced.push(Replaced { tick: progress.tick, id, before });
         progress.tick += 1;
     }
@@ -212,6 +234,8 @@ pub(super) trait AnyTable: Any + Send + Sync {
     /// Becomes a copy of another table, if that has the same type.
     fn copy_from(&mut self, source: &dyn AnyTable) -> bool;
     fn clear(&mut self);
+    /// Notes that a quiescence was judged.
+    fn judged(&mut self);
     /// Forgets what was replaced before `tick`.
     fn forget_before(&mut self, tick: u64);
     /// Takes back every change since `tick`.
@@ -242,6 +266,11 @@ impl<R: Record> AnyTable for Table<R> {
         self.replaced.clear();
         // Keeps the inner vectors: a world is reset once per run.
         self.history.iter_mut().flatten().for_each(Vec::clear);
+        self.unjudged.clear();
+    }
+
+    fn judged(&mut self) {
+        self.unjudged.clear();
     }
 
     fn forget_before(&mut self, tick: u64) {

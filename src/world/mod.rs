@@ -343,6 +343,11 @@ impl<S: System> World<S> {
         self.effects.impure
     }
 
+    /// Notes that every property held at this quiescence.
+    pub(crate) fn quiescence_judged(&mut self) {
+        self.stores.iter_mut().for_each(Store::judged);
+    }
+
     /// How many timers of services are armed.
     #[must_use]
     pub fn timers_armed(&self) -> u32 {

@@ -2,12 +2,33 @@
 //! end.
 
 use super::orders::{in_words, kept_payments};
+use crate::ids::RecordId;
 use crate::property::{End, Property, Violation};
-use crate::store::Versioned;
+use crate::store::{Store, Versioned};
 use crate::ticketing::messages::Ticketing;
-use crate::ticketing::records::{Lock, Order, OrderReplica, Status, Ticket, TicketReplica};
+use crate::ticketing::records::{Lock, Order, OrderReplica, Payment, Reservation, Status, Ticket, TicketReplica};
 use crate::ticketing::tickets::lock_of;
 use crate::world::World;
+
+/// Judges records one by one, each perhaps twice; of several violations the one of the first record
+/// counts.
+fn judge_each(
+    ids: impl Iterator<Item = RecordId>,
+    judge: impl Fn(RecordId) -> Result<(), Violation>,
+) -> Result<(), Violation> {
+    let broken = ids.filter_map(|id| judge(id).err().map(|violation| (id, violation)));
+    broken.min_by_key(|(id, _)| *id).map_or(Ok(()), |(_, violation)| Err(violation))
+}
+
+/// The tickets whose reservations were saved where they are kept beside the tickets.
+fn unjudged_reservations(tickets: &Store) -> impl Iterator<Item = RecordId> {
+    tickets.has::<Reservation>().then(|| tickets.unjudged::<Reservation>()).into_iter().flatten()
+}
+
+/// The tickets of the orders that were saved.
+fn tickets_of_unjudged(orders: &Store) -> impl Iterator<Item = RecordId> {
+    orders.unjudged::<Order>().filter_map(|id| orders.find::<Order>(id).map(|order| order.ticket))
+}
 
 /// C1. Whenever nothing is under way, the orders service holds every ticket with the version, title
 /// and price the tickets service gave it.
@@ -24,20 +45,20 @@ impl Property<Ticketing> for TicketReplicaConverged {
 
     fn at_quiescence(&self, world: &World<Ticketing>) -> Result<(), Violation> {
         let (tickets, orders) = (world.store_of("tickets"), world.store_of("orders"));
-        for (id, ticket) in tickets.all::<Ticket>() {
+        judge_each(tickets.unjudged::<Ticket>().chain(orders.unjudged::<TicketReplica>()), |id| {
+            let Some(ticket) = tickets.find::<Ticket>(id) else { return Ok(()) };
             let replica = orders.find::<TicketReplica>(id);
             let same = |replica: &&Versioned<TicketReplica>| {
                 (replica.version, &replica.title, replica.price) == (ticket.version, &ticket.title, ticket.price)
             };
             if replica.filter(same).is_some() {
-                continue;
+                return Ok(());
             }
             let found =
                 replica.map_or("nothing".to_owned(), |held| format!("version {} at {}", held.version, held.price));
             let detail = format!("expected version {} at {}, found {found}", ticket.version, ticket.price);
-            return Err(Violation::at("orders").of(id).because(detail));
-        }
-        Ok(())
+            Err(Violation::at("orders").of(id).because(detail))
+        })
     }
 }
 
@@ -56,7 +77,9 @@ impl Property<Ticketing> for ReservationAgreement {
 
     fn at_quiescence(&self, world: &World<Ticketing>) -> Result<(), Violation> {
         let (tickets, orders) = (world.store_of("tickets"), world.store_of("orders"));
-        for (id, ticket) in tickets.all::<Ticket>() {
+        let reserved = tickets.unjudged::<Ticket>().chain(unjudged_reservations(tickets));
+        judge_each(reserved.chain(tickets_of_unjudged(orders)), |id| {
+            let Some(ticket) = tickets.find::<Ticket>(id) else { return Ok(()) };
             let mut live = orders.all::<Order>().filter(|(_, order)| order.ticket == id && order.status.is_live());
             let live = live.next().map(|(order, _)| order);
             let lock = lock_of(tickets, id, ticket);
@@ -65,13 +88,13 @@ impl Property<Ticketing> for ReservationAgreement {
                 Lock::Taken => live.is_some(),
                 Lock::By(order) => live == Some(order),
             };
-            if !agree {
-                let live = live.map_or("none".to_owned(), |order| order.to_string());
-                let detail = format!("the ticket is locked {}, its live order is {live}", in_words(lock));
-                return Err(Violation::at("tickets").of(id).because(detail));
+            if agree {
+                return Ok(());
             }
-        }
-        Ok(())
+            let live = live.map_or("none".to_owned(), |order| order.to_string());
+            let detail = format!("the ticket is locked {}, its live order is {live}", in_words(lock));
+            Err(Violation::at("tickets").of(id).because(detail))
+        })
     }
 }
 
@@ -92,17 +115,18 @@ impl Property<Ticketing> for OrderReplicaConverged {
         let Some(payments) = world.service("payments").map(|service| world.store(service)) else {
             return Ok(());
         };
-        for (id, order) in world.store_of("orders").all::<Order>() {
+        let orders = world.store_of("orders");
+        judge_each(orders.unjudged::<Order>().chain(payments.unjudged::<OrderReplica>()), |id| {
+            let Some(order) = orders.find::<Order>(id) else { return Ok(()) };
             let replica = payments.find::<OrderReplica>(id);
             if replica.is_some_and(|held| (held.version, held.status) == (order.version, order.status)) {
-                continue;
+                return Ok(());
             }
             let found =
                 replica.map_or("nothing".to_owned(), |held| format!("version {} {:?}", held.version, held.status));
             let detail = format!("expected version {} {:?}, found {found}", order.version, order.status);
-            return Err(Violation::at("payments").of(id).because(detail));
-        }
-        Ok(())
+            Err(Violation::at("payments").of(id).because(detail))
+        })
     }
 }
 
@@ -123,14 +147,17 @@ impl Property<Ticketing> for PaymentAgreement {
         let Some(payments) = world.service("payments").map(|service| world.store(service)) else {
             return Ok(());
         };
-        for (id, order) in world.store_of("orders").all::<Order>() {
+        let orders = world.store_of("orders");
+        let paid = payments.unjudged::<Payment>().filter_map(|id| payments.find::<Payment>(id));
+        judge_each(orders.unjudged::<Order>().chain(paid.map(|payment| payment.order)), |id| {
+            let Some(order) = orders.find::<Order>(id) else { return Ok(()) };
             let kept = kept_payments(payments, id);
-            if kept != usize::from(order.status == Status::Complete) {
-                let detail = format!("the order is {:?}, payments kept for it: {kept}", order.status);
-                return Err(Violation::at("payments").of(id).because(detail));
+            if kept == usize::from(order.status == Status::Complete) {
+                return Ok(());
             }
-        }
-        Ok(())
+            let detail = format!("the order is {:?}, payments kept for it: {kept}", order.status);
+            Err(Violation::at("payments").of(id).because(detail))
+        })
     }
 }
 
@@ -148,18 +175,22 @@ impl Property<Ticketing> for PriceAgreement {
     }
 
     fn at_quiescence(&self, world: &World<Ticketing>) -> Result<(), Violation> {
-        let tickets = world.store_of("tickets");
-        for (id, order) in world.store_of("orders").all::<Order>() {
+        let (tickets, orders) = (world.store_of("tickets"), world.store_of("orders"));
+        let holder = |id| match lock_of(tickets, id, tickets.find::<Ticket>(id)?) {
+            Lock::By(order) => Some(order),
+            Lock::Free | Lock::Taken => None,
+        };
+        let reserved = tickets.unjudged::<Ticket>().chain(unjudged_reservations(tickets));
+        judge_each(orders.unjudged::<Order>().chain(reserved.filter_map(holder)), |id| {
             // Without a saga an order may be paid from the moment it is made.
-            let Some(ticket) = tickets.find::<Ticket>(order.ticket).filter(|_| order.status.is_live()) else {
-                continue;
-            };
-            if lock_of(tickets, order.ticket, ticket) == Lock::By(id) && ticket.price != order.price {
-                let detail = format!("{id} is at {}, its ticket costs {}", order.price, ticket.price);
-                return Err(Violation::at("orders").of(id).because(detail));
+            let Some(order) = orders.find::<Order>(id).filter(|order| order.status.is_live()) else { return Ok(()) };
+            let Some(ticket) = tickets.find::<Ticket>(order.ticket) else { return Ok(()) };
+            if holder(order.ticket) != Some(id) || ticket.price == order.price {
+                return Ok(());
             }
-        }
-        Ok(())
+            let detail = format!("{id} is at {}, its ticket costs {}", order.price, ticket.price);
+            Err(Violation::at("orders").of(id).because(detail))
+        })
     }
 }
 
