@@ -9,10 +9,11 @@ mod support;
 
 use pellmell::broker::Profile;
 use pellmell::property::NoPoison;
-use pellmell::ticketing::{Design, Hostings, Ticketing, properties};
+use pellmell::run::Observer;
+use pellmell::ticketing::{Alternative, Defect, Design, Hostings, Ticketing, properties};
 use pellmell::{
-    Calm, Departing, FaultPlan, Hosting, Judges, Keyed, Limits, Rate, Report, Rounds, Scheduler, Simulation, Verdict,
-    Walk, run,
+    Calm, Departing, FaultPlan, Hosting, Judges, Keyed, Limits, Property, Rate, Report, Rounds, Scheduler, Simulation,
+    Step, Verdict, Walk, World, run,
 };
 use proptest::prelude::*;
 
@@ -34,8 +35,60 @@ fn judged(design: &Design, simulation: &Simulation<Ticketing>, mut scheduler: im
     run(&mut simulation.world(), &mut scheduler, &judges, limits, &mut ())
 }
 
+/// What is judged at quiescence: all properties but those of steps.
+fn of_quiescence() -> Vec<Box<dyn Property<Ticketing>>> {
+    let names = |property: &dyn Property<Ticketing>| {
+        property.name().ends_with("Converged") || property.name().ends_with("Agreement")
+    };
+    properties::all().into_iter().filter(|property| names(&**property)).collect()
+}
+
+/// What each defect and each alternative does to a design.
+fn others() -> Vec<fn(&mut Design)> {
+    let defects = Defect::ALL.iter().map(|defect| defect.plant);
+    defects.chain(Alternative::ALL.iter().map(|alternative| alternative.plant)).collect()
+}
+
+/// A world that takes the same steps as the run and in which no quiescence was ever judged, so that its
+/// properties look at all records.
+struct Unspared {
+    world: World<Ticketing>,
+    properties: Vec<Box<dyn Property<Ticketing>>>,
+}
+
+impl Observer<Ticketing> for Unspared {
+    fn after(&mut self, world: &World<Ticketing>, step: &Step) {
+        self.world.step(step.action, step.fate);
+        if world.is_quiescent() && world.broker().open_count() == 0 {
+            for property in &self.properties {
+                assert_eq!(property.at_quiescence(world), property.at_quiescence(&self.world), "{}", property.name());
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(config("convergence", 1024))]
+
+    #[test]
+    fn judging_what_was_saved_since_the_last_quiescence_is_judging_all(
+        design in design(),
+        other in prop::sample::select(others()),
+        clients in workload(),
+        profile in profile(),
+        plan in random::faults(),
+        hostings in hostings(),
+        seed in any::<u64>(),
+    ) {
+        let mut design = design;
+        other(&mut design);
+        let simulation = simulation(&design, profile, clients, &hostings);
+        let mut unspared = Unspared { world: simulation.world(), properties: of_quiescence() };
+        let limits = Limits { steps_max: 20_000, messages_max: 10_000, ..Limits::default() };
+        let judges = Judges::new(of_quiescence());
+        let report = run(&mut simulation.world(), &mut Calm::new(seed, plan), &judges, limits, &mut unspared);
+        prop_assert!(!matches!(report.verdict, Verdict::Panicked { .. }), "{:?}", report.verdict);
+    }
 
     #[test]
     fn the_right_designs_keep_every_property(

@@ -1,8 +1,8 @@
 //! The reference workload W1 as a user would write it: an owner of 8 tickets, a replica, one event.
 
 use pellmell::{
-    Command, Context, Event, Outcome, Property, Record, RecordId, Rejection, Schema, Service, Store, Subject, System, Version,
-    VersionPolicy, View, Violation, Watch, World,
+    Command, Context, Event, Outcome, Property, Record, RecordId, Rejection, Schema, Service, Store, Subject, System,
+    Version, VersionPolicy, View, Violation, Watch, World,
 };
 use serde::Serialize;
 
