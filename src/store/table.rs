@@ -32,6 +32,9 @@ pub(super) struct Progress {
 pub(super) struct Table<R> {
     pub(super) policy: VersionPolicy,
     rows: Vec<Option<Versioned<R>>>,
+    /// The store's change counter after the last change; if that was taken back, the moment it went
+    /// back to.
+    changed_at: u64,
     replaced: Vec<Replaced<R>>,
     /// Every version the owner ever saved, per record; `None` for replicas.
     history: Option<Vec<Vec<Versioned<R>>>>,
@@ -51,13 +54,14 @@ impl<R: Record> Clone for Replaced<R> {
 
 impl<R: Record> Clone for Table<R> {
     fn clone(&self) -> Table<R> {
-        let Table { policy, rows, replaced, history } = self;
-        Table { policy: *policy, rows: rows.clone(), replaced: replaced.clone(), history: history.clone() }
+        let Table { policy, rows, changed_at, replaced, history } = self;
+        let (rows, replaced, history) = (rows.clone(), replaced.clone(), history.clone());
+        Table { policy: *policy, rows, changed_at: *changed_at, replaced, history }
     }
 
     fn clone_from(&mut self, source: &Table<R>) {
-        let Table { policy, rows, replaced, history } = source;
-        self.policy = *policy;
+        let Table { policy, rows, changed_at, replaced, history } = source;
+        (self.policy, self.changed_at) = (*policy, *changed_at);
         self.rows.clone_from(rows);
         self.replaced.clone_from(replaced);
         self.history.clone_from(history);
@@ -66,7 +70,7 @@ impl<R: Record> Clone for Table<R> {
 
 impl<R: Record> Table<R> {
     pub(super) fn new(policy: VersionPolicy, owned: bool) -> Table<R> {
-        Table { policy, rows: Vec::new(), replaced: Vec::new(), history: owned.then(Vec::new) }
+        Table { policy, rows: Vec::new(), changed_at: 0, replaced: Vec::new(), history: owned.then(Vec::new) }
     }
 
     #[inline]
@@ -156,6 +160,7 @@ impl<R: Record> Table<R> {
         let before = self.rows[index].replace(row);
         self.replaced.push(Replaced { tick: progress.tick, id, before });
         progress.tick += 1;
+        self.changed_at = progress.tick;
     }
 
     /// The changes since `tick`: id, row before, row after.
@@ -211,6 +216,8 @@ pub(super) trait AnyTable: Any + Send + Sync {
     fn clone_box(&self) -> Box<dyn AnyTable>;
     /// Becomes a copy of another table, if that has the same type.
     fn copy_from(&mut self, source: &dyn AnyTable) -> bool;
+    /// Becomes a copy of the same table at another moment.
+    fn restore(&mut self, source: &dyn AnyTable);
     fn clear(&mut self);
     /// Forgets what was replaced before `tick`.
     fn forget_before(&mut self, tick: u64);
@@ -237,8 +244,21 @@ impl<R: Record> AnyTable for Table<R> {
         })
     }
 
+    fn restore(&mut self, source: &dyn AnyTable) {
+        let source = (source as &dyn Any).downcast_ref::<Table<R>>().expect("the same table");
+        if self.changed_at != source.changed_at {
+            self.changed_at = source.changed_at;
+            self.rows.clone_from(&source.rows);
+            if let (Some(history), Some(source)) = (&mut self.history, &source.history) {
+                restore_history(history, source);
+            }
+        }
+        self.replaced.clone_from(&source.replaced);
+    }
+
     fn clear(&mut self) {
         self.rows.clear();
+        self.changed_at = 0;
         self.replaced.clear();
         // Keeps the inner vectors: a world is reset once per run.
         self.history.iter_mut().flatten().for_each(Vec::clear);
@@ -259,6 +279,7 @@ impl<R: Record> AnyTable for Table<R> {
                 history[index].pop();
             }
             self.rows[index] = replaced.before;
+            self.changed_at = tick;
         }
     }
 
@@ -279,6 +300,15 @@ impl<R: Record> AnyTable for Table<R> {
 
     fn changed_texts(&self, tick: u64) -> Vec<RowText> {
         self.changes(tick).filter_map(|change| change.after.map(|row| text(change.id, row))).collect()
+    }
+}
+
+/// What was appended to one of two histories of a table goes, or comes, at the end.
+fn restore_history<R: Record>(history: &mut Vec<Vec<Versioned<R>>>, source: &[Vec<Versioned<R>>]) {
+    history.resize_with(source.len(), Vec::new);
+    for (versions, source) in history.iter_mut().zip(source) {
+        versions.truncate(source.len());
+        versions.extend_from_slice(&source[versions.len()..]);
     }
 }
 
