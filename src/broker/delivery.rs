@@ -47,7 +47,7 @@ pub enum State {
 }
 
 /// One attempt to hand a message to a group; a redelivery reuses the entry with the next number.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Delivery {
     /// The message.
     pub message: MessageIndex,

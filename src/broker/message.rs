@@ -97,28 +97,32 @@ pub(super) struct Log<E> {
     pub(super) messages: Vec<Message<E>>,
     /// By route, then by record number.
     last: Vec<Vec<Option<MessageIndex>>>,
+    /// The sum of what their hashes say, whatever their order.
+    sum: u64,
 }
 
 impl<E: Clone> Clone for Log<E> {
     fn clone(&self) -> Log<E> {
-        Log { messages: self.messages.clone(), last: self.last.clone() }
+        Log { messages: self.messages.clone(), last: self.last.clone(), sum: self.sum }
     }
 
     fn clone_from(&mut self, source: &Log<E>) {
-        let Log { messages, last } = source;
+        let Log { messages, last, sum } = source;
         self.messages.clone_from(messages);
         self.last.clone_from(last);
+        self.sum = *sum;
     }
 }
 
 impl<E: Event> Log<E> {
     pub(super) fn new(routes: usize) -> Log<E> {
-        Log { messages: Vec::new(), last: vec![Vec::new(); routes] }
+        Log { messages: Vec::new(), last: vec![Vec::new(); routes], sum: 0 }
     }
 
     pub(super) fn clear(&mut self) {
         self.messages.clear();
         self.last.iter_mut().for_each(Vec::clear);
+        self.sum = 0;
     }
 
     pub(super) fn add_route(&mut self) {
@@ -139,8 +143,28 @@ impl<E: Event> Log<E> {
         let nth = self.count_of_name(previous, record, version) + 1;
         let name = MessageName { subject, record, version, nth };
         let hash = hash::of(&event);
+        self.sum = self.sum.wrapping_add(hash::mix(hash, 1));
         self.messages.push(Message { event, name, cause, hash, route, first_entry, previous });
         index
+    }
+
+    /// The hash of all messages, whatever their order.
+    pub(super) fn sum(&self) -> u64 {
+        self.sum
+    }
+
+    /// Becomes a copy of another log with which it shares so many messages at the beginning; returns
+    /// how many messages stayed where they were.
+    pub(super) fn restore(&mut self, source: &Log<E>, shared: usize) -> usize {
+        let kept = shared.min(self.messages.len()).min(source.messages.len());
+        if kept == self.messages.len() && kept == source.messages.len() {
+            return kept;
+        }
+        self.messages.truncate(kept);
+        self.messages.extend_from_slice(&source.messages[kept..]);
+        self.last.clone_from(&source.last);
+        self.sum = source.sum;
+        kept
     }
 
     /// How many messages of this name there are, given the last one about the record's number.

@@ -13,6 +13,7 @@ mod delivery;
 mod message;
 mod profile;
 mod queue;
+mod restore;
 mod seen;
 
 use std::collections::BTreeMap;
@@ -111,7 +112,9 @@ impl<E: Event> Clone for Broker<E> {
         self.fresh.clone_from(fresh);
         self.waiting.clone_from(waiting);
         self.dead.clone_from(dead);
-        self.futile_for.clone_from(futile_for);
+        if self.futile_for != *futile_for {
+            self.futile_for.clone_from(futile_for);
+        }
         (self.has_shared, self.at_once, self.open) = (*has_shared, *at_once, *open);
     }
 }

@@ -111,20 +111,13 @@ impl Clone for Group {
     }
 
     fn clone_from(&mut self, source: &Group) {
-        let Group { name, members, fitting, routes, units, owners, keys, in_flight, parked, .. } = source;
+        let Group { name, members, fitting, .. } = source;
         self.name.clone_from(name);
         self.members.clone_from(members);
         self.fitting.clone_from(fitting);
-        self.routes.clone_from(routes);
-        self.units.clone_from(units);
-        self.owners.clone_from(owners);
-        if self.keys != *keys {
-            self.keys.clone_from(keys);
-        }
-        self.in_flight.clone_from(in_flight);
-        self.parked.clone_from(parked);
         (self.hash, self.service, self.rules) = (source.hash, source.service, source.rules);
-        (self.joins_late, self.joined, self.queued) = (source.joins_late, source.joined, source.queued);
+        self.joins_late = source.joins_late;
+        self.restore(source);
     }
 }
 
@@ -148,6 +141,20 @@ impl Group {
             rules: Rules::new(profile, members),
             members: setup.members.into(),
         }
+    }
+
+    /// Takes over what changes in a run from the same group of another world.
+    pub(super) fn restore(&mut self, source: &Group) {
+        let Group { routes, units, owners, keys, in_flight, parked, joined, queued, .. } = source;
+        self.routes.clone_from(routes);
+        self.units.clone_from(units);
+        self.owners.clone_from(owners);
+        if self.keys != *keys {
+            self.keys.clone_from(keys);
+        }
+        self.in_flight.clone_from(in_flight);
+        self.parked.clone_from(parked);
+        (self.joined, self.queued) = (*joined, *queued);
     }
 
     pub(super) fn clear(&mut self) {

@@ -207,11 +207,10 @@ impl<E: Event> Broker<E> {
 
     /// What was published. Its order counts only if a group has yet to join, which will get it all.
     fn log_digest(&self) -> u64 {
-        let hashes = self.log.messages.iter().map(|message| message.hash);
         if self.groups.iter().all(|group| group.joined) {
-            hashes.fold(0, |sum, hash| sum.wrapping_add(hash::mix(hash, 1)))
+            self.log.sum()
         } else {
-            hashes.fold(0, hash::mix)
+            self.log.messages.iter().fold(0, |hash, message| hash::mix(hash, message.hash))
         }
     }
 

@@ -91,6 +91,20 @@ impl Clone for Store {
     }
 }
 
+impl Store {
+    /// Becomes a copy of the same store at another moment of its life: one of the two came from the
+    /// other by steps. So where the change counters are the same, nothing has changed.
+    pub(crate) fn restore(&mut self, source: &Store) {
+        let Store { tables, progress, step_began, read_at } = source;
+        if (self.progress.tick, self.step_began) != (progress.tick, *step_began) {
+            for (held, table) in self.tables.iter_mut().zip(tables) {
+                held.restore(table.as_ref());
+            }
+        }
+        (self.progress, self.step_began, self.read_at) = (*progress, *step_began, *read_at);
+    }
+}
+
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.texts()).finish()

@@ -33,6 +33,9 @@ pub(super) struct Progress {
 pub(super) struct Table<R> {
     pub(super) policy: VersionPolicy,
     rows: Vec<Option<Versioned<R>>>,
+    /// The store's change counter after the last change; if that was taken back, the moment it went
+    /// back to.
+    changed_at: u64,
     replaced: Vec<Replaced<R>>,
     /// Every version the owner ever saved, per record; `None` for replicas.
     history: Option<Vec<Vec<Versioned<R>>>>,
@@ -54,10 +57,11 @@ impl<R: Record> Clone for Replaced<R> {
 
 impl<R: Record> Clone for Table<R> {
     fn clone(&self) -> Table<R> {
-        let Table { policy, rows, replaced, history, unjudged } = self;
+        let Table { policy, rows, changed_at, replaced, history, unjudged } = self;
         Table {
             policy: *policy,
             rows: rows.clone(),
+            changed_at: *changed_at,
             replaced: replaced.clone(),
             history: history.clone(),
             unjudged: unjudged.clone(),
@@ -65,8 +69,8 @@ impl<R: Record> Clone for Table<R> {
     }
 
     fn clone_from(&mut self, source: &Table<R>) {
-        let Table { policy, rows, replaced, history, unjudged } = source;
-        self.policy = *policy;
+        let Table { policy, rows, changed_at, replaced, history, unjudged } = source;
+        (self.policy, self.changed_at) = (*policy, *changed_at);
         self.rows.clone_from(rows);
         self.replaced.clone_from(replaced);
         self.history.clone_from(history);
@@ -79,6 +83,7 @@ impl<R: Record> Table<R> {
         Table {
             policy,
             rows: Vec::new(),
+            changed_at: 0,
             replaced: Vec::new(),
             history: owned.then(Vec::new),
             unjudged: Numbers::default(),
@@ -178,6 +183,7 @@ impl<R: Record> Table<R> {
         self.unjudged.insert(index);
         self.replaced.push(Replaced { tick: progress.tick, id, before });
         progress.tick += 1;
+        self.changed_at = progress.tick;
     }
 
     /// The changes since `tick`: id, row before, row after.
@@ -233,6 +239,8 @@ pub(super) trait AnyTable: Any + Send + Sync {
     fn clone_box(&self) -> Box<dyn AnyTable>;
     /// Becomes a copy of another table, if that has the same type.
     fn copy_from(&mut self, source: &dyn AnyTable) -> bool;
+    /// Becomes a copy of the same table at another moment.
+    fn restore(&mut self, source: &dyn AnyTable);
     fn clear(&mut self);
     /// Notes that a quiescence was judged.
     fn judged(&mut self);
@@ -261,8 +269,22 @@ impl<R: Record> AnyTable for Table<R> {
         })
     }
 
+    fn restore(&mut self, source: &dyn AnyTable) {
+        let source = (source as &dyn Any).downcast_ref::<Table<R>>().expect("the same table");
+        if self.changed_at != source.changed_at {
+            self.changed_at = source.changed_at;
+            self.rows.clone_from(&source.rows);
+            if let (Some(history), Some(source)) = (&mut self.history, &source.history) {
+                restore_history(history, source);
+            }
+            self.unjudged.clone_from(&source.unjudged);
+        }
+        self.replaced.clone_from(&source.replaced);
+    }
+
     fn clear(&mut self) {
         self.rows.clear();
+        self.changed_at = 0;
         self.replaced.clear();
         // Keeps the inner vectors: a world is reset once per run.
         self.history.iter_mut().flatten().for_each(Vec::clear);
@@ -288,6 +310,7 @@ impl<R: Record> AnyTable for Table<R> {
                 history[index].pop();
             }
             self.rows[index] = replaced.before;
+            self.changed_at = tick;
         }
     }
 
@@ -308,6 +331,15 @@ impl<R: Record> AnyTable for Table<R> {
 
     fn changed_texts(&self, tick: u64) -> Vec<RowText> {
         self.changes(tick).filter_map(|change| change.after.map(|row| text(change.id, row))).collect()
+    }
+}
+
+/// What was appended to one of two histories of a table goes, or comes, at the end.
+fn restore_history<R: Record>(history: &mut Vec<Vec<Versioned<R>>>, source: &[Vec<Versioned<R>>]) {
+    history.resize_with(source.len(), Vec::new);
+    for (versions, source) in history.iter_mut().zip(source) {
+        versions.truncate(source.len());
+        versions.extend_from_slice(&source[versions.len()..]);
     }
 }
 

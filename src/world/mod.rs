@@ -4,6 +4,7 @@
 //! cloned and continued, hashed and compared. [`World::step`] is the only thing that moves it, and
 //! it does exactly what it is told: which of the enabled actions, with which fate.
 
+mod restore;
 mod step;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,7 @@ use crate::service::Effects;
 use crate::simulation::{HostedClient, Inner, Simulation};
 use crate::store::{Schema, Store};
 
+pub(crate) use restore::Shared;
 pub use step::{Actor, Answer, Step};
 
 /// How long a command takes, so that saves by commands have different times.
@@ -262,6 +264,11 @@ impl<S: System> World<S> {
         self.inner().services[service.get()].service.name()
     }
 
+    /// The stores, by service.
+    pub(crate) fn stores(&self) -> &[Store] {
+        &self.stores
+    }
+
     /// A service's store.
     #[must_use]
     pub fn store(&self, service: ServiceIndex) -> &Store {
@@ -312,7 +319,12 @@ impl<S: System> World<S> {
     /// are no part of it either.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        let stores = self.stores.iter().fold(self.now.0, |hash, store| hash::mix(hash, store.digest()));
+        self.digest_with(self.stores.iter().map(Store::digest))
+    }
+
+    /// [`World::digest`], given those of the stores, by service.
+    pub(crate) fn digest_with(&self, stores: impl Iterator<Item = u64>) -> u64 {
+        let stores = stores.fold(self.now.0, hash::mix);
         let sent = self.sent.iter().fold(0, |hash, sent| hash::mix(hash, (*sent).into()));
         let paused = self.paused.iter().map(|paused| {
             let job = match paused.job {

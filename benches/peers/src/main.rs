@@ -1,7 +1,7 @@
 //! pellmell beside other testing tools on the same work, in one run: see docs/peers.md.
 //!
 //! `cargo run --release --manifest-path benches/peers/Cargo.toml`, with the number of rounds behind it
-//! if it is not to be 7.
+//! if it is not to be 7, and `w1` or `searches` behind that if it is to be one table only.
 
 mod exhaust;
 mod madsim;
@@ -25,18 +25,25 @@ const DEVIATION: f64 = 66.0;
 const ROUNDS: u64 = 7;
 
 fn main() {
-    let rounds = std::env::args().nth(1).map_or(ROUNDS, |word| word.parse().expect("a number of rounds"));
-    let rows = w1(rounds);
-    for row in &rows {
-        // Four standard errors: who is further off plays another workload.
-        let off_max = 4.0 * DEVIATION / (row.runs as f64).sqrt();
-        let off = (row.units_per_run - DELIVERIES as f64).abs();
-        assert!(off <= off_max, "{}: {:.1} deliveries a run, not {DELIVERIES}", row.name, row.units_per_run);
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let rounds = words.first().map_or(ROUNDS, |word| word.parse().expect("a number of rounds"));
+    let table = words.get(1).map(String::as_str);
+    assert!(matches!(table, None | Some("w1" | "searches")), "`w1` or `searches`");
+    if table != Some("searches") {
+        let rows = w1(rounds);
+        for row in &rows {
+            // Four standard errors: who is further off plays another workload.
+            let off_max = 4.0 * DEVIATION / (row.runs as f64).sqrt();
+            let off = (row.units_per_run - DELIVERIES as f64).abs();
+            assert!(off <= off_max, "{}: {:.1} deliveries a run, not {DELIVERIES}", row.name, row.units_per_run);
+        }
+        println!("W1: {rounds} rounds in turns, medians, one thread\n");
+        print_nanos(&rows, 0);
     }
-    println!("W1: {rounds} rounds in turns, medians, one thread\n");
-    print_nanos(&rows, 0);
-    println!("\nThe exhaustive world, {STATES} states: {rounds} rounds in turns, medians, one thread\n");
-    print_rates(&searches(rounds), 0);
+    if table != Some("w1") {
+        println!("\nThe exhaustive world, {STATES} states: {rounds} rounds in turns, medians, one thread\n");
+        print_rates(&searches(rounds), 0);
+    }
 }
 
 fn w1(rounds: u64) -> Vec<Row> {
@@ -85,25 +92,37 @@ fn contestant<'a>(name: &'static str, runs: u64, play: impl Fn(Range<u64>) -> Ro
 }
 
 fn searches(rounds: u64) -> Vec<Row> {
-    let (states, transitions) = (STATES, by_hand::search().transitions);
-    let search = |name, search: fn() -> Searched| Contestant {
-        name,
-        runs: 1,
-        play: Box::new(move |_| {
-            let round = timed(|| {
-                let searched = search();
-                assert_eq!((searched.states, searched.transitions), (states, transitions), "{name}: another model");
-                searched.states
-            });
-            black_box(round)
-        }),
-    };
+    let (steps, ours) = (by_hand::search().steps, exhaust::ours::Ours::new());
+    let apart = ours.search(true).states;
+    // Two tickets share but the state they begin with.
+    assert_eq!(apart, 2 * STATES.isqrt() - 1, "pellmell, reduced: another model");
     let mut contestants = vec![
-        search("stateright, ergonomic, bfs", ergonomic::breadth_first),
-        search("stateright, ergonomic, dfs", ergonomic::depth_first),
-        search("stateright, compact, bfs", compact::breadth_first),
-        search("stateright, compact, dfs", compact::depth_first),
-        search("by hand", by_hand::search),
+        search("pellmell", STATES, || ours.search(false).states),
+        search("pellmell, tickets apart", apart, || ours.search(true).states),
+        peer("stateright, ergonomic, bfs", steps, ergonomic::breadth_first),
+        peer("stateright, ergonomic, dfs", steps, ergonomic::depth_first),
+        peer("stateright, compact, bfs", steps, compact::breadth_first),
+        peer("stateright, compact, dfs", steps, compact::depth_first),
+        peer("by hand", steps, by_hand::search),
     ];
     compete(&mut contestants, rounds)
+}
+
+/// A contestant that finds so many states.
+fn search<'a>(name: &'static str, states: u64, search: impl Fn() -> u64 + 'a) -> Contestant<'a> {
+    let play = move |_| {
+        let round = timed(&search);
+        assert_eq!(round.units, states, "{name}: another model");
+        black_box(round)
+    };
+    Contestant { name, runs: 1, play: Box::new(play) }
+}
+
+/// A contestant whose model is that of the search by hand, which changes the state so many times.
+fn peer(name: &'static str, steps: u64, find: fn() -> Searched) -> Contestant<'static> {
+    search(name, STATES, move || {
+        let searched = find();
+        assert_eq!(searched.steps, steps, "{name}: another model");
+        searched.states
+    })
 }

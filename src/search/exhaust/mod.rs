@@ -10,6 +10,7 @@ mod clusters;
 mod independence;
 mod seen;
 mod walk;
+mod worlds;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

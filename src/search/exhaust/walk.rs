@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::bounds::{Bounds, Choices, Left, Most};
 use super::seen::{News, Seen};
+use super::worlds::Worlds;
 use super::{Exhaust, Reached};
 use crate::event::System;
 use crate::faults::{AckFate, Fate, Window};
@@ -77,7 +78,7 @@ pub(super) struct Walk<'e, 'p, S: System> {
     notes_futile: bool,
     seen: Seen,
     /// By depth; the last is for the step that is tried.
-    worlds: Vec<World<S>>,
+    worlds: Worlds<S>,
     places: Vec<Place>,
     way: Vec<(Action, Fate)>,
     depth: usize,
@@ -113,7 +114,7 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
             has_turns,
             notes_futile: !has_turns && !has_patience,
             seen: Seen::new(exhaust.memory_max),
-            worlds: vec![world],
+            worlds: Worlds::new(world),
             places: Vec::new(),
             way: Vec::new(),
             depth: 0,
@@ -148,10 +149,11 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
     pub(super) fn go(&mut self, steps_max: Option<u16>) -> Result<(), Stop> {
         self.seen.clear();
         self.way.clear();
+        self.worlds.forget();
         (self.depth, self.depth_max, self.transitions) = (0, 0, 0);
         self.step_cost = if steps_max.is_some() { Left::STEP } else { Left::NOTHING };
         let left = Left::of(&self.bounds, steps_max.unwrap_or(0).min(Left::STEPS_MAX));
-        let key = self.key(&self.worlds[0]);
+        let key = self.key(0);
         if self.seen.look(key, left) == News::Full {
             return Err(Stop::Memory);
         }
@@ -172,8 +174,9 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
     }
 
     /// What tells states apart. Where the calm run's next step counts, the publish order does.
-    fn key(&self, world: &World<S>) -> u64 {
-        let mut key = world.digest();
+    fn key(&self, depth: usize) -> u64 {
+        let world = self.worlds.at(depth);
+        let mut key = self.worlds.digest(depth);
         if self.has_turns {
             key = hash::mix(key, world.broker().turns());
         }
@@ -191,7 +194,7 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
         if self.places.len() == self.depth {
             self.places.push(Place::default());
         }
-        let enabled = self.worlds[self.depth].enabled();
+        let enabled = self.worlds.at(self.depth).enabled();
         let place = &mut self.places[self.depth];
         place.actions.clear();
         place.actions.extend(enabled.iter());
@@ -211,7 +214,7 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
 
     /// The step to try next from where it is.
     fn next(&mut self) -> Option<Try> {
-        let (place, world) = (&mut self.places[self.depth], &self.worlds[self.depth]);
+        let (place, world) = (&mut self.places[self.depth], self.worlds.at(self.depth));
         loop {
             let (at, fate_at) = place.next;
             let action = *place.actions.get(at)?;
@@ -257,25 +260,18 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
     /// Tries a step, and goes on from where it leads if that is news.
     fn attempt(&mut self, attempt: &Try) -> Result<(), Stop> {
         let Try { action, fate, left } = *attempt;
-        if self.worlds.len() == self.depth + 1 {
-            let world = self.worlds[self.depth].clone();
-            self.worlds.push(world);
-        } else {
-            let (here, there) = self.worlds.split_at_mut(self.depth + 1);
-            there[0].clone_from(&here[self.depth]);
-        }
         self.way.push((action, fate));
-        let step = step_apart(&mut self.worlds[self.depth + 1], action, fate);
+        let step = self.worlds.step(self.depth, action, fate);
         self.transitions += 1;
         if self.transitions.is_multiple_of(PROGRESS_EVERY) {
             let reached = self.reached();
             (self.progress)(reached);
         }
-        let world = &self.worlds[self.depth + 1];
+        let world = self.worlds.at(self.depth + 1);
         if self.is_marking && world.looked_around() {
             self.marks.coupling = Some("a handler looks at the time or at the attempt");
         }
-        let key = self.key(world);
+        let key = self.key(self.depth + 1);
         let place = &mut self.places[self.depth];
         if fate == Fate::CALM {
             place.changes = key != place.key;
@@ -287,7 +283,7 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
             // There is nothing to judge; and wherever that world is copied to, it is known that this
             // delivery changes nothing.
             self.way.pop();
-            self.worlds.swap(self.depth, self.depth + 1);
+            self.worlds.accept(self.depth);
             return Ok(());
         }
         let Some(left) = left else {
@@ -317,7 +313,7 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
 
     /// Judges a state in which no delivery changes anything, as a run would.
     fn judge_rest(&self) -> Result<(), Stop> {
-        let (place, world) = (&self.places[self.depth], &self.worlds[self.depth]);
+        let (place, world) = (&self.places[self.depth], self.worlds.at(self.depth));
         let enabled = world.enabled();
         let under_way = enabled.iter().any(|action| matches!(action, Action::Resume(_) | Action::Ack(_)));
         let is_absent = enabled.iter().any(|action| matches!(action, Action::Join(_)));

@@ -8,7 +8,7 @@ pub fn search() -> Searched {
     let mut seen = vec![0u64; 1 << 22];
     let mut stack = vec![[Ticket::default(); 2]];
     mark(&mut seen, stack[0]);
-    let (mut states, mut transitions) = (0, 0);
+    let (mut states, mut steps) = (0, 0);
     while let Some(state) = stack.pop() {
         states += 1;
         for ticket in state {
@@ -19,7 +19,7 @@ pub fn search() -> Searched {
                 let mut next = state;
                 next[place] = state[place].after(action);
                 if next != state {
-                    transitions += 1;
+                    steps += 1;
                     if mark(&mut seen, next) {
                         stack.push(next);
                     }
@@ -27,7 +27,7 @@ pub fn search() -> Searched {
             });
         }
     }
-    Searched { states, transitions }
+    Searched { states, steps }
 }
 
 /// Whether the state is new.
@@ -35,8 +35,8 @@ fn mark(seen: &mut [u64], state: [Ticket; 2]) -> bool {
     let number = state.iter().fold(0u32, |number, ticket| {
         let bits = u32::from(ticket.executed) << 11
             | u32::from(ticket.applied) << 8
-            | u32::from(ticket.messages) << 4
-            | u32::from(ticket.duplicates);
+            | u32::from(ticket.once) << 4
+            | u32::from(ticket.twice);
         number << 14 | bits
     });
     let (word, bit) = (&mut seen[number as usize / 64], 1u64 << (number % 64));

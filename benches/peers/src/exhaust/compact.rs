@@ -49,5 +49,5 @@ pub fn depth_first() -> Searched {
 fn searched(checker: &impl Checker<World>) -> Searched {
     checker.assert_properties();
     // stateright counts the state it begins with as generated.
-    Searched { states: checker.unique_state_count() as u64, transitions: checker.state_count() as u64 - 1 }
+    Searched { states: checker.unique_state_count() as u64, steps: checker.state_count() as u64 - 1 }
 }

@@ -1,7 +1,7 @@
 //! stateright on the exhaustive world, with states as one would write them first: maps of tickets
-//! by number, sets of pending deliveries, and the services' own records.
+//! by number, the numbers of pending copies by event, and the services' own records.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use stateright::{Checker, Model, Property};
 
@@ -14,12 +14,6 @@ struct Priced {
     price: u32,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Delivery {
-    event: Priced,
-    is_duplicate: bool,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Row {
     version: u32,
@@ -30,14 +24,14 @@ struct Row {
 struct State {
     owner: BTreeMap<u32, Row>,
     replica: BTreeMap<u32, Row>,
-    pending: BTreeSet<Delivery>,
+    /// How many copies of an event are pending.
+    pending: BTreeMap<Priced, u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Action {
     SetPrice { ticket: u32 },
-    Duplicate { delivery: Delivery },
-    Deliver { delivery: Delivery, lose_ack: bool },
+    Deliver { event: Priced, duplicate: bool, lose_ack: bool },
 }
 
 const TICKETS: [u32; 2] = [1, 2];
@@ -51,7 +45,17 @@ impl State {
         let version = self.owner.get(&ticket).map_or(0, |row| row.version + 1);
         let price = price(version);
         self.owner.insert(ticket, Row { version, price });
-        self.pending.insert(Delivery { event: Priced { ticket, version, price }, is_duplicate: false });
+        self.pending.insert(Priced { ticket, version, price }, 1);
+    }
+
+    /// One copy of an event is pending no more.
+    fn settle(&mut self, event: &Priced) {
+        match self.pending.get_mut(event) {
+            Some(copies) if *copies > 1 => *copies -= 1,
+            _ => {
+                self.pending.remove(event);
+            }
+        }
     }
 
     /// The replica's handler; whether it acks.
@@ -82,15 +86,11 @@ impl Model for World {
                 actions.push(Action::SetPrice { ticket });
             }
         }
-        for delivery in &state.pending {
-            if !delivery.is_duplicate {
-                let duplicate = Delivery { is_duplicate: true, ..delivery.clone() };
-                if !state.pending.contains(&duplicate) {
-                    actions.push(Action::Duplicate { delivery: duplicate });
+        for (event, copies) in &state.pending {
+            for duplicate in [false, true].into_iter().filter(|duplicate| !duplicate || *copies == 1) {
+                for lose_ack in [false, true] {
+                    actions.push(Action::Deliver { event: event.clone(), duplicate, lose_ack });
                 }
-            }
-            for lose_ack in [false, true] {
-                actions.push(Action::Deliver { delivery: delivery.clone(), lose_ack });
             }
         }
     }
@@ -99,12 +99,12 @@ impl Model for World {
         let mut state = before.clone();
         match action {
             Action::SetPrice { ticket } => state.set_price(ticket),
-            Action::Duplicate { delivery } => {
-                state.pending.insert(delivery);
-            }
-            Action::Deliver { delivery, lose_ack } => {
-                if state.handle(&delivery.event) && !lose_ack {
-                    state.pending.remove(&delivery);
+            Action::Deliver { event, duplicate, lose_ack } => {
+                if duplicate {
+                    state.pending.insert(event.clone(), 2);
+                }
+                if state.handle(&event) && !lose_ack {
+                    state.settle(&event);
                 }
             }
         }
@@ -123,8 +123,7 @@ impl Model for World {
                 state.owner.iter().all(|(ticket, own)| {
                     let missing = state.replica.get(ticket).map_or(0, |row| row.version + 1)..=own.version;
                     missing.into_iter().all(|version| {
-                        let event = Priced { ticket: *ticket, version, price: price(version) };
-                        state.pending.contains(&Delivery { event, is_duplicate: false })
+                        state.pending.contains_key(&Priced { ticket: *ticket, version, price: price(version) })
                     })
                 })
             }),
@@ -144,5 +143,5 @@ pub fn depth_first() -> Searched {
 fn searched(checker: &impl Checker<World>) -> Searched {
     checker.assert_properties();
     // stateright counts the state it begins with as generated.
-    Searched { states: checker.unique_state_count() as u64, transitions: checker.state_count() as u64 - 1 }
+    Searched { states: checker.unique_state_count() as u64, steps: checker.state_count() as u64 - 1 }
 }

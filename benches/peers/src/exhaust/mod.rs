@@ -2,49 +2,50 @@
 //! in any order.
 //!
 //! A state is, for each ticket: how many of its four commands the owner has executed, how many of
-//! the events the replica has applied, and for each event whether the message is pending and
-//! whether a duplicate of it is. Actions, for each ticket:
+//! the events the replica has applied, and for each event how many copies of it are pending: none,
+//! one or two, which cannot be told apart. Actions, for each ticket:
 //!
-//! - *execute*: the owner executes the next command and publishes its event;
-//! - *duplicate*: a message that is pending gets a duplicate, if it has none that is pending;
-//! - *deliver* a pending message or duplicate, *and lose the ack* or not: the replica applies the
-//!   next version, acks what it has, and does not ack a gap. A copy that is acked, with an ack that
-//!   is not lost, is pending no more.
+//! - *execute*: the owner executes the next command and publishes its event, of which one copy is
+//!   pending then;
+//! - *deliver* one of the pending copies of an event. If no other one is pending, the broker may have
+//!   *duplicated* it, so that another copy is pending afterwards; and *the ack may be lost* or not.
+//!   The replica applies the next version, acks what it has, and does not ack a gap. The copy that is
+//!   acked, with an ack that is not lost, is pending no more.
 //!
-//! No budget: acks are lost any number of times, and a message is duplicated again when its
-//! duplicate is gone. So the tickets are independent, and a ticket has 651 states: after `p`
-//! commands, of which `h` are applied, a message above `h` is pending with a duplicate or without
-//! (2 ways), one up to `h` is pending or not, with a duplicate or without (4 ways): the sum of
-//! `4^h 2^(p-h)` over `h ≤ p ≤ 4`. Two tickets: 651² = 423,801.
+//! No budget: acks are lost any number of times, and a message is duplicated again when one of its
+//! copies is gone. So the tickets are independent, and a ticket has 286 states: after `p` commands,
+//! of which `h` are applied, an event above `h` has one or two copies pending, one up to `h` any
+//! number; but the first event is applied when it is delivered first, and has no second copy before.
+//! Two tickets: 286² = 81,796.
 
 pub mod by_hand;
 pub mod compact;
 pub mod ergonomic;
+pub mod ours;
 
-pub const STATES: u64 = 423_801;
+pub const STATES: u64 = 81_796;
 pub const COMMANDS: u8 = 4;
 
 /// What a search came to.
 #[derive(Clone, Copy, Debug)]
 pub struct Searched {
     pub states: u64,
-    /// Steps that were tried and changed the state.
-    pub transitions: u64,
+    /// Steps that were tried and changed the state; for pellmell all that were tried.
+    pub steps: u64,
 }
 
-/// A ticket as bits: executed, applied, messages pending, duplicates pending.
+/// A ticket as bits: executed, applied; events of which a copy is pending, and of which two are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Ticket {
     pub executed: u8,
     pub applied: u8,
-    pub messages: u8,
-    pub duplicates: u8,
+    pub once: u8,
+    pub twice: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     Execute,
-    Duplicate { version: u8 },
     Deliver { version: u8, duplicate: bool, lose_ack: bool },
 }
 
@@ -54,16 +55,11 @@ impl Ticket {
         if self.executed < COMMANDS {
             take(Action::Execute);
         }
-        for version in 0..self.executed {
-            let bit = 1 << version;
-            if self.messages & bit != 0 && self.duplicates & bit == 0 {
-                take(Action::Duplicate { version });
-            }
-            for (pending, duplicate) in [(self.messages, false), (self.duplicates, true)] {
-                if pending & bit != 0 {
-                    take(Action::Deliver { version, duplicate, lose_ack: false });
-                    take(Action::Deliver { version, duplicate, lose_ack: true });
-                }
+        for version in (0..self.executed).filter(|version| self.once & 1 << version != 0) {
+            let duplicates = if self.twice & 1 << version == 0 { &[false, true][..] } else { &[false][..] };
+            for duplicate in duplicates.iter().copied() {
+                take(Action::Deliver { version, duplicate, lose_ack: false });
+                take(Action::Deliver { version, duplicate, lose_ack: true });
             }
         }
     }
@@ -73,17 +69,18 @@ impl Ticket {
         let mut after = self;
         match action {
             Action::Execute => {
-                after.messages |= 1 << self.executed;
+                after.once |= 1 << self.executed;
                 after.executed += 1;
             }
-            Action::Duplicate { version } => after.duplicates |= 1 << version,
             Action::Deliver { version, duplicate, lose_ack } => {
+                after.twice |= u8::from(duplicate) << version;
                 if version == self.applied {
                     after.applied += 1;
                 }
                 if version < after.applied && !lose_ack {
-                    let pending = if duplicate { &mut after.duplicates } else { &mut after.messages };
-                    *pending &= !(1 << version);
+                    // Of two copies one is left, of one none.
+                    after.once &= !(1 << version) | after.twice;
+                    after.twice &= !(1 << version);
                 }
             }
         }
@@ -97,12 +94,12 @@ impl Ticket {
 
     /// What is not pending was applied.
     pub fn acked_is_applied(self) -> bool {
-        let gone = !self.messages & ((1 << self.executed) - 1);
+        let gone = !self.once & ((1 << self.executed) - 1);
         gone >> self.applied == 0
     }
 
     /// If nothing is pending, the replica has everything.
     pub fn is_converged(self) -> bool {
-        self.messages | self.duplicates != 0 || self.applied == self.executed
+        self.once != 0 || self.applied == self.executed
     }
 }

@@ -10,4 +10,4 @@ pub mod stateright;
 pub mod turmoil;
 
 #[path = "../../../w1/system.rs"]
-mod system;
+pub mod system;

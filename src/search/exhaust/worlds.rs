@@ -1,0 +1,162 @@
+//! The worlds on the way of a search, one for each step, each made from the one before it.
+
+use crate::event::System;
+use crate::faults::Fate;
+use crate::run::step_apart;
+use crate::scheduler::Action;
+use crate::store::Store;
+use crate::world::{Shared, Step, World};
+
+/// Worlds by depth.
+///
+/// A world is made anew for each step that is tried, so only what is not the same already is copied.
+pub(super) struct Worlds<S: System> {
+    worlds: Vec<World<S>>,
+    /// What each world has in common with the one before it, and one more for a world to come.
+    shared: Vec<Shared>,
+    /// By depth, the digests of the world's stores: a step changes one of them at most.
+    stores: Vec<Vec<u64>>,
+}
+
+impl<S: System> Worlds<S> {
+    pub(super) fn new(first: World<S>) -> Worlds<S> {
+        let stores = first.stores().iter().map(Store::digest).collect();
+        Worlds { worlds: vec![first], shared: vec![Shared::NOTHING; 2], stores: vec![stores] }
+    }
+
+    pub(super) fn at(&self, depth: usize) -> &World<S> {
+        &self.worlds[depth]
+    }
+
+    /// The digest of the world at this depth.
+    pub(super) fn digest(&self, depth: usize) -> u64 {
+        self.worlds[depth].digest_with(self.stores[depth].iter().copied())
+    }
+
+    /// Takes nothing but the first world for granted: a handler that panicked left its world half
+    /// way through a step.
+    pub(super) fn forget(&mut self) {
+        self.shared.fill(Shared::NOTHING);
+    }
+
+    /// Makes the world after the one at `depth` what a step makes of that one.
+    pub(super) fn step(&mut self, depth: usize, action: Action, fate: Fate) -> Step {
+        self.copy(depth);
+        let there = depth + 1;
+        let step = step_apart(&mut self.worlds[there], action, fate);
+        if let Some(actor) = step.actor {
+            self.shared[there + 1] = self.shared[there + 1].without(actor.service);
+            if step.saved() {
+                self.stores[there][actor.service.get()] = self.worlds[there].store(actor.service).digest();
+            }
+        }
+        step
+    }
+
+    /// Makes the world after the one at `depth` a copy of it.
+    fn copy(&mut self, depth: usize) {
+        let there = depth + 1;
+        if self.worlds.len() == there {
+            self.worlds.push(self.worlds[depth].clone());
+            self.stores.push(Vec::new());
+            self.shared.push(Shared::NOTHING);
+        }
+        let (here, later) = self.worlds.split_at_mut(there);
+        let kept = later[0].restore(&here[depth], self.shared[there]);
+        self.shared[there] = Shared::with_later(&here[depth]);
+        // What came from the world that was there has as much in common with what is there now.
+        self.shared[there + 1] = self.shared[there + 1].and(kept);
+        let (here, later) = self.stores.split_at_mut(there);
+        later[0].clone_from(&here[depth]);
+    }
+
+    /// Goes on at `depth` from what the last step made of the world there.
+    pub(super) fn accept(&mut self, depth: usize) {
+        self.worlds.swap(depth, depth + 1);
+        self.stores.swap(depth, depth + 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::{Ordering, Profile, RedeliverAt};
+    use crate::faults::{AckFate, Window};
+    use crate::prng::{Prng, Stream};
+    use crate::simulation::{Hosting, Simulation};
+    use crate::ticketing::{Design, Hostings, Ticketing, Workload};
+
+    /// All that there is to see of a world, and the digest as a search knows it.
+    fn seen(world: &World<Ticketing>, digest: u64) -> String {
+        let enabled: Vec<Action> = world.enabled().iter().collect();
+        format!("{world:?} {enabled:?} {:?} {digest:x} {:x}", world.broker(), world.fingerprint())
+    }
+
+    fn fate(prng: &mut Prng, may_pause: bool) -> Fate {
+        let mut one_of = |number| prng.below(number);
+        let ack = [AckFate::Prompt, AckFate::Prompt, AckFate::Late, AckFate::Lost][one_of(4) as usize];
+        let crash = (one_of(6) == 0).then(|| Window::ALL[one_of(Window::ALL.len() as u32) as usize]);
+        let pause = may_pause && one_of(3) == 0;
+        Fate { ack, crash, pause, duplicate: one_of(5) == 0, lose: one_of(12) == 0 }
+    }
+
+    /// A simulation of all four services: with members that race, a group that joins late, and timers.
+    fn simulation(seed: u64) -> Simulation<Ticketing> {
+        let profiles = [
+            Profile::adversarial(),
+            Profile::stan(),
+            Profile {
+                ordering: Ordering::Key { partitions: None },
+                redeliver_at: RedeliverAt::Original,
+                ..Profile::stan()
+            },
+        ];
+        let designs = [Design::COURSE, Design::REFERENCE, Design::SAGA];
+        let orders = Hosting { members: 2, ..Hosting::ALONE };
+        let payments = Some(Hosting { joins_late: true, ..Hosting::ALONE });
+        let hostings = Hostings { orders, payments, ..Hostings::FOUR };
+        let workload =
+            Workload { tickets: 2, prices: vec![5, 10], edits: 1, buyers: 2, orders: 1, cancels: 2, pays: 3 };
+        let on = Simulation::on(profiles[seed as usize % 3].clone());
+        let hosted = designs[seed as usize / 3 % 3].host(on, &hostings);
+        let hosted = workload.clients(seed).into_iter().fold(hosted, |on, one| on.client(one.name, one.commands));
+        hosted.redeliver_futile(true).build().expect("the parts fit")
+    }
+
+    /// Steps, ways back and swaps at random; each world made from another is compared with a clone.
+    #[test]
+    fn a_world_made_from_the_one_before_it_is_what_a_step_makes_of_a_clone() {
+        let mut largest = (0, 0);
+        for seed in 0..18 {
+            let mut prng = Prng::new(seed, Stream::Workload);
+            let mut worlds = Worlds::new(simulation(seed).world());
+            worlds.worlds[0].drain_offers(|_| ());
+            let mut depth = 0;
+            for _ in 0..600 {
+                let world = worlds.at(depth);
+                let enabled: Vec<Action> = world.enabled().iter().collect();
+                if enabled.is_empty() || prng.below(8) == 0 {
+                    depth = (depth as u64).saturating_sub(1 + u64::from(prng.below(4))) as usize;
+                    continue;
+                }
+                let action = enabled[prng.below(enabled.len() as u32) as usize];
+                let chosen = world.chosen(action);
+                let fate = chosen.map_or(Fate::CALM, |chosen| fate(&mut prng, chosen.may_pause));
+                let mut clone = world.clone();
+                step_apart(&mut clone, action, fate);
+                worlds.step(depth, action, fate);
+                assert_eq!(seen(worlds.at(depth + 1), worlds.digest(depth + 1)), seen(&clone, clone.digest()));
+                largest = largest.max((clone.broker().messages().len(), depth));
+                match prng.below(12) {
+                    0 => worlds.accept(depth),
+                    1..=8 => depth += 1,
+                    _ => {}
+                }
+                if prng.below(400) == 0 {
+                    worlds.forget();
+                }
+            }
+        }
+        assert!(largest.0 > 15 && largest.1 > 25, "the walks were short: {largest:?}");
+    }
+}
