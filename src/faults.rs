@@ -1,6 +1,6 @@
 //! Faults: what may go wrong with one delivery, one command or one timer, and how often.
 //!
-//! A [`Fate`] is decided the moment a handler starts. A [`FaultPlan`] draws fates by the identity
+//! A [`Fate`] is decided the moment a handler starts. [`Fates`] are drawn from a [`FaultPlan`] by the identity
 //! of the delivery, so the same delivery meets the same fate whatever happens around it.
 
 use crate::prng::{Prng, Purpose, Ratio, RunKey, Stream, below};
@@ -90,8 +90,9 @@ impl Fate {
         words.into_iter().flatten().map(str::to_owned).chain(crash).collect()
     }
 
-    /// The bits of [`Fate::word`] that say that no handler runs, or not through to its answer.
-    pub(crate) const INTERRUPTS: u64 = 1 << 7 | 1 << 5 | 0b111 << 2;
+    /// The bits of [`Fate::word`] that say that no handler runs, or not through to its answer, or
+    /// that its ack travels.
+    pub(crate) const INTERRUPTS: u64 = 1 << 7 | 1 << 5 | 0b111 << 2 | AckFate::Late as u64;
 
     /// The fate as one word, for hashing.
     #[inline]
@@ -119,13 +120,6 @@ impl Rate {
     #[must_use]
     pub const fn of(ratio: Ratio) -> Rate {
         Rate { ratio, most: u32::MAX }
-    }
-
-    #[inline]
-    fn takes(&mut self, word: u64) -> bool {
-        let hit = self.most > 0 && self.ratio.holds(word);
-        self.most -= u32::from(hit);
-        hit
     }
 }
 
@@ -199,38 +193,98 @@ impl FaultPlan {
         }
         self
     }
+}
+
+/// The faults of one run: a plan and a run's key, ready to be drawn from.
+#[derive(Clone, Debug)]
+pub struct Fates {
+    lose_ack: Coin,
+    delay_ack: Coin,
+    duplicate: Coin,
+    crash: Coin,
+    pause: Coin,
+    lose_message: Coin,
+    attempts_max: u16,
+    key: RunKey,
+}
+
+impl Fates {
+    /// The faults that `key` draws from `plan`.
+    #[must_use]
+    pub fn new(plan: &FaultPlan, key: RunKey) -> Fates {
+        let coin = |rate, purpose| Coin::new(rate, key, purpose);
+        Fates {
+            lose_ack: coin(plan.lose_ack, Purpose::LoseAck),
+            delay_ack: coin(plan.delay_ack, Purpose::DelayAck),
+            duplicate: coin(plan.duplicate, Purpose::Duplicate),
+            crash: coin(plan.crash, Purpose::Crash),
+            pause: coin(plan.pause, Purpose::Pause),
+            lose_message: coin(plan.lose_message, Purpose::LoseMessage),
+            attempts_max: plan.attempts_max,
+            key,
+        }
+    }
 
     /// Draws whether the broker loses attempt `attempt` of the delivery that `identity` names, and
     /// counts it. Nothing else happens to what is lost.
     #[inline]
-    pub fn draw_loss(&mut self, key: RunKey, identity: u64, attempt: u16) -> bool {
-        let rate = &mut self.lose_message;
-        attempt == 1 && rate.most > 0 && !rate.ratio.is_never() && rate.takes(key.draw(Purpose::LoseMessage, identity))
+    pub fn draw_loss(&mut self, identity: u64, attempt: u16) -> bool {
+        attempt == 1 && self.lose_message.takes(identity)
     }
 
     /// Draws the fate of attempt `attempt` of what `identity` names, and counts it.
-    // Always inlined, so that what does not depend on the identity is worked out once per run.
     #[inline(always)]
-    pub fn draw(&mut self, key: RunKey, identity: u64, attempt: u16) -> Fate {
+    pub fn draw(&mut self, identity: u64, attempt: u16) -> Fate {
         if attempt > self.attempts_max {
             return Fate::CALM;
         }
         let mut fate = Fate::CALM;
-        let takes = |rate: &mut Rate, purpose| {
-            rate.most > 0 && !rate.ratio.is_never() && rate.takes(key.draw(purpose, identity))
-        };
-        if takes(&mut self.lose_ack, Purpose::LoseAck) {
+        if self.lose_ack.takes(identity) {
             fate.ack = AckFate::Lost;
-        } else if takes(&mut self.delay_ack, Purpose::DelayAck) {
+        } else if self.delay_ack.takes(identity) {
             fate.ack = AckFate::Late;
         }
-        fate.duplicate = takes(&mut self.duplicate, Purpose::Duplicate);
-        fate.pause = takes(&mut self.pause, Purpose::Pause);
-        if takes(&mut self.crash, Purpose::Crash) {
-            let window = below(key.draw(Purpose::CrashWindow, identity), 4);
-            fate.crash = Some(Window::ALL[window as usize]);
+        fate.duplicate = self.duplicate.takes(identity);
+        fate.pause = self.pause.takes(identity);
+        if self.crash.takes(identity) {
+            fate.crash = Some(self.window(identity));
         }
         fate
+    }
+
+    #[inline(never)]
+    fn window(&self, identity: u64) -> Window {
+        Window::ALL[below(self.key.draw(Purpose::CrashWindow, identity), 4) as usize]
+    }
+}
+
+/// A rate in one run, as far as it can be worked out before it is known whose fate is drawn.
+#[derive(Clone, Copy, Debug)]
+struct Coin {
+    /// What all draws for the purpose have in common.
+    root: u64,
+    /// The largest word that means yes.
+    last: u64,
+    /// How many more times in this run; 0 if it can never happen.
+    left: u32,
+}
+
+impl Coin {
+    fn new(rate: Rate, key: RunKey, purpose: Purpose) -> Coin {
+        match rate.ratio.last_word() {
+            Some(last) => Coin { root: key.root(purpose), last, left: rate.most },
+            None => Coin { root: 0, last: 0, left: 0 },
+        }
+    }
+
+    #[inline(always)]
+    fn takes(&mut self, identity: u64) -> bool {
+        if self.left == 0 {
+            return false;
+        }
+        let hit = RunKey::draw_from(self.root, identity) <= self.last;
+        self.left -= u32::from(hit);
+        hit
     }
 }
 
@@ -242,12 +296,11 @@ mod tests {
 
     #[test]
     fn a_fate_depends_on_the_identity_and_not_on_what_was_drawn_before() {
-        let key = RunKey::new(KEY);
-        let mut one = FaultPlan { swarm: false, ..FaultPlan::SOME };
-        let mut two = one;
-        let late: Vec<Fate> = (0..100).map(|identity| one.draw(key, identity, 1)).collect();
+        let mut one = Fates::new(&FaultPlan { swarm: false, ..FaultPlan::SOME }, RunKey::new(KEY));
+        let mut two = one.clone();
+        let late: Vec<Fate> = (0..100).map(|identity| one.draw(identity, 1)).collect();
         for identity in (0..100).rev() {
-            assert_eq!(two.draw(key, identity, 1), late[identity as usize]);
+            assert_eq!(two.draw(identity, 1), late[identity as usize]);
         }
         assert!(late.iter().any(|fate| *fate != Fate::CALM));
     }
@@ -255,23 +308,25 @@ mod tests {
     #[test]
     fn a_fault_happens_at_most_as_often_as_the_plan_says() {
         let rate = Rate { ratio: Ratio::ALWAYS, most: 2 };
-        let mut plan = FaultPlan { lose_ack: rate, ..FaultPlan::NONE };
-        let lost = (0..10).filter(|i| plan.draw(RunKey::new(KEY), *i, 1).ack == AckFate::Lost).count();
+        let mut fates = Fates::new(&FaultPlan { lose_ack: rate, ..FaultPlan::NONE }, RunKey::new(KEY));
+        let lost = (0..10).filter(|i| fates.draw(*i, 1).ack == AckFate::Lost).count();
         assert_eq!(lost, 2);
     }
 
     #[test]
     fn only_a_first_attempt_is_lost() {
-        let mut plan = FaultPlan { lose_message: Rate::of(Ratio::ALWAYS), ..FaultPlan::NONE };
-        assert!(plan.draw_loss(RunKey::new(KEY), 1, 1));
-        assert!(!plan.draw_loss(RunKey::new(KEY), 1, 2));
+        let plan = FaultPlan { lose_message: Rate::of(Ratio::ALWAYS), ..FaultPlan::NONE };
+        let mut fates = Fates::new(&plan, RunKey::new(KEY));
+        assert!(fates.draw_loss(1, 1));
+        assert!(!fates.draw_loss(1, 2));
     }
 
     #[test]
     fn late_attempts_meet_no_faults() {
-        let mut plan = FaultPlan { lose_ack: Rate::of(Ratio::ALWAYS), ..FaultPlan::NONE };
-        assert_eq!(plan.draw(RunKey::new(KEY), 1, 3).ack, AckFate::Lost);
-        assert_eq!(plan.draw(RunKey::new(KEY), 1, 4), Fate::CALM);
+        let plan = FaultPlan { lose_ack: Rate::of(Ratio::ALWAYS), ..FaultPlan::NONE };
+        let mut fates = Fates::new(&plan, RunKey::new(KEY));
+        assert_eq!(fates.draw(1, 3).ack, AckFate::Lost);
+        assert_eq!(fates.draw(1, 4), Fate::CALM);
     }
 
     #[test]

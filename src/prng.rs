@@ -90,7 +90,18 @@ impl RunKey {
     #[must_use]
     #[inline]
     pub fn draw(self, purpose: Purpose, identity: u64) -> u64 {
-        hash::mix3(self.0, purpose as u64, identity)
+        RunKey::draw_from(self.root(purpose), identity)
+    }
+
+    /// What all words for `purpose` have in common.
+    pub(crate) const fn root(self, purpose: Purpose) -> u64 {
+        hash::mix(self.0, purpose as u64)
+    }
+
+    /// [`RunKey::draw`] for the purpose whose root this is.
+    #[inline]
+    pub(crate) const fn draw_from(root: u64, identity: u64) -> u64 {
+        hash::mix(root, identity)
     }
 }
 
@@ -168,6 +179,13 @@ impl Ratio {
     pub const fn holds(self, word: u64) -> bool {
         let scaled = ((word as u128 * self.denominator as u128) >> 64) as u64;
         scaled < self.numerator as u64
+    }
+
+    /// The largest word by which [`Ratio::holds`]; `None` if there is none.
+    pub(crate) fn last_word(self) -> Option<u64> {
+        // `word * denominator < numerator * 2^64`, solved for the word.
+        let words = (u128::from(self.numerator) << 64).div_ceil(self.denominator.into());
+        words.checked_sub(1).map(|last| last as u64)
     }
 }
 
@@ -260,6 +278,19 @@ mod tests {
         assert!((4_700..5_300).contains(&hits), "{hits} of 100000");
         assert!((0..1000).all(|_| !prng.chance(Ratio::NEVER)));
         assert!((0..1000).all(|_| prng.chance(Ratio::ALWAYS)));
+    }
+
+    #[test]
+    fn a_ratio_holds_up_to_its_last_word_and_not_beyond() {
+        for (numerator, denominator) in
+            [(1, 1), (1, 2), (1, 3), (1, 10), (7, 20), (1, u32::MAX), (u32::MAX - 1, u32::MAX)]
+        {
+            let ratio = Ratio::new(numerator, denominator);
+            let last = ratio.last_word().expect("it can happen");
+            assert!(ratio.holds(0) && ratio.holds(last), "{ratio}");
+            assert!(last.checked_add(1).is_none_or(|next| !ratio.holds(next)), "{ratio}");
+        }
+        assert_eq!(Ratio::NEVER.last_word(), None);
     }
 
     #[test]

@@ -153,8 +153,8 @@ impl Counts {
     }
 
     #[inline]
-    fn count<S: System>(&mut self, world: &World<S>, step: &Step, latest: &mut u32) {
-        let (Action::Deliver(_), Some(index)) = (step.action, step.delivery) else {
+    fn count(&mut self, step: &Step, latest: &mut u32) {
+        let (Action::Deliver(_), Some(_)) = (step.action, step.delivery) else {
             let begins = matches!(step.action, Action::Command(_) | Action::Advance);
             self.crashes += u64::from(step.fate.crash.is_some() && begins);
             self.pauses += u64::from(step.fate.pause && matches!(step.action, Action::Command(_)));
@@ -165,11 +165,11 @@ impl Counts {
             self.duplicates += u64::from(step.fate.duplicate);
             return;
         }
-        let delivery = world.broker().delivery(index);
+        let (message, again) = step.handed();
         self.deliveries += 1;
-        self.redeliveries += u64::from(delivery.tries > 1 || delivery.duplicate);
-        self.overtakings += u64::from(delivery.message.0 < *latest);
-        *latest = (*latest).max(delivery.message.0);
+        self.redeliveries += u64::from(again);
+        self.overtakings += u64::from(message.0 < *latest);
+        *latest = (*latest).max(message.0);
         let fate = step.fate;
         if step.fate_word() != 0 {
             self.acks_lost += u64::from(fate.ack == crate::faults::AckFate::Lost);
@@ -351,7 +351,7 @@ fn play<S: System>(
         observer.before(world, action);
         let mut step = Step::new(action, fate);
         world.take(&mut step);
-        noted.counts.count(world, &step, &mut latest);
+        noted.counts.count(&step, &mut latest);
         observer.after(world, &step);
         judges.note_reached(world, &step, &mut noted.reached);
         judges.on_step(world, &step)?;

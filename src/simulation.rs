@@ -47,6 +47,9 @@ pub struct Client<C> {
 
 pub(crate) struct Hosted<S: System> {
     pub(crate) service: Arc<dyn Service<S>>,
+    pub(crate) name: &'static str,
+    /// The hash of its name.
+    pub(crate) hash: u64,
     pub(crate) members: u16,
     pub(crate) may_pause: bool,
     /// By what the handler runs for.
@@ -103,7 +106,7 @@ impl<S: System> Simulation<S> {
 
     /// The names of the services, in the order they were added.
     pub fn service_names(&self) -> impl Iterator<Item = &'static str> + '_ {
-        self.inner.services.iter().map(|hosted| hosted.service.name())
+        self.inner.services.iter().map(|hosted| hosted.name)
     }
 
     /// The broker's rules.
@@ -256,7 +259,9 @@ impl<S: System> SimulationBuilder<S> {
             join_group(&mut groups, index, service.as_ref(), &hosting, may_pause);
             let publish_modes = Work::ALL.map(|work| service.publish_mode(work));
             let ack_timing = service.ack_timing();
-            services.push(Hosted { service, members: hosting.members, may_pause, publish_modes, ack_timing });
+            let (name, members) = (service.name(), hosting.members);
+            let hash = hash::of_name(name);
+            services.push(Hosted { service, name, hash, members, may_pause, publish_modes, ack_timing });
         }
         let clients = self.clients.into_iter().map(|client| host_client(&services, client));
         let clients = clients.collect::<Result<_, _>>()?;

@@ -117,6 +117,12 @@ impl Delivery {
         matches!(self.state, State::Handling | State::Acking | State::Waiting)
     }
 
+    /// Whether, now that it is handed out, its message was handed out before.
+    #[inline]
+    pub(crate) fn is_repeated(&self) -> bool {
+        self.tries > 1 || self.duplicate
+    }
+
     /// Gives it the name of its next attempt.
     #[inline]
     pub(super) fn rename(&mut self, attempt: u16) {

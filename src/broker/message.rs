@@ -130,8 +130,15 @@ impl<E: Event> Log<E> {
     }
 
     /// Appends an event and names it.
-    pub(super) fn append(&mut self, event: E, route: u16, first_entry: u32, cause: u32) -> MessageIndex {
-        let (subject, record, version) = (event.subject(), event.record(), event.version());
+    pub(super) fn append(
+        &mut self,
+        subject: Subject,
+        event: E,
+        route: u16,
+        first_entry: u32,
+        cause: u32,
+    ) -> MessageIndex {
+        let (record, version) = (event.record(), event.version());
         let number = record.number() as usize;
         let last = &mut self.last[usize::from(route)];
         if number >= last.len() {

@@ -10,6 +10,7 @@
 //! spares the simulation the broker's guess of what a member has in its inbox.
 
 mod delivery;
+mod direct;
 mod message;
 mod profile;
 mod queue;
@@ -52,6 +53,16 @@ impl Entry {
         self.attempts = self.attempts.saturating_add(1);
         self.attempts
     }
+}
+
+/// What the deliveries of a message to a group have in common, and whether this one is a duplicate.
+struct Twin {
+    message: MessageIndex,
+    group: GroupIndex,
+    entry: u32,
+    root: u64,
+    lane: u64,
+    duplicate: bool,
 }
 
 /// The fake broker.
@@ -180,13 +191,12 @@ impl<E: Event> Broker<E> {
             None => self.add_route(subject),
         };
         let first_entry = self.entries.len() as u32;
-        let groups = self.routes[route].groups.len();
-        self.entries.resize(self.entries.len() + groups, Entry::default());
-        let message = self.log.append(event, route as u16, first_entry, cause);
-        for place in 0..groups {
+        let message = self.log.append(subject, event, route as u16, first_entry, cause);
+        for place in 0..self.routes[route].groups.len() {
             let group = self.routes[route].groups[place];
+            self.entries.push(Entry::default());
             if self.groups[group.get()].joined {
-                self.add_delivery(message, group, first_entry + place as u32, false);
+                self.add_delivery(message, group, first_entry + place as u32);
             }
         }
         message
@@ -208,23 +218,34 @@ impl<E: Event> Broker<E> {
             let groups = &self.routes[usize::from(message.route)].groups;
             if let Some(place) = groups.iter().position(|listed| *listed == group) {
                 let entry = message.first_entry + place as u32;
-                self.add_delivery(MessageIndex(index as u32), group, entry, false);
+                self.add_delivery(MessageIndex(index as u32), group, entry);
             }
         }
     }
 
     /// Makes a message pending once more beside the delivery `index`.
     pub(crate) fn duplicate(&mut self, index: DeliveryIndex) -> DeliveryIndex {
-        let Delivery { message, group, entry, .. } = *self.delivery(index);
-        self.add_delivery(message, group, entry, true)
+        self.add_twin(index, true)
     }
 
-    fn add_delivery(&mut self, message: MessageIndex, group: GroupIndex, entry: u32, duplicate: bool) -> DeliveryIndex {
-        let attempt = self.entries[entry as usize].next_attempt();
-        let index = DeliveryIndex(self.deliveries.len() as u32);
+    /// The first delivery of a message to a group.
+    fn add_delivery(&mut self, message: MessageIndex, group: GroupIndex, entry: u32) {
         let (name, group_hash) = (&self.message(message).name, self.groups[group.get()].hash);
         let root = root_of(name.key(), group_hash);
         let lane = hash::mix(name.subject.hash(), group_hash);
+        self.push_delivery(Twin { message, group, entry, root, lane, duplicate: false });
+    }
+
+    /// One more delivery of the message that `index` delivers, to the same group.
+    fn add_twin(&mut self, index: DeliveryIndex, duplicate: bool) -> DeliveryIndex {
+        let Delivery { message, group, entry, root, lane, .. } = *self.delivery(index);
+        self.push_delivery(Twin { message, group, entry, root, lane, duplicate })
+    }
+
+    #[inline]
+    fn push_delivery(&mut self, Twin { message, group, entry, root, lane, duplicate }: Twin) -> DeliveryIndex {
+        let attempt = self.entries[entry as usize].next_attempt();
+        let index = DeliveryIndex(self.deliveries.len() as u32);
         self.open += 1;
         self.deliveries.push(Delivery {
             message,
@@ -448,8 +469,8 @@ impl<E: Event> Broker<E> {
     }
 
     fn supersede(&mut self, index: DeliveryIndex) {
-        let Delivery { message, group, tries, entry, .. } = *self.delivery(index);
-        let new = self.add_delivery(message, group, entry, false);
+        let tries = self.delivery(index).tries;
+        let new = self.add_twin(index, false);
         self.deliveries[index.get()].successor = Some(new);
         self.deliveries[new.get()].tries = tries;
         // It was queued like a new message; put it where redeliveries go.
@@ -468,10 +489,15 @@ impl<E: Event> Broker<E> {
     }
 
     /// Makes everything parked for a service ready again.
+    #[inline]
     pub(crate) fn unpark(&mut self, service: ServiceIndex) {
-        if self.groups.iter().all(|group| group.parked.is_empty()) {
-            return;
+        if self.groups.iter().any(|group| !group.parked.is_empty()) {
+            self.unpark_some(service);
         }
+    }
+
+    #[inline(never)]
+    fn unpark_some(&mut self, service: ServiceIndex) {
         for group in 0..self.groups.len() {
             let Group { parked, members, .. } = &self.groups[group];
             if parked.is_empty() || !members.iter().any(|member| member.service == service) {

@@ -49,6 +49,8 @@ pub(super) struct Group {
     fitting: Arc<[Vec<u16>]>,
     /// The one service all members belong to; `None` if the group is shared.
     pub(super) service: Option<ServiceIndex>,
+    /// Whether a handler of one of its members may pause.
+    pub(super) may_pause: bool,
     pub(super) joins_late: bool,
     pub(super) joined: bool,
     pub(super) units: Vec<VecDeque<DeliveryIndex>>,
@@ -63,6 +65,9 @@ pub(super) struct Group {
     /// How many deliveries are in its queues.
     pub(super) queued: usize,
     pub(super) rules: Rules,
+    /// Its only member, if no order and no limit holds in the group and what is not acked is pending
+    /// again at once: the broker need not know that a handler runs.
+    pub(super) direct: Option<Member>,
 }
 
 /// What of the profile the queues need, worked out once.
@@ -115,8 +120,8 @@ impl Clone for Group {
         self.name.clone_from(name);
         self.members.clone_from(members);
         self.fitting.clone_from(fitting);
-        (self.hash, self.service, self.rules) = (source.hash, source.service, source.rules);
-        self.joins_late = source.joins_late;
+        (self.hash, self.service, self.rules, self.direct) = (source.hash, source.service, source.rules, source.direct);
+        (self.may_pause, self.joins_late) = (source.may_pause, source.joins_late);
         self.restore(source);
     }
 }
@@ -124,11 +129,15 @@ impl Clone for Group {
 impl Group {
     pub(super) fn new(setup: GroupSetup, routes: &[Route], profile: &Profile) -> Group {
         let members = setup.members.len();
+        let rules = Rules::new(profile, members);
+        let plain = members == 1 && rules.free && profile.redelivers_at_once();
         Group {
+            direct: setup.members.first().copied().filter(|_| plain),
             fitting: fitting(&setup, routes).into(),
             service: setup.services.first().filter(|_| setup.services.len() == 1).map(|(service, _)| *service),
             hash: hash::of_name(&setup.name),
             name: setup.name.into(),
+            may_pause: setup.may_pause,
             joins_late: setup.joins_late,
             joined: !setup.joins_late,
             units: Vec::new(),
@@ -138,7 +147,7 @@ impl Group {
             in_flight: vec![0; members],
             parked: Vec::new(),
             queued: 0,
-            rules: Rules::new(profile, members),
+            rules,
             members: setup.members.into(),
         }
     }

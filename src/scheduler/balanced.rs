@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use super::haste::Haste;
 use super::queue::Queue;
 use super::{Action, Chosen, Enabled, Offer, Scheduler};
-use crate::faults::{Fate, FaultPlan};
+use crate::faults::{Fate, Fates, FaultPlan};
 use crate::prng::RunKey;
 
 /// How many actions what is offered stands for.
@@ -84,7 +84,7 @@ impl Scheduler for Census {
 /// Picks in proportion to what is expected to follow.
 #[derive(Clone, Debug)]
 pub struct Balanced {
-    plan: FaultPlan,
+    fates: Fates,
     key: RunKey,
     expected: Expected,
     /// The time of the last action picked, in units of 2^-32 mean waits of an action that stands alone.
@@ -96,7 +96,8 @@ impl Balanced {
     /// A walk for `seed` with the faults it draws from `plan`, where so much is to be expected.
     #[must_use]
     pub fn new(seed: u64, plan: FaultPlan, expected: Expected) -> Balanced {
-        Balanced { plan: plan.for_seed(seed), key: RunKey::new(seed), expected, now: 0, queue: Queue::default() }
+        let key = RunKey::new(seed);
+        Balanced { fates: Fates::new(&plan.for_seed(seed), key), key, expected, now: 0, queue: Queue::default() }
     }
 }
 
@@ -115,6 +116,6 @@ impl Scheduler for Balanced {
     }
 
     fn fate(&mut self, chosen: &Chosen) -> Fate {
-        chosen.draw(&mut self.plan, self.key)
+        chosen.draw(&mut self.fates)
     }
 }

@@ -1,22 +1,21 @@
 //! The calm run: everything at once, in publish order, nothing goes wrong.
 
 use super::{Action, Chosen, Enabled, Scheduler};
-use crate::faults::{Fate, FaultPlan};
+use crate::faults::{Fate, Fates, FaultPlan};
 use crate::prng::RunKey;
 
 /// Delivers at once and in publish order, settles between two commands, moves the clock last.
 /// Faults, if the plan has any, fall on that calm order.
 #[derive(Clone, Debug)]
 pub struct Calm {
-    key: RunKey,
-    plan: FaultPlan,
+    fates: Fates,
 }
 
 impl Calm {
     /// The calm order with the faults `seed` draws from `plan`.
     #[must_use]
     pub fn new(seed: u64, plan: FaultPlan) -> Calm {
-        Calm { key: RunKey::new(seed), plan: plan.for_seed(seed) }
+        Calm { fates: Fates::new(&plan.for_seed(seed), RunKey::new(seed)) }
     }
 }
 
@@ -26,6 +25,6 @@ impl Scheduler for Calm {
     }
 
     fn fate(&mut self, chosen: &Chosen) -> Fate {
-        chosen.draw(&mut self.plan, self.key)
+        chosen.draw(&mut self.fates)
     }
 }

@@ -11,13 +11,13 @@
 
 use super::queue::{Queue, exponential};
 use super::{Action, Chosen, Enabled, Offer, Scheduler};
-use crate::faults::{Fate, FaultPlan};
+use crate::faults::{Fate, Fates, FaultPlan};
 use crate::prng::{Purpose, RunKey};
 
 /// Picks uniformly, or with some lanes slowed down, by identity.
 #[derive(Clone, Debug)]
 pub struct Keyed {
-    plan: FaultPlan,
+    fates: Fates,
     pace: Pace,
     /// The time of the last action picked, in units of 2^-16 mean waits.
     now: u64,
@@ -47,7 +47,12 @@ impl Keyed {
         // Half of the seeds walk evenly: slow lanes find one kind of bug and hide another.
         let key = RunKey::new(seed);
         let slow_lanes = key.draw(Purpose::Lane, 0) >> 63 == 1;
-        Keyed { plan: plan.for_seed(seed), pace: Pace { key, slow_lanes }, now: 0, queue: Queue::default() }
+        Keyed {
+            fates: Fates::new(&plan.for_seed(seed), key),
+            pace: Pace { key, slow_lanes },
+            now: 0,
+            queue: Queue::default(),
+        }
     }
 
     /// The same walk with no lane slowed down, for whatever seed.
@@ -72,6 +77,6 @@ impl Scheduler for Keyed {
     }
 
     fn fate(&mut self, chosen: &Chosen) -> Fate {
-        chosen.draw(&mut self.plan, self.pace.key)
+        chosen.draw(&mut self.fates)
     }
 }

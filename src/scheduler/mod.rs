@@ -32,8 +32,7 @@ pub use swarm::Swarm;
 pub use walk::Walk;
 
 use crate::broker::{Delivery, DeliveryIndex, GroupIndex};
-use crate::faults::{Fate, FaultPlan};
-use crate::prng::RunKey;
+use crate::faults::{Fate, Fates};
 
 /// A client's place in the list of clients.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -97,14 +96,14 @@ pub struct Chosen {
 }
 
 impl Chosen {
-    /// What a plan does to this.
+    /// What the faults of a run do to this.
     #[must_use]
     #[inline(always)]
-    pub fn draw(&self, plan: &mut FaultPlan, key: RunKey) -> Fate {
-        if self.is_delivery && plan.draw_loss(key, self.key, self.attempt) {
+    pub fn draw(&self, fates: &mut Fates) -> Fate {
+        if self.is_delivery && fates.draw_loss(self.key, self.attempt) {
             return Fate { lose: true, ..Fate::CALM };
         }
-        self.restrict(plan.draw(key, self.key, self.attempt))
+        self.restrict(fates.draw(self.key, self.attempt))
     }
 
     /// Leaves of a fate what can happen to this.
@@ -178,8 +177,9 @@ impl<'a> Enabled<'a> {
 
     /// Whether nothing may happen any more.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.ready.is_empty() && self.len() == 0
     }
 
     /// The action at `place`: deliveries, commands, resumes, acks, joins, the clock.

@@ -25,14 +25,14 @@
 use super::haste::Haste;
 use super::queue::{Queue, exponential};
 use super::{Action, Chosen, Enabled, Offer, Scheduler};
-use crate::faults::{Fate, FaultPlan};
+use crate::faults::{Fate, Fates, FaultPlan};
 use crate::hash;
 use crate::prng::{Prng, Purpose, Ratio, RunKey, Stream, below};
 
 /// Picks the action of the most urgent chain.
 #[derive(Clone, Debug)]
 pub struct Pct {
-    plan: FaultPlan,
+    fates: Fates,
     drawing: Drawing,
     queue: Queue,
     /// What became possible by the last action.
@@ -84,7 +84,8 @@ impl Pct {
         let expected = 8 << (2 * Prng::new(seed, Stream::Change).below(4));
         let change = if depth == 1 { Ratio::new(1, 1024) } else { Ratio::new(depth - 1, expected) };
         let drawing = Drawing { key: RunKey::new(seed), change, fired: 0 };
-        Pct { plan: plan.for_seed(seed), drawing, queue: Queue::default(), fresh: Vec::new(), running: None }
+        let fates = Fates::new(&plan.for_seed(seed), drawing.key);
+        Pct { fates, drawing, queue: Queue::default(), fresh: Vec::new(), running: None }
     }
 
     /// Puts what became possible by the last action into chains.
@@ -125,6 +126,6 @@ impl Scheduler for Pct {
     }
 
     fn fate(&mut self, chosen: &Chosen) -> Fate {
-        chosen.draw(&mut self.plan, self.drawing.key)
+        chosen.draw(&mut self.fates)
     }
 }

@@ -14,7 +14,7 @@
 
 use super::haste::Haste;
 use super::{Action, Chosen, Enabled, Offer, Scheduler};
-use crate::faults::{Fate, FaultPlan};
+use crate::faults::{Fate, Fates, FaultPlan};
 use crate::hash;
 use crate::prng::{Purpose, RunKey};
 
@@ -22,7 +22,7 @@ use crate::prng::{Purpose, RunKey};
 #[derive(Clone, Debug)]
 pub struct Pos {
     key: RunKey,
-    plan: FaultPlan,
+    fates: Fates,
     /// The offers with their urgency; smaller numbers are more urgent. One that is not enabled when
     /// its turn comes was overtaken by events.
     pending: Vec<(u64, Offer)>,
@@ -34,7 +34,8 @@ impl Pos {
     /// Priorities for `seed` with the faults it draws from `plan`.
     #[must_use]
     pub fn new(seed: u64, plan: FaultPlan) -> Pos {
-        Pos { key: RunKey::new(seed), plan: plan.for_seed(seed), pending: Vec::new(), fired: 0 }
+        let key = RunKey::new(seed);
+        Pos { key, fates: Fates::new(&plan.for_seed(seed), key), pending: Vec::new(), fired: 0 }
     }
 
     /// Draws again what races with what has happened.
@@ -74,6 +75,6 @@ impl Scheduler for Pos {
     }
 
     fn fate(&mut self, chosen: &Chosen) -> Fate {
-        chosen.draw(&mut self.plan, self.key)
+        chosen.draw(&mut self.fates)
     }
 }

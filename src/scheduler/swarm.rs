@@ -8,7 +8,7 @@
 use super::haste::Haste;
 use super::queue::Queue;
 use super::{Action, Chosen, Enabled, Offer, Scheduler};
-use crate::faults::{Fate, FaultPlan};
+use crate::faults::{Fate, Fates, FaultPlan};
 use crate::prng::{Purpose, RunKey, below};
 
 /// A lane is slowed down by a power of two below this one.
@@ -17,7 +17,7 @@ const SPEEDS: u32 = 11;
 /// Picks at random, each lane with a speed of its own.
 #[derive(Clone, Debug)]
 pub struct Swarm {
-    plan: FaultPlan,
+    fates: Fates,
     key: RunKey,
     /// The time of the last action picked, in units of 2^-16 mean waits of the fastest.
     now: u64,
@@ -28,7 +28,8 @@ impl Swarm {
     /// Speeds for `seed` with the faults it draws from `plan`.
     #[must_use]
     pub fn new(seed: u64, plan: FaultPlan) -> Swarm {
-        Swarm { plan: plan.for_seed(seed), key: RunKey::new(seed), now: 0, queue: Queue::default() }
+        let key = RunKey::new(seed);
+        Swarm { fates: Fates::new(&plan.for_seed(seed), key), key, now: 0, queue: Queue::default() }
     }
 }
 
@@ -46,6 +47,6 @@ impl Scheduler for Swarm {
     }
 
     fn fate(&mut self, chosen: &Chosen) -> Fate {
-        chosen.draw(&mut self.plan, self.key)
+        chosen.draw(&mut self.fates)
     }
 }

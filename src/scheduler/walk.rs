@@ -5,15 +5,14 @@
 //! walks the same way without that fault.
 
 use super::{Action, Chosen, Enabled, Scheduler};
-use crate::faults::{Fate, FaultPlan};
+use crate::faults::{Fate, Fates, FaultPlan};
 use crate::hash;
 use crate::prng::{Purpose, RunKey, below};
 
 /// Picks uniformly by position.
 #[derive(Clone, Debug)]
 pub struct Walk {
-    key: RunKey,
-    plan: FaultPlan,
+    fates: Fates,
     state: u64,
     commands_first: bool,
 }
@@ -23,7 +22,8 @@ impl Walk {
     #[must_use]
     pub fn new(seed: u64, plan: FaultPlan, commands_first: bool) -> Walk {
         let key = RunKey::new(seed);
-        Walk { key, plan: plan.for_seed(seed), state: key.draw(Purpose::Order, 0), commands_first }
+        let fates = Fates::new(&plan.for_seed(seed), key);
+        Walk { fates, state: key.draw(Purpose::Order, 0), commands_first }
     }
 }
 
@@ -41,6 +41,6 @@ impl Scheduler for Walk {
 
     #[inline]
     fn fate(&mut self, chosen: &Chosen) -> Fate {
-        chosen.draw(&mut self.plan, self.key)
+        chosen.draw(&mut self.fates)
     }
 }

@@ -4,13 +4,15 @@
 //! says so, and then they are one step. A pause ends the step after the read; a crash cuts it off
 //! in one of the windows; the ack may be left to a step of its own or to nobody.
 //!
-//! Nearly all steps of a run are deliveries that are handled and answered at once. That path is
-//! inlined into one function, and the other kinds of step are kept out of it.
+//! Nearly all steps of a run are deliveries that are handled and answered at once. That path, in
+//! `deliver`, is inlined into one function, and the other kinds of step are kept out of it.
+
+mod deliver;
 
 use std::ops::Range;
 
 use super::{Begun, COMMAND_TIME_US, Job, Paused, Timer, World};
-use crate::broker::{DeliveryIndex, GroupIndex, State};
+use crate::broker::{Delivery, DeliveryIndex, GroupIndex, MessageIndex, State};
 use crate::event::System;
 use crate::faults::{AckFate, Fate, Window};
 use crate::hash;
@@ -20,6 +22,8 @@ use crate::scheduler::{Action, ClientIndex, PauseIndex};
 use crate::service::{AckTiming, Armed, Context, Outcome, PublishMode, Rejection, Work};
 
 /// A process of a service.
+// Aligned so that it is read as it was written: a wide read of two narrow writes waits for both.
+#[repr(align(4))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Actor {
     /// The service.
@@ -50,6 +54,10 @@ pub enum Answer {
 
 impl Answer {
     const ACKED: u64 = 1;
+    const SILENT: u64 = 3;
+    /// The words from here to [`Answer::LAST_RAN`] are of handlers that ran far enough to save.
+    const FIRST_RAN: u8 = 1;
+    const LAST_RAN: u8 = 6;
     const ACKED_CRASHED: u64 = 10;
 
     /// Whether a handler did what it was asked.
@@ -63,7 +71,7 @@ impl Answer {
         match self {
             Answer::Delivery(Outcome::Ack) => Answer::ACKED,
             Answer::Delivery(Outcome::Nak { .. }) => 2,
-            Answer::Delivery(Outcome::Silent(_)) => 3,
+            Answer::Delivery(Outcome::Silent(_)) => Answer::SILENT,
             Answer::Command(Ok(())) => 4,
             Answer::Command(Err(rejection)) => 5 | u64::from(rejection.status) << 8,
             Answer::Timer => 6,
@@ -101,6 +109,10 @@ pub struct Step {
     /// The answer as one word; 0 if there is none.
     answer_word: u64,
     saved: bool,
+    /// The message of the delivery that a member was handed.
+    message: MessageIndex,
+    /// Whether that delivery had been handed out before, or is a duplicate.
+    again: bool,
 }
 
 impl Step {
@@ -120,6 +132,8 @@ impl Step {
             fate_word: fate.word(),
             answer_word: 0,
             saved: false,
+            message: MessageIndex(0),
+            again: false,
         }
     }
 
@@ -133,7 +147,8 @@ impl Step {
     #[must_use]
     #[inline]
     pub fn ran(&self) -> bool {
-        matches!(self.answer, Some(Answer::Delivery(_) | Answer::Command(_) | Answer::Timer))
+        // The low byte is the kind; a rejection's status is above it.
+        matches!(self.answer_word as u8, Answer::FIRST_RAN..=Answer::LAST_RAN)
     }
 
     /// Whether it changed the store of the service whose handler ran.
@@ -163,6 +178,17 @@ impl Step {
         self.fate_word
     }
 
+    /// The message of the delivery that a member was handed, and whether it had been handed out
+    /// before or is a duplicate.
+    #[inline]
+    pub(crate) fn handed(&self) -> (MessageIndex, bool) {
+        (self.message, self.again)
+    }
+
+    fn note_delivery(&mut self, delivery: &Delivery) {
+        (self.message, self.again) = (delivery.message, delivery.is_repeated());
+    }
+
     #[inline(always)]
     fn set_answer(&mut self, answer: Answer) {
         self.answer = Some(answer);
@@ -189,10 +215,7 @@ impl<S: System> World<S> {
         match step.action {
             Action::Deliver(index) => self.deliver(index, step),
             Action::Command(client) => self.send(client, step),
-            Action::Resume(index) => self.resume(index, step),
-            Action::Ack(index) => self.ack_arrives(index, step),
-            Action::Join(group) => self.join(group, step),
-            Action::Advance => self.advance(step),
+            _ => self.take_apart(step),
         }
         step.time = self.now;
         step.published.end = self.broker.messages().len();
@@ -200,48 +223,16 @@ impl<S: System> World<S> {
         self.fold(step);
     }
 
-    #[inline(always)]
-    fn deliver(&mut self, index: DeliveryIndex, step: &mut Step) {
-        step.key = self.broker.delivery(index).key;
-        if step.fate_word & Fate::INTERRUPTS != 0 {
-            return self.deliver_interrupted(index, step);
-        }
-        let actor = self.begin(index, step);
-        self.work(Job::Delivery(index), actor, None, None, step);
-    }
-
-    /// Hands a delivery to a member, and to the broker's queue once more if it is duplicated.
-    #[inline(always)]
-    fn begin(&mut self, index: DeliveryIndex, step: &Step) -> Actor {
-        let member = self.broker.begin(index);
-        if step.fate.duplicate {
-            self.broker.duplicate(index);
-        }
-        Actor { service: member.service, member: member.ordinal }
-    }
-
-    /// [`World::deliver`] for what is lost, and for handlers that pause or crash.
+    /// What is neither a delivery nor a command.
     #[inline(never)]
-    fn deliver_interrupted(&mut self, index: DeliveryIndex, step: &mut Step) {
-        if step.fate.lose {
-            return self.lose(index, step);
+    fn take_apart(&mut self, step: &mut Step) {
+        match step.action {
+            Action::Deliver(_) | Action::Command(_) => {}
+            Action::Resume(index) => self.resume(index, step),
+            Action::Ack(index) => self.ack_arrives(index, step),
+            Action::Join(group) => self.join(group, step),
+            Action::Advance => self.advance(step),
         }
-        let actor = self.begin(index, step);
-        if step.fate.pause {
-            self.arm_ack_wait(index);
-            return self.pause(Job::Delivery(index), actor, step);
-        }
-        self.work_apart(Job::Delivery(index), actor, None, step);
-    }
-
-    #[inline(never)]
-    fn lose(&mut self, index: DeliveryIndex, step: &mut Step) {
-        if step.fate.duplicate {
-            self.broker.duplicate(index);
-        }
-        self.broker.lose(index);
-        step.delivery = Some(index);
-        step.set_answer(Answer::Lost);
     }
 
     fn send(&mut self, client: ClientIndex, step: &mut Step) {
@@ -259,14 +250,14 @@ impl<S: System> World<S> {
         if step.fate.pause {
             return self.pause(job, actor, step);
         }
-        self.work_apart(job, actor, None, step);
+        self.work(job, actor, None, step);
         self.offer_next_command(client);
     }
 
     pub(super) fn offer_next_command(&mut self, client: ClientIndex) {
-        if self.next_command(client).is_some() {
+        if let Some(offer) = self.offer(Action::Command(client)) {
             self.idle.push(client);
-            self.push_offer(Action::Command(client));
+            self.offers.push(offer);
         }
     }
 
@@ -308,7 +299,7 @@ impl<S: System> World<S> {
         self.paused_indices.remove(place);
         (step.key, step.fate, step.fate_word) = (paused.key, paused.fate, paused.fate.word());
         // Its reads need what was replaced since, so it counts as a reader until the step began.
-        self.work_apart(paused.job, paused.actor, Some(paused.begun), step);
+        self.work(paused.job, paused.actor, Some(paused.begun), step);
         if let Job::Command { client, .. } = paused.job {
             self.offer_next_command(client);
         }
@@ -351,21 +342,14 @@ impl<S: System> World<S> {
                     self.timers.insert((due, Timer::Service { service, record, nth, volatile, cause, attempt }));
                     self.service_timers += 1;
                 }
-                self.work_apart(Job::Timer { record, cause }, Actor { service, member: 0 }, None, step);
+                self.work(Job::Timer { record, cause }, Actor { service, member: 0 }, None, step);
             }
         }
     }
 
-    /// [`World::work`] for what happens rarely.
+    /// Runs a handler from its save on: save, publish, ack, as far as the fate's crash lets it.
     #[inline(never)]
-    fn work_apart(&mut self, job: Job, actor: Actor, begun: Option<Begun>, step: &mut Step) {
-        self.work(job, actor, begun, step.fate.crash, step);
-    }
-
-    /// Runs a handler from its save on: save, publish, ack, as far as `crash`, which is the fate's,
-    /// lets it. A delivery that is handled at once passes constants, and most of this is cut out.
-    #[inline(always)]
-    fn work(&mut self, job: Job, actor: Actor, begun: Option<Begun>, crash: Option<Window>, step: &mut Step) {
+    fn work(&mut self, job: Job, actor: Actor, begun: Option<Begun>, step: &mut Step) {
         let read_at = begun.map(|begun| begun.read_at);
         step.actor = Some(actor);
         step.delivery = delivery_of(job);
@@ -373,12 +357,24 @@ impl<S: System> World<S> {
         let store = &mut self.stores[actor.service.get()];
         store.begin_step(self.now, oldest);
         let tick = store.tick();
-        if crash == Some(Window::BeforeSave) {
+        if step.fate.crash == Some(Window::BeforeSave) {
             return self.crash_before_save(job, actor, read_at, step);
         }
         self.effects.clear();
-        let answer = self.call(job, actor, read_at);
-        step.set_answer(answer);
+        step.set_answer(self.call(job, actor, read_at));
+        self.conclude(job, actor, begun, tick, step);
+    }
+
+    /// [`World::conclude`] for a handler that read the present and did what few handlers do.
+    #[inline(never)]
+    fn conclude_apart(&mut self, job: Job, actor: Actor, tick: u64, step: &mut Step) {
+        self.conclude(job, actor, None, tick, step);
+    }
+
+    /// What follows from what a handler did and answered. Its store stood at `tick` before.
+    #[inline(always)]
+    fn conclude(&mut self, job: Job, actor: Actor, begun: Option<Begun>, tick: u64, step: &mut Step) {
+        let (Some(answer), crash) = (step.answer, step.fate.crash) else { return };
         // Most deliveries of a hard run come too early or again, and do nothing.
         let acts = self.stores[actor.service.get()].changed() || !self.effects.is_empty();
         let changed = (acts || crash.is_some()) && self.carry_out(job, actor, begun, crash, answer);
@@ -391,12 +387,12 @@ impl<S: System> World<S> {
             // What was acked will be acked again: redelivery ends it even if it changes nothing. And
             // what a crash took back can still be done.
             let refused = outcome != Outcome::Ack && crash.is_none();
-            let inert = refused && !changed && silent && !self.effects.impure && read_at.is_none();
+            let inert = refused && !changed && silent && !self.effects.impure && begun.is_none();
             self.broker.note_futile(index, inert.then_some(tick));
             if inert && self.broker.has_shared() && self.broker.service_of_delivery(index).is_none() {
                 self.broker.note_futile_for(index, actor.service, tick);
             }
-            self.answer(index, actor.service, outcome, Fate { crash, ..step.fate });
+            self.answer(index, actor.service, outcome, step.fate);
         }
         if changed {
             self.broker.unpark(actor.service);
@@ -671,7 +667,10 @@ impl<S: System> World<S> {
     fn fold(&mut self, step: &Step) {
         let what = hash::mix3(step.key, step.fate_word, step.answer_word);
         let mut hash = hash::mix(self.fingerprint, what);
-        if let Some(actor) = step.actor.filter(|_| step.saved) {
+        // Few steps save, and then it is known who acted.
+        if step.saved
+            && let Some(actor) = step.actor
+        {
             hash = hash::mix(hash, self.stores[actor.service.get()].saved());
         }
         if step.published.end > step.published.start {
