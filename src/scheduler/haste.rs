@@ -4,6 +4,10 @@
 //! not arrived yet. Clients that wait until all is settled see no races between a request and an
 //! event. And a service that is slow has several events before it at once, where another one never
 //! has two. So each seed draws a speed for each service, for all clients and for the clock.
+//!
+//! A broker that has no patience hands a message out again while its handler pauses, and what that
+//! handler would have found changed is hidden by the second one, who finds it done. Real brokers wait,
+//! so each seed draws as well how much later a redelivery is than a first one.
 
 use super::queue::exponential;
 use super::{Action, Offer};
@@ -11,6 +15,7 @@ use crate::hash;
 use crate::prng::{Purpose, RunKey, below};
 
 const CLIENTS: u64 = hash::of_name("clients");
+const AGAIN: u64 = hash::of_name("again");
 const CLOCK: u64 = hash::of_name("clock");
 /// Speeds differ by powers of two below this one.
 const SPEEDS: u32 = 8;
@@ -29,6 +34,7 @@ impl Haste {
     pub(super) fn wait_drawn(self, offer: &Offer, word: u64) -> u64 {
         let slow = match offer.action {
             Action::Command(_) => self.slow(CLIENTS),
+            Action::Deliver(_) if offer.again => self.slow(offer.place) + self.slow_again(),
             Action::Deliver(_) => self.slow(offer.place),
             Action::Resume(_) | Action::Ack(_) | Action::Join(_) | Action::Advance => self.slow(offer.key),
         };
@@ -38,6 +44,11 @@ impl Haste {
     /// How long the clock waits until it moves to a timer.
     pub(super) fn wait_of_clock(self, timer: u64) -> u64 {
         exponential(self.0.draw(Purpose::Order, timer)) << (self.slow(CLIENTS) + self.slow(CLOCK))
+    }
+
+    /// How much slower redeliveries are than what comes for the first time.
+    fn slow_again(self) -> u32 {
+        below(self.0.draw(Purpose::Speed, AGAIN), 2 * SPEEDS)
     }
 
     fn slow(self, what: u64) -> u32 {

@@ -79,6 +79,8 @@ pub struct Offer {
     /// The hash of where it is handled: the name of the group, or of the service that executes it. What
     /// no handler handles is a place of its own.
     pub place: u64,
+    /// Whether it is a delivery, and not the first one, of its message to its group.
+    pub again: bool,
 }
 
 /// What a scheduler decides the fate of.

@@ -399,7 +399,13 @@ impl<S: System> World<S> {
     pub(crate) fn drain_offers(&mut self, mut hear: impl FnMut(Offer)) {
         let (broker, offers) = (&mut self.broker, &mut self.offers);
         broker.each_fresh(|index, delivery, place| {
-            hear(Offer { action: Action::Deliver(index), key: delivery.key, lane: delivery.lane, place });
+            hear(Offer {
+                action: Action::Deliver(index),
+                key: delivery.key,
+                lane: delivery.lane,
+                place,
+                again: delivery.attempt > 1,
+            });
         });
         offers.iter().copied().for_each(hear);
         offers.clear();
@@ -429,7 +435,8 @@ impl<S: System> World<S> {
             }
             Action::Advance => return None,
         };
-        Some(Offer { action, key, lane, place })
+        let again = matches!(action, Action::Deliver(index) if self.broker.delivery(index).attempt > 1);
+        Some(Offer { action, key, lane, place, again })
     }
 
     fn push_offer(&mut self, action: Action) {
