@@ -153,7 +153,8 @@ fn what_a_test_asserts_of_the_world_at_the_end_is_shrunk_as_far() {
     }));
     expect![[r#"
         hold item:changed i1@1 -> search #2 until quiescence
-        lose ack of item:changed i1@1 -> search"#]].assert_eq(&schedule.to_string());
+        lose ack of item:changed i1@1 -> search"#]]
+    .assert_eq(&schedule.to_string());
 }
 
 #[test]

@@ -635,10 +635,13 @@ impl<E: Event> Broker<E> {
                 }
                 continue;
             }
-            self.set_ready(index, place < allowance || place + parked < standing);
-            if place == looked_at {
+            let ready = place < allowance || place + parked < standing;
+            if place == looked_at || !ready && !self.delivery(index).is_ready() {
+                // Nothing behind one that is not ready, and will not be, was ready before.
+                self.leave_ready(index);
                 break;
             }
+            self.set_ready(index, ready);
             place += 1;
         }
     }

@@ -278,21 +278,21 @@ impl<'a> Enabled<'a> {
         free: impl Fn(Action) -> bool,
         past: impl Fn(DeliveryIndex) -> bool,
     ) -> Option<Action> {
-        let first = |actions: &mut dyn Iterator<Item = Action>| {
-            actions.filter(|action| free(*action)).min_by_key(|action| self.turn(*action, tie))
-        };
         // One kind after the other: most often there is a delivery, and the many commands that wait for
-        // it need not be looked at.
-        let acks = || self.acks.iter().copied();
-        first(&mut self.paused.iter().map(|index| Action::Resume(*index)))
-            .or_else(|| first(&mut acks().filter(|index| !past(*index)).map(Action::Ack)))
-            .or_else(|| first(&mut self.absent.iter().map(|group| Action::Join(*group))))
-            .or_else(|| first(&mut self.ready.iter().map(|index| Action::Deliver(*index))))
-            .or_else(|| {
-                let late = acks().filter(|index| past(*index) && self.delivery(*index).superseded);
-                first(&mut late.map(Action::Ack))
-            })
-            .or_else(|| first(&mut self.commands.iter().map(|client| Action::Command(*client))))
+        // it need not be looked at. Of each kind but deliveries the first in its list of names is next.
+        let free = |action: &Action| free(*action);
+        let acks = |late: bool| {
+            let acks = self.acks.iter().filter(|index| past(**index) == late);
+            let counts = acks.filter(|index| !late || self.delivery(**index).superseded);
+            counts.map(|index| Action::Ack(*index)).filter(free).min()
+        };
+        let ready = || self.ready.iter().map(|index| Action::Deliver(*index)).filter(free);
+        (self.paused.iter().map(|index| Action::Resume(*index)).filter(free).min())
+            .or_else(|| acks(false))
+            .or_else(|| self.absent.iter().map(|group| Action::Join(*group)).filter(free).min())
+            .or_else(|| ready().min_by_key(|action| self.turn(*action, tie)))
+            .or_else(|| acks(true))
+            .or_else(|| self.commands.iter().map(|client| Action::Command(*client)).filter(free).min())
     }
 
     /// When the calm run takes this enabled action.

@@ -296,11 +296,8 @@ impl<R: Record> AnyTable for Table<R> {
     }
 
     fn forget_before(&mut self, tick: u64) {
-        if self.replaced.last().is_some_and(|last| last.tick < tick) {
-            self.replaced.clear();
-        } else {
-            self.replaced.retain(|replaced| replaced.tick >= tick);
-        }
+        let forgotten = self.replaced.partition_point(|replaced| replaced.tick < tick);
+        self.replaced.drain(..forgotten);
     }
 
     fn roll_back(&mut self, tick: u64) {

@@ -241,7 +241,9 @@ impl<S: System> World<S> {
         let (service, key) = (hosted.service, hosted.key);
         step.key = key;
         self.sent[client.get()] += 1;
-        self.idle.retain(|idle| *idle != client);
+        if let Some(place) = self.idle.iter().position(|idle| *idle == client) {
+            self.idle.remove(place);
+        }
         self.commands_run += 1;
         self.now = Time(self.now.0 + COMMAND_TIME_US);
         let members = self.simulation.inner.services[service.get()].members;
