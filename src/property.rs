@@ -196,7 +196,7 @@ impl<'a, S: System> View<'a, S> {
 
     /// What the step saved of one record type; nothing if the service has no such collection.
     pub fn changes<R: Record>(&self) -> impl Iterator<Item = Change<'a, R>> + use<'a, R, S> {
-        self.store().map(Store::known_changes::<R>).into_iter().flatten()
+        Store::changes_of::<R>(self.store())
     }
 
     /// The messages the step published.

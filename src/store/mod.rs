@@ -49,7 +49,7 @@ impl Schema {
     }
 
     pub(crate) fn into_store(self) -> Store {
-        let progress = Progress { tick: 0, saved: 0, now: Time(0) };
+        let progress = Progress { tick: 0, saved: 0, collections: 0, now: Time(0) };
         Store { tables: self.tables, progress, step_began: 0, read_at: None }
     }
 }
@@ -265,11 +265,13 @@ impl Store {
         self.table::<R>().changes(self.step_began)
     }
 
-    /// The saves of the step that just ran; none if there is no such collection.
-    pub(crate) fn known_changes<R: Record>(&self) -> impl Iterator<Item = Change<'_, R>> {
-        let table = self.known_table::<R>();
-        let places = table.map_or(0..0, |table| table.places_since(self.step_began));
-        places.filter_map(move |place| table.map(|table| table.change(place)))
+    /// The saves of the step that just ran; none if there is no store or no such collection.
+    pub(crate) fn changes_of<R: Record>(store: Option<&Store>) -> impl Iterator<Item = Change<'_, R>> {
+        // Properties ask every step about every collection, so what was not saved is not looked for.
+        let store = store.filter(|store| store.progress.collections & Table::<R>::BIT != 0);
+        let saved = store.and_then(|store| Some((store.known_table::<R>()?, store.step_began)));
+        let places = saved.map_or(0..0, |(table, began)| table.places_since(began));
+        places.filter_map(move |place| saved.map(|(table, _)| table.change(place)))
     }
 
     /// Whether the step that just ran saved anything.
@@ -320,7 +322,7 @@ impl Store {
             self.tables.iter_mut().for_each(|table| table.forget_before(keep));
         }
         self.step_began = self.progress.tick;
-        self.progress.saved = 0;
+        (self.progress.saved, self.progress.collections) = (0, 0);
     }
 
     /// The present, to be read as of later.
@@ -350,7 +352,7 @@ impl Store {
         if self.changed() {
             let began = self.step_began;
             self.tables.iter_mut().for_each(|table| table.roll_back(began));
-            (self.progress.tick, self.progress.saved) = (began, 0);
+            (self.progress.tick, self.progress.saved, self.progress.collections) = (began, 0, 0);
         }
     }
 

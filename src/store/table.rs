@@ -25,6 +25,8 @@ pub(super) struct Progress {
     pub(super) tick: u64,
     /// The hash of what the running step saved.
     pub(super) saved: u64,
+    /// The bits of the tables that the running step saved to.
+    pub(super) collections: u64,
     pub(super) now: Time,
 }
 
@@ -79,6 +81,9 @@ impl<R: Record> Clone for Table<R> {
 }
 
 impl<R: Record> Table<R> {
+    /// A bit by the name; another table may have the same.
+    pub(super) const BIT: u64 = 1 << (hash::of_name(R::COLLECTION) % 64);
+
     pub(super) fn new(policy: VersionPolicy, owned: bool) -> Table<R> {
         Table {
             policy,
@@ -182,6 +187,7 @@ impl<R: Record> Table<R> {
         let before = self.rows[index].replace(row);
         self.unjudged.insert(index);
         self.replaced.push(Replaced { tick: progress.tick, id, before });
+        progress.collections |= Table::<R>::BIT;
         progress.tick += 1;
         self.changed_at = progress.tick;
     }
