@@ -34,8 +34,8 @@ fn main() {
         bare.push(timed(seeds.clone(), |seed| play(&scenario, &judges, &mut world, seed)));
         watched.push(timed(seeds, |seed| {
             world.reset();
-            let report = scenario.run(&mut world, &judges, seed, &mut watch);
-            watch.end_run(seed, report.steps);
+            scenario.run(&mut world, &judges, seed, &mut watch);
+            watch.end_run(seed);
         }));
     }
     let (bare, watched) = (median(bare), median(watched));

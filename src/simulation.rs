@@ -1,13 +1,14 @@
 //! A simulation: services, broker rules and clients, put together and not yet moving.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::broker::{GroupSetup, Member, Profile};
 use crate::event::{Command, System};
 use crate::hash;
 use crate::ids::{ServiceIndex, Subject};
 use crate::schedule::{CommandSpec, command_key};
+use crate::scheduler::Expected;
 use crate::service::{AckTiming, PublishMode, Service, Work};
 
 /// How a service takes part.
@@ -89,6 +90,8 @@ pub(crate) struct Inner<S: System> {
     pub(crate) groups: Vec<GroupSetup>,
     pub(crate) clients: Vec<HostedClient<S::Command>>,
     pub(crate) redeliver_futile: bool,
+    /// What happens in its calm run, once somebody asked.
+    pub(crate) expected: OnceLock<Arc<Expected>>,
 }
 
 impl<S: System> Clone for Simulation<S> {
@@ -187,13 +190,14 @@ impl<S: System> Simulation<S> {
     }
 
     fn with_clients(&self, clients: Vec<HostedClient<S::Command>>) -> Simulation<S> {
-        let Inner { services, profile, groups, clients: _, redeliver_futile } = &*self.inner;
+        let Inner { services, profile, groups, clients: _, redeliver_futile, expected: _ } = &*self.inner;
         let inner = Inner {
             services: services.clone(),
             profile: profile.clone(),
             groups: groups.clone(),
             clients,
             redeliver_futile: *redeliver_futile,
+            expected: OnceLock::new(),
         };
         Simulation { inner: Arc::new(inner) }
     }
@@ -265,7 +269,8 @@ impl<S: System> SimulationBuilder<S> {
         }
         let clients = self.clients.into_iter().map(|client| host_client(&services, client));
         let clients = clients.collect::<Result<_, _>>()?;
-        let inner = Inner { services, profile: self.profile, groups, clients, redeliver_futile: self.redeliver_futile };
+        let (profile, redeliver_futile, expected) = (self.profile, self.redeliver_futile, OnceLock::new());
+        let inner = Inner { services, profile, groups, clients, redeliver_futile, expected };
         Ok(Simulation { inner: Arc::new(inner) })
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use expect_test::{Expect, expect};
 use pellmell::scenario::SchedulerKind;
-use pellmell::search::{Coverage, Means, RuledOut, Seen, Situation, SituationWatch, Standing, Sweep};
+use pellmell::search::{Coverage, Means, PctRuns, RuledOut, Seen, Situation, SituationWatch, Standing, Sweep};
 use pellmell::ticketing::{Design, Ticket};
 use pellmell::{
     Answer, Calm, FaultPlan, Hosting, Judges, Limits, Profile, Rate, Ratio, Scenario, Simulation, Sometimes, run,
@@ -257,11 +257,10 @@ prop_compose! {
         situations in proptest::collection::btree_map(proptest::sample::select(Situation::ALL.to_vec()), any_map(), 0..3),
         pairs in any_map(),
         sometimes in any_map(),
-        steps_max in 0..9u64,
-        chains_max in 0..9u64,
-        pct_runs in proptest::array::uniform3(0..9u64),
+        pct in proptest::array::uniform3([0..9u64, 0..9, 0..9]),
     ) -> Coverage {
-        Coverage { runs, situations, pairs, sometimes, steps_max, chains_max, pct_runs }
+        let pct = pct.map(|[runs, chains_max, turns_max]| PctRuns { runs, chains_max, turns_max });
+        Coverage { runs, situations, pairs, sometimes, pct }
     }
 }
 
@@ -365,8 +364,8 @@ fn a_watch_forgets_a_run_when_it_ends() {
     let simulation = departing.simulation(0).expect("the parts fit");
     let mut watch = SituationWatch::new(&simulation, &Means::of(&departing));
     for (seed, scenario) in [(4, &departing), (3, &calm), (2, &departing)] {
-        let report = scenario.run(&mut simulation.world(), &Judges::new(Vec::new()), seed, &mut watch);
-        watch.end_run(seed, report.steps);
+        scenario.run(&mut simulation.world(), &Judges::new(Vec::new()), seed, &mut watch);
+        watch.end_run(seed);
     }
     let coverage = watch.take_coverage();
     let seen = coverage.situations[&Situation::RedeliveryAfterUnheardAck]["ticket:updated -> orders"];

@@ -103,6 +103,12 @@ impl Delivery {
         !matches!(self.state, State::Settled | State::Dead)
     }
 
+    /// Whether it was handled and changed nothing, when it was handed out last.
+    #[must_use]
+    pub const fn changed_nothing(&self) -> bool {
+        self.futile_at != NEVER
+    }
+
     /// Whether it may be handled now.
     #[must_use]
     #[inline]

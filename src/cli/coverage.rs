@@ -120,24 +120,19 @@ fn goals(out: &mut Out, coverage: &Coverage, scenario: &Scenario) -> Result<(), 
 }
 
 fn bounds(out: &mut Out, coverage: &Coverage) -> Result<(), Failure> {
-    let bounds = coverage.pct_bounds();
-    if coverage.pct_runs == [0; 3] {
-        let needed = bounds.map(|bound| grouped(bound.more_runs)).join(", ");
-        return out.status(
-            DIM,
-            "Bound",
-            format_args!("none: no PCT scheduler played; depths 1, 2, 3 take {needed} runs"),
-        );
+    let (worth, others): (Vec<_>, Vec<_>) =
+        coverage.pct_bounds().into_iter().flatten().partition(PctBound::is_worth_naming);
+    if worth.is_empty() && others.is_empty() {
+        return out.status(DIM, "Bound", format_args!("none: no seed was played by pctcp-1, pctcp-2 or pctcp-3"));
     }
-    let (worth, others): (Vec<_>, Vec<_>) = bounds.into_iter().partition(PctBound::is_worth_naming);
     let mut told: Vec<String> = worth.iter().map(ToString::to_string).collect();
     if !others.is_empty() {
         let depths: Vec<String> = others.iter().map(|bound| bound.depth.to_string()).collect();
-        let needed: Vec<String> = others.iter().map(|bound| grouped(bound.more_runs)).collect();
+        let wanted: Vec<String> = others.iter().map(|bound| grouped(bound.more_runs)).collect();
         let depth = if others.len() == 1 { "depth" } else { "depths" };
-        told.push(format!("{depth} {}: none, for want of {} runs", depths.join(", "), needed.join(", ")));
+        told.push(format!("{depth} {}: none, for want of {} pctcp runs", depths.join(", "), wanted.join(", ")));
     }
-    out.status(PLAIN, "Bound", format_args!("if PCT drew evenly, {}", told.join("; ")))
+    out.status(PLAIN, "Bound", told.join("; "))
 }
 
 /// Says that with `--strict` the sweep fails, and what to do.

@@ -13,6 +13,7 @@
 //! like in the calm run counts 1.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::haste::Haste;
 use super::queue::Queue;
@@ -26,9 +27,16 @@ pub struct Expected {
     by_key: BTreeMap<u64, u64>,
     /// For each lane the sum over its actions, and how many these are.
     by_lane: BTreeMap<u64, (u64, u64)>,
+    actions: u64,
 }
 
 impl Expected {
+    /// How many actions are expected in all.
+    #[must_use]
+    pub fn actions(&self) -> u64 {
+        self.actions
+    }
+
     /// The number for an action by its key and its lane, at least 1.
     #[must_use]
     pub fn of(&self, key: u64, lane: u64) -> u64 {
@@ -51,7 +59,7 @@ impl Census {
     #[must_use]
     pub fn expected(&self) -> Expected {
         let mut sizes = vec![1u64; self.happened.len()];
-        let mut expected = Expected::default();
+        let mut expected = Expected { actions: self.happened.len() as u64, ..Expected::default() };
         // What an action brings about comes after it.
         for (place, (key, lane, cause)) in self.happened.iter().enumerate().rev() {
             let size = sizes[place];
@@ -86,7 +94,7 @@ impl Scheduler for Census {
 pub struct Balanced {
     fates: Fates,
     key: RunKey,
-    expected: Expected,
+    expected: Arc<Expected>,
     /// The time of the last action picked, in units of 2^-32 mean waits of an action that stands alone.
     now: u64,
     queue: Queue,
@@ -95,7 +103,7 @@ pub struct Balanced {
 impl Balanced {
     /// A walk for `seed` with the faults it draws from `plan`, where so much is to be expected.
     #[must_use]
-    pub fn new(seed: u64, plan: FaultPlan, expected: Expected) -> Balanced {
+    pub fn new(seed: u64, plan: FaultPlan, expected: Arc<Expected>) -> Balanced {
         let key = RunKey::new(seed);
         Balanced { fates: Fates::new(&plan.for_seed(seed), key), key, expected, now: 0, queue: Queue::default() }
     }
@@ -104,13 +112,13 @@ impl Balanced {
 impl Scheduler for Balanced {
     fn offer(&mut self, offer: Offer) {
         let wait = (Haste(self.key).wait(&offer) << 16) / self.expected.of(offer.key, offer.lane);
-        self.queue.push(self.now + wait, offer);
+        self.queue.push(self.now + wait, offer.key, offer.action);
     }
 
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
         let (haste, expected, now) = (Haste(self.key), &self.expected, self.now);
         let wait = |timer| (haste.wait_of_clock(timer) << 16) / expected.of(timer, timer);
-        let (time, action) = self.queue.pop(enabled, |timer| now + wait(timer));
+        let (time, _, action) = self.queue.pop(enabled, |timer| now + wait(timer));
         self.now = self.now.max(time);
         action
     }

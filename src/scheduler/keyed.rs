@@ -66,12 +66,12 @@ impl Keyed {
 
 impl Scheduler for Keyed {
     fn offer(&mut self, offer: Offer) {
-        self.queue.push(self.now + self.pace.wait(offer.key, offer.lane), offer);
+        self.queue.push(self.now + self.pace.wait(offer.key, offer.lane), offer.key, offer.action);
     }
 
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
         let (pace, now) = (self.pace, self.now);
-        let (time, action) = self.queue.pop(enabled, |clock| now + pace.wait(clock, clock));
+        let (time, _, action) = self.queue.pop(enabled, |clock| now + pace.wait(clock, clock));
         self.now = now.max(time);
         action
     }

@@ -10,6 +10,7 @@ mod haste;
 mod in_turn;
 mod keyed;
 mod pct;
+mod pctcp;
 mod pos;
 mod queue;
 mod retold;
@@ -24,6 +25,7 @@ pub use departing::Departing;
 pub use in_turn::InTurn;
 pub use keyed::Keyed;
 pub use pct::Pct;
+pub use pctcp::Pctcp;
 pub use pos::Pos;
 pub use retold::Retold;
 pub use rounds::Rounds;
@@ -331,6 +333,19 @@ impl<'a> Enabled<'a> {
     }
 }
 
+/// What is proven about a run: it shows a bug of this depth with probability at least
+/// 1 / (`chains` · `turns`^(`depth` - 1)), if the bug takes no more chains and shows within those turns
+/// (see [`Pctcp`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guarantee {
+    /// The depth.
+    pub depth: u32,
+    /// How many chains began.
+    pub chains: u64,
+    /// Among how many turns those were drawn at which a chain falls behind.
+    pub turns: u64,
+}
+
 /// Picks what happens next.
 pub trait Scheduler {
     /// Hears of an action that has become possible. Not called for the clock.
@@ -347,6 +362,11 @@ pub trait Scheduler {
     /// Whether it hands out everything pending once before it hands anything out again.
     fn in_rounds(&self) -> bool {
         false
+    }
+
+    /// What is proven about the run it has played; of most schedulers nothing is.
+    fn guarantee(&self) -> Option<Guarantee> {
+        None
     }
 }
 
@@ -365,5 +385,9 @@ impl<T: Scheduler + ?Sized> Scheduler for Box<T> {
 
     fn in_rounds(&self) -> bool {
         (**self).in_rounds()
+    }
+
+    fn guarantee(&self) -> Option<Guarantee> {
+        (**self).guarantee()
     }
 }

@@ -19,7 +19,8 @@
 //! guarantee does not hold as it stands: priorities are not even, and a run of n actions in which some
 //! d - 1 must be changes is met with probability about ((d - 1)/n)^(d - 1) · e^-(d - 1), if the seed
 //! has drawn about the right n, which one in 4 does. For that a scheduler needs not be told how long
-//! the run is going to be. With d = 1 the probability is 1/1024 instead of none, so that services
+//! the run is going to be. What keeps to the papers is [`Pctcp`](super::Pctcp). With d = 1 the
+//! probability is 1/1024 instead of none, so that services
 //! which talk to each other until something else happens cannot keep that waiting for ever.
 
 use super::haste::Haste;
@@ -104,7 +105,7 @@ impl Pct {
                 Some((_, urgency)) if heir == Some(offer.key) => drawing.then(urgency, offer.key),
                 _ => drawing.first(&offer),
             };
-            self.queue.push(urgency, offer);
+            self.queue.push(urgency, offer.key, offer.action);
         }
     }
 }
@@ -117,7 +118,7 @@ impl Scheduler for Pct {
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
         self.chain(enabled);
         let drawing = self.drawing;
-        let (urgency, action) = self.queue.pop(enabled, |clock| drawing.of_clock(clock));
+        let (urgency, _, action) = self.queue.pop(enabled, |clock| drawing.of_clock(clock));
         if let (Action::Advance, Some(timer)) = (action, enabled.clock()) {
             self.drawing.fired = hash::mix(drawing.fired, timer);
         }

@@ -5,7 +5,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::{Action, Enabled, Offer};
+use super::{Action, Enabled};
 
 /// Offers by number, and the clock among them.
 #[derive(Clone, Debug, Default)]
@@ -17,14 +17,17 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Puts an offer in its place.
-    pub(super) fn push(&mut self, number: u64, offer: Offer) {
-        self.offers.push(Reverse((number, offer.key, offer.action)));
+    /// Puts an action, by its key, in its place.
+    pub(super) fn push(&mut self, number: u64, key: u64, action: Action) {
+        match action {
+            Action::Advance => self.clock = Some((key, number)),
+            _ => self.offers.push(Reverse((number, key, action))),
+        }
     }
 
-    /// Takes the enabled action with the smallest number. Of the clock nobody is told, so it is given
-    /// its number, by the key of the timer, when it is first seen here.
-    pub(super) fn pop(&mut self, enabled: &Enabled<'_>, number_of: impl FnOnce(u64) -> u64) -> (u64, Action) {
+    /// Takes the enabled action with the smallest number, with that and its key. Of the clock nobody is
+    /// told, so it is given its number, by the key of the timer, when it is first seen here.
+    pub(super) fn pop(&mut self, enabled: &Enabled<'_>, number_of: impl FnOnce(u64) -> u64) -> (u64, u64, Action) {
         let clock = enabled.clock().map(|key| match self.clock {
             Some((known, number)) if known == key => number,
             _ => {
@@ -33,18 +36,17 @@ impl Queue {
                 number
             }
         });
-        while let Some(Reverse((number, _, action))) = self.offers.peek().copied() {
+        while let Some(Reverse((number, key, action))) = self.offers.peek().copied() {
             if clock.is_some_and(|clock| clock < number) {
                 break;
             }
             self.offers.pop();
             if enabled.has(action) {
-                return (number, action);
+                return (number, key, action);
             }
         }
-        let number = clock.expect("every enabled action except the clock was offered");
-        self.clock = None;
-        (number, Action::Advance)
+        let (key, number) = self.clock.take().expect("every enabled action except the clock was offered");
+        (number, key, Action::Advance)
     }
 }
 

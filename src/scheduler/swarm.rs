@@ -36,12 +36,12 @@ impl Swarm {
 impl Scheduler for Swarm {
     fn offer(&mut self, offer: Offer) {
         let slow = below(self.key.draw(Purpose::Lane, offer.lane), SPEEDS);
-        self.queue.push(self.now + (Haste(self.key).wait(&offer) << slow), offer);
+        self.queue.push(self.now + (Haste(self.key).wait(&offer) << slow), offer.key, offer.action);
     }
 
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
         let (haste, now) = (Haste(self.key), self.now);
-        let (time, action) = self.queue.pop(enabled, |timer| now + haste.wait_of_clock(timer));
+        let (time, _, action) = self.queue.pop(enabled, |timer| now + haste.wait_of_clock(timer));
         self.now = now.max(time);
         action
     }

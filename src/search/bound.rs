@@ -1,18 +1,15 @@
 //! How likely it is that schedulers with a guarantee missed a bug.
 //!
-//! PCT draws random priorities for chains of actions and d - 1 moments at which a priority falls. A
-//! bug of depth d, one that shows whenever d certain actions come in a certain order, is found by one
-//! such run with probability at least 1 / (c · n^(d-1)), where c is the number of chains and n that of
-//! actions: Burckhardt, Kothari, Musuvathi and Nagarakatte, "A Randomized Scheduler with Probabilistic
-//! Guarantees of Finding Bugs", ASPLOS 2010, for threads; Ozkan, Majumdar, Niksic, Tabaei Befrouei and
-//! Weissenbacher, "Randomized Testing of Distributed Systems with Probabilistic Guarantees", OOPSLA
-//! 2018, for chains that are found on the way, of which there are at most w² if no more than w actions
-//! are ever unordered; so theirs reads 1 / (w² · n^(d-1)).
+//! One run of [`Pctcp`](crate::scheduler::Pctcp) of depth d shows a bug of that depth with probability
+//! at least 1 / (c · n^(d-1)), as is proven there; c is the number of chains that begin and n that of
+//! turns among which the changes are drawn. So k runs, drawn independently, all miss it with
+//! probability at most (1 - 1 / (c · n^(d-1)))^k.
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::scheduler::Guarantee;
 use crate::trace::grouped;
 
 /// The unit of the fixed point that powers are computed in.
@@ -20,12 +17,39 @@ const ONE: u128 = 1 << 62;
 /// A bound is worth naming below one half.
 const WORTH: u64 = 5_000;
 
+/// The runs that schedulers with a guarantee of one depth played.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PctRuns {
+    /// How many.
+    pub runs: u64,
+    /// The most chains that began in one.
+    pub chains_max: u64,
+    /// Among how many turns those were drawn at which a chain falls behind, at most.
+    pub turns_max: u64,
+}
+
+impl PctRuns {
+    /// Adds others.
+    pub fn merge(&mut self, other: PctRuns) {
+        self.runs += other.runs;
+        self.chains_max = self.chains_max.max(other.chains_max);
+        self.turns_max = self.turns_max.max(other.turns_max);
+    }
+}
+
+impl From<Guarantee> for PctRuns {
+    fn from(Guarantee { depth: _, chains, turns }: Guarantee) -> PctRuns {
+        PctRuns { runs: 1, chains_max: chains, turns_max: turns }
+    }
+}
+
 /// How likely it is at most that runs missed a bug of some depth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct PctBound {
     /// The depth.
     pub depth: u32,
-    /// How many runs there are of a scheduler of that depth.
+    /// How many runs there are of a scheduler with a guarantee for that depth.
     pub runs: u64,
     /// How many in 10,000 such sets of runs miss such a bug at most, rounded up.
     pub missed_of_10000: u64,
@@ -33,29 +57,29 @@ pub struct PctBound {
     pub more_runs: u64,
 }
 
-/// The bounds for depth 1, 2 and 3, given how many runs a PCT scheduler of that very depth played, the
-/// most chains and the most actions a run had.
+/// The bounds for depth 1, 2 and 3, given the runs of that very depth; `None` where there were none.
 ///
-/// It holds if the schedulers keep to the algorithm: priorities are drawn evenly, exactly d - 1 of them
-/// fall, at moments drawn evenly among the actions, and runs are drawn independently. What else decides
-/// a run, faults and the workload, must be what the bug needs, so strictly it is about bugs that need
-/// no faults. Runs of another depth are not counted.
+/// They are about bugs that show with as many chains as a run had at most, and whose changes come within
+/// as many turns as were drawn among; [`Pctcp`](crate::scheduler::Pctcp) says what a depth is. Faults and
+/// the workload are drawn besides, so a bug that needs a certain fault is as much harder to find.
 ///
 /// ```
-/// use pellmell::search::pct_bound;
-/// let [one, two, three] = pct_bound([400, 400, 0], 20, 1_000);
-/// assert_eq!(one.to_string(), "depth 1: missed with at most 1 in 10,000");
-/// assert_eq!(two.to_string(), "depth 2: no bound worth naming (needs 59,600 runs more)");
-/// assert_eq!(three.more_runs, 60_000_000);
+/// use pellmell::search::{PctRuns, pct_bound};
+/// let runs = PctRuns { runs: 400, chains_max: 20, turns_max: 1_000 };
+/// let [one, two, three] = pct_bound([runs, runs, PctRuns::default()]);
+/// assert_eq!(one.unwrap().to_string(), "depth 1: missed with at most 1 in 10,000");
+/// assert_eq!(two.unwrap().to_string(), "depth 2: no bound worth naming (needs 59,600 runs more)");
+/// assert!(three.is_none());
 /// ```
 #[must_use]
-pub fn pct_bound(runs_by_depth: [u64; 3], chains: u64, actions: u64) -> [PctBound; 3] {
+pub fn pct_bound(runs_by_depth: [PctRuns; 3]) -> [Option<PctBound>; 3] {
     [1, 2, 3].map(|depth: u32| {
-        let runs = runs_by_depth[depth as usize - 1];
-        let one_in = u128::from(actions.max(1)).saturating_pow(depth - 1).saturating_mul(chains.max(1).into());
+        let PctRuns { runs, chains_max, turns_max } = runs_by_depth[depth as usize - 1];
+        let one_in = u128::from(turns_max.max(1)).saturating_pow(depth - 1).saturating_mul(chains_max.max(1).into());
         // (1 - 1/m)^(3m) is below e^-3, and that below 1/20.
         let enough = u64::try_from(one_in.saturating_mul(3)).unwrap_or(u64::MAX);
-        PctBound { depth, runs, missed_of_10000: missed_of_10000(one_in, runs), more_runs: enough.saturating_sub(runs) }
+        let missed_of_10000 = missed_of_10000(one_in, runs);
+        (runs > 0).then_some(PctBound { depth, runs, missed_of_10000, more_runs: enough.saturating_sub(runs) })
     })
 }
 
@@ -118,11 +142,15 @@ mod tests {
         }
     }
 
+    fn runs(runs: u64, chains_max: u64, turns_max: u64) -> PctRuns {
+        PctRuns { runs, chains_max, turns_max }
+    }
+
     #[test]
     fn more_runs_are_enough_to_miss_with_one_in_twenty() {
-        for (chains, actions) in [(1, 1), (1, 9), (7, 100), (40, 2_000)] {
-            let needed = pct_bound([0; 3], chains, actions).map(|bound| bound.more_runs);
-            for bound in pct_bound(needed, chains, actions) {
+        for (chains, turns) in [(1, 1), (1, 9), (7, 100), (40, 2_000)] {
+            let needed = pct_bound([runs(1, chains, turns); 3]).map(|bound| 1 + bound.expect("a run").more_runs);
+            for bound in pct_bound(needed.map(|needed| runs(needed, chains, turns))).into_iter().flatten() {
                 assert!(bound.missed_of_10000 <= 500, "{bound:?}");
                 assert_eq!(bound.more_runs, 0);
             }
@@ -130,12 +158,10 @@ mod tests {
     }
 
     #[test]
-    fn without_runs_nothing_is_bounded_and_the_largest_numbers_fit() {
-        let bounds = pct_bound([0; 3], 3, 50);
-        assert_eq!(bounds.map(|bound| bound.missed_of_10000), [10_000; 3]);
-        assert_eq!(bounds[1].to_string(), "depth 2: no bound worth naming (needs 450 runs more)");
-        let bounds = pct_bound([u64::MAX; 3], u64::MAX, u64::MAX);
-        assert_eq!(bounds.map(|bound| bound.depth), [1, 2, 3]);
-        assert_eq!(bounds[2].missed_of_10000, 10_000, "n squared is beyond the fixed point");
+    fn without_runs_there_is_no_bound_and_the_largest_numbers_fit() {
+        assert_eq!(pct_bound([runs(0, 3, 50); 3]), [None; 3]);
+        let [one, two, three] = pct_bound([runs(u64::MAX, u64::MAX, u64::MAX); 3]).map(|bound| bound.expect("runs"));
+        assert_eq!([one.depth, two.depth, three.depth], [1, 2, 3]);
+        assert_eq!(three.missed_of_10000, 10_000, "n squared is beyond the fixed point");
     }
 }

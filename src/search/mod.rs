@@ -13,7 +13,7 @@ mod shard;
 mod shortest;
 mod sweep;
 
-pub use bound::{PctBound, pct_bound};
+pub use bound::{PctBound, PctRuns, pct_bound};
 pub use coverage::{Coverage, Means, RuledOut, Seen, Situation, SituationWatch, Standing};
 pub use exhaust::{Bounds, Dependence, Ended, Exhaust, Exhausted, FailingRun, Most, Reached, Reduction, steps_named};
 pub use hold_sweep::{DepartedBucket, HoldSweep, HoldSweepResult, PAIRS_STEPS, Tally};

@@ -16,8 +16,8 @@ use super::buckets;
 use super::coverage::{Coverage, Means, SituationWatch};
 use super::part::{self, Part, Parts};
 use crate::property::Sometimes;
-use crate::run::{Counts, Judges, Report, Verdict};
-use crate::scenario::{Scenario, SchedulerKind};
+use crate::run::{Counts, Judges, Report, Verdict, run};
+use crate::scenario::Scenario;
 use crate::simulation::BuildError;
 use crate::ticketing::Ticketing;
 use crate::trace::detail;
@@ -157,17 +157,6 @@ impl SweepResult {
     }
 }
 
-/// The depth of the PCT scheduler that plays a seed; `None` if none does.
-fn pct_depth(scenario: &Scenario, seed: u64) -> Option<u32> {
-    match scenario.scheduler_kind(seed) {
-        _ if !scenario.schedule.is_empty() => None,
-        SchedulerKind::Pct1 => Some(1),
-        SchedulerKind::Pct2 => Some(2),
-        SchedulerKind::Pct3 => Some(3),
-        _ => None,
-    }
-}
-
 impl Sweep<'_> {
     /// Runs all seeds. `progress` hears how many runs are done and how many of them failed.
     ///
@@ -284,10 +273,11 @@ impl Player<'_> {
             world.reset();
             let means = || Means::of(self.scenario);
             let watch = self.watch.get_or_insert_with(|| SituationWatch::new(world.simulation(), &means()));
-            let report = self.scenario.run(world, &self.judges, seed, watch);
-            watch.end_run(seed, report.steps);
+            let mut scheduler = self.scenario.scheduler(world.simulation(), seed);
+            let report = run(world, &mut scheduler, &self.judges, self.scenario.limits, watch);
+            watch.end_run(seed);
+            scheduler.guarantee().into_iter().for_each(|guarantee| result.coverage.note_guarantee(guarantee));
             result.coverage.note_reached(seed, &names, &report.reached);
-            result.coverage.note_scheduler(pct_depth(self.scenario, seed));
             steps += report.steps;
             result.add(seed, &report);
         }

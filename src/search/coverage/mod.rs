@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 pub use means::{Means, RuledOut};
 pub use watch::SituationWatch;
 
-use super::bound::{PctBound, pct_bound};
+use super::bound::{PctBound, PctRuns, pct_bound};
+use crate::scheduler::Guarantee;
 
 /// What can happen to a service by the way its messages are delivered.
 ///
@@ -166,13 +167,8 @@ pub struct Coverage {
     pub pairs: BTreeMap<String, Seen>,
     /// What is to be reached in some run ([`Sometimes`](crate::Sometimes)), by name.
     pub sometimes: BTreeMap<String, Seen>,
-    /// The most steps of a run.
-    pub steps_max: u64,
-    /// The most chains of a run: of what a step makes possible one goes on with its chain and each of
-    /// the others begins one, as do redeliveries, late acks, handlers that paused, and timers.
-    pub chains_max: u64,
-    /// How many runs a PCT scheduler of depth 1, 2 and 3 played.
-    pub pct_runs: [u64; 3],
+    /// The runs that schedulers with a guarantee of depth 1, 2 and 3 played.
+    pub pct: [PctRuns; 3],
 }
 
 impl Coverage {
@@ -185,10 +181,8 @@ impl Coverage {
         }
         merge_all(&mut self.pairs, &other.pairs);
         merge_all(&mut self.sometimes, &other.sometimes);
-        self.steps_max = self.steps_max.max(other.steps_max);
-        self.chains_max = self.chains_max.max(other.chains_max);
-        for (runs, more) in self.pct_runs.iter_mut().zip(other.pct_runs) {
-            *runs += more;
+        for (runs, more) in self.pct.iter_mut().zip(other.pct) {
+            runs.merge(more);
         }
     }
 
@@ -206,10 +200,10 @@ impl Coverage {
         }
     }
 
-    /// Notes the depth of the PCT scheduler that played a run, if one did.
-    pub(super) fn note_scheduler(&mut self, pct_depth: Option<u32>) {
-        if let Some(runs) = pct_depth.and_then(|depth| self.pct_runs.get_mut(depth as usize - 1)) {
-            *runs += 1;
+    /// Notes what is proven about a run.
+    pub(super) fn note_guarantee(&mut self, guarantee: Guarantee) {
+        if let Some(runs) = self.pct.get_mut(guarantee.depth as usize - 1) {
+            runs.merge(guarantee.into());
         }
     }
 
@@ -240,8 +234,8 @@ impl Coverage {
 
     /// By how much the runs so far may have missed a bug of depth 1, 2 and 3 (see [`pct_bound`]).
     #[must_use]
-    pub fn pct_bounds(&self) -> [PctBound; 3] {
-        pct_bound(self.pct_runs, self.chains_max, self.steps_max)
+    pub fn pct_bounds(&self) -> [Option<PctBound>; 3] {
+        pct_bound(self.pct)
     }
 }
 

@@ -30,11 +30,7 @@ pub struct SituationWatch {
     entries: Vec<EntryWatch>,
     /// Deliveries whose handler has read and not saved, with the broker's place of their message.
     paused: Vec<(u32, DeliveryIndex)>,
-    clients: u64,
-    chains: u64,
     runs: u64,
-    steps_max: u64,
-    chains_max: u64,
 }
 
 /// What is known of a message at a group.
@@ -138,27 +134,12 @@ impl SituationWatch {
                 });
             }
         }
-        let clients = inner.clients.len() as u64;
-        SituationWatch {
-            groups,
-            lanes,
-            entries: Vec::new(),
-            paused: Vec::new(),
-            clients,
-            chains: 0,
-            runs: 0,
-            steps_max: 0,
-            chains_max: 0,
-        }
+        SituationWatch { groups, lanes, entries: Vec::new(), paused: Vec::new(), runs: 0 }
     }
 
-    /// Counts what was met since the last run ended as what the run of `seed` met. `steps` is how many
-    /// steps it had.
-    pub fn end_run(&mut self, seed: u64, steps: u64) {
+    /// Counts what was met since the last run ended as what the run of `seed` met.
+    pub fn end_run(&mut self, seed: u64) {
         self.runs += 1;
-        self.steps_max = self.steps_max.max(steps);
-        self.chains_max = self.chains_max.max(self.clients + self.chains);
-        self.chains = 0;
         for lane in &mut self.lanes {
             let LaneWatch { met, occasion, before, before_occasion, .. } = *lane;
             fold(&mut lane.situations, met.into(), occasion.into(), seed);
@@ -175,7 +156,6 @@ impl SituationWatch {
     #[must_use]
     pub fn take_coverage(&mut self) -> Coverage {
         let mut coverage = Coverage { runs: self.runs, ..Coverage::default() };
-        (coverage.steps_max, coverage.chains_max) = (self.steps_max, self.chains_max);
         for (place, situation) in Situation::ALL.into_iter().enumerate() {
             let lanes = self.lanes.iter().map(|lane| (lane.name.clone(), lane.situations[place]));
             coverage.situations.insert(situation, lanes.collect::<BTreeMap<_, _>>());
@@ -195,7 +175,7 @@ impl SituationWatch {
 
     /// Forgets what the runs so far covered.
     fn begin_again(&mut self) {
-        (self.runs, self.steps_max, self.chains_max) = (0, 0, 0);
+        self.runs = 0;
         let all = self.lanes.iter_mut().flat_map(|lane| lane.situations.iter_mut().chain(&mut lane.pairs));
         for seen in all {
             *seen = Seen { ruled_out: seen.ruled_out, ..Seen::default() };
@@ -243,18 +223,15 @@ impl SituationWatch {
         self.lanes[about.lane].met |= 1 << situation as u16;
     }
 
-    /// Notes what a step published, and returns how many first deliveries that made.
+    /// Notes what a step published.
     #[inline(never)]
-    fn published<S: System>(&mut self, world: &World<S>, step: &Step) -> u64 {
-        let mut deliveries = 0;
+    fn published<S: System>(&mut self, world: &World<S>, step: &Step) {
         for place in step.published.clone() {
             let message = MessageIndex(place as u32);
             for (entry, group) in world.broker().groups_of(message) {
-                deliveries += 1;
                 self.publish(world, message, entry as usize, group);
             }
         }
-        deliveries
     }
 
     fn publish<S: System>(&mut self, world: &World<S>, message: MessageIndex, entry: usize, group: GroupIndex) {
@@ -319,7 +296,6 @@ impl SituationWatch {
         if self.paused.iter().any(|(paused, _)| *paused as usize == about.entry) {
             self.meet(about, Situation::RedeliveryDuringHandler);
         }
-        self.chains += 1;
     }
 
     /// A handler has answered a delivery, or crashed on the way.
@@ -382,10 +358,7 @@ impl<S: System> Observer<S> for SituationWatch {
     #[inline]
     fn after(&mut self, world: &World<S>, step: &Step) {
         if !step.published.is_empty() {
-            // One delivery, or the client's next command, goes on with the chain of this step.
-            let made = self.published(world, step);
-            let goes_on = !matches!(step.action, Action::Command(_));
-            self.chains += made.saturating_sub(goes_on.into());
+            self.published(world, step);
         }
         match (step.action, step.delivery) {
             (Action::Deliver(index), _) if step.answer != Some(Answer::Lost) => {
@@ -397,20 +370,15 @@ impl<S: System> Observer<S> for SituationWatch {
                     self.ends(world, step, index, about);
                 }
             }
-            (Action::Resume(_), delivery) => {
-                self.chains += 1;
-                if let Some(index) = delivery {
-                    self.paused.retain(|(_, paused)| *paused != index);
-                    self.ends(world, step, index, self.about(world, index));
-                }
+            (Action::Resume(_), Some(index)) => {
+                self.paused.retain(|(_, paused)| *paused != index);
+                self.ends(world, step, index, self.about(world, index));
             }
             (Action::Ack(index), _) => {
-                self.chains += 1;
                 let about = self.about(world, index);
                 self.meet(about, Situation::LateAck);
                 self.hears(world, index, about);
             }
-            (Action::Advance | Action::Join(_), _) => self.chains += 1,
             _ => {}
         }
         if step.fate.crash.is_some() {
