@@ -14,6 +14,7 @@ mod direct;
 mod message;
 mod profile;
 mod queue;
+mod ready;
 mod restore;
 mod seen;
 
@@ -504,6 +505,7 @@ impl<E: Event> Broker<E> {
                 continue;
             }
             let mut parked = std::mem::take(&mut self.groups[group].parked);
+            self.groups[group].unparking = true;
             for index in parked.drain(..) {
                 self.deliveries[index.get()].parked = false;
                 if self.delivery(index).loose {
@@ -513,7 +515,7 @@ impl<E: Event> Broker<E> {
                 }
             }
             // Keep the buffer.
-            self.groups[group].parked = parked;
+            (self.groups[group].parked, self.groups[group].unparking) = (parked, false);
         }
     }
 
@@ -529,150 +531,5 @@ impl<E: Event> Broker<E> {
             }
         }
         self.fresh.clear();
-    }
-}
-
-/// The queues.
-impl<E: Event> Broker<E> {
-    #[inline(always)]
-    fn enqueue(&mut self, index: DeliveryIndex, at: RedeliverAt) {
-        let delivery = &mut self.deliveries[index.get()];
-        if self.groups[delivery.group.get()].rules.free || at == RedeliverAt::Any {
-            delivery.loose = true;
-            self.enter_ready(index);
-        } else {
-            self.join_queue(index, at);
-        }
-    }
-
-    fn join_queue(&mut self, index: DeliveryIndex, at: RedeliverAt) {
-        let delivery = &self.deliveries[index.get()];
-        let group_index = delivery.group;
-        let group = &mut self.groups[group_index.get()];
-        let message = &self.log.messages[delivery.message.get()];
-        let unit = group.unit(message.route, message.name.record);
-        let queue = &mut group.units[unit];
-        match at {
-            RedeliverAt::Front => queue.push_front(index),
-            RedeliverAt::Back => queue.push_back(index),
-            RedeliverAt::Original | RedeliverAt::Rewind | RedeliverAt::Any => {
-                let place = queue.iter().position(|other| self.deliveries[other.get()].message > delivery.message);
-                queue.insert(place.unwrap_or(queue.len()), index);
-            }
-        }
-        group.queued += 1;
-        self.refresh_for(index, unit);
-    }
-
-    fn leave_queue(&mut self, index: DeliveryIndex) {
-        let delivery = &mut self.deliveries[index.get()];
-        let group_index = delivery.group;
-        if std::mem::replace(&mut delivery.loose, false) {
-            if self.groups[group_index.get()].is_tight() {
-                self.refresh_group(group_index);
-            }
-            return;
-        }
-        let message = &self.log.messages[delivery.message.get()];
-        let group = &mut self.groups[group_index.get()];
-        let unit = group.unit(message.route, message.name.record);
-        if let Some(place) = group.units[unit].iter().position(|queued| *queued == index) {
-            group.units[unit].remove(place);
-            group.queued -= 1;
-        }
-        if group.is_tight() {
-            self.refresh_group(group_index);
-        } else if !group.is_spacious() {
-            self.refresh_unit(group_index, unit);
-        }
-    }
-
-    fn refresh_group(&mut self, group: GroupIndex) {
-        for unit in 0..self.groups[group.get()].units.len() {
-            self.refresh_unit(group, unit);
-        }
-    }
-
-    /// Refreshes the queue a delivery is in, if it is in one.
-    fn refresh_around(&mut self, index: DeliveryIndex) {
-        let delivery = &self.deliveries[index.get()];
-        if !delivery.loose {
-            let (message, group) = (&self.log.messages[delivery.message.get()], delivery.group);
-            let unit = self.groups[group.get()].unit(message.route, message.name.record);
-            self.refresh_for(index, unit);
-        }
-    }
-
-    /// Refreshes a queue after `index` came into it, was parked or was taken up again.
-    fn refresh_for(&mut self, index: DeliveryIndex, unit: usize) {
-        let Delivery { group, parked, .. } = *self.delivery(index);
-        if self.groups[group.get()].is_spacious() {
-            // All the others are ready already.
-            self.set_ready(index, !parked);
-        } else {
-            self.refresh_unit(group, unit);
-        }
-    }
-
-    /// Makes the deliveries at the front of a queue ready, as many as the rules allow, and those
-    /// behind them not ready. Where the rules are strict it looks one place further than they allow,
-    /// because no operation moves a queue by more.
-    ///
-    /// A parked delivery stands where it is or, as long as the limit has room for it besides, is as
-    /// good as in flight: nothing behind it waits for it then. One that was put to the back lets
-    /// everything pass.
-    fn refresh_unit(&mut self, group: GroupIndex, unit: usize) {
-        let passed = self.profile.redeliver_at == RedeliverAt::Back;
-        let looked_at = self.groups[group.get()].allowance_max();
-        let (mut place, mut parked, mut allowance) = (0, 0, self.groups[group.get()].allowance(unit, 0));
-        let standing = allowance;
-        for at in 0..self.groups[group.get()].units[unit].len() {
-            let index = self.groups[group.get()].units[unit][at];
-            if self.delivery(index).parked {
-                parked += 1;
-                if !passed {
-                    allowance = self.groups[group.get()].allowance(unit, parked);
-                }
-                continue;
-            }
-            let ready = place < allowance || place + parked < standing;
-            if place == looked_at || !ready && !self.delivery(index).is_ready() {
-                // Nothing behind one that is not ready, and will not be, was ready before.
-                self.leave_ready(index);
-                break;
-            }
-            self.set_ready(index, ready);
-            place += 1;
-        }
-    }
-
-    fn set_ready(&mut self, index: DeliveryIndex, ready: bool) {
-        if ready {
-            self.enter_ready(index);
-        } else {
-            self.leave_ready(index);
-        }
-    }
-
-    #[inline]
-    fn enter_ready(&mut self, index: DeliveryIndex) {
-        let delivery = &mut self.deliveries[index.get()];
-        if delivery.ready_at == NOWHERE {
-            delivery.ready_at = self.ready.len() as u32;
-            self.ready.push(index);
-            self.fresh.push(index);
-        }
-    }
-
-    #[inline]
-    fn leave_ready(&mut self, index: DeliveryIndex) {
-        let place = std::mem::replace(&mut self.deliveries[index.get()].ready_at, NOWHERE);
-        if place == NOWHERE {
-            return;
-        }
-        self.ready.swap_remove(place as usize);
-        if let Some(moved) = self.ready.get(place as usize) {
-            self.deliveries[moved.get()].ready_at = place;
-        }
     }
 }

@@ -15,6 +15,9 @@ use super::profile::{Dispatch, InFlight, Limit, Ordering, Profile, Scope};
 use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Subject};
 
+/// How many deliveries at the front of a queue are ready has to be looked up.
+pub(super) const UNKNOWN: usize = usize::MAX;
+
 /// One member of a group: a process of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -54,6 +57,9 @@ pub(super) struct Group {
     pub(super) joins_late: bool,
     pub(super) joined: bool,
     pub(super) units: Vec<VecDeque<DeliveryIndex>>,
+    /// Of each unit's queue, how many deliveries at the front are ready while the others are not;
+    /// `UNKNOWN` if that has to be looked up, as it has while something is parked.
+    pub(super) fronts: Vec<usize>,
     /// The member that owns each unit if dispatch is exclusive.
     owners: Vec<u16>,
     /// The route of each unit.
@@ -62,6 +68,8 @@ pub(super) struct Group {
     /// How many deliveries each member has in flight.
     pub(super) in_flight: Vec<u32>,
     pub(super) parked: Vec<DeliveryIndex>,
+    /// What was parked is being taken up again, one by one.
+    pub(super) unparking: bool,
     /// How many deliveries are in its queues.
     pub(super) queued: usize,
     pub(super) rules: Rules,
@@ -107,6 +115,7 @@ impl Clone for Group {
             fitting: Arc::clone(&self.fitting),
             routes: self.routes.clone(),
             units: self.units.clone(),
+            fronts: self.fronts.clone(),
             owners: self.owners.clone(),
             keys: self.keys.clone(),
             in_flight: self.in_flight.clone(),
@@ -141,11 +150,13 @@ impl Group {
             joins_late: setup.joins_late,
             joined: !setup.joins_late,
             units: Vec::new(),
+            fronts: Vec::new(),
             owners: Vec::new(),
             routes: Vec::new(),
             keys: BTreeMap::new(),
             in_flight: vec![0; members],
             parked: Vec::new(),
+            unparking: false,
             queued: 0,
             rules,
             members: setup.members.into(),
@@ -154,9 +165,10 @@ impl Group {
 
     /// Takes over what changes in a run from the same group of another world.
     pub(super) fn restore(&mut self, source: &Group) {
-        let Group { routes, units, owners, keys, in_flight, parked, joined, queued, .. } = source;
+        let Group { routes, units, fronts, owners, keys, in_flight, parked, joined, queued, .. } = source;
         self.routes.clone_from(routes);
         self.units.clone_from(units);
+        self.fronts.clone_from(fronts);
         self.owners.clone_from(owners);
         if self.keys != *keys {
             self.keys.clone_from(keys);
@@ -169,6 +181,7 @@ impl Group {
     pub(super) fn clear(&mut self) {
         self.joined = !self.joins_late;
         self.units.iter_mut().for_each(VecDeque::clear);
+        self.fronts.fill(0);
         self.keys.clear();
         self.in_flight.fill(0);
         self.parked.clear();
@@ -182,6 +195,7 @@ impl Group {
         let unit = *self.keys.entry(key).or_insert(next);
         if unit >= self.units.len() {
             self.units.resize_with(unit + 1, VecDeque::new);
+            self.fronts.resize(unit + 1, 0);
             self.owners.resize(unit + 1, 0);
             self.routes.resize(unit + 1, 0);
         }
@@ -229,6 +243,31 @@ impl Group {
             None => self.fitting(route).is_none_or(|fitting| fitting.contains(&place)),
         };
         (0u16..).zip(self.members.iter()).filter(move |(place, _)| fits(*place)).map(|(_, member)| member.service)
+    }
+
+    /// Puts a delivery into a unit's queue; what stands among those that are ready has to be made so.
+    pub(super) fn put(&mut self, unit: usize, place: usize, index: DeliveryIndex) -> bool {
+        let (queue, front) = (&mut self.units[unit], &mut self.fronts[unit]);
+        queue.insert(place, index);
+        self.queued += 1;
+        let is_ready = *front != UNKNOWN && place < *front;
+        *front += usize::from(is_ready);
+        is_ready
+    }
+
+    /// Takes a delivery out of a unit's queue, if it is there.
+    pub(super) fn take(&mut self, unit: usize, index: DeliveryIndex) {
+        let (queue, front) = (&mut self.units[unit], &mut self.fronts[unit]);
+        if let Some(place) = queue.iter().position(|queued| *queued == index) {
+            queue.remove(place);
+            self.queued -= 1;
+            *front -= usize::from(*front != UNKNOWN && place < *front);
+        }
+    }
+
+    /// Whether nothing in the way of its queues is parked.
+    pub(super) fn has_nothing_parked(&self) -> bool {
+        self.parked.is_empty() && !self.unparking
     }
 
     /// How many deliveries at the front of a queue may be handed out next, if `parked` others that

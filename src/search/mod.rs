@@ -8,6 +8,8 @@ mod exhaust;
 mod hold_sweep;
 mod merging;
 mod part;
+#[cfg(test)]
+mod queues;
 mod result_file;
 mod shard;
 mod shortest;

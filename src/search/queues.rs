@@ -1,0 +1,80 @@
+//! The broker's queues, whose fronts are remembered, against queues that are looked through at each
+//! step: here, where services are at hand.
+
+use std::time::Duration;
+
+use crate::broker::{Dispatch, InFlight, Limit, Ordering, Profile, RedeliverAt, Scope};
+use crate::faults::{AckFate, Fate, Window};
+use crate::prng::{Prng, Stream};
+use crate::run::step_apart;
+use crate::scheduler::Action;
+use crate::simulation::{Hosting, Simulation};
+use crate::ticketing::{Design, Hostings, Ticketing, Workload};
+use crate::world::World;
+
+/// What may happen next, in the order in which it is listed, and the state.
+fn seen(world: &World<Ticketing>) -> String {
+    format!("{:?} {:x}", world.enabled().iter().collect::<Vec<_>>(), world.digest())
+}
+
+fn profile(prng: &mut Prng) -> Profile {
+    let mut one_of = |number: u32| prng.below(number) as usize;
+    let orderings =
+        [Ordering::None, Ordering::Log, Ordering::Key { partitions: None }, Ordering::Key { partitions: Some(2) }];
+    let places = [RedeliverAt::Front, RedeliverAt::Back, RedeliverAt::Original, RedeliverAt::Any];
+    let limits = [Limit::Of(1), Limit::Of(2), Limit::Of(4), Limit::Of(9), Limit::Unlimited];
+    let waits = [vec![Duration::ZERO], vec![Duration::from_secs(5)]];
+    Profile {
+        ordering: orderings[one_of(4)],
+        redeliver_at: places[one_of(4)],
+        dispatch: [Dispatch::Competing, Dispatch::Exclusive][one_of(2)],
+        max_in_flight: InFlight { limit: limits[one_of(5)], scope: [Scope::Group, Scope::Member][one_of(2)] },
+        reorder_window: [Limit::Of(0), Limit::Of(2), Limit::Unlimited][one_of(3)],
+        ack_timeout: waits[one_of(2)].clone(),
+        ..Profile::stan()
+    }
+}
+
+/// One with rules drawn at random; `None` if such rules are not simulated.
+fn simulation(prng: &mut Prng, seed: u64) -> Option<Simulation<Ticketing>> {
+    let orders = Hosting { members: 1 + prng.below(3) as u16, ..Hosting::ALONE };
+    let hostings = Hostings { orders, ..Hostings::FOUR };
+    let workload =
+        Workload { tickets: 4, prices: vec![5, 10, 15], edits: 1, buyers: 1, orders: 2, cancels: 1, pays: 1 };
+    let hosted = Design::REFERENCE.host(Simulation::on(profile(prng)), &hostings);
+    let hosted = workload.clients(seed).into_iter().fold(hosted, |on, one| on.client(one.name, one.commands));
+    hosted.redeliver_futile(prng.below(2) == 0).build().ok()
+}
+
+fn fate(prng: &mut Prng, may_pause: bool) -> Fate {
+    let mut one_of = |number| prng.below(number);
+    let ack = [AckFate::Prompt, AckFate::Prompt, AckFate::Late, AckFate::Lost][one_of(4) as usize];
+    let crash = (one_of(8) == 0).then(|| Window::ALL[one_of(Window::ALL.len() as u32) as usize]);
+    Fate { ack, crash, pause: may_pause && one_of(3) == 0, duplicate: one_of(5) == 0, lose: one_of(12) == 0 }
+}
+
+#[test]
+fn what_is_ready_is_the_same_whether_queues_are_looked_through_or_not() {
+    let (mut played, mut steps) = (0, 0);
+    for seed in 0..300 {
+        let mut prng = Prng::new(seed, Stream::Workload);
+        let Some(simulation) = simulation(&mut prng, seed) else { continue };
+        let (mut world, mut looked) = (simulation.world(), simulation.world());
+        for _ in 0..250 {
+            let enabled: Vec<Action> = world.enabled().iter().collect();
+            if enabled.is_empty() {
+                break;
+            }
+            let action = enabled[prng.below(enabled.len() as u32) as usize];
+            let chosen = world.chosen(action);
+            let fate = chosen.map_or(Fate::CALM, |chosen| fate(&mut prng, chosen.may_pause));
+            step_apart(&mut world, action, fate);
+            looked.forget_fronts();
+            step_apart(&mut looked, action, fate);
+            assert_eq!(seen(&world), seen(&looked), "seed {seed} after {action:?}");
+            steps += 1;
+        }
+        played += 1;
+    }
+    assert!(played > 100 && steps > 10_000, "only {steps} steps in {played} runs");
+}
