@@ -326,3 +326,11 @@ fn the_commands_in_the_readme_exist() {
         }
     }
 }
+
+#[test]
+fn the_changelog_begins_with_its_title_and_what_is_not_released() {
+    let sections = read("CHANGELOG.md");
+    assert!(sections.starts_with("# Changelog\n"));
+    let mut headings = sections.lines().filter(|line| line.starts_with("##"));
+    assert_eq!(headings.next(), Some("## [Unreleased]"));
+}

@@ -388,6 +388,9 @@ impl<E: Event> Broker<E> {
                 let group = delivery.group.get();
                 if std::mem::replace(&mut delivery.parked, false) {
                     self.groups[group].parked.retain(|parked| *parked != index);
+                    if let Some(unit) = self.unit_of(index) {
+                        self.groups[group].take_up(unit, index);
+                    }
                 }
                 self.lose(index);
             }
@@ -480,15 +483,6 @@ impl<E: Event> Broker<E> {
         self.enqueue(new, self.profile.redeliver_at);
     }
 
-    /// Takes a futile delivery out of the ready list until its service's store changes.
-    pub(crate) fn park(&mut self, index: DeliveryIndex) {
-        let group = self.delivery(index).group.get();
-        self.leave_ready(index);
-        self.deliveries[index.get()].parked = true;
-        self.groups[group].parked.push(index);
-        self.refresh_around(index);
-    }
-
     /// Makes everything parked for a service ready again.
     #[inline]
     pub(crate) fn unpark(&mut self, service: ServiceIndex) {
@@ -505,17 +499,9 @@ impl<E: Event> Broker<E> {
                 continue;
             }
             let mut parked = std::mem::take(&mut self.groups[group].parked);
-            self.groups[group].unparking = true;
-            for index in parked.drain(..) {
-                self.deliveries[index.get()].parked = false;
-                if self.delivery(index).loose {
-                    self.enter_ready(index);
-                } else {
-                    self.refresh_around(index);
-                }
-            }
+            parked.drain(..).for_each(|index| self.take_up(index));
             // Keep the buffer.
-            (self.groups[group].parked, self.groups[group].unparking) = (parked, false);
+            self.groups[group].parked = parked;
         }
     }
 

@@ -15,8 +15,14 @@ use super::profile::{Dispatch, InFlight, Limit, Ordering, Profile, Scope};
 use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Subject};
 
-/// How many deliveries at the front of a queue are ready has to be looked up.
-pub(super) const UNKNOWN: usize = usize::MAX;
+/// The front of a queue: up to its last ready delivery all are ready that are not parked, and behind
+/// it none is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Front {
+    pub(super) len: usize,
+    /// How many of them are parked.
+    pub(super) parked: usize,
+}
 
 /// One member of a group: a process of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +63,8 @@ pub(super) struct Group {
     pub(super) joins_late: bool,
     pub(super) joined: bool,
     pub(super) units: Vec<VecDeque<DeliveryIndex>>,
-    /// Of each unit's queue, how many deliveries at the front are ready while the others are not;
-    /// `UNKNOWN` if that has to be looked up, as it has while something is parked.
-    pub(super) fronts: Vec<usize>,
+    /// How far the deliveries that are ready go in each unit's queue.
+    pub(super) fronts: Vec<Front>,
     /// The member that owns each unit if dispatch is exclusive.
     owners: Vec<u16>,
     /// The route of each unit.
@@ -68,8 +73,6 @@ pub(super) struct Group {
     /// How many deliveries each member has in flight.
     pub(super) in_flight: Vec<u32>,
     pub(super) parked: Vec<DeliveryIndex>,
-    /// What was parked is being taken up again, one by one.
-    pub(super) unparking: bool,
     /// How many deliveries are in its queues.
     pub(super) queued: usize,
     pub(super) rules: Rules,
@@ -156,7 +159,6 @@ impl Group {
             keys: BTreeMap::new(),
             in_flight: vec![0; members],
             parked: Vec::new(),
-            unparking: false,
             queued: 0,
             rules,
             members: setup.members.into(),
@@ -181,7 +183,7 @@ impl Group {
     pub(super) fn clear(&mut self) {
         self.joined = !self.joins_late;
         self.units.iter_mut().for_each(VecDeque::clear);
-        self.fronts.fill(0);
+        self.fronts.fill(Front::default());
         self.keys.clear();
         self.in_flight.fill(0);
         self.parked.clear();
@@ -195,7 +197,7 @@ impl Group {
         let unit = *self.keys.entry(key).or_insert(next);
         if unit >= self.units.len() {
             self.units.resize_with(unit + 1, VecDeque::new);
-            self.fronts.resize(unit + 1, 0);
+            self.fronts.resize(unit + 1, Front::default());
             self.owners.resize(unit + 1, 0);
             self.routes.resize(unit + 1, 0);
         }
@@ -245,29 +247,33 @@ impl Group {
         (0u16..).zip(self.members.iter()).filter(move |(place, _)| fits(*place)).map(|(_, member)| member.service)
     }
 
-    /// Puts a delivery into a unit's queue; what stands among those that are ready has to be made so.
+    /// Puts a delivery into a unit's queue, and says whether that is in its front, and so ready.
     pub(super) fn put(&mut self, unit: usize, place: usize, index: DeliveryIndex) -> bool {
-        let (queue, front) = (&mut self.units[unit], &mut self.fronts[unit]);
-        queue.insert(place, index);
+        let front = &mut self.fronts[unit];
+        let is_ready = place < front.len;
+        front.len += usize::from(is_ready);
+        self.units[unit].insert(place, index);
         self.queued += 1;
-        let is_ready = *front != UNKNOWN && place < *front;
-        *front += usize::from(is_ready);
         is_ready
     }
 
-    /// Takes a delivery out of a unit's queue, if it is there.
+    /// Takes a delivery that is not parked out of a unit's queue, if it is there.
     pub(super) fn take(&mut self, unit: usize, index: DeliveryIndex) {
         let (queue, front) = (&mut self.units[unit], &mut self.fronts[unit]);
         if let Some(place) = queue.iter().position(|queued| *queued == index) {
             queue.remove(place);
             self.queued -= 1;
-            *front -= usize::from(*front != UNKNOWN && place < *front);
+            front.len -= usize::from(place < front.len);
         }
     }
 
-    /// Whether nothing in the way of its queues is parked.
-    pub(super) fn has_nothing_parked(&self) -> bool {
-        self.parked.is_empty() && !self.unparking
+    /// Notes that a delivery in a unit's queue is not parked any more, and says whether it is in its
+    /// front, and so ready.
+    pub(super) fn take_up(&mut self, unit: usize, index: DeliveryIndex) -> bool {
+        let front = &mut self.fronts[unit];
+        let is_ready = self.units[unit].iter().take(front.len).any(|queued| *queued == index);
+        front.parked -= usize::from(is_ready);
+        is_ready
     }
 
     /// How many deliveries at the front of a queue may be handed out next, if `parked` others that
@@ -276,11 +282,6 @@ impl Group {
         let room = self.room(unit).saturating_sub(parked);
         let holders = if self.competes(unit) { room } else { room.min(1) };
         if holders == 0 { 0 } else { holders.saturating_add(self.rules.window) }
-    }
-
-    /// How far into a queue the rules look at all.
-    pub(super) fn allowance_max(&self) -> usize {
-        if self.rules.competing { usize::MAX } else { self.rules.window.saturating_add(1) }
     }
 
     /// Whether every delivery in the queues may be handed out next: members compete, and there is

@@ -3,7 +3,7 @@
 use super::Broker;
 use super::delivery::{Delivery, DeliveryIndex, GroupIndex, NOWHERE};
 use super::profile::RedeliverAt;
-use super::queue::{Group, UNKNOWN};
+use super::queue::Front;
 use crate::event::Event;
 
 impl<E: Event> Broker<E> {
@@ -36,7 +36,7 @@ impl<E: Event> Broker<E> {
         if group.put(unit, place, index) {
             self.enter_ready(index);
         }
-        self.refresh_for(index, unit);
+        self.refresh_unit(group_index, unit);
     }
 
     pub(super) fn leave_queue(&mut self, index: DeliveryIndex) {
@@ -59,112 +59,113 @@ impl<E: Event> Broker<E> {
         }
     }
 
-    /// Forgets how many deliveries of each queue are ready, so that the queues are looked through.
-    #[cfg(test)]
-    pub(crate) fn forget_fronts(&mut self) {
-        self.groups.iter_mut().for_each(|group| group.fronts.fill(UNKNOWN));
-    }
-
     pub(super) fn refresh_group(&mut self, group: GroupIndex) {
         for unit in 0..self.groups[group.get()].units.len() {
             self.refresh_unit(group, unit);
         }
     }
 
-    /// Refreshes the queue a delivery is in, if it is in one.
-    pub(super) fn refresh_around(&mut self, index: DeliveryIndex) {
+    /// The unit in whose queue a delivery is, if it is in one.
+    pub(super) fn unit_of(&mut self, index: DeliveryIndex) -> Option<usize> {
         let delivery = &self.deliveries[index.get()];
-        if !delivery.loose {
-            let (message, group) = (&self.log.messages[delivery.message.get()], delivery.group);
-            let unit = self.groups[group.get()].unit(message.route, message.name.record);
-            self.refresh_for(index, unit);
-        }
+        let message = &self.log.messages[delivery.message.get()];
+        let group = &mut self.groups[delivery.group.get()];
+        (!delivery.loose).then(|| group.unit(message.route, message.name.record))
     }
 
-    /// Refreshes a queue after `index` came into it, was parked or was taken up again.
-    fn refresh_for(&mut self, index: DeliveryIndex, unit: usize) {
-        let Delivery { group, parked, .. } = *self.delivery(index);
-        if self.groups[group.get()].is_spacious() {
-            // All the others are ready already.
-            self.set_ready(index, !parked);
-            self.note_front(group, unit);
-        } else {
+    /// Takes a futile delivery out of the ready list until its service's store changes.
+    pub(crate) fn park(&mut self, index: DeliveryIndex) {
+        let Delivery { group, ready_at, .. } = *self.delivery(index);
+        self.leave_ready(index);
+        self.deliveries[index.get()].parked = true;
+        self.groups[group.get()].parked.push(index);
+        if let Some(unit) = self.unit_of(index) {
+            self.groups[group.get()].fronts[unit].parked += usize::from(ready_at != NOWHERE);
             self.refresh_unit(group, unit);
         }
     }
 
+    /// Makes a delivery that is not parked any more ready, if the rules allow it.
+    pub(super) fn take_up(&mut self, index: DeliveryIndex) {
+        let group = self.delivery(index).group;
+        self.deliveries[index.get()].parked = false;
+        match self.unit_of(index) {
+            None => self.enter_ready(index),
+            Some(unit) => {
+                if self.groups[group.get()].take_up(unit, index) {
+                    self.enter_ready(index);
+                }
+                self.refresh_unit(group, unit);
+            }
+        }
+    }
+
     /// Makes the deliveries at the front of a queue ready, as many as the rules allow, and those
-    /// behind them not ready. Where the rules are strict it looks one place further than they allow,
-    /// because no operation moves a queue by more.
+    /// behind them not ready. Only where the front ends is looked at: queues are long.
     ///
     /// A parked delivery stands where it is or, as long as the limit has room for it besides, is as
     /// good as in flight: nothing behind it waits for it then. One that was put to the back lets
     /// everything pass.
     fn refresh_unit(&mut self, group: GroupIndex, unit: usize) {
-        let Group { fronts, .. } = &self.groups[group.get()];
-        match fronts[unit] {
-            front if front != UNKNOWN && self.groups[group.get()].has_nothing_parked() => {
-                self.move_front(group, unit, front);
-            }
-            _ => {
-                self.look_through(group, unit);
-                self.note_front(group, unit);
-            }
+        let before = self.groups[group.get()].fronts[unit];
+        let mut front = before;
+        while front.len > 0 && !self.is_last(group, unit, front) {
+            front.len -= 1;
+            front.parked -= usize::from(self.is_parked(group, unit, front.len));
         }
-    }
-
-    /// Makes as many deliveries of a queue ready as the rules allow, given that the first `front` are:
-    /// long queues are not gone through at each step.
-    fn move_front(&mut self, group: GroupIndex, unit: usize, front: usize) {
-        let Group { units, .. } = &self.groups[group.get()];
-        let allowed = self.groups[group.get()].allowance(unit, 0).min(units[unit].len());
-        for at in front..allowed {
-            self.enter_ready(self.groups[group.get()].units[unit][at]);
-        }
-        for at in allowed..front {
+        for at in front.len..before.len {
             self.leave_ready(self.groups[group.get()].units[unit][at]);
         }
-        self.groups[group.get()].fronts[unit] = allowed;
-    }
-
-    /// Notes how many deliveries of a queue are ready when it was looked through.
-    fn note_front(&mut self, group: GroupIndex, unit: usize) {
-        let group = &mut self.groups[group.get()];
-        let allowed = group.allowance(unit, 0).min(group.units[unit].len());
-        group.fronts[unit] = if group.has_nothing_parked() { allowed } else { UNKNOWN };
-    }
-
-    fn look_through(&mut self, group: GroupIndex, unit: usize) {
-        let passed = self.profile.redeliver_at == RedeliverAt::Back;
-        let looked_at = self.groups[group.get()].allowance_max();
-        let (mut place, mut parked, mut allowance) = (0, 0, self.groups[group.get()].allowance(unit, 0));
-        let standing = allowance;
-        for at in 0..self.groups[group.get()].units[unit].len() {
-            let index = self.groups[group.get()].units[unit][at];
-            if self.delivery(index).parked {
-                parked += 1;
-                if !passed {
-                    allowance = self.groups[group.get()].allowance(unit, parked);
-                }
-                continue;
-            }
-            let ready = place < allowance || place + parked < standing;
-            if place == looked_at || !ready && !self.delivery(index).is_ready() {
-                // Nothing behind one that is not ready, and will not be, was ready before.
-                self.leave_ready(index);
+        let mut next = front;
+        while next.len < self.groups[group.get()].units[unit].len() {
+            if self.is_parked(group, unit, next.len) {
+                next.parked += 1;
+                next.len += 1;
+            } else if self.may_be_ready(group, unit, next) {
+                self.enter_ready(self.groups[group.get()].units[unit][next.len]);
+                next.len += 1;
+                front = next;
+            } else {
                 break;
             }
-            self.set_ready(index, ready);
-            place += 1;
         }
+        self.groups[group.get()].fronts[unit] = front;
     }
 
-    fn set_ready(&mut self, index: DeliveryIndex, ready: bool) {
-        if ready {
-            self.enter_ready(index);
-        } else {
-            self.leave_ready(index);
-        }
+    fn is_parked(&self, group: GroupIndex, unit: usize, at: usize) -> bool {
+        self.delivery(self.groups[group.get()].units[unit][at]).parked
+    }
+
+    /// Whether a front may end where it does: with a delivery that is ready and may be.
+    fn is_last(&self, group: GroupIndex, unit: usize, front: Front) -> bool {
+        let before = Front { len: front.len - 1, ..front };
+        !self.is_parked(group, unit, before.len) && self.may_be_ready(group, unit, before)
+    }
+
+    /// Whether the rules allow a delivery to be ready that has this in front of it.
+    fn may_be_ready(&self, group: GroupIndex, unit: usize, front: Front) -> bool {
+        let group = &self.groups[group.get()];
+        let standing = group.allowance(unit, 0);
+        let passed = self.profile.redeliver_at == RedeliverAt::Back;
+        let allowance = if passed { standing } else { group.allowance(unit, front.parked) };
+        front.len - front.parked < allowance || front.len < standing
+    }
+
+    /// Whether what is ready is what the rules allow, delivery by delivery.
+    #[cfg(test)]
+    pub(crate) fn is_ready_by_the_rules(&self) -> bool {
+        let groups = (0..self.groups.len()).map(|place| GroupIndex(place as u16));
+        let mut units =
+            groups.flat_map(|group| (0..self.groups[group.get()].units.len()).map(move |unit| (group, unit)));
+        units.all(|(group, unit)| {
+            let mut before = Front::default();
+            self.groups[group.get()].units[unit].iter().all(|index| {
+                let Delivery { parked, .. } = *self.delivery(*index);
+                let is_right = self.delivery(*index).is_ready() == (!parked && self.may_be_ready(group, unit, before));
+                before = Front { len: before.len + 1, parked: before.parked + usize::from(parked) };
+                is_right
+            })
+        })
     }
 
     #[inline]

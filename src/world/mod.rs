@@ -251,12 +251,6 @@ impl<S: System> World<S> {
         &self.broker
     }
 
-    /// Has the broker look through its queues instead of remembering what is ready.
-    #[cfg(test)]
-    pub(crate) fn forget_fronts(&mut self) {
-        self.broker.forget_fronts();
-    }
-
     /// The place of the service of that name.
     #[must_use]
     pub fn service(&self, name: &str) -> Option<ServiceIndex> {
