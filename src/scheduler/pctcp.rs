@@ -19,9 +19,9 @@
 //! # What is proven
 //!
 //! A bug has depth d if there are an action h, which begins a chain, and d - 1 further actions such that
-//! it shows in every run that goes by priorities, whatever these are, in which the chain of h is behind
-//! all others and each of the d - 1, when it first has the turn, falls, in one order of places. A run
-//! shows it with probability at least 1 / (c · n^(d-1)) if in such runs at most c chains begin, and
+//! it shows in every run that goes by priorities, whatever these are, in which each of the d - 1, when it
+//! first has the turn, falls to a place of its own, and the chain of h is behind all that do not fall. A
+//! run shows it with probability at least 1 / (c · n^(d-1)) if in such runs at most c chains begin, and
 //! those d - 1 turns are among the first n.
 //!
 //! Play such a run with all draws but two: h is last whatever is drawn for it, and the d - 1 fall
