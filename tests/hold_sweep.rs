@@ -1,5 +1,8 @@
 //! The hold sweep finds what one or two departures show, whoever plays it, and nothing else.
 
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use pellmell::search::{HoldSweep, HoldSweepResult};
 use pellmell::ticketing::{Defect, Design, Level, Stage, Ticketing, properties};
 use pellmell::zoo::{faults, playground, profile};
@@ -11,7 +14,8 @@ fn judges() -> Judges<Ticketing> {
 
 fn sweep(simulation: &Simulation<Ticketing>, faults: FaultPlan, schedules_max: Option<u64>) -> HoldSweepResult {
     let (judges, limits) = (judges(), Limits::default());
-    HoldSweep { simulation, judges: &judges, limits, faults, schedules_max, threads: 1 }.run(|_, _, _| {})
+    let sweep = HoldSweep { simulation, judges: &judges, limits, faults, schedules_max, threads: 1 };
+    sweep.run(|_, _, _| ControlFlow::Continue(())).expect("nobody stops it")
 }
 
 fn world_of(defect: &Defect, level: Level) -> Simulation<Ticketing> {
@@ -77,11 +81,30 @@ fn the_result_does_not_depend_on_the_threads() {
     let (simulation, judges, limits) = (world_of(&defect, Level::AnyOrder), judges(), Limits::default());
     let with = |threads| {
         let (faults, schedules_max) = (FaultPlan::SOME, Some(700));
-        HoldSweep { simulation: &simulation, judges: &judges, limits, faults, schedules_max, threads }.run(|_, _, _| {})
+        let sweep = HoldSweep { simulation: &simulation, judges: &judges, limits, faults, schedules_max, threads };
+        sweep.run(|_, _, _| ControlFlow::Continue(())).expect("nobody stops it")
     };
     let alone = with(1);
     assert!(!alone.is_held() && alone.runs() == 701);
     for threads in 2..5 {
         assert_eq!(with(threads), alone);
+    }
+}
+
+#[test]
+fn a_sweep_that_is_told_to_stop_begins_no_more_and_has_no_result() {
+    let simulation = world_of(&Defect::named("UnguardedRelease").expect("a defect"), Level::AnyOrder);
+    let (judges, limits, faults, schedules_max) = (judges(), Limits::default(), FaultPlan::SOME, Some(2_000));
+    for threads in [1, 3] {
+        let last = AtomicU64::new(0);
+        let sweep = HoldSweep { simulation: &simulation, judges: &judges, limits, faults, schedules_max, threads };
+        let result = sweep.run(|done, _, all| {
+            assert_eq!(all, 2_001);
+            last.store(done, Relaxed);
+            if done >= 100 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        assert_eq!(result, None);
+        // It is heard by one thread alone, so the others have gone on for a block or a few.
+        assert!((100..2_001).contains(&last.into_inner()));
     }
 }

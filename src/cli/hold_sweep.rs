@@ -1,5 +1,6 @@
 //! The part of `pellmell sweep` in which nothing is drawn: the schedules nearest to the calm run.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -9,27 +10,36 @@ use pellmell::trace::{detail, hex};
 use pellmell::{FaultPlan, Scenario};
 use serde_json::json;
 
+use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::sweep::{SHRUNK_MAX, show_shrunk};
-use super::{BAD, Failure, GOOD, Out, PLAIN, command, count, grouped, shrink};
+use super::{BAD, Ending, Failure, GOOD, Out, PLAIN, command, count, grouped, shrink, tell};
 
-/// Plays them, at most `schedules_max` of them if that is given.
+/// Plays them, at most `schedules_max` of them if that is given; breaks if it is asked to stop.
 ///
 /// A scenario with a schedule of its own is no calm run to depart from: there is nothing to play then.
 pub(super) fn play(
     scenario: &Scenario,
     schedules_max: Option<u64>,
     threads: u32,
-) -> Result<Option<HoldSweepResult>, Failure> {
+    interrupt: &Interrupt,
+) -> Result<ControlFlow<Ending, Option<HoldSweepResult>>, Failure> {
     if !scenario.schedule.is_empty() || schedules_max == Some(0) {
-        return Ok(None);
+        return Ok(ControlFlow::Continue(None));
     }
     let simulation = scenario.simulation(scenario.seed).map_err(|error| Failure::Input(error.to_string()))?;
     let (judges, limits, faults) = (scenario.judges(), scenario.limits, scenario.faults);
     let sweep = HoldSweep { simulation: &simulation, judges: &judges, limits, faults, schedules_max, threads };
     let progress = OnceLock::new();
-    let result = sweep.run(|done, failed, all| progress.get_or_init(|| Progress::new(all)).at(done, failed));
-    Ok(Some(result))
+    let result = sweep.run(|done, failed, all| {
+        progress.get_or_init(|| Progress::new(all)).at(done, failed);
+        if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    if result.is_none() {
+        tell("Interrupted", "among the one-departure schedules and pairs; the same command begins with them again");
+        return Ok(ControlFlow::Break(Ending::Interrupted));
+    }
+    Ok(ControlFlow::Continue(result))
 }
 
 pub(super) fn show(out: &mut Out, path: &Path, scenario: &Scenario, result: &HoldSweepResult) -> Result<(), Failure> {

@@ -1,11 +1,13 @@
 //! `pellmell merge`: the results of all shards of a sweep become the result of the sweep.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use pellmell::search::{Merging, Sweep};
 use pellmell::trace::hex;
 
 use super::environment::{folder, threads};
+use super::interrupt::Interrupt;
 use super::sweep::{Report, Shown, saved};
 use super::{Ending, Failure, MessageFormat, Out, hold_sweep, input};
 
@@ -44,7 +46,11 @@ pub(super) fn merge(args: &MergeArgs, format: MessageFormat) -> Result<Ending, F
     let file = whole.swept.file.clone();
     let part = whole.into_part();
     // No shard keeps what came of the hold sweep: playing it again takes seconds.
-    let departed = hold_sweep::play(&scenario, args.shown.departures_max, threads(None)?)?;
+    let interrupt = Interrupt::listen()?;
+    let departed = match hold_sweep::play(&scenario, args.shown.departures_max, threads(None)?, &interrupt)? {
+        ControlFlow::Continue(departed) => departed,
+        ControlFlow::Break(ending) => return Ok(ending),
+    };
     Report { path: Path::new(&file), scenario: &scenario, part: &part, departed, shown: &args.shown }
         .show(&mut Out::new(), format)
 }

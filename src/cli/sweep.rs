@@ -120,8 +120,12 @@ pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, F
     }
     // It is not divided: the first shard plays all of it.
     let departed = match shard.is_none_or(|shard| shard.number() == 1) {
-        true => hold_sweep::play(&scenario, args.shown.departures_max, threads)?,
-        false => None,
+        true => hold_sweep::play(&scenario, args.shown.departures_max, threads, &interrupt)?,
+        false => ControlFlow::Continue(None),
+    };
+    let departed = match departed {
+        ControlFlow::Continue(departed) => departed,
+        ControlFlow::Break(ending) => return Ok(ending),
     };
     let clock = Stopwatch::start();
     let progress = Progress::new(seeds.end - seeds.start).within(args.time_max);

@@ -8,7 +8,8 @@ mod pairs;
 mod singles;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use self::pairs::Plan;
 use self::singles::Calm;
@@ -95,10 +96,11 @@ pub struct HoldSweepResult {
 }
 
 impl<S: System> HoldSweep<'_, S> {
-    /// Plays the calm run, the single departures and pairs. `progress` hears from
-    /// one thread how many runs are done, how many of that thread's own failed, and how many there are.
+    /// Plays the calm run, the single departures and pairs. `progress` hears from one thread how many
+    /// runs are done, how many of that thread's own failed, and how many there are; when it breaks, no
+    /// more are begun, and there is no result: which of them were played depends on the threads.
     #[must_use]
-    pub fn run(&self, progress: impl Fn(u64, u64, u64) + Sync) -> HoldSweepResult {
+    pub fn run(&self, progress: impl Fn(u64, u64, u64) -> ControlFlow<()> + Sync) -> Option<HoldSweepResult> {
         let calm = Calm::of(self.simulation, self.judges, self.limits, &self.faults);
         let singles = calm.singles.len() as u64;
         let within_steps = || singles + PAIRS_STEPS / calm.report.steps.max(1);
@@ -106,10 +108,11 @@ impl<S: System> HoldSweep<'_, S> {
         // The calm run was played to see what can be departed from.
         let next = AtomicU64::new(1);
         let done = AtomicU64::new(1);
+        let is_stopped = AtomicBool::new(false);
         let work = |leads: bool| {
             let mut result = HoldSweepResult::default();
             let mut world = self.simulation.world();
-            while let Some(block) = part::take(&next, BLOCK, plan.len()) {
+            while let Some(block) = part::take(&next, BLOCK, plan.len()).filter(|_| !is_stopped.load(Relaxed)) {
                 let size = block.end - block.start;
                 for place in block {
                     let departures = plan.at(place);
@@ -121,7 +124,7 @@ impl<S: System> HoldSweep<'_, S> {
                 let done = done.fetch_add(size, Relaxed) + size;
                 if leads {
                     let failed = result.buckets.values().map(|bucket| bucket.count).sum();
-                    progress(done, failed, plan.len());
+                    is_stopped.store(progress(done, failed, plan.len()).is_break(), Relaxed);
                 }
             }
             result
@@ -135,7 +138,7 @@ impl<S: System> HoldSweep<'_, S> {
         result.deliveries = calm.report.counts.deliveries;
         result.add(0, singles, Vec::new(), calm.report);
         (result.singles.all, result.pairs.all) = (singles, plan.pairs_all());
-        result
+        (!is_stopped.into_inner()).then_some(result)
     }
 }
 
