@@ -168,12 +168,15 @@ impl Group {
     /// Takes over what changes in a run from the same group of another world.
     pub(super) fn restore(&mut self, source: &Group) {
         let Group { routes, units, fronts, owners, keys, in_flight, parked, joined, queued, .. } = source;
-        self.routes.clone_from(routes);
-        self.units.clone_from(units);
-        self.fronts.clone_from(fronts);
-        self.owners.clone_from(owners);
-        if self.keys != *keys {
-            self.keys.clone_from(keys);
+        // Without a key there is no unit, or none that anything waits in.
+        if !(self.keys.is_empty() && keys.is_empty()) {
+            self.routes.clone_from(routes);
+            self.units.clone_from(units);
+            self.fronts.clone_from(fronts);
+            self.owners.clone_from(owners);
+            if self.keys != *keys {
+                self.keys.clone_from(keys);
+            }
         }
         self.in_flight.clone_from(in_flight);
         self.parked.clone_from(parked);
