@@ -8,28 +8,27 @@ use crate::ticketing::messages::{Ticketing, TicketingEvent};
 use crate::ticketing::records::{Lock, Order, OrderReplica, SeenOrder, Ticket, TicketReplica};
 use crate::ticketing::tickets::lock_of;
 
-/// A replica's save, compared with its owner.
-struct Saved {
+/// A replica's save, to be compared with its owner. What that takes is looked up only if it is asked for.
+struct Saved<'a> {
     before: Option<Version>,
     after: Version,
     /// Whether the owner has a record of that id.
-    known: bool,
-    /// The places of both versions in the owner's history.
-    place_before: Option<usize>,
-    place_after: Option<usize>,
+    is_known: bool,
+    /// The place of a version in the owner's history.
+    place: &'a dyn Fn(Version) -> Option<usize>,
     /// How its fields differ from the owner's at that version.
-    difference: Option<String>,
+    difference: &'a dyn Fn() -> Option<String>,
 }
 
 /// Judges every save of a replica.
-fn each_replica(view: &View<'_, Ticketing>, judge: impl Fn(&Saved) -> Result<(), String>) -> Result<(), Violation> {
+fn each_replica(view: &View<'_, Ticketing>, judge: impl Fn(&Saved<'_>) -> Result<(), String>) -> Result<(), Violation> {
     for change in view.changes::<TicketReplica>() {
-        let saved = compare(&change, view.world.store_of("tickets"), ticket_differs);
-        saved.map_or(Ok(()), |saved| judge(&saved)).map_err(|detail| blame(view, change.id, detail))?;
+        let judged = compare(&change, view.world.store_of("tickets"), ticket_differs, &judge);
+        judged.map_err(|detail| blame(view, change.id, detail))?;
     }
     for change in view.changes::<OrderReplica>() {
-        let saved = compare(&change, view.world.store_of("orders"), order_differs);
-        saved.map_or(Ok(()), |saved| judge(&saved)).map_err(|detail| blame(view, change.id, detail))?;
+        let judged = compare(&change, view.world.store_of("orders"), order_differs, &judge);
+        judged.map_err(|detail| blame(view, change.id, detail))?;
     }
     Ok(())
 }
@@ -38,18 +37,17 @@ fn compare<R: Record, O: Record>(
     change: &Change<'_, R>,
     owner: &Store,
     differs: fn(&R, &O) -> Option<String>,
-) -> Option<Saved> {
-    let after = change.after?;
+    judge: impl Fn(&Saved<'_>) -> Result<(), String>,
+) -> Result<(), String> {
+    let Some(after) = change.after else { return Ok(()) };
+    let history = owner.history::<O>(change.id);
     let place = |version| owner.position::<O>(change.id, version);
-    let (before, place_after) = (change.before.map(|row| row.version), place(after.version));
-    let owned = place_after.map(|place| &owner.history::<O>(change.id)[place]);
-    Some(Saved {
-        before,
+    judge(&Saved {
+        before: change.before.map(|row| row.version),
         after: after.version,
-        known: !owner.history::<O>(change.id).is_empty(),
-        place_before: before.and_then(place),
-        place_after,
-        difference: owned.and_then(|owned| differs(&after.value, &owned.value)),
+        is_known: !history.is_empty(),
+        place: &place,
+        difference: &|| differs(&after.value, &history[place(after.version)?].value),
     })
 }
 
@@ -79,7 +77,7 @@ pub(super) const REPLICA_IDENTITY: StepProperty = StepProperty {
     about: "a replica is kept under its owner's id",
     watches: Watch::SAVES,
     judge: |view| {
-        each_replica(view, |saved| match saved.known {
+        each_replica(view, |saved| match saved.is_known {
             true => Ok(()),
             false => Err("the owner has no record of this id".to_owned()),
         })
@@ -92,7 +90,7 @@ pub(super) const REPLICA_NEVER_AHEAD: StepProperty = StepProperty {
     about: "a replica never holds a version its owner has not saved",
     watches: Watch::SAVES,
     judge: |view| {
-        each_replica(view, |saved| match saved.place_after {
+        each_replica(view, |saved| match (saved.place)(saved.after) {
             Some(_) => Ok(()),
             None => Err(format!("the replica holds version {}, which its owner never saved", saved.after)),
         })
@@ -106,7 +104,7 @@ pub(super) const MONOTONE_REPLICA: StepProperty = StepProperty {
     watches: Watch::SAVES,
     judge: |view| {
         each_replica(view, |saved| match saved.before {
-            Some(before) if saved.place_after < saved.place_before => {
+            Some(before) if (saved.place)(saved.after) < (saved.place)(before) => {
                 Err(format!("the replica's version fell from {before} to {}", saved.after))
             }
             _ => Ok(()),
@@ -120,7 +118,7 @@ pub(super) const PREFIX_CONSISTENCY: StepProperty = StepProperty {
     about: "a replica that holds version v has the fields its owner gave version v",
     watches: Watch::SAVES,
     judge: |view| {
-        each_replica(view, |saved| match &saved.difference {
+        each_replica(view, |saved| match (saved.difference)() {
             Some(difference) => Err(format!("the replica's version {} {difference}", saved.after)),
             None => Ok(()),
         })
