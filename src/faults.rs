@@ -66,6 +66,16 @@ impl Fate {
     /// Nothing happens: the fate of everything in the calm run.
     pub const CALM: Fate = Fate { ack: AckFate::Prompt, crash: None, pause: false, duplicate: false, lose: false };
 
+    /// Any fate, for tests that walk at random.
+    #[cfg(test)]
+    pub(crate) fn any(prng: &mut Prng, may_pause: bool) -> Fate {
+        let mut one_of = |number| prng.below(number);
+        let ack = [AckFate::Prompt, AckFate::Prompt, AckFate::Late, AckFate::Lost][one_of(4) as usize];
+        let crash = (one_of(6) == 0).then(|| Window::ALL[one_of(Window::ALL.len() as u32) as usize]);
+        let pause = may_pause && one_of(3) == 0;
+        Fate { ack, crash, pause, duplicate: one_of(5) == 0, lose: one_of(12) == 0 }
+    }
+
     /// Said of a message that is lost on its way.
     pub(crate) const LOST: &'static str = "message lost";
     /// Said of an ack that comes in a step of its own.

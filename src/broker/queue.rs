@@ -287,12 +287,6 @@ impl Group {
         if holders == 0 { 0 } else { holders.saturating_add(self.rules.window) }
     }
 
-    /// Whether every delivery in the queues may be handed out next: members compete, and there is
-    /// room for all.
-    pub(super) fn is_spacious(&self) -> bool {
-        self.rules.competing && self.fitting.is_empty() && !self.is_tight()
-    }
-
     /// How many more deliveries of a unit may be in flight.
     fn room(&self, unit: usize) -> usize {
         let Limit::Of(limit) = self.rules.max_in_flight.limit else {

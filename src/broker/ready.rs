@@ -19,12 +19,10 @@ impl<E: Event> Broker<E> {
     }
 
     fn join_queue(&mut self, index: DeliveryIndex, at: RedeliverAt) {
+        let unit = self.unit_for(index);
         let delivery = &self.deliveries[index.get()];
-        let group_index = delivery.group;
-        let group = &mut self.groups[group_index.get()];
-        let message = &self.log.messages[delivery.message.get()];
-        let unit = group.unit(message.route, message.name.record);
-        let queue = &group.units[unit];
+        let group = delivery.group;
+        let queue = &self.groups[group.get()].units[unit];
         let place = match at {
             RedeliverAt::Front => 0,
             RedeliverAt::Back => queue.len(),
@@ -33,28 +31,24 @@ impl<E: Event> Broker<E> {
                 place.unwrap_or(queue.len())
             }
         };
-        if group.put(unit, place, index) {
+        if self.groups[group.get()].put(unit, place, index) {
             self.enter_ready(index);
         }
-        self.refresh_unit(group_index, unit);
+        self.refresh_unit(group, unit);
     }
 
     pub(super) fn leave_queue(&mut self, index: DeliveryIndex) {
+        let unit = self.unit_of(index);
         let delivery = &mut self.deliveries[index.get()];
+        delivery.loose = false;
         let group_index = delivery.group;
-        if std::mem::replace(&mut delivery.loose, false) {
-            if self.groups[group_index.get()].is_tight() {
-                self.refresh_group(group_index);
-            }
-            return;
-        }
-        let message = &self.log.messages[delivery.message.get()];
         let group = &mut self.groups[group_index.get()];
-        let unit = group.unit(message.route, message.name.record);
-        group.take(unit, index);
+        if let Some(unit) = unit {
+            group.take(unit, index);
+        }
         if group.is_tight() {
             self.refresh_group(group_index);
-        } else if !group.is_spacious() {
+        } else if let Some(unit) = unit {
             self.refresh_unit(group_index, unit);
         }
     }
@@ -67,10 +61,14 @@ impl<E: Event> Broker<E> {
 
     /// The unit in whose queue a delivery is, if it is in one.
     pub(super) fn unit_of(&mut self, index: DeliveryIndex) -> Option<usize> {
+        (!self.delivery(index).loose).then(|| self.unit_for(index))
+    }
+
+    /// The unit that a delivery belongs to.
+    fn unit_for(&mut self, index: DeliveryIndex) -> usize {
         let delivery = &self.deliveries[index.get()];
         let message = &self.log.messages[delivery.message.get()];
-        let group = &mut self.groups[delivery.group.get()];
-        (!delivery.loose).then(|| group.unit(message.route, message.name.record))
+        self.groups[delivery.group.get()].unit(message.route, message.name.record)
     }
 
     /// Takes a futile delivery out of the ready list until its service's store changes.

@@ -27,14 +27,13 @@ pub struct Expected {
     by_key: BTreeMap<u64, u64>,
     /// For each lane the sum over its actions, and how many these are.
     by_lane: BTreeMap<u64, (u64, u64)>,
-    actions: u64,
 }
 
 impl Expected {
     /// How many actions are expected in all.
     #[must_use]
     pub fn actions(&self) -> u64 {
-        self.actions
+        self.by_lane.values().map(|(_, count)| count).sum()
     }
 
     /// The number for an action by its key and its lane, at least 1.
@@ -59,7 +58,7 @@ impl Census {
     #[must_use]
     pub fn expected(&self) -> Expected {
         let mut sizes = vec![1u64; self.happened.len()];
-        let mut expected = Expected { actions: self.happened.len() as u64, ..Expected::default() };
+        let mut expected = Expected::default();
         // What an action brings about comes after it.
         for (place, (key, lane, cause)) in self.happened.iter().enumerate().rev() {
             let size = sizes[place];

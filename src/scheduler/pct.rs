@@ -98,8 +98,7 @@ impl Pct {
             }
             _ => false,
         };
-        let draw = |offer: &&Offer| drawing.key.draw(Purpose::Chain, offer.key);
-        let heir = self.fresh.iter().filter(goes_on).min_by_key(draw).map(|offer| offer.key);
+        let heir = heir(drawing.key, self.fresh.iter().filter(goes_on));
         for offer in self.fresh.drain(..) {
             let urgency = match self.running {
                 Some((_, urgency)) if heir == Some(offer.key) => drawing.then(urgency, offer.key),
@@ -108,6 +107,11 @@ impl Pct {
             self.queue.push(urgency, offer.key, offer.action);
         }
     }
+}
+
+/// Of what could go on with a chain the key of what does.
+pub(super) fn heir<'a>(key: RunKey, offers: impl Iterator<Item = &'a Offer>) -> Option<u64> {
+    offers.map(|offer| offer.key).min_by_key(|offer| key.draw(Purpose::Chain, *offer))
 }
 
 impl Scheduler for Pct {

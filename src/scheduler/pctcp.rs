@@ -34,6 +34,7 @@
 //! Faults are drawn by name, independently of all that: the bug is one that shows with the faults of the
 //! run, or it takes the probability of the faults besides. What is drawn is a hash, taken for chance.
 
+use super::pct::heir;
 use super::queue::Queue;
 use super::{Action, Chosen, Enabled, Guarantee, Offer, Scheduler};
 use crate::faults::{Fate, Fates, FaultPlan};
@@ -99,8 +100,7 @@ impl Pctcp {
             (Some(_), Action::Deliver(index)) => enabled.delivery(index).attempt == 1,
             _ => false,
         };
-        let draw = |offer: &&Offer| self.key.draw(Purpose::Chain, offer.key);
-        let heir = self.fresh.iter().filter(goes_on).min_by_key(draw).map(|offer| offer.key);
+        let heir = heir(self.key, self.fresh.iter().filter(goes_on));
         for offer in self.fresh.drain(..) {
             let drawn = self.key.draw(Purpose::Order, offer.key) >> 2;
             let urgency = match (self.running, offer.action) {

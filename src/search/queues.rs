@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::broker::{Dispatch, InFlight, Limit, Ordering, Profile, RedeliverAt, Scope};
-use crate::faults::{AckFate, Fate, Window};
+use crate::faults::Fate;
 use crate::prng::{Prng, Stream};
 use crate::run::step_apart;
 use crate::scheduler::Action;
@@ -40,13 +40,6 @@ fn simulation(prng: &mut Prng, seed: u64) -> Option<Simulation<Ticketing>> {
     hosted.redeliver_futile(prng.below(2) == 0).build().ok()
 }
 
-fn fate(prng: &mut Prng, may_pause: bool) -> Fate {
-    let mut one_of = |number| prng.below(number);
-    let ack = [AckFate::Prompt, AckFate::Prompt, AckFate::Late, AckFate::Lost][one_of(4) as usize];
-    let crash = (one_of(8) == 0).then(|| Window::ALL[one_of(Window::ALL.len() as u32) as usize]);
-    Fate { ack, crash, pause: may_pause && one_of(3) == 0, duplicate: one_of(5) == 0, lose: one_of(12) == 0 }
-}
-
 #[test]
 fn what_is_ready_is_what_the_rules_allow_for_each_delivery_of_a_queue() {
     let (mut played, mut steps) = (0, 0);
@@ -61,7 +54,7 @@ fn what_is_ready_is_what_the_rules_allow_for_each_delivery_of_a_queue() {
             }
             let action = enabled[prng.below(enabled.len() as u32) as usize];
             let chosen = world.chosen(action);
-            let fate = chosen.map_or(Fate::CALM, |chosen| fate(&mut prng, chosen.may_pause));
+            let fate = chosen.map_or(Fate::CALM, |chosen| Fate::any(&mut prng, chosen.may_pause));
             step_apart(&mut world, action, fate);
             assert!(world.broker().is_ready_by_the_rules(), "seed {seed} after {action:?}");
             steps += 1;

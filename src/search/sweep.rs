@@ -276,7 +276,9 @@ impl Player<'_> {
             let mut scheduler = self.scenario.scheduler(world.simulation(), seed);
             let report = run(world, &mut scheduler, &self.judges, self.scenario.limits, watch);
             watch.end_run(seed);
-            scheduler.guarantee().into_iter().for_each(|guarantee| result.coverage.note_guarantee(guarantee));
+            if let Some(guarantee) = scheduler.guarantee() {
+                result.coverage.note_guarantee(guarantee);
+            }
             result.coverage.note_reached(seed, &names, &report.reached);
             steps += report.steps;
             result.add(seed, &report);

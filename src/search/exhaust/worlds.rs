@@ -81,7 +81,6 @@ impl<S: System> Worlds<S> {
 mod tests {
     use super::*;
     use crate::broker::{Ordering, Profile, RedeliverAt};
-    use crate::faults::{AckFate, Window};
     use crate::prng::{Prng, Stream};
     use crate::simulation::{Hosting, Simulation};
     use crate::ticketing::{Design, Hostings, Ticketing, Workload};
@@ -90,14 +89,6 @@ mod tests {
     fn seen(world: &World<Ticketing>, digest: u64) -> String {
         let enabled: Vec<Action> = world.enabled().iter().collect();
         format!("{world:?} {enabled:?} {:?} {digest:x} {:x}", world.broker(), world.fingerprint())
-    }
-
-    fn fate(prng: &mut Prng, may_pause: bool) -> Fate {
-        let mut one_of = |number| prng.below(number);
-        let ack = [AckFate::Prompt, AckFate::Prompt, AckFate::Late, AckFate::Lost][one_of(4) as usize];
-        let crash = (one_of(6) == 0).then(|| Window::ALL[one_of(Window::ALL.len() as u32) as usize]);
-        let pause = may_pause && one_of(3) == 0;
-        Fate { ack, crash, pause, duplicate: one_of(5) == 0, lose: one_of(12) == 0 }
     }
 
     /// A simulation of all four services: with members that race, a group that joins late, and timers.
@@ -141,7 +132,7 @@ mod tests {
                 }
                 let action = enabled[prng.below(enabled.len() as u32) as usize];
                 let chosen = world.chosen(action);
-                let fate = chosen.map_or(Fate::CALM, |chosen| fate(&mut prng, chosen.may_pause));
+                let fate = chosen.map_or(Fate::CALM, |chosen| Fate::any(&mut prng, chosen.may_pause));
                 let mut clone = world.clone();
                 step_apart(&mut clone, action, fate);
                 worlds.step(depth, action, fate);
