@@ -282,6 +282,36 @@ fn departures_are_counted_one_for_each_step_out_of_the_calm_order_and_one_for_ea
 }
 
 #[test]
+fn the_result_does_not_depend_on_the_threads() {
+    let clients: [&[&str]; 2] = [&["sue create t1 5", "sue edit t1 10"], &["ann order t1 as o1", "ann cancel o1"]];
+    let all_bounds = [
+        Bounds { lost_acks: ONE, ..ANY },
+        Bounds { crashes: ONE, ..Bounds::of(Order::PerSubject) },
+        Bounds { lost_acks: ONE, pauses: ONE, ..Bounds::of(Order::Lockstep) },
+        Bounds { departures: Most::Of(3), lost_acks: ONE, ..ANY },
+    ];
+    let mut ended = BTreeSet::new();
+    for (design, bounds) in
+        [Design::COURSE, Design::REFERENCE].into_iter().zip([all_bounds; 2]).flat_map(|(d, all)| all.map(|b| (d, b)))
+    {
+        let simulation = ticketing(&clients, bounds, design.orders, design);
+        for property in properties::promised_by(&Design::REFERENCE) {
+            let judges = only(property.name());
+            // What is told without regard to who came first.
+            let told = |threads| {
+                let found = Exhaust { threads, ..Exhaust::of(&simulation, &judges, bounds) }.search(|_| ());
+                let states = found.is_complete().then_some(found.reached.states);
+                (found.ended, states, found.failing, found.reduction)
+            };
+            let one = told(1);
+            assert_eq!([one.clone(), one.clone()], [2, 5].map(told), "{} within {bounds}", property.name());
+            ended.insert(one.0 == Ended::All);
+        }
+    }
+    assert_eq!(ended.len(), 2, "some hold, and some do not");
+}
+
+#[test]
 fn a_search_without_enough_memory_is_not_complete() {
     let clients: [&[&str]; 2] = [&["sue create t1 5", "sue edit t1 10"], &["ann order t1 as o1", "ann cancel o1"]];
     let simulation = ticketing(&clients, ANY, Design::REFERENCE.orders, Design::REFERENCE);

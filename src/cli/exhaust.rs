@@ -12,6 +12,7 @@ use pellmell::trace::{Naming, detail, records_of};
 use pellmell::{Judges, Limits, Scenario, Verdict, run};
 use serde_json::json;
 
+use super::environment::threads;
 use super::input::Input;
 use super::progress::Searching;
 use super::{
@@ -69,6 +70,10 @@ pub(super) struct ExhaustArgs {
     /// The most memory for the states that were seen, such as `512MiB`.
     #[arg(long, default_value = "1GiB", value_name = "SIZE", value_parser = bytes)]
     memory: u64,
+    /// How many threads; as many as the machine has if left out. The result does not depend on it.
+    /// [env: PELLMELL_THREADS]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
 }
 
 /// A moment of a trace.
@@ -130,11 +135,17 @@ pub(super) fn exhaust(args: &ExhaustArgs, format: MessageFormat) -> Result<Endin
     }
     let judges = scenario.judges();
     let reduce = !args.no_reduction;
-    let search =
-        Exhaust { after: &after, memory_max: args.memory, reduce, ..Exhaust::of(&simulation, &judges, bounds) };
+    let threads = threads(args.threads)?;
+    let search = Exhaust {
+        after: &after,
+        memory_max: args.memory,
+        reduce,
+        threads,
+        ..Exhaust::of(&simulation, &judges, bounds)
+    };
     let mut searching = Searching::new();
     let exhausted = search.search(|reached| searching.at(reached));
-    searching.end(exhausted.reached.states);
+    searching.end(exhausted.reached);
     let found = exhausted.failing.as_ref().map(|failing| (failing, shrunk(&scenario, seed, failing)));
     match format {
         MessageFormat::Human => {
@@ -240,9 +251,8 @@ fn show_shrunk(out: &mut Out, found: Option<&Counterexample>) -> Result<(), Fail
     out.line(text.trim_end())
 }
 
+/// What came of it. It says nothing of what depends on which thread came first; that is on stderr.
 fn summary(out: &mut Out, args: &ExhaustArgs, bounds: &Bounds, exhausted: &Exhausted) -> Result<(), Failure> {
-    let reached = &exhausted.reached;
-    let size = format!("{}, {}", count(reached.states, "state"), count(reached.transitions, "step"));
     out.line("────────────")?;
     match &exhausted.reduction {
         Reduction::None => {}
@@ -262,18 +272,18 @@ fn summary(out: &mut Out, args: &ExhaustArgs, bounds: &Bounds, exhausted: &Exhau
     }
     match exhausted.ended {
         Ended::All => {
-            let longest = count(reached.depth_max.into(), "step");
-            out.status(GOOD, "HELD", format_args!("exhaustive within {bounds}: {size}, the longest way {longest}"))
+            let states = count(exhausted.reached.states, "state");
+            out.status(GOOD, "HELD", format_args!("exhaustive within {bounds}: {states}"))
         }
-        Ended::Failing => out.status(BAD, "Summary", format_args!("violated within {bounds}, seen after {size}")),
+        Ended::Failing => out.status(BAD, "Summary", format_args!("violated within {bounds}")),
         Ended::Memory => {
-            out.status(BAD, "NOT COMPLETE", format_args!("the memory is used up after {size}: nothing found so far"))?;
+            out.status(BAD, "NOT COMPLETE", format_args!("the memory is used up: nothing found so far"))?;
             let more = args.memory.saturating_mul(4) >> 20;
             out.status(DIM, "Next", format_args!("try --memory {more}MiB, or tighter bounds"))
         }
         Ended::Steps => {
             let most = count(Exhaust::<pellmell::ticketing::Ticketing>::STEPS_MAX.into(), "step");
-            out.status(BAD, "NOT COMPLETE", format_args!("a run goes on for more than {most}: nothing found in {size}"))
+            out.status(BAD, "NOT COMPLETE", format_args!("a run goes on for more than {most}: nothing found so far"))
         }
     }
 }
@@ -315,10 +325,7 @@ fn as_json(
         },
         "property": property,
         "detail": verdict.and_then(detail),
-        "states": reached.states,
-        "transitions": reached.transitions,
-        "depth": reached.depth_max,
-        "bytes": reached.bytes,
+        "states": (*ended == Ended::All).then_some(reached.states),
         "clusters": clusters,
         "pairs": pairs,
         "together": together,

@@ -118,10 +118,14 @@ impl Searching {
     }
 
     /// Takes the line away and says how long it took.
-    pub(super) fn end(&self, states: u64) {
+    pub(super) fn end(&self, reached: Reached) {
         let clear = if self.terminal { "\r\x1b[K" } else { "" };
         let elapsed = self.began.elapsed();
         let seconds = format!("{}.{:03}s", elapsed.as_secs(), elapsed.subsec_millis());
-        let _ = writeln!(std::io::stderr(), "{clear}        Took {seconds}, {} states/s", grouped(self.rate(states)));
+        let rate = grouped(self.rate(reached.states));
+        let size = format!("{}, {}", count(reached.states, "state"), count(reached.transitions, "step"));
+        let longest = count(reached.depth_max.into(), "step");
+        let size = format!("{size}, the longest way {longest}, {} MiB", grouped(reached.bytes >> 20));
+        let _ = writeln!(std::io::stderr(), "{clear}        Took {seconds}, {rate} states/s; {size}");
     }
 }

@@ -2,21 +2,25 @@
 //!
 //! The search goes through all states that runs within the [`Bounds`] reach, depth first. It keeps
 //! one world for each step of the way it is on, and a hash of each state it has seen; a state that
-//! is reached again with no more left of the bounds is not looked at again. What a run is judged by,
-//! and when, is what [`run`](crate::run()) does, so the search says what it would say of each of them.
+//! is reached again with no more left of the bounds is not looked at again. Several threads may go
+//! different ways through one set of states: which states there are does not depend on who is
+//! first. What a run is judged by, and when, is what [`run`](crate::run()) does, so the search says
+//! what it would say of each of them.
 
 mod bounds;
 mod clusters;
+mod exchange;
 mod independence;
 mod seen;
 mod walk;
+mod walks;
 mod worlds;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::event::System;
 use crate::faults::Fate;
-use crate::run::{Judges, Verdict, panic_message, step_apart};
+use crate::run::{Judges, Verdict, step_apart};
 use crate::schedule::{NamedStep, Target};
 use crate::scheduler::Action;
 use crate::simulation::Simulation;
@@ -24,7 +28,8 @@ use crate::simulation::Simulation;
 pub use bounds::{Bounds, Most};
 use clusters::Clusters;
 pub use independence::Dependence;
-use walk::{Marks, Stop, Walk, judge_still};
+use walk::{Marks, Stop, judge_still};
+use walks::{Common, Stopped, Walks};
 
 /// A complete search of a simulation within bounds.
 ///
@@ -57,6 +62,12 @@ pub struct Exhaust<'a, S: System> {
     pub memory_max: u64,
     /// Whether clients whose records never meet are searched apart (see [`Reduction`]).
     pub reduce: bool,
+    /// How many threads search; at least 1.
+    ///
+    /// The verdict, a run that fails and the number of states of a complete search do not depend on
+    /// it. How many steps were tried, how long the longest way was and what was seen before a run
+    /// failed do: they depend on who came first. So may where a search ends for want of memory.
+    pub threads: u32,
 }
 
 /// Whether clients whose records never meet were searched apart: the sum of their states instead of
@@ -162,10 +173,11 @@ impl<'a, S: System> Exhaust<'a, S> {
     /// The most steps of a run that the search follows.
     pub const STEPS_MAX: u32 = 10_000;
 
-    /// A search from the first world on, with a GiB for the states it has seen.
+    /// A search from the first world on, with a GiB for the states it has seen
+    /// and one thread.
     #[must_use]
     pub fn of(simulation: &'a Simulation<S>, judges: &'a Judges<S>, bounds: Bounds) -> Exhaust<'a, S> {
-        Exhaust { simulation, judges, bounds, after: &[], memory_max: 1 << 30, reduce: true }
+        Exhaust { simulation, judges, bounds, after: &[], memory_max: 1 << 30, reduce: true, threads: 1 }
     }
 
     /// Searches until all states were looked at, a run fails, or a limit is reached. `progress` hears
@@ -176,7 +188,7 @@ impl<'a, S: System> Exhaust<'a, S> {
     ///
     /// # Panics
     /// If a step in `after` is not enabled.
-    pub fn search(&self, mut progress: impl FnMut(Reached)) -> Exhausted {
+    pub fn search(&self, mut progress: impl FnMut(Reached) + Send) -> Exhausted {
         match self.search_apart(&mut progress) {
             Ok(exhausted) => exhausted,
             Err(reduction) => Exhausted { reduction, ..self.search_all(self.simulation, false, &mut progress).0 },
@@ -184,7 +196,7 @@ impl<'a, S: System> Exhaust<'a, S> {
     }
 
     /// Searches each cluster alone; why not, if that is not possible.
-    fn search_apart(&self, progress: &mut dyn FnMut(Reached)) -> Result<Exhausted, Reduction> {
+    fn search_apart(&self, progress: &mut (dyn FnMut(Reached) + Send)) -> Result<Exhausted, Reduction> {
         let mut clusters = Clusters::guess(self.simulation);
         if !self.reduce || !self.after.is_empty() || clusters.numbers().len() < 2 {
             return Err(Reduction::None);
@@ -240,22 +252,23 @@ impl<'a, S: System> Exhaust<'a, S> {
         &self,
         simulation: &Simulation<S>,
         is_marking: bool,
-        progress: &mut dyn FnMut(Reached),
+        progress: &mut (dyn FnMut(Reached) + Send),
     ) -> (Exhausted, Marks) {
-        let mut walk = Walk::new(self, simulation, is_marking, progress);
-        let stop = walk.go_caught(None);
-        let reached = walk.reached();
-        let marks = walk.marks();
-        let ended = match &stop {
+        let common = Common::new(self.memory_max, progress);
+        let mut walks = Walks::new(self, simulation, is_marking, &common);
+        let stopped = walks.go(None);
+        let reached = walks.reached();
+        let ended = match stopped.as_ref().map(|stopped| &stopped.stop) {
             None => Ended::All,
             Some(Stop::Failing(_)) => Ended::Failing,
             Some(Stop::Memory) => Ended::Memory,
             Some(Stop::Steps) => Ended::Steps,
         };
-        let failing = stop.and_then(|stop| match stop {
-            Stop::Failing(verdict) => Some(self.shortest(&mut walk, *verdict)),
+        let failing = stopped.and_then(|Stopped { stop, way }| match stop {
+            Stop::Failing(verdict) => Some(self.shortest(&mut walks, *verdict, way)),
             Stop::Memory | Stop::Steps => None,
         });
+        let marks = walks.marks();
         let failing = failing.map(|failing| self.retold(simulation, failing));
         (Exhausted { reached, ended, failing, reduction: Reduction::None }, marks)
     }
@@ -280,22 +293,26 @@ impl<'a, S: System> Exhaust<'a, S> {
     }
 
     /// The shortest run that fails, given one that was found.
-    fn shortest(&self, walk: &mut Walk<'_, '_, S>, verdict: Verdict) -> FailingRun {
-        let found = walk.way();
+    ///
+    /// Which one was found depends on the threads; the one that is returned is what one thread finds
+    /// first among all of its length.
+    fn shortest(&self, walks: &mut Walks<'_, '_, S>, verdict: Verdict, found: Vec<(Action, Fate)>) -> FailingRun {
         let all = |way: Vec<(Action, Fate)>| self.after.iter().copied().chain(way).collect();
         let longest = u16::try_from(found.len()).unwrap_or(u16::MAX);
-        for steps in 0..longest {
-            match walk.go_caught(Some(steps)) {
+        for steps in 0..=longest {
+            let mut stopped = walks.go(Some(steps));
+            if walks.count() > 1 && stopped.is_some() {
+                stopped = walks.go_alone(Some(steps));
+            }
+            match stopped {
                 None => {}
-                Some(Stop::Failing(verdict)) => {
-                    return FailingRun { verdict: *verdict, steps: all(walk.way()), is_shortest: true };
+                Some(Stopped { stop: Stop::Failing(verdict), way }) => {
+                    return FailingRun { verdict: *verdict, steps: all(way), is_shortest: true };
                 }
-                Some(Stop::Memory | Stop::Steps) => {
-                    return FailingRun { verdict, steps: all(found), is_shortest: false };
-                }
+                Some(_) => break,
             }
         }
-        FailingRun { verdict, steps: all(found), is_shortest: true }
+        FailingRun { verdict, steps: all(found), is_shortest: false }
     }
 }
 
@@ -320,14 +337,4 @@ pub fn steps_named<S: System>(simulation: &Simulation<S>, named: &[NamedStep]) -
         }
     }
     Ok(steps)
-}
-
-impl<S: System> Walk<'_, '_, S> {
-    /// [`Walk::go`]; what a handler or a property panics with is a verdict.
-    fn go_caught(&mut self, steps_max: Option<u16>) -> Option<Stop> {
-        match catch_unwind(AssertUnwindSafe(|| self.go(steps_max))) {
-            Ok(ended) => ended.err(),
-            Err(panic) => Some(Stop::Failing(Box::new(Verdict::Panicked { message: panic_message(&*panic) }))),
-        }
-    }
 }

@@ -1,5 +1,8 @@
 //! The states that were looked at, as hashes, in bounded memory.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use hashbrown::HashTable;
 
 use super::bounds::Left;
@@ -20,12 +23,21 @@ pub(super) enum News {
     Full,
 }
 
-/// The states that were looked at.
+/// The states that were looked at, by any of the walks through them.
 ///
-/// A state is known by 64 bits. The table's order never shows.
+/// A state is known by 64 bits. The tables' order never shows.
 pub(super) struct Seen {
-    looks: HashTable<Look>,
+    /// By six bits of the hash, so that walks seldom wait for each other, and so that little memory
+    /// is taken twice while a table grows.
+    parts: [Mutex<Part>; 64],
+    /// How many bytes the tables take.
+    bytes: AtomicU64,
     bytes_max: u64,
+}
+
+#[derive(Default)]
+struct Part {
+    looks: HashTable<Look>,
     states: u64,
 }
 
@@ -34,30 +46,35 @@ const LOOK_BYTES: u64 = size_of::<Look>() as u64 + 1;
 
 impl Seen {
     pub(super) fn new(bytes_max: u64) -> Seen {
-        Seen { looks: HashTable::new(), bytes_max, states: 0 }
+        Seen { parts: std::array::from_fn(|_| Mutex::default()), bytes: AtomicU64::new(0), bytes_max }
     }
 
-    pub(super) fn clear(&mut self) {
-        self.looks.clear();
-        self.states = 0;
+    pub(super) fn clear(&self) {
+        for part in &self.parts {
+            let mut part = locked(part);
+            part.looks.clear();
+            part.states = 0;
+        }
     }
 
     /// How many states there are.
     pub(super) fn states(&self) -> u64 {
-        self.states
+        self.parts.iter().map(|part| locked(part).states).sum()
     }
 
-    /// How many bytes the table takes.
+    /// How many bytes the tables take.
     pub(super) fn bytes(&self) -> u64 {
-        bytes_of(self.looks.capacity())
+        self.bytes.load(Relaxed)
     }
 
     /// Notes that a state is looked at with so much left.
     #[inline]
-    pub(super) fn look(&mut self, key: u64, left: Left) -> News {
+    pub(super) fn look(&self, key: u64, left: Left) -> News {
+        // A table finds places by the lowest bits, and tells neighbours apart by the highest.
+        let part = &mut *locked(&self.parts[(key >> 40) as usize % 64]);
         let mut is_first = true;
         let mut worse = None;
-        for (_, other) in self.looks.iter_hash(key).filter(|(other, _)| *other == key) {
+        for (_, other) in part.looks.iter_hash(key).filter(|(other, _)| *other == key) {
             is_first = false;
             if other.covers(left) {
                 return News::Known;
@@ -67,23 +84,36 @@ impl Seen {
             }
         }
         if let Some(worse) = worse {
-            let place = self.looks.find_mut(key, |look| *look == (key, worse));
+            let place = part.looks.find_mut(key, |look| *look == (key, worse));
             place.into_iter().for_each(|look| look.1 = left);
             return News::More;
         }
-        if self.looks.len() == self.looks.capacity() && !self.has_room_to_grow() {
+        if part.looks.len() == part.looks.capacity() && !self.grow(&mut part.looks) {
             return News::Full;
         }
-        self.looks.insert_unique(key, (key, left), |(key, _)| *key);
-        self.states += u64::from(is_first);
+        part.looks.insert_unique(key, (key, left), |(key, _)| *key);
+        part.states += u64::from(is_first);
         if is_first { News::First } else { News::More }
     }
 
-    /// A table grows to twice its size, and for a moment there are both.
-    fn has_room_to_grow(&self) -> bool {
-        let capacity = self.looks.capacity();
-        bytes_of(capacity) + bytes_of((2 * capacity).max(4)) <= self.bytes_max
+    /// Makes a table larger, if there is memory. It grows to twice its size, and for a moment there
+    /// are both.
+    fn grow(&self, looks: &mut HashTable<Look>) -> bool {
+        let capacity = looks.capacity();
+        let (before, after) = (bytes_of(capacity), bytes_of((2 * capacity).max(4)));
+        let more = |bytes: u64| bytes.checked_add(after).filter(|bytes| *bytes <= self.bytes_max);
+        if self.bytes.fetch_update(Relaxed, Relaxed, more).is_err() {
+            return false;
+        }
+        looks.reserve(1, |(key, _)| *key);
+        self.bytes.fetch_sub(before, Relaxed);
+        true
     }
+}
+
+/// Nothing panics half way through a change.
+fn locked(part: &Mutex<Part>) -> MutexGuard<'_, Part> {
+    part.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The table is full at seven eighths, and its places are a power of two.
@@ -108,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_state_is_looked_at_again_only_if_more_is_left_of_something() {
-        let mut seen = Seen::new(1 << 20);
+        let seen = Seen::new(1 << 20);
         let key = hash::mix(1, 2);
         assert_eq!(seen.look(key, left(1, 0)), News::First);
         assert_eq!(seen.look(key, left(1, 0)), News::Known);
@@ -122,9 +152,11 @@ mod tests {
 
     #[test]
     fn the_memory_is_not_exceeded() {
-        let mut seen = Seen::new(10_000);
+        let seen = Seen::new(10_000);
         let full = (0..).find(|word| seen.look(hash::mix(*word, 7), left(0, 0)) == News::Full);
         assert!(full.is_some_and(|full| full > 100), "{full:?}");
+        let bytes: u64 = seen.parts.iter().map(|part| bytes_of(locked(part).looks.capacity())).sum();
+        assert_eq!(seen.bytes(), bytes, "what is counted is what is there");
         assert!(seen.bytes() <= 10_000, "{}", seen.bytes());
         assert_eq!(seen.look(hash::mix(0, 7), left(0, 0)), News::Known, "what was seen is still known");
     }

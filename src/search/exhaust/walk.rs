@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::bounds::{Bounds, Choices, Left, Most};
-use super::seen::{News, Seen};
+use super::exchange::{Exchange, Handed};
+use super::seen::News;
+use super::walks::Common;
 use super::worlds::Worlds;
 use super::{Exhaust, Reached};
 use crate::event::System;
@@ -39,9 +41,22 @@ pub(super) struct Marks {
     pub(super) coupling: Option<&'static str>,
 }
 
+impl Marks {
+    /// What this walk and another one came across.
+    pub(super) fn and(self, other: Marks) -> Marks {
+        let touched = self.touched.into_iter().chain(other.touched).collect();
+        // The reason does not depend on which walk met it.
+        Marks { touched, coupling: self.coupling.max(other.coupling) }
+    }
+
+    fn couple(&mut self, reason: &'static str) {
+        self.coupling = self.coupling.max(Some(reason));
+    }
+}
+
 /// A state on the way, and what was tried from it.
-#[derive(Default)]
-struct Place {
+#[derive(Clone, Default)]
+pub(super) struct Place {
     key: u64,
     left: Left,
     actions: Vec<Action>,
@@ -57,6 +72,15 @@ struct Place {
     answers: bool,
     /// Whether what the calm run does next was tried.
     past_calm: bool,
+    /// Whether another walk goes on from here.
+    is_handed: bool,
+}
+
+impl Place {
+    /// Whether something is left to try.
+    fn has_more(&self) -> bool {
+        self.next.0 < self.actions.len()
+    }
 }
 
 /// A step to try.
@@ -70,13 +94,12 @@ struct Try {
 pub(super) struct Walk<'e, 'p, S: System> {
     bounds: Bounds,
     judges: &'e Judges<S>,
-    progress: &'p mut dyn FnMut(Reached),
+    common: &'p Common<'p>,
     choices: Choices,
     /// Whether members compete, so that it matters whose turn it is.
     has_turns: bool,
     /// Whether a delivery that changed nothing is not tried again until its service's store changes.
     notes_futile: bool,
-    seen: Seen,
     /// By depth; the last is for the step that is tried.
     worlds: Worlds<S>,
     places: Vec<Place>,
@@ -84,6 +107,8 @@ pub(super) struct Walk<'e, 'p, S: System> {
     depth: usize,
     depth_max: usize,
     transitions: u64,
+    /// What is left of the bounds before the first step.
+    left: Left,
     /// What a step costs: one, if so many are allowed.
     step_cost: Left,
     /// Whether others are searched apart from this, so that it matters what it comes across.
@@ -96,7 +121,7 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
         exhaust: &Exhaust<'e, S>,
         simulation: &Simulation<S>,
         is_marking: bool,
-        progress: &'p mut dyn FnMut(Reached),
+        common: &'p Common<'p>,
     ) -> Walk<'e, 'p, S> {
         let mut world = simulation.world();
         // Otherwise what is parked could neither be paused nor crash a member.
@@ -109,17 +134,17 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
         Walk {
             bounds: exhaust.bounds,
             judges: exhaust.judges,
-            progress,
+            common,
             choices: Choices::of(&exhaust.bounds, simulation),
             has_turns,
             notes_futile: !has_turns && !has_patience,
-            seen: Seen::new(exhaust.memory_max),
             worlds: Worlds::new(world),
             places: Vec::new(),
             way: Vec::new(),
             depth: 0,
             depth_max: 0,
             transitions: 0,
+            left: Left::NOTHING,
             step_cost: Left::NOTHING,
             is_marking,
             marks: Marks::default(),
@@ -135,42 +160,86 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
         self.way.clone()
     }
 
+    /// How far it is itself; what has been seen, all walks have.
     pub(super) fn reached(&self) -> Reached {
         Reached {
-            states: self.seen.states(),
             transitions: self.transitions,
             depth: self.depth as u32,
             depth_max: self.depth_max as u32,
-            bytes: self.seen.bytes(),
+            ..Reached::default()
         }
     }
 
-    /// Goes through all states, or those within so many steps.
-    pub(super) fn go(&mut self, steps_max: Option<u16>) -> Result<(), Stop> {
-        self.seen.clear();
+    /// Forgets where it went, to go through all states or through those within so many steps.
+    pub(super) fn reset(&mut self, steps_max: Option<u16>) {
         self.way.clear();
         self.worlds.forget();
+        self.marks = Marks::default();
         (self.depth, self.depth_max, self.transitions) = (0, 0, 0);
         self.step_cost = if steps_max.is_some() { Left::STEP } else { Left::NOTHING };
-        let left = Left::of(&self.bounds, steps_max.unwrap_or(0).min(Left::STEPS_MAX));
-        let key = self.key(0);
-        if self.seen.look(key, left) == News::Full {
-            return Err(Stop::Memory);
+        self.left = Left::of(&self.bounds, steps_max.unwrap_or(0).min(Left::STEPS_MAX));
+    }
+
+    /// Goes through states until none is left for any walk. One of them begins with the first state.
+    pub(super) fn go(&mut self, exchange: &Exchange, begins: bool) -> Result<(), Stop> {
+        if begins {
+            let key = self.key(0);
+            if self.common.seen.look(key, self.left) == News::Full {
+                return Err(Stop::Memory);
+            }
+            self.enter(key, self.left);
+            self.explore(exchange)?;
         }
-        self.enter(key, left);
-        loop {
+        while let Some(handed) = exchange.take() {
+            self.move_to(handed);
+            self.explore(exchange)?;
+        }
+        Ok(())
+    }
+
+    /// Goes to a place that another walk found.
+    fn move_to(&mut self, handed: Handed) {
+        for (depth, (action, fate)) in handed.way.iter().enumerate() {
+            self.worlds.step(depth, *action, *fate);
+        }
+        self.way = handed.way;
+        self.depth = self.way.len();
+        self.depth_max = self.depth_max.max(self.depth);
+        if self.places.len() <= self.depth {
+            self.places.resize_with(self.depth + 1, Place::default);
+        }
+        self.places[self.depth] = handed.place;
+    }
+
+    /// Tries all that is left to try where it is and wherever that leads.
+    fn explore(&mut self, exchange: &Exchange) -> Result<(), Stop> {
+        let first = self.depth;
+        while !exchange.is_over() {
+            if exchange.is_wanted() {
+                self.hand_over(first, exchange);
+            }
             match self.next() {
                 Some(attempt) => self.attempt(&attempt)?,
                 None => {
                     self.judge_rest()?;
-                    if self.depth == 0 {
-                        return Ok(());
+                    if self.depth == first {
+                        break;
                     }
                     self.depth -= 1;
                     self.way.pop();
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Hands over the first place of its way that has something left, if it has more to do itself.
+    fn hand_over(&mut self, first: usize, exchange: &Exchange) {
+        let Some(depth) = (first..self.depth).find(|depth| self.places[*depth].has_more()) else { return };
+        let place = &mut self.places[depth];
+        exchange.hand(Handed { way: self.way[..depth].to_vec(), place: place.clone() });
+        place.actions.clear();
+        place.is_handed = true;
     }
 
     /// What tells states apart. Where the calm run's next step counts, the publish order does.
@@ -209,7 +278,8 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
         }
         place.twins.clear();
         (place.key, place.left, place.next) = (key, left, (0, 0));
-        (place.moved, place.changes, place.answers, place.past_calm) = (false, false, true, false);
+        (place.moved, place.changes, place.answers) = (false, false, true);
+        (place.past_calm, place.is_handed) = (false, false);
     }
 
     /// The step to try next from where it is.
@@ -264,12 +334,11 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
         let step = self.worlds.step(self.depth, action, fate);
         self.transitions += 1;
         if self.transitions.is_multiple_of(PROGRESS_EVERY) {
-            let reached = self.reached();
-            (self.progress)(reached);
+            self.common.tell(self.reached(), PROGRESS_EVERY);
         }
         let world = self.worlds.at(self.depth + 1);
         if self.is_marking && world.looked_around() {
-            self.marks.coupling = Some("a handler looks at the time or at the attempt");
+            self.marks.couple("a handler looks at the time or at the attempt");
         }
         let key = self.key(self.depth + 1);
         let place = &mut self.places[self.depth];
@@ -291,7 +360,7 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
             return Ok(());
         };
         self.judges.on_step(world, &step).map_err(failing)?;
-        let news = if is_same { News::Known } else { self.seen.look(key, left) };
+        let news = if is_same { News::Known } else { self.common.seen.look(key, left) };
         match news {
             News::Known => {
                 self.way.pop();
@@ -317,7 +386,7 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
         let enabled = world.enabled();
         let under_way = enabled.iter().any(|action| matches!(action, Action::Resume(_) | Action::Ack(_)));
         let is_absent = enabled.iter().any(|action| matches!(action, Action::Join(_)));
-        if place.moved || under_way || is_absent || world.waits_for_redelivery() {
+        if place.is_handed || place.moved || under_way || is_absent || world.waits_for_redelivery() {
             return Ok(());
         }
         judge_still(self.judges, world).map_err(failing)
@@ -351,7 +420,7 @@ fn is_futile<S: System>(world: &World<S>, action: Action) -> bool {
 
 fn mark<S: System>(marks: &mut Marks, world: &World<S>, step: &Step) {
     if world.timers_armed() > 0 {
-        marks.coupling = Some("timers share a clock");
+        marks.couple("timers share a clock");
     }
     if let Some(actor) = step.actor.filter(|_| step.saved()) {
         marks.touched.extend(world.store(actor.service).changed_texts().iter().map(|row| row.id));
