@@ -5,6 +5,7 @@ use super::bounds::Choices;
 use super::clusters::Clusters;
 use crate::event::System;
 use crate::faults::Fate;
+use crate::hash;
 use crate::prng::{Prng, Stream};
 use crate::run::step_apart;
 use crate::scheduler::Action;
@@ -46,16 +47,18 @@ pub(super) fn test<S: System>(exhaust: &Exhaust<'_, S>, clusters: &Clusters) -> 
         choices: Choices::of(&exhaust.bounds, exhaust.simulation),
         prng: Prng::new(0, Stream::Workload),
         senders: Vec::new(),
+        copies: [exhaust.simulation.world(), exhaust.simulation.world()],
     };
     let mut tested = Tested { pairs: 0, dependence: None, violated: false };
-    let mut world = walker.begin();
+    let mut world = exhaust.simulation.world();
+    walker.begin(&mut world);
     for moment in 0..MOMENTS_MAX {
         if tested.pairs == PAIRS {
             break;
         }
         let taken = walker.pick(&world);
         let Some((action, fate)) = taken.filter(|_| !moment.is_multiple_of(WALK_STEPS.into())) else {
-            world = walker.begin();
+            walker.begin(&mut world);
             continue;
         };
         if let Some(other) = walker.pick(&world).filter(|other| walker.are_apart(&world, action, other.0)) {
@@ -78,14 +81,15 @@ struct Walker<'a, S: System> {
     prng: Prng,
     /// By the number of a command in the order they ran, the client that sent it.
     senders: Vec<usize>,
+    /// Where a pair is run in one order and in the other.
+    copies: [World<S>; 2],
 }
 
 impl<S: System> Walker<'_, S> {
-    fn begin(&mut self) -> World<S> {
+    fn begin(&mut self, world: &mut World<S>) {
         self.senders.clear();
-        let mut world = self.exhaust.simulation.world();
+        world.reset();
         world.hand_out_futile();
-        world
     }
 
     /// An enabled action and a fate that the bounds know, at random.
@@ -132,12 +136,14 @@ impl<S: System> Walker<'_, S> {
     }
 
     /// What depends on the order of two steps.
-    fn difference(&self, world: &World<S>, one: (Action, Fate), other: (Action, Fate)) -> Option<&'static str> {
-        let (mut first, mut second) = (world.clone(), world.clone());
-        let one_first = taken(self.exhaust, &mut first, one);
-        let other_second = first.enabled().has(other.0).then(|| taken(self.exhaust, &mut first, other));
-        let other_first = taken(self.exhaust, &mut second, other);
-        let one_second = second.enabled().has(one.0).then(|| taken(self.exhaust, &mut second, one));
+    fn difference(&mut self, world: &World<S>, one: (Action, Fate), other: (Action, Fate)) -> Option<&'static str> {
+        let Walker { exhaust, copies: [first, second], .. } = self;
+        first.clone_from(world);
+        second.clone_from(world);
+        let one_first = taken(exhaust, first, one);
+        let other_second = first.enabled().has(other.0).then(|| taken(exhaust, first, other));
+        let other_first = taken(exhaust, second, other);
+        let one_second = second.enabled().has(one.0).then(|| taken(exhaust, second, one));
         let (Some(other_second), Some(one_second)) = (other_second, one_second) else {
             return Some("whether both can happen");
         };
@@ -147,7 +153,7 @@ impl<S: System> Walker<'_, S> {
         if first.digest() != second.digest() {
             return Some("the state they lead to");
         }
-        (offers(&first) != offers(&second)).then_some("what may happen after them")
+        (offers(first) != offers(second)).then_some("what may happen after them")
     }
 }
 
@@ -157,9 +163,8 @@ fn taken<S: System>(exhaust: &Exhaust<'_, S>, world: &mut World<S>, step: (Actio
     exhaust.judges.on_step(world, &step).err().map(|verdict| format!("{verdict:?}"))
 }
 
-/// What may happen next, by name.
-fn offers<S: System>(world: &World<S>) -> Vec<u64> {
-    let mut keys: Vec<u64> = world.enabled().iter().filter_map(|action| Some(world.offer(action)?.key)).collect();
-    keys.sort_unstable();
-    keys
+/// The hash of what may happen next, by name and in whatever order.
+fn offers<S: System>(world: &World<S>) -> u64 {
+    let keys = world.enabled().iter().filter_map(|action| Some(world.offer(action)?.key));
+    keys.fold(0, |sum, key| sum.wrapping_add(hash::mix(key, 1)))
 }
