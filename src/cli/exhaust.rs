@@ -278,7 +278,7 @@ fn summary(out: &mut Out, args: &ExhaustArgs, bounds: &Bounds, exhausted: &Exhau
         Ended::Failing => out.status(BAD, "Summary", format_args!("violated within {bounds}")),
         Ended::Memory => {
             out.status(BAD, "NOT COMPLETE", format_args!("the memory is used up: nothing found so far"))?;
-            let more = args.memory.saturating_mul(4) >> 20;
+            let more = (args.memory.saturating_mul(4) >> 20).max(1);
             out.status(DIM, "Next", format_args!("try --memory {more}MiB, or tighter bounds"))
         }
         Ended::Steps => {

@@ -1,0 +1,104 @@
+//! `pellmell exhaust` as a user meets it: what it prints, how it ends, and that the threads do not show.
+
+use std::process::{Command, Output};
+
+use expect_test::{Expect, expect};
+
+const REFERENCE: &str = "scenarios/g02-cancel-overtakes-create.toml --design reference --lost-acks 1 --crashes 1";
+const COURSE: &str = "scenarios/g02-cancel-overtakes-create.toml --lost-acks 1 --crashes 1";
+
+/// Exit code and standard output.
+fn exhaust(flags: &str) -> (Option<i32>, String) {
+    let program = env!("CARGO_BIN_EXE_pellmell");
+    let output = Command::new(program).arg("exhaust").args(flags.split(' ')).output().expect("the binary runs");
+    let Output { status, stdout, .. } = output;
+    (status.code(), String::from_utf8(stdout).expect("the output is text"))
+}
+
+fn check(flags: &str, code: i32, expected: Expect) {
+    let (ended, stdout) = exhaust(flags);
+    let lines: Vec<&str> = stdout.lines().map(str::trim_end).collect();
+    expected.assert_eq(&lines.join("\n"));
+    assert_eq!(ended, Some(code), "{flags}");
+}
+
+#[test]
+fn a_search_that_holds_says_within_what_and_how_many_states() {
+    check(
+        REFERENCE,
+        0,
+        expect![[r#"
+          Exhausting g02-cancel-overtakes-create   design reference, any order, 1 lost ack, 1 crash
+        ────────────
+                HELD exhaustive within any order, 1 lost ack, 1 crash: 90 states"#]],
+    );
+}
+
+#[test]
+fn a_run_that_fails_is_shown_step_by_step_and_as_a_scenario() {
+    check(
+        COURSE,
+        1,
+        expect![[r#"
+          Exhausting g02-cancel-overtakes-create   design course, any order, 1 lost ack, 1 crash
+
+         step          t │ tickets                             │ orders │
+            1    +0.001s │ alice: create t1 at 10 ✓ saves t1@0 │        │ ◀ crash before publish
+
+            VIOLATED TicketReplicaConverged   1 step, no run fails in fewer
+                     at orders, t1: expected version 0 at 10, found nothing
+              Shrunk to 1 step, 1 departure, 1 command
+             Departs crash tickets before publish of alice: create t1 at 5
+             Explain keep what follows in a file: pellmell explain FILE
+        ────────────
+        version = 1
+        about = "Shrunk from g02-cancel-overtakes-create, seed 0: violates TicketReplicaConverged."
+        design = "course"
+        schedule = [
+            "crash tickets before publish of alice: create t1 at 5",
+        ]
+
+        [broker]
+        profile = "adversarial"
+
+        [[client]]
+        name = "alice"
+        commands = [
+            { create_ticket = { ticket = "t1", title = "concert", price = 5 } },
+        ]
+
+        [expect]
+        course = "violated TicketReplicaConverged"
+        ────────────
+             Summary violated within any order, 1 lost ack, 1 crash"#]],
+    );
+}
+
+#[test]
+fn a_search_without_enough_memory_says_that_it_proves_nothing() {
+    let flags = "scenarios/two-orders-four-services.toml --lost-acks 1 --memory 64KiB";
+    check(
+        flags,
+        4,
+        expect![[r#"
+          Exhausting two-orders-four-services   design reference, any order, 1 lost ack
+        ────────────
+        NOT COMPLETE the memory is used up: nothing found so far
+                Next try --memory 1MiB, or tighter bounds"#]],
+    );
+}
+
+#[test]
+fn what_is_printed_does_not_depend_on_the_threads() {
+    let four = "scenarios/two-orders-four-services.toml --property PrefixConsistency";
+    for flags in [REFERENCE, COURSE, &format!("{COURSE} --order lockstep"), four] {
+        for format in ["human", "json"] {
+            let with = |threads: u32| exhaust(&format!("{flags} --message-format {format} --threads {threads}"));
+            let one = with(1);
+            assert!(!one.1.is_empty(), "{flags}");
+            for threads in [2, 3, 8] {
+                assert_eq!(with(threads), one, "{flags} with {threads} threads");
+            }
+        }
+    }
+}
