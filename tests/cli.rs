@@ -1,22 +1,13 @@
 //! The command line as a user meets it: what it prints, how it ends, what it says to bad input.
 
+#[path = "support/ran.rs"]
+mod ran;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use expect_test::{Expect, expect};
 
-struct Ran {
-    code: i32,
-    stdout: String,
-    stderr: String,
-}
-
-fn pellmell(args: &[&str]) -> Ran {
-    let Output { status, stdout, stderr } =
-        Command::new(env!("CARGO_BIN_EXE_pellmell")).args(args).output().expect("the binary runs");
-    let text = |bytes| String::from_utf8(bytes).expect("the output is text");
-    Ran { code: status.code().expect("no signal ended it"), stdout: text(stdout), stderr: text(stderr) }
-}
+use ran::pellmell;
 
 /// Runs the tool and compares its exit code and what it printed, without trailing spaces.
 fn check(args: &[&str], code: i32, expected: Expect) {

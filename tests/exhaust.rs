@@ -291,9 +291,8 @@ fn the_result_does_not_depend_on_the_threads() {
         Bounds { departures: Most::Of(3), lost_acks: ONE, ..ANY },
     ];
     let mut ended = BTreeSet::new();
-    for (design, bounds) in
-        [Design::COURSE, Design::REFERENCE].into_iter().zip([all_bounds; 2]).flat_map(|(d, all)| all.map(|b| (d, b)))
-    {
+    let cases = all_bounds.map(|bounds| [(Design::COURSE, bounds), (Design::REFERENCE, bounds)]);
+    for (design, bounds) in cases.into_iter().flatten() {
         let simulation = ticketing(&clients, bounds, design.orders, design);
         for property in properties::promised_by(&Design::REFERENCE) {
             let judges = only(property.name());

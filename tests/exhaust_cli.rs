@@ -1,25 +1,25 @@
 //! `pellmell exhaust` as a user meets it: what it prints, how it ends, and that the threads do not show.
 
-use std::process::{Command, Output};
+#[path = "support/ran.rs"]
+mod ran;
 
 use expect_test::{Expect, expect};
+
+use ran::{Ran, pellmell};
 
 const REFERENCE: &str = "scenarios/g02-cancel-overtakes-create.toml --design reference --lost-acks 1 --crashes 1";
 const COURSE: &str = "scenarios/g02-cancel-overtakes-create.toml --lost-acks 1 --crashes 1";
 
-/// Exit code and standard output.
-fn exhaust(flags: &str) -> (Option<i32>, String) {
-    let program = env!("CARGO_BIN_EXE_pellmell");
-    let output = Command::new(program).arg("exhaust").args(flags.split(' ')).output().expect("the binary runs");
-    let Output { status, stdout, .. } = output;
-    (status.code(), String::from_utf8(stdout).expect("the output is text"))
+fn exhaust(flags: &str) -> Ran {
+    let args: Vec<&str> = std::iter::once("exhaust").chain(flags.split(' ')).collect();
+    pellmell(&args)
 }
 
 fn check(flags: &str, code: i32, expected: Expect) {
-    let (ended, stdout) = exhaust(flags);
-    let lines: Vec<&str> = stdout.lines().map(str::trim_end).collect();
+    let ran = exhaust(flags);
+    let lines: Vec<&str> = ran.stdout.lines().map(str::trim_end).collect();
     expected.assert_eq(&lines.join("\n"));
-    assert_eq!(ended, Some(code), "{flags}");
+    assert_eq!(ran.code, code, "{flags}: {}", ran.stderr);
 }
 
 #[test]
@@ -93,7 +93,10 @@ fn what_is_printed_does_not_depend_on_the_threads() {
     let four = "scenarios/two-orders-four-services.toml --property PrefixConsistency";
     for flags in [REFERENCE, COURSE, &format!("{COURSE} --order lockstep"), four] {
         for format in ["human", "json"] {
-            let with = |threads: u32| exhaust(&format!("{flags} --message-format {format} --threads {threads}"));
+            let with = |threads: u32| {
+                let ran = exhaust(&format!("{flags} --message-format {format} --threads {threads}"));
+                (ran.code, ran.stdout)
+            };
             let one = with(1);
             assert!(!one.1.is_empty(), "{flags}");
             for threads in [2, 3, 8] {

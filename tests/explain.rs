@@ -1,7 +1,9 @@
 //! An explanation fits a screen, says what is so, and what it says of other runs comes true in them.
 
+#[path = "support/ran.rs"]
+mod ran;
+
 use std::path::PathBuf;
-use std::process::{Command, Output};
 
 use expect_test::{Expect, expect};
 use pellmell::explain::{Explain, Explanation, Share};
@@ -12,19 +14,14 @@ use pellmell::ticketing::{Defect, Request, Ticketing};
 use pellmell::trace::Recorder;
 use pellmell::{Departing, Departure, Judges, Scenario, Simulation, run};
 
+use ran::{Ran, pellmell};
+
 const LINES_MAX: usize = 40;
 const COLUMNS_MAX: usize = 160;
 
-fn pellmell(args: &[&str]) -> (i32, String, String) {
-    let Output { status, stdout, stderr } =
-        Command::new(env!("CARGO_BIN_EXE_pellmell")).args(args).output().expect("the binary runs");
-    let text = |bytes| String::from_utf8(bytes).expect("the output is text");
-    (status.code().expect("no signal ended it"), text(stdout), text(stderr))
-}
-
 #[track_caller]
 fn check(args: &[&str], code: i32, expected: Expect) {
-    let (found, stdout, stderr) = pellmell(args);
+    let Ran { code: found, stdout, stderr } = pellmell(args);
     // The command goes first so that expected text keeps the indent of what follows.
     let lines: Vec<&str> = stdout.lines().chain(stderr.lines()).map(str::trim_end).collect();
     expected.assert_eq(&format!("$ pellmell {}\n{}\n", args.join(" "), lines.join("\n")));
@@ -82,7 +79,7 @@ impl Explained {
 fn every_failure_that_is_kept_is_explained_on_one_screen() {
     let entries = failing_entries();
     for (path, _) in &entries {
-        let (code, text, errors) = pellmell(&["explain", &path.display().to_string()]);
+        let Ran { code, stdout: text, stderr: errors } = pellmell(&["explain", &path.display().to_string()]);
         assert_eq!((code, errors.as_str()), (0, ""), "{}", path.display());
         let lines = text.lines().count();
         assert!(lines <= LINES_MAX, "{} takes {lines} lines", path.display());
@@ -240,25 +237,26 @@ fn a_run_that_holds_is_not_explained() {
 fn what_cannot_be_explained_is_refused_with_the_next_step() {
     let trace = format!("{}/explain.jsonl", env!("CARGO_TARGET_TMPDIR"));
     pellmell(&["run", "scenarios/one-lost-ack.toml", "--trace", &trace]);
-    let (code, text, _) = pellmell(&["explain", &trace]);
+    let Ran { code, stdout: text, .. } = pellmell(&["explain", &trace]);
     assert!(code == 0 && text.contains(&format!("Next pellmell replay {trace}")), "{text}");
     for flags in [["--seed", "1"], ["--design", "course"], ["--defect", "BlindApply"]] {
-        let (code, _, error) = pellmell(&[&["explain", &trace], &flags[..]].concat());
+        let Ran { code, stderr: error, .. } = pellmell(&[&["explain", &trace], &flags[..]].concat());
         assert!(code == 2 && error.contains("leave the flags that change it out"), "{flags:?}: {error}");
     }
     let large = ["explain", "scenarios/price-5-10-15.toml", "--design", "course", "--executions", "1"];
-    let (code, _, error) = pellmell(&large);
+    let Ran { code, stderr: error, .. } = pellmell(&large);
     assert!(code == 2 && error.contains("too large to explain") && error.contains("--executions 4"), "{error}");
-    let (code, _, error) = pellmell(&["explain", "scenarios/one-lost-ack.toml", "--continuations", "0"]);
+    let Ran { code, stderr: error, .. } = pellmell(&["explain", "scenarios/one-lost-ack.toml", "--continuations", "0"]);
     assert!(code == 2 && error.contains("--continuations"), "{error}");
-    let (code, _, error) = pellmell(&["explain", "scenarios/nothing.toml"]);
+    let Ran { code, stderr: error, .. } = pellmell(&["explain", "scenarios/nothing.toml"]);
     assert!(code == 74 && error.contains("scenarios are in"), "{error}");
 }
 
 #[test]
 fn json_has_what_is_shown() {
     let entry = "scenarios/corpus/g02-cancel-overtakes-create.toml";
-    let (code, text, _) = pellmell(&["explain", entry, "--message-format", "json", "--continuations", "40"]);
+    let Ran { code, stdout: text, .. } =
+        pellmell(&["explain", entry, "--message-format", "json", "--continuations", "40"]);
     let value: serde_json::Value = serde_json::from_str(&text).expect("one object");
     assert_eq!(code, 0);
     assert_eq!(value["continuations"], 40);

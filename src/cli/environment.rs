@@ -25,17 +25,28 @@ pub(super) fn folder(flag: &Option<PathBuf>) -> Option<PathBuf> {
     flag.clone().or_else(|| variable("PELLMELL_OUT").map(PathBuf::from))
 }
 
-/// How many threads: what the flag says, or `PELLMELL_THREADS`, or as many as the machine has.
-pub(super) fn threads(flag: Option<u32>) -> Result<u32, Failure> {
-    if let Some(threads) = flag {
-        return Ok(threads);
-    }
-    let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
-    match number_in(&variable, "PELLMELL_THREADS")? {
-        None => Ok(cores),
-        Some(threads @ 1..=1024) => Ok(u32::try_from(threads).unwrap_or(1)),
-        Some(other) => {
-            Err(Failure::Input(format!("the variable PELLMELL_THREADS is {other}: expected a number from 1 to 1024")))
+/// How many threads a verb takes whose result does not depend on it.
+#[derive(clap::Args, Default)]
+pub(super) struct Threads {
+    /// How many threads; as many as the machine has if left out. The result does not depend on it.
+    /// [env: PELLMELL_THREADS]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
+}
+
+impl Threads {
+    /// What the flag says, or `PELLMELL_THREADS`, or as many as the machine has.
+    pub(super) fn count(&self) -> Result<u32, Failure> {
+        if let Some(threads) = self.threads {
+            return Ok(threads);
+        }
+        let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+        match number_in(&variable, "PELLMELL_THREADS")? {
+            None => Ok(cores),
+            Some(threads @ 1..=1024) => Ok(u32::try_from(threads).unwrap_or(1)),
+            Some(other) => Err(Failure::Input(format!(
+                "the variable PELLMELL_THREADS is {other}: expected a number from 1 to 1024"
+            ))),
         }
     }
 }

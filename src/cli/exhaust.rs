@@ -12,7 +12,7 @@ use pellmell::trace::{Naming, detail, records_of};
 use pellmell::{Judges, Limits, Scenario, Verdict, run};
 use serde_json::json;
 
-use super::environment::threads;
+use super::environment::Threads;
 use super::input::Input;
 use super::progress::Searching;
 use super::{
@@ -70,10 +70,8 @@ pub(super) struct ExhaustArgs {
     /// The most memory for the states that were seen, such as `512MiB`.
     #[arg(long, default_value = "1GiB", value_name = "SIZE", value_parser = bytes)]
     memory: u64,
-    /// How many threads; as many as the machine has if left out. The result does not depend on it.
-    /// [env: PELLMELL_THREADS]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
-    threads: Option<u32>,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 /// A moment of a trace.
@@ -135,12 +133,11 @@ pub(super) fn exhaust(args: &ExhaustArgs, format: MessageFormat) -> Result<Endin
     }
     let judges = scenario.judges();
     let reduce = !args.no_reduction;
-    let threads = threads(args.threads)?;
     let search = Exhaust {
         after: &after,
         memory_max: args.memory,
         reduce,
-        threads,
+        threads: args.threads.count()?,
         ..Exhaust::of(&simulation, &judges, bounds)
     };
     let mut searching = Searching::new();

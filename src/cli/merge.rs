@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use pellmell::search::{Merging, Sweep};
 use pellmell::trace::hex;
 
-use super::environment::{folder, threads};
+use super::environment::{Threads, folder};
 use super::interrupt::Interrupt;
 use super::sweep::{Report, Shown, saved};
 use super::{Ending, Failure, MessageFormat, Out, hold_sweep, input};
@@ -47,10 +47,11 @@ pub(super) fn merge(args: &MergeArgs, format: MessageFormat) -> Result<Ending, F
     let part = whole.into_part();
     // No shard keeps what came of the hold sweep: playing it again takes seconds.
     let interrupt = Interrupt::listen()?;
-    let departed = match hold_sweep::play(&scenario, args.shown.departures_max, threads(None)?, &interrupt)? {
-        ControlFlow::Continue(departed) => departed,
-        ControlFlow::Break(ending) => return Ok(ending),
-    };
+    let departed =
+        match hold_sweep::play(&scenario, args.shown.departures_max, Threads::default().count()?, &interrupt)? {
+            ControlFlow::Continue(departed) => departed,
+            ControlFlow::Break(ending) => return Ok(ending),
+        };
     Report { path: Path::new(&file), scenario: &scenario, part: &part, departed, shown: &args.shown }
         .show(&mut Out::new(), format)
 }

@@ -72,11 +72,9 @@ impl Progress {
 
     /// Takes the bar away and says how long it took.
     pub(super) fn end(&self, runs: u64) {
-        let clear = if self.terminal { "\r\x1b[K" } else { "" };
         let elapsed = self.began.elapsed();
         let rate = u128::from(runs) * 1_000 / elapsed.as_millis().max(1);
-        let seconds = format!("{}.{:03}s", elapsed.as_secs(), elapsed.subsec_millis());
-        let _ = writeln!(std::io::stderr(), "{clear}        Took {seconds}, {rate} runs/s");
+        took(elapsed, self.terminal, &format!("{rate} runs/s"));
     }
 }
 
@@ -119,13 +117,17 @@ impl Searching {
 
     /// Takes the line away and says how long it took.
     pub(super) fn end(&self, reached: Reached) {
-        let clear = if self.terminal { "\r\x1b[K" } else { "" };
-        let elapsed = self.began.elapsed();
-        let seconds = format!("{}.{:03}s", elapsed.as_secs(), elapsed.subsec_millis());
         let rate = grouped(self.rate(reached.states));
-        let size = format!("{}, {}", count(reached.states, "state"), count(reached.transitions, "step"));
-        let longest = count(reached.depth_max.into(), "step");
-        let size = format!("{size}, the longest way {longest}, {} MiB", grouped(reached.bytes >> 20));
-        let _ = writeln!(std::io::stderr(), "{clear}        Took {seconds}, {rate} states/s; {size}");
+        let (states, steps) = (count(reached.states, "state"), count(reached.transitions, "step"));
+        let (longest, memory) = (count(reached.depth_max.into(), "step"), grouped(reached.bytes >> 20));
+        let what = format!("{rate} states/s; {states}, {steps}, the longest way {longest}, {memory} MiB");
+        took(self.began.elapsed(), self.terminal, &what);
     }
+}
+
+/// Takes the line on a terminal away and says how long it took, and how fast it went.
+fn took(elapsed: Duration, terminal: bool, what: &str) {
+    let clear = if terminal { "\r\x1b[K" } else { "" };
+    let seconds = format!("{}.{:03}s", elapsed.as_secs(), elapsed.subsec_millis());
+    let _ = writeln!(std::io::stderr(), "{clear}        Took {seconds}, {what}");
 }

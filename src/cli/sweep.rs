@@ -12,7 +12,7 @@ use pellmell::search::{Bucket, HoldSweepResult, Part, SoFar, Sweep, SweepResult,
 use pellmell::trace::{counts_text, hex};
 use serde_json::json;
 
-use super::environment::{folder, threads, variable};
+use super::environment::{Threads, folder, variable};
 use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::run::{self, exercised};
@@ -40,10 +40,8 @@ pub(super) struct SweepArgs {
     /// Begins no run after this time, such as 30s, 10m or 2h, and reports the seeds it came to.
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     time_max: Option<Duration>,
-    /// How many threads; as many as the machine has if left out. The result does not depend on it.
-    /// [env: PELLMELL_THREADS]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
-    threads: Option<u32>,
+    #[command(flatten)]
+    threads: Threads,
     /// Keeps the result in this folder, and goes on with the one that is there: as `result.json`, or
     /// `shard-K-of-N.json` for a shard. [env: PELLMELL_OUT]
     #[arg(long, value_name = "FOLDER")]
@@ -101,7 +99,7 @@ pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, F
         let none = if seeds.is_empty() { ": no seeds, because there are more shards" } else { "" };
         tell("Shard", &format!("{which}: seeds {}..{}{none}", seeds.start, seeds.end));
     }
-    let threads = threads(args.threads)?;
+    let threads = args.threads.count()?;
     let sweep = Sweep { scenario: &scenario, seeds: seeds.clone(), threads };
     // Before there is a file, so that it is whole whenever the signal comes.
     let interrupt = Interrupt::listen()?;

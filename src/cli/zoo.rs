@@ -5,7 +5,7 @@ use pellmell::ticketing::{Defect, Level};
 use pellmell::zoo::{Complaint, Played, Row, Zoo};
 use serde_json::json;
 
-use super::environment::threads;
+use super::environment::Threads;
 use super::shrink::texts;
 use super::{BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, defect, timeline};
 
@@ -20,15 +20,13 @@ pub(super) struct ZooArgs {
     /// How often schedules are drawn until one shows the defect.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     tries: u32,
-    /// How many threads; as many as the machine has if left out. The result does not depend on it.
-    /// [env: PELLMELL_THREADS]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
-    threads: Option<u32>,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 pub(super) fn zoo(args: &ZooArgs, format: MessageFormat) -> Result<Ending, Failure> {
     let mut zoo = Zoo { tries: args.tries, all_levels: args.matrix, ..Zoo::default() };
-    zoo.threads = threads(args.threads)? as usize;
+    zoo.threads = args.threads.count()? as usize;
     if !args.defects.is_empty() {
         zoo.defects.clone_from(&args.defects);
     }

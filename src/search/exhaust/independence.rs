@@ -51,7 +51,6 @@ pub(super) fn test<S: System>(exhaust: &Exhaust<'_, S>, clusters: &Clusters) -> 
     };
     let mut tested = Tested { pairs: 0, dependence: None, violated: false };
     let mut world = exhaust.simulation.world();
-    walker.begin(&mut world);
     for moment in 0..MOMENTS_MAX {
         if tested.pairs == PAIRS {
             break;

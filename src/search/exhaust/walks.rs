@@ -142,12 +142,10 @@ mod tests {
     use crate::run::Judges;
     use crate::scenario::Scenario;
     use crate::search::Order;
+    use crate::ticketing::{Design, Ticketing};
 
     /// What one walk comes to: its states, the verdict, what it touched.
-    fn comes_to(
-        exhaust: &Exhaust<'_, crate::ticketing::Ticketing>,
-        exchange: &Exchange,
-    ) -> (u64, Option<Verdict>, Vec<RecordId>) {
+    fn comes_to(exhaust: &Exhaust<'_, Ticketing>, exchange: &Exchange) -> (u64, Option<Verdict>, Vec<RecordId>) {
         let mut silent = |_| ();
         let common = Common::new(1 << 26, &mut silent);
         let mut walk = Walk::new(exhaust, exhaust.simulation, true, &common);
@@ -175,7 +173,7 @@ mod tests {
         ];
         let mut most = 0;
         for bounds in all_bounds {
-            let scenario = Scenario { design: crate::ticketing::Design::REFERENCE, ..scenario.clone() };
+            let scenario = Scenario { design: Design::REFERENCE, ..scenario.clone() };
             let scenario = scenario.on_broker(bounds.order.broker_keys()).expect("a broker");
             let simulation = scenario.simulation(1).expect("the parts fit");
             let judges = Judges::new(Vec::new());

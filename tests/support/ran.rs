@@ -1,0 +1,17 @@
+//! The binary as a user runs it.
+
+use std::process::{Command, Output};
+
+/// How a call ended and what it printed.
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+pub(crate) fn pellmell(args: &[&str]) -> Ran {
+    let Output { status, stdout, stderr } =
+        Command::new(env!("CARGO_BIN_EXE_pellmell")).args(args).output().expect("the binary runs");
+    let text = |bytes| String::from_utf8(bytes).expect("the output is text");
+    Ran { code: status.code().expect("no signal ended it"), stdout: text(stdout), stderr: text(stderr) }
+}
