@@ -104,6 +104,9 @@ impl Fate {
     /// that its ack travels.
     pub(crate) const INTERRUPTS: u64 = 1 << 7 | 1 << 5 | 0b111 << 2 | AckFate::Late as u64;
 
+    /// The bit of [`Fate::word`] that says that its ack never comes.
+    pub(crate) const LOSES_ACK: u64 = AckFate::Lost as u64;
+
     /// The fate as one word, for hashing.
     #[inline]
     pub(crate) fn word(self) -> u64 {
@@ -125,6 +128,10 @@ pub struct Rate {
 impl Rate {
     /// Never.
     pub const NEVER: Rate = Rate { ratio: Ratio::NEVER, most: u32::MAX };
+
+    fn can_happen(&self) -> bool {
+        self.most > 0 && !self.ratio.is_never()
+    }
 
     /// With probability `ratio`, any number of times.
     #[must_use]
@@ -214,6 +221,8 @@ pub struct Fates {
     crash: Coin,
     pause: Coin,
     lose_message: Coin,
+    /// Whether anything but a lost ack or a duplicate can happen.
+    has_more: bool,
     attempts_max: u16,
     key: RunKey,
 }
@@ -223,7 +232,9 @@ impl Fates {
     #[must_use]
     pub fn new(plan: &FaultPlan, key: RunKey) -> Fates {
         let coin = |rate, purpose| Coin::new(rate, key, purpose);
+        let more = [plan.delay_ack, plan.crash, plan.pause, plan.lose_message];
         Fates {
+            has_more: more.iter().any(Rate::can_happen),
             lose_ack: coin(plan.lose_ack, Purpose::LoseAck),
             delay_ack: coin(plan.delay_ack, Purpose::DelayAck),
             duplicate: coin(plan.duplicate, Purpose::Duplicate),
@@ -243,7 +254,7 @@ impl Fates {
     }
 
     /// Draws the fate of attempt `attempt` of what `identity` names, and counts it.
-    #[inline(always)]
+    #[inline]
     pub fn draw(&mut self, identity: u64, attempt: u16) -> Fate {
         if attempt > self.attempts_max {
             return Fate::CALM;
@@ -262,7 +273,21 @@ impl Fates {
         fate
     }
 
-    #[inline(never)]
+    /// Whether no more than acks are lost and deliveries duplicated in this run.
+    #[inline(always)]
+    pub(crate) fn are_few(&self) -> bool {
+        !self.has_more
+    }
+
+    /// [`Fates::draw`] where they are few: whether the ack is lost, and whether it is duplicated.
+    #[inline(always)]
+    pub(crate) fn draw_few(&mut self, identity: u64, attempt: u16) -> (bool, bool) {
+        if attempt > self.attempts_max {
+            return (false, false);
+        }
+        (self.lose_ack.takes(identity), self.duplicate.takes(identity))
+    }
+
     fn window(&self, identity: u64) -> Window {
         Window::ALL[below(self.key.draw(Purpose::CrashWindow, identity), 4) as usize]
     }

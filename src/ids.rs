@@ -5,6 +5,7 @@
 //! whiteboard: `t1` is a record, `t1@2` is its second change, `+5.000s` is a moment.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -23,15 +24,25 @@ use crate::hash;
 /// assert_eq!(ticket.to_string(), "t1");
 /// assert_eq!("t1".parse(), Ok(ticket));
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RecordId {
-    kind: u8,
-    number: u32,
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+// One word, the letter above the number: what is written in two parts and read in one waits for both.
+pub struct RecordId(u32);
+
+/// Letter and number, each by itself: stored fingerprints rely on it.
+impl Hash for RecordId {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u8((self.0 >> RecordId::NUMBER_BITS) as u8);
+        state.write_u32(self.number());
+    }
 }
 
 impl RecordId {
     /// The largest record number. Collections are indexed by number, so it bounds their memory.
     pub const NUMBER_MAX: u32 = 2_000_000;
+
+    /// How many bits of the word are the number.
+    const NUMBER_BITS: u32 = 24;
 
     /// Names record `number` of the kind `kind`.
     ///
@@ -41,31 +52,31 @@ impl RecordId {
     pub const fn new(kind: char, number: u32) -> RecordId {
         assert!(kind.is_ascii_lowercase(), "a record kind is a lowercase ASCII letter");
         assert!(number <= RecordId::NUMBER_MAX, "a record number is at most 2000000");
-        RecordId { kind: kind as u8, number }
+        RecordId((kind as u32) << RecordId::NUMBER_BITS | number)
     }
 
     /// The letter of the kind.
     #[must_use]
     pub const fn kind(self) -> char {
-        self.kind as char
+        (self.0 >> RecordId::NUMBER_BITS) as u8 as char
     }
 
     /// The number within the kind.
     #[must_use]
     pub const fn number(self) -> u32 {
-        self.number
+        self.0 & ((1 << RecordId::NUMBER_BITS) - 1)
     }
 
     /// The id as one word, for hashing.
     #[must_use]
     pub(crate) const fn word(self) -> u64 {
-        ((self.kind as u64) << 32) | self.number as u64
+        ((self.0 as u64) >> RecordId::NUMBER_BITS << 32) | self.number() as u64
     }
 }
 
 impl fmt::Display for RecordId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.kind(), self.number)
+        write!(f, "{}{}", self.kind(), self.number())
     }
 }
 

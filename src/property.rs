@@ -10,7 +10,7 @@ use crate::broker::{Broker, Delivery, DeliveryIndex, Message, MessageName};
 use crate::event::{Event, System};
 use crate::ids::RecordId;
 use crate::store::{Change, Record, Store};
-use crate::world::{Step, World};
+use crate::world::{Brief, Step, World};
 
 /// A claim about every run.
 ///
@@ -157,9 +157,29 @@ impl Watch {
         Watch(self.0 | other.0)
     }
 
+    /// How many sets there are.
+    pub(crate) const SETS: usize = 8;
+
+    /// All sets, each at its place.
+    pub(crate) fn sets() -> [Watch; Watch::SETS] {
+        std::array::from_fn(|set| Watch(set as u8))
+    }
+
+    /// The place of this one.
+    #[inline]
+    pub(crate) const fn set(self) -> usize {
+        self.0 as usize
+    }
+
     #[inline]
     pub(crate) const fn meets(self, other: Watch) -> bool {
         self.0 & other.0 != 0
+    }
+
+    /// The kinds a step that was told in brief belongs to.
+    #[inline(always)]
+    pub(crate) fn of_brief(brief: &Brief) -> Watch {
+        Watch(u8::from(brief.saved) | u8::from(brief.acked()) << 1)
     }
 
     /// The kinds a step belongs to.

@@ -7,8 +7,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::{Deserialize, Serialize};
 
+use crate::broker::MessageIndex;
 use crate::event::System;
-use crate::faults::Fate;
+use crate::faults::{AckFate, Fate};
 use crate::ids::Time;
 use crate::property::{End, Property, Sometimes, View, Violation, Watch};
 use crate::scheduler::{Action, Scheduler};
@@ -151,38 +152,13 @@ impl Counts {
         self.crashes += other.crashes;
         self.pauses += other.pauses;
     }
-
-    #[inline]
-    fn count(&mut self, step: &Step, latest: &mut u32) {
-        let (Action::Deliver(_), Some(_)) = (step.action, step.delivery) else {
-            let begins = matches!(step.action, Action::Command(_) | Action::Advance);
-            self.crashes += u64::from(step.fate.crash.is_some() && begins);
-            self.pauses += u64::from(step.fate.pause && matches!(step.action, Action::Command(_)));
-            return;
-        };
-        if step.fate.lose {
-            self.messages_lost += 1;
-            self.duplicates += u64::from(step.fate.duplicate);
-            return;
-        }
-        let (message, again) = step.handed();
-        self.deliveries += 1;
-        self.redeliveries += u64::from(again);
-        self.overtakings += u64::from(message.0 < *latest);
-        *latest = (*latest).max(message.0);
-        let fate = step.fate;
-        if step.fate_word() != 0 {
-            self.acks_lost += u64::from(fate.ack == crate::faults::AckFate::Lost);
-            self.acks_late += u64::from(fate.ack == crate::faults::AckFate::Late);
-            self.duplicates += u64::from(fate.duplicate);
-            self.crashes += u64::from(fate.crash.is_some());
-            self.pauses += u64::from(fate.pause);
-        }
-    }
 }
 
 /// Watches a run: for traces and timelines.
 pub trait Observer<S: System> {
+    /// Whether it looks at anything. Nothing is told to one that does not.
+    const LOOKS: bool = true;
+
     /// Sees what was picked, before it happens.
     fn before(&mut self, _world: &World<S>, _action: Action) {}
 
@@ -190,13 +166,19 @@ pub trait Observer<S: System> {
     fn after(&mut self, _world: &World<S>, _step: &Step) {}
 }
 
-impl<S: System> Observer<S> for () {}
+impl<S: System> Observer<S> for () {
+    const LOOKS: bool = false;
+}
 
 /// What a run is judged by.
 pub struct Judges<S: System> {
     properties: Vec<Box<dyn Property<S>>>,
     /// What each of them watches, in the same order.
     watches: Vec<Watch>,
+    /// For each set of kinds, the places of those that watch any of them.
+    watchers: [Vec<u16>; Watch::SETS],
+    /// What any of them watches.
+    watched: Watch,
     sometimes: Vec<Sometimes<S>>,
 }
 
@@ -204,8 +186,13 @@ impl<S: System> Judges<S> {
     /// These properties, in this order: of several that a step breaks, the first is reported.
     #[must_use]
     pub fn new(properties: Vec<Box<dyn Property<S>>>) -> Judges<S> {
-        let watches = properties.iter().map(|property| property.watches()).collect();
-        Judges { properties, watches, sometimes: Vec::new() }
+        let watches: Vec<Watch> = properties.iter().map(|property| property.watches()).collect();
+        let watched = watches.iter().copied().fold(Watch::NOTHING, Watch::and);
+        let watchers = Watch::sets().map(|kinds| {
+            let watching = (0u16..).zip(&watches).filter(|(_, watch)| watch.meets(kinds));
+            watching.map(|(place, _)| place).collect()
+        });
+        Judges { properties, watchers, watches, watched, sometimes: Vec::new() }
     }
 
     /// The same, and the reports say which of these a run reached. A run that reaches none is no worse.
@@ -231,23 +218,18 @@ impl<S: System> Judges<S> {
         self.properties.iter().find(|known| known.name() == property).map_or("", |known| known.about())
     }
 
-    /// Notes what a step reaches that the run had not reached before.
-    #[inline]
-    fn note_reached(&self, world: &World<S>, step: &Step, reached: &mut [bool]) {
-        for (sometimes, reached) in self.sometimes.iter().zip(reached) {
-            *reached = *reached || sometimes.is_reached(&View { world, step });
-        }
+    pub(crate) fn on_step(&self, world: &World<S>, step: &Step) -> Result<(), Verdict> {
+        self.on_kinds(Watch::of(step), world, step)
     }
 
-    #[inline]
-    pub(crate) fn on_step(&self, world: &World<S>, step: &Step) -> Result<(), Verdict> {
-        let kinds = Watch::of(step);
-        if kinds == Watch::NOTHING {
-            return Ok(());
-        }
-        for (property, watches) in self.properties.iter().zip(&self.watches) {
-            if watches.meets(kinds) {
-                property.on_step(&View { world, step }).map_err(|violation| violated(&**property, violation))?;
+    /// [`Judges::on_step`] for a step of these kinds.
+    #[inline(always)]
+    fn on_kinds(&self, kinds: Watch, world: &World<S>, step: &Step) -> Result<(), Verdict> {
+        let view = View { world, step };
+        for place in &self.watchers[kinds.set()] {
+            let property = &*self.properties[usize::from(*place)];
+            if let Err(violation) = property.on_step(&view) {
+                return Err(violated(property, violation));
             }
         }
         Ok(())
@@ -295,14 +277,15 @@ pub fn run<S: System>(
     limits: Limits,
     observer: &mut impl Observer<S>,
 ) -> Report {
-    let mut noted = Noted { counts: Counts::default(), reached: vec![false; judges.sometimes.len()] };
+    let reached = vec![false; judges.sometimes.len()];
+    let mut noted = Noted { counts: Counts::default(), reached, latest: 0 };
     let played = catch_unwind(AssertUnwindSafe(|| play(world, scheduler, judges, limits, observer, &mut noted)));
     let verdict = match played {
         Ok(Ok(())) => Verdict::Held,
         Ok(Err(verdict)) => verdict,
         Err(panic) => Verdict::Panicked { message: panic_message(&*panic) },
     };
-    let Noted { mut counts, reached } = noted;
+    let Noted { mut counts, reached, .. } = noted;
     counts.commands = world.commands_run().into();
     counts.messages = world.broker().messages().len() as u64;
     let reached =
@@ -316,19 +299,24 @@ struct Noted {
     counts: Counts,
     /// By the place of what is to be reached.
     reached: Vec<bool>,
+    /// The message published last of those that were delivered.
+    latest: u32,
 }
 
-fn play<S: System>(
+fn play<S: System, O: Observer<S>>(
     world: &mut World<S>,
     scheduler: &mut impl Scheduler,
     judges: &Judges<S>,
     limits: Limits,
-    observer: &mut impl Observer<S>,
+    observer: &mut O,
     noted: &mut Noted,
 ) -> Result<(), Verdict> {
-    let mut latest = 0;
+    let is_unseen = !O::LOOKS && judges.sometimes.is_empty();
     loop {
         world.drain_offers(|offer| scheduler.offer(offer));
+        if is_unseen {
+            coast(world, scheduler, judges, limits, noted)?;
+        }
         if world.is_quiescent() {
             if world.is_finished() {
                 break;
@@ -344,26 +332,151 @@ fn play<S: System>(
         }
         check_limits(world, limits)?;
         let action = scheduler.pick(&enabled);
-        let fate = match world.chosen(action) {
-            Some(chosen) => scheduler.fate(&chosen),
-            None => Fate::CALM,
-        };
+        let fate = fate_of(world, scheduler, action);
         observer.before(world, action);
-        let mut step = Step::new(action, fate);
-        world.take(&mut step);
-        noted.counts.count(&step, &mut latest);
+        let step = world.step(action, fate);
+        noted.count(&step);
         observer.after(world, &step);
-        judges.note_reached(world, &step, &mut noted.reached);
+        for (sometimes, reached) in judges.sometimes.iter().zip(&mut noted.reached) {
+            *reached = *reached || sometimes.is_reached(&View { world, step: &step });
+        }
         judges.on_step(world, &step)?;
     }
     judges.at_end(&End { world, in_rounds: scheduler.in_rounds() })?;
     judges.at_quiescence(world)
 }
 
+#[inline(never)]
+fn fate_of<S: System>(world: &World<S>, scheduler: &mut impl Scheduler, action: Action) -> Fate {
+    world.chosen(action).map_or(Fate::CALM, |chosen| scheduler.fate(&chosen))
+}
+
+/// Plays on as long as something is ready, and deliveries and commands are all that may happen: that is
+/// most of most runs. What has one answer then is not asked again until a step could have changed it.
+fn coast<S: System>(
+    world: &mut World<S>,
+    scheduler: &mut impl Scheduler,
+    judges: &Judges<S>,
+    limits: Limits,
+    noted: &mut Noted,
+) -> Result<(), Verdict> {
+    let mut step = Step::new(Action::Advance, Fate::CALM);
+    while world.only_delivers() && !world.broker().ready().is_empty() {
+        check_limits(world, limits)?;
+        loop {
+            let told = coast_one(world, scheduler, judges.watched, noted, &mut step);
+            match told {
+                Told::Nothing => {}
+                Told::Brief(kinds) => judges.on_kinds(kinds, world, &step)?,
+                Told::AtLength => judges.on_step(world, &step)?,
+            }
+            world.drain_offers(|offer| scheduler.offer(offer));
+            let is_over = world.broker().ready().is_empty() || world.steps() >= limits.steps_max;
+            if matches!(told, Told::AtLength) || is_over {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How much there is to know of a step.
+#[derive(Clone, Copy)]
+enum Told {
+    /// A delivery was handled and answered, and no property watches that.
+    Nothing,
+    /// A delivery was handled and answered, and the step was of these kinds.
+    Brief(Watch),
+    /// Anything may have happened.
+    AtLength,
+}
+
+/// Takes one step while coasting; what is told of it is in `step`.
+#[inline(always)]
+fn coast_one<S: System>(
+    world: &mut World<S>,
+    scheduler: &mut impl Scheduler,
+    watched: Watch,
+    noted: &mut Noted,
+    step: &mut Step,
+) -> Told {
+    let action = scheduler.pick(&world.enabled_deliveries());
+    let index = match action {
+        Action::Deliver(index) => index,
+        Action::Command(client) => {
+            let fate = scheduler.fate(&world.chosen_command(client));
+            if fate != Fate::CALM {
+                return take(world, action, fate, noted, step);
+            }
+            world.send_calmly(client, step);
+            return Told::AtLength;
+        }
+        _ => {
+            let fate = fate_of(world, scheduler, action);
+            return take(world, action, fate, noted, step);
+        }
+    };
+    let fate = scheduler.fate(&world.chosen_delivery(index));
+    if fate != Fate::CALM {
+        return take(world, action, fate, noted, step);
+    }
+    // The fate is a constant here, of which the compiler makes much.
+    let Some(brief) = world.deliver(index, Fate::CALM, step) else {
+        noted.count(step);
+        return Told::AtLength;
+    };
+    noted.count_handed(brief.message, brief.again);
+    let kinds = Watch::of_brief(&brief);
+    if !watched.meets(kinds) {
+        return Told::Nothing;
+    }
+    world.spell_out(&brief, Fate::CALM, step);
+    Told::Brief(kinds)
+}
+
+#[inline(never)]
+fn take<S: System>(world: &mut World<S>, action: Action, fate: Fate, noted: &mut Noted, step: &mut Step) -> Told {
+    let is_brief = world.take(action, fate, step);
+    noted.count(step);
+    if is_brief { Told::Brief(Watch::of(step)) } else { Told::AtLength }
+}
+
+impl Noted {
+    #[inline(never)]
+    fn count(&mut self, step: &Step) {
+        let (Action::Deliver(_), Some(_)) = (step.action, step.delivery) else {
+            let begins = matches!(step.action, Action::Command(_) | Action::Advance);
+            self.counts.crashes += u64::from(step.fate.crash.is_some() && begins);
+            self.counts.pauses += u64::from(step.fate.pause && matches!(step.action, Action::Command(_)));
+            return;
+        };
+        let fate = step.fate;
+        self.counts.duplicates += u64::from(fate.duplicate);
+        if fate.lose {
+            self.counts.messages_lost += 1;
+            return;
+        }
+        let (message, again) = step.handed();
+        self.count_handed(message, again);
+        self.counts.acks_lost += u64::from(fate.ack == AckFate::Lost);
+        self.counts.acks_late += u64::from(fate.ack == AckFate::Late);
+        self.counts.crashes += u64::from(fate.crash.is_some());
+        self.counts.pauses += u64::from(fate.pause);
+    }
+
+    /// Counts a delivery that a member was handed.
+    #[inline(always)]
+    fn count_handed(&mut self, message: MessageIndex, again: bool) {
+        self.counts.deliveries += 1;
+        self.counts.redeliveries += u64::from(again);
+        self.counts.overtakings += u64::from(message.0 < self.latest);
+        self.latest = self.latest.max(message.0);
+    }
+}
+
 /// Takes a step of a world that no run plays and no scheduler listens to.
 pub(crate) fn step_apart<S: System>(world: &mut World<S>, action: Action, fate: Fate) -> Step {
-    let mut step = Step::new(action, fate);
-    world.take(&mut step);
+    let step = world.step(action, fate);
     world.drain_offers(|_| ());
     step
 }

@@ -35,6 +35,11 @@ fn judged(design: &Design, simulation: &Simulation<Ticketing>, mut scheduler: im
     run(&mut simulation.world(), &mut scheduler, &judges, limits, &mut ())
 }
 
+/// Looks at every step and says nothing.
+struct Onlooker;
+
+impl Observer<Ticketing> for Onlooker {}
+
 /// What is judged at quiescence: all properties but those of steps.
 fn of_quiescence() -> Vec<Box<dyn Property<Ticketing>>> {
     let names = |property: &dyn Property<Ticketing>| {
@@ -88,6 +93,35 @@ proptest! {
         let judges = Judges::new(of_quiescence());
         let report = run(&mut simulation.world(), &mut Calm::new(seed, plan), &judges, limits, &mut unspared);
         prop_assert!(!matches!(report.verdict, Verdict::Panicked { .. }), "{:?}", report.verdict);
+    }
+
+    #[test]
+    fn a_run_that_only_judges_look_at_is_the_one_that_others_look_at_too(
+        design in design(),
+        other in prop::sample::select(others()),
+        clients in workload(),
+        profile in profile(),
+        plan in random::faults(),
+        hostings in hostings(),
+        seed in any::<u64>(),
+        steps_max in prop_oneof![1u64..200, Just(20_000)],
+    ) {
+        let mut design = design;
+        other(&mut design);
+        let judges = Judges::new(properties::promised_by(&design));
+        let simulation = simulation(&design, profile, clients, &hostings);
+        let limits = Limits { steps_max, messages_max: 10_000, ..Limits::default() };
+        let scheduler = || -> Box<dyn Scheduler> {
+            match seed % 3 {
+                0 => Box::new(Walk::new(seed, plan, seed % 2 == 0)),
+                1 => Box::new(Keyed::new(seed, plan)),
+                _ => Box::new(Calm::new(seed, plan)),
+            }
+        };
+        let (mut alone, mut seen) = (simulation.world(), simulation.world());
+        let unseen = run(&mut alone, &mut scheduler(), &judges, limits, &mut ());
+        prop_assert_eq!(&unseen, &run(&mut seen, &mut scheduler(), &judges, limits, &mut Onlooker));
+        prop_assert_eq!(alone.digest(), seen.digest());
     }
 
     #[test]

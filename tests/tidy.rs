@@ -133,6 +133,12 @@ fn has_word(text: &str, word: &str) -> bool {
 }
 
 #[test]
+fn one_file_alone_is_not_checked_by_the_compiler_alone() {
+    let others = files("src", "rs").into_iter().filter(|source| source.name() != "src/store/tables.rs");
+    none(with_words(others, &["unsafe", "unsafe_code"]), "only src/store/tables.rs may have this");
+}
+
+#[test]
 fn the_library_reads_no_clock_no_files_no_environment_and_prints_nothing() {
     // The file in which a test keeps its failures is the one that proptest is told to read and write.
     let keeps = |source: &Source| source.name() == "src/testing/kept_file.rs";

@@ -147,9 +147,8 @@ impl Property<W1> for Prefix {
         let owner = view.world.store_of("owner");
         for change in view.changes::<Ticket>() {
             let Some(after) = change.after else { continue };
-            let history = owner.history::<Ticket>(change.id);
-            let known = owner.position::<Ticket>(change.id, after.version);
-            if known.is_none_or(|place| history[place].value != after.value) {
+            let known = owner.at_version::<Ticket>(change.id, after.version);
+            if known.is_none_or(|known| known.value != after.value) {
                 return Err(Violation::at("replica").of(change.id).because("not in the owner's history"));
             }
             if change.before.is_some_and(|before| before.version >= after.version) {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::message::{MessageIndex, MessageName};
 use crate::hash;
+use crate::ids::ServiceIndex;
 
 /// A delivery's place in the list of all deliveries of the run.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -73,6 +74,11 @@ pub struct Delivery {
     pub(super) futile_at: u64,
     /// Its place in the list of ready deliveries; `NOWHERE` if it is not in it.
     pub(super) ready_at: u32,
+    /// The service whose only member gets it, if the broker need not know that a handler runs: see
+    /// `Group::direct`.
+    pub(super) direct: Option<ServiceIndex>,
+    /// Whether its handler may pause.
+    pub(crate) may_pause: bool,
     /// It is taken out of the ready list until its service's store changes.
     pub(super) parked: bool,
     /// It waits outside its unit's queue, as redeliveries that may come at any time do.
@@ -126,7 +132,8 @@ impl Delivery {
     /// Whether, now that it is handed out, its message was handed out before.
     #[inline]
     pub(crate) fn is_repeated(&self) -> bool {
-        self.tries > 1 || self.duplicate
+        // Not `||`: which of them it is follows no pattern that a processor could learn.
+        (self.tries > 1) | self.duplicate
     }
 
     /// Gives it the name of its next attempt.

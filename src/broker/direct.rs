@@ -1,44 +1,68 @@
 //! The short way of a delivery: handed out and answered in one go.
 
-use super::delivery::{NEVER, NOWHERE};
-use super::{Broker, Delivery, DeliveryIndex, Member, State};
+use super::delivery::NEVER;
+use super::{Broker, Delivery, DeliveryIndex, State};
 use crate::event::Event;
+use crate::ids::ServiceIndex;
+
+impl Delivery {
+    /// The service whose only member is handed this if it is ready, if that and the answer can be one
+    /// thing (see [`Broker::answered_directly`]).
+    #[inline(always)]
+    pub(crate) fn direct(&self) -> Option<ServiceIndex> {
+        self.direct.filter(|_| self.is_ready())
+    }
+}
 
 impl<E: Event> Broker<E> {
-    /// The member that is handed a ready delivery, if that and the answer can be one thing (see
-    /// [`Broker::answered_directly`]).
+    /// What [`Broker::begin`], perhaps [`Broker::duplicate`], and then [`Broker::ack`] or
+    /// [`Broker::unanswered`] come to where the group has one member and no rules, and nothing came
+    /// between: the delivery is done or pending again, and was never seen in flight. Notes what
+    /// [`Broker::note_futile`] would, and says whether the delivery was a repeated one.
     #[inline(always)]
-    pub(crate) fn direct(&self, delivery: &Delivery) -> Option<Member> {
-        self.groups[delivery.group.get()].direct.filter(|_| delivery.is_ready())
-    }
-
-    /// What [`Broker::begin`] and then [`Broker::ack`] or [`Broker::unanswered`] come to where the
-    /// group has one member and no rules, and nothing came between: the delivery is done or pending
-    /// again, and was never seen in flight. Notes what [`Broker::note_futile`] would, and says whether
-    /// the delivery was a repeated one.
-    #[inline(always)]
-    pub(crate) fn answered_directly(&mut self, index: DeliveryIndex, acked: bool, futile_at: Option<u64>) -> bool {
+    pub(crate) fn answered_directly(
+        &mut self,
+        index: DeliveryIndex,
+        settles: bool,
+        duplicates: bool,
+        futile_at: Option<u64>,
+    ) -> bool {
         let delivery = &mut self.deliveries[index.get()];
         delivery.tries = delivery.tries.saturating_add(1);
         delivery.futile_at = futile_at.unwrap_or(NEVER);
         let repeated = delivery.is_repeated();
-        let place = delivery.ready_at;
-        let last = self.ready.len() as u32 - 1;
-        if acked {
-            delivery.ready_at = NOWHERE;
-            delivery.state = State::Settled;
-            self.open -= 1;
-            self.ready.swap_remove(place as usize);
-        } else {
-            delivery.ready_at = last;
-            delivery.rename(self.entries[delivery.entry as usize].next_attempt());
-            self.ready.swap(place as usize, last as usize);
-            self.fresh.push(index);
+        if settles || duplicates {
+            self.leave_ready(index);
+            if duplicates {
+                self.duplicate(index);
+            }
+            if settles {
+                self.deliveries[index.get()].state = State::Settled;
+                self.open -= 1;
+            } else {
+                self.rename(index);
+                self.enter_ready(index);
+            }
+            return repeated;
         }
-        if place != last {
-            let moved = self.ready[place as usize];
+        // Nearly all that comes too early: it goes to the end of the list and keeps its place in memory.
+        delivery.rename(self.entries[delivery.entry as usize].next_attempt());
+        let last = self.ready.len() - 1;
+        let place = std::mem::replace(&mut delivery.ready_at, last as u32);
+        let moved = self.ready[last];
+        if moved != index {
+            self.ready[last] = index;
+            self.ready[place as usize] = moved;
             self.deliveries[moved.get()].ready_at = place;
         }
+        self.fresh.push(index);
         repeated
+    }
+
+    /// Gives a delivery the name of its next attempt.
+    #[inline(always)]
+    pub(super) fn rename(&mut self, index: DeliveryIndex) {
+        let delivery = &mut self.deliveries[index.get()];
+        delivery.rename(self.entries[delivery.entry as usize].next_attempt());
     }
 }

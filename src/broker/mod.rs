@@ -193,11 +193,12 @@ impl<E: Event> Broker<E> {
         };
         let first_entry = self.entries.len() as u32;
         let message = self.log.append(subject, event, route as u16, first_entry, cause);
+        let key = self.message(message).name.key();
         for place in 0..self.routes[route].groups.len() {
             let group = self.routes[route].groups[place];
             self.entries.push(Entry::default());
             if self.groups[group.get()].joined {
-                self.add_delivery(message, group, first_entry + place as u32);
+                self.add_delivery(message, key, group, first_entry + place as u32);
             }
         }
         message
@@ -219,7 +220,7 @@ impl<E: Event> Broker<E> {
             let groups = &self.routes[usize::from(message.route)].groups;
             if let Some(place) = groups.iter().position(|listed| *listed == group) {
                 let entry = message.first_entry + place as u32;
-                self.add_delivery(MessageIndex(index as u32), group, entry);
+                self.add_delivery(MessageIndex(index as u32), message.name.key(), group, entry);
             }
         }
     }
@@ -229,28 +230,33 @@ impl<E: Event> Broker<E> {
         self.add_twin(index, true)
     }
 
-    /// The first delivery of a message to a group.
-    fn add_delivery(&mut self, message: MessageIndex, group: GroupIndex, entry: u32) {
-        let (name, group_hash) = (&self.message(message).name, self.groups[group.get()].hash);
-        let root = root_of(name.key(), group_hash);
-        let lane = hash::mix(name.subject.hash(), group_hash);
+    /// The first delivery of a message, whose name has this key, to a group.
+    #[inline(always)]
+    fn add_delivery(&mut self, message: MessageIndex, key: u64, group: GroupIndex, entry: u32) {
+        let (subject, group_hash) = (self.message(message).name.subject, self.groups[group.get()].hash);
+        let root = root_of(key, group_hash);
+        let lane = hash::mix(subject.hash(), group_hash);
         self.push_delivery(Twin { message, group, entry, root, lane, duplicate: false });
     }
 
     /// One more delivery of the message that `index` delivers, to the same group.
+    #[inline(never)]
     fn add_twin(&mut self, index: DeliveryIndex, duplicate: bool) -> DeliveryIndex {
         let Delivery { message, group, entry, root, lane, .. } = *self.delivery(index);
         self.push_delivery(Twin { message, group, entry, root, lane, duplicate })
     }
 
-    #[inline]
+    #[inline(always)]
     fn push_delivery(&mut self, Twin { message, group, entry, root, lane, duplicate }: Twin) -> DeliveryIndex {
         let attempt = self.entries[entry as usize].next_attempt();
         let index = DeliveryIndex(self.deliveries.len() as u32);
         self.open += 1;
+        let Group { direct, may_pause, .. } = self.groups[group.get()];
         self.deliveries.push(Delivery {
             message,
             group,
+            direct,
+            may_pause,
             lane,
             attempt,
             tries: 0,
@@ -466,9 +472,8 @@ impl<E: Event> Broker<E> {
     #[inline(always)]
     fn queue_again(&mut self, index: DeliveryIndex) {
         self.leave_flight(index);
-        let delivery = &mut self.deliveries[index.get()];
-        delivery.rename(self.entries[delivery.entry as usize].next_attempt());
-        delivery.state = State::Queued;
+        self.rename(index);
+        self.deliveries[index.get()].state = State::Queued;
         self.enqueue(index, self.profile.redeliver_at);
     }
 

@@ -76,9 +76,9 @@ pub(super) struct Group {
     /// How many deliveries are in its queues.
     pub(super) queued: usize,
     pub(super) rules: Rules,
-    /// Its only member, if no order and no limit holds in the group and what is not acked is pending
+    /// The service of its only member, if no order and no limit holds in the group and what is not acked is pending
     /// again at once: the broker need not know that a handler runs.
-    pub(super) direct: Option<Member>,
+    pub(super) direct: Option<ServiceIndex>,
 }
 
 /// What of the profile the queues need, worked out once.
@@ -144,7 +144,7 @@ impl Group {
         let rules = Rules::new(profile, members);
         let plain = members == 1 && rules.free && profile.redelivers_at_once();
         Group {
-            direct: setup.members.first().copied().filter(|_| plain),
+            direct: setup.members.first().filter(|_| plain).map(|member| member.service),
             fitting: fitting(&setup, routes).into(),
             service: setup.services.first().filter(|_| setup.services.len() == 1).map(|(service, _)| *service),
             hash: hash::of_name(&setup.name),

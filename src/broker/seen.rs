@@ -111,11 +111,6 @@ impl<E: Event> Broker<E> {
         &self.groups[group.get()].name
     }
 
-    /// Whether a handler of one of a group's members may pause.
-    pub(crate) fn may_pause(&self, group: GroupIndex) -> bool {
-        self.groups[group.get()].may_pause
-    }
-
     /// The groups that have not joined yet.
     pub fn absent_groups(&self) -> impl Iterator<Item = GroupIndex> + '_ {
         let groups = self.groups.iter().enumerate().filter(|(_, group)| !group.joined);

@@ -34,7 +34,7 @@ pub use swarm::Swarm;
 pub use walk::Walk;
 
 use crate::broker::{Delivery, DeliveryIndex, GroupIndex};
-use crate::faults::{Fate, Fates};
+use crate::faults::{AckFate, Fate, Fates};
 
 /// A client's place in the list of clients.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -104,6 +104,19 @@ impl Chosen {
     #[must_use]
     #[inline(always)]
     pub fn draw(&self, fates: &mut Fates) -> Fate {
+        if !fates.are_few() {
+            return self.draw_any(fates);
+        }
+        let (loses_ack, duplicate) = fates.draw_few(self.key, self.attempt);
+        // Not `||`: neither of them follows a pattern that a processor could learn.
+        if !(loses_ack | duplicate) || !self.is_delivery {
+            return Fate::CALM;
+        }
+        Fate { ack: if loses_ack { AckFate::Lost } else { AckFate::Prompt }, duplicate, ..Fate::CALM }
+    }
+
+    #[inline(never)]
+    fn draw_any(&self, fates: &mut Fates) -> Fate {
         if self.is_delivery && fates.draw_loss(self.key, self.attempt) {
             return Fate { lose: true, ..Fate::CALM };
         }
@@ -112,11 +125,11 @@ impl Chosen {
 
     /// Leaves of a fate what can happen to this.
     #[must_use]
-    #[inline(always)]
+    #[inline]
     pub fn restrict(&self, mut fate: Fate) -> Fate {
         fate.pause &= self.may_pause;
         if !self.is_delivery {
-            fate.ack = crate::faults::AckFate::Prompt;
+            fate.ack = AckFate::Prompt;
             fate.duplicate = false;
             fate.lose = false;
         }
@@ -193,11 +206,15 @@ impl<'a> Enabled<'a> {
     #[must_use]
     #[inline]
     pub fn get(&self, place: usize) -> Action {
-        let mut place = place;
-        if let Some(index) = self.ready.get(place) {
-            return Action::Deliver(*index);
+        match self.ready.get(place) {
+            Some(index) => Action::Deliver(*index),
+            None => self.get_other(place - self.ready.len()),
         }
-        place -= self.ready.len();
+    }
+
+    /// The action at this place behind the deliveries.
+    #[inline(never)]
+    fn get_other(self, mut place: usize) -> Action {
         if let Some(index) = self.commands.get(place) {
             return Action::Command(*index);
         }

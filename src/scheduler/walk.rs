@@ -28,7 +28,7 @@ impl Walk {
 }
 
 impl Scheduler for Walk {
-    #[inline]
+    #[inline(always)]
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
         if self.commands_first
             && let Some(client) = enabled.commands().first()
@@ -39,7 +39,7 @@ impl Scheduler for Walk {
         enabled.get(below(self.state, enabled.len() as u32) as usize)
     }
 
-    #[inline]
+    #[inline(always)]
     fn fate(&mut self, chosen: &Chosen) -> Fate {
         chosen.draw(&mut self.fates)
     }

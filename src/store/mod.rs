@@ -9,21 +9,22 @@
 mod numbers;
 mod record;
 mod table;
+mod tables;
 
-use std::any::Any;
 use std::fmt;
 
 use crate::hash;
 use crate::ids::{RecordId, Time, Version};
 
 pub use record::{Bump, DuplicateKey, Record, VersionConflict, VersionPolicy, VersionScheme, Versioned};
-use table::{AnyTable, Progress, Table};
 pub use table::{Change, RowText};
+use table::{Progress, Table};
+use tables::Tables;
 
 /// Collects the collections a service declares.
 #[derive(Default)]
 pub struct Schema {
-    tables: Vec<Box<dyn AnyTable>>,
+    tables: Tables,
 }
 
 impl Schema {
@@ -38,13 +39,8 @@ impl Schema {
     }
 
     fn declare<R: Record>(&mut self, policy: VersionPolicy, owned: bool) -> &mut Schema {
-        let table = Table::<R>::new(policy, owned);
-        assert!(
-            self.tables.iter().all(|known| known.as_ref().type_id() != table.type_id()),
-            "collection `{}` is declared twice",
-            R::COLLECTION
-        );
-        self.tables.push(Box::new(table));
+        assert!(self.tables.get::<R>().is_none(), "collection `{}` is declared twice", R::COLLECTION);
+        self.tables.push(Table::<R>::new(policy, owned));
         self
     }
 
@@ -60,7 +56,7 @@ impl Schema {
 /// Every method panics if the record type was not declared in
 /// [`Service::collections`](crate::Service::collections), or if an id has another kind's letter.
 pub struct Store {
-    tables: Vec<Box<dyn AnyTable>>,
+    tables: Tables,
     progress: Progress,
     /// The tick at which the running step began.
     step_began: u64,
@@ -70,23 +66,12 @@ pub struct Store {
 
 impl Clone for Store {
     fn clone(&self) -> Store {
-        let tables = self.tables.iter().map(|table| table.clone_box()).collect();
-        Store { tables, ..*self }
+        Store { tables: self.tables.clone(), ..*self }
     }
 
     fn clone_from(&mut self, source: &Store) {
         let Store { tables, progress, step_began, read_at } = source;
-        self.tables.truncate(tables.len());
-        for (place, table) in tables.iter().enumerate() {
-            match self.tables.get_mut(place) {
-                Some(held) => {
-                    if !held.copy_from(table.as_ref()) {
-                        *held = table.clone_box();
-                    }
-                }
-                None => self.tables.push(table.clone_box()),
-            }
-        }
+        self.tables.clone_from(tables);
         (self.progress, self.step_began, self.read_at) = (*progress, *step_began, *read_at);
     }
 }
@@ -97,8 +82,8 @@ impl Store {
     pub(crate) fn restore(&mut self, source: &Store) {
         let Store { tables, progress, step_began, read_at } = source;
         if (self.progress.tick, self.step_began) != (progress.tick, *step_began) {
-            for (held, table) in self.tables.iter_mut().zip(tables) {
-                held.restore(table.as_ref());
+            for (held, table) in self.tables.iter_mut().zip(tables.iter()) {
+                held.restore(table);
             }
         }
         (self.progress, self.step_began, self.read_at) = (*progress, *step_began, *read_at);
@@ -227,12 +212,12 @@ impl Store {
 
     #[inline]
     fn known_table<R: Record>(&self) -> Option<&Table<R>> {
-        self.tables.iter().find_map(|table| (table.as_ref() as &dyn Any).downcast_ref())
+        self.tables.get()
     }
 
     #[inline]
     fn table_mut<R: Record>(&mut self) -> (&mut Table<R>, &mut Progress) {
-        let table = self.tables.iter_mut().find_map(|table| (table.as_mut() as &mut dyn Any).downcast_mut());
+        let table = self.tables.get_mut();
         (table.unwrap_or_else(|| undeclared::<R>()), &mut self.progress)
     }
 }
@@ -251,13 +236,18 @@ impl Store {
         self.table::<R>().history(id)
     }
 
+    /// An owned record as it was when its owner saved it as `version`; `None` if it never did, and for
+    /// replicas.
+    #[must_use]
+    pub fn at_version<R: Record>(&self, id: RecordId, version: Version) -> Option<&Versioned<R>> {
+        let history = self.history::<R>(id);
+        place_of(history, version).map(|place| &history[place])
+    }
+
     /// The place of `version` in an owned record's history.
     #[must_use]
     pub fn position<R: Record>(&self, id: RecordId, version: Version) -> Option<usize> {
-        let history = self.history::<R>(id);
-        let counted =
-            usize::try_from(version.0).ok().filter(|at| history.get(*at).is_some_and(|row| row.version == version));
-        counted.or_else(|| history.iter().rposition(|row| row.version == version))
+        place_of(self.history::<R>(id), version)
     }
 
     /// The saves of the step that just ran.
@@ -309,7 +299,8 @@ impl Store {
 impl Store {
     pub(crate) fn clear(&mut self) {
         self.tables.iter_mut().for_each(|table| table.clear());
-        (self.progress.tick, self.step_began, self.read_at) = (0, 0, None);
+        (self.progress.tick, self.progress.saved, self.progress.collections) = (0, 0, 0);
+        (self.step_began, self.read_at) = (0, None);
     }
 
     /// Starts a step. `oldest_read` is the tick of the oldest handler that still reads from the
@@ -320,9 +311,9 @@ impl Store {
         if self.changed() {
             let keep = oldest_read.unwrap_or(self.progress.tick);
             self.tables.iter_mut().for_each(|table| table.forget_before(keep));
+            self.step_began = self.progress.tick;
+            (self.progress.saved, self.progress.collections) = (0, 0);
         }
-        self.step_began = self.progress.tick;
-        (self.progress.saved, self.progress.collections) = (0, 0);
     }
 
     /// The present, to be read as of later.
@@ -361,6 +352,14 @@ impl Store {
     pub(crate) fn saved(&self) -> u64 {
         self.progress.saved
     }
+}
+
+/// The place of a version among all versions of a record; nearly always the version says it.
+#[inline]
+fn place_of<R>(history: &[Versioned<R>], version: Version) -> Option<usize> {
+    let counted =
+        usize::try_from(version.0).ok().filter(|at| history.get(*at).is_some_and(|row| row.version == version));
+    counted.or_else(|| history.iter().rposition(|row| row.version == version))
 }
 
 #[cold]

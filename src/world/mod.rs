@@ -11,17 +11,18 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::broker::{Broker, DeliveryIndex, GroupIndex, MaxDeliver, State};
+use crate::broker::{Broker, Delivery, DeliveryIndex, GroupIndex, MaxDeliver, State};
 use crate::event::{Command, System};
 use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Time};
 use crate::schedule::{self, CommandSpec, DeliverySpec, Target, TimerSpec};
 use crate::scheduler::{Action, Chosen, ClientIndex, Enabled, Offer, PauseIndex};
 use crate::service::Effects;
-use crate::simulation::{HostedClient, Inner, Simulation};
+use crate::simulation::{HostedClient, HostedCommand, Inner, Simulation};
 use crate::store::{Schema, Store};
 
 pub(crate) use restore::Shared;
+pub(crate) use step::Brief;
 pub use step::{Actor, Answer, Step};
 
 /// How long a command takes, so that saves by commands have different times.
@@ -394,6 +395,28 @@ impl<S: System> World<S> {
         }
     }
 
+    /// Whether deliveries and commands are all that may happen, and will be until a step arms a timer,
+    /// pauses a handler or leaves an ack under way.
+    pub(crate) fn only_delivers(&self) -> bool {
+        self.paused.is_empty() && self.acks.is_empty() && self.absent.is_empty() && self.timers.is_empty()
+    }
+
+    /// [`World::enabled`] where there are only deliveries and commands.
+    #[inline(always)]
+    pub(crate) fn enabled_deliveries(&self) -> Enabled<'_> {
+        Enabled {
+            deliveries: self.broker.deliveries(),
+            ready: self.broker.ready(),
+            commands: &self.idle,
+            paused: &[],
+            acks: &[],
+            absent: &[],
+            clock: None,
+            ack_wait: None,
+            service_timer: false,
+        }
+    }
+
     /// Takes the actions that became possible since it was last asked.
     #[inline]
     pub(crate) fn drain_offers(&mut self, mut hear: impl FnMut(Offer)) {
@@ -413,20 +436,15 @@ impl<S: System> World<S> {
 
     /// An enabled action as schedulers hear of it; `None` for the clock, of which they do not.
     pub(crate) fn offer(&self, action: Action) -> Option<Offer> {
-        let of_service = |service: ServiceIndex| self.inner().services[service.get()].hash;
         let (key, lane, place) = match action {
             Action::Deliver(index) => {
                 let delivery = self.broker.delivery(index);
                 (delivery.key, delivery.lane, hash::of_name(self.broker.group_name(delivery.group)))
             }
-            Action::Command(client) => {
-                let next = self.sent[client.get()] as usize;
-                let command = self.inner().clients[client.get()].commands.get(next)?;
-                (command.key, u64::from(client.0), of_service(command.service))
-            }
+            Action::Command(client) => return self.offer_of_command(client),
             Action::Resume(index) => {
                 let paused = self.paused.iter().find(|paused| paused.index == index)?;
-                (paused.key, paused.key, of_service(paused.actor.service))
+                (paused.key, paused.key, self.inner().services[paused.actor.service.get()].hash)
             }
             Action::Ack(index) => (self.ack_key(index), self.ack_key(index), self.ack_key(index)),
             Action::Join(group) => {
@@ -446,25 +464,29 @@ impl<S: System> World<S> {
 
     /// What a scheduler is told about an action whose fate it decides; `None` if it has no fate.
     #[must_use]
-    #[inline]
     pub fn chosen(&self, action: Action) -> Option<Chosen> {
         match action {
-            Action::Deliver(index) => {
-                let delivery = self.broker.delivery(index);
-                let may_pause = self.broker.may_pause(delivery.group);
-                Some(Chosen { key: delivery.key, attempt: delivery.attempt, may_pause, is_delivery: true })
-            }
-            Action::Command(client) => {
-                let command = &self.inner().clients[client.get()].commands[self.sent[client.get()] as usize];
-                let may_pause = self.inner().services[command.service.get()].may_pause;
-                Some(Chosen { key: command.key, attempt: 1, may_pause, is_delivery: false })
-            }
+            Action::Deliver(index) => Some(self.chosen_delivery(index)),
+            Action::Command(client) => Some(self.chosen_command(client)),
             Action::Advance => self.chosen_timer(),
             _ => None,
         }
     }
 
-    #[inline(never)]
+    #[inline(always)]
+    pub(crate) fn chosen_delivery(&self, index: DeliveryIndex) -> Chosen {
+        let Delivery { key, attempt, may_pause, .. } = *self.broker.delivery(index);
+        Chosen { key, attempt, may_pause, is_delivery: true }
+    }
+
+    #[inline(always)]
+    pub(crate) fn chosen_command(&self, client: ClientIndex) -> Chosen {
+        let next = self.sent[client.get()] as usize;
+        let HostedCommand { key, service, .. } = self.inner().clients[client.get()].commands[next];
+        let may_pause = self.inner().services[service.get()].may_pause;
+        Chosen { key, attempt: 1, may_pause, is_delivery: false }
+    }
+
     fn chosen_timer(&self) -> Option<Chosen> {
         let (_, timer) = self.timers.first()?;
         match timer {
@@ -479,8 +501,7 @@ impl<S: System> World<S> {
     /// The command a client sends next.
     #[must_use]
     pub fn next_command(&self, client: ClientIndex) -> Option<&S::Command> {
-        let commands = &self.inner().clients[client.get()].commands;
-        commands.get(self.sent[client.get()] as usize).map(|hosted| &hosted.command)
+        self.hosted_next(client).map(|hosted| &hosted.command)
     }
 
     /// Whether no delivery can change anything until a command is sent or a timer fires: nothing

@@ -5,13 +5,16 @@
 //! in one of the windows; the ack may be left to a step of its own or to nobody.
 //!
 //! Nearly all steps of a run are deliveries that are handled and answered at once. That path, in
-//! `deliver`, is inlined into one function, and the other kinds of step are kept out of it.
+//! `brief`, is inlined into one function, and the other kinds of step are kept out of it.
 
-mod deliver;
+mod brief;
+mod command;
+
+pub(crate) use brief::Brief;
 
 use std::ops::Range;
 
-use super::{Begun, COMMAND_TIME_US, Job, Paused, Timer, World};
+use super::{Begun, Job, Paused, Timer, World};
 use crate::broker::{Delivery, DeliveryIndex, GroupIndex, MessageIndex, State};
 use crate::event::System;
 use crate::faults::{AckFate, Fate, Window};
@@ -172,12 +175,6 @@ impl Step {
         self.answer_word == Answer::ACKED || self.answer_word == Answer::ACKED_CRASHED
     }
 
-    /// Its fate as one word; 0 if nothing goes wrong.
-    #[inline]
-    pub(crate) fn fate_word(&self) -> u64 {
-        self.fate_word
-    }
-
     /// The message of the delivery that a member was handed, and whether it had been handed out
     /// before or is a duplicate.
     #[inline]
@@ -203,64 +200,59 @@ impl<S: System> World<S> {
     /// If the action is not enabled, or if a handler panics; the world is unusable then.
     pub fn step(&mut self, action: Action, fate: Fate) -> Step {
         let mut step = Step::new(action, fate);
-        self.take(&mut step);
+        self.take(action, fate, &mut step);
         step
     }
 
-    /// Takes a step and notes in it what it did.
-    pub(crate) fn take(&mut self, step: &mut Step) {
-        self.steps += 1;
-        step.number = self.steps;
-        step.published.start = self.broker.messages().len();
-        match step.action {
-            Action::Deliver(index) => self.deliver(index, step),
-            Action::Command(client) => self.send(client, step),
-            _ => self.take_apart(step),
-        }
-        step.time = self.now;
-        step.published.end = self.broker.messages().len();
-        self.drop_dead_timers();
-        self.fold(step);
+    /// Takes a step and notes there what it did. Says whether it could be told in brief.
+    #[inline]
+    pub(crate) fn take(&mut self, action: Action, fate: Fate, step: &mut Step) -> bool {
+        let Action::Deliver(index) = action else {
+            self.take_at_length(action, fate, step);
+            return false;
+        };
+        let brief = self.deliver(index, fate, step);
+        brief.inspect(|brief| self.spell_out(brief, fate, step)).is_some()
     }
 
-    /// What is neither a delivery nor a command.
+    /// Takes a step that cannot be told in brief.
     #[inline(never)]
-    fn take_apart(&mut self, step: &mut Step) {
-        match step.action {
-            Action::Deliver(_) | Action::Command(_) => {}
+    fn take_at_length(&mut self, action: Action, fate: Fate, step: &mut Step) {
+        self.start(action, fate, step);
+        match action {
+            Action::Deliver(index) => self.deliver_at_length(index, step),
+            Action::Command(client) => self.send(client, step),
             Action::Resume(index) => self.resume(index, step),
             Action::Ack(index) => self.ack_arrives(index, step),
             Action::Join(group) => self.join(group, step),
             Action::Advance => self.advance(step),
         }
+        self.finish(step);
     }
 
-    fn send(&mut self, client: ClientIndex, step: &mut Step) {
-        let ordinal = self.sent[client.get()];
-        let hosted = &self.simulation.inner.clients[client.get()].commands[ordinal as usize];
-        let (service, key) = (hosted.service, hosted.key);
-        step.key = key;
-        self.sent[client.get()] += 1;
-        if let Some(place) = self.idle.iter().position(|idle| *idle == client) {
-            self.idle.remove(place);
-        }
-        self.commands_run += 1;
-        self.now = Time(self.now.0 + COMMAND_TIME_US);
-        let members = self.simulation.inner.services[service.get()].members;
-        let actor = Actor { service, member: (key % u64::from(members)) as u16 };
-        let job = Job::Command { client, ordinal };
-        if step.fate.pause {
-            return self.pause(job, actor, step);
-        }
-        self.work(job, actor, None, step);
-        self.offer_next_command(client);
+    /// [`World::take`] for a command with which nothing goes wrong.
+    #[inline(never)]
+    pub(crate) fn send_calmly(&mut self, client: ClientIndex, step: &mut Step) {
+        self.start(Action::Command(client), Fate::CALM, step);
+        self.send(client, step);
+        self.finish(step);
     }
 
-    pub(super) fn offer_next_command(&mut self, client: ClientIndex) {
-        if let Some(offer) = self.offer(Action::Command(client)) {
-            self.idle.push(client);
-            self.offers.push(offer);
-        }
+    /// Notes the beginning of a step that cannot be told in brief.
+    #[inline(always)]
+    fn start(&mut self, action: Action, fate: Fate, step: &mut Step) {
+        self.steps += 1;
+        *step = Step::new(action, fate);
+        step.published.start = self.broker.messages().len();
+    }
+
+    /// Notes its end.
+    #[inline(always)]
+    fn finish(&mut self, step: &mut Step) {
+        (step.number, step.time) = (self.steps, self.now);
+        step.published.end = self.broker.messages().len();
+        self.drop_dead_timers();
+        self.fold(step);
     }
 
     fn pause(&mut self, job: Job, actor: Actor, step: &mut Step) {
@@ -365,12 +357,6 @@ impl<S: System> World<S> {
         self.effects.clear();
         step.set_answer(self.call(job, actor, read_at));
         self.conclude(job, actor, begun, tick, step);
-    }
-
-    /// [`World::conclude`] for a handler that read the present and did what few handlers do.
-    #[inline(never)]
-    fn conclude_apart(&mut self, job: Job, actor: Actor, tick: u64, step: &mut Step) {
-        self.conclude(job, actor, None, tick, step);
     }
 
     /// What follows from what a handler did and answered. Its store stood at `tick` before.
@@ -665,10 +651,15 @@ impl<S: System> World<S> {
         }
     }
 
+    /// The fingerprint with what a step was, but not yet with what it saved and published.
+    #[inline(always)]
+    fn fold_what(&self, key: u64, fate_word: u64, answer_word: u64) -> u64 {
+        hash::mix(self.fingerprint, hash::mix3(key, fate_word, answer_word))
+    }
+
     #[inline]
     fn fold(&mut self, step: &Step) {
-        let what = hash::mix3(step.key, step.fate_word, step.answer_word);
-        let mut hash = hash::mix(self.fingerprint, what);
+        let mut hash = self.fold_what(step.key, step.fate_word, step.answer_word);
         // Few steps save, and then it is known who acted.
         if step.saved
             && let Some(actor) = step.actor

@@ -1,0 +1,132 @@
+//! The tables of a store, each found by the type of its records.
+//!
+//! A table is looked up several times a step. `Any::downcast_ref` asks the table itself for its type,
+//! by a call through a pointer whose answer comes through memory, and that took a tenth of a run; so
+//! the type stands beside the table here, and what it says is relied on. This is the only file of the
+//! library that is not checked by the compiler alone.
+
+use std::any::TypeId;
+
+use super::record::Record;
+use super::table::{AnyTable, Table};
+
+/// One table for each type of record.
+#[derive(Default)]
+pub(super) struct Tables(Vec<Typed>);
+
+/// A table and the type of its records.
+struct Typed {
+    /// `TypeId::of::<R>()` if and only if `table` is a `Table<R>`: [`Typed::new`] makes it so, and of an
+    /// existing one only the table's contents change.
+    record: TypeId,
+    table: Box<dyn AnyTable>,
+}
+
+impl Typed {
+    fn new<R: Record>(table: Table<R>) -> Typed {
+        Typed { record: TypeId::of::<R>(), table: Box::new(table) }
+    }
+
+    #[inline(always)]
+    fn get<R: Record>(&self) -> Option<&Table<R>> {
+        let table: *const dyn AnyTable = &raw const *self.table;
+        // SAFETY: `record` says that the box holds a `Table<R>`, and the reference borrows from `self`.
+        #[expect(unsafe_code, reason = "the cast is right by the invariant of `record`")]
+        (self.record == TypeId::of::<R>()).then(|| unsafe { &*table.cast::<Table<R>>() })
+    }
+
+    #[inline(always)]
+    fn get_mut<R: Record>(&mut self) -> Option<&mut Table<R>> {
+        let is_it = self.record == TypeId::of::<R>();
+        let table: *mut dyn AnyTable = &raw mut *self.table;
+        // SAFETY: as above, and `self` is borrowed mutably for as long as the reference lives.
+        #[expect(unsafe_code, reason = "the cast is right by the invariant of `record`")]
+        is_it.then(|| unsafe { &mut *table.cast::<Table<R>>() })
+    }
+}
+
+impl Tables {
+    pub(super) fn push<R: Record>(&mut self, table: Table<R>) {
+        self.0.push(Typed::new(table));
+    }
+
+    /// The table of this record type, if there is one.
+    #[inline(always)]
+    pub(super) fn get<R: Record>(&self) -> Option<&Table<R>> {
+        self.0.iter().find_map(Typed::get)
+    }
+
+    #[inline(always)]
+    pub(super) fn get_mut<R: Record>(&mut self) -> Option<&mut Table<R>> {
+        self.0.iter_mut().find_map(Typed::get_mut)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &dyn AnyTable> {
+        self.0.iter().map(|typed| &*typed.table)
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut dyn AnyTable> {
+        self.0.iter_mut().map(|typed| &mut *typed.table)
+    }
+}
+
+impl Clone for Typed {
+    fn clone(&self) -> Typed {
+        Typed { record: self.record, table: self.table.clone_box() }
+    }
+
+    /// Takes no new memory if it is a table of the same type.
+    fn clone_from(&mut self, source: &Typed) {
+        if self.record != source.record || !self.table.copy_from(&*source.table) {
+            *self = source.clone();
+        }
+    }
+}
+
+impl Clone for Tables {
+    fn clone(&self) -> Tables {
+        Tables(self.0.clone())
+    }
+
+    fn clone_from(&mut self, source: &Tables) {
+        self.0.clone_from(&source.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::VersionPolicy;
+    use serde::Serialize;
+
+    #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+    struct One(u8);
+    #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+    struct Other(String);
+
+    impl Record for One {
+        const COLLECTION: &'static str = "ones";
+        const KIND: char = 'n';
+    }
+
+    impl Record for Other {
+        const COLLECTION: &'static str = "others";
+        const KIND: char = 'o';
+    }
+
+    #[test]
+    fn each_table_is_found_by_its_own_type_also_after_it_was_copied_over_another() {
+        let table = |owned| Table::<One>::new(VersionPolicy::EVERY_SAVE, owned);
+        let mut tables = Tables::default();
+        tables.push(table(true));
+        assert!(tables.get::<One>().is_some() && tables.get::<Other>().is_none());
+        tables.push(Table::<Other>::new(VersionPolicy::EVERY_SAVE, false));
+        let mut turned = Tables::default();
+        turned.push(Table::<Other>::new(VersionPolicy::EVERY_SAVE, false));
+        turned.clone_from(&tables);
+        for tables in [&mut tables, &mut turned] {
+            assert_eq!(tables.iter().count(), 2);
+            assert!(tables.get::<One>().is_some() && tables.get_mut::<Other>().is_some());
+        }
+    }
+}
