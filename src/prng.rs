@@ -183,6 +183,9 @@ impl Ratio {
 
     /// The largest word by which [`Ratio::holds`]; `None` if there is none.
     pub(crate) fn last_word(self) -> Option<u64> {
+        if self.is_never() {
+            return None;
+        }
         // `word * denominator < numerator * 2^64`, solved for the word.
         let words = (u128::from(self.numerator) << 64).div_ceil(self.denominator.into());
         words.checked_sub(1).map(|last| last as u64)

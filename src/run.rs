@@ -7,12 +7,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::{Deserialize, Serialize};
 
-use crate::broker::MessageIndex;
+use crate::broker::{Delivery, DeliveryIndex, MessageIndex};
 use crate::event::System;
 use crate::faults::{AckFate, Fate};
 use crate::ids::Time;
 use crate::property::{End, Property, Sometimes, View, Violation, Watch};
-use crate::scheduler::{Action, Scheduler};
+use crate::scheduler::{Action, Chosen, Scheduler};
 use crate::world::{Step, World};
 
 /// How far a run may go. Reaching a limit is a verdict, never a hang.
@@ -401,44 +401,73 @@ fn coast_one<S: System>(
     step: &mut Step,
 ) -> Told {
     let action = scheduler.pick(&world.enabled_deliveries());
-    let index = match action {
-        Action::Deliver(index) => index,
+    match action {
+        Action::Deliver(index) => {
+            let delivery = *world.broker().delivery(index);
+            let fate = scheduler.fate(&Chosen::delivery(&delivery));
+            // Of the calm fate, which is a constant here, the compiler makes much.
+            match fate == Fate::CALM {
+                true => deliver(world, (index, delivery), Fate::CALM, watched, noted, step),
+                false => deliver_faulty(world, index, fate, watched, noted, step),
+            }
+        }
         Action::Command(client) => {
             let fate = scheduler.fate(&world.chosen_command(client));
-            if fate != Fate::CALM {
-                return take(world, action, fate, noted, step);
+            if fate == Fate::CALM {
+                world.send_calmly(client, step);
+                return Told::AtLength;
             }
-            world.send_calmly(client, step);
-            return Told::AtLength;
+            take(world, action, fate, noted, step)
         }
         _ => {
             let fate = fate_of(world, scheduler, action);
-            return take(world, action, fate, noted, step);
+            take(world, action, fate, noted, step)
         }
-    };
-    let fate = scheduler.fate(&world.chosen_delivery(index));
-    if fate != Fate::CALM {
-        return take(world, action, fate, noted, step);
     }
-    // The fate is a constant here, of which the compiler makes much.
-    let Some(brief) = world.deliver(index, Fate::CALM, step) else {
+}
+
+#[inline(always)]
+fn deliver<S: System>(
+    world: &mut World<S>,
+    what: (DeliveryIndex, Delivery),
+    fate: Fate,
+    watched: Watch,
+    noted: &mut Noted,
+    step: &mut Step,
+) -> Told {
+    let Some(brief) = world.deliver(what, fate, step) else {
         noted.count(step);
         return Told::AtLength;
     };
     noted.count_handed(brief.message, brief.again);
+    noted.counts.acks_lost += u64::from(fate.ack == AckFate::Lost);
+    noted.counts.duplicates += u64::from(fate.duplicate);
     let kinds = Watch::of_brief(&brief);
     if !watched.meets(kinds) {
         return Told::Nothing;
     }
-    world.spell_out(&brief, Fate::CALM, step);
+    world.spell_out(&brief, fate, step);
     Told::Brief(kinds)
 }
 
 #[inline(never)]
+fn deliver_faulty<S: System>(
+    world: &mut World<S>,
+    index: DeliveryIndex,
+    fate: Fate,
+    watched: Watch,
+    noted: &mut Noted,
+    step: &mut Step,
+) -> Told {
+    let delivery = *world.broker().delivery(index);
+    deliver(world, (index, delivery), fate, watched, noted, step)
+}
+
+#[inline(never)]
 fn take<S: System>(world: &mut World<S>, action: Action, fate: Fate, noted: &mut Noted, step: &mut Step) -> Told {
-    let is_brief = world.take(action, fate, step);
+    *step = world.step(action, fate);
     noted.count(step);
-    if is_brief { Told::Brief(Watch::of(step)) } else { Told::AtLength }
+    Told::AtLength
 }
 
 impl Noted {

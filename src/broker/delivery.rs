@@ -99,6 +99,13 @@ pub(super) const NOWHERE: u32 = u32::MAX;
 /// At no state of a store.
 pub(super) const NEVER: u64 = u64::MAX;
 
+/// At which state of its service's store a delivery changes nothing, if it does.
+// In arithmetic, because which of both it is follows no pattern that a processor could learn.
+#[inline(always)]
+pub(crate) const fn futile_at(is_futile: bool, tick: u64) -> u64 {
+    tick | (is_futile as u64).wrapping_sub(1)
+}
+
 // One is read and written at each step, so it fits a cache line or little more.
 const _: () = assert!(size_of::<Delivery>() <= 72);
 

@@ -1,6 +1,5 @@
 //! The short way of a delivery: handed out and answered in one go.
 
-use super::delivery::NEVER;
 use super::{Broker, Delivery, DeliveryIndex, State};
 use crate::event::Event;
 use crate::ids::ServiceIndex;
@@ -25,11 +24,11 @@ impl<E: Event> Broker<E> {
         index: DeliveryIndex,
         settles: bool,
         duplicates: bool,
-        futile_at: Option<u64>,
+        futile_at: u64,
     ) -> bool {
         let delivery = &mut self.deliveries[index.get()];
         delivery.tries = delivery.tries.saturating_add(1);
-        delivery.futile_at = futile_at.unwrap_or(NEVER);
+        delivery.futile_at = futile_at;
         let repeated = delivery.is_repeated();
         if settles || duplicates {
             self.leave_ready(index);

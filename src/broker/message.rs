@@ -91,6 +91,21 @@ pub(crate) fn write_message_name(
     Ok(())
 }
 
+/// What the broker asks an event.
+pub(super) struct Label {
+    pub(super) subject: Subject,
+    record: RecordId,
+    version: Option<Version>,
+    hash: u64,
+}
+
+impl Label {
+    #[inline(always)]
+    pub(super) fn of<E: Event>(event: &E) -> Label {
+        Label { subject: event.subject(), record: event.record(), version: event.version(), hash: hash::of(event) }
+    }
+}
+
 /// All messages, and for each subject the last one about each record.
 #[derive(Debug)]
 pub(super) struct Log<E> {
@@ -130,15 +145,8 @@ impl<E: Event> Log<E> {
     }
 
     /// Appends an event and names it.
-    pub(super) fn append(
-        &mut self,
-        subject: Subject,
-        event: E,
-        route: u16,
-        first_entry: u32,
-        cause: u32,
-    ) -> MessageIndex {
-        let (record, version) = (event.record(), event.version());
+    pub(super) fn append(&mut self, event: E, label: &Label, route: u16, first_entry: u32, cause: u32) -> MessageIndex {
+        let Label { subject, record, version, hash } = *label;
         let number = record.number() as usize;
         let last = &mut self.last[usize::from(route)];
         if number >= last.len() {
@@ -149,7 +157,6 @@ impl<E: Event> Log<E> {
         let previous = last[number].replace(index);
         let nth = self.count_of_name(previous, record, version) + 1;
         let name = MessageName { subject, record, version, nth };
-        let hash = hash::of(&event);
         self.sum = self.sum.wrapping_add(hash::mix(hash, 1));
         self.messages.push(Message { event, name, cause, hash, route, first_entry, previous });
         index

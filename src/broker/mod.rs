@@ -26,10 +26,11 @@ use crate::event::Event;
 use crate::hash;
 use crate::ids::{ServiceIndex, Subject};
 
+pub(crate) use delivery::futile_at;
 pub(crate) use delivery::key_of as delivery_key;
 pub use delivery::{Delivery, DeliveryIndex, DeliveryName, GroupIndex, State};
 use delivery::{NEVER, NOWHERE, attempt_key, root_of};
-use message::Log;
+use message::{Label, Log};
 pub use message::{Message, MessageIndex, MessageName};
 pub(crate) use message::{message_key, write_message_name};
 pub use profile::{
@@ -184,15 +185,29 @@ impl<E: Event> Broker<E> {
 /// A redelivery at once is what most steps of a hard run end in, so its path is always inlined;
 /// the optimizer alone leaves four calls in it.
 impl<E: Event> Broker<E> {
-    /// Appends an event to the log and queues it for every group that joined.
-    pub(crate) fn publish(&mut self, event: E, cause: u32) -> MessageIndex {
-        let subject = event.subject();
+    /// Appends events to the log and queues them for every group that joined.
+    #[inline(always)]
+    pub(crate) fn publish(&mut self, events: &mut Vec<E>, cause: u32) {
+        // One, nearly always; it was just written, field by field, so it is asked all at once before it
+        // is moved: a wide read of narrow writes waits for all of them.
+        if let [event] = events.as_slice() {
+            let label = Label::of(event);
+            return events.drain(..).for_each(|event| self.publish_one(event, &label, cause));
+        }
+        for event in events.drain(..) {
+            let label = Label::of(&event);
+            self.publish_one(event, &label, cause);
+        }
+    }
+
+    fn publish_one(&mut self, event: E, label: &Label, cause: u32) {
+        let subject = label.subject;
         let route = match self.routes.iter().position(|route| route.subject == subject) {
             Some(route) => route,
             None => self.add_route(subject),
         };
         let first_entry = self.entries.len() as u32;
-        let message = self.log.append(subject, event, route as u16, first_entry, cause);
+        let message = self.log.append(event, label, route as u16, first_entry, cause);
         let key = self.message(message).name.key();
         for place in 0..self.routes[route].groups.len() {
             let group = self.routes[route].groups[place];
@@ -201,7 +216,6 @@ impl<E: Event> Broker<E> {
                 self.add_delivery(message, key, group, first_entry + place as u32);
             }
         }
-        message
     }
 
     /// A subject nobody listens to still has a log.

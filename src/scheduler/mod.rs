@@ -100,6 +100,13 @@ pub struct Chosen {
 }
 
 impl Chosen {
+    /// A delivery.
+    #[inline(always)]
+    pub(crate) fn delivery(delivery: &Delivery) -> Chosen {
+        let Delivery { key, attempt, may_pause, .. } = *delivery;
+        Chosen { key, attempt, may_pause, is_delivery: true }
+    }
+
     /// What the faults of a run do to this.
     #[must_use]
     #[inline(always)]

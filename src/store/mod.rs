@@ -309,11 +309,16 @@ impl Store {
     pub(crate) fn begin_step(&mut self, now: Time, oldest_read: Option<u64>) {
         self.progress.now = now;
         if self.changed() {
-            let keep = oldest_read.unwrap_or(self.progress.tick);
-            self.tables.iter_mut().for_each(|table| table.forget_before(keep));
-            self.step_began = self.progress.tick;
-            (self.progress.saved, self.progress.collections) = (0, 0);
+            self.forget_changes(oldest_read);
         }
+    }
+
+    #[inline(never)]
+    fn forget_changes(&mut self, oldest_read: Option<u64>) {
+        let keep = oldest_read.unwrap_or(self.progress.tick);
+        self.tables.iter_mut().for_each(|table| table.forget_before(keep));
+        self.step_began = self.progress.tick;
+        (self.progress.saved, self.progress.collections) = (0, 0);
     }
 
     /// The present, to be read as of later.

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::broker::{Broker, Delivery, DeliveryIndex, GroupIndex, MaxDeliver, State};
+use crate::broker::{Broker, DeliveryIndex, GroupIndex, MaxDeliver, State};
 use crate::event::{Command, System};
 use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Time};
@@ -466,17 +466,11 @@ impl<S: System> World<S> {
     #[must_use]
     pub fn chosen(&self, action: Action) -> Option<Chosen> {
         match action {
-            Action::Deliver(index) => Some(self.chosen_delivery(index)),
+            Action::Deliver(index) => Some(Chosen::delivery(self.broker.delivery(index))),
             Action::Command(client) => Some(self.chosen_command(client)),
             Action::Advance => self.chosen_timer(),
             _ => None,
         }
-    }
-
-    #[inline(always)]
-    pub(crate) fn chosen_delivery(&self, index: DeliveryIndex) -> Chosen {
-        let Delivery { key, attempt, may_pause, .. } = *self.broker.delivery(index);
-        Chosen { key, attempt, may_pause, is_delivery: true }
     }
 
     #[inline(always)]

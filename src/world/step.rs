@@ -200,19 +200,16 @@ impl<S: System> World<S> {
     /// If the action is not enabled, or if a handler panics; the world is unusable then.
     pub fn step(&mut self, action: Action, fate: Fate) -> Step {
         let mut step = Step::new(action, fate);
-        self.take(action, fate, &mut step);
+        match action {
+            Action::Deliver(index) => {
+                let delivery = *self.broker.delivery(index);
+                if let Some(brief) = self.deliver((index, delivery), fate, &mut step) {
+                    self.spell_out(&brief, fate, &mut step);
+                }
+            }
+            _ => self.take_at_length(action, fate, &mut step),
+        }
         step
-    }
-
-    /// Takes a step and notes there what it did. Says whether it could be told in brief.
-    #[inline]
-    pub(crate) fn take(&mut self, action: Action, fate: Fate, step: &mut Step) -> bool {
-        let Action::Deliver(index) = action else {
-            self.take_at_length(action, fate, step);
-            return false;
-        };
-        let brief = self.deliver(index, fate, step);
-        brief.inspect(|brief| self.spell_out(brief, fate, step)).is_some()
     }
 
     /// Takes a step that cannot be told in brief.
@@ -495,9 +492,7 @@ impl<S: System> World<S> {
             }
         }
         let cause = self.cause_of(job);
-        for event in self.effects.published.drain(..) {
-            self.broker.publish(event, cause);
-        }
+        self.broker.publish(&mut self.effects.published, cause);
     }
 
     fn arm(&mut self, job: Job, service: ServiceIndex) {
@@ -627,9 +622,11 @@ impl<S: System> World<S> {
     /// The oldest read of a paused handler of a service.
     #[inline]
     fn oldest_read(&self, service: ServiceIndex) -> Option<u64> {
-        if self.paused.is_empty() {
-            return None;
-        }
+        if self.paused.is_empty() { None } else { self.oldest_read_paused(service) }
+    }
+
+    #[cold]
+    fn oldest_read_paused(&self, service: ServiceIndex) -> Option<u64> {
         self.paused.iter().filter(|paused| paused.actor.service == service).map(|paused| paused.begun.read_at).min()
     }
 

@@ -3,7 +3,7 @@
 //! Of such a step little is noted, and the rest is spelled out only for those who ask.
 
 use super::{Actor, Answer, Step};
-use crate::broker::{Delivery, DeliveryIndex, MessageIndex};
+use crate::broker::{Delivery, DeliveryIndex, MessageIndex, futile_at};
 use crate::event::System;
 use crate::faults::Fate;
 use crate::hash;
@@ -47,9 +47,9 @@ impl<S: System> World<S> {
     /// It can be if its group has one member and no rules, the fate lets the handler run through, and
     /// the handler does what most do. Then the broker hears of it when it is handled, all at once.
     #[inline(always)]
-    pub(crate) fn deliver(&mut self, index: DeliveryIndex, fate: Fate, step: &mut Step) -> Option<Brief> {
-        let delivery = self.broker.delivery(index);
-        let Delivery { key, message, attempt, .. } = *delivery;
+    pub(crate) fn deliver(&mut self, what: (DeliveryIndex, Delivery), fate: Fate, step: &mut Step) -> Option<Brief> {
+        let (index, delivery) = what;
+        let Delivery { key, message, attempt, .. } = delivery;
         let fate_word = fate.word();
         let direct = delivery.direct().filter(|_| fate_word & Fate::INTERRUPTS == 0);
         let Some(service) = direct else {
@@ -79,11 +79,8 @@ impl<S: System> World<S> {
             }
         };
         let settles = silence.is_none() && fate_word & Fate::LOSES_ACK == 0;
-        let futile_at = match silence {
-            Some(_) if !self.effects.impure => Some(tick),
-            _ => None,
-        };
-        let again = self.broker.answered_directly(index, settles, fate.duplicate, futile_at);
+        let is_futile = silence.is_some() & !self.effects.impure;
+        let again = self.broker.answered_directly(index, settles, fate.duplicate, futile_at(is_futile, tick));
         if self.parks_futile {
             self.park_if_futile(index);
         }

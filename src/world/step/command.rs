@@ -56,14 +56,14 @@ impl<S: System> World<S> {
         store.begin_step(self.now, oldest);
         self.effects.clear();
         let mut ctx = Context { store, effects: &mut self.effects, now: self.now, attempt: 0 };
-        let answer = Answer::Command(inner.services[service.get()].service.execute(command, &mut ctx));
+        let result = inner.services[service.get()].service.execute(command, &mut ctx);
         step.actor = Some(actor);
-        step.set_answer(answer);
+        step.set_answer(Answer::Command(result));
         let job = Job::Command { client, ordinal };
-        self.abort_if_refused(job, service, answer);
-        for event in self.effects.published.drain(..) {
-            self.broker.publish(event, self.commands_run);
+        if result.is_err() {
+            self.abort_if_refused(job, service, Answer::Command(result));
         }
+        self.broker.publish(&mut self.effects.published, self.commands_run);
         if !self.effects.armed.is_empty() {
             self.arm(job, service);
         }
