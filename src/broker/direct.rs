@@ -18,7 +18,7 @@ impl<E: Event> Broker<E> {
     /// the delivery was a repeated one.
     #[inline(always)]
     pub(crate) fn answered_directly(&mut self, index: DeliveryIndex, acked: bool, futile_at: Option<u64>) -> bool {
-        let delivery = &mut self.deliveries[index.get()];
+        let (delivery, entry) = self.deliveries.change_both(index);
         delivery.tries = delivery.tries.saturating_add(1);
         delivery.futile_at = futile_at.unwrap_or(NEVER);
         let repeated = delivery.is_repeated();
@@ -27,17 +27,18 @@ impl<E: Event> Broker<E> {
         if acked {
             delivery.ready_at = NOWHERE;
             delivery.state = State::Settled;
+            entry.close();
             self.open -= 1;
             self.ready.swap_remove(place as usize);
         } else {
             delivery.ready_at = last;
-            delivery.rename(self.entries[delivery.entry as usize].next_attempt());
+            delivery.rename(entry.next_attempt());
             self.ready.swap(place as usize, last as usize);
             self.fresh.push(index);
         }
         if place != last {
             let moved = self.ready[place as usize];
-            self.deliveries[moved.get()].ready_at = place;
+            self.deliveries.move_in_ready(moved, place);
         }
         repeated
     }
