@@ -26,7 +26,7 @@ impl<E: Event> Broker<E> {
         duplicates: bool,
         futile_at: u64,
     ) -> bool {
-        let delivery = &mut self.deliveries[index.get()];
+        let (delivery, entry) = self.deliveries.change_both(index);
         delivery.tries = delivery.tries.saturating_add(1);
         delivery.futile_at = futile_at;
         let repeated = delivery.is_repeated();
@@ -35,33 +35,28 @@ impl<E: Event> Broker<E> {
             if duplicates {
                 self.duplicate(index);
             }
+            let (delivery, entry) = self.deliveries.change_both(index);
             if settles {
-                self.deliveries[index.get()].state = State::Settled;
+                delivery.state = State::Settled;
+                entry.close();
                 self.open -= 1;
             } else {
-                self.rename(index);
+                delivery.rename(entry.next_attempt());
                 self.enter_ready(index);
             }
             return repeated;
         }
         // Nearly all that comes too early: it goes to the end of the list and keeps its place in memory.
-        delivery.rename(self.entries[delivery.entry as usize].next_attempt());
+        delivery.rename(entry.next_attempt());
         let last = self.ready.len() - 1;
         let place = std::mem::replace(&mut delivery.ready_at, last as u32);
         let moved = self.ready[last];
         if moved != index {
             self.ready[last] = index;
             self.ready[place as usize] = moved;
-            self.deliveries[moved.get()].ready_at = place;
+            self.deliveries.move_in_ready(moved, place);
         }
         self.fresh.push(index);
         repeated
-    }
-
-    /// Gives a delivery the name of its next attempt.
-    #[inline(always)]
-    pub(super) fn rename(&mut self, index: DeliveryIndex) {
-        let delivery = &mut self.deliveries[index.get()];
-        delivery.rename(self.entries[delivery.entry as usize].next_attempt());
     }
 }

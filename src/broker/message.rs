@@ -181,6 +181,27 @@ impl<E: Event> Log<E> {
         kept
     }
 
+    /// Becomes what it was before messages and routes were appended to what `source` is.
+    #[inline]
+    pub(super) fn take_back(&mut self, source: &Log<E>) {
+        if (self.messages.len(), self.last.len()) != (source.messages.len(), source.last.len()) {
+            self.take_back_some(source);
+        }
+    }
+
+    #[cold]
+    fn take_back_some(&mut self, source: &Log<E>) {
+        while self.messages.len() > source.messages.len() {
+            let Some(Message { name, route, previous, .. }) = self.messages.pop() else { break };
+            let last = &mut self.last[usize::from(route)];
+            // A record whose first message this was may have been taken out with one behind it.
+            last.get_mut(name.record.number() as usize).into_iter().for_each(|last| *last = previous);
+            last.truncate(source.last.get(usize::from(route)).map_or(0, Vec::len));
+        }
+        self.last.truncate(source.last.len());
+        self.sum = source.sum;
+    }
+
     /// How many messages of this name there are, given the last one about the record's number.
     fn count_of_name(&self, mut at: Option<MessageIndex>, record: RecordId, version: Option<Version>) -> u32 {
         while let Some(index) = at {

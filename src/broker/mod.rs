@@ -9,6 +9,7 @@
 //! no behaviour, because whoever picks may let the clock run before the handler starts, and it
 //! spares the simulation the broker's guess of what a member has in its inbox.
 
+mod deliveries;
 mod delivery;
 mod direct;
 mod message;
@@ -17,6 +18,7 @@ mod queue;
 mod ready;
 mod restore;
 mod seen;
+mod touch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,10 +28,11 @@ use crate::event::Event;
 use crate::hash;
 use crate::ids::{ServiceIndex, Subject};
 
+use deliveries::Deliveries;
 pub(crate) use delivery::futile_at;
 pub(crate) use delivery::key_of as delivery_key;
 pub use delivery::{Delivery, DeliveryIndex, DeliveryName, GroupIndex, State};
-use delivery::{NEVER, NOWHERE, attempt_key, root_of};
+use delivery::{NEVER, NOWHERE, root_of};
 use message::{Label, Log};
 pub use message::{Message, MessageIndex, MessageName};
 pub(crate) use message::{message_key, write_message_name};
@@ -40,22 +43,8 @@ pub use profile::{
 pub(crate) use queue::GroupSetup;
 pub use queue::Member;
 use queue::{Group, Route};
-
-/// What the broker remembers of one message at one group.
-#[derive(Clone, Copy, Debug, Default)]
-struct Entry {
-    attempts: u16,
-    /// How many handlings of it changed the service's store.
-    effects: u16,
-}
-
-impl Entry {
-    #[inline]
-    fn next_attempt(&mut self) -> u16 {
-        self.attempts = self.attempts.saturating_add(1);
-        self.attempts
-    }
-}
+pub(crate) use restore::copy_few;
+use touch::Touch;
 
 /// What the deliveries of a message to a group have in common, and whether this one is a duplicate.
 struct Twin {
@@ -72,14 +61,15 @@ struct Twin {
 pub struct Broker<E> {
     profile: Arc<Profile>,
     routes: Vec<Route>,
-    groups: Vec<Group>,
+    groups: Touch<Vec<Group>>,
     /// Whether services share one of them.
     has_shared: bool,
     /// Whether what is not acked is pending again at once, however often it was tried.
     at_once: bool,
+    /// Up to how many of a delivery's tries decide anything.
+    tries_that_count: u16,
     log: Log<E>,
-    entries: Vec<Entry>,
-    deliveries: Vec<Delivery>,
+    deliveries: Deliveries,
     /// Ready deliveries in the order they became so, holes filled from the end: a function of the
     /// run so far. Whoever needs an order that depends on the state alone sorts by message, group
     /// and attempt.
@@ -101,7 +91,6 @@ impl<E: Event> Clone for Broker<E> {
             routes: self.routes.clone(),
             groups: self.groups.clone(),
             log: self.log.clone(),
-            entries: self.entries.clone(),
             deliveries: self.deliveries.clone(),
             ready: self.ready.clone(),
             fresh: self.fresh.clone(),
@@ -113,13 +102,12 @@ impl<E: Event> Clone for Broker<E> {
     }
 
     fn clone_from(&mut self, source: &Broker<E>) {
-        let Broker { profile, routes, groups, log, entries, deliveries, .. } = source;
+        let Broker { profile, routes, groups, log, deliveries, .. } = source;
         let Broker { ready, fresh, waiting, dead, futile_for, has_shared, at_once, open, .. } = source;
         self.profile.clone_from(profile);
         self.routes.clone_from(routes);
         self.groups.clone_from(groups);
         self.log.clone_from(log);
-        self.entries.clone_from(entries);
         self.deliveries.clone_from(deliveries);
         self.ready.clone_from(ready);
         self.fresh.clone_from(fresh);
@@ -129,6 +117,7 @@ impl<E: Event> Clone for Broker<E> {
             self.futile_for.clone_from(futile_for);
         }
         (self.has_shared, self.at_once, self.open) = (*has_shared, *at_once, *open);
+        self.tries_that_count = source.tries_that_count;
     }
 }
 
@@ -150,13 +139,13 @@ impl<E: Event> Broker<E> {
         let groups: Vec<Group> = setups.into_iter().map(|setup| Group::new(setup, &routes, &profile)).collect();
         Broker {
             at_once: profile.redelivers_at_once(),
+            tries_that_count: profile.tries_that_count(),
             has_shared: groups.iter().any(|group| group.service.is_none()),
             log: Log::new(routes.len()),
             profile: Arc::new(profile),
             routes,
-            groups,
-            entries: Vec::new(),
-            deliveries: Vec::new(),
+            groups: Touch::new(groups),
+            deliveries: Deliveries::default(),
             ready: Vec::new(),
             fresh: Vec::new(),
             waiting: Vec::new(),
@@ -169,7 +158,6 @@ impl<E: Event> Broker<E> {
     pub(crate) fn clear(&mut self) {
         self.log.clear();
         self.groups.iter_mut().for_each(Group::clear);
-        self.entries.clear();
         self.deliveries.clear();
         self.ready.clear();
         self.fresh.clear();
@@ -206,12 +194,12 @@ impl<E: Event> Broker<E> {
             Some(route) => route,
             None => self.add_route(subject),
         };
-        let first_entry = self.entries.len() as u32;
+        let first_entry = self.deliveries.entries() as u32;
         let message = self.log.append(event, label, route as u16, first_entry, cause);
         let key = self.message(message).name.key();
         for place in 0..self.routes[route].groups.len() {
             let group = self.routes[route].groups[place];
-            self.entries.push(Entry::default());
+            self.deliveries.add_entry();
             if self.groups[group.get()].joined {
                 self.add_delivery(message, key, group, first_entry + place as u32);
             }
@@ -262,17 +250,15 @@ impl<E: Event> Broker<E> {
 
     #[inline(always)]
     fn push_delivery(&mut self, Twin { message, group, entry, root, lane, duplicate }: Twin) -> DeliveryIndex {
-        let attempt = self.entries[entry as usize].next_attempt();
-        let index = DeliveryIndex(self.deliveries.len() as u32);
         self.open += 1;
         let Group { direct, may_pause, .. } = self.groups[group.get()];
-        self.deliveries.push(Delivery {
+        let index = self.deliveries.push(Delivery {
             message,
             group,
             direct,
             may_pause,
             lane,
-            attempt,
+            attempt: 0,
             tries: 0,
             state: State::Queued,
             member: 0,
@@ -286,7 +272,7 @@ impl<E: Event> Broker<E> {
             loose: false,
             entry,
             root,
-            key: attempt_key(root, attempt),
+            key: 0,
         });
         self.enqueue(index, RedeliverAt::Back);
         index
@@ -296,7 +282,7 @@ impl<E: Event> Broker<E> {
     #[inline(always)]
     pub(crate) fn begin(&mut self, index: DeliveryIndex) -> Member {
         self.leave_ready(index);
-        let delivery = &mut self.deliveries[index.get()];
+        let delivery = self.deliveries.change(index);
         assert_eq!(delivery.state, State::Queued, "only a queued delivery can be handed out");
         delivery.state = State::Handling;
         delivery.tries = delivery.tries.saturating_add(1);
@@ -318,15 +304,14 @@ impl<E: Event> Broker<E> {
 
     /// Notes that handling a delivery changed its service's store.
     pub(crate) fn note_effect(&mut self, index: DeliveryIndex) {
-        let entry = self.delivery(index).entry;
-        self.entries[entry as usize].effects += 1;
+        self.deliveries.note_effect(index);
     }
 
     /// Notes that handling a delivery changed nothing at this state of its service's store, or that
     /// it did.
     #[inline]
     pub(crate) fn note_futile(&mut self, index: DeliveryIndex, tick: Option<u64>) {
-        self.deliveries[index.get()].futile_at = tick.unwrap_or(NEVER);
+        self.deliveries.change(index).futile_at = tick.unwrap_or(NEVER);
     }
 
     /// Notes the same for one of the services that share a group.
@@ -337,7 +322,7 @@ impl<E: Event> Broker<E> {
 
     /// Notes that the ack of a delivery is under way.
     pub(crate) fn begin_acking(&mut self, index: DeliveryIndex) {
-        self.deliveries[index.get()].state = State::Acking;
+        self.deliveries.change(index).state = State::Acking;
     }
 
     /// Notes that no ack will come for a delivery that was handled. Returns how long the broker
@@ -360,10 +345,10 @@ impl<E: Event> Broker<E> {
 
     /// Puts a delivery that was handled among those no ack will come for.
     pub(crate) fn begin_waiting(&mut self, index: DeliveryIndex) {
-        if self.deliveries[index.get()].superseded {
+        if self.deliveries[index].superseded {
             return self.retire(index);
         }
-        self.deliveries[index.get()].state = State::Waiting;
+        self.deliveries.change(index).state = State::Waiting;
         self.waiting.push(index);
     }
 
@@ -386,7 +371,7 @@ impl<E: Event> Broker<E> {
     /// group is waiting for; if it was the last one, the message is dead.
     fn retire(&mut self, index: DeliveryIndex) {
         self.settle(index);
-        let delivery = &mut self.deliveries[index.get()];
+        let delivery = self.deliveries.change(index);
         if delivery.successor.is_none() && !delivery.called_off {
             delivery.state = State::Dead;
             self.dead.push(index);
@@ -396,15 +381,14 @@ impl<E: Event> Broker<E> {
     /// Ends a delivery that nobody has.
     pub(crate) fn lose(&mut self, index: DeliveryIndex) {
         self.leave_ready(index);
-        self.deliveries[index.get()].state = State::Settled;
-        self.open -= 1;
+        self.close(index);
         self.leave_queue(index);
     }
 
     fn call_off(&mut self, index: DeliveryIndex) {
         match self.delivery(index).state {
             State::Queued => {
-                let delivery = &mut self.deliveries[index.get()];
+                let delivery = self.deliveries.change(index);
                 let group = delivery.group.get();
                 if std::mem::replace(&mut delivery.parked, false) {
                     self.groups[group].parked.retain(|parked| *parked != index);
@@ -416,7 +400,7 @@ impl<E: Event> Broker<E> {
             }
             State::Waiting => self.settle(index),
             State::Handling | State::Acking => {
-                let delivery = &mut self.deliveries[index.get()];
+                let delivery = self.deliveries.change(index);
                 (delivery.superseded, delivery.called_off) = (true, true);
             }
             State::Settled | State::Dead => {}
@@ -430,13 +414,20 @@ impl<E: Event> Broker<E> {
     #[inline]
     fn settle(&mut self, index: DeliveryIndex) {
         self.leave_flight(index);
-        self.deliveries[index.get()].state = State::Settled;
+        self.close(index);
+    }
+
+    #[inline]
+    fn close(&mut self, index: DeliveryIndex) {
+        let (delivery, entry) = self.deliveries.change_both(index);
+        delivery.state = State::Settled;
+        entry.close();
         self.open -= 1;
     }
 
     #[inline(always)]
     fn leave_flight(&mut self, index: DeliveryIndex) {
-        let delivery = &self.deliveries[index.get()];
+        let delivery = &self.deliveries[index];
         if delivery.state == State::Waiting {
             self.waiting.retain(|waiting| *waiting != index);
         }
@@ -455,7 +446,7 @@ impl<E: Event> Broker<E> {
             State::Waiting => self.give_back(index),
             State::Handling | State::Acking if !delivery.superseded => {
                 let exhausted = self.is_exhausted(delivery);
-                self.deliveries[index.get()].superseded = true;
+                self.deliveries.change(index).superseded = true;
                 if !exhausted {
                     self.supersede(index);
                 }
@@ -476,7 +467,7 @@ impl<E: Event> Broker<E> {
     fn give_back(&mut self, index: DeliveryIndex) {
         if self.is_exhausted(self.delivery(index)) {
             self.settle(index);
-            self.deliveries[index.get()].state = State::Dead;
+            self.deliveries.change(index).state = State::Dead;
             self.dead.push(index);
             return;
         }
@@ -486,16 +477,17 @@ impl<E: Event> Broker<E> {
     #[inline(always)]
     fn queue_again(&mut self, index: DeliveryIndex) {
         self.leave_flight(index);
-        self.rename(index);
-        self.deliveries[index.get()].state = State::Queued;
+        let (delivery, entry) = self.deliveries.change_both(index);
+        delivery.rename(entry.next_attempt());
+        delivery.state = State::Queued;
         self.enqueue(index, self.profile.redeliver_at);
     }
 
     fn supersede(&mut self, index: DeliveryIndex) {
         let tries = self.delivery(index).tries;
         let new = self.add_twin(index, false);
-        self.deliveries[index.get()].successor = Some(new);
-        self.deliveries[new.get()].tries = tries;
+        self.deliveries.change(index).successor = Some(new);
+        self.deliveries.change(new).tries = tries;
         // It was queued like a new message; put it where redeliveries go.
         self.leave_ready(new);
         self.leave_queue(new);
@@ -529,7 +521,7 @@ impl<E: Event> Broker<E> {
     pub(crate) fn each_fresh(&mut self, mut hear: impl FnMut(DeliveryIndex, &Delivery, u64)) {
         for index in &self.fresh {
             // Nothing is left of this loop for a scheduler that does not listen.
-            if let Some(delivery) = self.deliveries.get(index.get())
+            if let Some(delivery) = self.deliveries.all().get(index.get())
                 && let Some(group) = self.groups.get(delivery.group.get())
             {
                 hear(*index, delivery, group.hash);

@@ -244,6 +244,18 @@ impl Profile {
         !waits.is_empty() && waits.iter().all(Duration::is_zero) && self.max_deliver == MaxDeliver::Unlimited
     }
 
+    /// Up to how many of a delivery's tries decide anything: as many as waits differ, or as may be in
+    /// vain.
+    pub(super) fn tries_that_count(&self) -> u16 {
+        match self.max_deliver {
+            MaxDeliver::Times { .. } => u16::MAX,
+            MaxDeliver::Unlimited if self.ack_timeout.len() > 1 => {
+                u16::try_from(self.ack_timeout.len()).unwrap_or(u16::MAX)
+            }
+            MaxDeliver::Unlimited => 0,
+        }
+    }
+
     /// Checks that the simulation can do what the profile says.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::delivery::{DeliveryIndex, GroupIndex};
 use super::profile::{Dispatch, InFlight, Limit, Ordering, Profile, Scope};
+use super::restore::copy_few;
 use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Subject};
 
@@ -134,6 +135,7 @@ impl Clone for Group {
         self.fitting.clone_from(fitting);
         (self.hash, self.service, self.rules, self.direct) = (source.hash, source.service, source.rules, source.direct);
         (self.may_pause, self.joins_late) = (source.may_pause, source.joins_late);
+        self.in_flight.clone_from(&source.in_flight);
         self.restore(source);
     }
 }
@@ -178,8 +180,9 @@ impl Group {
                 self.keys.clone_from(keys);
             }
         }
-        self.in_flight.clone_from(in_flight);
-        self.parked.clone_from(parked);
+        // There is one for each member, and nearly always there is one member.
+        self.in_flight.iter_mut().zip(in_flight).for_each(|(held, source)| *held = *source);
+        copy_few(&mut self.parked, parked);
         (self.joined, self.queued) = (*joined, *queued);
     }
 

@@ -9,7 +9,7 @@ use crate::event::Event;
 impl<E: Event> Broker<E> {
     #[inline(always)]
     pub(super) fn enqueue(&mut self, index: DeliveryIndex, at: RedeliverAt) {
-        let delivery = &mut self.deliveries[index.get()];
+        let delivery = self.deliveries.change(index);
         if self.groups[delivery.group.get()].rules.free || at == RedeliverAt::Any {
             delivery.loose = true;
             self.enter_ready(index);
@@ -20,14 +20,14 @@ impl<E: Event> Broker<E> {
 
     fn join_queue(&mut self, index: DeliveryIndex, at: RedeliverAt) {
         let unit = self.unit_for(index);
-        let delivery = &self.deliveries[index.get()];
+        let delivery = &self.deliveries[index];
         let group = delivery.group;
         let queue = &self.groups[group.get()].units[unit];
         let place = match at {
             RedeliverAt::Front => 0,
             RedeliverAt::Back => queue.len(),
             RedeliverAt::Original | RedeliverAt::Rewind | RedeliverAt::Any => {
-                let place = queue.iter().position(|other| self.deliveries[other.get()].message > delivery.message);
+                let place = queue.iter().position(|other| self.deliveries[*other].message > delivery.message);
                 place.unwrap_or(queue.len())
             }
         };
@@ -39,7 +39,7 @@ impl<E: Event> Broker<E> {
 
     pub(super) fn leave_queue(&mut self, index: DeliveryIndex) {
         let unit = self.unit_of(index);
-        let delivery = &mut self.deliveries[index.get()];
+        let delivery = self.deliveries.change(index);
         delivery.loose = false;
         let group_index = delivery.group;
         let group = &mut self.groups[group_index.get()];
@@ -66,7 +66,7 @@ impl<E: Event> Broker<E> {
 
     /// The unit that a delivery belongs to.
     fn unit_for(&mut self, index: DeliveryIndex) -> usize {
-        let delivery = &self.deliveries[index.get()];
+        let delivery = &self.deliveries[index];
         let message = &self.log.messages[delivery.message.get()];
         self.groups[delivery.group.get()].unit(message.route, message.name.record)
     }
@@ -75,7 +75,7 @@ impl<E: Event> Broker<E> {
     pub(crate) fn park(&mut self, index: DeliveryIndex) {
         let Delivery { group, ready_at, .. } = *self.delivery(index);
         self.leave_ready(index);
-        self.deliveries[index.get()].parked = true;
+        self.deliveries.change(index).parked = true;
         self.groups[group.get()].parked.push(index);
         if let Some(unit) = self.unit_of(index) {
             self.groups[group.get()].fronts[unit].parked += usize::from(ready_at != NOWHERE);
@@ -86,7 +86,7 @@ impl<E: Event> Broker<E> {
     /// Makes a delivery that is not parked any more ready, if the rules allow it.
     pub(super) fn take_up(&mut self, index: DeliveryIndex) {
         let group = self.delivery(index).group;
-        self.deliveries[index.get()].parked = false;
+        self.deliveries.change(index).parked = false;
         match self.unit_of(index) {
             None => self.enter_ready(index),
             Some(unit) => {
@@ -168,7 +168,7 @@ impl<E: Event> Broker<E> {
 
     #[inline]
     pub(super) fn enter_ready(&mut self, index: DeliveryIndex) {
-        let delivery = &mut self.deliveries[index.get()];
+        let delivery = self.deliveries.change(index);
         if delivery.ready_at == NOWHERE {
             delivery.ready_at = self.ready.len() as u32;
             self.ready.push(index);
@@ -178,13 +178,13 @@ impl<E: Event> Broker<E> {
 
     #[inline]
     pub(super) fn leave_ready(&mut self, index: DeliveryIndex) {
-        let place = std::mem::replace(&mut self.deliveries[index.get()].ready_at, NOWHERE);
+        let place = std::mem::replace(&mut self.deliveries.change(index).ready_at, NOWHERE);
         if place == NOWHERE {
             return;
         }
         self.ready.swap_remove(place as usize);
         if let Some(moved) = self.ready.get(place as usize) {
-            self.deliveries[moved.get()].ready_at = place;
+            self.deliveries.move_in_ready(*moved, place);
         }
     }
 }

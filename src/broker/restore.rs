@@ -1,7 +1,8 @@
-//! How a broker becomes what another one is, where it is known what both have in common.
+//! How a broker becomes what another one is, and what a search knows of it that it need not work out
+//! again.
 
-use super::Broker;
 use super::queue::Route;
+use super::{Broker, DeliveryIndex};
 use crate::event::Event;
 
 impl<E: Event> Broker<E> {
@@ -9,25 +10,102 @@ impl<E: Event> Broker<E> {
     /// the same `shared` messages; returns how many messages stayed where they were. What became
     /// ready since it was last asked is not copied.
     pub(crate) fn restore(&mut self, source: &Broker<E>, shared: usize) -> usize {
-        let Broker { profile: _, has_shared: _, at_once: _, fresh: _, routes, groups, log, entries, .. } = source;
-        let Broker { deliveries, ready, waiting, dead, futile_for, open, .. } = source;
         // Only subjects nobody listens to come in a run, one behind the other.
-        if !routes_of(&self.routes).eq(routes_of(routes)) {
-            self.routes.clone_from(routes);
+        if !routes_of(&self.routes).eq(routes_of(&source.routes)) {
+            self.routes.clone_from(&source.routes);
         }
-        self.groups.iter_mut().zip(groups).for_each(|(group, source)| group.restore(source));
-        let kept = self.log.restore(log, shared);
-        self.entries.clone_from(entries);
-        self.deliveries.clone_from(deliveries);
-        self.ready.clone_from(ready);
+        let kept = self.log.restore(&source.log, shared);
+        self.deliveries.restore(&source.deliveries);
+        self.ready.clone_from(&source.ready);
+        self.restore_groups(source);
+        self.restore_rest(source);
+        kept
+    }
+
+    /// Becomes a copy of the broker that it came from by one step, or that came from it by a step that
+    /// changed nothing but what is noted: what changed is put back.
+    #[inline]
+    pub(crate) fn take_back(&mut self, source: &Broker<E>) {
+        if self.routes.len() > source.routes.len() {
+            self.routes.truncate(source.routes.len());
+        }
+        self.log.take_back(&source.log);
+        self.deliveries.take_back(&source.deliveries);
+        self.deliveries.take_back_ready(&mut self.ready, &source.ready);
+        if self.groups.take() {
+            self.restore_groups(source);
+        }
+        self.restore_rest(source);
+    }
+
+    fn restore_groups(&mut self, source: &Broker<E>) {
+        self.groups.iter_mut().zip(source.groups.iter()).for_each(|(group, source)| group.restore(source));
+        self.groups.take();
+    }
+
+    /// Copies what is small.
+    #[inline(always)]
+    fn restore_rest(&mut self, source: &Broker<E>) {
+        let Broker { profile: _, has_shared: _, at_once: _, fresh: _, routes: _, log: _, deliveries: _, .. } = source;
+        let Broker { groups: _, ready: _, waiting, dead, futile_for, open, .. } = source;
         self.fresh.clear();
-        self.waiting.clone_from(waiting);
-        self.dead.clone_from(dead);
-        if self.futile_for != *futile_for {
+        copy_few(&mut self.waiting, waiting);
+        copy_few(&mut self.dead, dead);
+        if !(self.futile_for.is_empty() && futile_for.is_empty()) && self.futile_for != *futile_for {
             self.futile_for.clone_from(futile_for);
         }
         self.open = *open;
-        kept
+    }
+
+    /// From now on notes what changes, for a search.
+    pub(crate) fn begin_noting(&mut self) {
+        self.deliveries.begin_noting();
+        self.note_digests();
+    }
+
+    /// Notes the digests of what changed.
+    #[inline(always)]
+    pub(crate) fn note_digests(&mut self) {
+        let mut has_replaced = self.deliveries.has_replaced();
+        for place in 0..self.deliveries.touched().len() {
+            let index = self.deliveries.touched()[place];
+            let (digest, is_replaced) = self.part_in_digest(index);
+            self.deliveries.set_digest(index, digest);
+            has_replaced |= is_replaced;
+        }
+        if has_replaced {
+            // What replaces a delivery is part of its digest.
+            self.deliveries.touch_replaced();
+            for place in 0..self.deliveries.touched().len() {
+                let index = self.deliveries.touched()[place];
+                self.deliveries.set_digest(index, self.part_in_digest(index).0);
+            }
+        }
+    }
+
+    /// The part of an open delivery in [`Broker::digest`], as it was last noted.
+    #[inline]
+    pub(crate) fn noted_digest_of(&self, index: DeliveryIndex) -> u64 {
+        self.deliveries.digest(index)
+    }
+
+    /// [`Broker::digest`] from what is noted.
+    pub(crate) fn noted_digest(&self) -> u64 {
+        self.digest_with(self.deliveries.digest_sum())
+    }
+
+    /// After two brokers changed places, of which one came from the other by a step.
+    pub(crate) fn exchange_noted(&mut self, other: &mut Broker<E>) {
+        self.deliveries.exchange_noted(&mut other.deliveries);
+        self.groups.exchange_noted(&mut other.groups);
+    }
+}
+
+/// Copies what nearly always is empty.
+#[inline]
+pub(crate) fn copy_few<T: Clone>(few: &mut Vec<T>, source: &Vec<T>) {
+    if !(few.is_empty() && source.is_empty()) {
+        few.clone_from(source);
     }
 }
 

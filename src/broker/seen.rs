@@ -1,8 +1,8 @@
 //! What can be seen of the broker.
 
 use super::{
-    Broker, Delivery, DeliveryIndex, DeliveryName, GroupIndex, MaxDeliver, Member, Message, MessageIndex, Profile,
-    RedeliverAt, State,
+    Broker, Delivery, DeliveryIndex, DeliveryName, GroupIndex, Member, Message, MessageIndex, Profile, RedeliverAt,
+    State,
 };
 use crate::event::Event;
 use crate::hash;
@@ -42,13 +42,13 @@ impl<E: Event> Broker<E> {
     /// Every delivery of the run so far.
     #[must_use]
     pub fn deliveries(&self) -> &[Delivery] {
-        &self.deliveries
+        self.deliveries.all()
     }
 
     /// One delivery.
     #[must_use]
     pub fn delivery(&self, index: DeliveryIndex) -> &Delivery {
-        &self.deliveries[index.get()]
+        &self.deliveries[index]
     }
 
     /// The deliveries that may be handled now.
@@ -60,7 +60,7 @@ impl<E: Event> Broker<E> {
     /// Whether a delivery may be handled now.
     #[must_use]
     pub fn is_ready(&self, index: DeliveryIndex) -> bool {
-        self.deliveries[index.get()].is_ready()
+        self.deliveries[index].is_ready()
     }
 
     /// The deliveries no ack will come for, whose ack wait or nak delay runs.
@@ -77,7 +77,7 @@ impl<E: Event> Broker<E> {
 
     /// The deliveries that still have to be done, in message order.
     pub fn open(&self) -> impl Iterator<Item = DeliveryIndex> + '_ {
-        let indices = 0..self.deliveries.len() as u32;
+        let indices = 0..self.deliveries.all().len() as u32;
         indices.map(DeliveryIndex).filter(|index| self.delivery(*index).is_open())
     }
 
@@ -153,7 +153,7 @@ impl<E: Event> Broker<E> {
     /// How many handlings of a delivery's message, by its group, changed the service's store so far.
     #[must_use]
     pub fn effects(&self, index: DeliveryIndex) -> u16 {
-        self.entries[self.delivery(index).entry as usize].effects
+        self.deliveries.effects(self.delivery(index).entry)
     }
 
     /// Whether handling it once more would change nothing, given its service's store.
@@ -177,12 +177,20 @@ impl<E: Event> Broker<E> {
     /// counts as ready: handing it out would change nothing.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        let open = self.deliveries.iter().enumerate().filter(|(_, delivery)| delivery.is_open());
-        let open = open.fold(0u64, |sum, (at, _)| sum.wrapping_add(self.digest_of(DeliveryIndex(at as u32))));
-        let queues = self.groups.iter().flat_map(|group| &group.units);
-        let order = queues.map(|queue| queue.iter().fold(0, |hash, index| hash::mix(hash, self.digest_of(*index))));
-        let order = order.fold(0u64, u64::wrapping_add);
-        let joined = self.groups.iter().fold(0, |hash, group| hash::mix(hash, group.joined.into()));
+        self.digest_with(self.open().fold(0u64, |sum, index| sum.wrapping_add(self.digest_of(index))))
+    }
+
+    /// [`Broker::digest`], given the sum over what is open.
+    #[inline(always)]
+    pub(super) fn digest_with(&self, open: u64) -> u64 {
+        let (mut order, mut joined) = (0u64, 0);
+        for group in self.groups.iter() {
+            for queue in &group.units {
+                let queue = queue.iter().fold(0, |hash, index| hash::mix(hash, self.digest_of(*index)));
+                order = order.wrapping_add(queue);
+            }
+            joined = hash::mix(joined, group.joined.into());
+        }
         let dead = self.dead.iter().fold(0u64, |sum, index| sum.wrapping_add(self.digest_of(*index)));
         hash::mix3(hash::mix3(open, order, self.places_digest()), hash::mix(joined, dead), self.log_digest())
     }
@@ -216,7 +224,11 @@ impl<E: Event> Broker<E> {
 
     /// A hash of what is delivered to whom, where it stands, and what it has done so far.
     pub(crate) fn digest_of(&self, index: DeliveryIndex) -> u64 {
-        let delivery = self.delivery(index);
+        self.digest_of_delivery(self.delivery(index))
+    }
+
+    #[inline(always)]
+    fn digest_of_delivery(&self, delivery: &Delivery) -> u64 {
         let class = match delivery.state {
             State::Queued if delivery.is_ready() || delivery.parked => 0,
             State::Queued => 1,
@@ -229,24 +241,15 @@ impl<E: Event> Broker<E> {
         let flags =
             u64::from(delivery.superseded) | u64::from(delivery.called_off) << 1 | u64::from(delivery.loose) << 2;
         // A crash cuts off what one member has.
-        let has_rivals = self.groups[delivery.group.get()].members.len() > 1;
-        let member = if has_rivals && delivery.is_in_flight() { u64::from(delivery.member) + 1 } else { 0 };
+        let has_rivals = delivery.is_in_flight() && self.groups[delivery.group.get()].members.len() > 1;
+        let member = if has_rivals { u64::from(delivery.member) + 1 } else { 0 };
         // What it did to the store is in the store; how often, is judged.
-        let effects = u64::from(self.entries[delivery.entry as usize].effects);
-        let where_it_stands = class | flags << 4 | member << 8 | effects << 32 | self.tries_that_count(delivery) << 48;
+        let effects = u64::from(self.deliveries.effects(delivery.entry));
+        let tries = u64::from(delivery.tries.min(self.tries_that_count));
+        let where_it_stands = class | flags << 4 | member << 8 | effects << 32 | tries << 48;
         let hash = hash::mix3(self.message(delivery.message).hash, delivery.lane, where_it_stands);
         // A stale ack ends what replaced the delivery as well.
         delivery.successor.map_or(hash, |successor| hash::mix(hash, self.digest_of(successor)))
-    }
-
-    /// How often a delivery was handed out, as far as that decides anything.
-    fn tries_that_count(&self, delivery: &Delivery) -> u64 {
-        let waits = u16::try_from(self.profile.ack_timeout.len()).unwrap_or(u16::MAX);
-        match self.profile.max_deliver {
-            MaxDeliver::Times { .. } => delivery.tries.into(),
-            MaxDeliver::Unlimited if waits > 1 => delivery.tries.min(waits).into(),
-            MaxDeliver::Unlimited => 0,
-        }
     }
 
     /// A hash of whose turn it is where several members compete. It goes on with every attempt, also
@@ -260,7 +263,7 @@ impl<E: Event> Broker<E> {
             for index in self.open().filter(|index| self.delivery(*index).group.get() == place) {
                 let delivery = self.delivery(index);
                 let turn = |attempt: u16| u64::from(delivery.message.0.wrapping_add(attempt.into()) % members);
-                let next = self.entries[delivery.entry as usize].attempts;
+                let next = self.deliveries.attempts(delivery.entry);
                 sum = sum.wrapping_add(hash::mix3(self.digest_of(index), turn(delivery.attempt), turn(next)));
             }
             hash = hash::mix(hash, sum);
@@ -275,12 +278,19 @@ impl<E: Event> Broker<E> {
 
     /// How many deliveries of a delivery's message to its group still have to be done.
     pub(crate) fn copies(&self, index: DeliveryIndex) -> u32 {
-        let entry = self.delivery(index).entry;
-        self.deliveries.iter().filter(|other| other.entry == entry && other.is_open()).count() as u32
+        self.deliveries.open(self.delivery(index).entry)
+    }
+
+    /// The part of a delivery in [`Broker::digest`], and whether another delivery replaced it.
+    #[inline(always)]
+    pub(super) fn part_in_digest(&self, index: DeliveryIndex) -> (u64, bool) {
+        let delivery = self.delivery(index);
+        let part = if delivery.is_open() { self.digest_of_delivery(delivery) } else { 0 };
+        (part, delivery.successor.is_some())
     }
 
     /// Whether a handler of the same message is still at work: the broker gave up waiting for it.
     pub(crate) fn overtakes_handler(&self, index: DeliveryIndex) -> bool {
-        self.deliveries.iter().any(|other| other.successor == Some(index) && other.is_open())
+        self.deliveries.all().iter().any(|other| other.successor == Some(index) && other.is_open())
     }
 }

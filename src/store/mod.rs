@@ -79,6 +79,7 @@ impl Clone for Store {
 impl Store {
     /// Becomes a copy of the same store at another moment of its life: one of the two came from the
     /// other by steps. So where the change counters are the same, nothing has changed.
+    #[inline]
     pub(crate) fn restore(&mut self, source: &Store) {
         let Store { tables, progress, step_began, read_at } = source;
         if (self.progress.tick, self.step_began) != (progress.tick, *step_began) {
@@ -87,6 +88,21 @@ impl Store {
             }
         }
         (self.progress, self.step_began, self.read_at) = (*progress, *step_began, *read_at);
+    }
+}
+
+impl Store {
+    /// [`Store::restore`], by taking back what the running step saved if there is nothing else between
+    /// the two moments.
+    #[inline]
+    pub(crate) fn take_back(&mut self, source: &Store) {
+        if !self.changed() || self.step_began != source.progress.tick {
+            return self.restore(source);
+        }
+        for (table, source_table) in self.tables.iter_mut().zip(source.tables.iter()) {
+            table.take_back(source_table, source.progress.tick);
+        }
+        (self.progress, self.step_began, self.read_at) = (source.progress, source.step_began, source.read_at);
     }
 }
 

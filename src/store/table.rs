@@ -247,6 +247,8 @@ pub(super) trait AnyTable: Any + Send + Sync {
     fn copy_from(&mut self, source: &dyn AnyTable) -> bool;
     /// Becomes a copy of the same table at another moment.
     fn restore(&mut self, source: &dyn AnyTable);
+    /// Becomes what the same table was at `tick`, when the running step began.
+    fn take_back(&mut self, source: &dyn AnyTable, tick: u64);
     fn clear(&mut self);
     /// Notes that a quiescence was judged.
     fn judged(&mut self);
@@ -286,6 +288,20 @@ impl<R: Record> AnyTable for Table<R> {
             self.unjudged.clone_from(&source.unjudged);
         }
         self.replaced.clone_from(&source.replaced);
+    }
+
+    fn take_back(&mut self, source: &dyn AnyTable, tick: u64) {
+        let source = (source as &dyn Any).downcast_ref::<Table<R>>().expect("the same table");
+        if self.changed_at != source.changed_at {
+            self.roll_back(tick);
+            self.changed_at = source.changed_at;
+            self.rows.truncate(source.rows.len());
+            self.unjudged.clone_from(&source.unjudged);
+        }
+        // What the step forgot is the beginning.
+        if self.replaced.len() != source.replaced.len() {
+            self.replaced.clone_from(&source.replaced);
+        }
     }
 
     fn clear(&mut self) {

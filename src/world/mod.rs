@@ -21,7 +21,7 @@ use crate::service::Effects;
 use crate::simulation::{HostedClient, HostedCommand, Inner, Simulation};
 use crate::store::{Schema, Store};
 
-pub(crate) use restore::Shared;
+pub(crate) use restore::{Shared, StoreBits};
 pub(crate) use step::Brief;
 pub use step::{Actor, Answer, Step};
 
@@ -322,11 +322,11 @@ impl<S: System> World<S> {
     /// are no part of it either.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        self.digest_with(self.stores.iter().map(Store::digest))
+        self.digest_with(self.stores.iter().map(Store::digest), self.broker.digest())
     }
 
-    /// [`World::digest`], given those of the stores, by service.
-    pub(crate) fn digest_with(&self, stores: impl Iterator<Item = u64>) -> u64 {
+    /// [`World::digest`], given those of the stores, by service, and the broker's.
+    fn digest_with(&self, stores: impl Iterator<Item = u64>, broker: u64) -> u64 {
         let stores = stores.fold(self.now.0, hash::mix);
         let sent = self.sent.iter().fold(0, |hash, sent| hash::mix(hash, (*sent).into()));
         let paused = self.paused.iter().map(|paused| {
@@ -344,7 +344,7 @@ impl<S: System> World<S> {
             Timer::Service { volatile, .. } => hash::mix3(due.0, self.timer_key(timer), (*volatile).into()),
         });
         let timers = timers.fold(0u64, u64::wrapping_add);
-        hash::mix3(hash::mix3(stores, sent, self.broker.digest()), paused, timers)
+        hash::mix3(hash::mix3(stores, sent, broker), paused, timers)
     }
 
     /// From now on hands out again what cannot change anything, so that the digest says everything

@@ -1,9 +1,11 @@
 //! How a world becomes what another one is, where it is known what both have in common.
 //!
 //! A search makes a world from the one before it for every step it tries. Of what is large (rows,
-//! histories, messages) a step changes little, so only that is copied; the rest is copied whole.
+//! histories, messages) a step changes little, so only that is copied; the rest is copied whole. Where
+//! only one step lies between the two, what it changed is known and put back.
 
 use super::World;
+use crate::broker::copy_few;
 use crate::event::System;
 use crate::ids::ServiceIndex;
 
@@ -40,6 +42,26 @@ impl Shared {
     }
 }
 
+/// Some of the stores of a world: a bit for each, which another one may have as well.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StoreBits(u64);
+
+impl StoreBits {
+    pub(crate) const NONE: StoreBits = StoreBits(0);
+
+    pub(crate) fn of(service: ServiceIndex) -> StoreBits {
+        StoreBits(1 << (service.get() % 64))
+    }
+
+    pub(crate) fn and(self, other: StoreBits) -> StoreBits {
+        StoreBits(self.0 | other.0)
+    }
+
+    fn has(self, place: usize) -> bool {
+        self.0 >> (place % 64) & 1 != 0
+    }
+}
+
 fn bit(place: usize) -> u64 {
     u32::try_from(place).ok().and_then(|place| 1u64.checked_shl(place)).unwrap_or(0)
 }
@@ -50,7 +72,6 @@ impl<S: System> World<S> {
     pub(crate) fn restore(&mut self, source: &World<S>, shared: Shared) -> Shared {
         if shared == Shared::NOTHING {
             self.clone_from(source);
-            return Shared::NOTHING;
         }
         let messages = self.broker.restore(&source.broker, shared.messages);
         for (place, (store, source)) in self.stores.iter_mut().zip(&source.stores).enumerate() {
@@ -60,13 +81,42 @@ impl<S: System> World<S> {
                 store.clone_from(source);
             }
         }
-        self.sent.clone_from(&source.sent);
-        self.idle.clone_from(&source.idle);
-        self.paused.clone_from(&source.paused);
-        self.paused_indices.clone_from(&source.paused_indices);
-        self.acks.clone_from(&source.acks);
-        self.absent.clone_from(&source.absent);
-        if self.timers != source.timers {
+        self.restore_rest(source);
+        Shared { messages, ..shared }
+    }
+
+    /// Becomes a copy of `source`, from which it came by one step or with which it changed places
+    /// since (see [`World::exchange`]), by putting back what changed. Of the stores only these did.
+    #[inline]
+    pub(crate) fn take_back(&mut self, source: &World<S>, stores: StoreBits) {
+        self.broker.take_back(&source.broker);
+        for (place, (store, source)) in self.stores.iter_mut().zip(&source.stores).enumerate() {
+            if stores.has(place) {
+                store.take_back(source);
+            }
+        }
+        self.restore_rest(source);
+    }
+
+    /// Changes places with a world that came from it by one step. Says whether each can still be made
+    /// the other one by putting back what changed: not if one has more deliveries.
+    pub(crate) fn exchange(&mut self, later: &mut World<S>) -> bool {
+        std::mem::swap(self, later);
+        self.broker.exchange_noted(&mut later.broker);
+        let lists = |world: &World<S>| (world.broker.messages().len(), world.broker.deliveries().len());
+        lists(self) == lists(later)
+    }
+
+    /// Copies what is small.
+    #[inline(always)]
+    fn restore_rest(&mut self, source: &World<S>) {
+        self.sent.iter_mut().zip(&source.sent).for_each(|(sent, source)| *sent = *source);
+        copy_few(&mut self.idle, &source.idle);
+        copy_few(&mut self.paused, &source.paused);
+        copy_few(&mut self.paused_indices, &source.paused_indices);
+        copy_few(&mut self.acks, &source.acks);
+        copy_few(&mut self.absent, &source.absent);
+        if !(self.timers.is_empty() && source.timers.is_empty()) && self.timers != source.timers {
             self.timers.clone_from(&source.timers);
         }
         self.offers.clear();
@@ -76,6 +126,20 @@ impl<S: System> World<S> {
         self.parks_futile = source.parks_futile;
         (self.now, self.steps, self.commands_run) = (source.now, source.steps, source.commands_run);
         self.fingerprint = source.fingerprint;
-        Shared { messages, ..shared }
+    }
+
+    /// From now on notes what changes, for a search.
+    pub(crate) fn begin_noting(&mut self) {
+        self.broker.begin_noting();
+    }
+
+    /// Notes the digests of what changed.
+    pub(crate) fn note_digests(&mut self) {
+        self.broker.note_digests();
+    }
+
+    /// [`World::digest`] from what is noted, given those of the stores, by service.
+    pub(crate) fn noted_digest(&self, stores: &[u64]) -> u64 {
+        self.digest_with(stores.iter().copied(), self.broker.noted_digest())
     }
 }

@@ -170,10 +170,26 @@ pub(super) struct Choice {
     pub(super) cost: Left,
 }
 
-/// The fates that the bounds allow, the calm one first: of deliveries and of all else, whose handler
-/// may pause and whose may not. One that does what another one does, and costs as much, is left out.
+/// Which fates an action may have.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct FateKind(usize);
+
+impl FateKind {
+    /// Of what has no fate.
+    pub(super) const NONE: FateKind = FateKind(0);
+
+    #[inline]
+    pub(super) fn of(chosen: Option<&Chosen>) -> FateKind {
+        let kind = |chosen: &Chosen| 1 + usize::from(chosen.is_delivery) * 2 + usize::from(chosen.may_pause);
+        FateKind(chosen.map_or(0, kind))
+    }
+}
+
+/// The fates that the bounds allow, the calm one first: none for what has no fate, and those of all
+/// but deliveries and of deliveries, whose handler may not pause and whose may. One that does what
+/// another one does, and costs as much, is left out.
 #[derive(Clone, Debug)]
-pub(super) struct Choices([Vec<Choice>; 4]);
+pub(super) struct Choices([Vec<Choice>; 5]);
 
 impl Choices {
     pub(super) fn of<S: System>(bounds: &Bounds, simulation: &Simulation<S>) -> Choices {
@@ -194,14 +210,14 @@ impl Choices {
     }
 
     fn all(bounds: &Bounds) -> Choices {
-        let kinds = [(false, false), (false, true), (true, false), (true, true)];
-        Choices(kinds.map(|(is_delivery, may_pause)| choices(bounds, is_delivery, may_pause)))
+        let of = |is_delivery, may_pause| choices(bounds, is_delivery, may_pause);
+        Choices([Vec::new(), of(false, false), of(false, true), of(true, false), of(true, true)])
     }
 
-    /// The fates of what has one.
+    /// The fates of a kind.
     #[inline]
-    pub(super) fn for_chosen(&self, chosen: &Chosen) -> &[Choice] {
-        &self.0[usize::from(chosen.is_delivery) * 2 + usize::from(chosen.may_pause)]
+    pub(super) fn of_kind(&self, kind: FateKind) -> &[Choice] {
+        &self.0[kind.0]
     }
 }
 
@@ -286,10 +302,10 @@ mod tests {
     fn every_combination_of_faults_is_a_fate_and_the_calm_one_is_first() {
         let choices = Choices::all(&ALL);
         // Prompt or lost, no crash or one of four, once or twice, paused or not; and lost messages.
-        assert_eq!(choices.0.each_ref().map(Vec::len), [4, 8, 2 * 5 * 2 + 2, 2 * 5 * 2 * 2 + 2]);
-        assert!(choices.0.iter().all(|list| list[0].fate == Fate::CALM && list[0].cost == Left::NOTHING));
+        assert_eq!(choices.0.each_ref().map(Vec::len), [0, 4, 8, 2 * 5 * 2 + 2, 2 * 5 * 2 * 2 + 2]);
+        assert!(choices.0[1..].iter().all(|list| list[0].fate == Fate::CALM && list[0].cost == Left::NOTHING));
         let none = Choices::all(&Bounds::of(Order::Any));
-        assert!(none.0.iter().all(|list| list.len() == 1));
+        assert!(none.0[1..].iter().all(|list| list.len() == 1));
     }
 
     #[test]

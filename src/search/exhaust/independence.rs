@@ -1,7 +1,7 @@
 //! Whether actions of different clusters are independent, by running pairs of them in both orders.
 
 use super::Exhaust;
-use super::bounds::Choices;
+use super::bounds::{Choices, FateKind};
 use super::clusters::Clusters;
 use crate::event::System;
 use crate::faults::Fate;
@@ -99,7 +99,7 @@ impl<S: System> Walker<'_, S> {
         let fate = match world.chosen(action) {
             None => Fate::CALM,
             Some(chosen) => {
-                let choices = self.choices.for_chosen(&chosen);
+                let choices = self.choices.of_kind(FateKind::of(Some(&chosen)));
                 choices[self.prng.below(choices.len() as u32) as usize].fate
             }
         };

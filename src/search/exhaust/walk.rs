@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::bounds::{Bounds, Choices, Left, Most};
+use super::bounds::{Bounds, Choices, FateKind, Left, Most};
 use super::exchange::{Exchange, Handed};
 use super::seen::News;
 use super::walks::Common;
@@ -64,6 +64,10 @@ pub(super) struct Place {
     twins: Vec<u64>,
     /// What is tried next: the place of the action, and of its fate.
     next: (usize, usize),
+    /// Which fates the action that is tried may have.
+    kind: FateKind,
+    /// Whether its message is pending as often as it may be.
+    has_copies: bool,
     /// Whether a delivery changed anything.
     moved: bool,
     /// Whether the action that is tried changes anything if nothing goes wrong.
@@ -280,6 +284,7 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
         (place.key, place.left, place.next) = (key, left, (0, 0));
         (place.moved, place.changes, place.answers) = (false, false, true);
         (place.past_calm, place.is_handed) = (false, false);
+        (place.kind, place.has_copies) = (FateKind::NONE, false);
     }
 
     /// The step to try next from where it is.
@@ -288,13 +293,15 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
         loop {
             let (at, fate_at) = place.next;
             let action = *place.actions.get(at)?;
-            let chosen = world.chosen(action);
-            let choices = chosen.as_ref().map_or(&[][..], |chosen| self.choices.for_chosen(chosen));
-            let choice = choices.get(fate_at);
-            if fate_at == 0 && is_needless(world, &self.bounds, self.has_turns, place, action) {
-                place.next = (at + 1, 0);
-                continue;
+            if fate_at == 0 {
+                if is_needless(world, &self.bounds, self.has_turns, place, action) {
+                    place.next = (at + 1, 0);
+                    continue;
+                }
+                place.kind = FateKind::of(world.chosen(action).as_ref());
+                place.has_copies = has_copies(world, &self.bounds, action);
             }
+            let choice = self.choices.of_kind(place.kind).get(fate_at);
             if choice.is_none() && fate_at > 0 {
                 // The first that changes anything is what the calm run does next.
                 place.past_calm |= place.changes;
@@ -315,7 +322,7 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
             let is_inert = !place.answers && !place.changes && !fate.pause && fate.crash > Some(Window::BeforeSave);
             if is_inert && self.notes_futile
                 || fate.ack == AckFate::Lost && !fate.pause && !place.answers
-                || exceeds_copies(world, &self.bounds, action, fate)
+                || fate.duplicate && place.has_copies
             {
                 continue;
             }
@@ -453,16 +460,16 @@ fn is_needless<S: System>(
     if has_turns || bounds.knows_calm() {
         return false;
     }
-    let twin = world.broker().digest_of(index);
+    let twin = world.broker().noted_digest_of(index);
     let is_known = place.twins.contains(&twin);
     place.twins.push(twin);
     is_known
 }
 
-/// Whether there would be more copies of a message pending than the bounds allow.
-fn exceeds_copies<S: System>(world: &World<S>, bounds: &Bounds, action: Action, fate: Fate) -> bool {
+/// Whether as many copies of a message are pending as the bounds allow.
+fn has_copies<S: System>(world: &World<S>, bounds: &Bounds, action: Action) -> bool {
     match action {
-        Action::Deliver(index) if fate.duplicate => world.broker().copies(index) > u32::from(bounds.duplicates),
+        Action::Deliver(index) if bounds.duplicates > 0 => world.broker().copies(index) > u32::from(bounds.duplicates),
         _ => false,
     }
 }

@@ -5,23 +5,29 @@ use crate::faults::Fate;
 use crate::run::step_apart;
 use crate::scheduler::Action;
 use crate::store::Store;
-use crate::world::{Shared, Step, World};
+use crate::world::{Shared, Step, StoreBits, World};
 
 /// Worlds by depth.
 ///
-/// A world is made anew for each step that is tried, so only what is not the same already is copied.
+/// A world is made anew for each step that is tried. Most often it was made from the same world
+/// before, and then only what that step changed is put back; else what is not the same already is
+/// copied.
 pub(super) struct Worlds<S: System> {
     worlds: Vec<World<S>>,
     /// What each world has in common with the one before it, and one more for a world to come.
     shared: Vec<Shared>,
+    /// For each world that becomes the one before it by taking a step back: the stores to look at.
+    one_step: Vec<Option<StoreBits>>,
     /// By depth, the digests of the world's stores: a step changes one of them at most.
     stores: Vec<Vec<u64>>,
 }
 
 impl<S: System> Worlds<S> {
-    pub(super) fn new(first: World<S>) -> Worlds<S> {
+    pub(super) fn new(mut first: World<S>) -> Worlds<S> {
+        first.begin_noting();
         let stores = first.stores().iter().map(Store::digest).collect();
-        Worlds { worlds: vec![first], shared: vec![Shared::NOTHING; 2], stores: vec![stores] }
+        let (shared, one_step) = (vec![Shared::NOTHING; 2], vec![None; 2]);
+        Worlds { worlds: vec![first], shared, one_step, stores: vec![stores] }
     }
 
     pub(super) fn at(&self, depth: usize) -> &World<S> {
@@ -30,20 +36,24 @@ impl<S: System> Worlds<S> {
 
     /// The digest of the world at this depth.
     pub(super) fn digest(&self, depth: usize) -> u64 {
-        self.worlds[depth].digest_with(self.stores[depth].iter().copied())
+        self.worlds[depth].noted_digest(&self.stores[depth])
     }
 
     /// Takes nothing but the first world for granted: a handler that panicked left its world half
     /// way through a step.
     pub(super) fn forget(&mut self) {
         self.shared.fill(Shared::NOTHING);
+        self.one_step.fill(None);
     }
 
     /// Makes the world after the one at `depth` what a step makes of that one.
     pub(super) fn step(&mut self, depth: usize, action: Action, fate: Fate) -> Step {
         self.copy(depth);
         let there = depth + 1;
-        let step = step_apart(&mut self.worlds[there], action, fate);
+        let world = &mut self.worlds[there];
+        let step = step_apart(world, action, fate);
+        world.note_digests();
+        self.one_step[there] = Some(step.actor.map_or(StoreBits::NONE, |actor| StoreBits::of(actor.service)));
         if let Some(actor) = step.actor {
             self.shared[there + 1] = self.shared[there + 1].without(actor.service);
             if step.saved() {
@@ -54,25 +64,46 @@ impl<S: System> Worlds<S> {
     }
 
     /// Makes the world after the one at `depth` a copy of it.
+    #[inline]
     fn copy(&mut self, depth: usize) {
         let there = depth + 1;
         if self.worlds.len() == there {
-            self.worlds.push(self.worlds[depth].clone());
-            self.stores.push(Vec::new());
-            self.shared.push(Shared::NOTHING);
+            self.add(depth);
         }
         let (here, later) = self.worlds.split_at_mut(there);
-        let kept = later[0].restore(&here[depth], self.shared[there]);
-        self.shared[there] = Shared::with_later(&here[depth]);
+        let (source, world) = (&here[depth], &mut later[0]);
+        let in_common = Shared::with_later(source);
+        let kept = match self.one_step[there].take() {
+            Some(stores) => {
+                world.take_back(source, stores);
+                in_common
+            }
+            None => world.restore(source, self.shared[there]),
+        };
         // What came from the world that was there has as much in common with what is there now.
         self.shared[there + 1] = self.shared[there + 1].and(kept);
+        self.shared[there] = in_common;
+        self.one_step[there + 1] = None;
         let (here, later) = self.stores.split_at_mut(there);
-        later[0].clone_from(&here[depth]);
+        later[0].iter_mut().zip(&here[depth]).for_each(|(digest, source)| *digest = *source);
+    }
+
+    /// Makes room for a world after the one at `depth`, the last one.
+    #[cold]
+    fn add(&mut self, depth: usize) {
+        self.worlds.push(self.worlds[depth].clone());
+        self.stores.push(self.stores[depth].clone());
+        self.shared.push(Shared::NOTHING);
+        self.one_step.push(None);
     }
 
     /// Goes on at `depth` from what the last step made of the world there.
     pub(super) fn accept(&mut self, depth: usize) {
-        self.worlds.swap(depth, depth + 1);
+        let (here, later) = self.worlds.split_at_mut(depth + 1);
+        let is_as_long = here[depth].exchange(&mut later[0]);
+        let [before, after] = [depth, depth + 1].map(|depth| self.one_step[depth].filter(|_| is_as_long));
+        self.one_step[depth] = before.zip(after).map(|(before, after)| before.and(after));
+        self.one_step[depth + 1] = after;
         self.stores.swap(depth, depth + 1);
     }
 }
@@ -80,7 +111,7 @@ impl<S: System> Worlds<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::{Ordering, Profile, RedeliverAt};
+    use crate::broker::{DeliveryIndex, Ordering, Profile, RedeliverAt};
     use crate::prng::{Prng, Stream};
     use crate::simulation::{Hosting, Simulation};
     use crate::ticketing::{Design, Hostings, Ticketing, Workload};
@@ -137,6 +168,9 @@ mod tests {
                 step_apart(&mut clone, action, fate);
                 worlds.step(depth, action, fate);
                 assert_eq!(seen(worlds.at(depth + 1), worlds.digest(depth + 1)), seen(&clone, clone.digest()));
+                let broker = worlds.at(depth + 1).broker();
+                let digests = |of: &dyn Fn(DeliveryIndex) -> u64| broker.open().map(of).collect::<Vec<_>>();
+                assert_eq!(digests(&|index| broker.noted_digest_of(index)), digests(&|index| broker.digest_of(index)));
                 largest = largest.max((clone.broker().messages().len(), depth));
                 match prng.below(12) {
                     0 => worlds.accept(depth),

@@ -79,6 +79,9 @@ impl<S: System> World<S> {
             }
         };
         let settles = silence.is_none() && fate_word & Fate::LOSES_ACK == 0;
+        if saved {
+            self.broker.note_effect(index);
+        }
         let is_futile = silence.is_some() & !self.effects.impure;
         let again = self.broker.answered_directly(index, settles, fate.duplicate, futile_at(is_futile, tick));
         if self.parks_futile {
@@ -88,7 +91,6 @@ impl<S: System> World<S> {
         self.fingerprint = self.fold_what(key, fate_word, brief.answer_word());
         if saved {
             self.fingerprint = hash::mix(self.fingerprint, self.stores[service.get()].saved());
-            self.broker.note_effect(index);
             self.broker.unpark(service);
         }
         Some(brief)
