@@ -28,8 +28,10 @@ impl<S: System> World<S> {
         };
         step.key = key;
         self.sent[client.get()] += 1;
-        if let Some(place) = self.idle.iter().position(|idle| *idle == client) {
-            self.idle.remove(place);
+        if self.idle.last() == Some(&client) {
+            self.idle.pop();
+        } else {
+            self.idle.retain(|idle| *idle != client);
         }
         self.commands_run += 1;
         self.now = Time(self.now.0 + COMMAND_TIME_US);
