@@ -177,8 +177,6 @@ pub struct Judges<S: System> {
     watches: Vec<Watch>,
     /// For each set of kinds, the places of those that watch any of them.
     watchers: [Vec<u16>; Watch::SETS],
-    /// What any of them watches.
-    watched: Watch,
     sometimes: Vec<Sometimes<S>>,
 }
 
@@ -187,12 +185,11 @@ impl<S: System> Judges<S> {
     #[must_use]
     pub fn new(properties: Vec<Box<dyn Property<S>>>) -> Judges<S> {
         let watches: Vec<Watch> = properties.iter().map(|property| property.watches()).collect();
-        let watched = watches.iter().copied().fold(Watch::NOTHING, Watch::and);
         let watchers = Watch::sets().map(|kinds| {
             let watching = (0u16..).zip(&watches).filter(|(_, watch)| watch.meets(kinds));
             watching.map(|(place, _)| place).collect()
         });
-        Judges { properties, watchers, watches, watched, sometimes: Vec::new() }
+        Judges { properties, watchers, watches, sometimes: Vec::new() }
     }
 
     /// The same, and the reports say which of these a run reached. A run that reaches none is no worse.
@@ -346,6 +343,7 @@ fn play<S: System, O: Observer<S>>(
     judges.at_quiescence(world)
 }
 
+/// What goes wrong with an action.
 #[inline(never)]
 fn fate_of<S: System>(world: &World<S>, scheduler: &mut impl Scheduler, action: Action) -> Fate {
     world.chosen(action).map_or(Fate::CALM, |chosen| scheduler.fate(&chosen))
@@ -360,11 +358,12 @@ fn coast<S: System>(
     limits: Limits,
     noted: &mut Noted,
 ) -> Result<(), Verdict> {
+    let watched = judges.watches.iter().copied().fold(Watch::NOTHING, Watch::and);
     let mut step = Step::new(Action::Advance, Fate::CALM);
     while world.only_delivers() && !world.broker().ready().is_empty() {
         check_limits(world, limits)?;
         loop {
-            let told = coast_one(world, scheduler, judges.watched, noted, &mut step);
+            let told = coast_one(world, scheduler, watched, noted, &mut step);
             match told {
                 Told::Nothing => {}
                 Told::Brief(kinds) => judges.on_kinds(kinds, world, &step)?,
@@ -426,6 +425,7 @@ fn coast_one<S: System>(
     }
 }
 
+/// Hands a delivery out while coasting.
 #[inline(always)]
 fn deliver<S: System>(
     world: &mut World<S>,
@@ -450,6 +450,7 @@ fn deliver<S: System>(
     Told::Brief(kinds)
 }
 
+/// [`deliver`] with a fate of which the compiler knows nothing.
 #[inline(never)]
 fn deliver_faulty<S: System>(
     world: &mut World<S>,
@@ -463,6 +464,7 @@ fn deliver_faulty<S: System>(
     deliver(world, (index, delivery), fate, watched, noted, step)
 }
 
+/// Takes any other step while coasting.
 #[inline(never)]
 fn take<S: System>(world: &mut World<S>, action: Action, fate: Fate, noted: &mut Noted, step: &mut Step) -> Told {
     *step = world.step(action, fate);

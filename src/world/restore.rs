@@ -72,6 +72,8 @@ impl<S: System> World<S> {
     pub(crate) fn restore(&mut self, source: &World<S>, shared: Shared) -> Shared {
         if shared == Shared::NOTHING {
             self.clone_from(source);
+            self.offers.clear();
+            return Shared::NOTHING;
         }
         let messages = self.broker.restore(&source.broker, shared.messages);
         for (place, (store, source)) in self.stores.iter_mut().zip(&source.stores).enumerate() {
