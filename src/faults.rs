@@ -221,8 +221,8 @@ pub struct Fates {
     crash: Coin,
     pause: Coin,
     lose_message: Coin,
-    /// Whether anything but a lost ack or a duplicate can happen.
-    has_more: bool,
+    /// Whether no more than acks are lost and deliveries duplicated.
+    are_few: bool,
     attempts_max: u16,
     key: RunKey,
 }
@@ -234,7 +234,7 @@ impl Fates {
         let coin = |rate, purpose| Coin::new(rate, key, purpose);
         let more = [plan.delay_ack, plan.crash, plan.pause, plan.lose_message];
         Fates {
-            has_more: more.iter().any(Rate::can_happen),
+            are_few: !more.iter().any(Rate::can_happen),
             lose_ack: coin(plan.lose_ack, Purpose::LoseAck),
             delay_ack: coin(plan.delay_ack, Purpose::DelayAck),
             duplicate: coin(plan.duplicate, Purpose::Duplicate),
@@ -259,13 +259,13 @@ impl Fates {
         if attempt > self.attempts_max {
             return Fate::CALM;
         }
-        let mut fate = Fate::CALM;
-        if self.lose_ack.takes(identity) {
+        let (loses_ack, duplicate) = self.draw_few(identity, attempt);
+        let mut fate = Fate { duplicate, ..Fate::CALM };
+        if loses_ack {
             fate.ack = AckFate::Lost;
         } else if self.delay_ack.takes(identity) {
             fate.ack = AckFate::Late;
         }
-        fate.duplicate = self.duplicate.takes(identity);
         fate.pause = self.pause.takes(identity);
         if self.crash.takes(identity) {
             fate.crash = Some(self.window(identity));
@@ -276,7 +276,7 @@ impl Fates {
     /// Whether no more than acks are lost and deliveries duplicated in this run.
     #[inline(always)]
     pub(crate) fn are_few(&self) -> bool {
-        !self.has_more
+        self.are_few
     }
 
     /// [`Fates::draw`] where they are few: whether the ack is lost, and whether it is duplicated.

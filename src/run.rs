@@ -219,6 +219,11 @@ impl<S: System> Judges<S> {
         self.on_kinds(Watch::of(step), world, step)
     }
 
+    /// What any of the properties watches.
+    fn watched(&self) -> Watch {
+        self.watches.iter().copied().fold(Watch::NOTHING, Watch::and)
+    }
+
     /// [`Judges::on_step`] for a step of these kinds.
     #[inline(always)]
     fn on_kinds(&self, kinds: Watch, world: &World<S>, step: &Step) -> Result<(), Verdict> {
@@ -311,7 +316,7 @@ fn play<S: System, O: Observer<S>>(
     let is_unseen = !O::LOOKS && judges.sometimes.is_empty();
     loop {
         world.drain_offers(|offer| scheduler.offer(offer));
-        if is_unseen {
+        if is_unseen && may_coast(world) {
             coast(world, scheduler, judges, limits, noted)?;
         }
         if world.is_quiescent() {
@@ -349,8 +354,13 @@ fn fate_of<S: System>(world: &World<S>, scheduler: &mut impl Scheduler, action: 
     world.chosen(action).map_or(Fate::CALM, |chosen| scheduler.fate(&chosen))
 }
 
-/// Plays on as long as something is ready, and deliveries and commands are all that may happen: that is
-/// most of most runs. What has one answer then is not asked again until a step could have changed it.
+/// Whether something is ready, and deliveries and commands are all that may happen.
+fn may_coast<S: System>(world: &World<S>) -> bool {
+    world.only_delivers() && !world.broker().ready().is_empty()
+}
+
+/// Plays on as long as it may: that is most of most runs. What has one answer then is not asked again
+/// until a step could have changed it.
 fn coast<S: System>(
     world: &mut World<S>,
     scheduler: &mut impl Scheduler,
@@ -358,9 +368,9 @@ fn coast<S: System>(
     limits: Limits,
     noted: &mut Noted,
 ) -> Result<(), Verdict> {
-    let watched = judges.watches.iter().copied().fold(Watch::NOTHING, Watch::and);
+    let watched = judges.watched();
     let mut step = Step::new(Action::Advance, Fate::CALM);
-    while world.only_delivers() && !world.broker().ready().is_empty() {
+    loop {
         check_limits(world, limits)?;
         loop {
             let told = coast_one(world, scheduler, watched, noted, &mut step);
@@ -375,8 +385,10 @@ fn coast<S: System>(
                 break;
             }
         }
+        if !may_coast(world) {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 /// How much there is to know of a step.

@@ -1,6 +1,6 @@
 //! The short way of a delivery: handed out and answered in one go.
 
-use super::{Broker, Delivery, DeliveryIndex, State};
+use super::{Broker, Delivery, DeliveryIndex};
 use crate::event::Event;
 use crate::ids::ServiceIndex;
 
@@ -35,12 +35,10 @@ impl<E: Event> Broker<E> {
             if duplicates {
                 self.duplicate(index);
             }
-            let (delivery, entry) = self.deliveries.change_both(index);
             if settles {
-                delivery.state = State::Settled;
-                entry.close();
-                self.open -= 1;
+                self.close(index);
             } else {
+                let (delivery, entry) = self.deliveries.change_both(index);
                 delivery.rename(entry.next_attempt());
                 self.enter_ready(index);
             }

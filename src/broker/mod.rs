@@ -310,8 +310,8 @@ impl<E: Event> Broker<E> {
     /// Notes that handling a delivery changed nothing at this state of its service's store, or that
     /// it did.
     #[inline]
-    pub(crate) fn note_futile(&mut self, index: DeliveryIndex, tick: Option<u64>) {
-        self.deliveries.change(index).futile_at = tick.unwrap_or(NEVER);
+    pub(crate) fn note_futile(&mut self, index: DeliveryIndex, is_futile: bool, tick: u64) {
+        self.deliveries.change(index).futile_at = futile_at(is_futile, tick);
     }
 
     /// Notes the same for one of the services that share a group.

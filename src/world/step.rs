@@ -215,6 +215,7 @@ impl<S: System> World<S> {
     /// Takes a step that cannot be told in brief.
     #[inline(never)]
     fn take_at_length(&mut self, action: Action, fate: Fate, step: &mut Step) {
+        self.steps += 1;
         self.start(action, fate, step);
         match action {
             Action::Deliver(index) => self.deliver_at_length(index, step),
@@ -230,6 +231,7 @@ impl<S: System> World<S> {
     /// [`World::take`] for a command with which nothing goes wrong.
     #[inline(never)]
     pub(crate) fn send_calmly(&mut self, client: ClientIndex, step: &mut Step) {
+        self.steps += 1;
         self.start(Action::Command(client), Fate::CALM, step);
         self.send(client, step);
         self.finish(step);
@@ -237,8 +239,7 @@ impl<S: System> World<S> {
 
     /// Notes the beginning of a step that cannot be told in brief.
     #[inline(always)]
-    fn start(&mut self, action: Action, fate: Fate, step: &mut Step) {
-        self.steps += 1;
+    fn start(&self, action: Action, fate: Fate, step: &mut Step) {
         *step = Step::new(action, fate);
         step.published.start = self.broker.messages().len();
     }
@@ -373,7 +374,7 @@ impl<S: System> World<S> {
             // what a crash took back can still be done.
             let refused = outcome != Outcome::Ack && crash.is_none();
             let inert = refused && !changed && silent && !self.effects.impure && begun.is_none();
-            self.broker.note_futile(index, inert.then_some(tick));
+            self.broker.note_futile(index, inert, tick);
             if inert && self.broker.has_shared() && self.broker.service_of_delivery(index).is_none() {
                 self.broker.note_futile_for(index, actor.service, tick);
             }

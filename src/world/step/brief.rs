@@ -73,7 +73,7 @@ impl<S: System> World<S> {
             Outcome::Ack if self.effects.is_empty() => None,
             Outcome::Silent(reason) if self.effects.is_empty() && !saved => Some(reason),
             _ => {
-                *step = Step::new(Action::Deliver(index), fate);
+                self.start(Action::Deliver(index), fate, step);
                 self.conclude_at_length(index, (&outcome, tick), actor, step);
                 return None;
             }
@@ -124,7 +124,6 @@ impl<S: System> World<S> {
     #[inline(never)]
     fn conclude_at_length(&mut self, index: DeliveryIndex, what: (&Outcome, u64), actor: Actor, step: &mut Step) {
         let (outcome, tick) = what;
-        step.published.start = self.broker.messages().len();
         step.key = self.broker.delivery(index).key;
         (step.actor, step.delivery) = (Some(actor), Some(index));
         step.set_answer(Answer::Delivery(*outcome));
