@@ -104,6 +104,12 @@ impl Fate {
     /// that its ack travels.
     pub(crate) const INTERRUPTS: u64 = 1 << 7 | 1 << 5 | 0b111 << 2 | AckFate::Late as u64;
 
+    /// Whether its handler runs, through to its answer, which arrives at once or never.
+    #[inline]
+    pub(crate) fn lets_through(self) -> bool {
+        self.word() & Fate::INTERRUPTS == 0
+    }
+
     /// The bit of [`Fate::word`] that says that its ack never comes.
     pub(crate) const LOSES_ACK: u64 = AckFate::Lost as u64;
 

@@ -222,16 +222,24 @@ impl<'a, S: System> View<'a, S> {
     /// The messages the step published.
     #[must_use]
     pub fn published(&self) -> &'a [Message<S::Event>] {
-        &self.world.broker().messages()[self.step.published.clone()]
+        let messages = self.world.broker_unasked().messages();
+        &messages[self.step.published.clone()]
     }
 
     /// The delivery the handler worked on, and its message.
     #[must_use]
     #[inline]
     pub fn delivery(&self) -> Option<(&'a Delivery, &'a Message<S::Event>)> {
-        let broker: &'a Broker<S::Event> = self.world.broker();
+        let broker: &'a Broker<S::Event> = self.world.broker_unasked();
         let delivery = broker.delivery(self.step.delivery?);
         Some((delivery, broker.message(delivery.message)))
+    }
+
+    /// How many handlings of that delivery's message, by its group, changed the service's store, this
+    /// one included; 0 if the step was no delivery's.
+    #[must_use]
+    pub fn effects(&self) -> u16 {
+        self.step.delivery.map_or(0, |index| self.world.broker_unasked().effects(index))
     }
 }
 

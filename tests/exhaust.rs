@@ -439,6 +439,56 @@ fn never(number: u32, price: u32) -> Judges<Shop> {
     Judges::new(vec![never])
 }
 
+/// No ack leaves a broker whose digest has these lowest bits.
+struct AckedNever(u64);
+
+impl AckedNever {
+    const BITS: u64 = 6;
+}
+
+impl Property<W1> for AckedNever {
+    fn name(&self) -> &'static str {
+        "AckedNever"
+    }
+
+    fn watches(&self) -> Watch {
+        Watch::ACKS
+    }
+
+    fn on_step(&self, view: &View<'_, W1>) -> Result<(), Violation> {
+        let bits = view.world.broker().digest() % (1 << AckedNever::BITS);
+        if bits == self.0 { Err(Violation::at("replica")) } else { Ok(()) }
+    }
+}
+
+/// A step like one that was judged before is not judged again; but this is not in the stores.
+#[test]
+fn a_property_that_looks_beyond_the_stores_judges_each_step() {
+    let simulation = two_tickets(1);
+    let bounds = Bounds { lost_acks: ONE, duplicates: 1, ..ANY };
+    let mut broken = BTreeSet::new();
+    for bits in 0..1 << AckedNever::BITS {
+        let expected = Enumeration::of(&simulation, &AckedNever(bits), bounds).broken_after;
+        let judges = Judges::<W1>::new(vec![Box::new(AckedNever(bits))]);
+        let exhaust = Exhaust { reduce: false, ..Exhaust::of(&simulation, &judges, bounds) };
+        let steps = exhaust.search(|_| ()).failing.map(|failing| failing.steps.len() as u32);
+        assert_eq!(steps, expected, "{bits:x}");
+        broken.insert(steps);
+    }
+    assert!(broken.len() > 3, "{broken:?}");
+}
+
+#[test]
+fn a_handler_that_keeps_something_outside_of_its_store_is_found_out() {
+    let calls = Arc::new(AtomicU32::new(0));
+    let simulation = shop(move |price, _| price + calls.fetch_add(1, Relaxed));
+    // What search holds for the first item does not depend on whether the second one was lost.
+    let (judges, bounds) = (never(1, u32::MAX), Bounds { lost_messages: ONE, ..ANY });
+    let found = Exhaust { reduce: false, ..Exhaust::of(&simulation, &judges, bounds) }.search(|_| ());
+    let Some(Verdict::Panicked { message }) = found.failing.map(|failing| failing.verdict) else { panic!("it held") };
+    assert!(message.contains("the same event at the same state of its store did not do the same"), "{message}");
+}
+
 #[test]
 fn clients_whose_records_meet_are_searched_together_and_nothing_is_missed() {
     let honest = shop(|price, _| price);

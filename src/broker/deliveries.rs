@@ -180,8 +180,9 @@ impl Deliveries {
         }
     }
 
+    /// Notes one among those that changed.
     #[inline(always)]
-    fn touch(&mut self, index: DeliveryIndex) {
+    pub(super) fn touch(&mut self, index: DeliveryIndex) {
         // A step changes few, each of them several times in a row.
         if self.is_noting && self.noted.touched.last() != Some(&index) {
             self.noted.touch(index);

@@ -4,6 +4,7 @@
 use super::queue::Route;
 use super::{Broker, DeliveryIndex};
 use crate::event::Event;
+use crate::hash;
 
 impl<E: Event> Broker<E> {
     /// Becomes a copy of the broker of another world of the same simulation, whose log begins with
@@ -89,9 +90,26 @@ impl<E: Event> Broker<E> {
         self.deliveries.digest(index)
     }
 
-    /// [`Broker::digest`] from what is noted.
-    pub(crate) fn noted_digest(&self) -> u64 {
-        self.digest_with(self.deliveries.digest_sum())
+    /// [`Broker::sum_digest`] from what is noted.
+    #[inline]
+    pub(crate) fn noted_sum_digest(&self) -> u64 {
+        self.sum_with(self.deliveries.digest_sum())
+    }
+
+    /// Notes a delivery among those that changed.
+    pub(crate) fn touch(&mut self, index: DeliveryIndex) {
+        self.deliveries.touch(index);
+    }
+
+    /// What of the broker decides what becomes of a delivery, if it is answered in one go; given that
+    /// no handler and no answer is under way.
+    #[inline]
+    pub(crate) fn known_by(&self, index: DeliveryIndex) -> Option<u64> {
+        let delivery = self.delivery(index);
+        delivery.direct()?;
+        // All copies of a message are alike then, and their number says all about the others.
+        let copies = u64::from(self.copies(index));
+        (self.tries_that_count == 0).then(|| hash::mix(self.noted_digest_of(index), copies))
     }
 
     /// After two brokers changed places, of which one came from the other by a step.

@@ -177,12 +177,24 @@ impl<E: Event> Broker<E> {
     /// counts as ready: handing it out would change nothing.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        self.digest_with(self.open().fold(0u64, |sum, index| sum.wrapping_add(self.digest_of(index))))
+        hash::mix(self.sum_digest(), self.rest_digest())
     }
 
-    /// [`Broker::digest`], given the sum over what is open.
+    /// What of the digest is a sum: over what is open, and over all messages if their order does not
+    /// count.
+    pub(crate) fn sum_digest(&self) -> u64 {
+        self.sum_with(self.open().fold(0u64, |sum, index| sum.wrapping_add(self.digest_of(index))))
+    }
+
+    /// [`Broker::sum_digest`], given the sum over what is open.
+    #[inline]
+    pub(super) fn sum_with(&self, open: u64) -> u64 {
+        if self.all_joined() { open.wrapping_add(self.log.sum()) } else { open }
+    }
+
+    /// What [`Broker::digest`] says besides that.
     #[inline(always)]
-    pub(super) fn digest_with(&self, open: u64) -> u64 {
+    pub(crate) fn rest_digest(&self) -> u64 {
         let (mut order, mut joined) = (0u64, 0);
         for group in self.groups.iter() {
             for queue in &group.units {
@@ -192,7 +204,7 @@ impl<E: Event> Broker<E> {
             joined = hash::mix(joined, group.joined.into());
         }
         let dead = self.dead.iter().fold(0u64, |sum, index| sum.wrapping_add(self.digest_of(*index)));
-        hash::mix3(hash::mix3(open, order, self.places_digest()), hash::mix(joined, dead), self.log_digest())
+        hash::mix3(hash::mix(order, self.places_digest()), hash::mix(joined, dead), self.log_order())
     }
 
     /// Before what a delivery in flight was published, if it will come back to a place that depends
@@ -213,13 +225,17 @@ impl<E: Event> Broker<E> {
         sum
     }
 
-    /// What was published. Its order counts only if a group has yet to join, which will get it all.
-    fn log_digest(&self) -> u64 {
-        if self.groups.iter().all(|group| group.joined) {
-            self.log.sum()
-        } else {
-            self.log.messages.iter().fold(0, |hash, message| hash::mix(hash, message.hash))
+    /// In which order what was published was, if that counts: if a group has yet to join, which will
+    /// get it all.
+    fn log_order(&self) -> u64 {
+        match self.all_joined() {
+            true => 0,
+            false => self.log.messages.iter().fold(0, |hash, message| hash::mix(hash, message.hash)),
         }
+    }
+
+    fn all_joined(&self) -> bool {
+        self.groups.iter().all(|group| group.joined)
     }
 
     /// A hash of what is delivered to whom, where it stands, and what it has done so far.

@@ -4,6 +4,8 @@
 //! cloned and continued, hashed and compared. [`World::step`] is the only thing that moves it, and
 //! it does exactly what it is told: which of the enabled actions, with which fate.
 
+mod asked;
+mod digest;
 mod restore;
 mod step;
 
@@ -21,6 +23,8 @@ use crate::service::Effects;
 use crate::simulation::{HostedClient, HostedCommand, Inner, Simulation};
 use crate::store::{Schema, Store};
 
+use asked::Asked;
+pub(crate) use digest::{Digest, Still};
 pub(crate) use restore::{Shared, StoreBits};
 pub(crate) use step::Brief;
 pub use step::{Actor, Answer, Step};
@@ -91,6 +95,7 @@ pub struct World<S: System> {
     fingerprint: u64,
     offers: Vec<Offer>,
     effects: Effects<S::Event>,
+    asked: Asked,
 }
 
 impl<S: System> Clone for World<S> {
@@ -108,6 +113,7 @@ impl<S: System> Clone for World<S> {
             timers: self.timers.clone(),
             offers: self.offers.clone(),
             effects: Effects::default(),
+            asked: Asked::default(),
             ..*self
         }
     }
@@ -134,6 +140,7 @@ impl<S: System> Clone for World<S> {
             fingerprint,
             offers,
             effects: _,
+            asked: _,
         } = source;
         if !Arc::ptr_eq(&self.simulation.inner, &simulation.inner) {
             self.simulation.clone_from(simulation);
@@ -158,6 +165,7 @@ impl<S: System> Clone for World<S> {
 
 impl<S: System> fmt::Debug for World<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.asked.note();
         let mut shown = f.debug_struct("World");
         shown.field("now", &self.now).field("steps", &self.steps);
         for (name, store) in self.simulation.service_names().zip(&self.stores) {
@@ -202,6 +210,7 @@ impl<S: System> World<S> {
             fingerprint: 0,
             offers: Vec::new(),
             effects: Effects::default(),
+            asked: Asked::default(),
             simulation,
         };
         world.reset();
@@ -249,6 +258,7 @@ impl<S: System> World<S> {
     /// The broker.
     #[must_use]
     pub fn broker(&self) -> &Broker<S::Event> {
+        self.asked.note();
         &self.broker
     }
 
@@ -297,54 +307,22 @@ impl<S: System> World<S> {
     /// How many steps were taken.
     #[must_use]
     pub fn steps(&self) -> u64 {
+        self.asked.note();
         self.steps
     }
 
     /// How many commands were sent.
     #[must_use]
     pub fn commands_run(&self) -> u32 {
+        self.asked.note();
         self.commands_run
     }
 
     /// The hash of every step so far: actions, fates, answers, changes.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
+        self.asked.note();
         self.fingerprint
-    }
-
-    /// A hash of the state: what two worlds share that will go on in the same way and be judged in
-    /// the same way, whichever way they came.
-    ///
-    /// Attempts that changed nothing are no part of it. So two worlds that share it may differ in
-    /// what [`Context::attempt`](crate::Context::attempt) tells a handler, in the names of attempts,
-    /// in which of several members is next, and in which deliveries are parked. What the last step
-    /// did and which command a message is due to ([`Message::cause`](crate::broker::Message::cause))
-    /// are no part of it either.
-    #[must_use]
-    pub fn digest(&self) -> u64 {
-        self.digest_with(self.stores.iter().map(Store::digest), self.broker.digest())
-    }
-
-    /// [`World::digest`], given those of the stores, by service, and the broker's.
-    fn digest_with(&self, stores: impl Iterator<Item = u64>, broker: u64) -> u64 {
-        let stores = stores.fold(self.now.0, hash::mix);
-        let sent = self.sent.iter().fold(0, |hash, sent| hash::mix(hash, (*sent).into()));
-        let paused = self.paused.iter().map(|paused| {
-            let job = match paused.job {
-                Job::Delivery(index) => self.broker.digest_of(index),
-                Job::Command { .. } | Job::Timer { .. } => paused.key,
-            };
-            let published = u64::from(paused.begun.published) << 32;
-            hash::mix3(job, paused.fate.word() | published, paused.begun.read)
-        });
-        let paused = paused.fold(0u64, u64::wrapping_add);
-        let live = self.timers.iter().filter(|(_, timer)| self.is_live(timer));
-        let timers = live.map(|(due, timer)| match timer {
-            Timer::AckWait { delivery, .. } => hash::mix(due.0, self.broker.digest_of(*delivery)),
-            Timer::Service { volatile, .. } => hash::mix3(due.0, self.timer_key(timer), (*volatile).into()),
-        });
-        let timers = timers.fold(0u64, u64::wrapping_add);
-        hash::mix3(hash::mix3(stores, sent, broker), paused, timers)
     }
 
     /// From now on hands out again what cannot change anything, so that the digest says everything
@@ -366,6 +344,7 @@ impl<S: System> World<S> {
     /// How many timers of services are armed.
     #[must_use]
     pub fn timers_armed(&self) -> u32 {
+        self.asked.note();
         self.service_timers
     }
 
@@ -378,6 +357,7 @@ impl<S: System> World<S> {
     #[must_use]
     #[inline]
     pub fn enabled(&self) -> Enabled<'_> {
+        self.asked.note();
         let timer = self.timers.first().map(|(_, timer)| timer);
         Enabled {
             deliveries: self.broker.deliveries(),
@@ -465,6 +445,7 @@ impl<S: System> World<S> {
     /// What a scheduler is told about an action whose fate it decides; `None` if it has no fate.
     #[must_use]
     pub fn chosen(&self, action: Action) -> Option<Chosen> {
+        self.asked.note();
         match action {
             Action::Deliver(index) => Some(Chosen::delivery(self.broker.delivery(index))),
             Action::Command(client) => Some(self.chosen_command(client)),
@@ -495,6 +476,7 @@ impl<S: System> World<S> {
     /// The command a client sends next.
     #[must_use]
     pub fn next_command(&self, client: ClientIndex) -> Option<&S::Command> {
+        self.asked.note();
         self.hosted_next(client).map(|hosted| &hosted.command)
     }
 
@@ -503,6 +485,7 @@ impl<S: System> World<S> {
     /// redelivery changes nothing and holds nothing up.
     #[must_use]
     pub fn is_quiescent(&self) -> bool {
+        self.asked.note();
         self.broker.ready().is_empty()
             && self.paused.is_empty()
             && self.acks.is_empty()
@@ -513,6 +496,7 @@ impl<S: System> World<S> {
     /// Whether nothing at all can change anything any more.
     #[must_use]
     pub fn is_finished(&self) -> bool {
+        self.asked.note();
         self.idle.is_empty() && self.absent.is_empty() && self.service_timers == 0 && self.is_quiescent()
     }
 
@@ -531,6 +515,7 @@ impl<S: System> World<S> {
     /// An action in words, such as `deliver ticket:updated t1@2 -> orders #1`.
     #[must_use]
     pub fn describe(&self, action: Action) -> String {
+        self.asked.note();
         match action {
             Action::Command(client) => {
                 let ordinal = self.sent[client.get()];
@@ -565,6 +550,7 @@ impl<S: System> World<S> {
     /// handler that goes on, what it handles.
     #[must_use]
     pub fn target(&self, action: Action) -> Option<Target> {
+        self.asked.note();
         match action {
             Action::Command(client) => self.target_of_job(Job::Command { client, ordinal: self.sent[client.get()] }),
             Action::Deliver(index) => Some(Target::Delivery(self.delivery_spec(index))),

@@ -5,7 +5,7 @@
 //! only one step lies between the two, what it changed is known and put back.
 
 use super::World;
-use crate::broker::copy_few;
+use crate::broker::{DeliveryIndex, copy_few};
 use crate::event::System;
 use crate::ids::ServiceIndex;
 
@@ -140,8 +140,15 @@ impl<S: System> World<S> {
         self.broker.note_digests();
     }
 
-    /// [`World::digest`] from what is noted, given those of the stores, by service.
-    pub(crate) fn noted_digest(&self, stores: &[u64]) -> u64 {
-        self.digest_with(stores.iter().copied(), self.broker.noted_digest())
+    /// Notes that a delivery changes nothing as its service's store is.
+    pub(crate) fn note_futile(&mut self, index: DeliveryIndex) {
+        if let Some(service) = self.broker.service_of_delivery(index) {
+            self.broker.note_futile(index, true, self.stores[service.get()].tick());
+        }
+    }
+
+    /// Notes a delivery among those that changed.
+    pub(crate) fn touch(&mut self, index: DeliveryIndex) {
+        self.broker.touch(index);
     }
 }

@@ -44,6 +44,11 @@ impl Exchange {
         }
     }
 
+    /// Whether there is one walk alone.
+    pub(super) fn is_for_one(&self) -> bool {
+        self.counter().walks == 1
+    }
+
     /// Whether somebody waits for a place.
     #[inline]
     pub(super) fn is_wanted(&self) -> bool {

@@ -10,6 +10,7 @@
 mod bounds;
 mod clusters;
 mod exchange;
+mod forecasts;
 mod independence;
 mod seen;
 mod walk;

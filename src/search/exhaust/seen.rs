@@ -29,16 +29,22 @@ pub(super) enum News {
 pub(super) struct Seen {
     /// By six bits of the hash, so that walks seldom wait for each other, and so that little memory
     /// is taken twice while a table grows.
-    parts: [Mutex<Part>; 64],
+    parts: [Mutex<Part>; PARTS],
+    states: AtomicU64,
     /// How many bytes the tables take.
     bytes: AtomicU64,
     bytes_max: u64,
 }
 
-#[derive(Default)]
-struct Part {
-    looks: HashTable<Look>,
-    states: u64,
+type Part = HashTable<Look>;
+
+const PARTS: usize = 64;
+
+/// How a walk looks at what was seen: one that is alone has all of it as long as it goes, and takes no
+/// lock for each look.
+pub(super) struct Looks<'s> {
+    seen: &'s Seen,
+    all: Option<[MutexGuard<'s, Part>; PARTS]>,
 }
 
 /// What one look takes: itself and the table's note of where it is.
@@ -46,20 +52,18 @@ const LOOK_BYTES: u64 = size_of::<Look>() as u64 + 1;
 
 impl Seen {
     pub(super) fn new(bytes_max: u64) -> Seen {
-        Seen { parts: std::array::from_fn(|_| Mutex::default()), bytes: AtomicU64::new(0), bytes_max }
+        let parts = std::array::from_fn(|_| Mutex::default());
+        Seen { parts, states: AtomicU64::new(0), bytes: AtomicU64::new(0), bytes_max }
     }
 
     pub(super) fn clear(&self) {
-        for part in &self.parts {
-            let mut part = locked(part);
-            part.looks.clear();
-            part.states = 0;
-        }
+        self.parts.iter().for_each(|part| locked(part).clear());
+        self.states.store(0, Relaxed);
     }
 
     /// How many states there are.
     pub(super) fn states(&self) -> u64 {
-        self.parts.iter().map(|part| locked(part).states).sum()
+        self.states.load(Relaxed)
     }
 
     /// How many bytes the tables take.
@@ -67,14 +71,15 @@ impl Seen {
         self.bytes.load(Relaxed)
     }
 
-    /// Notes that a state is looked at with so much left.
-    #[inline]
-    pub(super) fn look(&self, key: u64, left: Left) -> News {
-        // A table finds places by the lowest bits, and tells neighbours apart by the highest.
-        let part = &mut *locked(&self.parts[(key >> 40) as usize % 64]);
+    /// For a walk that is alone, or for one of several.
+    pub(super) fn looks(&self, is_alone: bool) -> Looks<'_> {
+        Looks { seen: self, all: is_alone.then(|| self.parts.each_ref().map(locked)) }
+    }
+
+    fn look_in(&self, part: &mut Part, key: u64, left: Left) -> News {
         let mut is_first = true;
         let mut worse = None;
-        for (_, other) in part.looks.iter_hash(key).filter(|(other, _)| *other == key) {
+        for (_, other) in part.iter_hash(key).filter(|(other, _)| *other == key) {
             is_first = false;
             if other.covers(left) {
                 return News::Known;
@@ -84,16 +89,19 @@ impl Seen {
             }
         }
         if let Some(worse) = worse {
-            let place = part.looks.find_mut(key, |look| *look == (key, worse));
+            let place = part.find_mut(key, |look| *look == (key, worse));
             place.into_iter().for_each(|look| look.1 = left);
             return News::More;
         }
-        if part.looks.len() == part.looks.capacity() && !self.grow(&mut part.looks) {
+        if part.len() == part.capacity() && !self.grow(part) {
             return News::Full;
         }
-        part.looks.insert_unique(key, (key, left), |(key, _)| *key);
-        part.states += u64::from(is_first);
-        if is_first { News::First } else { News::More }
+        part.insert_unique(key, (key, left), |(key, _)| *key);
+        if !is_first {
+            return News::More;
+        }
+        self.states.fetch_add(1, Relaxed);
+        News::First
     }
 
     /// Makes a table larger, if there is memory. It grows to twice its size, and for a moment there
@@ -108,6 +116,19 @@ impl Seen {
         looks.reserve(1, |(key, _)| *key);
         self.bytes.fetch_sub(before, Relaxed);
         true
+    }
+}
+
+impl Looks<'_> {
+    /// Notes that a state is looked at with so much left.
+    #[inline]
+    pub(super) fn look(&mut self, key: u64, left: Left) -> News {
+        // A table finds places by the lowest bits, and tells neighbours apart by the highest.
+        let place = (key >> 40) as usize % PARTS;
+        match &mut self.all {
+            Some(parts) => self.seen.look_in(&mut parts[place], key, left),
+            None => self.seen.look_in(&mut locked(&self.seen.parts[place]), key, left),
+        }
     }
 }
 
@@ -139,25 +160,26 @@ mod tests {
     #[test]
     fn a_state_is_looked_at_again_only_if_more_is_left_of_something() {
         let seen = Seen::new(1 << 20);
+        let mut looks = seen.looks(true);
         let key = hash::mix(1, 2);
-        assert_eq!(seen.look(key, left(1, 0)), News::First);
-        assert_eq!(seen.look(key, left(1, 0)), News::Known);
-        assert_eq!(seen.look(key, left(0, 0)), News::Known);
-        assert_eq!(seen.look(key, left(0, 1)), News::More, "more of one, less of the other");
-        assert_eq!(seen.look(key, left(1, 0)), News::Known);
-        assert_eq!(seen.look(key, left(2, 2)), News::More);
-        assert_eq!(seen.look(key, left(0, 1)), News::Known);
+        assert_eq!(looks.look(key, left(1, 0)), News::First);
+        assert_eq!(looks.look(key, left(1, 0)), News::Known);
+        assert_eq!(looks.look(key, left(0, 0)), News::Known);
+        assert_eq!(looks.look(key, left(0, 1)), News::More, "more of one, less of the other");
+        assert_eq!(looks.look(key, left(1, 0)), News::Known);
+        assert_eq!(looks.look(key, left(2, 2)), News::More);
+        assert_eq!(looks.look(key, left(0, 1)), News::Known);
         assert_eq!(seen.states(), 1);
     }
 
     #[test]
     fn the_memory_is_not_exceeded() {
         let seen = Seen::new(10_000);
-        let full = (0..).find(|word| seen.look(hash::mix(*word, 7), left(0, 0)) == News::Full);
+        let full = (0..).find(|word| seen.looks(false).look(hash::mix(*word, 7), left(0, 0)) == News::Full);
         assert!(full.is_some_and(|full| full > 100), "{full:?}");
-        let bytes: u64 = seen.parts.iter().map(|part| bytes_of(locked(part).looks.capacity())).sum();
+        let bytes: u64 = seen.parts.iter().map(|part| bytes_of(locked(part).capacity())).sum();
         assert_eq!(seen.bytes(), bytes, "what is counted is what is there");
         assert!(seen.bytes() <= 10_000, "{}", seen.bytes());
-        assert_eq!(seen.look(hash::mix(0, 7), left(0, 0)), News::Known, "what was seen is still known");
+        assert_eq!(seen.looks(true).look(hash::mix(0, 7), left(0, 0)), News::Known, "what was seen is still known");
     }
 }

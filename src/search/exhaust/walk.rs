@@ -1,11 +1,14 @@
 //! The way through all states: depth first, with one world for each step of the way.
 
+mod led;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::bounds::{Bounds, Choices, FateKind, Left, Most};
 use super::exchange::{Exchange, Handed};
-use super::seen::News;
+use super::forecasts::Forecasts;
+use super::seen::{Looks, News};
 use super::walks::Common;
 use super::worlds::Worlds;
 use super::{Exhaust, Reached};
@@ -17,9 +20,9 @@ use crate::property::End;
 use crate::run::{Judges, Verdict, step_apart};
 use crate::scheduler::{Action, Tie};
 use crate::search::Order;
-use crate::service::Outcome;
 use crate::simulation::Simulation;
-use crate::world::{Answer, Step, World};
+use crate::world::{Digest, Step, Still, World};
+use led::{Led, fickle};
 
 /// After how many steps it is said how far the search is.
 const PROGRESS_EVERY: u64 = 1 << 13;
@@ -58,6 +61,10 @@ impl Marks {
 #[derive(Clone, Default)]
 pub(super) struct Place {
     key: u64,
+    /// The world's digest, if steps from here can be foretold.
+    still: Option<Still>,
+    /// The state that was looked at last, and what was left of the bounds then.
+    looked: (u64, Left),
     left: Left,
     actions: Vec<Action>,
     /// The hashes of the deliveries tried, of which equal ones lead to equal states.
@@ -104,6 +111,9 @@ pub(super) struct Walk<'e, 'p, S: System> {
     has_turns: bool,
     /// Whether a delivery that changed nothing is not tried again until its service's store changes.
     notes_futile: bool,
+    /// Whether the digest is all that tells states apart, so that steps can be foretold.
+    foretells: bool,
+    forecasts: Forecasts,
     /// By depth; the last is for the step that is tried.
     worlds: Worlds<S>,
     places: Vec<Place>,
@@ -142,6 +152,8 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
             choices: Choices::of(&exhaust.bounds, simulation),
             has_turns,
             notes_futile: !has_turns && !has_patience,
+            foretells: !has_turns && !has_patience && !exhaust.bounds.knows_calm(),
+            forecasts: Forecasts::default(),
             worlds: Worlds::new(world),
             places: Vec::new(),
             way: Vec::new(),
@@ -178,6 +190,8 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
     pub(super) fn reset(&mut self, steps_max: Option<u16>) {
         self.way.clear();
         self.worlds.forget();
+        // Where it goes first must not depend on where it went before.
+        self.forecasts.clear();
         self.marks = Marks::default();
         (self.depth, self.depth_max, self.transitions) = (0, 0, 0);
         self.step_cost = if steps_max.is_some() { Left::STEP } else { Left::NOTHING };
@@ -186,17 +200,19 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
 
     /// Goes through states until none is left for any walk. One of them begins with the first state.
     pub(super) fn go(&mut self, exchange: &Exchange, begins: bool) -> Result<(), Stop> {
+        let seen = &self.common.seen;
+        let looks = &mut seen.looks(exchange.is_for_one());
         if begins {
-            let key = self.key(0);
-            if self.common.seen.look(key, self.left) == News::Full {
+            let key = self.key(0, self.worlds.digest(0));
+            if looks.look(key, self.left) == News::Full {
                 return Err(Stop::Memory);
             }
             self.enter(key, self.left);
-            self.explore(exchange)?;
+            self.explore(exchange, looks)?;
         }
         while let Some(handed) = exchange.take() {
             self.move_to(handed);
-            self.explore(exchange)?;
+            self.explore(exchange, looks)?;
         }
         Ok(())
     }
@@ -216,14 +232,14 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
     }
 
     /// Tries all that is left to try where it is and wherever that leads.
-    fn explore(&mut self, exchange: &Exchange) -> Result<(), Stop> {
+    fn explore(&mut self, exchange: &Exchange, looks: &mut Looks<'_>) -> Result<(), Stop> {
         let first = self.depth;
         while !exchange.is_over() {
             if exchange.is_wanted() {
                 self.hand_over(first, exchange);
             }
             match self.next() {
-                Some(attempt) => self.attempt(&attempt)?,
+                Some(attempt) => self.attempt(&attempt, looks)?,
                 None => {
                     self.judge_rest()?;
                     if self.depth == first {
@@ -247,9 +263,9 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
     }
 
     /// What tells states apart. Where the calm run's next step counts, the publish order does.
-    fn key(&self, depth: usize) -> u64 {
+    fn key(&self, depth: usize, digest: Digest) -> u64 {
         let world = self.worlds.at(depth);
-        let mut key = self.worlds.digest(depth);
+        let mut key = digest.word();
         if self.has_turns {
             key = hash::mix(key, world.broker().turns());
         }
@@ -267,7 +283,9 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
         if self.places.len() == self.depth {
             self.places.push(Place::default());
         }
-        let enabled = self.worlds.at(self.depth).enabled();
+        let world = self.worlds.at(self.depth);
+        let enabled = world.enabled();
+        let still = self.foretells.then(|| world.still(self.worlds.digest(self.depth))).flatten();
         let place = &mut self.places[self.depth];
         place.actions.clear();
         place.actions.extend(enabled.iter());
@@ -281,7 +299,8 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
             _ => {}
         }
         place.twins.clear();
-        (place.key, place.left, place.next) = (key, left, (0, 0));
+        (place.key, place.still, place.left, place.next) = (key, still, left, (0, 0));
+        place.looked = (key, left);
         (place.moved, place.changes, place.answers) = (false, false, true);
         (place.past_calm, place.is_handed) = (false, false);
         (place.kind, place.has_copies) = (FateKind::NONE, false);
@@ -335,39 +354,48 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
     }
 
     /// Tries a step, and goes on from where it leads if that is news.
-    fn attempt(&mut self, attempt: &Try) -> Result<(), Stop> {
+    fn attempt(&mut self, attempt: &Try, looks: &mut Looks<'_>) -> Result<(), Stop> {
         let Try { action, fate, left } = *attempt;
         self.way.push((action, fate));
-        let step = self.worlds.step(self.depth, action, fate);
+        let led = match self.foretold(action, fate) {
+            Some(led) => led,
+            None => self.take(action, fate),
+        };
         self.transitions += 1;
         if self.transitions.is_multiple_of(PROGRESS_EVERY) {
             self.common.tell(self.reached(), PROGRESS_EVERY);
         }
-        let world = self.worlds.at(self.depth + 1);
-        if self.is_marking && world.looked_around() {
-            self.marks.couple("a handler looks at the time or at the attempt");
-        }
-        let key = self.key(self.depth + 1);
         let place = &mut self.places[self.depth];
+        let is_same = led.key == place.key;
         if fate == Fate::CALM {
-            place.changes = key != place.key;
-            place.answers = answers(&step);
+            place.changes = !is_same;
+            place.answers = led.answers;
             place.moved |= place.changes && matches!(action, Action::Deliver(_));
         }
-        let is_same = key == place.key;
-        if is_same && self.notes_futile && fate == Fate::CALM && matches!(action, Action::Deliver(_)) {
+        if let Action::Deliver(index) = action
+            && is_same
+            && self.notes_futile
+            && fate == Fate::CALM
+        {
             // There is nothing to judge; and wherever that world is copied to, it is known that this
             // delivery changes nothing.
+            match led.step {
+                Some(_) => self.worlds.accept(self.depth),
+                None => self.worlds.note_futile(self.depth, index),
+            }
             self.way.pop();
-            self.worlds.accept(self.depth);
-            return Ok(());
+            return self.learn(&led);
         }
         let Some(left) = left else {
             self.way.pop();
             return Ok(());
         };
-        self.judges.on_step(world, &step).map_err(failing)?;
-        let news = if is_same { News::Known } else { self.common.seen.look(key, left) };
+        self.judge(&led)?;
+        let place = &mut self.places[self.depth];
+        // Fates that come to the same are tried one after the other.
+        let is_known = place.looked.0 == led.key && place.looked.1.covers(left);
+        let news = if is_known { News::Known } else { looks.look(led.key, left) };
+        place.looked = (led.key, left);
         match news {
             News::Known => {
                 self.way.pop();
@@ -375,16 +403,26 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
             }
             News::Full => Err(Stop::Memory),
             News::First | News::More if self.depth as u32 == Exhaust::<S>::STEPS_MAX => Err(Stop::Steps),
-            News::First | News::More => {
-                if self.is_marking {
-                    mark(&mut self.marks, world, &step);
-                }
-                self.depth += 1;
-                self.depth_max = self.depth_max.max(self.depth);
-                self.enter(key, left);
-                Ok(())
-            }
+            News::First | News::More => self.go_on(action, fate, led, left),
         }
+    }
+
+    /// Goes on from where a step leads.
+    fn go_on(&mut self, action: Action, fate: Fate, led: Led, left: Left) -> Result<(), Stop> {
+        let key = led.key;
+        let led = if led.step.is_some() { led } else { self.take(action, fate) };
+        if led.key != key {
+            return Err(fickle());
+        }
+        if self.is_marking
+            && let Some(step) = &led.step
+        {
+            mark(&mut self.marks, self.worlds.at(self.depth + 1), step);
+        }
+        self.depth += 1;
+        self.depth_max = self.depth_max.max(self.depth);
+        self.enter(key, left);
+        Ok(())
     }
 
     /// Judges a state in which no delivery changes anything, as a run would.
@@ -438,11 +476,6 @@ fn mark<S: System>(marks: &mut Marks, world: &World<S>, step: &Step) {
 
 fn failing(verdict: Verdict) -> Stop {
     Stop::Failing(Box::new(verdict))
-}
-
-/// Whether the broker is told anything by a step.
-fn answers(step: &Step) -> bool {
-    matches!(step.answer, Some(Answer::Delivery(Outcome::Ack | Outcome::Nak { .. })))
 }
 
 /// Whether an action leads nowhere that another one does not lead to, or may not happen yet.

@@ -1,11 +1,12 @@
 //! The worlds on the way of a search, one for each step, each made from the one before it.
 
+use crate::broker::DeliveryIndex;
 use crate::event::System;
 use crate::faults::Fate;
 use crate::run::step_apart;
 use crate::scheduler::Action;
 use crate::store::Store;
-use crate::world::{Shared, Step, StoreBits, World};
+use crate::world::{Digest, Shared, Step, StoreBits, World};
 
 /// Worlds by depth.
 ///
@@ -35,7 +36,7 @@ impl<S: System> Worlds<S> {
     }
 
     /// The digest of the world at this depth.
-    pub(super) fn digest(&self, depth: usize) -> u64 {
+    pub(super) fn digest(&self, depth: usize) -> Digest {
         self.worlds[depth].noted_digest(&self.stores[depth])
     }
 
@@ -61,6 +62,16 @@ impl<S: System> Worlds<S> {
             }
         }
         step
+    }
+
+    /// Notes at `depth` that a delivery changes nothing, as if it had been handed out there.
+    pub(super) fn note_futile(&mut self, depth: usize, index: DeliveryIndex) {
+        let (here, later) = self.worlds.split_at_mut(depth + 1);
+        here[depth].note_futile(index);
+        // What comes of the world here has to be told, too.
+        if let Some(world) = later.first_mut().filter(|_| self.one_step[depth + 1].is_some()) {
+            world.touch(index);
+        }
     }
 
     /// Makes the world after the one at `depth` a copy of it.
@@ -109,9 +120,9 @@ impl<S: System> Worlds<S> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use crate::broker::{DeliveryIndex, Ordering, Profile, RedeliverAt};
+    use crate::broker::{Ordering, Profile, RedeliverAt};
     use crate::prng::{Prng, Stream};
     use crate::simulation::{Hosting, Simulation};
     use crate::ticketing::{Design, Hostings, Ticketing, Workload};
@@ -123,7 +134,7 @@ mod tests {
     }
 
     /// A simulation of all four services: with members that race, a group that joins late, and timers.
-    fn simulation(seed: u64) -> Simulation<Ticketing> {
+    pub(in super::super) fn simulation(seed: u64) -> Simulation<Ticketing> {
         let profiles = [
             Profile::adversarial(),
             Profile::stan(),
@@ -167,7 +178,7 @@ mod tests {
                 let mut clone = world.clone();
                 step_apart(&mut clone, action, fate);
                 worlds.step(depth, action, fate);
-                assert_eq!(seen(worlds.at(depth + 1), worlds.digest(depth + 1)), seen(&clone, clone.digest()));
+                assert_eq!(seen(worlds.at(depth + 1), worlds.digest(depth + 1).word()), seen(&clone, clone.digest()));
                 let broker = worlds.at(depth + 1).broker();
                 let digests = |of: &dyn Fn(DeliveryIndex) -> u64| broker.open().map(of).collect::<Vec<_>>();
                 assert_eq!(digests(&|index| broker.noted_digest_of(index)), digests(&|index| broker.digest_of(index)));

@@ -1,0 +1,86 @@
+//! What was asked of a world.
+//!
+//! A search that knows what a judgement depends on need not judge an equal step again. So it is found
+//! out, not declared: whatever tells more than stores and time notes that it was asked.
+
+use std::cell::Cell;
+
+use super::World;
+use crate::broker::Broker;
+use crate::event::System;
+
+/// Whether anybody asked for more than stores and time.
+#[derive(Default)]
+pub(super) struct Asked(Cell<bool>);
+
+impl Asked {
+    #[inline]
+    pub(super) fn note(&self) {
+        self.0.set(true);
+    }
+}
+
+impl<S: System> World<S> {
+    /// Whether anybody asked for more than stores and time since this was last asked.
+    pub(crate) fn take_asked(&self) -> bool {
+        self.asked.0.replace(false)
+    }
+
+    /// The broker, for those who ask only what a delivery's digest says.
+    #[inline]
+    pub(crate) fn broker_unasked(&self) -> &Broker<S::Event> {
+        &self.broker
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheduler::Action;
+    use crate::simulation::Simulation;
+    use crate::ticketing::{Design, Hostings, Ticketing, Workload};
+
+    type Ask<'a> = &'a dyn Fn(&World<Ticketing>);
+
+    #[test]
+    fn what_tells_more_than_stores_and_time_notes_that_it_was_asked() {
+        let simulation = Design::REFERENCE.host(Simulation::on(crate::Profile::adversarial()), &Hostings::FOUR);
+        let workload = Workload { tickets: 1, prices: vec![5], edits: 1, buyers: 1, orders: 1, cancels: 1, pays: 1 };
+        let hosted = workload.clients(1).into_iter().fold(simulation, |on, one| on.client(one.name, one.commands));
+        let mut world = hosted.build().expect("the parts fit").world();
+        let action = world.enabled().iter().next().expect("a command");
+        let Action::Command(client) = action else { panic!("{action:?}") };
+        let service = world.service("orders").expect("a service");
+        world.step(action, crate::Fate::CALM);
+        let asks = |ask: Ask<'_>| {
+            world.take_asked();
+            ask(&world);
+            world.take_asked()
+        };
+        let more: [Ask<'_>; 14] = [
+            &|world| _ = world.broker(),
+            &|world| _ = world.steps(),
+            &|world| _ = world.commands_run(),
+            &|world| _ = world.fingerprint(),
+            &|world| _ = world.digest(),
+            &|world| _ = world.timers_armed(),
+            &|world| _ = world.enabled(),
+            &|world| _ = world.chosen(action),
+            &|world| _ = world.next_command(client),
+            &|world| _ = world.is_quiescent(),
+            &|world| _ = world.is_finished(),
+            &|world| _ = world.describe(Action::Advance),
+            &|world| _ = world.target(Action::Advance),
+            &|world| _ = format!("{world:?}"),
+        ];
+        assert_eq!(more.map(asks), [true; 14]);
+        let stores: [Ask<'_>; 5] = [
+            &|world| _ = world.store(service).texts(),
+            &|world| _ = world.store_of("orders").digest(),
+            &|world| _ = world.service_name(service),
+            &|world| _ = world.simulation(),
+            &|world| _ = world.now(),
+        ];
+        assert_eq!(stores.map(asks), [false; 5]);
+    }
+}
