@@ -45,7 +45,7 @@ impl Schema {
     }
 
     pub(crate) fn into_store(self) -> Store {
-        let progress = Progress { tick: 0, saved: 0, collections: 0, now: Time(0) };
+        let progress = Progress { tick: 0, saved: 0, collections: 0, read_since: 0, now: Time(0) };
         Store { tables: self.tables, progress, step_began: 0, read_at: None }
     }
 }
@@ -323,18 +323,10 @@ impl Store {
     /// past: what was replaced before it and before now is forgotten.
     #[inline]
     pub(crate) fn begin_step(&mut self, now: Time, oldest_read: Option<u64>) {
-        self.progress.now = now;
-        if self.changed() {
-            self.forget_changes(oldest_read);
-        }
-    }
-
-    #[inline(never)]
-    fn forget_changes(&mut self, oldest_read: Option<u64>) {
-        let keep = oldest_read.unwrap_or(self.progress.tick);
-        self.tables.iter_mut().for_each(|table| table.forget_before(keep));
-        self.step_began = self.progress.tick;
-        (self.progress.saved, self.progress.collections) = (0, 0);
+        let progress = &mut self.progress;
+        (progress.now, progress.read_since) = (now, oldest_read.unwrap_or(progress.tick));
+        self.step_began = progress.tick;
+        (progress.saved, progress.collections) = (0, 0);
     }
 
     /// The present, to be read as of later.

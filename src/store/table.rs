@@ -27,6 +27,8 @@ pub(super) struct Progress {
     pub(super) saved: u64,
     /// The bits of the tables that the running step saved to.
     pub(super) collections: u64,
+    /// Nobody reads as of a tick before this one.
+    pub(super) read_since: u64,
     pub(super) now: Time,
 }
 
@@ -186,10 +188,22 @@ impl<R: Record> Table<R> {
         }
         let before = self.rows[index].replace(row);
         self.unjudged.insert(index);
+        self.forget_before(progress.read_since);
         self.replaced.push(Replaced { tick: progress.tick, id, before });
         progress.collections |= Table::<R>::BIT;
         progress.tick += 1;
         self.changed_at = progress.tick;
+    }
+
+    /// Forgets what was replaced before `tick`.
+    #[inline]
+    fn forget_before(&mut self, tick: u64) {
+        // Nearly always nobody reads the past, and all of it goes.
+        if self.replaced.last().is_none_or(|last| last.tick < tick) {
+            return self.replaced.clear();
+        }
+        let forgotten = self.replaced.partition_point(|replaced| replaced.tick < tick);
+        self.replaced.drain(..forgotten);
     }
 
     /// The changes since `tick`: id, row before, row after.
@@ -252,8 +266,6 @@ pub(super) trait AnyTable: Any + Send + Sync {
     fn clear(&mut self);
     /// Notes that a quiescence was judged.
     fn judged(&mut self);
-    /// Forgets what was replaced before `tick`.
-    fn forget_before(&mut self, tick: u64);
     /// Takes back every change since `tick`.
     fn roll_back(&mut self, tick: u64);
     /// The hash of the rows as they are now.
@@ -315,15 +327,6 @@ impl<R: Record> AnyTable for Table<R> {
 
     fn judged(&mut self) {
         self.unjudged.clear();
-    }
-
-    fn forget_before(&mut self, tick: u64) {
-        // Nearly always nobody reads the past, and all of it goes.
-        if self.replaced.last().is_none_or(|last| last.tick < tick) {
-            return self.replaced.clear();
-        }
-        let forgotten = self.replaced.partition_point(|replaced| replaced.tick < tick);
-        self.replaced.drain(..forgotten);
     }
 
     fn roll_back(&mut self, tick: u64) {

@@ -28,16 +28,21 @@ impl Typed {
     }
 
     #[inline(always)]
+    fn holds<R: Record>(&self) -> bool {
+        self.record == TypeId::of::<R>()
+    }
+
+    #[inline(always)]
     fn get<R: Record>(&self) -> Option<&Table<R>> {
         let table: *const dyn AnyTable = &raw const *self.table;
         // SAFETY: `record` says that the box holds a `Table<R>`, and the reference borrows from `self`.
         #[expect(unsafe_code, reason = "the cast is right by the invariant of `record`")]
-        (self.record == TypeId::of::<R>()).then(|| unsafe { &*table.cast::<Table<R>>() })
+        self.holds::<R>().then(|| unsafe { &*table.cast::<Table<R>>() })
     }
 
     #[inline(always)]
     fn get_mut<R: Record>(&mut self) -> Option<&mut Table<R>> {
-        let is_it = self.record == TypeId::of::<R>();
+        let is_it = self.holds::<R>();
         let table: *mut dyn AnyTable = &raw mut *self.table;
         // SAFETY: as above, and `self` is borrowed mutably for as long as the reference lives.
         #[expect(unsafe_code, reason = "the cast is right by the invariant of `record`")]
@@ -53,12 +58,13 @@ impl Tables {
     /// The table of this record type, if there is one.
     #[inline(always)]
     pub(super) fn get<R: Record>(&self) -> Option<&Table<R>> {
-        self.0.iter().find_map(Typed::get)
+        // By its type first: a reference that may be none would be asked for once more.
+        self.0.iter().find(|typed| typed.holds::<R>())?.get()
     }
 
     #[inline(always)]
     pub(super) fn get_mut<R: Record>(&mut self) -> Option<&mut Table<R>> {
-        self.0.iter_mut().find_map(Typed::get_mut)
+        self.0.iter_mut().find(|typed| typed.holds::<R>())?.get_mut()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &dyn AnyTable> {
