@@ -113,6 +113,13 @@ impl Fate {
     /// The bit of [`Fate::word`] that says that its ack never comes.
     pub(crate) const LOSES_ACK: u64 = AckFate::Lost as u64;
 
+    /// Whether nothing happens.
+    #[inline(always)]
+    pub(crate) fn is_calm(self) -> bool {
+        let Fate { ack, crash, pause, duplicate, lose } = self;
+        matches!((ack, crash, pause, duplicate, lose), (AckFate::Prompt, None, false, false, false))
+    }
+
     /// The fate as one word, for hashing.
     #[inline]
     pub(crate) fn word(self) -> u64 {
@@ -254,22 +261,20 @@ impl Fates {
 
     /// Draws whether the broker loses attempt `attempt` of the delivery that `identity` names, and
     /// counts it. Nothing else happens to what is lost.
-    #[inline]
+    #[inline(never)]
     pub fn draw_loss(&mut self, identity: u64, attempt: u16) -> bool {
         attempt == 1 && self.lose_message.takes(identity)
     }
 
     /// Draws the fate of attempt `attempt` of what `identity` names, and counts it.
-    #[inline]
+    #[inline(never)]
     pub fn draw(&mut self, identity: u64, attempt: u16) -> Fate {
         if attempt > self.attempts_max {
             return Fate::CALM;
         }
-        let (loses_ack, duplicate) = self.draw_few(identity, attempt);
-        let mut fate = Fate { duplicate, ..Fate::CALM };
-        if loses_ack {
-            fate.ack = AckFate::Lost;
-        } else if self.delay_ack.takes(identity) {
+        let few = self.draw_few(identity, attempt);
+        let mut fate = few.map_or(Fate::CALM, |(loses_ack, duplicate)| self.take_few(loses_ack, duplicate));
+        if fate.ack != AckFate::Lost && self.delay_ack.takes(identity) {
             fate.ack = AckFate::Late;
         }
         fate.pause = self.pause.takes(identity);
@@ -285,13 +290,28 @@ impl Fates {
         self.are_few
     }
 
-    /// [`Fates::draw`] where they are few: whether the ack is lost, and whether it is duplicated.
+    /// [`Fates::draw`] where they are few: whether the ack is lost, and whether it is duplicated;
+    /// `None` if neither.
     #[inline(always)]
-    pub(crate) fn draw_few(&mut self, identity: u64, attempt: u16) -> (bool, bool) {
+    pub(crate) fn draw_few(&self, identity: u64, attempt: u16) -> Option<(bool, bool)> {
         if attempt > self.attempts_max {
-            return (false, false);
+            return None;
         }
-        (self.lose_ack.takes(identity), self.duplicate.takes(identity))
+        let (loses_ack, duplicate) = (self.lose_ack.falls(identity), self.duplicate.falls(identity));
+        // Not `||`: neither of them follows a pattern that a processor could learn.
+        if !(loses_ack | duplicate) {
+            return None;
+        }
+        Some((loses_ack, duplicate))
+    }
+
+    /// Counts that an ack is lost or a delivery duplicated, or both, and makes the fate of it.
+    // Not inlined, so that the compiler keeps the calm fate apart.
+    #[inline(never)]
+    pub(crate) fn take_few(&mut self, loses_ack: bool, duplicate: bool) -> Fate {
+        self.lose_ack.left -= u32::from(loses_ack);
+        self.duplicate.left -= u32::from(duplicate);
+        Fate { ack: if loses_ack { AckFate::Lost } else { AckFate::Prompt }, duplicate, ..Fate::CALM }
     }
 
     fn window(&self, identity: u64) -> Window {
@@ -318,14 +338,18 @@ impl Coin {
         }
     }
 
+    /// Whether it happens to what `identity` names, which is not counted yet.
+    #[inline(always)]
+    fn falls(&self, identity: u64) -> bool {
+        (self.left > 0) & (RunKey::draw_from(self.root, identity) <= self.last)
+    }
+
+    /// The same, counted.
     #[inline(always)]
     fn takes(&mut self, identity: u64) -> bool {
-        if self.left == 0 {
-            return false;
-        }
-        let hit = RunKey::draw_from(self.root, identity) <= self.last;
-        self.left -= u32::from(hit);
-        hit
+        let falls = self.falls(identity);
+        self.left -= u32::from(falls);
+        falls
     }
 }
 

@@ -374,10 +374,13 @@ fn coast<S: System>(
         check_limits(world, limits)?;
         loop {
             let told = coast_one(world, scheduler, watched, noted, &mut step);
-            match told {
-                Told::Nothing => {}
-                Told::Brief(kinds) => judges.on_kinds(kinds, world, &step)?,
-                Told::AtLength => judges.on_step(world, &step)?,
+            let kinds = match told {
+                Told::Nothing => None,
+                Told::Brief(kinds) => Some(kinds),
+                Told::AtLength => Some(Watch::of(&step)),
+            };
+            if let Some(kinds) = kinds {
+                judges.on_kinds(kinds, world, &step)?;
             }
             world.drain_offers(|offer| scheduler.offer(offer));
             let is_over = world.broker().ready().is_empty() || world.steps() >= limits.steps_max;
@@ -417,14 +420,14 @@ fn coast_one<S: System>(
             let delivery = *world.broker().delivery(index);
             let fate = scheduler.fate(&Chosen::delivery(&delivery));
             // Of the calm fate, which is a constant here, the compiler makes much.
-            match fate == Fate::CALM {
+            match fate.is_calm() {
                 true => deliver(world, (index, delivery), Fate::CALM, watched, noted, step),
                 false => deliver_faulty(world, index, fate, watched, noted, step),
             }
         }
         Action::Command(client) => {
             let fate = scheduler.fate(&world.chosen_command(client));
-            if fate == Fate::CALM {
+            if fate.is_calm() {
                 world.send_calmly(client, step);
                 return Told::AtLength;
             }

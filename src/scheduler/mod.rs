@@ -111,18 +111,18 @@ impl Chosen {
     #[must_use]
     #[inline(always)]
     pub fn draw(&self, fates: &mut Fates) -> Fate {
+        let Chosen { key, attempt, is_delivery, .. } = *self;
         if !fates.are_few() {
             return self.draw_any(fates);
         }
-        let (loses_ack, duplicate) = fates.draw_few(self.key, self.attempt);
-        // Not `||`: neither of them follows a pattern that a processor could learn.
-        if !(loses_ack | duplicate) || !self.is_delivery {
+        let Some((loses_ack, duplicate)) = fates.draw_few(key, attempt) else {
             return Fate::CALM;
-        }
-        Fate { ack: if loses_ack { AckFate::Lost } else { AckFate::Prompt }, duplicate, ..Fate::CALM }
+        };
+        let fate = fates.take_few(loses_ack, duplicate);
+        if is_delivery { fate } else { Fate::CALM }
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn draw_any(&self, fates: &mut Fates) -> Fate {
         if self.is_delivery && fates.draw_loss(self.key, self.attempt) {
             return Fate { lose: true, ..Fate::CALM };
@@ -220,8 +220,9 @@ impl<'a> Enabled<'a> {
     }
 
     /// The action at this place behind the deliveries.
-    #[inline(never)]
-    fn get_other(self, mut place: usize) -> Action {
+    // Inlined, so that what is enabled need not be written down where most of it is known to be nothing.
+    #[inline]
+    fn get_other(&self, mut place: usize) -> Action {
         if let Some(index) = self.commands.get(place) {
             return Action::Command(*index);
         }
