@@ -58,6 +58,17 @@ pub(crate) struct Hosted<S: System> {
     pub(crate) ack_timing: AckTiming,
 }
 
+impl<S: System> Hosted<S> {
+    /// The member that executes the command with this key.
+    #[inline]
+    pub(crate) fn member_for(&self, key: u64) -> u16 {
+        match self.members {
+            1 => 0,
+            members => (key % u64::from(members)) as u16,
+        }
+    }
+}
+
 impl<S: System> Clone for Hosted<S> {
     fn clone(&self) -> Hosted<S> {
         Hosted { service: Arc::clone(&self.service), ..*self }

@@ -48,12 +48,8 @@ impl<E: Event> Broker<E> {
         delivery.rename(entry.next_attempt());
         let last = self.ready.len() - 1;
         let place = std::mem::replace(&mut delivery.ready_at, last as u32);
-        let moved = self.ready[last];
-        if moved != index {
-            self.ready[last] = index;
-            self.ready[place as usize] = moved;
-            self.deliveries.move_in_ready(moved, place);
-        }
+        self.ready.swap(place as usize, last);
+        self.deliveries.move_in_ready(self.ready[place as usize], place);
         self.fresh.push(index);
         repeated
     }

@@ -144,8 +144,16 @@ impl<E: Event> Log<E> {
         self.last.push(Vec::new());
     }
 
-    /// Appends an event and names it.
-    pub(super) fn append(&mut self, event: E, label: &Label, route: u16, first_entry: u32, cause: u32) -> MessageIndex {
+    /// Appends an event and names it; returns its place and the key of its name.
+    #[inline(always)]
+    pub(super) fn append(
+        &mut self,
+        event: E,
+        label: &Label,
+        route: u16,
+        first_entry: u32,
+        cause: u32,
+    ) -> (MessageIndex, u64) {
         let Label { subject, record, version, hash } = *label;
         let number = record.number() as usize;
         let last = &mut self.last[usize::from(route)];
@@ -158,8 +166,9 @@ impl<E: Event> Log<E> {
         let nth = self.count_of_name(previous, record, version) + 1;
         let name = MessageName { subject, record, version, nth };
         self.sum = self.sum.wrapping_add(hash::mix(hash, 1));
+        let key = name.key();
         self.messages.push(Message { event, name, cause, hash, route, first_entry, previous });
-        index
+        (index, key)
     }
 
     /// The hash of all messages, whatever their order.

@@ -180,7 +180,7 @@ impl<E: Event> Broker<E> {
         // is moved: a wide read of narrow writes waits for all of them.
         if let [event] = events.as_slice() {
             let label = Label::of(event);
-            return events.drain(..).for_each(|event| self.publish_one(event, &label, cause));
+            return events.pop().into_iter().for_each(|event| self.publish_one(event, &label, cause));
         }
         for event in events.drain(..) {
             let label = Label::of(&event);
@@ -195,13 +195,12 @@ impl<E: Event> Broker<E> {
             None => self.add_route(subject),
         };
         let first_entry = self.deliveries.entries() as u32;
-        let message = self.log.append(event, label, route as u16, first_entry, cause);
-        let key = self.message(message).name.key();
+        let (message, key) = self.log.append(event, label, route as u16, first_entry, cause);
         for place in 0..self.routes[route].groups.len() {
             let group = self.routes[route].groups[place];
             self.deliveries.add_entry();
             if self.groups[group.get()].joined {
-                self.add_delivery(message, key, group, first_entry + place as u32);
+                self.add_delivery(message, (subject, key), group, first_entry + place as u32);
             }
         }
     }
@@ -222,7 +221,8 @@ impl<E: Event> Broker<E> {
             let groups = &self.routes[usize::from(message.route)].groups;
             if let Some(place) = groups.iter().position(|listed| *listed == group) {
                 let entry = message.first_entry + place as u32;
-                self.add_delivery(MessageIndex(index as u32), message.name.key(), group, entry);
+                let named = (message.name.subject, message.name.key());
+                self.add_delivery(MessageIndex(index as u32), named, group, entry);
             }
         }
     }
@@ -232,10 +232,10 @@ impl<E: Event> Broker<E> {
         self.add_twin(index, true)
     }
 
-    /// The first delivery of a message, whose name has this key, to a group.
+    /// The first delivery of a message on a subject, whose name has this key, to a group.
     #[inline(always)]
-    fn add_delivery(&mut self, message: MessageIndex, key: u64, group: GroupIndex, entry: u32) {
-        let (subject, group_hash) = (self.message(message).name.subject, self.groups[group.get()].hash);
+    fn add_delivery(&mut self, message: MessageIndex, named: (Subject, u64), group: GroupIndex, entry: u32) {
+        let ((subject, key), group_hash) = (named, self.groups[group.get()].hash);
         let root = root_of(key, group_hash);
         let lane = hash::mix(subject.hash(), group_hash);
         self.push_delivery(Twin { message, group, entry, root, lane, duplicate: false });
@@ -251,7 +251,9 @@ impl<E: Event> Broker<E> {
     #[inline(always)]
     fn push_delivery(&mut self, Twin { message, group, entry, root, lane, duplicate }: Twin) -> DeliveryIndex {
         self.open += 1;
-        let Group { direct, may_pause, .. } = self.groups[group.get()];
+        let Group { direct, may_pause, rules, .. } = self.groups[group.get()];
+        // Where no order and no limit holds, it is ready as soon as it is there.
+        let ready_at = if rules.free { self.ready.len() as u32 } else { NOWHERE };
         let index = self.deliveries.push(Delivery {
             message,
             group,
@@ -267,14 +269,19 @@ impl<E: Event> Broker<E> {
             called_off: false,
             successor: None,
             futile_at: NEVER,
-            ready_at: NOWHERE,
+            ready_at,
             parked: false,
-            loose: false,
+            loose: rules.free,
             entry,
             root,
             key: 0,
         });
-        self.enqueue(index, RedeliverAt::Back);
+        if rules.free {
+            self.ready.push(index);
+            self.fresh.push(index);
+        } else {
+            self.join_queue(index, RedeliverAt::Back);
+        }
         index
     }
 

@@ -18,7 +18,8 @@ impl<E: Event> Broker<E> {
         }
     }
 
-    fn join_queue(&mut self, index: DeliveryIndex, at: RedeliverAt) {
+    #[inline(never)]
+    pub(super) fn join_queue(&mut self, index: DeliveryIndex, at: RedeliverAt) {
         let unit = self.unit_for(index);
         let delivery = &self.deliveries[index];
         let group = delivery.group;

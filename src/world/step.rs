@@ -21,7 +21,7 @@ use crate::faults::{AckFate, Fate, Window};
 use crate::hash;
 use crate::ids::{ServiceIndex, Time};
 use crate::schedule;
-use crate::scheduler::{Action, ClientIndex, PauseIndex};
+use crate::scheduler::{Action, PauseIndex};
 use crate::service::{AckTiming, Armed, Context, Outcome, PublishMode, Rejection, Work};
 
 /// A process of a service.
@@ -207,6 +207,7 @@ impl<S: System> World<S> {
                     self.spell_out(&brief, fate, &mut step);
                 }
             }
+            Action::Command(client) if fate.is_calm() => self.send_calmly(client, &mut step),
             _ => self.take_at_length(action, fate, &mut step),
         }
         step
@@ -225,15 +226,6 @@ impl<S: System> World<S> {
             Action::Join(group) => self.join(group, step),
             Action::Advance => self.advance(step),
         }
-        self.finish(step);
-    }
-
-    /// [`World::take`] for a command with which nothing goes wrong.
-    #[inline(never)]
-    pub(crate) fn send_calmly(&mut self, client: ClientIndex, step: &mut Step) {
-        self.steps += 1;
-        self.start(Action::Command(client), Fate::CALM, step);
-        self.send(client, step);
         self.finish(step);
     }
 
@@ -655,7 +647,7 @@ impl<S: System> World<S> {
         hash::mix(self.fingerprint, hash::mix3(key, fate_word, answer_word))
     }
 
-    #[inline]
+    #[inline(always)]
     fn fold(&mut self, step: &Step) {
         let mut hash = self.fold_what(step.key, step.fate_word, step.answer_word);
         // Few steps save, and then it is known who acted.

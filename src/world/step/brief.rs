@@ -68,10 +68,11 @@ impl<S: System> World<S> {
         let mut ctx = Context { store, effects: &mut self.effects, now: self.now, attempt };
         let outcome = handlers.handle(event, &mut ctx);
         let saved = ctx.store.changed();
+        let acts = !self.effects.is_empty();
         let actor = Actor { service, member: 0 };
         let silence = match outcome {
-            Outcome::Ack if self.effects.is_empty() => None,
-            Outcome::Silent(reason) if self.effects.is_empty() && !saved => Some(reason),
+            Outcome::Ack if !acts => None,
+            Outcome::Silent(reason) if !acts && !saved => Some(reason),
             _ => {
                 self.start(Action::Deliver(index), fate, step);
                 self.conclude_at_length(index, (&outcome, tick), actor, step);

@@ -2,10 +2,11 @@
 
 use super::{Actor, Answer, Step};
 use crate::event::System;
+use crate::faults::Fate;
 use crate::ids::Time;
 use crate::scheduler::{Action, ClientIndex, Offer};
 use crate::service::Context;
-use crate::simulation::HostedCommand;
+use crate::simulation::{HostedCommand, Inner};
 use crate::world::{COMMAND_TIME_US, Job, World};
 
 impl<S: System> World<S> {
@@ -16,63 +17,75 @@ impl<S: System> World<S> {
         commands.get(self.sent[client.get()] as usize)
     }
 
-    #[inline(always)]
+    /// A command whose handler may be cut off.
     pub(super) fn send(&mut self, client: ClientIndex, step: &mut Step) {
         let ordinal = self.sent[client.get()];
-        let inner = &self.simulation.inner;
-        let hosted = &inner.clients[client.get()].commands[ordinal as usize];
-        let (service, key) = (hosted.service, hosted.key);
-        let member = match inner.services[service.get()].members {
-            1 => 0,
-            members => (key % u64::from(members)) as u16,
-        };
+        let HostedCommand { service, key, .. } = self.inner().clients[client.get()].commands[ordinal as usize];
+        let actor = Actor { service, member: self.inner().services[service.get()].member_for(key) };
         step.key = key;
-        self.sent[client.get()] += 1;
-        if self.idle.last() == Some(&client) {
-            self.idle.pop();
-        } else {
-            self.idle.retain(|idle| *idle != client);
-        }
-        self.commands_run += 1;
-        self.now = Time(self.now.0 + COMMAND_TIME_US);
-        let actor = Actor { service, member };
+        self.idle.retain(|idle| *idle != client);
+        self.count_command(client);
         let job = Job::Command { client, ordinal };
         if step.fate.pause {
             return self.pause(job, actor, step);
         }
-        match step.fate_word {
-            0 => self.execute(client, ordinal, actor, step),
-            _ => self.work(job, actor, None, step),
-        }
+        self.work(job, actor, None, step);
         self.offer_next_command(client);
     }
 
-    /// [`World::work`] for a command whose handler nothing cuts off.
+    /// Notes that a client sends a command.
     #[inline(always)]
-    fn execute(&mut self, client: ClientIndex, ordinal: u32, actor: Actor, step: &mut Step) {
-        let Actor { service, .. } = actor;
+    fn count_command(&mut self, client: ClientIndex) {
+        self.sent[client.get()] += 1;
+        self.commands_run += 1;
+        self.now = Time(self.now.0 + COMMAND_TIME_US);
+    }
+
+    /// A command with which nothing goes wrong: what is looked up is looked up once, and the step is
+    /// noted at its end.
+    #[inline(never)]
+    pub(crate) fn send_calmly(&mut self, client: ClientIndex, step: &mut Step) {
+        let (ordinal, first) = (self.sent[client.get()], self.broker.messages().len());
+        self.steps += 1;
+        self.count_command(client);
         let inner = &*self.simulation.inner;
-        let command = &inner.clients[client.get()].commands[ordinal as usize].command;
+        let commands = &inner.clients[client.get()].commands[ordinal as usize..];
+        let HostedCommand { ref command, service, key, .. } = commands[0];
+        let hosted = &inner.services[service.get()];
         let oldest = self.oldest_read(service);
         let store = &mut self.stores[service.get()];
         store.begin_step(self.now, oldest);
         self.effects.clear();
         let mut ctx = Context { store, effects: &mut self.effects, now: self.now, attempt: 0 };
-        let result = inner.services[service.get()].service.execute(command, &mut ctx);
-        step.actor = Some(actor);
-        step.set_answer(Answer::Command(result));
+        let result = hosted.service.execute(command, &mut ctx);
+        let actor = Actor { service, member: hosted.member_for(key) };
+        let next = commands.get(1).map(|next| offer_of(inner, client, next));
+        self.offer_following(client, next);
+        let answer = Answer::Command(result);
         let job = Job::Command { client, ordinal };
         if result.is_err() {
-            self.abort_if_refused(job, service, Answer::Command(result));
+            self.abort_if_refused(job, service, answer);
         }
         self.broker.publish(&mut self.effects.published, self.commands_run);
         if !self.effects.armed.is_empty() {
             self.arm(job, service);
         }
-        step.saved = self.stores[service.get()].changed();
-        if step.saved {
+        let saved = self.stores[service.get()].changed();
+        if saved {
             self.broker.unpark(service);
         }
+        *step = Step {
+            number: self.steps,
+            time: self.now,
+            actor: Some(actor),
+            published: first..self.broker.messages().len(),
+            key,
+            saved,
+            answer: Some(answer),
+            answer_word: answer.word(),
+            ..Step::new(Action::Command(client), Fate::CALM)
+        };
+        self.fold(step);
     }
 
     #[inline]
@@ -83,10 +96,28 @@ impl<S: System> World<S> {
         }
     }
 
+    /// Lets an idle client that has sent a command send this one, if there is one.
+    #[inline(always)]
+    fn offer_following(&mut self, client: ClientIndex, next: Option<Offer>) {
+        // One that is alone keeps its place.
+        if self.idle.last() != Some(&client) || next.is_none() {
+            self.idle.retain(|idle| *idle != client);
+            self.idle.extend(next.map(|_| client));
+        }
+        if let Some(offer) = next {
+            self.offers.push(offer);
+        }
+    }
+
     #[inline]
     pub(in crate::world) fn offer_of_command(&self, client: ClientIndex) -> Option<Offer> {
-        let next = self.hosted_next(client)?;
-        let place = self.simulation.inner.services[next.service.get()].hash;
-        Some(Offer { action: Action::Command(client), key: next.key, lane: client.0.into(), place, again: false })
+        self.hosted_next(client).map(|next| offer_of(self.inner(), client, next))
     }
+}
+
+/// What schedulers hear of the command that a client sends next.
+#[inline(always)]
+fn offer_of<S: System>(inner: &Inner<S>, client: ClientIndex, next: &HostedCommand<S::Command>) -> Offer {
+    let place = inner.services[next.service.get()].hash;
+    Offer { action: Action::Command(client), key: next.key, lane: client.0.into(), place, again: false }
 }
