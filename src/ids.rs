@@ -67,6 +67,12 @@ impl RecordId {
         self.0 & ((1 << RecordId::NUMBER_BITS) - 1)
     }
 
+    /// The number of an id of this kind; of one of another kind, more than any number.
+    #[inline]
+    pub(crate) const fn number_within(self, kind: char) -> u32 {
+        self.0 ^ (kind as u32) << RecordId::NUMBER_BITS
+    }
+
     /// The id as one word, for hashing.
     #[must_use]
     pub(crate) const fn word(self) -> u64 {

@@ -47,7 +47,8 @@ pub struct Client<C> {
 }
 
 pub(crate) struct Hosted<S: System> {
-    pub(crate) service: Arc<dyn Service<S>>,
+    // A box and not an `Arc`, in which a call has to work out where the service begins.
+    pub(crate) service: Box<dyn Service<S>>,
     pub(crate) name: &'static str,
     /// The hash of its name.
     pub(crate) hash: u64,
@@ -66,12 +67,6 @@ impl<S: System> Hosted<S> {
             1 => 0,
             members => (key % u64::from(members)) as u16,
         }
-    }
-}
-
-impl<S: System> Clone for Hosted<S> {
-    fn clone(&self) -> Hosted<S> {
-        Hosted { service: Arc::clone(&self.service), ..*self }
     }
 }
 
@@ -96,7 +91,7 @@ pub struct Simulation<S: System> {
 }
 
 pub(crate) struct Inner<S: System> {
-    pub(crate) services: Vec<Hosted<S>>,
+    pub(crate) services: Arc<[Hosted<S>]>,
     pub(crate) profile: Profile,
     pub(crate) groups: Vec<GroupSetup>,
     pub(crate) clients: Vec<HostedClient<S::Command>>,
@@ -119,6 +114,7 @@ impl<S: System> Simulation<S> {
     }
 
     /// The names of the services, in the order they were added.
+    #[inline]
     pub fn service_names(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.inner.services.iter().map(|hosted| hosted.name)
     }
@@ -203,7 +199,7 @@ impl<S: System> Simulation<S> {
     fn with_clients(&self, clients: Vec<HostedClient<S::Command>>) -> Simulation<S> {
         let Inner { services, profile, groups, clients: _, redeliver_futile, expected: _ } = &*self.inner;
         let inner = Inner {
-            services: services.clone(),
+            services: Arc::clone(services),
             profile: profile.clone(),
             groups: groups.clone(),
             clients,
@@ -217,7 +213,7 @@ impl<S: System> Simulation<S> {
 /// Puts a [`Simulation`] together.
 pub struct SimulationBuilder<S: System> {
     profile: Profile,
-    services: Vec<(Arc<dyn Service<S>>, Hosting)>,
+    services: Vec<(Box<dyn Service<S>>, Hosting)>,
     clients: Vec<Client<S::Command>>,
     redeliver_futile: bool,
 }
@@ -232,7 +228,7 @@ impl<S: System> SimulationBuilder<S> {
     /// Adds a service.
     #[must_use]
     pub fn hosted(mut self, service: impl Service<S> + 'static, hosting: Hosting) -> SimulationBuilder<S> {
-        self.services.push((Arc::new(service), hosting));
+        self.services.push((Box::new(service), hosting));
         self
     }
 
@@ -281,7 +277,7 @@ impl<S: System> SimulationBuilder<S> {
         let clients = self.clients.into_iter().map(|client| host_client(&services, client));
         let clients = clients.collect::<Result<_, _>>()?;
         let (profile, redeliver_futile, expected) = (self.profile, self.redeliver_futile, OnceLock::new());
-        let inner = Inner { services, profile, groups, clients, redeliver_futile, expected };
+        let inner = Inner { services: services.into(), profile, groups, clients, redeliver_futile, expected };
         Ok(Simulation { inner: Arc::new(inner) })
     }
 }

@@ -97,18 +97,21 @@ impl<R: Record> Table<R> {
         }
     }
 
+    /// Where the row of an id is. That of an id of another kind is nowhere, so whether a row is there
+    /// answers both questions, and only where none is the kind has to be looked at.
     #[inline]
     fn row_index(id: RecordId) -> usize {
-        if id.kind() != R::KIND {
-            wrong_kind::<R>(id);
-        }
-        id.number() as usize
+        id.number_within(R::KIND) as usize
     }
 
     /// The row as it is now.
     #[inline]
     pub(super) fn live(&self, id: RecordId) -> Option<&Versioned<R>> {
-        self.rows.get(Table::<R>::row_index(id))?.as_ref()
+        let Some(row) = self.rows.get(Table::<R>::row_index(id)) else {
+            assert_kind::<R>(id);
+            return None;
+        };
+        row.as_ref()
     }
 
     /// The row as it was when the store's change counter stood at `tick`.
@@ -132,7 +135,11 @@ impl<R: Record> Table<R> {
 
     pub(super) fn history(&self, id: RecordId) -> &[Versioned<R>] {
         let histories = self.history.as_deref().unwrap_or_default();
-        histories.get(Table::<R>::row_index(id)).map_or(&[], Vec::as_slice)
+        let Some(history) = histories.get(Table::<R>::row_index(id)) else {
+            assert_kind::<R>(id);
+            return &[];
+        };
+        history
     }
 
     /// Whether a save of `value` over `held` leaves the version as it is.
@@ -176,6 +183,7 @@ impl<R: Record> Table<R> {
     ) {
         let index = Table::<R>::row_index(id);
         if index >= self.rows.len() {
+            assert_kind::<R>(id);
             self.rows.resize_with(index + 1, || None);
         }
         let row = Versioned::new(id, version, previous, value);
@@ -370,8 +378,8 @@ fn restore_history<R: Record>(history: &mut Vec<Vec<Versioned<R>>>, source: &[Ve
 }
 
 #[cold]
-fn wrong_kind<R: Record>(id: RecordId) -> ! {
-    panic!("ids in `{}` start with `{}`, not `{}`", R::COLLECTION, R::KIND, id.kind())
+fn assert_kind<R: Record>(id: RecordId) {
+    assert!(id.kind() == R::KIND, "ids in `{}` start with `{}`, not `{}`", R::COLLECTION, R::KIND, id.kind());
 }
 
 fn text<R: Record>(id: RecordId, row: &Versioned<R>) -> RowText {

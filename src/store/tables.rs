@@ -58,13 +58,15 @@ impl Tables {
     /// The table of this record type, if there is one.
     #[inline(always)]
     pub(super) fn get<R: Record>(&self) -> Option<&Table<R>> {
-        // By its type first: a reference that may be none would be asked for once more.
-        self.0.iter().find(|typed| typed.holds::<R>())?.get()
+        // Most services have one table or ask for the first of them most often.
+        let (first, others) = self.0.split_first()?;
+        if first.holds::<R>() { first.get() } else { others.iter().find(|typed| typed.holds::<R>())?.get() }
     }
 
     #[inline(always)]
     pub(super) fn get_mut<R: Record>(&mut self) -> Option<&mut Table<R>> {
-        self.0.iter_mut().find(|typed| typed.holds::<R>())?.get_mut()
+        let (first, others) = self.0.split_first_mut()?;
+        if first.holds::<R>() { first.get_mut() } else { others.iter_mut().find(|typed| typed.holds::<R>())?.get_mut() }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &dyn AnyTable> {
