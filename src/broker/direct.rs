@@ -1,6 +1,7 @@
 //! The short way of a delivery: handed out and answered in one go.
 
-use super::{Broker, Delivery, DeliveryIndex};
+use super::delivery::NOWHERE;
+use super::{Broker, Delivery, DeliveryIndex, State};
 use crate::event::Event;
 use crate::ids::ServiceIndex;
 
@@ -30,26 +31,34 @@ impl<E: Event> Broker<E> {
         delivery.tries = delivery.tries.saturating_add(1);
         delivery.futile_at = futile_at;
         let repeated = delivery.is_repeated();
-        if settles || duplicates {
-            self.leave_ready(index);
+        if settles {
+            delivery.state = State::Settled;
+            entry.close();
+            let place = std::mem::replace(&mut delivery.ready_at, NOWHERE);
+            self.open -= 1;
+            self.take_from_ready(place);
             if duplicates {
                 self.duplicate(index);
             }
-            if settles {
-                self.close(index);
-            } else {
-                let (delivery, entry) = self.deliveries.change_both(index);
-                delivery.rename(entry.next_attempt());
-                self.enter_ready(index);
-            }
+            return repeated;
+        }
+        if duplicates {
+            self.leave_ready(index);
+            self.duplicate(index);
+            let (delivery, entry) = self.deliveries.change_both(index);
+            delivery.rename(entry.next_attempt());
+            self.enter_ready(index);
             return repeated;
         }
         // Nearly all that comes too early: it goes to the end of the list and keeps its place in memory.
         delivery.rename(entry.next_attempt());
-        let last = self.ready.len() - 1;
-        let place = std::mem::replace(&mut delivery.ready_at, last as u32);
-        self.ready.swap(place as usize, last);
-        self.deliveries.move_in_ready(self.ready[place as usize], place);
+        let last = self.ready.len() as u32 - 1;
+        let place = std::mem::replace(&mut delivery.ready_at, last);
+        if let Some(at_end) = self.ready.last_mut() {
+            let moved = std::mem::replace(at_end, index);
+            self.ready[place as usize] = moved;
+            self.deliveries.move_in_ready(moved, place);
+        }
         self.fresh.push(index);
         repeated
     }

@@ -180,14 +180,23 @@ impl<E: Event> Broker<E> {
         // is moved: a wide read of narrow writes waits for all of them.
         if let [event] = events.as_slice() {
             let label = Label::of(event);
-            return events.pop().into_iter().for_each(|event| self.publish_one(event, &label, cause));
+            if let Some(event) = events.pop() {
+                self.publish_one(event, &label, cause);
+            }
+        } else {
+            self.publish_all(events, cause);
         }
+    }
+
+    #[inline(never)]
+    fn publish_all(&mut self, events: &mut Vec<E>, cause: u32) {
         for event in events.drain(..) {
             let label = Label::of(&event);
             self.publish_one(event, &label, cause);
         }
     }
 
+    #[inline(always)]
     fn publish_one(&mut self, event: E, label: &Label, cause: u32) {
         let subject = label.subject;
         let route = match self.routes.iter().position(|route| route.subject == subject) {

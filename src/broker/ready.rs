@@ -180,9 +180,14 @@ impl<E: Event> Broker<E> {
     #[inline]
     pub(super) fn leave_ready(&mut self, index: DeliveryIndex) {
         let place = std::mem::replace(&mut self.deliveries.change(index).ready_at, NOWHERE);
-        if place == NOWHERE {
-            return;
+        if place != NOWHERE {
+            self.take_from_ready(place);
         }
+    }
+
+    /// Fills the hole that a delivery leaves in the list of those that are ready.
+    #[inline(always)]
+    pub(super) fn take_from_ready(&mut self, place: u32) {
         self.ready.swap_remove(place as usize);
         if let Some(moved) = self.ready.get(place as usize) {
             self.deliveries.move_in_ready(*moved, place);

@@ -264,10 +264,16 @@ impl<S: System> World<S> {
 
     /// The place of the service of that name.
     #[must_use]
+    #[inline]
     pub fn service(&self, name: &str) -> Option<ServiceIndex> {
         // Properties ask at each step, most often with the very text that the service has.
-        let is_it = |known: &'static str| std::ptr::eq(known, name) || known == name;
-        let place = self.simulation.service_names().position(is_it)?;
+        let place = self.simulation.service_names().position(|known| std::ptr::eq(known, name));
+        place.map(|place| ServiceIndex(place as u16)).or_else(|| self.service_spelled(name))
+    }
+
+    #[cold]
+    fn service_spelled(&self, name: &str) -> Option<ServiceIndex> {
+        let place = self.simulation.service_names().position(|known| known == name)?;
         Some(ServiceIndex(place as u16))
     }
 
@@ -293,9 +299,12 @@ impl<S: System> World<S> {
     /// # Panics
     /// If there is no such service.
     #[must_use]
+    #[inline]
     pub fn store_of(&self, name: &str) -> &Store {
-        let service = self.service(name);
-        self.store(service.unwrap_or_else(|| panic!("there is no service `{name}`")))
+        match self.service(name) {
+            Some(service) => self.store(service),
+            None => no_service(name),
+        }
     }
 
     /// The simulated time.
@@ -617,4 +626,9 @@ impl<S: System> World<S> {
             }
         }
     }
+}
+
+#[cold]
+fn no_service(name: &str) -> ! {
+    panic!("there is no service `{name}`")
 }

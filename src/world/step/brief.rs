@@ -71,14 +71,15 @@ impl<S: System> World<S> {
         let acts = !self.effects.is_empty();
         let actor = Actor { service, member: 0 };
         let silence = match outcome {
-            Outcome::Ack if !acts => None,
-            Outcome::Silent(reason) if !acts && !saved => Some(reason),
-            _ => {
-                self.start(Action::Deliver(index), fate, step);
-                self.conclude_at_length(index, (&outcome, tick), actor, step);
-                return None;
-            }
+            Outcome::Silent(reason) => Some(reason),
+            _ => None,
         };
+        let is_refusal = silence.is_some() & !saved;
+        if acts || !(matches!(outcome, Outcome::Ack) | is_refusal) {
+            self.start(Action::Deliver(index), fate, step);
+            self.conclude_at_length(index, (&outcome, tick), actor, step);
+            return None;
+        }
         let settles = silence.is_none() && fate_word & Fate::LOSES_ACK == 0;
         if saved {
             self.broker.note_effect(index);
