@@ -320,7 +320,7 @@ impl Store {
     }
 
     /// Starts a step. `oldest_read` is the tick of the oldest handler that still reads from the
-    /// past: what was replaced before it and before now is forgotten.
+    /// past: the next save forgets what was replaced before it and before now.
     #[inline]
     pub(crate) fn begin_step(&mut self, now: Time, oldest_read: Option<u64>) {
         let progress = &mut self.progress;

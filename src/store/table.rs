@@ -9,8 +9,8 @@ use crate::ids::{RecordId, Time, Version};
 use super::numbers::Numbers;
 use super::record::{Bump, DuplicateKey, Record, VersionConflict, VersionPolicy, Versioned};
 
-/// What a change replaced. Kept for the running step and for every handler that still reads from
-/// before it.
+/// What a change replaced. Kept for the running step, until the next save to the table, and for every
+/// handler that still reads from before it.
 #[derive(Debug)]
 struct Replaced<R> {
     tick: u64,
