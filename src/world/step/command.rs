@@ -85,6 +85,7 @@ impl<S: System> World<S> {
             answer_word: answer.word(),
             ..Step::new(Action::Command(client), Fate::CALM)
         };
+        // It answers no delivery, so it ends no ack wait either, and no timer is dead after it.
         self.fold(step);
     }
 
