@@ -179,7 +179,7 @@ impl Watch {
     /// The kinds a step that was told in brief belongs to.
     #[inline(always)]
     pub(crate) fn of_brief(brief: &Brief) -> Watch {
-        Watch(u8::from(brief.saved) | u8::from(brief.acked()) << 1)
+        Watch(u8::from(brief.saved) | u8::from(brief.acked) << 1)
     }
 
     /// The kinds a step belongs to.

@@ -13,6 +13,7 @@ use crate::faults::{AckFate, Fate};
 use crate::ids::Time;
 use crate::property::{End, Property, Sometimes, View, Violation, Watch};
 use crate::scheduler::{Action, Chosen, Scheduler};
+use crate::service::Outcome;
 use crate::world::{Step, World};
 
 /// How far a run may go. Reaching a limit is a verdict, never a hang.
@@ -450,7 +451,7 @@ fn deliver<S: System>(
     noted: &mut Noted,
     step: &mut Step,
 ) -> Told {
-    let Some(brief) = world.deliver(what, fate, step) else {
+    let Some((brief, _)) = world.deliver(what, fate, step) else {
         noted.count(step);
         return Told::AtLength;
     };
@@ -461,7 +462,8 @@ fn deliver<S: System>(
     if !watched.meets(kinds) {
         return Told::Nothing;
     }
-    world.spell_out(&brief, fate, step);
+    // What is told in brief and not acked is of no kind that anybody watches.
+    world.spell_out(&brief, Outcome::Ack, fate, step);
     Told::Brief(kinds)
 }
 

@@ -203,8 +203,8 @@ impl<S: System> World<S> {
         match action {
             Action::Deliver(index) => {
                 let delivery = *self.broker.delivery(index);
-                if let Some(brief) = self.deliver((index, delivery), fate, &mut step) {
-                    self.spell_out(&brief, fate, &mut step);
+                if let Some((brief, outcome)) = self.deliver((index, delivery), fate, &mut step) {
+                    self.spell_out(&brief, outcome, fate, &mut step);
                 }
             }
             Action::Command(client) if fate.is_calm() => self.send_calmly(client, &mut step),

@@ -18,8 +18,8 @@ pub(crate) struct Brief {
     actor: Actor,
     key: u64,
     fate_word: u64,
-    /// Why the handler was silent; nothing if it acked.
-    silence: Option<&'static str>,
+    /// Whether the handler acked, and not only whether the ack arrived.
+    pub(crate) acked: bool,
     /// The message that was handed to a member.
     pub(crate) message: MessageIndex,
     /// Whether that delivery had been handed out before, or is a duplicate.
@@ -29,15 +29,9 @@ pub(crate) struct Brief {
 }
 
 impl Brief {
-    /// Whether the handler acked, and not only whether the ack arrived.
-    #[inline(always)]
-    pub(crate) fn acked(&self) -> bool {
-        self.silence.is_none()
-    }
-
     #[inline(always)]
     fn answer_word(&self) -> u64 {
-        if self.acked() { Answer::ACKED } else { Answer::SILENT }
+        if self.acked { Answer::ACKED } else { Answer::SILENT }
     }
 }
 
@@ -47,7 +41,12 @@ impl<S: System> World<S> {
     /// It can be if its group has one member and no rules, the fate lets the handler run through, and
     /// the handler does what most do. Then the broker hears of it when it is handled, all at once.
     #[inline(always)]
-    pub(crate) fn deliver(&mut self, what: (DeliveryIndex, Delivery), fate: Fate, step: &mut Step) -> Option<Brief> {
+    pub(crate) fn deliver(
+        &mut self,
+        what: (DeliveryIndex, Delivery),
+        fate: Fate,
+        step: &mut Step,
+    ) -> Option<(Brief, Outcome)> {
         let (index, delivery) = what;
         let Delivery { key, message, attempt, .. } = delivery;
         let fate_word = fate.word();
@@ -70,39 +69,36 @@ impl<S: System> World<S> {
         let saved = ctx.store.changed();
         let acts = !self.effects.is_empty();
         let actor = Actor { service, member: 0 };
-        let silence = match outcome {
-            Outcome::Silent(reason) => Some(reason),
-            _ => None,
-        };
-        let is_refusal = silence.is_some() & !saved;
-        if acts || !(matches!(outcome, Outcome::Ack) | is_refusal) {
+        let acked = matches!(outcome, Outcome::Ack);
+        let is_refusal = matches!(outcome, Outcome::Silent(_)) & !saved;
+        if acts || !(acked | is_refusal) {
             self.start(Action::Deliver(index), fate, step);
             self.conclude_at_length(index, (&outcome, tick), actor, step);
             return None;
         }
-        let settles = silence.is_none() && fate_word & Fate::LOSES_ACK == 0;
+        let settles = acked && fate_word & Fate::LOSES_ACK == 0;
         if saved {
             self.broker.note_effect(index);
         }
-        let is_futile = silence.is_some() & !self.effects.impure;
+        let is_futile = !acked & !self.effects.impure;
         let again = self.broker.answered_directly(index, settles, fate.duplicate, futile_at(is_futile, tick));
         if self.parks_futile {
             self.park_if_futile(index);
         }
-        let brief = Brief { index, actor, key, fate_word, silence, message, again, saved };
+        let brief = Brief { index, actor, key, fate_word, acked, message, again, saved };
         self.fingerprint = self.fold_what(key, fate_word, brief.answer_word());
         if saved {
             self.fingerprint = hash::mix(self.fingerprint, self.stores[service.get()].saved());
             self.broker.unpark(service);
         }
-        Some(brief)
+        Some((brief, outcome))
     }
 
-    /// Notes in a step what was told in brief.
+    /// Notes in a step what was told in brief, given what the handler answered.
     // Inlined, because it reads at once what was just written, and a wide read of two narrow writes
     // waits for both.
     #[inline(always)]
-    pub(crate) fn spell_out(&self, brief: &Brief, fate: Fate, step: &mut Step) {
+    pub(crate) fn spell_out(&self, brief: &Brief, outcome: Outcome, fate: Fate, step: &mut Step) {
         let published = self.broker.messages().len();
         *step = Step {
             number: self.steps,
@@ -111,7 +107,7 @@ impl<S: System> World<S> {
             fate,
             actor: Some(brief.actor),
             delivery: Some(brief.index),
-            answer: Some(Answer::Delivery(brief.silence.map_or(Outcome::Ack, Outcome::Silent))),
+            answer: Some(Answer::Delivery(outcome)),
             published: published..published,
             key: brief.key,
             fate_word: brief.fate_word,
