@@ -222,8 +222,10 @@ impl<'a, S: System> View<'a, S> {
     /// The messages the step published.
     #[must_use]
     pub fn published(&self) -> &'a [Message<S::Event>] {
-        let messages = self.world.broker_unasked().messages();
-        &messages[self.step.published.clone()]
+        match self.step.published.is_empty() {
+            true => &[],
+            false => &self.world.broker().messages()[self.step.published.clone()],
+        }
     }
 
     /// The delivery the handler worked on, and its message.

@@ -462,7 +462,7 @@ fn deliver<S: System>(
     if !watched.meets(kinds) {
         return Told::Nothing;
     }
-    // What is told in brief and not acked is of no kind that anybody watches.
+    debug_assert!(brief.acked, "what is told in brief and not acked is of no kind that anybody watches");
     world.spell_out(&brief, Outcome::Ack, fate, step);
     Told::Brief(kinds)
 }

@@ -15,8 +15,8 @@ use pellmell::scheduler::{Action, Scripted};
 use pellmell::search::{Bounds, Ended, Exhaust, Exhausted, Most, Order, Reduction};
 use pellmell::ticketing::{ApplyRule, Design, Orders, OrdersRules, ReplicaRules, Ticketing, Tickets, properties};
 use pellmell::{
-    AckFate, Command, Fate, Hosting, Judges, Limits, Outcome, Property, Record, RecordId, Simulation, Step, System,
-    Verdict, VersionPolicy, View, Violation, Watch, Window, World, run, testing,
+    AckFate, Command, Event, Fate, Hosting, Judges, Limits, Outcome, Property, Record, RecordId, Simulation, Step,
+    Subject, System, Verdict, Version, VersionPolicy, View, Violation, Watch, Window, World, run, testing,
 };
 
 use support::request;
@@ -476,6 +476,102 @@ fn a_property_that_looks_beyond_the_stores_judges_each_step() {
         broken.insert(steps);
     }
     assert!(broken.len() > 3, "{broken:?}");
+}
+
+/// A shop that publishes a `C` and two `A`s; a relay that publishes a `B` for each `A` and saves
+/// nothing; another that publishes a `B` when it gets `C` again; and two that do nothing, so that a step
+/// of the relay's is taken in worlds that differ elsewhere.
+fn relayed() -> Simulation<Relayed> {
+    let shop = testing::service::<Relayed>("shop").on_command(|Set(id, _), ctx| {
+        "caa".chars().for_each(|letter| ctx.publish(Sent(letter, *id)));
+        Ok(())
+    });
+    let relay = testing::service::<Relayed>("relay").on_event(&[A], |Sent(_, id), ctx| {
+        ctx.publish(Sent('b', *id));
+        Outcome::Ack
+    });
+    let policy = VersionPolicy::EVERY_SAVE;
+    let other = testing::service::<Relayed>("other").keeps::<Price>(policy).on_event(&[C], |Sent(_, id), ctx| {
+        match ctx.store.find::<Price>(*id) {
+            Some(_) => ctx.publish(Sent('b', *id)),
+            None => _ = ctx.store.overwrite(*id, Price(1), None),
+        }
+        Outcome::Ack
+    });
+    let idle = |name| testing::service::<Relayed>(name).on_event(&[C], |_, _| Outcome::Ack);
+    let services = Simulation::on(Order::Any.profile()).service(shop).service(other);
+    let services = services.service(idle("one")).service(idle("two")).service(relay);
+    services.client("ann", vec![Set(item(1), 1)]).redeliver_futile(true).build().expect("the parts fit")
+}
+
+struct Relayed;
+
+impl System for Relayed {
+    type Event = Sent;
+    type Command = Set;
+}
+
+#[derive(Clone, Debug, Hash, serde::Serialize)]
+struct Sent(char, RecordId);
+
+const A: Subject = Subject::new("a:sent");
+const B: Subject = Subject::new("b:sent");
+const C: Subject = Subject::new("c:sent");
+
+impl Event for Sent {
+    fn subject(&self) -> Subject {
+        match self.0 {
+            'a' => A,
+            'b' => B,
+            _ => C,
+        }
+    }
+
+    fn record(&self) -> RecordId {
+        self.1
+    }
+
+    fn version(&self) -> Option<Version> {
+        None
+    }
+}
+
+/// Of the relay's steps that it watches, none looks like this.
+struct RelayNever(Watch, fn(&View<'_, Relayed>) -> bool);
+
+impl Property<Relayed> for RelayNever {
+    fn name(&self) -> &'static str {
+        "RelayNever"
+    }
+
+    fn watches(&self) -> Watch {
+        self.0
+    }
+
+    fn on_step(&self, view: &View<'_, Relayed>) -> Result<(), Violation> {
+        if view.service() == "relay" && (self.1)(view) { Err(Violation::at("relay")) } else { Ok(()) }
+    }
+}
+
+#[test]
+fn a_step_is_judged_wherever_a_view_shows_something_else() {
+    let looks: [fn() -> RelayNever; 6] = [
+        || RelayNever(Watch::PUBLISHES, |view| view.published().iter().any(|message| message.name.nth > 2)),
+        || RelayNever(Watch::PUBLISHES, |view| view.step.published.end > 5),
+        || RelayNever(Watch::ACKS, |view| view.world.clone().broker().messages().len() > 5),
+        || RelayNever(Watch::ACKS, |view| view.world.broker().messages().len() > 5),
+        || RelayNever(Watch::ACKS, |view| view.world.store_of("other").changes::<Price>().count() > 0),
+        || RelayNever(Watch::ACKS, |view| view.effects() > 1),
+    ];
+    let (simulation, bounds) = (relayed(), Bounds { lost_acks: ONE, ..ANY });
+    let broken = looks.map(|look| {
+        let judges = Judges::<Relayed>::new(vec![Box::new(look())]);
+        let exhaust = Exhaust { reduce: false, ..Exhaust::of(&simulation, &judges, bounds) };
+        let steps = exhaust.search(|_| ()).failing.map(|failing| failing.steps.len() as u32);
+        assert_eq!(steps, Enumeration::of(&simulation, &look(), bounds).broken_after);
+        steps
+    });
+    assert_eq!(broken, [Some(4), Some(4), Some(4), Some(4), Some(3), None]);
 }
 
 #[test]

@@ -266,7 +266,8 @@ impl Store {
         place_of(self.history::<R>(id), version)
     }
 
-    /// The saves of the step that just ran.
+    /// The saves of the step that just ran, if that was one of this store's service; else of the last
+    /// one that was.
     pub fn changes<R: Record>(&self) -> impl Iterator<Item = Change<'_, R>> {
         self.table::<R>().changes(self.step_began)
     }

@@ -26,7 +26,7 @@ impl<S: System> World<S> {
         self.asked.0.replace(false)
     }
 
-    /// The broker, for those who ask only what a delivery's digest says.
+    /// The broker, for what a view shows of the message that its step handled.
     #[inline]
     pub(crate) fn broker_unasked(&self) -> &Broker<S::Event> {
         &self.broker
@@ -57,8 +57,9 @@ mod tests {
             ask(&world);
             world.take_asked()
         };
-        let more: [Ask<'_>; 14] = [
+        let more: [Ask<'_>; 15] = [
             &|world| _ = world.broker(),
+            &|world| _ = world.clone(),
             &|world| _ = world.steps(),
             &|world| _ = world.commands_run(),
             &|world| _ = world.fingerprint(),
@@ -73,7 +74,7 @@ mod tests {
             &|world| _ = world.target(Action::Advance),
             &|world| _ = format!("{world:?}"),
         ];
-        assert_eq!(more.map(asks), [true; 14]);
+        assert_eq!(more.map(asks), [true; 15]);
         let stores: [Ask<'_>; 5] = [
             &|world| _ = world.store(service).texts(),
             &|world| _ = world.store_of("orders").digest(),

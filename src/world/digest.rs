@@ -33,9 +33,17 @@ pub(crate) struct Still {
     pub(crate) digest: Digest,
     /// How many timers and dead deliveries there are.
     lengths: [usize; 2],
+    /// How many messages there are, as every step says.
+    messages: u32,
 }
 
 impl Still {
+    /// The part of it that decides what handlers do and what judges see who ask for stores and time.
+    #[inline]
+    pub(crate) fn decides(&self) -> u64 {
+        hash::mix(self.digest.stores, self.messages.into())
+    }
+
     /// Whether a step changed nothing else, given what was before it.
     pub(crate) fn has_only_handled(&self, before: &Still) -> bool {
         (self.digest.rest, self.lengths) == (before.digest.rest, before.lengths)
@@ -46,8 +54,9 @@ impl<S: System> World<S> {
     /// The world if it is still, given its digest.
     pub(crate) fn still(&self, digest: Digest) -> Option<Still> {
         let lengths = [self.timers.len(), self.broker.dead().len()];
+        let messages = self.broker.messages().len() as u32;
         let is_idle = self.paused.is_empty() && self.acks.is_empty() && self.broker.waiting().is_empty();
-        (is_idle && self.absent.is_empty()).then_some(Still { digest, lengths })
+        (is_idle && self.absent.is_empty()).then_some(Still { digest, lengths, messages })
     }
 
     /// A hash of the state: what two worlds share that will go on in the same way and be judged in
@@ -55,9 +64,9 @@ impl<S: System> World<S> {
     ///
     /// Attempts that changed nothing are no part of it. So two worlds that share it may differ in
     /// what [`Context::attempt`](crate::Context::attempt) tells a handler, in the names of attempts,
-    /// in which of several members is next, and in which deliveries are parked. What the last step
-    /// did and which command a message is due to ([`Message::cause`](crate::broker::Message::cause))
-    /// are no part of it either.
+    /// in which of several members is next, in which of equal messages or copies a delivery is of, and
+    /// in which deliveries are parked. What the last step did and which command a message is due to
+    /// ([`Message::cause`](crate::broker::Message::cause)) are no part of it either.
     #[must_use]
     pub fn digest(&self) -> u64 {
         self.asked.note();

@@ -100,6 +100,7 @@ pub struct World<S: System> {
 
 impl<S: System> Clone for World<S> {
     fn clone(&self) -> World<S> {
+        self.asked.note();
         World {
             simulation: self.simulation.clone(),
             broker: self.broker.clone(),

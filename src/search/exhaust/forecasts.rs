@@ -3,14 +3,14 @@
 //! A handler that is handed the same event at the same state of its store answers, saves and publishes
 //! the same. So most steps of a search lead where an equal one led before, in a world that differs
 //! elsewhere: the state after them is known, and whether it is news, before they are taken. That is
-//! relied on after it has come true once, and what leads to news is taken all the same, so a handler
-//! that keeps something elsewhere than in its store is likely to be found out.
+//! relied on after it has come true once, and what leads to news is taken and judged all the same, so a
+//! handler that keeps something elsewhere than in its store is likely to be found out.
 
 use hashbrown::HashTable;
 
 use crate::faults::Fate;
 use crate::hash;
-use crate::world::Digest;
+use crate::world::{Digest, Still};
 
 /// All that a delivery or a command depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub(super) struct Cause(u64);
 impl Cause {
     /// One that is known by a hash (see `World::known_by`), with a fate.
     #[inline]
-    pub(super) fn of(before: Digest, known_by: u64, fate: Fate) -> Cause {
-        Cause(hash::mix3(before.stores, known_by, fate.word()))
+    pub(super) fn of(before: Still, known_by: u64, fate: Fate) -> Cause {
+        Cause(hash::mix3(before.decides(), known_by, fate.word()))
     }
 }
 
@@ -92,8 +92,11 @@ impl Forecasts {
     /// Notes what a step came to that was taken.
     pub(super) fn note(&mut self, cause: Cause, forecast: Forecast) -> Result<(), Refuted> {
         if let Some(known) = self.known.find_mut(cause.0, |known| known.cause == cause) {
+            if known.forecast() != forecast {
+                return Err(Refuted);
+            }
             known.is_proven = true;
-            return if known.forecast() == forecast { Ok(()) } else { Err(Refuted) };
+            return Ok(());
         }
         if self.known.len() >= Forecasts::MOST * 7 / 8 {
             self.clear();
@@ -138,7 +141,7 @@ mod tests {
                     let step = worlds.step(depth, action, fate);
                     let (world, digest) = (worlds.at(depth + 1), worlds.digest(depth + 1));
                     let Some((before, known_by)) = known_by.filter(|_| !world.looked_around()) else { continue };
-                    let cause = Cause::of(before.digest, known_by, fate);
+                    let cause = Cause::of(before, known_by, fate);
                     let after = world.still(digest).filter(|after| after.has_only_handled(&before));
                     let forecast = after.map(|after| Forecast::of(before.digest, after.digest, step.acked().is_some()));
                     if let Some(known) = forecasts.find(cause) {

@@ -22,7 +22,7 @@ use crate::scheduler::{Action, Tie};
 use crate::search::Order;
 use crate::simulation::Simulation;
 use crate::world::{Digest, Step, Still, World};
-use led::{Led, fickle};
+use led::Led;
 
 /// After how many steps it is said how far the search is.
 const PROGRESS_EVERY: u64 = 1 << 13;
@@ -410,10 +410,10 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
     /// Goes on from where a step leads.
     fn go_on(&mut self, action: Action, fate: Fate, led: Led, left: Left) -> Result<(), Stop> {
         let key = led.key;
-        let led = if led.step.is_some() { led } else { self.take(action, fate) };
-        if led.key != key {
-            return Err(fickle());
-        }
+        let led = match led.step {
+            Some(_) => led,
+            None => self.prove(action, fate, key)?,
+        };
         if self.is_marking
             && let Some(step) = &led.step
         {

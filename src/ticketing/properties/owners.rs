@@ -106,7 +106,7 @@ pub(super) const PUBLISHED_VERSIONS_CONTIGUOUS: StepProperty = StepProperty {
 
 fn was_published(view: &View<'_, Ticketing>, record: RecordId, version: Version) -> bool {
     let wanted = (record, Some(version));
-    // Nearly always this very step did.
+    // Nearly always this very step did, and the log is long.
     view.published().iter().any(|message| (message.name.record, message.name.version) == wanted)
         || view
             .world

@@ -35,7 +35,7 @@ impl<S: System> Walk<'_, '_, S> {
     #[inline]
     fn cause(&self, still: Still, action: Action, fate: Fate) -> Option<Cause> {
         let known_by = self.worlds.at(self.depth).known_by(action)?;
-        fate.lets_through().then(|| Cause::of(still.digest, known_by, fate))
+        fate.lets_through().then(|| Cause::of(still, known_by, fate))
     }
 
     /// Takes a step.
@@ -56,8 +56,18 @@ impl<S: System> Walk<'_, '_, S> {
         Led { key: self.key(self.depth + 1, digest), answers, step: Some(step), lesson }
     }
 
-    /// Judges a step that was taken, and notes what can be foretold from it: if nothing but stores,
-    /// the event and the time was asked for, equal steps are judged equally.
+    /// Takes a step that was foretold to lead to this key, which is news.
+    pub(super) fn prove(&mut self, action: Action, fate: Fate, key: u64) -> Result<Led, Stop> {
+        let led = self.take(action, fate);
+        if led.key != key {
+            return Err(fickle());
+        }
+        self.judge(&led)?;
+        Ok(led)
+    }
+
+    /// Judges a step that was taken, and notes what can be foretold from it: if its judges asked the
+    /// world for nothing but stores and time, an equal step need not be judged again.
     pub(super) fn judge(&mut self, led: &Led) -> Result<(), Stop> {
         let Some(step) = &led.step else { return Ok(()) };
         let world = self.worlds.at(self.depth + 1);
@@ -73,7 +83,7 @@ impl<S: System> Walk<'_, '_, S> {
 }
 
 /// The verdict on a handler that is no function of event and store.
-pub(super) fn fickle() -> Stop {
+fn fickle() -> Stop {
     let message = "a handler that was handed the same event at the same state of its store did not do the same: \
                    what it keeps elsewhere, such as a counter or a cache, belongs into the store";
     Stop::Failing(Box::new(Verdict::Panicked { message: message.to_owned() }))
