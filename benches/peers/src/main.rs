@@ -67,6 +67,7 @@ fn w1(rounds: u64) -> Vec<Row> {
             round
         }),
         contestant("shuttle", 100, counted(w1::shuttle::play)),
+        contestant("shuttle, channels", 100, counted(w1::shuttle_channels::play)),
         contestant("stateright, simulation", 100, |seeds| {
             let runs = seeds.end - seeds.start;
             let mut round = timed(|| {

@@ -6,6 +6,7 @@ pub mod by_hand;
 pub mod ours;
 pub mod proptest;
 pub mod shuttle;
+pub mod shuttle_channels;
 pub mod stateright;
 pub mod turmoil;
 

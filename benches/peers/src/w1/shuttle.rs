@@ -3,8 +3,8 @@
 //! next and its fate come from shuttle's random numbers, so its schedules have them.
 //!
 //! That is the quickest of three ways. With the broker and the replica as threads and a channel each
-//! way a delivery switches threads more often; with a thread for each pending message, whose order
-//! would then be the scheduler's, each handover wakes all who wait.
+//! way (`shuttle_channels.rs`) a delivery switches threads more often; with a thread for each pending
+//! message, whose order would then be the scheduler's, each handover wakes all who wait.
 
 use std::ops::Range;
 use std::sync::Arc as Plain;
