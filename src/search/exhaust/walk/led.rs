@@ -76,6 +76,7 @@ impl<S: System> Walk<'_, '_, S> {
         if world.take_asked() { Ok(()) } else { self.learn(led) }
     }
 
+    /// Notes what can be foretold from a step that was taken.
     pub(super) fn learn(&mut self, led: &Led) -> Result<(), Stop> {
         let Some((cause, forecast)) = led.lesson else { return Ok(()) };
         self.forecasts.note(cause, forecast).map_err(|Refuted| fickle())
