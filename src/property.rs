@@ -222,6 +222,7 @@ impl<'a, S: System> View<'a, S> {
     /// The messages the step published.
     #[must_use]
     pub fn published(&self) -> &'a [Message<S::Event>] {
+        // Where there is nothing to see, nothing was asked: a message's count says more than the stores.
         match self.step.published.is_empty() {
             true => &[],
             false => &self.world.broker().messages()[self.step.published.clone()],

@@ -439,26 +439,41 @@ fn never(number: u32, price: u32) -> Judges<Shop> {
     Judges::new(vec![never])
 }
 
-/// No ack leaves a broker whose digest has these lowest bits.
-struct AckedNever(u64);
-
-impl AckedNever {
-    const BITS: u64 = 6;
+/// No step of these kinds looks like this.
+struct StepNever<S: System> {
+    watches: Watch,
+    look: Box<Look<S>>,
 }
 
-impl Property<W1> for AckedNever {
+type Look<S> = dyn Fn(&View<'_, S>) -> bool + Send + Sync;
+
+impl<S: System> Property<S> for StepNever<S> {
     fn name(&self) -> &'static str {
-        "AckedNever"
+        "StepNever"
     }
 
     fn watches(&self) -> Watch {
-        Watch::ACKS
+        self.watches
     }
 
-    fn on_step(&self, view: &View<'_, W1>) -> Result<(), Violation> {
-        let bits = view.world.broker().digest() % (1 << AckedNever::BITS);
-        if bits == self.0 { Err(Violation::at("replica")) } else { Ok(()) }
+    fn on_step(&self, view: &View<'_, S>) -> Result<(), Violation> {
+        if (self.look)(view) { Err(Violation::at(view.service())) } else { Ok(()) }
     }
+}
+
+/// After how many steps a run first looks like this, in which search and enumeration must agree.
+fn first_look<S: System>(
+    simulation: &Simulation<S>,
+    bounds: Bounds,
+    watches: Watch,
+    look: impl Fn(&View<'_, S>) -> bool + Send + Sync + Copy + 'static,
+) -> Option<u32> {
+    let never = || StepNever { watches, look: Box::new(look) };
+    let judges = Judges::new(vec![Box::new(never())]);
+    let exhaust = Exhaust { reduce: false, ..Exhaust::of(simulation, &judges, bounds) };
+    let steps = exhaust.search(|_| ()).failing.map(|failing| failing.steps.len() as u32);
+    assert_eq!(steps, Enumeration::of(simulation, &never(), bounds).broken_after);
+    steps
 }
 
 /// A step like one that was judged before is not judged again; but this is not in the stores.
@@ -467,13 +482,9 @@ fn a_property_that_looks_beyond_the_stores_judges_each_step() {
     let simulation = two_tickets(1);
     let bounds = Bounds { lost_acks: ONE, duplicates: 1, ..ANY };
     let mut broken = BTreeSet::new();
-    for bits in 0..1 << AckedNever::BITS {
-        let expected = Enumeration::of(&simulation, &AckedNever(bits), bounds).broken_after;
-        let judges = Judges::<W1>::new(vec![Box::new(AckedNever(bits))]);
-        let exhaust = Exhaust { reduce: false, ..Exhaust::of(&simulation, &judges, bounds) };
-        let steps = exhaust.search(|_| ()).failing.map(|failing| failing.steps.len() as u32);
-        assert_eq!(steps, expected, "{bits:x}");
-        broken.insert(steps);
+    for bits in 0..64 {
+        let look = move |view: &View<'_, W1>| view.world.broker().digest() % 64 == bits;
+        broken.insert(first_look(&simulation, bounds, Watch::ACKS, look));
     }
     assert!(broken.len() > 3, "{broken:?}");
 }
@@ -536,40 +547,21 @@ impl Event for Sent {
     }
 }
 
-/// Of the relay's steps that it watches, none looks like this.
-struct RelayNever(Watch, fn(&View<'_, Relayed>) -> bool);
-
-impl Property<Relayed> for RelayNever {
-    fn name(&self) -> &'static str {
-        "RelayNever"
-    }
-
-    fn watches(&self) -> Watch {
-        self.0
-    }
-
-    fn on_step(&self, view: &View<'_, Relayed>) -> Result<(), Violation> {
-        if view.service() == "relay" && (self.1)(view) { Err(Violation::at("relay")) } else { Ok(()) }
-    }
-}
+type RelayLook = fn(&View<'_, Relayed>) -> bool;
 
 #[test]
 fn a_step_is_judged_wherever_a_view_shows_something_else() {
-    let looks: [fn() -> RelayNever; 6] = [
-        || RelayNever(Watch::PUBLISHES, |view| view.published().iter().any(|message| message.name.nth > 2)),
-        || RelayNever(Watch::PUBLISHES, |view| view.step.published.end > 5),
-        || RelayNever(Watch::ACKS, |view| view.world.clone().broker().messages().len() > 5),
-        || RelayNever(Watch::ACKS, |view| view.world.broker().messages().len() > 5),
-        || RelayNever(Watch::ACKS, |view| view.world.store_of("other").changes::<Price>().count() > 0),
-        || RelayNever(Watch::ACKS, |view| view.effects() > 1),
+    let looks: [(Watch, RelayLook); 6] = [
+        (Watch::PUBLISHES, |view| view.published().iter().any(|message| message.name.nth > 2)),
+        (Watch::PUBLISHES, |view| view.step.published.end > 5),
+        (Watch::ACKS, |view| view.world.clone().broker().messages().len() > 5),
+        (Watch::ACKS, |view| view.world.broker().messages().len() > 5),
+        (Watch::ACKS, |view| view.world.store_of("other").changes::<Price>().count() > 0),
+        (Watch::ACKS, |view| view.effects() > 1),
     ];
     let (simulation, bounds) = (relayed(), Bounds { lost_acks: ONE, ..ANY });
-    let broken = looks.map(|look| {
-        let judges = Judges::<Relayed>::new(vec![Box::new(look())]);
-        let exhaust = Exhaust { reduce: false, ..Exhaust::of(&simulation, &judges, bounds) };
-        let steps = exhaust.search(|_| ()).failing.map(|failing| failing.steps.len() as u32);
-        assert_eq!(steps, Enumeration::of(&simulation, &look(), bounds).broken_after);
-        steps
+    let broken = looks.map(|(watches, look)| {
+        first_look(&simulation, bounds, watches, move |view| view.service() == "relay" && look(view))
     });
     assert_eq!(broken, [Some(4), Some(4), Some(4), Some(4), Some(3), None]);
 }

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::ops::Index;
 
-use super::delivery::{Delivery, DeliveryIndex};
+use super::delivery::{Delivery, DeliveryIndex, State};
 
 /// What the broker remembers of one message at one group.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,9 +26,10 @@ impl Entry {
         self.attempts
     }
 
-    /// Notes that one of its deliveries is done.
+    /// Notes that one of its deliveries, this one, is done.
     #[inline]
-    pub(super) fn close(&mut self) {
+    pub(super) fn close(&mut self, delivery: &mut Delivery) {
+        delivery.state = State::Settled;
         self.open -= 1;
     }
 }

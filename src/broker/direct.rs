@@ -1,7 +1,7 @@
 //! The short way of a delivery: handed out and answered in one go.
 
 use super::delivery::NOWHERE;
-use super::{Broker, Delivery, DeliveryIndex, State};
+use super::{Broker, Delivery, DeliveryIndex};
 use crate::event::Event;
 use crate::ids::ServiceIndex;
 
@@ -32,8 +32,7 @@ impl<E: Event> Broker<E> {
         delivery.futile_at = futile_at;
         let repeated = delivery.is_repeated();
         if settles {
-            delivery.state = State::Settled;
-            entry.close();
+            entry.close(delivery);
             let place = std::mem::replace(&mut delivery.ready_at, NOWHERE);
             self.open -= 1;
             self.take_from_ready(place);

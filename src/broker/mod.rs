@@ -286,8 +286,7 @@ impl<E: Event> Broker<E> {
             key: 0,
         });
         if rules.free {
-            self.ready.push(index);
-            self.fresh.push(index);
+            self.list_ready(index);
         } else {
             self.join_queue(index, RedeliverAt::Back);
         }
@@ -436,8 +435,7 @@ impl<E: Event> Broker<E> {
     #[inline]
     fn close(&mut self, index: DeliveryIndex) {
         let (delivery, entry) = self.deliveries.change_both(index);
-        delivery.state = State::Settled;
-        entry.close();
+        entry.close(delivery);
         self.open -= 1;
     }
 

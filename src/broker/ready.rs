@@ -172,9 +172,15 @@ impl<E: Event> Broker<E> {
         let delivery = self.deliveries.change(index);
         if delivery.ready_at == NOWHERE {
             delivery.ready_at = self.ready.len() as u32;
-            self.ready.push(index);
-            self.fresh.push(index);
+            self.list_ready(index);
         }
+    }
+
+    /// Lists a delivery, which knows its place already, behind those that are ready.
+    #[inline(always)]
+    pub(super) fn list_ready(&mut self, index: DeliveryIndex) {
+        self.ready.push(index);
+        self.fresh.push(index);
     }
 
     #[inline]

@@ -25,10 +25,7 @@ struct Shared {
 }
 
 pub fn play(seeds: Range<u64>) -> u64 {
-    let deliveries = Plain::new(AtomicU64::new(0));
-    let counted = deliveries.clone();
-    let runs = usize::try_from(seeds.end - seeds.start).expect("a small number");
-    Runner::new(RandomScheduler::new_from_seed(seeds.start, runs), Config::new()).run(move || {
+    runs(seeds, |counted| {
         let shared = Arc::new(Mutex::new(Shared { pending: owner().1, checked: Checked::new() }));
         let members: Vec<_> = (0..MEMBERS)
             .map(|_| {
@@ -44,7 +41,16 @@ pub fn play(seeds: Range<u64>) -> u64 {
             member.join().expect("no member panics");
         }
         shared.lock().expect("not poisoned").checked.check_end();
-    });
+    })
+}
+
+/// Plays a run for each seed, which counts its deliveries; returns them.
+pub fn runs(seeds: Range<u64>, run: impl Fn(&Plain<AtomicU64>) + Send + Sync + 'static) -> u64 {
+    let deliveries = Plain::new(AtomicU64::new(0));
+    let counted = deliveries.clone();
+    let number = usize::try_from(seeds.end - seeds.start).expect("a small number");
+    let scheduler = RandomScheduler::new_from_seed(seeds.start, number);
+    Runner::new(scheduler, Config::new()).run(move || run(&counted));
     deliveries.load(Relaxed)
 }
 

@@ -2,21 +2,17 @@
 //! with a channel from one to the other and one back, as they are hosts for madsim and turmoil.
 
 use std::ops::Range;
-use std::sync::Arc as Plain;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use shuttle::rand::{Rng, thread_rng};
-use shuttle::scheduler::RandomScheduler;
 use shuttle::sync::mpsc::channel;
-use shuttle::{Config, Runner, thread};
+use shuttle::thread;
 
+use super::shuttle::runs;
 use crate::plain::{Broker, Checked, Message};
 
 pub fn play(seeds: Range<u64>) -> u64 {
-    let deliveries = Plain::new(AtomicU64::new(0));
-    let counted = deliveries.clone();
-    let runs = usize::try_from(seeds.end - seeds.start).expect("a small number");
-    Runner::new(RandomScheduler::new_from_seed(seeds.start, runs), Config::new()).run(move || {
+    runs(seeds, |counted| {
         let (to_replica, handed) = channel::<Message>();
         let (to_broker, answers) = channel::<bool>();
         let replica = thread::spawn(move || {
@@ -34,6 +30,5 @@ pub fn play(seeds: Range<u64>) -> u64 {
         drop(to_replica);
         replica.join().expect("the replica does not panic");
         counted.fetch_add(broker.deliveries, Relaxed);
-    });
-    deliveries.load(Relaxed)
+    })
 }
