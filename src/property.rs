@@ -1,7 +1,6 @@
 //! Properties: claims about a run, and what it means when one is broken.
 //!
-//! A property is judged after each step that could break it, at each quiescent moment, or at the
-//! end. It is a pure function of what it is shown; what it needs to remember is in the world
+//! A property is judged after each step that could break it, at each moment at rest, or at the end. It is a pure function of what it is shown; what it needs to remember is in the world
 //! already (the owner's history, the log, what each delivery did).
 
 use std::fmt;
@@ -61,9 +60,12 @@ pub trait Property<S: System>: Send + Sync {
         Ok(())
     }
 
-    /// Judges a moment at which every message is done and only commands and timers can change
-    /// anything. A run has many of them where commands come slowly: [`Store::unjudged`] spares looking
-    /// at records that did not change since the last one.
+    /// Judges a moment at rest: nothing can change any more until a command is sent or a service's timer
+    /// fires. A message that is not done does not put that off if it is known to change nothing when it
+    /// comes again; [`Report::rest`](crate::Report::rest) counts the moments that were put off.
+    ///
+    /// A run has many of them where commands come slowly: [`Store::unjudged`] spares looking at records
+    /// that did not change since the last one.
     ///
     /// # Errors
     /// What is wrong.

@@ -14,7 +14,7 @@ use crate::ids::Time;
 use crate::property::{End, Property, Sometimes, View, Violation, Watch};
 use crate::scheduler::{Action, Chosen, Scheduler};
 use crate::service::Outcome;
-use crate::world::{Step, World};
+use crate::world::{Moment, Step, World};
 
 /// How far a run may go. Reaching a limit is a verdict, never a hang.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +106,8 @@ pub struct Report {
     pub time: Time,
     /// What happened how often.
     pub counts: Counts,
+    /// The moments at rest, and how many of them convergence was judged at.
+    pub rest: Rest,
     /// The names of the [`Sometimes`] that it reached, in the order of the judges.
     pub reached: Vec<&'static str>,
 }
@@ -152,6 +154,32 @@ impl Counts {
         self.duplicates += other.duplicates;
         self.crashes += other.crashes;
         self.pauses += other.pauses;
+    }
+}
+
+/// The moments of a run at which nothing was under way: no delivery was ready, no handler ran, no ack
+/// travelled. A moment at which nothing changed since the one before is not counted again.
+///
+/// Convergence is judged at those at which nothing can change any more until a command is sent or a
+/// service's timer fires: the moments at rest. A message that is not done does not put that off if it is
+/// known to change nothing when it comes again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rest {
+    /// Moments at rest: convergence was judged.
+    pub judged: u64,
+    /// Not judged: a message waits that may still change something when it comes again.
+    pub before_redelivery: u64,
+    /// Not judged: a group has not joined yet.
+    pub before_join: u64,
+}
+
+impl Rest {
+    /// Adds another run's moments.
+    pub fn add(&mut self, other: &Rest) {
+        self.judged += other.judged;
+        self.before_redelivery += other.before_redelivery;
+        self.before_join += other.before_join;
     }
 }
 
@@ -281,25 +309,29 @@ pub fn run<S: System>(
     observer: &mut impl Observer<S>,
 ) -> Report {
     let reached = vec![false; judges.sometimes.len()];
-    let mut noted = Noted { counts: Counts::default(), reached, latest: 0 };
+    let mut noted = Noted { counts: Counts::default(), rest: Rest::default(), still: None, reached, latest: 0 };
     let played = catch_unwind(AssertUnwindSafe(|| play(world, scheduler, judges, limits, observer, &mut noted)));
     let verdict = match played {
         Ok(Ok(())) => Verdict::Held,
         Ok(Err(verdict)) => verdict,
         Err(panic) => Verdict::Panicked { message: panic_message(&*panic) },
     };
-    let Noted { mut counts, reached, .. } = noted;
+    let Noted { mut counts, rest, reached, .. } = noted;
     counts.commands = world.commands_run().into();
     counts.messages = world.broker().messages().len() as u64;
     let reached =
         judges.sometimes().zip(reached).filter_map(|(sometimes, reached)| reached.then_some(sometimes.name()));
     let reached = reached.collect();
-    Report { verdict, steps: world.steps(), fingerprint: world.fingerprint(), time: world.now(), counts, reached }
+    let (steps, fingerprint, time) = (world.steps(), world.fingerprint(), world.now());
+    Report { verdict, steps, fingerprint, time, counts, rest, reached }
 }
 
 /// What is noted of a run while it is played.
 struct Noted {
     counts: Counts,
+    rest: Rest,
+    /// What there was at the last moment at which nothing was under way.
+    still: Option<(Moment, Stillness)>,
     /// By the place of what is to be reached.
     reached: Vec<bool>,
     /// The message published last of those that were delivered.
@@ -320,14 +352,11 @@ fn play<S: System, O: Observer<S>>(
         if is_unseen && may_coast(world) {
             coast(world, scheduler, judges, limits, noted)?;
         }
-        if world.is_quiescent() {
+        if world.is_still() {
             if world.is_finished() {
                 break;
             }
-            if is_settled(world) {
-                judges.at_quiescence(world)?;
-                world.quiescence_judged();
-            }
+            judge_rest(world, judges, noted)?;
         }
         let enabled = world.enabled();
         if enabled.is_empty() {
@@ -346,7 +375,52 @@ fn play<S: System, O: Observer<S>>(
         judges.on_step(world, &step)?;
     }
     judges.at_end(&End { world, in_rounds: scheduler.in_rounds() })?;
-    judges.at_quiescence(world)
+    if noted.still != Some((world.moment(), Stillness::AtRest)) {
+        noted.rest.judged += 1;
+        judges.at_quiescence(world)?;
+    }
+    Ok(())
+}
+
+/// Judges convergence if this is a moment at rest, and counts it if it is not. Nothing is judged or
+/// counted again that did not change.
+fn judge_rest<S: System>(world: &mut World<S>, judges: &Judges<S>, noted: &mut Noted) -> Result<(), Verdict> {
+    let stillness = Stillness::of(world);
+    let now = (world.moment(), stillness);
+    if noted.still.replace(now) == Some(now) {
+        return Ok(());
+    }
+    match stillness {
+        Stillness::BeforeJoin => noted.rest.before_join += 1,
+        Stillness::BeforeRedelivery => noted.rest.before_redelivery += 1,
+        Stillness::AtRest => {
+            noted.rest.judged += 1;
+            judges.at_quiescence(world)?;
+            world.quiescence_judged();
+        }
+    }
+    Ok(())
+}
+
+/// What a moment at which nothing is under way is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stillness {
+    /// Nothing can change any more until a command is sent or a service's timer fires.
+    AtRest,
+    /// A message waits that may still change something when it comes again.
+    BeforeRedelivery,
+    /// A group has not joined yet.
+    BeforeJoin,
+}
+
+impl Stillness {
+    fn of<S: System>(world: &World<S>) -> Stillness {
+        match world.is_quiescent() {
+            _ if !world.enabled().absent.is_empty() => Stillness::BeforeJoin,
+            true => Stillness::AtRest,
+            false => Stillness::BeforeRedelivery,
+        }
+    }
 }
 
 /// What goes wrong with an action.
@@ -527,11 +601,6 @@ pub(crate) fn step_apart<S: System>(world: &mut World<S>, action: Action, fate: 
     let step = world.step(action, fate);
     world.drain_offers(|_| ());
     step
-}
-
-/// Whether convergence can be judged: nothing is pending and nobody is missing.
-fn is_settled<S: System>(world: &World<S>) -> bool {
-    world.enabled().absent.is_empty() && world.broker().open_count() == 0
 }
 
 #[inline]

@@ -10,6 +10,7 @@ mod support;
 use pellmell::broker::Profile;
 use pellmell::property::NoPoison;
 use pellmell::run::Observer;
+use pellmell::scheduler::Action;
 use pellmell::ticketing::{Alternative, Defect, Design, Hostings, Ticketing, properties};
 use pellmell::{
     Calm, Departing, FaultPlan, Hosting, Judges, Keyed, Limits, Property, Rate, Report, Rounds, Scheduler, Simulation,
@@ -64,7 +65,7 @@ struct Unspared {
 impl Observer<Ticketing> for Unspared {
     fn after(&mut self, world: &World<Ticketing>, step: &Step) {
         self.world.step(step.action, step.fate);
-        if world.is_quiescent() && world.broker().open_count() == 0 {
+        if world.is_quiescent() && world.enabled().iter().all(|action| !matches!(action, Action::Join(_))) {
             for property in &self.properties {
                 assert_eq!(property.at_quiescence(world), property.at_quiescence(&self.world), "{}", property.name());
             }

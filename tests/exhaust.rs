@@ -110,10 +110,9 @@ impl<'a, S: System> Enumeration<'a, S> {
         if !is_calm {
             return;
         }
-        let is_drained = world.broker().open_count() == 0;
         let is_over = world.enabled().commands().is_empty() && world.enabled().clock().is_none();
         let at_end = if is_over { self.property.at_end(&End { world, in_rounds: false }) } else { Ok(()) };
-        let at_rest = if is_drained || is_over { self.property.at_quiescence(world) } else { Ok(()) };
+        let at_rest = self.property.at_quiescence(world);
         if at_end.and(at_rest).is_err() {
             self.breaks(steps);
         }

@@ -554,9 +554,7 @@ impl<'a, S: System> Search<'a, S> {
             // is poison now counts as poison.
             let at_end = no_timers || !is_drained && property.name() == Property::<S>::name(&NoPoison);
             let mut judgement = if at_end { property.at_end(&end) } else { Ok(()) };
-            if is_drained {
-                judgement = judgement.and_then(|()| property.at_quiescence(&node.world));
-            }
+            judgement = judgement.and_then(|()| property.at_quiescence(&node.world));
             if let Err(violation) = judgement {
                 self.breaks(place, node.cost, Way::To(node.at), violation);
             }

@@ -150,7 +150,8 @@ impl<S: System> Service<S> for Closures<S> {
     }
 }
 
-/// A property that judges every quiescent moment and the end with a closure.
+/// A property that judges every moment at rest (see [`Property::at_quiescence`]), the end among them,
+/// with a closure.
 ///
 /// ```
 /// # use pellmell::doc_example::{Item, Shop};

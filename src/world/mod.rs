@@ -71,6 +71,19 @@ struct Paused {
     key: u64,
 }
 
+/// What there is at a moment of a run at which nothing is under way: of two that are equal nothing that is
+/// judged at rest has changed between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    /// The sum of the stores' change counters, which only grow.
+    ticks: u64,
+    /// How many messages were published, are open and are dead.
+    lists: [u64; 3],
+    sent: u32,
+    timers: u32,
+    absent: u32,
+}
+
 /// Everything a run consists of at one moment.
 pub struct World<S: System> {
     simulation: Simulation<S>,
@@ -490,16 +503,28 @@ impl<S: System> World<S> {
         self.hosted_next(client).map(|hosted| &hosted.command)
     }
 
+    /// Whether nothing is under way: no delivery is ready, no handler has begun, no ack travels. Only
+    /// commands, timers, ack waits and joins can come next.
+    pub(crate) fn is_still(&self) -> bool {
+        self.broker.ready().is_empty() && self.paused.is_empty() && self.acks.is_empty()
+    }
+
+    /// What there is at a moment, to tell whether anything changed since another one of the same run.
+    pub(crate) fn moment(&self) -> Moment {
+        let ticks = self.stores.iter().fold(0u64, |sum, store| sum.wrapping_add(store.tick()));
+        let broker = &self.broker;
+        let lists = [broker.messages().len() as u64, broker.open_count(), broker.dead().len() as u64];
+        Moment { ticks, lists, sent: self.commands_run, timers: self.service_timers, absent: self.absent.len() as u32 }
+    }
+
     /// Whether no delivery can change anything until a command is sent or a timer fires: nothing
     /// is ready, no handler and no ack is under way, and what waits for redelivery has shown that
     /// redelivery changes nothing and holds nothing up.
     #[must_use]
     pub fn is_quiescent(&self) -> bool {
         self.asked.note();
-        self.broker.ready().is_empty()
-            && self.paused.is_empty()
-            && self.acks.is_empty()
-            && self.broker.waiting().iter().all(|index| self.is_futile(*index))
+        self.is_still()
+            && self.broker.waiting().iter().all(|index| self.changes_nothing(*index))
             && (self.broker.waiting().is_empty() || !self.parks_futile || !self.broker.has_blocked())
     }
 
@@ -507,15 +532,21 @@ impl<S: System> World<S> {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.asked.note();
-        self.idle.is_empty() && self.absent.is_empty() && self.service_timers == 0 && self.is_quiescent()
+        self.idle.is_empty()
+            && self.absent.is_empty()
+            && self.service_timers == 0
+            && self.is_quiescent()
+            && self.broker.waiting().iter().all(|index| self.is_futile(*index))
+    }
+
+    /// Whether a delivery need not be handed out once more, because nothing would come of it.
+    pub(crate) fn is_futile(&self, index: DeliveryIndex) -> bool {
+        // Where redelivery ends, it ends by itself.
+        self.broker.profile().max_deliver == MaxDeliver::Unlimited && self.changes_nothing(index)
     }
 
     /// Whether handling a delivery once more would change nothing.
-    pub(crate) fn is_futile(&self, index: DeliveryIndex) -> bool {
-        // Where redelivery ends, it ends by itself.
-        if self.broker.profile().max_deliver != MaxDeliver::Unlimited {
-            return false;
-        }
+    fn changes_nothing(&self, index: DeliveryIndex) -> bool {
         match self.broker.service_of(self.broker.delivery(index).group) {
             Some(service) => self.broker.is_futile(index, self.stores[service.get()].tick()),
             None => self.broker.is_futile_for_all(index, |service| self.stores[service.get()].tick()),

@@ -441,12 +441,11 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
 /// Judges a world in which no delivery changes anything and nothing is under way.
 pub(super) fn judge_still<S: System>(judges: &Judges<S>, world: &World<S>) -> Result<(), Verdict> {
     let enabled = world.enabled();
-    let is_drained = world.broker().open_count() == 0;
     if !enabled.commands().is_empty() || world.timers_armed() > 0 {
-        return if is_drained { judges.at_quiescence(world) } else { Ok(()) };
+        return judges.at_quiescence(world);
     }
     let mut shown = None;
-    if !is_drained {
+    if world.broker().open_count() > 0 {
         // So that what is said about attempts is true: none of these steps changes anything.
         let mut world = world.clone();
         for index in enabled.ready() {
