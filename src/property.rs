@@ -334,7 +334,7 @@ impl<S: System> Property<S> for NoPoison {
         let delivery = broker.delivery(index);
         let others = broker.open().count() - 1;
         let more = if others > 0 { format!("; {others} more are pending") } else { String::new() };
-        let why = why_pending(delivery, broker.profile().ack_timeout.is_empty());
+        let why = why_pending(delivery, broker.profile().ack_wait.is_empty());
         Err(blame(broker, index).because(format!("still unacked: {} {why}{more}", broker.name(index))))
     }
 }

@@ -14,7 +14,7 @@ use crate::ids::Time;
 use crate::property::{End, Property, Sometimes, View, Violation, Watch};
 use crate::scheduler::{Action, Chosen, Scheduler};
 use crate::service::Outcome;
-use crate::world::{Moment, Step, World};
+use crate::world::{Answer, Moment, Step, World};
 
 /// How far a run may go. Reaching a limit is a verdict, never a hang.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,6 +138,8 @@ pub struct Counts {
     pub crashes: u64,
     /// Handlers paused between read and save.
     pub pauses: u64,
+    /// Naks that were silences, because the broker knows none.
+    pub naks_unheard: u64,
 }
 
 impl Counts {
@@ -154,6 +156,7 @@ impl Counts {
         self.duplicates += other.duplicates;
         self.crashes += other.crashes;
         self.pauses += other.pauses;
+        self.naks_unheard += other.naks_unheard;
     }
 }
 
@@ -309,7 +312,9 @@ pub fn run<S: System>(
     observer: &mut impl Observer<S>,
 ) -> Report {
     let reached = vec![false; judges.sometimes.len()];
-    let mut noted = Noted { counts: Counts::default(), rest: Rest::default(), still: None, reached, latest: 0 };
+    let hears_naks = world.broker().profile().naks;
+    let (counts, rest) = (Counts::default(), Rest::default());
+    let mut noted = Noted { counts, rest, still: None, reached, latest: 0, hears_naks };
     let played = catch_unwind(AssertUnwindSafe(|| play(world, scheduler, judges, limits, observer, &mut noted)));
     let verdict = match played {
         Ok(Ok(())) => Verdict::Held,
@@ -336,6 +341,7 @@ struct Noted {
     reached: Vec<bool>,
     /// The message published last of those that were delivered.
     latest: u32,
+    hears_naks: bool,
 }
 
 fn play<S: System, O: Observer<S>>(
@@ -580,6 +586,8 @@ impl Noted {
         }
         let (message, again) = step.handed();
         self.count_handed(message, again);
+        let is_nak = matches!(step.answer, Some(Answer::Delivery(Outcome::Nak { .. })));
+        self.counts.naks_unheard += u64::from(is_nak && !self.hears_naks);
         self.counts.acks_lost += u64::from(fate.ack == AckFate::Lost);
         self.counts.acks_late += u64::from(fate.ack == AckFate::Late);
         self.counts.crashes += u64::from(fate.crash.is_some());

@@ -183,8 +183,8 @@ impl<S: System> Context<'_, S> {
         self.effects.armed.push(Armed { record, due, volatile: false });
     }
 
-    /// Like [`Context::arm`], but the timer lives in memory and dies with the next crash of a
-    /// member of this service.
+    /// Like [`Context::arm`], but the timer lives in the memory of the member whose handler runs: it
+    /// fires there, and dies with that member's next crash.
     pub fn arm_in_memory(&mut self, record: RecordId, due: Time) {
         self.effects.armed.push(Armed { record, due, volatile: true });
     }

@@ -20,7 +20,7 @@ use pellmell::broker::{
     AckMode, Dispatch, Exhausted, Granularity, InFlight, Limit, MaxDeliver, Ordering, RedeliverAt, ReleaseOn, Scope,
     Stale,
 };
-use pellmell::{Hosting, Outcome, Profile, PublishMode, Window};
+use pellmell::{Hosting, Outcome, Profile, PublishMode, Version, Window};
 
 const SILENT: Outcome = Outcome::Silent("scripted");
 const NAK: Outcome = Outcome::nak("scripted");
@@ -51,8 +51,13 @@ fn redelivering(redeliver_at: RedeliverAt) -> Profile {
     Profile { redeliver_at, ..stan() }
 }
 
-fn at_most(times: u16, action: Exhausted) -> Profile {
-    Profile { max_deliver: MaxDeliver::Times { times, action }, ..stan() }
+fn at_most(times: u16) -> Profile {
+    Profile { max_deliver: MaxDeliver::Times { times, action: Exhausted::DeadLetter }, ..stan() }
+}
+
+/// A broker that knows naks, as JetStream and RabbitMQ do.
+fn with_naks(profile: Profile) -> Profile {
+    Profile { naks: true, ..profile }
 }
 
 fn releasing_on_crash(profile: Profile) -> Profile {
@@ -179,6 +184,34 @@ fn a_limit_per_group_counts_all_members() {
 }
 
 #[test]
+fn a_superseded_delivery_gives_its_place_in_the_limit_to_its_successor() {
+    // A handler or an ack that outlives its ack wait does not hide the redelivery, however tight the limit
+    // is: nats-server 2.15.1 with max_ack_pending 1 redelivers while the first handler works on.
+    let async_alone = |scope| {
+        let mut setup = Setup::on(limited(1, scope), 2);
+        setup.hosting.overlapping = true;
+        setup
+    };
+    for scope in [Scope::Member, Scope::Group] {
+        for setup in [async_alone(scope), Setup::on(limited(1, scope), 2).members(2)] {
+            for began in ["n1 paused", "n1 late"] {
+                let mut play = setup.after(&format!("publish; {began}; clock"));
+                assert!(play.ready().starts_with("n1 #2"), "{scope:?}, {began}: {}", play.ready());
+                // The place is taken again, and both handlers come to their end.
+                assert_eq!(play.pick("n1 #2 late").ready().contains("n1"), false);
+                play.calm_to_the_end();
+                assert_eq!((play.open(), &play.handled[..2]), (String::new(), &["1".into(), "1r1".into()][..]));
+            }
+        }
+    }
+    let setup = Setup::on(limited(1, Scope::Group), 2);
+    check_ready(&setup, "publish; n1 late; clock; n1 #2 late", "");
+    check_ready(&setup, "publish; n1 late; clock; n1 #2 late; ack n1", "n2");
+    check_ready(&setup, "publish; n1 late; clock; n1 #2 late; ack n1; ack n1 #2", "n2");
+    check_ready(&Setup::on(limited(2, Scope::Group), 4), "publish; n1 late; n2 late; clock; n1 #2 late; ack n1", "n3");
+}
+
+#[test]
 fn a_limit_of_one_per_group_keeps_the_order_whoever_competes() {
     let setup = Setup::on(limited(1, Scope::Group), 3).members(2);
     check_ready(&setup, "publish", "n1");
@@ -200,6 +233,11 @@ fn a_redelivery_that_may_come_at_any_time_counts_against_the_limit() {
     check_ready(&setup, "publish; n1 lost; clock", "n1 #2, n2");
     check_ready(&setup, "publish; n1 lost; clock; n1 #2 late", "");
     check_ready(&setup, "publish; n1 lost; clock; n1 #2 late; ack n1 #2", "n2");
+    // Nor does one get through that is full already.
+    check_ready(&setup, "publish; n1 lost; clock; n2 late", "");
+    check_ready(&setup, "publish; n1 lost; clock; n2 late; ack n2", "n1 #2");
+    let two = Setup::on(Profile { redeliver_at: RedeliverAt::Any, ..limited(1, Scope::Member) }, 4).members(2);
+    check_ready(&two, "publish; n1 lost; n2 lost; clock; n3 late", "");
 }
 
 // Acks.
@@ -274,7 +312,7 @@ fn a_stale_ack_that_counts_leaves_a_running_redelivery_its_last() {
 #[test]
 fn the_ack_wait_grows_from_attempt_to_attempt() {
     let waits = vec![Duration::from_secs(1), Duration::from_secs(5)];
-    let setup = Setup::on(Profile { ack_timeout: waits, ..stan() }, 1);
+    let setup = Setup::on(Profile { ack_wait: waits, ..stan() }, 1);
     let setup = setup.answers(&[(1, 1, SILENT), (1, 2, SILENT), (1, 3, SILENT)]);
     let mut play = setup.after("publish");
     for (picks, now_ms) in [("n1; clock", 1_001), ("n1 #2; clock", 6_001), ("n1 #3; clock", 11_001)] {
@@ -286,7 +324,7 @@ fn the_ack_wait_grows_from_attempt_to_attempt() {
 #[test]
 fn a_redelivery_that_overtook_its_handler_has_the_next_ack_wait() {
     let waits = vec![Duration::from_secs(1), Duration::from_secs(5)];
-    let setup = Setup::on(Profile { ack_timeout: waits, ..stan() }, 1);
+    let setup = Setup::on(Profile { ack_wait: waits, ..stan() }, 1);
     let mut play = setup.after("publish; n1 paused; clock; n1 #2 lost; clock");
     assert_eq!((play.now_ms(), play.ready()), (6_001, "n1 #3".to_owned()));
     assert_eq!(play.pick("resume n1").open(), "n1 #3", "the first handler lost the race and is not waited for");
@@ -294,7 +332,7 @@ fn a_redelivery_that_overtook_its_handler_has_the_next_ack_wait() {
 
 #[test]
 fn without_an_ack_wait_nothing_is_delivered_again() {
-    let play = Setup::on(Profile { ack_timeout: Vec::new(), ..stan() }, 1).after("publish; n1 lost");
+    let play = Setup::on(Profile { ack_wait: Vec::new(), ..stan() }, 1).after("publish; n1 lost");
     assert_eq!((play.open(), play.enabled()), ("n1".to_owned(), Vec::new()));
 }
 
@@ -319,7 +357,7 @@ fn a_duplicate_is_settled_by_its_own_ack() {
 fn a_released_message_goes_where_the_profile_says() {
     let picks = "publish; n1 lost; n2 lost; clock; clock";
     for (redeliver_at, handled) in [
-        (RedeliverAt::Front, "1 2 2r1 1r1 3 4"),
+        (RedeliverAt::Front, "1 2 1r1 2r1 3 4"),
         (RedeliverAt::Original, "1 2 1r1 2r1 3 4"),
         (RedeliverAt::Back, "1 2 3 4 1r1 2r1"),
     ] {
@@ -332,7 +370,7 @@ fn a_released_message_goes_where_the_profile_says() {
 fn a_redelivery_of_a_handler_that_still_runs_goes_there_too() {
     let picks = "publish; n1 paused; n2 paused; clock; clock";
     for (redeliver_at, ready) in [
-        (RedeliverAt::Front, "n2 #2"),
+        (RedeliverAt::Front, "n1 #2"),
         (RedeliverAt::Original, "n1 #2"),
         (RedeliverAt::Back, "n3"),
         (RedeliverAt::Any, "n1 #2, n2 #2, n3"),
@@ -343,7 +381,7 @@ fn a_redelivery_of_a_handler_that_still_runs_goes_there_too() {
 
 #[test]
 fn a_nak_is_delivered_again_at_once() {
-    let setup = Setup::on(stan(), 3).answers(&[(2, 1, NAK)]);
+    let setup = Setup::on(with_naks(stan()), 3).answers(&[(2, 1, NAK)]);
     let mut play = setup.after("publish; n1; n2");
     assert_eq!((play.ready(), play.now_ms()), ("n2 #2".to_owned(), 1));
     assert_eq!(play.drain().handled(), "1 2 2r1 3");
@@ -351,7 +389,7 @@ fn a_nak_is_delivered_again_at_once() {
 
 #[test]
 fn a_nak_with_a_delay_is_delivered_again_after_it() {
-    let setup = Setup::on(stan(), 3).answers(&[(2, 1, NAK_FOR_700_MS)]);
+    let setup = Setup::on(with_naks(stan()), 3).answers(&[(2, 1, NAK_FOR_700_MS)]);
     let mut play = setup.after("publish; n1; n2");
     assert_eq!(play.ready(), "n3");
     play.pick("clock");
@@ -360,7 +398,7 @@ fn a_nak_with_a_delay_is_delivered_again_after_it() {
 
 #[test]
 fn the_delay_of_a_nak_takes_the_place_of_the_ack_wait() {
-    let setup = Setup::on(stan(), 1).answers(&[(1, 1, NAK_FOR_5_S)]);
+    let setup = Setup::on(with_naks(stan()), 1).answers(&[(1, 1, NAK_FOR_5_S)]);
     for picks in ["publish; n1; clock", "publish; n1 paused; resume n1; clock"] {
         let play = setup.after(picks);
         assert_eq!((play.ready(), play.now_ms()), ("n1 #2".to_owned(), 5_001), "after `{picks}`");
@@ -368,8 +406,20 @@ fn the_delay_of_a_nak_takes_the_place_of_the_ack_wait() {
 }
 
 #[test]
+fn a_broker_that_knows_no_nak_takes_it_for_a_silence() {
+    for nak in [NAK, NAK_FOR_700_MS] {
+        let answers: &'static [(u32, u16, Outcome)] =
+            if nak == NAK { &[(1, 1, NAK)] } else { &[(1, 1, NAK_FOR_700_MS)] };
+        let mut play = Setup::on(stan(), 1).answers(answers).after("publish; n1");
+        assert_eq!(play.ready(), "");
+        assert_eq!((play.pick("clock").ready(), play.now_ms()), ("n1 #2".to_owned(), 1_001));
+    }
+    assert!(!Profile::stan().naks && Profile::adversarial().naks);
+}
+
+#[test]
 fn a_lost_nak_is_a_silence() {
-    let setup = Setup::on(stan(), 1).answers(&[(1, 1, NAK)]);
+    let setup = Setup::on(with_naks(stan()), 1).answers(&[(1, 1, NAK)]);
     let mut play = setup.after("publish; n1 lost");
     assert_eq!(play.ready(), "");
     assert_eq!(play.pick("clock").ready(), "n1 #2");
@@ -378,57 +428,49 @@ fn a_lost_nak_is_a_silence() {
 
 // Giving up.
 
-const EVERY_END: [Exhausted; 3] = [Exhausted::DeadLetter, Exhausted::Drop, Exhausted::Park];
-
 #[test]
 fn a_message_delivered_too_often_is_dead() {
-    for action in EVERY_END {
-        let setup = Setup::on(at_most(2, action), 2).answers(&[(1, 1, SILENT), (1, 2, SILENT)]);
-        let mut play = setup.after("publish; n1; clock; n1 #2");
-        assert_eq!((play.dead(), play.open()), (String::new(), "n1 #2, n2".to_owned()));
-        play.pick("clock");
-        assert_eq!((play.dead(), play.open(), play.ready()), ("n1 #2".to_owned(), "n2".to_owned(), "n2".to_owned()));
-        play.pick("n2");
-        assert_eq!((play.enabled(), play.handled()), (Vec::new(), "1 1r1 2".to_owned()));
-    }
+    let setup = Setup::on(at_most(2), 2).answers(&[(1, 1, SILENT), (1, 2, SILENT)]);
+    let mut play = setup.after("publish; n1; clock; n1 #2");
+    assert_eq!((play.dead(), play.open()), (String::new(), "n1 #2, n2".to_owned()));
+    play.pick("clock");
+    assert_eq!((play.dead(), play.open(), play.ready()), ("n1 #2".to_owned(), "n2".to_owned(), "n2".to_owned()));
+    play.pick("n2");
+    assert_eq!((play.enabled(), play.handled()), (Vec::new(), "1 1r1 2".to_owned()));
 }
 
 #[test]
 fn a_nak_counts_as_a_delivery() {
-    let setup = Setup::on(at_most(2, Exhausted::DeadLetter), 1).answers(&[(1, 1, NAK), (1, 2, NAK_FOR_700_MS)]);
+    let setup = Setup::on(with_naks(at_most(2)), 1).answers(&[(1, 1, NAK), (1, 2, NAK_FOR_700_MS)]);
     assert_eq!(setup.after("publish; n1; n1 #2").dead(), "");
     assert_eq!(setup.after("publish; n1; n1 #2; clock").dead(), "n1 #2");
 }
 
 #[test]
 fn a_last_attempt_that_outruns_the_ack_wait_is_the_last() {
-    for action in EVERY_END {
-        let setup = Setup::on(at_most(1, action), 1).answers(&[(1, 1, SILENT)]);
-        let mut play = setup.after("publish; n1 paused; clock");
-        assert_eq!(play.ready(), "");
-        play.pick("resume n1");
-        assert_eq!((play.dead(), play.open(), play.enabled()), ("n1".to_owned(), String::new(), Vec::new()));
-        // Cut off instead.
-        let mut setup = Setup::on(at_most(1, action), 2);
-        setup.hosting.overlapping = true;
-        let play = setup.after("publish; n1 paused; clock; n2 crash after ack");
-        assert_eq!((play.dead(), play.open()), ("n1".to_owned(), String::new()));
-        // And if it is acked after all, it is done.
-        let play = Setup::on(at_most(1, action), 1).after("publish; n1 late; clock; ack n1");
-        assert_eq!((play.dead(), play.open()), (String::new(), String::new()));
-    }
+    let setup = Setup::on(at_most(1), 1).answers(&[(1, 1, SILENT)]);
+    let mut play = setup.after("publish; n1 paused; clock");
+    assert_eq!(play.ready(), "");
+    play.pick("resume n1");
+    assert_eq!((play.dead(), play.open(), play.enabled()), ("n1".to_owned(), String::new(), Vec::new()));
+    // Cut off instead.
+    let mut setup = Setup::on(at_most(1), 2);
+    setup.hosting.overlapping = true;
+    let play = setup.after("publish; n1 paused; clock; n2 crash after ack");
+    assert_eq!((play.dead(), play.open()), ("n1".to_owned(), String::new()));
+    // And if it is acked after all, it is done.
+    let play = Setup::on(at_most(1), 1).after("publish; n1 late; clock; ack n1");
+    assert_eq!((play.dead(), play.open()), (String::new(), String::new()));
 }
 
 #[test]
 fn a_run_ends_only_when_what_is_given_up_is_dead() {
-    for action in EVERY_END {
-        let mut setup = Setup::on(at_most(3, action), 0);
-        setup.rule = Rule::InVersionOrder;
-        setup.commands[0] = vec![Publish { notes: vec![(1, 1)], at_ms: 0 }];
-        let mut play = setup.play();
-        assert_eq!(play.calm_to_the_end().dead(), "n1@1 #3");
-        assert_eq!((play.open(), play.now_ms()), (String::new(), 3_001));
-    }
+    let mut setup = Setup::on(at_most(3), 0);
+    setup.rule = Rule::InVersionOrder;
+    setup.commands[0] = vec![Publish { notes: vec![(1, 1)], at_ms: 0 }];
+    let mut play = setup.play();
+    assert_eq!(play.calm_to_the_end().dead(), "n1@1 #3");
+    assert_eq!((play.open(), play.now_ms()), (String::new(), 3_001));
 }
 
 // Slow handlers.
@@ -462,6 +504,25 @@ fn a_paused_handler_reads_what_was_there_when_it_began() {
     let mut play = setup.after("publish; n1@0 paused; n1@1; resume n1");
     assert_eq!((play.saves(1), play.open()), (1, "n1".to_owned()), "its save finds that n1 exists by now");
     assert_eq!(play.pick("clock; n1 #2").saves(1), 2);
+}
+
+#[test]
+fn a_paused_handler_sees_what_it_saved_itself() {
+    // It saves, reads again, and publishes what it reads, as "save, then reload" does.
+    let mut setup = Setup { copies_what_it_reads: true, ..Setup::on(ordered(Ordering::None), 0) };
+    setup.commands[0] = vec![Publish::versions(1)];
+    setup.hosting.overlapping = true;
+    for picks in ["publish; n1", "publish; n1 paused; resume n1"] {
+        let play = setup.after(picks);
+        let copied = play.world.broker().messages().last().expect("a copy").event.version;
+        assert_eq!((copied, play.saves(1)), (Version(1), 1), "after `{picks}`");
+    }
+    // What others saved meanwhile it still does not see, except where it saved over it.
+    setup.commands[0] = vec![Publish::versions(2)];
+    setup.rule = Rule::Overwrites;
+    let play = setup.after("publish; n1@0 paused; n1@1; resume n1");
+    let copied = play.world.broker().messages().last().expect("a copy").event.version;
+    assert_eq!((copied, play.saves(1)), (Version(1), 1), "its own save, made of what it had read before");
 }
 
 // Crashes.
@@ -632,7 +693,7 @@ fn a_futile_delivery_holds_nothing_up_that_could_help_it() {
 fn several_futile_deliveries_come_back_at_their_places() {
     let picks = "publish; n3; n2; clock; clock; n1";
     for (redeliver_at, handled) in [
-        (RedeliverAt::Front, "3 2 1 2r1 3r1 4"),
+        (RedeliverAt::Front, "3 2 1 3r1 2r1 4 3r2 4r1"),
         (RedeliverAt::Original, "3 2 1 3r1 2r1 4 3r2 4r1"),
         (RedeliverAt::Back, "3 2 1 4 3r1 2r1 3r2 4r1"),
     ] {

@@ -461,7 +461,7 @@ fn an_unknown_name_gets_the_nearest_known_one() {
               |
             3 | properties = ["NoPoisson"]
               |               ^^^^^^^^^^^
-              = help: did you mean `NoPoison`? Known are ReplicaIdentity, ReplicaNeverAhead, MonotoneReplica, PrefixConsistency, NoLostUpdate, SingleVersionAuthority, NoLockOverwrite, NoForeignRelease, NoEditWhileLocked, AtMostOneLiveOrder, AtMostOnePayment, ReservedBeforePaid, TerminalStatus, PublishedVersionsContiguous, EffectivelyOnce, AckOnlyAfterApply, NoPoison, BoundedRedelivery, NoUnboundedGrowth, EventuallyExpires, TicketReplicaConverged, OrderReplicaConverged, ReservationAgreement, PaymentAgreement, PriceAgreement"#]],
+              = help: did you mean `NoPoison`? Known are ReplicaIdentity, ReplicaNeverAhead, MonotoneReplica, PrefixConsistency, NoLostUpdate, SingleVersionAuthority, NoLockOverwrite, NoForeignRelease, NoEditWhileLocked, AtMostOneLiveOrder, AtMostOnePayment, ReservedBeforePaid, TerminalStatus, PublishedVersionsContiguous, EffectivelyOnce, AckOnlyAfterApply, PublishedOnce, NoPoison, BoundedRedelivery, NoUnboundedGrowth, EventuallyExpires, TicketReplicaConverged, OrderReplicaConverged, ReservationAgreement, PaymentAgreement, PriceAgreement"#]],
     );
 }
 

@@ -74,7 +74,7 @@ fn play(simulation: &Simulation<Shop>, mut scheduler: impl Scheduler) -> Report 
 }
 
 fn stan() -> Profile {
-    Profile { ack_timeout: vec![Duration::from_secs(5)], ..Profile::stan() }
+    Profile { ack_wait: vec![Duration::from_secs(5)], ..Profile::stan() }
 }
 
 fn calm(simulation: &Simulation<Shop>) -> Report {

@@ -6,8 +6,8 @@ mod support;
 use pellmell::broker::Profile;
 use pellmell::ticketing::{
     CloseRule, CreateRule, Defect as Known, Design, Hostings, LockRules, ORDER_CREATED, Order, Orders, OrdersRules,
-    PublishRules, ReplicaRules, Request, Status, TICKET_CREATED, Ticket, TicketReplica, Ticketing, TicketingEvent,
-    Tickets, TicketsRules, What, properties,
+    PublishRules, REFUND_REQUESTED, ReplicaRules, Request, Status, TICKET_CREATED, TICKET_UPDATED, Ticket,
+    TicketReplica, Ticketing, TicketingEvent, Tickets, TicketsRules, What, properties,
 };
 use pellmell::{
     Context, Departing, FaultPlan, Hosting, Judges, Keyed, Limits, Outcome, PublishMode, Rate, Ratio, RecordId,
@@ -347,6 +347,15 @@ fn defects() -> Vec<Defect> {
             ..USUAL
         },
         Defect {
+            property: "PublishedOnce",
+            about: "a ticket is said to be created, and with the same version to be updated",
+            profile: Profile::stan,
+            clients: &[&["ann create t1 5"]],
+            shows: CALM,
+            plant: |defect| defect.host(Faulty { execute: says_it_twice, ..tickets() }, Orders(ORDERS)),
+            ..USUAL
+        },
+        Defect {
             property: "AckOnlyAfterApply",
             about: "an update that comes too early is acked and dropped",
             profile: Profile::adversarial,
@@ -375,13 +384,22 @@ fn defects() -> Vec<Defect> {
         },
         Defect {
             property: "NoUnboundedGrowth",
-            about: "each service repeats its last event when it hears from the other",
+            about: "each service answers an event of the other with the same event",
             profile: Profile::stan,
             clients: &[&["ann create t1 5", "bob order t1 as o1"]],
             shows: CALM,
             plant: |defect| {
-                let echoing = Faulty { handle: repeat_ticket, ..tickets() };
-                defect.host(echoing, Faulty { handle: repeat_orders, ..orders() })
+                let echoing = Faulty {
+                    handle: echo_of_tickets,
+                    subjects: |_| const { &[ORDER_CREATED, REFUND_REQUESTED] },
+                    ..tickets()
+                };
+                let echoed = Faulty {
+                    handle: echo_of_orders,
+                    subjects: |_| const { &[TICKET_CREATED, TICKET_UPDATED, REFUND_REQUESTED] },
+                    ..orders()
+                };
+                defect.host(echoing, echoed)
             },
             ..USUAL
         },
@@ -580,26 +598,34 @@ fn procrastinate(orders: &Orders, event: &TicketingEvent, ctx: &mut Ctx<'_>) -> 
     if ctx.attempt() < 5 { Outcome::nak("not now") } else { orders.handle(event, ctx) }
 }
 
-fn repeat_ticket(tickets: &Tickets, event: &TicketingEvent, ctx: &mut Ctx<'_>) -> Outcome {
-    let outcome = tickets.handle(event, ctx);
-    if let TicketingEvent::OrderCreated { ticket, .. } = event
-        && let Some(held) = ctx.store.find::<Ticket>(*ticket).cloned()
+/// Creates a ticket and publishes it twice, once as an update.
+fn says_it_twice(tickets: &Tickets, request: &Request, ctx: &mut Ctx<'_>) -> Result<(), Rejection> {
+    tickets.execute(request, ctx)?;
+    if let What::CreateTicket { ticket, .. } = request.what
+        && let Some(held) = ctx.store.find::<Ticket>(ticket).cloned()
     {
-        ctx.publish(updated(*ticket, held.version, held.previous, held.value));
+        ctx.publish(updated(ticket, held.version, held.previous, held.value));
     }
+    Ok(())
+}
+
+const REFUND: TicketingEvent =
+    TicketingEvent::RefundRequested { payment: RecordId::new('p', 1), order: RecordId::new('o', 1) };
+
+/// Answers each order with a refund, and each refund with another one.
+fn echo_of_tickets(tickets: &Tickets, event: &TicketingEvent, ctx: &mut Ctx<'_>) -> Outcome {
+    let is_refund = matches!(event, TicketingEvent::RefundRequested { .. });
+    let outcome = if is_refund { Outcome::Ack } else { tickets.handle(event, ctx) };
+    ctx.publish(REFUND);
     outcome
 }
 
-fn repeat_orders(orders: &Orders, event: &TicketingEvent, ctx: &mut Ctx<'_>) -> Outcome {
-    let outcome = orders.handle(event, ctx);
-    let TicketingEvent::TicketUpdated { id: updated, .. } = event else { return outcome };
-    let held = ctx.store.all::<Order>().filter(|(_, order)| order.ticket == *updated && order.status.is_live());
-    for (id, held) in held.map(|(id, held)| (id, held.clone())).collect::<Vec<_>>() {
-        let version = held.version;
-        let Order { user, status, expires_at, ticket, price } = held.value;
-        ctx.publish(TicketingEvent::OrderCreated { id, version, status, user, expires_at, ticket, price });
+fn echo_of_orders(orders: &Orders, event: &TicketingEvent, ctx: &mut Ctx<'_>) -> Outcome {
+    if !matches!(event, TicketingEvent::RefundRequested { .. }) {
+        return orders.handle(event, ctx);
     }
-    outcome
+    ctx.publish(REFUND);
+    Outcome::Ack
 }
 
 /// The property a verdict names.

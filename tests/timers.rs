@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use pellmell::doc_example::{Change, Changed, Item, Shop};
 use pellmell::property::End;
+use pellmell::scheduler::Action;
 use pellmell::search::{Moves, Order, Shortest};
 use pellmell::{
-    Calm, Context, Departing, FaultPlan, Judges, Limits, Profile, Property, PublishMode, Rate, Ratio, RecordId,
-    Rejection, Schema, Service, Simulation, Time, Version, VersionPolicy, Violation, Window, Work, World, run,
+    Calm, Context, Departing, Fate, FaultPlan, Hosting, Judges, Limits, Profile, Property, PublishMode, Rate, Ratio,
+    RecordId, Rejection, Schema, Service, Simulation, Time, Version, VersionPolicy, Violation, Window, Work, World,
+    run,
 };
 
 /// Each command arms timers for its item; each timer that fires counts in the item's price, and
@@ -96,6 +98,28 @@ fn timers_in_memory_die_with_a_crash_and_durable_ones_do_not() {
     let (one, two, _, world) = play(Clockwork { in_memory: false, twins: 1, again: 0 }, true);
     let made = world.store_of("shop").all::<Item>().count() as u32;
     assert_eq!(one + two, made, "every item that was saved has its timer");
+}
+
+#[test]
+fn timers_in_memory_die_with_the_member_that_armed_them_alone() {
+    let commands = (1..=7).map(|number| Change { item: RecordId::new('i', number), price: 0 }).collect();
+    let clockwork = Clockwork { in_memory: true, twins: 1, again: 0 };
+    let hosting = Hosting { members: 4, ..Hosting::ALONE };
+    let simulation = Simulation::on(Profile::stan()).hosted(clockwork, hosting).client("a", commands).build();
+    let mut world = simulation.expect("the parts fit").world();
+    let client = world.enabled().iter().next().expect("a command");
+    let mut armed_by = Vec::new();
+    for _ in 0..7 {
+        let step = world.step(client, Fate::CALM);
+        armed_by.push(step.actor.expect("somebody executes it").member);
+    }
+    assert_eq!(world.timers_armed(), 7);
+    // The timer that fires first takes its member with it, after its save.
+    let crash = Fate { crash: Some(Window::AfterAck), ..Fate::CALM };
+    let dying = world.step(Action::Advance, crash).actor.expect("its member").member;
+    let lost = armed_by.iter().filter(|member| **member == dying).count() as u32;
+    assert_eq!(world.timers_armed(), 7 - lost, "{armed_by:?}, member {dying} died");
+    assert!(lost < 7, "others armed some as well: {armed_by:?}");
 }
 
 /// One timer for one item; when it fires it saves the item at price 1 and publishes that.

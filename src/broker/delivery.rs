@@ -129,10 +129,17 @@ impl Delivery {
         self.ready_at != NOWHERE
     }
 
-    /// Whether the broker counts it against the in-flight limit.
+    /// Whether the broker waits for its answer and counts it against the in-flight limit: a delivery that
+    /// was superseded has left its place to the one that replaces it.
     #[must_use]
     #[inline]
     pub fn is_in_flight(&self) -> bool {
+        self.is_with_member() && !self.superseded
+    }
+
+    /// Whether a member was handed it, and neither its ack nor its next attempt came since.
+    #[inline]
+    pub(super) fn is_with_member(&self) -> bool {
         matches!(self.state, State::Handling | State::Acking | State::Waiting)
     }
 

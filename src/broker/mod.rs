@@ -349,7 +349,7 @@ impl<E: Event> Broker<E> {
             self.queue_again(index);
             return None;
         }
-        let wait = self.profile.ack_wait(tries).filter(|_| !superseded);
+        let wait = self.profile.wait_for(tries).filter(|_| !superseded);
         if wait == Some(Duration::ZERO) {
             self.give_back(index);
             return None;
@@ -415,8 +415,8 @@ impl<E: Event> Broker<E> {
             }
             State::Waiting => self.settle(index),
             State::Handling | State::Acking => {
-                let delivery = self.deliveries.change(index);
-                (delivery.superseded, delivery.called_off) = (true, true);
+                self.deliveries.change(index).called_off = true;
+                self.give_up(index);
             }
             State::Settled | State::Dead => {}
         }
@@ -445,10 +445,22 @@ impl<E: Event> Broker<E> {
         if delivery.state == State::Waiting {
             self.waiting.retain(|waiting| *waiting != index);
         }
-        let group = &mut self.groups[delivery.group.get()];
-        group.in_flight[usize::from(delivery.member)] -= 1;
-        if group.is_tight() {
-            self.refresh_group(delivery.group);
+        // What was given up has left its place already.
+        if !delivery.superseded {
+            let group = &mut self.groups[delivery.group.get()];
+            group.in_flight[usize::from(delivery.member)] -= 1;
+            if group.is_tight() {
+                self.refresh_group(delivery.group);
+            }
+        }
+    }
+
+    /// Waits no more for a delivery whose handler or ack is under way: its place in the limit is free
+    /// for what takes its place.
+    fn give_up(&mut self, index: DeliveryIndex) {
+        if !self.deliveries[index].superseded {
+            self.leave_flight(index);
+            self.deliveries.change(index).superseded = true;
         }
     }
 
@@ -459,11 +471,10 @@ impl<E: Event> Broker<E> {
         match delivery.state {
             State::Waiting => self.give_back(index),
             State::Handling | State::Acking if !delivery.superseded => {
-                let exhausted = self.is_exhausted(delivery);
-                self.deliveries.change(index).superseded = true;
-                if !exhausted {
+                if !self.is_exhausted(delivery) {
                     self.supersede(index);
                 }
+                self.give_up(index);
             }
             _ => {}
         }

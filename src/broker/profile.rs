@@ -1,12 +1,11 @@
-//! The ten parameters of a broker, and the profiles that ship.
+//! The parameters of a broker, and the profiles that ship.
 //!
-//! Each parameter is a difference between real brokers that a consumer can notice. A profile is an
-//! envelope: every behaviour of the real broker is possible under it, some others may be too.
+//! Each parameter is a difference between real brokers that a consumer can notice.
 
 use std::fmt;
 use std::time::Duration;
 
-/// What a broker may do, in ten parameters.
+/// What a broker may do, in eleven parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// The profile's name.
@@ -22,7 +21,7 @@ pub struct Profile {
     /// 5. How acks settle, and whether a stale one counts.
     pub ack: AckMode,
     /// 6. How long the broker waits for an answer, by attempt; the last one repeats. Empty: for ever.
-    pub ack_timeout: Vec<Duration>,
+    pub ack_wait: Vec<Duration>,
     /// 7. Where a released message goes.
     pub redeliver_at: RedeliverAt,
     /// 8. Which member events release its in-flight messages at once.
@@ -31,6 +30,9 @@ pub struct Profile {
     pub max_deliver: MaxDeliver,
     /// 10. How a publisher's retry is recognised.
     pub dedup_window: Dedup,
+    /// 11. Whether a consumer can ask for a message to come again. Where it cannot, a handler that
+    /// answers nak is silent: the message comes again after the ack wait.
+    pub naks: bool,
 }
 
 /// A number or no limit.
@@ -143,6 +145,11 @@ pub struct ReleaseOn {
     pub claim: bool,
 }
 
+impl ReleaseOn {
+    /// Only the ack wait releases anything.
+    pub const NOTHING: ReleaseOn = ReleaseOn { close: false, crash: false, reconnect: false, claim: false };
+}
+
 /// How often a message is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MaxDeliver {
@@ -193,7 +200,7 @@ impl Profile {
         }
     }
 
-    /// NATS Streaming: one log per subject, competing members, redelivery after 30 s, for ever.
+    /// NATS Streaming: one log per subject, competing members, redelivery after 30 s, for ever, no nak.
     #[must_use]
     pub fn stan() -> Profile {
         Profile {
@@ -203,16 +210,19 @@ impl Profile {
             dispatch: Dispatch::Competing,
             max_in_flight: InFlight { limit: Limit::Of(1024), scope: Scope::Member },
             ack: AckMode { granularity: Granularity::Individual, stale: Stale::Accept },
-            ack_timeout: vec![Duration::from_secs(30)],
+            ack_wait: vec![Duration::from_secs(30)],
             redeliver_at: RedeliverAt::Front,
-            release_on: ReleaseOn { close: true, crash: false, reconnect: true, claim: false },
+            release_on: ReleaseOn::NOTHING,
             max_deliver: MaxDeliver::Unlimited,
             dedup_window: Dedup::None,
+            naks: false,
         }
     }
 
-    /// Everything any at-least-once broker may do: any order, no patience. A consumer that holds
-    /// under it holds on all of them.
+    /// A broker without order and without patience: any delivery comes at any time, and again as soon as
+    /// no ack came. It gives nothing up and each group begins at the first message, so a consumer that
+    /// holds under it can still fail on a broker with a delivery limit, or one that starts a group at new
+    /// messages.
     #[must_use]
     pub fn adversarial() -> Profile {
         Profile {
@@ -222,25 +232,26 @@ impl Profile {
             dispatch: Dispatch::Competing,
             max_in_flight: InFlight { limit: Limit::Unlimited, scope: Scope::Group },
             ack: AckMode { granularity: Granularity::Individual, stale: Stale::Accept },
-            ack_timeout: vec![Duration::ZERO],
+            ack_wait: vec![Duration::ZERO],
             redeliver_at: RedeliverAt::Any,
-            release_on: ReleaseOn { close: true, crash: true, reconnect: false, claim: false },
+            release_on: ReleaseOn { crash: true, ..ReleaseOn::NOTHING },
             max_deliver: MaxDeliver::Unlimited,
             dedup_window: Dedup::None,
+            naks: true,
         }
     }
 
     /// How long the broker waits for an answer to the `tries`-th delivery; `None`: for ever.
     #[must_use]
     #[inline]
-    pub fn ack_wait(&self, tries: u16) -> Option<Duration> {
+    pub fn wait_for(&self, tries: u16) -> Option<Duration> {
         let place = usize::from(tries.saturating_sub(1));
-        self.ack_timeout.get(place).or(self.ack_timeout.last()).copied()
+        self.ack_wait.get(place).or(self.ack_wait.last()).copied()
     }
 
     /// Whether it waits for no answer and gives nothing up.
     pub(super) fn redelivers_at_once(&self) -> bool {
-        let waits = &self.ack_timeout;
+        let waits = &self.ack_wait;
         !waits.is_empty() && waits.iter().all(Duration::is_zero) && self.max_deliver == MaxDeliver::Unlimited
     }
 
@@ -249,9 +260,7 @@ impl Profile {
     pub(super) fn tries_that_count(&self) -> u16 {
         match self.max_deliver {
             MaxDeliver::Times { .. } => u16::MAX,
-            MaxDeliver::Unlimited if self.ack_timeout.len() > 1 => {
-                u16::try_from(self.ack_timeout.len()).unwrap_or(u16::MAX)
-            }
+            MaxDeliver::Unlimited if self.ack_wait.len() > 1 => u16::try_from(self.ack_wait.len()).unwrap_or(u16::MAX),
             MaxDeliver::Unlimited => 0,
         }
     }
@@ -261,7 +270,8 @@ impl Profile {
     /// # Errors
     /// The first parameter whose value is not simulated yet, with the values that are.
     pub fn supported(&self) -> Result<(), UnsupportedProfile> {
-        let refuse = |parameter, expected| Err(UnsupportedProfile { parameter, expected });
+        let refuse = |parameter, expected| Err(UnsupportedProfile { parameter, expected, is_known: true });
+        let never = |parameter, expected| Err(UnsupportedProfile { parameter, expected, is_known: false });
         if matches!(self.dispatch, Dispatch::BlockWhileInFlight { .. }) {
             return refuse("dispatch", "competing or exclusive");
         }
@@ -274,34 +284,44 @@ impl Profile {
         if self.dedup_window != Dedup::None {
             return refuse("dedup_window", "none");
         }
-        if self.release_on.claim {
-            return refuse("release_on", "close, crash and reconnect");
+        if (ReleaseOn { crash: false, ..self.release_on }) != ReleaseOn::NOTHING {
+            return refuse("release_on", "crash: members do not close, reconnect or claim");
         }
-        if matches!(self.max_deliver, MaxDeliver::Times { times: 0, .. }) {
-            return refuse("max_deliver", "at least 1 delivery");
+        match self.max_deliver {
+            MaxDeliver::Times { times: 0, .. } => return never("max_deliver", "at least 1 delivery"),
+            MaxDeliver::Times { action: Exhausted::Drop | Exhausted::Park, .. } => {
+                return refuse("when_exhausted", "dead-letter");
+            }
+            _ => {}
         }
         if matches!(self.max_in_flight.limit, Limit::Of(0)) {
-            return refuse("max_in_flight", "at least 1 delivery");
+            return never("max_in_flight", "at least 1 delivery");
         }
         if matches!(self.ordering, Ordering::Key { partitions: Some(0) }) {
-            return refuse("ordering", "at least 1 partition");
+            return never("partitions", "at least 1 partition");
+        }
+        if self.ordering == Ordering::None && !matches!(self.reorder_window, Limit::Of(0) | Limit::Unlimited) {
+            return never("reorder_window", "no window where `ordering` is none: everything may overtake there");
         }
         Ok(())
     }
 }
 
-/// A profile asks for something that is not simulated yet.
+/// A profile asks for something that is not simulated yet, or that no broker can do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnsupportedProfile {
     /// The parameter.
     pub parameter: &'static str,
     /// The values that work.
     pub expected: &'static str,
+    /// Whether a broker can have it.
+    is_known: bool,
 }
 
 impl fmt::Display for UnsupportedProfile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "this value of `{}` is not simulated yet: expected {}", self.parameter, self.expected)
+        let what = if self.is_known { "is not simulated yet" } else { "cannot be" };
+        write!(f, "this value of `{}` {what}: expected {}", self.parameter, self.expected)
     }
 }
 
@@ -312,13 +332,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_ack_timeout_repeats_and_none_means_for_ever() {
+    fn the_last_ack_wait_repeats_and_none_means_for_ever() {
         let mut profile = Profile::stan();
-        profile.ack_timeout = vec![Duration::from_secs(1), Duration::from_secs(5)];
-        let waits = [1, 2, 3, 400].map(|tries| profile.ack_wait(tries).map(|wait| wait.as_secs()));
+        profile.ack_wait = vec![Duration::from_secs(1), Duration::from_secs(5)];
+        let waits = [1, 2, 3, 400].map(|tries| profile.wait_for(tries).map(|wait| wait.as_secs()));
         assert_eq!(waits, [Some(1), Some(5), Some(5), Some(5)]);
-        profile.ack_timeout.clear();
-        assert_eq!(profile.ack_wait(1), None);
+        profile.ack_wait.clear();
+        assert_eq!(profile.wait_for(1), None);
     }
 
     #[test]
@@ -342,5 +362,17 @@ mod tests {
         assert_eq!(refused(|p| p.dedup_window = Dedup::ProducerSession), "dedup_window");
         assert_eq!(refused(|p| p.dispatch = Dispatch::BlockWhileInFlight { batch: 10 }), "dispatch");
         assert_eq!(refused(|p| p.max_in_flight.limit = Limit::Of(0)), "max_in_flight");
+        assert_eq!(refused(|p| p.release_on.close = true), "release_on");
+        assert_eq!(refused(|p| p.release_on.reconnect = true), "release_on");
+        assert_eq!(refused(|p| p.release_on.claim = true), "release_on");
+        assert_eq!(
+            refused(|p| p.max_deliver = MaxDeliver::Times { times: 2, action: Exhausted::Drop }),
+            "when_exhausted"
+        );
+        assert_eq!(
+            refused(|p| p.max_deliver = MaxDeliver::Times { times: 2, action: Exhausted::Park }),
+            "when_exhausted"
+        );
+        assert_eq!(refused(|p| (p.ordering, p.reorder_window) = (Ordering::None, Limit::Of(3))), "reorder_window");
     }
 }

@@ -74,6 +74,9 @@ pub(super) struct Group {
     /// How many deliveries each member has in flight.
     pub(super) in_flight: Vec<u32>,
     pub(super) parked: Vec<DeliveryIndex>,
+    /// The redeliveries that wait outside the queues, because they may come at any time; not kept where
+    /// there is no limit either.
+    pub(super) loose: Vec<DeliveryIndex>,
     /// How many deliveries are in its queues.
     pub(super) queued: usize,
     pub(super) rules: Rules,
@@ -124,6 +127,7 @@ impl Clone for Group {
             keys: self.keys.clone(),
             in_flight: self.in_flight.clone(),
             parked: self.parked.clone(),
+            loose: self.loose.clone(),
             ..*self
         }
     }
@@ -161,6 +165,7 @@ impl Group {
             keys: BTreeMap::new(),
             in_flight: vec![0; members],
             parked: Vec::new(),
+            loose: Vec::new(),
             queued: 0,
             rules,
             members: setup.members.into(),
@@ -169,7 +174,7 @@ impl Group {
 
     /// Takes over what changes in a run from the same group of another world.
     pub(super) fn restore(&mut self, source: &Group) {
-        let Group { routes, units, fronts, owners, keys, in_flight, parked, joined, queued, .. } = source;
+        let Group { routes, units, fronts, owners, keys, in_flight, parked, loose, joined, queued, .. } = source;
         // Without a key there is no unit, or none that anything waits in.
         if !(self.keys.is_empty() && keys.is_empty()) {
             self.routes.clone_from(routes);
@@ -183,6 +188,7 @@ impl Group {
         // There is one for each member, and nearly always there is one member.
         self.in_flight.iter_mut().zip(in_flight).for_each(|(held, source)| *held = *source);
         copy_few(&mut self.parked, parked);
+        copy_few(&mut self.loose, loose);
         (self.joined, self.queued) = (*joined, *queued);
     }
 
@@ -193,6 +199,7 @@ impl Group {
         self.keys.clear();
         self.in_flight.fill(0);
         self.parked.clear();
+        self.loose.clear();
         self.queued = 0;
     }
 
@@ -288,6 +295,17 @@ impl Group {
         let room = self.room(unit).saturating_sub(parked);
         let holders = if self.competes(unit) { room } else { room.min(1) };
         if holders == 0 { 0 } else { holders.saturating_add(self.rules.window) }
+    }
+
+    /// Whether one more delivery of a unit may be in flight.
+    pub(super) fn has_room(&self, unit: usize) -> bool {
+        self.room(unit) > 0
+    }
+
+    /// The unit of a message, if something of it was queued before.
+    #[cfg(test)]
+    pub(super) fn known_unit<E>(&self, message: &super::Message<E>) -> Option<usize> {
+        self.keys.get(&self.unit_key(message.route, message.name.record)).copied()
     }
 
     /// How many more deliveries of a unit may be in flight.

@@ -10,11 +10,28 @@ impl<E: Event> Broker<E> {
     #[inline(always)]
     pub(super) fn enqueue(&mut self, index: DeliveryIndex, at: RedeliverAt) {
         let delivery = self.deliveries.change(index);
-        if self.groups[delivery.group.get()].rules.free || at == RedeliverAt::Any {
+        let group = &mut self.groups[delivery.group.get()];
+        if group.rules.free {
             delivery.loose = true;
             self.enter_ready(index);
+        } else if at == RedeliverAt::Any {
+            delivery.loose = true;
+            group.loose.push(index);
+            self.refresh_loose(index);
         } else {
             self.join_queue(index, at);
+        }
+    }
+
+    /// Makes a redelivery that may come at any time ready if the limit has room for it, and not ready
+    /// if it has none.
+    fn refresh_loose(&mut self, index: DeliveryIndex) {
+        let unit = self.unit_for(index);
+        let delivery = &self.deliveries[index];
+        if !delivery.parked && self.groups[delivery.group.get()].has_room(unit) {
+            self.enter_ready(index);
+        } else {
+            self.leave_ready(index);
         }
     }
 
@@ -25,7 +42,8 @@ impl<E: Event> Broker<E> {
         let group = delivery.group;
         let queue = &self.groups[group.get()].units[unit];
         let place = match at {
-            RedeliverAt::Front => 0,
+            // What came back first is first: only what was handed out before is in front.
+            RedeliverAt::Front => queue.partition_point(|other| self.deliveries[*other].tries > 0),
             RedeliverAt::Back => queue.len(),
             RedeliverAt::Original | RedeliverAt::Rewind | RedeliverAt::Any => {
                 let place = queue.iter().position(|other| self.deliveries[*other].message > delivery.message);
@@ -41,11 +59,13 @@ impl<E: Event> Broker<E> {
     pub(super) fn leave_queue(&mut self, index: DeliveryIndex) {
         let unit = self.unit_of(index);
         let delivery = self.deliveries.change(index);
-        delivery.loose = false;
+        let was_loose = std::mem::replace(&mut delivery.loose, false);
         let group_index = delivery.group;
         let group = &mut self.groups[group_index.get()];
         if let Some(unit) = unit {
             group.take(unit, index);
+        } else if was_loose {
+            group.loose.retain(|loose| *loose != index);
         }
         if group.is_tight() {
             self.refresh_group(group_index);
@@ -57,6 +77,9 @@ impl<E: Event> Broker<E> {
     pub(super) fn refresh_group(&mut self, group: GroupIndex) {
         for unit in 0..self.groups[group.get()].units.len() {
             self.refresh_unit(group, unit);
+        }
+        for place in 0..self.groups[group.get()].loose.len() {
+            self.refresh_loose(self.groups[group.get()].loose[place]);
         }
     }
 
@@ -89,7 +112,8 @@ impl<E: Event> Broker<E> {
         let group = self.delivery(index).group;
         self.deliveries.change(index).parked = false;
         match self.unit_of(index) {
-            None => self.enter_ready(index),
+            None if self.groups[group.get()].rules.free => self.enter_ready(index),
+            None => self.refresh_loose(index),
             Some(unit) => {
                 if self.groups[group.get()].take_up(unit, index) {
                     self.enter_ready(index);
@@ -154,6 +178,15 @@ impl<E: Event> Broker<E> {
     #[cfg(test)]
     pub(crate) fn is_ready_by_the_rules(&self) -> bool {
         let groups = (0..self.groups.len()).map(|place| GroupIndex(place as u16));
+        for group in self.groups.iter() {
+            for index in &group.loose {
+                let delivery = self.delivery(*index);
+                let unit = group.known_unit(self.message(delivery.message)).expect("a unit that was made");
+                if delivery.is_ready() != (!delivery.parked && group.has_room(unit)) {
+                    return false;
+                }
+            }
+        }
         let mut units =
             groups.flat_map(|group| (0..self.groups[group.get()].units.len()).map(move |unit| (group, unit)));
         units.all(|(group, unit)| {

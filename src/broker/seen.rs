@@ -144,9 +144,6 @@ impl<E: Event> Broker<E> {
         });
         let mut held: Vec<DeliveryIndex> = held.copied().collect();
         held.sort_by_key(|index| (self.delivery(*index).message, *index));
-        if self.profile.redeliver_at == RedeliverAt::Front {
-            held.reverse();
-        }
         held
     }
 
@@ -254,10 +251,15 @@ impl<E: Event> Broker<E> {
             State::Settled => 5,
             State::Dead => 6,
         };
-        let flags =
-            u64::from(delivery.superseded) | u64::from(delivery.called_off) << 1 | u64::from(delivery.loose) << 2;
+        // What comes back goes behind what came back before, and in front of the rest.
+        let returned =
+            self.profile.redeliver_at == RedeliverAt::Front && delivery.state == State::Queued && delivery.tries > 0;
+        let flags = u64::from(delivery.superseded)
+            | u64::from(delivery.called_off) << 1
+            | u64::from(delivery.loose) << 2
+            | u64::from(returned) << 3;
         // A crash cuts off what one member has.
-        let has_rivals = delivery.is_in_flight() && self.groups[delivery.group.get()].members.len() > 1;
+        let has_rivals = delivery.is_with_member() && self.groups[delivery.group.get()].members.len() > 1;
         let member = if has_rivals { u64::from(delivery.member) + 1 } else { 0 };
         // What it did to the store is in the store; how often, is judged.
         let effects = u64::from(self.deliveries.effects(delivery.entry));

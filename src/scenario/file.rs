@@ -58,14 +58,15 @@ pub(super) struct BrokerTable {
     pub(super) profile: Option<Spanned<String>>,
     pub(super) ordering: Option<OrderingWord>,
     pub(super) partitions: Option<Spanned<u32>>,
-    pub(super) reorder_window: Option<LimitValue>,
-    pub(super) dispatch: Option<DispatchWord>,
+    pub(super) reorder_window: Option<Spanned<LimitValue>>,
+    pub(super) dispatch: Option<Spanned<DispatchWord>>,
     pub(super) max_in_flight: Option<Spanned<LimitValue>>,
     pub(super) max_in_flight_of: Option<ScopeWord>,
     pub(super) stale_acks: Option<StaleWord>,
     pub(super) ack_wait: Option<Vec<Wait>>,
-    pub(super) redeliver_at: Option<RedeliverWord>,
+    pub(super) redeliver_at: Option<Spanned<RedeliverWord>>,
     pub(super) release_on_crash: Option<bool>,
+    pub(super) nak: Option<bool>,
     pub(super) max_deliver: Option<Spanned<u16>>,
     pub(super) when_exhausted: Option<Spanned<ExhaustedWord>>,
 }
@@ -83,6 +84,7 @@ pub(super) enum OrderingWord {
 pub(super) enum DispatchWord {
     Competing,
     Exclusive,
+    BlockWhileInFlight,
 }
 
 #[derive(Deserialize, Clone, Copy)]
@@ -106,6 +108,7 @@ pub(super) enum RedeliverWord {
     Original,
     Back,
     Any,
+    Rewind,
 }
 
 #[derive(Deserialize, Clone, Copy)]

@@ -121,8 +121,20 @@ fn parse_error(source: &Source<'_>, error: &toml::de::Error) -> FileError {
     if source.text.trim().is_empty() {
         return place.help("the file is empty: a scenario begins with `version = 1`");
     }
-    place.help("see docs/scenarios.md for what a scenario file may say")
+    let other = OTHER_KEYS.iter().find(|(key, _)| error.message().starts_with(&format!("unknown field `{key}`")));
+    place.help(other.map_or("see docs/scenarios.md for what a scenario file may say", |(_, help)| help))
 }
+
+/// Keys that one may expect of a broker, and what to write instead.
+const OTHER_KEYS: [(&str, &str); 7] = [
+    ("ack_timeout", "write `ack_wait`"),
+    ("ack", "each message is acked alone; cumulative acks are not simulated yet: see docs/broker.md"),
+    ("dedup_window", "a publisher's retry is not simulated yet, so there is nothing to recognise: see docs/broker.md"),
+    ("release_on", "write `release_on_crash`; other events of a member are not simulated yet: see docs/broker.md"),
+    ("release_on_close", "members do not close their subscription: not simulated yet, see docs/broker.md"),
+    ("release_on_reconnect", "members do not reconnect: not simulated yet, see docs/broker.md"),
+    ("release_on_claim", "members do not claim: not simulated yet, see docs/broker.md"),
+];
 
 fn design(source: &Source<'_>, name: Option<&Spanned<String>>) -> Result<Design, FileError> {
     let Some(name) = name else { return Ok(Design::REFERENCE) };
@@ -155,17 +167,24 @@ fn profile(source: &Source<'_>, table: &BrokerTable) -> Result<Profile, FileErro
             profile.ordering = Ordering::Key { partitions: table.partitions.as_ref().map(|n| *n.get_ref()) };
         }
     }
-    if let Some(window) = table.reorder_window {
-        profile.reorder_window = window.0;
+    if let Some(window) = &table.reorder_window {
+        if profile.ordering == Ordering::None {
+            let error = source.at(window.span(), "`reorder_window` has no effect where `ordering` is none");
+            return Err(error.help("leave it out, or say `ordering = \"log\"` or `\"key\"`"));
+        }
+        profile.reorder_window = window.get_ref().0;
     }
-    match table.dispatch {
-        None => {}
-        Some(DispatchWord::Competing) => profile.dispatch = Dispatch::Competing,
-        Some(DispatchWord::Exclusive) => profile.dispatch = Dispatch::Exclusive,
+    if let Some(word) = &table.dispatch {
+        profile.dispatch = match word.get_ref() {
+            DispatchWord::Competing => Dispatch::Competing,
+            DispatchWord::Exclusive => Dispatch::Exclusive,
+            DispatchWord::BlockWhileInFlight => Dispatch::BlockWhileInFlight { batch: 1 },
+        };
+        is_simulated(source, word.span(), &profile)?;
     }
     if let Some(limit) = &table.max_in_flight {
         profile.max_in_flight.limit = limit.get_ref().0;
-        profile.supported().map_err(|error| source.at(limit.span(), error.to_string()))?;
+        is_simulated(source, limit.span(), &profile)?;
     }
     match table.max_in_flight_of {
         None => {}
@@ -183,15 +202,19 @@ fn acks(source: &Source<'_>, table: &BrokerTable, profile: &mut Profile) -> Resu
         Some(StaleWord::Reject) => profile.ack.stale = Stale::Reject,
     }
     if let Some(waits) = &table.ack_wait {
-        profile.ack_timeout = waits.iter().map(|wait| wait.0).collect();
+        profile.ack_wait = waits.iter().map(|wait| wait.0).collect();
     }
-    match table.redeliver_at {
-        None => {}
-        Some(RedeliverWord::Front) => profile.redeliver_at = RedeliverAt::Front,
-        Some(RedeliverWord::Original) => profile.redeliver_at = RedeliverAt::Original,
-        Some(RedeliverWord::Back) => profile.redeliver_at = RedeliverAt::Back,
-        Some(RedeliverWord::Any) => profile.redeliver_at = RedeliverAt::Any,
+    if let Some(word) = &table.redeliver_at {
+        profile.redeliver_at = match word.get_ref() {
+            RedeliverWord::Front => RedeliverAt::Front,
+            RedeliverWord::Original => RedeliverAt::Original,
+            RedeliverWord::Back => RedeliverAt::Back,
+            RedeliverWord::Any => RedeliverAt::Any,
+            RedeliverWord::Rewind => RedeliverAt::Rewind,
+        };
+        is_simulated(source, word.span(), profile)?;
     }
+    profile.naks = table.nak.unwrap_or(profile.naks);
     if let Some(release) = table.release_on_crash {
         profile.release_on.crash = release;
     }
@@ -205,9 +228,15 @@ fn acks(source: &Source<'_>, table: &BrokerTable, profile: &mut Profile) -> Resu
             Some(ExhaustedWord::Park) => Exhausted::Park,
         };
         profile.max_deliver = MaxDeliver::Times { times: *times.get_ref(), action };
-        profile.supported().map_err(|error| source.at(times.span(), error.to_string()))?;
+        let place = table.when_exhausted.as_ref().filter(|_| *times.get_ref() > 0);
+        is_simulated(source, place.map_or(times.span(), Spanned::span), profile)?;
     }
     Ok(())
+}
+
+/// Whether the simulation can do what the profile says, now that the value at a place is in it.
+fn is_simulated(source: &Source<'_>, place: Range<usize>, profile: &Profile) -> Result<(), FileError> {
+    profile.supported().map_err(|error| source.at(place, error.to_string()).help("see docs/broker.md"))
 }
 
 fn faults(source: &Source<'_>, read: &File) -> Result<FaultPlan, FileError> {

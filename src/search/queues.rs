@@ -24,7 +24,7 @@ fn profile(prng: &mut Prng) -> Profile {
         dispatch: [Dispatch::Competing, Dispatch::Exclusive][one_of(2)],
         max_in_flight: InFlight { limit: limits[one_of(5)], scope: [Scope::Group, Scope::Member][one_of(2)] },
         reorder_window: [Limit::Of(0), Limit::Of(2), Limit::Unlimited][one_of(3)],
-        ack_timeout: waits[one_of(2)].clone(),
+        ack_wait: waits[one_of(2)].clone(),
         ..Profile::stan()
     }
 }

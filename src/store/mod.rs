@@ -120,7 +120,7 @@ impl Store {
         let table = self.table::<R>();
         match self.read_at {
             None => table.live(id),
-            Some(tick) => table.as_of(id, tick),
+            Some(tick) => table.as_of(id, tick, self.step_began),
         }
     }
 

@@ -114,9 +114,13 @@ impl<R: Record> Table<R> {
         row.as_ref()
     }
 
-    /// The row as it was when the store's change counter stood at `tick`.
+    /// The row as it was when the store's change counter stood at `tick`, or as the running step, which
+    /// began at `began`, has saved it since: whoever saves sees what it saved.
     #[cold]
-    pub(super) fn as_of(&self, id: RecordId, tick: u64) -> Option<&Versioned<R>> {
+    pub(super) fn as_of(&self, id: RecordId, tick: u64, began: u64) -> Option<&Versioned<R>> {
+        if self.replaced.iter().rev().take_while(|replaced| replaced.tick >= began).any(|own| own.id == id) {
+            return self.live(id);
+        }
         match self.replaced.iter().find(|replaced| replaced.tick >= tick && replaced.id == id) {
             Some(replaced) => replaced.before.as_ref(),
             None => self.live(id),

@@ -98,7 +98,11 @@ impl<S: System> World<S> {
         let live = self.timers.iter().filter(|(_, timer)| self.is_live(timer));
         let timers = live.map(|(due, timer)| match timer {
             Timer::AckWait { delivery, .. } => hash::mix(due.0, self.broker.digest_of(*delivery)),
-            Timer::Service { volatile, .. } => hash::mix3(due.0, self.timer_key(timer), (*volatile).into()),
+            // Only what is in memory dies with its member.
+            Timer::Service { volatile, member, .. } => {
+                let held_by = if *volatile { 1 + u64::from(*member) } else { 0 };
+                hash::mix3(due.0, self.timer_key(timer), held_by)
+            }
         });
         let timers = timers.fold(0u64, u64::wrapping_add);
         hash::mix3(self.broker.rest_digest(), paused, timers)

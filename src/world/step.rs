@@ -318,15 +318,18 @@ impl<S: System> World<S> {
                 self.broker.release(delivery);
                 self.park_if_futile(delivery);
             }
-            Timer::Service { service, record, nth, volatile, cause, attempt } => {
+            Timer::Service { service, record, nth, volatile, cause, attempt, member } => {
                 self.service_timers -= 1;
                 if step.fate.crash == Some(Window::BeforeSave) && !volatile {
                     // A durable job that nobody finished is run again.
                     let attempt = attempt.saturating_add(1);
-                    self.timers.insert((due, Timer::Service { service, record, nth, volatile, cause, attempt }));
+                    let again = Timer::Service { service, record, nth, volatile, cause, attempt, member };
+                    self.timers.insert((due, again));
                     self.service_timers += 1;
                 }
-                self.work(Job::Timer { record, cause }, Actor { service, member: 0 }, None, step);
+                // A durable job is in a queue, of which the first member takes it.
+                let member = if volatile { member } else { 0 };
+                self.work(Job::Timer { record, cause }, Actor { service, member }, None, step);
             }
         }
     }
@@ -398,7 +401,7 @@ impl<S: System> World<S> {
             self.publish(job, actor.service, crash);
         }
         if !self.effects.armed.is_empty() {
-            self.arm(job, actor.service);
+            self.arm(job, actor);
         }
         self.stores[actor.service.get()].changed()
     }
@@ -488,7 +491,7 @@ impl<S: System> World<S> {
         self.broker.publish(&mut self.effects.published, cause);
     }
 
-    fn arm(&mut self, job: Job, service: ServiceIndex) {
+    fn arm(&mut self, job: Job, Actor { service, member }: Actor) {
         let cause = self.cause_of(job);
         for Armed { record, due, volatile } in self.effects.armed.drain(..) {
             // One past the largest, not the count: an earlier twin may have fired already.
@@ -499,7 +502,7 @@ impl<S: System> World<S> {
                 Timer::AckWait { .. } => None,
             };
             let nth = self.timers.iter().filter_map(next).max().unwrap_or(0);
-            self.timers.insert((due, Timer::Service { service, record, nth, volatile, cause, attempt: 1 }));
+            self.timers.insert((due, Timer::Service { service, record, nth, volatile, cause, attempt: 1, member }));
             self.service_timers += 1;
         }
     }
@@ -520,8 +523,10 @@ impl<S: System> World<S> {
         match outcome {
             Outcome::Ack if fate.ack == AckFate::Prompt && acked => self.broker.ack(index),
             Outcome::Ack if fate.ack == AckFate::Late && acked => self.ack_travels(index),
-            Outcome::Nak { delay, .. } if fate.ack != AckFate::Lost && !cut_off => self.nak(index, delay),
-            // What is lost is a silence.
+            Outcome::Nak { delay, .. } if fate.ack != AckFate::Lost && !cut_off && self.broker.profile().naks => {
+                self.nak(index, delay);
+            }
+            // What is lost is a silence, and so is a nak of which the broker knows nothing.
             Outcome::Ack | Outcome::Nak { .. } | Outcome::Silent(_) => self.unanswered(index),
         }
     }
@@ -559,11 +564,11 @@ impl<S: System> World<S> {
     /// Starts the ack wait of a delivery in flight, which may be over at once.
     fn arm_ack_wait(&mut self, index: DeliveryIndex) {
         let delivery = self.broker.delivery(index);
-        if !delivery.is_in_flight() || delivery.superseded {
+        if !delivery.is_in_flight() {
             return;
         }
         let tries = delivery.tries;
-        match self.broker.profile().ack_wait(tries) {
+        match self.broker.profile().wait_for(tries) {
             None => {}
             Some(wait) if wait.is_zero() => self.release_now(index),
             Some(wait) => {
@@ -586,7 +591,7 @@ impl<S: System> World<S> {
     }
 
     /// A member dies and is back at once, with nothing in memory: what it was handling is cut off
-    /// and in-memory timers of its service are gone.
+    /// and its in-memory timers are gone.
     fn crash(&mut self, actor: Actor) {
         let release = self.broker.profile().release_on.crash;
         let (cut_off, kept): (Vec<Paused>, Vec<Paused>) =
@@ -606,9 +611,11 @@ impl<S: System> World<S> {
             held.into_iter().for_each(|index| self.release_now(index));
         }
         let before = self.timers.len();
-        self.timers.retain(
-            |(_, timer)| !matches!(timer, Timer::Service { service, volatile: true, .. } if *service == actor.service),
-        );
+        let is_lost = |timer: &Timer| {
+            matches!(timer, Timer::Service { service, volatile: true, member, .. }
+                if (*service, *member) == (actor.service, actor.member))
+        };
+        self.timers.retain(|(_, timer)| !is_lost(timer));
         self.service_timers -= (before - self.timers.len()) as u32;
     }
 
@@ -635,7 +642,7 @@ impl<S: System> World<S> {
         match timer {
             Timer::AckWait { delivery, tries } => {
                 let delivery = self.broker.delivery(*delivery);
-                delivery.is_in_flight() && !delivery.superseded && delivery.tries == *tries
+                delivery.is_in_flight() && delivery.tries == *tries
             }
             Timer::Service { .. } => true,
         }

@@ -217,7 +217,7 @@ fn a_paused_handler_saves_after_what_it_waits_for() {
         "resume n1",
     ];
     let mut patient = overlapping();
-    patient.profile.ack_timeout = Vec::new();
+    patient.profile.ack_wait = Vec::new();
     let after_the_timer = after_the_timer.into_iter().filter(|text| !text.contains("ack wait") && !text.contains("#2"));
     check(
         &patient,

@@ -6,7 +6,7 @@ use pellmell::scheduler::Action;
 use pellmell::{Fate, Outcome, Profile};
 
 use super::common::{Play, Publish, Setup, limited};
-use super::{NAK, NAK_FOR_700_MS, SILENT};
+use super::{NAK, NAK_FOR_700_MS, SILENT, with_naks};
 
 /// Plays a recorded trace, such as `A1@0.00 B2@0.00 B1r1@1.00`: member, message, redelivery, and
 /// second. Lets the clock run where the trace does, and says where the profile cannot follow.
@@ -136,7 +136,7 @@ fn a_tighter_limit_cannot_do_what_was_recorded_without_it() {
 fn a_limit_per_group_can_do_what_jetstream_was_recorded_doing() {
     // NATS JetStream 2.9.10: nothing acked on first delivery, max_ack_pending 3.
     let trace = "1@0.00 2@0.04 3@0.04 1r1@1.00 4@1.00 2r1@1.04 3r1@1.04 5@1.04 6@1.04 4r1@2.01 5r1@2.05 6r1@2.05";
-    let setup = |limit, answers| Setup::on(limited(limit, Scope::Group), 6).answers(answers);
+    let setup = |limit, answers| Setup::on(with_naks(limited(limit, Scope::Group)), 6).answers(answers);
     assert!(follow(&setup(3, NONE_AT_FIRST), trace).is_ok());
     assert!(follow(&setup(2, NONE_AT_FIRST), trace).is_err());
     // A nak of 2 with a delay of 0.7 s, max_ack_pending 1.
@@ -156,7 +156,7 @@ fn the_place_of_a_released_message_tells_rabbitmq_queues_apart() {
         (RedeliverAt::Back, quorum, classic),
     ] {
         let profile = Profile { redeliver_at, ..limited(1, Scope::Member) };
-        let setup = Setup::on(profile, 6).answers(&[(2, 1, NAK)]);
+        let setup = Setup::on(with_naks(profile), 6).answers(&[(2, 1, NAK)]);
         assert!(follow(&setup, own).is_ok(), "{redeliver_at:?}");
         assert!(follow(&setup, others).is_err(), "{redeliver_at:?}");
     }

@@ -36,7 +36,7 @@ fn profiles() -> Vec<Profile> {
         [Ordering::None, Ordering::Key { partitions: None }, Ordering::Key { partitions: Some(2) }].map(ordered),
     );
     profiles.extend([RedeliverAt::Original, RedeliverAt::Back, RedeliverAt::Any].map(redelivering));
-    profiles.extend([stale(Stale::Reject), releasing_on_crash(stan()), at_most(3, Exhausted::Drop)]);
+    profiles.extend([stale(Stale::Reject), releasing_on_crash(stan()), at_most(3)]);
     profiles.push(Profile { reorder_window: Limit::Of(1), ..limited(2, Scope::Member) });
     profiles
 }
@@ -202,17 +202,19 @@ fn any_profile() -> impl Strategy<Value = Profile> {
     let waits = prop::sample::select(vec![&[0][..], &[1], &[1, 5]]);
     let places = [RedeliverAt::Front, RedeliverAt::Original, RedeliverAt::Back, RedeliverAt::Any];
     let accepts = prop::sample::select(vec![Stale::Accept, Stale::Reject]);
-    let times = |action| MaxDeliver::Times { times: 3, action };
-    let max_deliver = prop::sample::select(vec![MaxDeliver::Unlimited, times(Exhausted::Park)]);
+    let given_up = MaxDeliver::Times { times: 3, action: Exhausted::DeadLetter };
+    let max_deliver = prop::sample::select(vec![MaxDeliver::Unlimited, given_up]);
     let order = (any_ordering(), window, dispatch, in_flight);
-    let again = (waits, prop::sample::select(places.to_vec()), accepts, any::<bool>(), max_deliver);
+    let again = (waits, prop::sample::select(places.to_vec()), accepts, any::<bool>(), max_deliver, any::<bool>());
     (order, again).prop_map(|(order, again)| {
         let profile = Profile {
             ordering: order.0,
-            reorder_window: order.1,
+            // Without an order everything may overtake.
+            reorder_window: if order.0 == Ordering::None { Limit::Unlimited } else { order.1 },
+            naks: again.5,
             dispatch: order.2,
             max_in_flight: order.3,
-            ack_timeout: again.0.iter().map(|seconds| Duration::from_secs(*seconds)).collect(),
+            ack_wait: again.0.iter().map(|seconds| Duration::from_secs(*seconds)).collect(),
             redeliver_at: again.1,
             max_deliver: again.4,
             ..stale(again.2)

@@ -164,6 +164,8 @@ pub(crate) enum Rule {
     InVersionOrder,
     /// Saves and acks a note only if it has the one before: silent on a gap.
     InNoteOrder,
+    /// Counts on from what it has read, whatever is there by now.
+    Overwrites,
 }
 
 struct Consumer {
@@ -172,6 +174,7 @@ struct Consumer {
     mode: PublishMode,
     timing: AckTiming,
     copies: bool,
+    copies_what_it_reads: bool,
 }
 
 impl Service<Notes> for Consumer {
@@ -215,12 +218,23 @@ impl Service<Notes> for Consumer {
                     return Outcome::Silent("a note is missing");
                 }
             }
-            Rule::FailsOnce | Rule::InVersionOrder => {}
+            Rule::FailsOnce | Rule::InVersionOrder | Rule::Overwrites => {}
         }
         if self.copies {
             ctx.publish(Fact { copied: true, ..event.clone() });
         }
-        let saved = save(ctx, event.note);
+        let saved = match self.rule {
+            Rule::Overwrites => {
+                let held = ctx.store.find::<Note>(event.note).map(|held| held.version);
+                ctx.store.overwrite(event.note, Note { saves: saves as u32 + 1 }, held);
+                true
+            }
+            _ => save(ctx, event.note),
+        };
+        if self.copies_what_it_reads {
+            let read = ctx.store.find::<Note>(event.note).map_or(0, |held| u64::from(held.saves));
+            ctx.publish(Fact { copied: true, note: event.note, version: Version(read) });
+        }
         if matches!(self.rule, Rule::FailsOnce) {
             return Outcome::Silent("failed after the save");
         }
@@ -245,6 +259,8 @@ pub(crate) struct Setup {
     pub(crate) timing: AckTiming,
     /// Whether consumers publish `note:copied`.
     pub(crate) copies: bool,
+    /// Whether consumers publish how often they find the note saved after their own save.
+    pub(crate) copies_what_it_reads: bool,
     /// A second consumer with a rule of its own.
     pub(crate) other: Option<(Rule, Hosting)>,
 }
@@ -260,6 +276,7 @@ impl Setup {
             mode: PublishMode::Outbox,
             timing: AckTiming::AfterSave,
             copies: false,
+            copies_what_it_reads: false,
             other: None,
         }
     }
@@ -276,7 +293,8 @@ impl Setup {
     }
 
     pub(crate) fn simulation(&self) -> Simulation<Notes> {
-        let consumer = |name, rule| Consumer { name, rule, mode: self.mode, timing: self.timing, copies: self.copies };
+        let Setup { mode, timing, copies, copies_what_it_reads, .. } = *self;
+        let consumer = |name, rule| Consumer { name, rule, mode, timing, copies, copies_what_it_reads };
         let [commands, of_b] = self.commands.clone();
         let mut builder = Simulation::on(self.profile.clone())
             .service(Publisher(self.mode))
@@ -530,7 +548,7 @@ impl Scheduler for Scripted {
 
 /// NATS Streaming with an ack wait of 1 s, as the recordings were made.
 pub(crate) fn stan() -> Profile {
-    Profile { ack_timeout: vec![Duration::from_secs(1)], ..Profile::stan() }
+    Profile { ack_wait: vec![Duration::from_secs(1)], ..Profile::stan() }
 }
 
 /// [`stan`] with at most `limit` unsettled deliveries.

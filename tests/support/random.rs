@@ -83,9 +83,11 @@ fn combination() -> impl Strategy<Value = Profile> {
         Just(RedeliverAt::Back),
         Just(RedeliverAt::Any),
     ];
-    let release = any::<bool>();
+    let release = (any::<bool>(), any::<bool>());
     (ordering, window, dispatch, (limit(), scope), stale, waits, redeliver_at, release).prop_map(
-        |(ordering, reorder_window, dispatch, (limit, scope), stale, ack_timeout, redeliver_at, crash)| {
+        |(ordering, reorder_window, dispatch, (limit, scope), stale, ack_wait, redeliver_at, (crash, naks))| {
+            // Without an order everything may overtake.
+            let reorder_window = if ordering == Ordering::None { Limit::Unlimited } else { reorder_window };
             // Redeliveries that go to the front keep what they stand for in flight. If later versions
             // can be there first, enough of them fill the limit for good and the version they wait
             // for never comes: a dead end of such a broker, whatever the services do.
@@ -99,8 +101,9 @@ fn combination() -> impl Strategy<Value = Profile> {
                 dispatch,
                 max_in_flight: InFlight { limit, scope },
                 ack: AckMode { granularity: Granularity::Individual, stale },
-                ack_timeout,
+                ack_wait,
                 redeliver_at,
+                naks,
                 ..Profile::stan()
             };
             profile.release_on.crash = crash;

@@ -71,7 +71,7 @@ impl Means {
     /// Why a situation cannot come about at a group; `None` if it can as far as this tells.
     pub(super) fn rule_out(&self, situation: Situation, profile: &Profile, group: &GroupSetup) -> Option<RuledOut> {
         let pause = self.pause && group.may_pause;
-        let gives_up = !profile.ack_timeout.is_empty();
+        let gives_up = !profile.ack_wait.is_empty();
         let crashes = !self.crash.is_empty();
         let delivers_once = matches!(profile.max_deliver, MaxDeliver::Times { times: 1, .. });
         let redelivers = !delivers_once && (gives_up || profile.release_on.crash && crashes);

@@ -144,7 +144,7 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
             step_apart(&mut world, *action, *fate);
         }
         let has_turns = world.broker().has_turns();
-        let has_patience = world.broker().profile().ack_timeout != [Duration::ZERO];
+        let has_patience = world.broker().profile().ack_wait != [Duration::ZERO];
         Walk {
             bounds: exhaust.bounds,
             judges: exhaust.judges,

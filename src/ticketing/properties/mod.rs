@@ -39,6 +39,7 @@ pub fn all() -> Vec<Box<dyn Property<Ticketing>>> {
         Box::new(owners::PUBLISHED_VERSIONS_CONTIGUOUS),
         Box::new(owners::EFFECTIVELY_ONCE),
         Box::new(replicas::ACK_ONLY_AFTER_APPLY),
+        Box::new(owners::PUBLISHED_ONCE),
         Box::new(NoPoison),
         Box::new(BoundedRedelivery),
         Box::new(NoUnboundedGrowth { messages_max: 1_000 }),

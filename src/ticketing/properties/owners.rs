@@ -1,6 +1,7 @@
 //! What owners do with their records: versions, history, publishing.
 
 use super::{StepProperty, blame};
+use crate::broker::Message;
 use crate::event::Event;
 use crate::faults::Window;
 use crate::ids::{RecordId, Version};
@@ -116,6 +117,39 @@ fn was_published(view: &View<'_, Ticketing>, record: RecordId, version: Version)
             .rev()
             .any(|message| (message.name.record, message.name.version) == wanted)
 }
+
+/// What an owner publishes of a version it publishes once, whatever the subject.
+pub(super) const PUBLISHED_ONCE: StepProperty = StepProperty {
+    name: "PublishedOnce",
+    about: "each version of a record is published once, on whatever subject",
+    watches: Watch::PUBLISHES,
+    judge: |view| {
+        let saved = |record: RecordId, version: Version| {
+            let is_it = |id: RecordId, after: Option<Version>| (id, after) == (record, Some(version));
+            view.changes::<Ticket>().any(|change| is_it(change.id, change.after.map(|row| row.version)))
+                || view.changes::<Order>().any(|change| is_it(change.id, change.after.map(|row| row.version)))
+        };
+        let published = view.published();
+        for (place, message) in published.iter().enumerate() {
+            let Some(version) = message.name.version else { continue };
+            let record = message.name.record;
+            let same =
+                |other: &&Message<TicketingEvent>| (other.name.record, other.name.version) == (record, Some(version));
+            let mut twin = published[..place].iter().find(same);
+            // What was saved in this step nobody can have published before, and the log is long.
+            if twin.is_none() && !saved(record, version) {
+                let log = view.world.broker().messages();
+                twin = log[..view.step.published.start].iter().rev().find(same);
+            }
+            if let Some(twin) = twin {
+                let (first, second) = (twin.name.subject.name(), message.name.subject.name());
+                let detail = format!("{record}@{version} was published twice, on {first} and on {second}");
+                return Err(blame(view, record, detail));
+            }
+        }
+        Ok(())
+    },
+};
 
 fn says_what_was_saved(view: &View<'_, Ticketing>, event: &TicketingEvent) -> Result<(), String> {
     let (id, version, said) = match event {

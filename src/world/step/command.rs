@@ -68,7 +68,7 @@ impl<S: System> World<S> {
         }
         self.broker.publish(&mut self.effects.published, self.commands_run);
         if !self.effects.armed.is_empty() {
-            self.arm(job, service);
+            self.arm(job, actor);
         }
         let saved = self.stores[service.get()].changed();
         if saved {
