@@ -42,7 +42,7 @@
 //! - [`hash`], [`ids`], [`prng`]: hashing that is the same everywhere, names and time, and all chance.
 //! - [`event`], [`store`], [`service`]: what a user describes: events, commands, records, handlers.
 //! - [`faults`]: what may go wrong with a delivery, and how often.
-//! - [`broker`]: the fake broker, its ten parameters and its profiles.
+//! - [`broker`]: the fake broker, its parameters and its profiles.
 //! - [`schedule`], [`scheduler`]: departures from the calm run, and who picks what happens next.
 //! - [`simulation`], [`world`]: the parts put together, and the value that moves.
 //! - [`property`], [`mod@run`], [`portfolio`]: claims, the loop that judges them, and which scheduler plays

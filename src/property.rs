@@ -1,7 +1,8 @@
 //! Properties: claims about a run, and what it means when one is broken.
 //!
-//! A property is judged after each step that could break it, at each moment at rest, or at the end. It is a pure function of what it is shown; what it needs to remember is in the world
-//! already (the owner's history, the log, what each delivery did).
+//! A property is judged after each step that could break it, at each moment at rest, or at the end.
+//! It is a pure function of what it is shown; what it needs to remember is in the world already (the
+//! owner's history, the log, what each delivery did).
 
 use std::fmt;
 

@@ -45,3 +45,51 @@ fn every_scenario_says_what_it_expects_of_course_and_reference() {
         assert_eq!(scenario.unused_departures(scenario.seed), Vec::<String>::new(), "{}", scenario.name);
     }
 }
+
+/// What the reader says of a scenario whose broker has this besides.
+fn refused(broker: &str) -> String {
+    let client = "[[client]]\nname = \"a\"\ncommands = [{ create_ticket = { ticket = \"t1\", price = 5 } }]\n";
+    let text = format!("version = 1\nabout = \"A broker.\"\n[broker]\nprofile = \"stan\"\n{broker}\n{client}");
+    Scenario::parse("broker.toml", &text).expect_err(broker).to_string()
+}
+
+#[test]
+fn what_a_broker_can_do_and_is_not_simulated_is_refused_where_it_stands_and_by_its_name() {
+    for (broker, said) in [
+        (
+            "dispatch = \"block-while-in-flight\"",
+            "this value of `dispatch` is not simulated yet: expected competing or",
+        ),
+        ("redeliver_at = \"rewind\"", "this value of `redeliver_at` is not simulated yet: expected front, original,"),
+        (
+            "max_deliver = 3\nwhen_exhausted = \"drop\"",
+            "this value of `when_exhausted` is not simulated yet: expected dead-",
+        ),
+        (
+            "max_deliver = 3\nwhen_exhausted = \"park\"",
+            "this value of `when_exhausted` is not simulated yet: expected dead-",
+        ),
+        ("ack = \"cumulative\"", "cumulative acks are not simulated yet"),
+        ("dedup_window = \"2m\"", "not simulated yet"),
+        ("release_on_claim = true", "members do not claim: not simulated yet"),
+        ("release_on_close = true", "members do not close their subscription: not simulated yet"),
+        ("release_on_reconnect = true", "members do not reconnect: not simulated yet"),
+    ] {
+        let error = refused(broker);
+        assert!(error.contains(said), "{broker}: {error}");
+        assert!(error.contains("broker.toml:5:") || error.contains("broker.toml:6:"), "{broker}: {error}");
+    }
+}
+
+#[test]
+fn what_no_broker_can_do_or_has_no_effect_is_refused_and_not_called_unsimulated() {
+    for (broker, said) in [
+        ("max_in_flight = 0", "this value of `max_in_flight` cannot be: expected at least 1"),
+        ("max_deliver = 0", "this value of `max_deliver` cannot be: expected at least 1"),
+        ("ordering = \"none\"\nreorder_window = 3", "`reorder_window` has no effect where `ordering` is none"),
+        ("ack_timeout = [\"5s\"]", "write `ack_wait`"),
+    ] {
+        let error = refused(broker);
+        assert!(error.contains(said) && !error.contains("not simulated"), "{broker}: {error}");
+    }
+}

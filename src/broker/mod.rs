@@ -5,9 +5,10 @@
 //! `Queued → Handling → Settled`, with `Acking` while an ack travels and `Waiting` while none will
 //! come and the ack wait runs, after which it is `Queued` again with the next attempt number.
 //!
-//! Deliveries are handed out just in time: the ack wait begins when a handler starts. That loses
-//! no behaviour, because whoever picks may let the clock run before the handler starts, and it
-//! spares the simulation the broker's guess of what a member has in its inbox.
+//! Deliveries are handed out just in time: the ack wait begins when a handler starts, and nobody has
+//! anything in an inbox. As long as acks are lost one by one that loses no behaviour, because whoever
+//! picks may let the clock run before the handler starts. A crash, a nak and a slow handler concern one
+//! delivery here, where a real member has many: docs/broker.md says what not to conclude.
 
 mod deliveries;
 mod delivery;

@@ -138,6 +138,7 @@ pub(super) fn exercised(counts: &CountsText) -> String {
         "duplicates",
         "crashes",
         "pauses",
+        "naks_unheard",
     ];
     let number = |name: &str| counts.get(name).copied().unwrap_or(0);
     // Everything can be zero; what is not there did not happen.

@@ -37,9 +37,17 @@ const COMMAND_TIME_US: u64 = 1_000;
 enum Timer {
     /// The broker gives up waiting for an answer to try `tries` of a delivery.
     AckWait { delivery: DeliveryIndex, tries: u16 },
-    /// A handler of a member armed it; one in memory is that member's. It has an attempt for each crash
-    /// before its handler saved.
-    Service { service: ServiceIndex, record: RecordId, nth: u32, volatile: bool, cause: u32, attempt: u16, member: u16 },
+    /// A handler armed it. It has an attempt for each crash before its handler saved.
+    Service {
+        service: ServiceIndex,
+        record: RecordId,
+        nth: u32,
+        volatile: bool,
+        cause: u32,
+        attempt: u16,
+        /// The process whose handler armed it, with which it dies if it is volatile.
+        member: u16,
+    },
 }
 
 /// Who works: what a handler runs for.
