@@ -367,6 +367,18 @@ fn a_released_message_goes_where_the_profile_says() {
 }
 
 #[test]
+fn what_comes_back_to_the_front_keeps_the_order_in_which_it_came_back() {
+    // Recorded from nats-server 2.15.1: three of five unacked, all ack waits over before the next fetch.
+    let expired = "publish; n1 lost; n2 lost; n3 lost; clock; clock; clock";
+    check_handled(&Setup::on(stan(), 5), expired, "1 2 3 1r1 2r1 3r1 4 5");
+    // And naks of 3, 2 and 1, in this order.
+    let mut setup = Setup::on(with_naks(stan()), 6).answers(&[(1, 1, NAK), (2, 1, NAK), (3, 1, NAK)]);
+    setup.hosting.overlapping = true;
+    let refused = "publish; n1 paused; n2 paused; n3 paused; resume n3; resume n2; resume n1";
+    check_handled(&setup, refused, "1 2 3 3r1 2r1 1r1 4 5 6");
+}
+
+#[test]
 fn a_redelivery_of_a_handler_that_still_runs_goes_there_too() {
     let picks = "publish; n1 paused; n2 paused; clock; clock";
     for (redeliver_at, ready) in [
