@@ -6,6 +6,8 @@ mod buckets;
 mod coverage;
 mod exhaust;
 mod hold_sweep;
+#[cfg(test)]
+mod livelock;
 mod merging;
 mod part;
 #[cfg(test)]
