@@ -190,7 +190,8 @@ impl Subject {
 
 impl PartialEq for Subject {
     fn eq(&self, other: &Subject) -> bool {
-        // Names with the same 64-bit hash are refused when a system is built.
+        // Of the subjects that services listen to, two with the same 64-bit hash are refused when a
+        // simulation is built.
         self.hash == other.hash
     }
 }

@@ -617,13 +617,23 @@ fn check_limits<S: System>(world: &World<S>, limits: Limits) -> Result<(), Verdi
         return Err(stuck(world, "steps", limits.steps_max, "raise the limit if the workload is that large"));
     }
     if world.broker().messages().len() as u64 > limits.messages_max.into() {
-        let hint = "messages still lead to new messages, so this is livelock and not poison";
-        return Err(stuck(world, "messages", limits.messages_max.into(), hint));
+        return Err(too_many_messages(world, limits.messages_max));
     }
     if world.broker().open_count() > limits.in_flight_max.into() {
         return Err(stuck(world, "in-flight", limits.in_flight_max.into(), "more is published than handled"));
     }
     Ok(())
+}
+
+#[cold]
+fn too_many_messages<S: System>(world: &World<S>, most: u32) -> Verdict {
+    let burst = world.broker().burst();
+    if burst > most as usize / 2 {
+        let hint = format!("one step published {burst} of them: a handler that publishes without end, or a low limit");
+        return stuck(world, "messages", most.into(), &hint);
+    }
+    let hint = "messages still lead to new messages, so this is livelock and not poison";
+    stuck(world, "messages", most.into(), hint)
 }
 
 #[cold]

@@ -1,5 +1,7 @@
 //! A simulation: services, broker rules and clients, put together and not yet moving.
 
+mod checks;
+
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -10,6 +12,8 @@ use crate::ids::{ServiceIndex, Subject};
 use crate::schedule::{CommandSpec, command_key};
 use crate::scheduler::Expected;
 use crate::service::{AckTiming, PublishMode, Service, Work};
+use crate::store::Schema;
+use checks::{Declared, Named};
 
 /// How a service takes part.
 #[derive(Clone, Debug)]
@@ -251,14 +255,22 @@ impl<S: System> SimulationBuilder<S> {
     /// Checks that the parts fit.
     ///
     /// # Errors
-    /// If the broker's rules are not simulated yet, a service's name is used twice, a service has
-    /// no members, or a command is addressed to no service.
+    /// If the broker's rules are not simulated yet; if a name of a service, a group or a client is used
+    /// twice or is one that departures and traces could not name it by: it is empty, or has a space, a
+    /// line break, `:`, `#` or `->` in it; if a service has no members, or a command is addressed to no
+    /// service; if two services own the same records, or collections or subjects cannot be told apart.
     pub fn build(self) -> Result<Simulation<S>, BuildError> {
         self.profile.supported().map_err(|error| BuildError(error.to_string()))?;
         let mut services: Vec<Hosted<S>> = Vec::new();
         let mut groups: Vec<GroupSetup> = Vec::new();
+        let mut declared = Declared::default();
         for (service, hosting) in self.services {
             let name = service.name();
+            checks::name(&Named::Service, name)?;
+            hosting.group.iter().try_for_each(|group| checks::name(&Named::Group, group))?;
+            let mut schema = Schema::default();
+            service.collections(&mut schema);
+            declared.add(name, &schema)?;
             if services.iter().any(|other| other.service.name() == name) {
                 return Err(BuildError(format!("service `{name}` is added twice")));
             }
@@ -273,6 +285,13 @@ impl<S: System> SimulationBuilder<S> {
             let (name, members) = (service.name(), hosting.members);
             let hash = hash::of_name(name);
             services.push(Hosted { service, name, hash, members, may_pause, publish_modes, ack_timing });
+        }
+        checks::subjects(groups.iter().flat_map(|group| group.subjects.iter().copied()))?;
+        for (place, client) in self.clients.iter().enumerate() {
+            checks::name(&Named::Client, &client.name)?;
+            if self.clients[..place].iter().any(|other| other.name == client.name) {
+                return Err(BuildError(format!("client `{}` is added twice", client.name)));
+            }
         }
         let clients = self.clients.into_iter().map(|client| host_client(&services, client));
         let clients = clients.collect::<Result<_, _>>()?;

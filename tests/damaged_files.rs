@@ -6,12 +6,13 @@ mod config;
 #[path = "support/damage.rs"]
 mod damage;
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use pellmell::corpus::{Status, check};
 use pellmell::scenario::FileError;
-use pellmell::search::{Part, ResultFile, Sweep, Swept};
+use pellmell::search::{HoldSweep, Part, ResultFile, Sweep, Swept};
 use pellmell::trace::Trace;
 use pellmell::{Departure, FaultPlan, NamedStep, Scenario, Verdict};
 use proptest::prelude::*;
@@ -105,7 +106,14 @@ fn result() -> &'static str {
         let result = Sweep { scenario: &scenario, seeds: seeds.clone(), threads: 1 }.run(|_, _| ()).expect("it runs");
         assert_eq!(result.buckets.len(), 2);
         let swept = Swept::new(path, &scenario, &seeds).expect("it runs");
-        ResultFile::new(swept, 0..20, seeds.clone(), Part { seeds, result }).to_text()
+        let swept = Swept { departures_max: Some(4), ..swept };
+        let simulation = scenario.simulation(scenario.seed).expect("it fits");
+        let (judges, limits, faults) = (scenario.judges(), scenario.limits, scenario.faults);
+        let schedules_max = Some(4);
+        let sweep = HoldSweep { simulation: &simulation, judges: &judges, limits, faults, schedules_max, threads: 1 };
+        let plan = sweep.plan();
+        let departed = plan.go_on(plan.none(0), 3, |_| ControlFlow::Continue(()));
+        ResultFile::new(swept, 0..20, seeds.clone(), Part { seeds, result }).with_departed(0..5, departed).to_text()
     })
 }
 
@@ -136,12 +144,8 @@ fn a_result_that_is_cut_off_anywhere_or_has_a_byte_changed_is_refused_or_says_th
 #[test]
 fn a_result_of_another_format_or_with_keys_that_nobody_knows_says_so() {
     for (from, to, expected) in [
-        (
-            "\"version\": 1",
-            "\"version\": 2",
-            "expected format pellmell-result version 1, found pellmell-result version 2",
-        ),
-        ("pellmell-result", "pellmell-trace", "found pellmell-trace version 1"),
+        ("\"version\": 2", "\"version\": 3", "another version of the format: expected 2, found 3"),
+        ("pellmell-result", "pellmell-trace", "found pellmell-trace version 2"),
         ("\"request\"", "\"surprise\": 1, \"request\"", "unknown field `surprise`"),
         ("\"held\"", "\"surprise\": 1, \"held\"", "unknown field `surprise`"),
         ("\"done_through\": 14", "\"done_through\": 15", "the checksum is another one"),
@@ -167,6 +171,8 @@ fn a_result_whose_sums_and_ranges_do_not_fit_is_refused_though_its_checksum_does
     refused(|file| file.result.totals.held += 1, "the verdicts are not those of the 14 seeds");
     refused(|file| file.result.totals.stuck = u64::MAX, "the verdicts are not those of the 14 seeds");
     refused(|file| file.result.buckets.clear(), "the buckets are not those of");
+    refused(|file| file.departed = None, "the hold sweep is missing");
+    refused(|file| file.swept.departures_max = Some(0), "there is a hold sweep where there is none to play");
 }
 
 #[test]

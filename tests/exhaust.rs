@@ -314,9 +314,39 @@ fn a_search_without_enough_memory_is_not_complete() {
     let clients: [&[&str]; 2] = [&["sue create t1 5", "sue edit t1 10"], &["ann order t1 as o1", "ann cancel o1"]];
     let simulation = ticketing(&clients, ANY, Design::REFERENCE.orders, Design::REFERENCE);
     let judges = Judges::new(properties::promised_by(&Design::REFERENCE));
-    let exhausted = Exhaust { memory_max: 2_000, ..Exhaust::of(&simulation, &judges, ANY) }.search(|_| ());
-    assert_eq!((exhausted.ended, exhausted.is_complete(), exhausted.failing), (Ended::Memory, false, None));
-    assert!(exhausted.reached.bytes <= 2_000);
+    for memory_max in [0, 2_000, 100_000, 200_000] {
+        let exhausted = Exhaust { memory_max, ..Exhaust::of(&simulation, &judges, ANY) }.search(|_| ());
+        assert_eq!((exhausted.ended, exhausted.is_complete(), exhausted.failing), (Ended::Memory, false, None));
+        assert!(exhausted.reached.bytes <= memory_max);
+        assert_eq!(exhausted.reached.states > 1_000, memory_max == 200_000, "{:?}", exhausted.reached);
+    }
+}
+
+#[test]
+fn worlds_that_grow_count_against_the_memory_of_a_search() {
+    let simulation = {
+        let shop = testing::service::<Shop>("shop").on_command(|Set(id, price), ctx| {
+            ctx.publish(testing::Snapshot { id: *id, version: pellmell::Version(0), value: Price(*price) });
+            Ok(())
+        });
+        let subjects = const { &[testing::Snapshot::<Price>::SUBJECT] };
+        let echo = testing::service::<Shop>("echo").on_event(subjects, |event, ctx| {
+            ctx.publish(testing::Snapshot { version: pellmell::Version(event.version.0 + 1), ..event.clone() });
+            Outcome::Ack
+        });
+        let services = Simulation::on(Order::Any.profile()).service(shop).service(echo);
+        services.client("ann", vec![Set(item(1), 1)]).build().expect("the parts fit")
+    };
+    for threads in [1, 2] {
+        let judges = Judges::new(Vec::new());
+        let exhaust =
+            Exhaust { memory_max: 16 << 20, threads, ..Exhaust::of(&simulation, &judges, Bounds::of(Order::Any)) };
+        let exhausted = exhaust.search(|_| ());
+        assert_eq!((exhausted.ended, exhausted.failing), (Ended::Memory, None), "{:?}", exhausted.reached);
+        // Each world of the way has all messages so far in it, so the way ends long before that.
+        let (depth_max, bytes) = (exhausted.reached.depth_max, exhausted.reached.bytes);
+        assert!((50..2_000).contains(&depth_max) && bytes <= 16 << 20, "{:?}", exhausted.reached);
+    }
 }
 
 #[test]

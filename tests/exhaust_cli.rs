@@ -5,7 +5,7 @@ mod ran;
 
 use expect_test::{Expect, expect};
 
-use ran::{Ran, pellmell};
+use ran::{Ran, pellmell, ran};
 
 const REFERENCE: &str = "scenarios/g02-cancel-overtakes-create.toml --design reference --lost-acks 1 --crashes 1";
 const COURSE: &str = "scenarios/g02-cancel-overtakes-create.toml --lost-acks 1 --crashes 1";
@@ -86,6 +86,45 @@ fn a_search_without_enough_memory_says_that_it_proves_nothing() {
         NOT COMPLETE the memory is used up: nothing found so far
                 Next try --memory 1MiB, or tighter bounds"#]],
     );
+}
+
+/// A search in a process that may have so many KiB, which it could not do without being aborted.
+#[cfg(unix)]
+fn exhaust_within(kib: u32, flags: &str) -> Ran {
+    let line = format!("ulimit -v {kib}; exec {} exhaust {flags}", env!("CARGO_BIN_EXE_pellmell"));
+    ran(std::process::Command::new("sh").args(["-c", &line]))
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_search_takes_besides_the_states_counts_against_its_memory() {
+    let big = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("big-numbers.toml");
+    let text = r#"
+version = 1
+about = "Records whose numbers take memory."
+
+[broker]
+profile = "adversarial"
+
+[[client]]
+name = "sue"
+commands = [{ create_ticket = { ticket = "t2000000", title = "concert", price = 5 } }]
+
+[[client]]
+name = "ann"
+commands = [
+    { create_order = { order = "o2000000", ticket = "t2000000" } },
+    { cancel_order = { order = "o2000000" } },
+]
+"#;
+    std::fs::write(&big, text).expect("a scenario");
+    let big = format!("{} --threads 1 --memory 64MiB", big.display());
+    let many = "scenarios/price-5-10-15.toml --design course --duplicates 1 --memory 1MiB --threads 2";
+    for (kib, flags) in [(4_000_000, &*big), (1_200_000, many)] {
+        let ran = exhaust_within(kib, flags);
+        assert_eq!(ran.code, 4, "{flags}: {}{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains("NOT COMPLETE the memory is used up"), "{}", ran.stdout);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use pellmell::search::{HoldSweep, HoldSweepResult};
+use pellmell::search::{HoldPart, HoldSweep, HoldSweepResult, Shard};
 use pellmell::ticketing::{Defect, Design, Level, Stage, Ticketing, properties};
 use pellmell::zoo::{faults, playground, profile};
 use pellmell::{FaultPlan, Judges, Limits, Simulation};
@@ -53,7 +53,7 @@ fn the_reference_design_raises_no_alarm_whatever_departs() {
             let result = sweep(&simulation, some, Some(3_000));
             assert!(result.is_held(), "{stage:?}: {:?}", result.buckets);
             assert!(result.singles.all > 80 && result.singles.played == result.singles.all, "{:?}", result.singles);
-            assert_eq!(result.runs(), 1 + 3_000);
+            assert_eq!(result.departed(), 3_000);
         }
     }
 }
@@ -85,9 +85,50 @@ fn the_result_does_not_depend_on_the_threads() {
         sweep.run(|_, _, _| ControlFlow::Continue(())).expect("nobody stops it")
     };
     let alone = with(1);
-    assert!(!alone.is_held() && alone.runs() == 701);
+    assert!(!alone.is_held() && alone.departed() == 700);
     for threads in 2..5 {
         assert_eq!(with(threads), alone);
+    }
+}
+
+#[test]
+fn parts_of_it_played_apart_and_stopped_anywhere_join_to_the_whole() {
+    let defect = Defect::named("UnguardedRelease").expect("a defect");
+    let (simulation, judges, limits) = (world_of(&defect, Level::AnyOrder), judges(), Limits::default());
+    for schedules_max in [Some(1), Some(700), None] {
+        let with = |threads| HoldSweep {
+            simulation: &simulation,
+            judges: &judges,
+            limits,
+            faults: FaultPlan::SOME,
+            schedules_max,
+            threads,
+        };
+        let whole = with(2).run(|_, _, _| ControlFlow::Continue(())).expect("nobody stops it");
+        for shards in [1, 2, 3, 7] {
+            let mut joined: Option<HoldPart> = None;
+            for index in 0..shards {
+                let sweep = with(1 + (index % 3) as u32);
+                let plan = sweep.plan();
+                let places = Shard::new(index, shards).expect("a shard").block(&(0..plan.schedules()));
+                let mut part = plan.none(places.start);
+                // Each time it goes on it is stopped once more.
+                while part.places.end < places.end {
+                    let done = part.places.end;
+                    part = plan.go_on(part, places.end, |so_far| {
+                        let done = so_far.part.places.end - places.start;
+                        assert_eq!(so_far.part.result.departed(), done - u64::from(places.start == 0 && done > 0));
+                        ControlFlow::Break(())
+                    });
+                    assert!(part.places.start == places.start && part.places.end > done);
+                }
+                match &mut joined {
+                    None => joined = Some(part),
+                    Some(joined) => joined.append(part),
+                }
+            }
+            assert_eq!(joined.map(|part| part.result), Some(whole.clone()), "{shards} shards");
+        }
     }
 }
 

@@ -93,6 +93,7 @@ fn whatever_the_shards_and_threads_the_merged_result_has_the_same_bytes() {
     let folder = Folder::new("bytes");
     let whole = folder.pellmell("sweep small.toml --seeds 3..120 --threads 1 --out whole").ends(1);
     assert!(whole.stdout.matches("VIOLATED").count() >= 2, "several buckets: {}", whole.stdout);
+    assert!(whole.stdout.contains("one-departure schedules"), "a hold sweep: {}", whole.stdout);
     for shards in [1, 2, 3, 8] {
         for threads in [1, 2, 4] {
             let out = format!("out-{shards}-{threads}");
@@ -105,6 +106,90 @@ fn whatever_the_shards_and_threads_the_merged_result_has_the_same_bytes() {
             assert_eq!(folder.read(&format!("{out}/result.json")), folder.read("whole/result.json"));
         }
     }
+}
+
+#[test]
+fn the_hold_sweep_is_divided_with_its_budget_and_merging_plays_nothing_of_it() {
+    let folder = Folder::new("hold-sweep");
+    let flags = "sweep small.toml --seeds 0..6 --departures 40";
+    let whole = folder.pellmell(&format!("{flags} --out whole")).ends(1);
+    assert!(whole.stdout.contains(" of 40 one-departure schedules fail"), "{}", whole.stdout);
+    for (shard, played) in [(1, 12), (2, 14), (3, 14)] {
+        let ran = folder.pellmell(&format!("{flags} --shard {shard}/3 --out out"));
+        assert!(
+            ran.stdout.contains(&format!("{played} of 135 one-departure schedules"))
+                || ran.stdout.contains(&format!(" of {played} one-departure schedules")),
+            "{}",
+            ran.stdout
+        );
+    }
+    let merge = || folder.shell("pellmell merge out/shard-*.json --out out", &[]).ends(1);
+    assert_eq!(merge().stdout, whole.stdout);
+    assert_eq!(folder.read("out/result.json"), folder.read("whole/result.json"));
+    folder.pellmell(&format!("{flags}0 --out whole")).says(2, &["not the same --departures", "has 40", "has 400"]);
+    folder
+        .pellmell("sweep scenarios/price-5-10-15.toml --design course --seeds 0..6 --out whole --departures 0")
+        .says(2, &["not the same --departures"]);
+    // What is in the files is what is told.
+    let [one, two] = ["out/shard-1-of-3.json", "out/shard-2-of-3.json"];
+    let read = |name: &str| ResultFile::parse(name, &folder.read(name)).expect("a result");
+    let write = |name: &str, file: &ResultFile| {
+        std::fs::write(folder.0.join(name), file.to_text()).expect("a file");
+    };
+    let (kept, mut changed) = (read(two), read(two));
+    for bucket in changed.departed.as_mut().expect("a hold sweep").result.buckets.values_mut() {
+        bucket.detail += " and nobody played it";
+    }
+    write(two, &changed);
+    merge();
+    assert_ne!(folder.read("out/result.json"), folder.read("whole/result.json"));
+    let with = |change: fn(&mut pellmell::search::Departed)| {
+        let mut changed = kept.clone();
+        change(changed.departed.as_mut().expect("a hold sweep"));
+        write(two, &changed);
+        folder.shell("pellmell merge out/shard-*.json", &[])
+    };
+    with(|departed| departed.result.calm ^= 1).says(3, &["the calm run is another one", two]);
+    with(|departed| departed.places.end -= 1).says(2, &["are no part of"]);
+    with(|departed| departed.result.singles.held = 0).says(2, &["the buckets are not those"]);
+    with(|departed| departed.done_through -= 1).says(2, &["the schedules played are not"]);
+    let mut begun = read(one);
+    let departed = begun.departed.as_mut().expect("a hold sweep");
+    departed.done_through = 0;
+    let whole_of = departed.result.clone();
+    let tally = |all| pellmell::search::Tally { all, ..Default::default() };
+    departed.result = pellmell::search::HoldSweepResult {
+        singles: tally(whole_of.singles.all),
+        pairs: tally(whole_of.pairs.all),
+        buckets: Default::default(),
+        fingerprint: 0,
+        ..whole_of
+    };
+    write(two, &kept);
+    write(one, &begun);
+    folder
+        .shell("pellmell merge out/shard-*.json", &[])
+        .says(2, &["schedules 0..13 of out/shard-1-of-3.json are not done"]);
+    // And it goes on there.
+    let ran = folder.pellmell(&format!("{flags} --shard 1/3 --out out"));
+    assert!(
+        ran.stderr.contains("Goes on with out/shard-1-of-3.json: schedules 0..13 and seeds 2..2"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(merge().stdout, whole.stdout);
+}
+
+#[test]
+fn a_result_of_the_version_before_is_refused_as_another_version_and_left_as_it_is() {
+    let folder = Folder::new("version");
+    folder.pellmell("sweep small.toml --seeds 0..4 --design reference --departures 0 --out out").ends(0);
+    let old = folder.read("out/result.json").replace("\"version\": 2", "\"version\": 1");
+    std::fs::write(folder.0.join("out/result.json"), &old).expect("a file");
+    let words = ["another version of the format: expected 2, found 1", "sweep again with this one into another folder"];
+    folder.pellmell("sweep small.toml --seeds 0..4 --design reference --departures 0 --out out").says(2, &words);
+    folder.pellmell("merge out/result.json").says(2, &words);
+    assert_eq!(folder.read("out/result.json"), old);
 }
 
 #[test]
@@ -132,7 +217,7 @@ fn going_on_from_whatever_was_seen_comes_to_the_same_result() {
 #[expect(clippy::disallowed_methods, reason = "the kill comes at a moment of the wall clock")]
 fn a_sweep_that_is_killed_again_and_again_ends_with_the_bytes_of_one_that_ran_through() {
     let folder = Folder::new("killed");
-    let flags = "sweep scenarios/price-5-10-15.toml --departures 20 --seeds 0..800";
+    let flags = "sweep scenarios/price-5-10-15.toml --departures 500 --seeds 0..500";
     let whole = folder.pellmell(&format!("{flags} --out whole")).ends(0);
     let mut kills = 0;
     loop {
@@ -164,17 +249,22 @@ fn a_sweep_that_is_killed_again_and_again_ends_with_the_bytes_of_one_that_ran_th
 #[test]
 fn an_interrupted_sweep_ends_with_130_and_goes_on() {
     let folder = Folder::new("interrupted");
-    let flags = "sweep scenarios/price-5-10-15.toml --departures 0 --seeds 0..1000 --threads 2";
-    // A shell without job control lets what runs behind it ignore Ctrl-C, so it is SIGTERM.
-    let begin = format!("pellmell {flags} --out out & sweep=$!");
-    let wait = "until [ -e out/result.json ]; do sleep 0.05; done; sleep 0.3";
-    let ran = folder.shell(&format!("{begin}; {wait}; kill -TERM $sweep; wait $sweep"), &[]).ends(130);
-    assert!(ran.stderr.contains("Interrupted at seed "), "{}", ran.stderr);
-    let ran = folder.pellmell(&format!("{flags} --out out")).ends(0);
-    assert!(ran.stderr.contains("Goes on with out/result.json: seeds "), "{}", ran.stderr);
-    let whole = folder.pellmell(&format!("{flags} --out whole")).ends(0);
-    assert_eq!(ran.stdout, whole.stdout);
-    assert_eq!(folder.read("out/result.json"), folder.read("whole/result.json"));
+    for (flags, at, on) in [
+        ("--departures 0 --seeds 0..1000", "seed", "seeds "),
+        ("--departures 500 --seeds 0..10", "schedule", "schedules "),
+    ] {
+        let flags = format!("sweep scenarios/price-5-10-15.toml {flags} --threads 2");
+        // A shell without job control lets what runs behind it ignore Ctrl-C, so it is SIGTERM.
+        let begin = format!("pellmell {flags} --out {at} & sweep=$!");
+        let wait = format!("until [ -e {at}/result.json ]; do sleep 0.05; done; sleep 0.3");
+        let ran = folder.shell(&format!("{begin}; {wait}; kill -TERM $sweep; wait $sweep"), &[]).ends(130);
+        assert!(ran.stderr.contains(&format!("Interrupted at {at} ")), "{}", ran.stderr);
+        let ran = folder.pellmell(&format!("{flags} --out {at}")).ends(0);
+        assert!(ran.stderr.contains(&format!("Goes on with {at}/result.json: {on}")), "{}", ran.stderr);
+        let whole = folder.pellmell(&format!("{flags} --out whole-{at}")).ends(0);
+        assert_eq!(ran.stdout, whole.stdout);
+        assert_eq!(folder.read(&format!("{at}/result.json")), folder.read(&format!("whole-{at}/result.json")));
+    }
 }
 
 #[test]
@@ -266,7 +356,8 @@ fn merge_refuses_gaps_overlaps_mixtures_and_what_is_not_done() {
     let text = folder.read(two);
     let parse = || ResultFile::parse(two, &text).expect("a result");
     let begun = Part::none(10);
-    let half = ResultFile::new(parse().swept, 0..30, 10..20, begun);
+    let mut half = ResultFile::new(parse().swept, 0..30, 10..20, begun);
+    half.departed = parse().departed;
     let with = |file: &ResultFile| {
         std::fs::write(folder.0.join("changed.json"), file.to_text()).expect("a file");
         merge(&format!("{one} changed.json {three}"))
@@ -382,7 +473,6 @@ fn the_manifests_of_docs_sharding_come_to_the_result_of_the_undivided_sweep() {
         let folder = Folder::new(&engine.to_lowercase().replace(' ', "-"));
         let small = |command: &str, index: u64| {
             // The hold sweep in small as well.
-            let command = command.replace("pellmell merge", "pellmell merge --departures 20");
             let command = command
                 .replace("--seeds 0..8_000_000", "--departures 20 --seeds 5..45")
                 .replace("{}", &index.to_string());

@@ -8,6 +8,7 @@ use std::fmt;
 use std::ops::Index;
 
 use super::delivery::{Delivery, DeliveryIndex, State};
+use crate::store::heap_bytes_of;
 
 /// What the broker remembers of one message at one group.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,6 +68,14 @@ impl Clone for Deliveries {
     fn clone_from(&mut self, source: &Deliveries) {
         self.restore(source);
         self.is_noting = source.is_noting;
+    }
+}
+
+impl Deliveries {
+    /// What they have taken of the heap, in bytes.
+    pub(super) fn heap_bytes(&self) -> u64 {
+        let Deliveries { list, entries, noted, .. } = self;
+        heap_bytes_of(list) + heap_bytes_of(entries) + heap_bytes_of(&noted.touched) + heap_bytes_of(&noted.digests)
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::event::Event;
 use crate::hash;
 use crate::ids::{RecordId, Subject, Version};
+use crate::store::heap_bytes_of;
 
 /// A message's place in the log: publish order over all subjects.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -126,6 +127,13 @@ impl<E: Clone> Clone for Log<E> {
         self.messages.clone_from(messages);
         self.last.clone_from(last);
         self.sum = *sum;
+    }
+}
+
+impl<E> Log<E> {
+    /// What it has taken of the heap, in bytes, but for what events hold outside of themselves.
+    pub(super) fn heap_bytes(&self) -> u64 {
+        heap_bytes_of(&self.messages) + self.last.iter().map(heap_bytes_of).sum::<u64>()
     }
 }
 

@@ -83,6 +83,8 @@ pub struct Broker<E> {
     /// changed nothing.
     futile_for: BTreeMap<(DeliveryIndex, ServiceIndex), u64>,
     open: u64,
+    /// The most messages published in one go.
+    burst: usize,
 }
 
 impl<E: Event> Clone for Broker<E> {
@@ -118,7 +120,7 @@ impl<E: Event> Clone for Broker<E> {
             self.futile_for.clone_from(futile_for);
         }
         (self.has_shared, self.at_once, self.open) = (*has_shared, *at_once, *open);
-        self.tries_that_count = source.tries_that_count;
+        (self.tries_that_count, self.burst) = (source.tries_that_count, source.burst);
     }
 }
 
@@ -153,6 +155,7 @@ impl<E: Event> Broker<E> {
             dead: Vec::new(),
             futile_for: BTreeMap::new(),
             open: 0,
+            burst: 0,
         }
     }
 
@@ -165,7 +168,7 @@ impl<E: Event> Broker<E> {
         self.waiting.clear();
         self.dead.clear();
         self.futile_for.clear();
-        self.open = 0;
+        (self.open, self.burst) = (0, 0);
     }
 }
 
@@ -191,6 +194,7 @@ impl<E: Event> Broker<E> {
 
     #[inline(never)]
     fn publish_all(&mut self, events: &mut Vec<E>, cause: u32) {
+        self.burst = self.burst.max(events.len());
         for event in events.drain(..) {
             let label = Label::of(&event);
             self.publish_one(event, &label, cause);

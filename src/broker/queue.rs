@@ -15,6 +15,7 @@ use super::profile::{Dispatch, InFlight, Limit, Ordering, Profile, Scope};
 use super::restore::copy_few;
 use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Subject};
+use crate::store::heap_bytes_of;
 
 /// The front of a queue: up to its last ready delivery all are ready that are not parked, and behind
 /// it none is.
@@ -141,6 +142,18 @@ impl Clone for Group {
         (self.may_pause, self.joins_late) = (source.may_pause, source.joins_late);
         self.in_flight.clone_from(&source.in_flight);
         self.restore(source);
+    }
+}
+
+impl Group {
+    /// What its queues have taken of the heap, in bytes: about that.
+    pub(super) fn heap_bytes(&self) -> u64 {
+        let Group { units, fronts, owners, routes, keys, in_flight, parked, queued, .. } = self;
+        // A queue of one delivery has room for four, and one that grew for twice as many as it has.
+        let queues = heap_bytes_of(units) + ((4 * units.len() + 2 * queued) * size_of::<DeliveryIndex>()) as u64;
+        let by_key = (2 * keys.len() * size_of::<((u16, RecordId), usize)>()) as u64;
+        let lists = heap_bytes_of(fronts) + heap_bytes_of(owners) + heap_bytes_of(routes) + heap_bytes_of(in_flight);
+        queues + by_key + lists + heap_bytes_of(parked)
     }
 }
 

@@ -1,12 +1,22 @@
 //! How a broker becomes what another one is, and what a search knows of it that it need not work out
 //! again.
 
-use super::queue::Route;
+use super::queue::{Group, Route};
 use super::{Broker, DeliveryIndex};
 use crate::event::Event;
 use crate::hash;
+use crate::ids::ServiceIndex;
+use crate::store::heap_bytes_of;
 
 impl<E: Event> Broker<E> {
+    /// What it has taken of the heap, in bytes: about that, and rather more than less.
+    pub(crate) fn heap_bytes(&self) -> u64 {
+        let lists = [&self.ready, &self.fresh, &self.waiting, &self.dead].map(heap_bytes_of);
+        let futile = (2 * self.futile_for.len() * size_of::<((DeliveryIndex, ServiceIndex), u64)>()) as u64;
+        let groups: u64 = self.groups.iter().map(Group::heap_bytes).sum();
+        self.log.heap_bytes() + self.deliveries.heap_bytes() + lists.iter().sum::<u64>() + futile + groups
+    }
+
     /// Becomes a copy of the broker of another world of the same simulation, whose log begins with
     /// the same `shared` messages; returns how many messages stayed where they were. What became
     /// ready since it was last asked is not copied.

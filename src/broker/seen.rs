@@ -15,6 +15,11 @@ impl<E: Event> Broker<E> {
         &self.profile
     }
 
+    /// The most messages that one step published, if one published several.
+    pub(crate) fn burst(&self) -> usize {
+        self.burst
+    }
+
     /// Every message ever published, in publish order.
     #[must_use]
     pub fn messages(&self) -> &[Message<E>] {

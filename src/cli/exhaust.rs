@@ -67,7 +67,7 @@ pub(super) struct ExhaustArgs {
     /// Searches clients together whose records never meet.
     #[arg(long)]
     no_reduction: bool,
-    /// The most memory for the states that were seen, such as `512MiB`.
+    /// The most memory that the search takes, such as `512MiB`.
     #[arg(long, default_value = "1GiB", value_name = "SIZE", value_parser = bytes)]
     memory: u64,
     #[command(flatten)]

@@ -1,46 +1,15 @@
 //! The part of `pellmell sweep` in which nothing is drawn: the schedules nearest to the calm run.
 
-use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::OnceLock;
 
 use pellmell::scenario::SchedulerKind;
-use pellmell::search::{DepartedBucket, HoldSweep, HoldSweepResult, Tally};
-use pellmell::trace::{detail, hex};
+use pellmell::search::{DepartedBucket, HoldSweepResult, Tally};
+use pellmell::trace::hex;
 use pellmell::{FaultPlan, Scenario};
 use serde_json::json;
 
-use super::interrupt::Interrupt;
-use super::progress::Progress;
 use super::sweep::{SHRUNK_MAX, show_shrunk};
-use super::{BAD, Ending, Failure, GOOD, Out, PLAIN, command, count, grouped, shrink, tell};
-
-/// Plays them, at most `schedules_max` of them if that is given; breaks if it is asked to stop.
-///
-/// A scenario with a schedule of its own is no calm run to depart from: there is nothing to play then.
-pub(super) fn play(
-    scenario: &Scenario,
-    schedules_max: Option<u64>,
-    threads: u32,
-    interrupt: &Interrupt,
-) -> Result<ControlFlow<Ending, Option<HoldSweepResult>>, Failure> {
-    if !scenario.schedule.is_empty() || schedules_max == Some(0) {
-        return Ok(ControlFlow::Continue(None));
-    }
-    let simulation = scenario.simulation(scenario.seed).map_err(|error| Failure::Input(error.to_string()))?;
-    let (judges, limits, faults) = (scenario.judges(), scenario.limits, scenario.faults);
-    let sweep = HoldSweep { simulation: &simulation, judges: &judges, limits, faults, schedules_max, threads };
-    let progress = OnceLock::new();
-    let result = sweep.run(|done, failed, all| {
-        progress.get_or_init(|| Progress::new(all)).at(done, failed);
-        if interrupt.is_asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
-    if result.is_none() {
-        tell("Interrupted", "among the one-departure schedules and pairs; the same command begins with them again");
-        return Ok(ControlFlow::Break(Ending::Interrupted));
-    }
-    Ok(ControlFlow::Continue(result))
-}
+use super::{BAD, Failure, GOOD, Out, PLAIN, command, count, grouped, shrink};
 
 pub(super) fn show(out: &mut Out, path: &Path, scenario: &Scenario, result: &HoldSweepResult) -> Result<(), Failure> {
     for (place, (signature, bucket)) in in_order(result).into_iter().enumerate() {
@@ -48,7 +17,7 @@ pub(super) fn show(out: &mut Out, path: &Path, scenario: &Scenario, result: &Hol
             0 => "the calm run fails".to_owned(),
             departures => format!("first with {}", count(departures as u64, "departure")),
         };
-        let word = bucket.verdict.word().to_uppercase();
+        let word = bucket.verdict.to_uppercase();
         out.status(BAD, &word, format_args!("{signature}   {}, {first}", count(bucket.count, "schedule")))?;
         let departed = departed(scenario, bucket);
         if place < SHRUNK_MAX {
@@ -106,8 +75,8 @@ pub(super) fn show_json(
         out.json(&json!({
             "reason": "departed bucket",
             "signature": signature,
-            "verdict": bucket.verdict.word(),
-            "detail": detail(&bucket.verdict),
+            "verdict": bucket.verdict,
+            "detail": bucket.detail,
             "place": bucket.place,
             "count": bucket.count,
             "departures": shrink::texts(&bucket.departures),

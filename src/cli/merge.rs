@@ -1,15 +1,13 @@
 //! `pellmell merge`: the results of all shards of a sweep become the result of the sweep.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use pellmell::search::{Merging, Sweep};
 use pellmell::trace::hex;
 
-use super::environment::{Threads, folder};
-use super::interrupt::Interrupt;
+use super::environment::folder;
 use super::sweep::{Report, Shown, saved};
-use super::{Ending, Failure, MessageFormat, Out, hold_sweep, input};
+use super::{Ending, Failure, MessageFormat, Out, input};
 
 #[derive(clap::Args)]
 pub(super) struct MergeArgs {
@@ -44,14 +42,8 @@ pub(super) fn merge(args: &MergeArgs, format: MessageFormat) -> Result<Ending, F
         input::write(&saved::path(&folder, None), &whole.to_text())?;
     }
     let file = whole.swept.file.clone();
-    let part = whole.into_part();
-    // No shard keeps what came of the hold sweep: playing it again takes seconds.
-    let interrupt = Interrupt::listen()?;
-    let departed =
-        match hold_sweep::play(&scenario, args.shown.departures_max, Threads::default().count()?, &interrupt)? {
-            ControlFlow::Continue(departed) => departed,
-            ControlFlow::Break(ending) => return Ok(ending),
-        };
+    let (part, departed) = whole.into_parts();
+    let departed = departed.map(|departed| departed.result);
     Report { path: Path::new(&file), scenario: &scenario, part: &part, departed, shown: &args.shown }
         .show(&mut Out::new(), format)
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pellmell::Scenario;
-use pellmell::search::{Bucket, HoldSweepResult, Part, SoFar, Sweep, SweepResult, Swept};
+use pellmell::search::{Bucket, HoldPart, HoldSweep, HoldSweepResult, Part, SoFar, Sweep, SweepResult, Swept};
 use pellmell::trace::{counts_text, hex};
 use serde_json::json;
 
@@ -48,6 +48,10 @@ pub(super) struct SweepArgs {
     out: Option<PathBuf>,
     #[command(flatten)]
     shards: ShardArgs,
+    /// How many schedules that depart from the calm run once or twice are played first; if left out all
+    /// that depart once, and pairs for about two million steps.
+    #[arg(long = "departures", value_name = "N", value_parser = super::number)]
+    departures_max: Option<u64>,
     #[command(flatten)]
     shown: Shown,
     #[command(flatten)]
@@ -57,10 +61,6 @@ pub(super) struct SweepArgs {
 /// What is shown of a sweep besides its seeds, and what it is held to.
 #[derive(clap::Args)]
 pub(super) struct Shown {
-    /// How many schedules that depart from the calm run once or twice are played first; if left out all
-    /// that depart once, and pairs for about two million steps.
-    #[arg(long = "departures", value_name = "N", value_parser = super::number)]
-    pub(super) departures_max: Option<u64>,
     /// Shows every delivery situation, and not only those that no run met.
     #[arg(long)]
     coverage: bool,
@@ -89,7 +89,7 @@ pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, F
     let scenario = input::scenario(&args.scenario, &args.what)?.for_seeds();
     let request = args.request()?;
     let chosen = shards::chosen(&args.shards, &variable)?;
-    let seeds = chosen.as_ref().map_or_else(|| request.clone(), |chosen| chosen.shard.seeds(&request));
+    let seeds = chosen.as_ref().map_or_else(|| request.clone(), |chosen| chosen.shard.block(&request));
     if let Some(shards::Chosen { shard, from }) = &chosen {
         if request.end == u64::MAX {
             let message = format!("seeds {}.. have no end, so they cannot be divided", request.start);
@@ -105,26 +105,65 @@ pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, F
     let interrupt = Interrupt::listen()?;
     let build = |error: pellmell::simulation::BuildError| Failure::Input(error.to_string());
     let shard = chosen.map(|chosen| chosen.shard);
-    let (mut saved, begun) = match folder(&args.out) {
-        None => (None, Part::none(seeds.start)),
+    let simulation = scenario.simulation(scenario.seed).map_err(build)?;
+    let (judges, limits, faults) = (scenario.judges(), scenario.limits, scenario.faults);
+    let schedules_max = args.departures_max;
+    let hold_sweep = HoldSweep { simulation: &simulation, judges: &judges, limits, faults, schedules_max, threads };
+    // A scenario with a schedule of its own is no calm run to depart from.
+    let is_departed = scenario.schedule.is_empty() && schedules_max != Some(0);
+    let plan = is_departed.then(|| hold_sweep.plan());
+    let places = plan.as_ref().map_or(0..0, |plan| {
+        let all = 0..plan.schedules();
+        shard.map_or(all.clone(), |shard| shard.block(&all))
+    });
+    let departed = plan.as_ref().map(|plan| plan.none(places.start));
+    let (mut saved, begun, departed) = match folder(&args.out) {
+        None => (None, Part::none(seeds.start), departed),
         Some(folder) => {
             let swept = Swept::new(&args.scenario.display().to_string(), &scenario, &request).map_err(build)?;
-            let (saved, begun) = Saved::open(&folder, shard, swept, request.clone(), seeds.clone())?;
-            (Some(saved), begun)
+            let swept = Swept { departures_max: schedules_max, ..swept };
+            let new = Saved::new(&folder, shard, swept, request.clone(), seeds.clone(), places.clone());
+            let (saved, begun, departed) = new.open(&folder, departed)?;
+            (Some(saved), begun, departed)
         }
     };
-    if let Some(saved) = saved.as_ref().filter(|_| !begun.seeds.is_empty()) {
-        tell("Goes on", &format!("with {}: seeds {}..{}", saved.path().display(), begun.seeds.end, seeds.end));
+    let departed_before = departed.as_ref().map_or(places.start, |departed| departed.places.end);
+    if let Some(saved) = saved.as_ref().filter(|_| !begun.seeds.is_empty() || departed_before > places.start) {
+        let schedules = match departed_before < places.end {
+            true => format!("schedules {departed_before}..{} and ", places.end),
+            false => String::new(),
+        };
+        let seeds = format!("seeds {}..{}", begun.seeds.end, seeds.end);
+        tell("Goes on", &format!("with {}: {schedules}{seeds}", saved.path().display()));
     }
-    // It is not divided: the first shard plays all of it.
-    let departed = match shard.is_none_or(|shard| shard.number() == 1) {
-        true => hold_sweep::play(&scenario, args.shown.departures_max, threads, &interrupt)?,
-        false => ControlFlow::Continue(None),
+    let mut failure = None;
+    let departed = match plan.as_ref().zip(departed) {
+        None => None,
+        Some((plan, departed)) => {
+            let progress = Progress::new(places.end - places.start);
+            let watch = |so_far: &SoFar<'_, HoldPart>| {
+                progress.at(so_far.done, so_far.failed);
+                failure = saved.as_mut().and_then(|saved| saved.at_departed(so_far.part, &begun).err());
+                stop_if(failure.is_some() || interrupt.is_asked())
+            };
+            Some(plan.go_on(departed, places.end, watch))
+        }
     };
-    let departed = match departed {
-        ControlFlow::Continue(departed) => departed,
-        ControlFlow::Break(ending) => return Ok(ending),
-    };
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    if let Some(departed) = departed.as_ref().filter(|departed| departed.places.end < places.end) {
+        if let Some(saved) = &mut saved {
+            saved.end_departed(departed);
+            saved.write(&begun)?;
+        }
+        let what = format!("at schedule {} of {}..{}", departed.places.end, places.start, places.end);
+        tell_interrupted(&what, saved.is_some());
+        return Ok(Ending::Interrupted);
+    }
+    if let Some((saved, departed)) = saved.as_mut().zip(departed.as_ref()) {
+        saved.end_departed(departed);
+    }
     let clock = Stopwatch::start();
     let progress = Progress::new(seeds.end - seeds.start).within(args.time_max);
     let mut failure = None;
@@ -132,10 +171,7 @@ pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, F
     let watch = |so_far: &SoFar<'_>| {
         progress.at(so_far.done, so_far.failed);
         failure = saved.as_mut().and_then(|saved| saved.at(so_far.part).err());
-        match failure.is_some() || interrupt.is_asked() || out_of_time() {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
+        stop_if(failure.is_some() || interrupt.is_asked() || out_of_time())
     };
     let runs_before = begun.result.totals.runs();
     let part = sweep.go_on(begun, watch).map_err(build)?;
@@ -151,22 +187,35 @@ pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, F
         saved.write(&part)?;
         tell("Written", &saved.path().display().to_string());
     }
+    let departed = departed.map(|departed| departed.result);
+    let departed_hold = departed.as_ref().is_none_or(HoldSweepResult::is_held);
     let swept = Report { path: &args.scenario, scenario: &scenario, part: &part, departed, shown: &args.shown };
     let ending = swept.show(&mut Out::new(), format)?;
     if is_interrupted {
         let what = format!("at seed {} of {}..{}", part.seeds.end, seeds.start, seeds.end);
-        let next = match &saved {
-            Some(_) => "the same command goes on from there",
-            None => "nothing was written: with --out FOLDER the same command would go on from there",
-        };
-        tell("Interrupted", &format!("{what}; {next}"));
+        tell_interrupted(&what, saved.is_some());
         return Ok(Ending::Interrupted);
     }
     Ok(match ending {
         // More shards than seeds is no mistake of this one.
-        Ending::NothingRan if shard.is_some() && !request.is_empty() => Ending::Held,
+        Ending::NothingRan if shard.is_some() && !request.is_empty() => match departed_hold {
+            true => Ending::Held,
+            false => Ending::Failed,
+        },
         ending => ending,
     })
+}
+
+fn stop_if(asked: bool) -> ControlFlow<()> {
+    if asked { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+fn tell_interrupted(at: &str, is_saved: bool) {
+    let next = match is_saved {
+        true => "the same command goes on from there",
+        false => "nothing was written: with --out FOLDER the same command would go on from there",
+    };
+    tell("Interrupted", &format!("{at}; {next}"));
 }
 
 /// What came of seeds, to be told. It says nothing of threads, shards and interruptions, so however a

@@ -15,6 +15,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::calm_order::CalmOrder;
 use super::haste::Haste;
 use super::queue::Queue;
 use super::{Action, Chosen, Enabled, Offer, Scheduler};
@@ -51,6 +52,7 @@ pub struct Census {
     offered: BTreeMap<Action, (Offer, Option<usize>)>,
     /// What happened: its key, its lane, and the action that made it possible.
     happened: Vec<(u64, u64, Option<usize>)>,
+    order: CalmOrder,
 }
 
 impl Census {
@@ -76,11 +78,12 @@ impl Census {
 
 impl Scheduler for Census {
     fn offer(&mut self, offer: Offer) {
+        self.order.offer(offer.action);
         self.offered.insert(offer.action, (offer, self.happened.len().checked_sub(1)));
     }
 
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
-        let action = enabled.calm().expect("a scheduler is asked only when something may happen");
+        let action = self.order.calm(enabled).expect("a scheduler is asked only when something may happen");
         let timer = enabled.clock().map(|key| (key, key, None));
         let offered = self.offered.remove(&action).map(|(offer, cause)| (offer.key, offer.lane, cause));
         self.happened.extend(offered.or(timer));

@@ -1,6 +1,7 @@
 //! The calm run: everything at once, in publish order, nothing goes wrong.
 
-use super::{Action, Chosen, Enabled, Scheduler};
+use super::calm_order::CalmOrder;
+use super::{Action, Chosen, Enabled, Offer, Scheduler};
 use crate::faults::{Fate, Fates, FaultPlan};
 use crate::prng::RunKey;
 
@@ -9,19 +10,24 @@ use crate::prng::RunKey;
 #[derive(Clone, Debug)]
 pub struct Calm {
     fates: Fates,
+    order: CalmOrder,
 }
 
 impl Calm {
     /// The calm order with the faults `seed` draws from `plan`.
     #[must_use]
     pub fn new(seed: u64, plan: FaultPlan) -> Calm {
-        Calm { fates: Fates::new(&plan.for_seed(seed), RunKey::new(seed)) }
+        Calm { fates: Fates::new(&plan.for_seed(seed), RunKey::new(seed)), order: CalmOrder::default() }
     }
 }
 
 impl Scheduler for Calm {
+    fn offer(&mut self, offer: Offer) {
+        self.order.offer(offer.action);
+    }
+
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
-        enabled.calm().expect("a scheduler is asked only when something may happen")
+        self.order.calm(enabled).expect("a scheduler is asked only when something may happen")
     }
 
     fn fate(&mut self, chosen: &Chosen) -> Fate {

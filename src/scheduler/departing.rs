@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::calm_order::CalmOrder;
 use super::{Action, Chosen, Enabled, Offer, Scheduler, Tie};
 use crate::broker::DeliveryIndex;
 use crate::faults::{AckFate, Fate};
@@ -41,6 +42,9 @@ pub struct Departing {
     /// The keys of what can be held or goes on, as far as departures are about it or wait for it: for a
     /// paused handler, of what it handles.
     keys: BTreeMap<Action, u64>,
+    order: CalmOrder,
+    /// The deliveries that were next and wait, out of that order.
+    held: Vec<DeliveryIndex>,
 }
 
 impl Departing {
@@ -70,6 +74,8 @@ impl Departing {
             tie,
             pausing: None,
             keys: BTreeMap::new(),
+            order: CalmOrder::with_tie(tie),
+            held: Vec::new(),
         }
     }
 
@@ -129,19 +135,34 @@ impl Departing {
     /// quiescence, which this is; then the clock, if a service's timer may bring about what the
     /// others wait for, or if one of them waits for the end of an ack wait; then those others, whose
     /// time will not come.
-    fn next(&self, enabled: &Enabled<'_>) -> Option<Action> {
+    fn next(&mut self, enabled: &Enabled<'_>) -> Option<Action> {
+        let (mut order, mut held) = (std::mem::take(&mut self.order), std::mem::take(&mut self.held));
         let wait = |action| self.wait_of(action, enabled);
         let past = |index: DeliveryIndex| self.runs_past(enabled.delivery(index).key);
         let clock = || enabled.clock().map(|_| Action::Advance);
         let clock_helps = || enabled.has_service_timer() || enabled.iter().any(|action| wait(action) == Wait::Clock);
-        enabled
-            .calm_before_clock(self.tie, |action| wait(action) == Wait::Nothing, past)
+        // No more wait than there are departures, so they may be looked at each time.
+        let ready = || {
+            held.drain(..).for_each(|index| order.offer(Action::Deliver(index)));
+            loop {
+                let index = order.first(enabled)?;
+                if wait(Action::Deliver(index)) == Wait::Nothing {
+                    return Some(Action::Deliver(index));
+                }
+                order.take_first();
+                held.push(index);
+            }
+        };
+        let next = enabled
+            .calm_before_clock(|action| wait(action) == Wait::Nothing, past, ready)
             .or_else(|| enabled.first_waiting(self.tie, |action| wait(action) == Wait::Quiescence))
             .or_else(|| clock().filter(|_| clock_helps()))
             .or_else(|| enabled.first_waiting(self.tie, |action| wait(action) > Wait::Nothing))
             .or_else(clock)
             // A late ack whose ack wait never ends.
-            .or_else(|| enabled.calm())
+            .or_else(|| enabled.calm());
+        (self.order, self.held) = (order, held);
+        next
     }
 
     /// Notes what happens with the picked action. What has a fate is noted when that is decided.
@@ -165,6 +186,7 @@ impl Departing {
 impl Scheduler for Departing {
     fn offer(&mut self, offer: Offer) {
         let Offer { action, key, .. } = offer;
+        self.order.offer(action);
         match action {
             Action::Resume(_) => self.keys.extend(self.pausing.take().map(|key| (action, key))),
             Action::Deliver(_) | Action::Command(_) | Action::Join(_) => {

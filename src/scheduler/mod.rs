@@ -5,6 +5,7 @@
 
 mod balanced;
 mod calm;
+mod calm_order;
 mod departing;
 mod haste;
 mod in_turn;
@@ -250,6 +251,12 @@ impl<'a> Enabled<'a> {
     /// Whether an action is among them.
     #[must_use]
     pub fn has(&self, action: Action) -> bool {
+        looked_at(match action {
+            Action::Command(_) => self.commands.len(),
+            Action::Resume(_) => self.paused.len(),
+            Action::Ack(_) => self.acks.len(),
+            Action::Deliver(_) | Action::Join(_) | Action::Advance => 1,
+        });
         match action {
             Action::Deliver(index) => self.deliveries[index.get()].is_ready(),
             Action::Command(index) => self.commands.contains(&index),
@@ -294,16 +301,19 @@ impl<'a> Enabled<'a> {
     /// publish order, then the next command is sent, and the clock moves last.
     #[must_use]
     pub fn calm(&self) -> Option<Action> {
-        self.calm_before_clock(Tie::InOrder, |_| true, |_| false).or_else(|| self.clock.map(|_| Action::Advance))
+        let ready = || self.ready.iter().map(|index| Action::Deliver(*index));
+        let first = || ready().min_by_key(|action| self.turn(*action, Tie::InOrder));
+        self.calm_before_clock(|_| true, |_| false, first).or_else(|| self.clock.map(|_| Action::Advance))
     }
 
     /// What the calm run does before the clock moves, if actions that are not `free` do not count,
-    /// and acks that come `past` their ack wait come after what the wait's end set off.
+    /// acks that come `past` their ack wait come after what the wait's end set off, and `ready` gives the
+    /// first free delivery.
     pub(crate) fn calm_before_clock(
         &self,
-        tie: Tie,
         free: impl Fn(Action) -> bool,
         past: impl Fn(DeliveryIndex) -> bool,
+        ready: impl FnOnce() -> Option<Action>,
     ) -> Option<Action> {
         // One kind after the other: most often there is a delivery, and the many commands that wait for
         // it need not be looked at. Of each kind but deliveries the first in its list of names is next.
@@ -313,17 +323,17 @@ impl<'a> Enabled<'a> {
             let counts = acks.filter(|index| !late || self.delivery(**index).superseded);
             counts.map(|index| Action::Ack(*index)).filter(free).min()
         };
-        let ready = || self.ready.iter().map(|index| Action::Deliver(*index)).filter(free);
         (self.paused.iter().map(|index| Action::Resume(*index)).filter(free).min())
             .or_else(|| acks(false))
             .or_else(|| self.absent.iter().map(|group| Action::Join(*group)).filter(free).min())
-            .or_else(|| ready().min_by_key(|action| self.turn(*action, tie)))
+            .or_else(ready)
             .or_else(|| acks(true))
             .or_else(|| self.commands.iter().map(|client| Action::Command(*client)).filter(free).min())
     }
 
     /// When the calm run takes this enabled action.
     pub(crate) fn turn(&self, action: Action, tie: Tie) -> Turn {
+        looked_at(1);
         match action {
             Action::Resume(index) => (0, index.0, 0, 0),
             Action::Ack(index) => (1, index.0, 0, 0),
@@ -356,6 +366,23 @@ impl<'a> Enabled<'a> {
     pub fn ack_wait(&self) -> Option<DeliveryIndex> {
         self.ack_wait
     }
+}
+
+/// Notes, in tests, that so many actions were looked at: what a scheduler does per step must not grow
+/// with what is under way.
+#[cfg(not(test))]
+#[inline(always)]
+fn looked_at(_actions: usize) {}
+
+#[cfg(test)]
+fn looked_at(actions: usize) {
+    LOOKED_AT.with(|looked_at| looked_at.set(looked_at.get() + actions as u64));
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many actions were looked at in this thread.
+    pub(crate) static LOOKED_AT: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
 /// What is proven about a run: it shows a bug of this depth with probability at least

@@ -10,13 +10,20 @@
 //! and which records a handler is going to touch nobody knows before. Late acks, joins of groups, and
 //! deliveries to a group that several services share race with nothing.
 //!
-//! A priority is drawn by the name of the action, and again by the names of both.
+//! A priority is drawn by the name of the action, and again by the names of both. Where very much is
+//! pending for one service, not all of it is drawn again, or a run would be quadratic in its messages:
+//! as many as [`RACERS_MAX`], those whose names come next after a place that the action's name says.
+
+use std::collections::BTreeMap;
 
 use super::haste::Haste;
-use super::{Action, Chosen, Enabled, Offer, Scheduler};
+use super::{Action, Chosen, Enabled, Offer, Scheduler, looked_at};
 use crate::faults::{Fate, Fates, FaultPlan};
 use crate::hash;
 use crate::prng::{Purpose, RunKey};
+
+/// Of how many actions that race with one that happened the priorities are drawn again at most.
+const RACERS_MAX: usize = 64;
 
 /// Picks the most urgent action, and draws again the urgency of those that race with it.
 #[derive(Clone, Debug)]
@@ -25,9 +32,122 @@ pub struct Pos {
     fates: Fates,
     /// The offers with their urgency; smaller numbers are more urgent. One that is not enabled when
     /// its turn comes was overtaken by events.
-    pending: Vec<(u64, Offer)>,
+    pending: Pending,
     /// The hash of the timers that fired, by name: a timer that fires again is drawn anew.
     fired: u64,
+}
+
+/// Offers with their urgency: a list as long as it is short, which is quicker.
+#[derive(Clone, Debug)]
+enum Pending {
+    Few(Vec<(u64, Offer)>),
+    Many(Ranked),
+}
+
+/// By urgency, key and action.
+type Rank = (u64, u64, Action);
+
+/// Many offers, by rank, with their places, and by place.
+#[derive(Clone, Debug, Default)]
+struct Ranked {
+    order: BTreeMap<Rank, u64>,
+    /// By place, then by key and action.
+    places: BTreeMap<u64, BTreeMap<(u64, Action), (u64, Offer)>>,
+}
+
+impl Ranked {
+    /// Of two equal offers the more urgent one stays.
+    fn add(&mut self, urgency: u64, offer: Offer) {
+        let place = self.places.entry(offer.place).or_default();
+        let (urgency_now, _) = place.entry((offer.key, offer.action)).or_insert((urgency, offer));
+        self.order.remove(&(*urgency_now, offer.key, offer.action));
+        *urgency_now = urgency.min(*urgency_now);
+        self.order.insert((*urgency_now, offer.key, offer.action), offer.place);
+    }
+
+    fn take(&mut self, (urgency, key, action): Rank, place: u64) -> Option<Offer> {
+        self.order.remove(&(urgency, key, action));
+        let offers = self.places.get_mut(&place)?;
+        let (_, offer) = offers.remove(&(key, action))?;
+        if offers.is_empty() {
+            self.places.remove(&place);
+        }
+        Some(offer)
+    }
+
+    /// Draws again what races with `happened`, or as much of it as may be.
+    fn race(&mut self, key: RunKey, happened: &Offer) {
+        let Some(offers) = self.places.get_mut(&happened.place) else { return };
+        let first = match offers.len() <= RACERS_MAX {
+            true => 0,
+            false => hash::mix(happened.key, happened.place),
+        };
+        let first = (first, Action::Command(super::ClientIndex(0)));
+        let names = offers.range(first..).chain(offers.range(..first)).map(|(name, _)| *name);
+        let names: Vec<(u64, Action)> = names.take(RACERS_MAX).collect();
+        looked_at(names.len());
+        for (name, action) in names {
+            let Some((urgency, offer)) = offers.get_mut(&(name, action)) else { continue };
+            self.order.remove(&(*urgency, name, action));
+            *urgency = again(key, happened, offer);
+            self.order.insert((*urgency, name, action), happened.place);
+        }
+    }
+}
+
+/// The urgency of what races with what happened.
+fn again(key: RunKey, happened: &Offer, offer: &Offer) -> u64 {
+    Haste(key).wait_drawn(offer, key.draw(Purpose::Race, hash::mix(happened.key, offer.key)))
+}
+
+impl Pending {
+    fn add(&mut self, urgency: u64, offer: Offer) {
+        match self {
+            Pending::Few(offers) => {
+                offers.push((urgency, offer));
+                if offers.len() > RACERS_MAX {
+                    let mut ranked = Ranked::default();
+                    offers.drain(..).for_each(|(urgency, offer)| ranked.add(urgency, offer));
+                    *self = Pending::Many(ranked);
+                }
+            }
+            Pending::Many(ranked) => ranked.add(urgency, offer),
+        }
+    }
+
+    /// Takes the most urgent offer, unless the clock is more urgent.
+    fn take_first(&mut self, clock: Option<u64>) -> Option<Offer> {
+        let comes_first = |urgency: u64| clock.is_none_or(|clock| urgency <= clock);
+        match self {
+            Pending::Few(offers) => {
+                looked_at(offers.len());
+                let ranked = offers.iter().enumerate();
+                let first = ranked.min_by_key(|(_, (urgency, offer))| (*urgency, offer.key, offer.action));
+                let place = first.filter(|(_, (urgency, _))| comes_first(*urgency)).map(|(place, _)| place);
+                place.map(|place| offers.swap_remove(place).1)
+            }
+            Pending::Many(ranked) => {
+                let (rank, place) = ranked.order.first_key_value().filter(|(rank, _)| comes_first(rank.0))?;
+                let offer = ranked.take(*rank, *place);
+                if ranked.order.len() < RACERS_MAX / 2 {
+                    let offers = std::mem::take(&mut ranked.places).into_values().flat_map(BTreeMap::into_values);
+                    *self = Pending::Few(offers.collect());
+                }
+                offer
+            }
+        }
+    }
+
+    /// Draws again what races with what has happened.
+    fn race(&mut self, key: RunKey, happened: &Offer) {
+        match self {
+            Pending::Few(offers) => {
+                let racing = offers.iter_mut().filter(|(_, offer)| offer.place == happened.place);
+                racing.for_each(|(urgency, offer)| *urgency = again(key, happened, offer));
+            }
+            Pending::Many(ranked) => ranked.race(key, happened),
+        }
+    }
 }
 
 impl Pos {
@@ -35,43 +155,26 @@ impl Pos {
     #[must_use]
     pub fn new(seed: u64, plan: FaultPlan) -> Pos {
         let key = RunKey::new(seed);
-        Pos { key, fates: Fates::new(&plan.for_seed(seed), key), pending: Vec::new(), fired: 0 }
-    }
-
-    /// Draws again what races with what has happened.
-    fn race(&mut self, happened: &Offer) {
-        for (urgency, offer) in self.pending.iter_mut().filter(|(_, offer)| offer.place == happened.place) {
-            let word = self.key.draw(Purpose::Race, hash::mix(happened.key, offer.key));
-            *urgency = Haste(self.key).wait_drawn(offer, word);
-        }
+        Pos { key, fates: Fates::new(&plan.for_seed(seed), key), pending: Pending::Few(Vec::new()), fired: 0 }
     }
 }
 
 impl Scheduler for Pos {
     fn offer(&mut self, offer: Offer) {
-        self.pending.push((Haste(self.key).wait(&offer), offer));
+        self.pending.add(Haste(self.key).wait(&offer), offer);
     }
 
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
         let clock = enabled.clock().map(|timer| Haste(self.key).wait_of_clock(hash::mix(self.fired, timer)));
-        loop {
-            let ranked = self.pending.iter().enumerate();
-            let first = ranked.min_by_key(|(_, (urgency, offer))| (*urgency, offer.key, offer.action));
-            match first.map(|(place, (urgency, _))| (place, *urgency)) {
-                Some((place, urgency)) if clock.is_none_or(|clock| urgency <= clock) => {
-                    let (_, offer) = self.pending.swap_remove(place);
-                    if enabled.has(offer.action) {
-                        self.race(&offer);
-                        return offer.action;
-                    }
-                }
-                _ => {
-                    let timer = enabled.clock().expect("every enabled action except the clock was offered");
-                    self.fired = hash::mix(self.fired, timer);
-                    return Action::Advance;
-                }
+        while let Some(offer) = self.pending.take_first(clock) {
+            if enabled.has(offer.action) {
+                self.pending.race(self.key, &offer);
+                return offer.action;
             }
         }
+        let timer = enabled.clock().expect("every enabled action except the clock was offered");
+        self.fired = hash::mix(self.fired, timer);
+        Action::Advance
     }
 
     fn fate(&mut self, chosen: &Chosen) -> Fate {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::calm_order::CalmOrder;
 use super::{Action, Chosen, Enabled, Offer, Scheduler};
 use crate::faults::Fate;
 use crate::schedule::{self, NamedStep};
@@ -21,6 +22,7 @@ pub struct Retold {
     fate: Fate,
     /// The key of what was told to pause in the running step.
     pausing: Option<u64>,
+    order: CalmOrder,
 }
 
 impl Retold {
@@ -31,7 +33,7 @@ impl Retold {
         for (place, step) in steps.iter().enumerate() {
             places.entry(step.what.key()).or_default().push_back(place);
         }
-        Retold { steps, places, keys: BTreeMap::new(), fate: Fate::CALM, pausing: None }
+        Retold { steps, places, keys: BTreeMap::new(), fate: Fate::CALM, pausing: None, order: CalmOrder::default() }
     }
 
     /// The steps that were not played so far, in their order.
@@ -67,6 +69,7 @@ impl Retold {
 
 impl Scheduler for Retold {
     fn offer(&mut self, offer: Offer) {
+        self.order.offer(offer.action);
         match offer.action {
             Action::Resume(_) => self.keys.extend(self.pausing.take().map(|key| (offer.action, key))),
             Action::Command(_) | Action::Join(_) => {
@@ -80,7 +83,7 @@ impl Scheduler for Retold {
         let firsts = enabled.iter().filter_map(|action| Some((self.first_of(action, enabled)?, action)));
         let Some(((place, key), action)) = firsts.min() else {
             self.fate = Fate::CALM;
-            return enabled.calm().expect("a scheduler is asked only when something may happen");
+            return self.order.calm(enabled).expect("a scheduler is asked only when something may happen");
         };
         self.places.entry(key).or_default().pop_front();
         self.fate = self.steps[place].fate;

@@ -1,6 +1,7 @@
 //! A script: recorded steps, played again.
 
-use super::{Action, Chosen, Enabled, Scheduler};
+use super::calm_order::CalmOrder;
+use super::{Action, Chosen, Enabled, Offer, Scheduler};
 use crate::faults::Fate;
 
 /// Plays recorded steps, and then the calm order.
@@ -12,17 +13,22 @@ use crate::faults::Fate;
 pub struct Scripted {
     steps: std::vec::IntoIter<(Action, Fate)>,
     fate: Fate,
+    order: CalmOrder,
 }
 
 impl Scripted {
     /// Plays these steps.
     #[must_use]
     pub fn new(steps: Vec<(Action, Fate)>) -> Scripted {
-        Scripted { steps: steps.into_iter(), fate: Fate::CALM }
+        Scripted { steps: steps.into_iter(), fate: Fate::CALM, order: CalmOrder::default() }
     }
 }
 
 impl Scheduler for Scripted {
+    fn offer(&mut self, offer: Offer) {
+        self.order.offer(offer.action);
+    }
+
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
         let is_enabled = |action: &Action| match action {
             Action::Deliver(index) => enabled.deliveries.get(index.get()).is_some_and(|delivery| delivery.is_ready()),
@@ -35,7 +41,7 @@ impl Scheduler for Scripted {
             }
             None => {
                 self.fate = Fate::CALM;
-                enabled.calm().expect("a scheduler is asked only when something may happen")
+                self.order.calm(enabled).expect("a scheduler is asked only when something may happen")
             }
         }
     }

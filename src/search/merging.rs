@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use super::part::Part;
-use super::result_file::{Mismatch, ResultFile, Swept};
+use super::hold_sweep::HoldPart;
+use super::part::{Part, Piece};
+use super::result_file::{Mismatch, ResultFile};
 
 /// How many gaps an error lists.
 const GAPS_MAX: usize = 10;
@@ -15,17 +16,13 @@ const ONE_SWEEP: &str = "merge the shards of one sweep at a time";
 /// are in none: a sum is given only if it is the one that an undivided sweep would have come to.
 #[derive(Clone, Debug, Default)]
 pub struct Merging {
-    /// What is run, in which seeds, and the name of the file that says so.
-    whole: Option<(String, Swept, Range<u64>)>,
-    pieces: Vec<Piece>,
+    shards: Vec<Shard>,
 }
 
 #[derive(Clone, Debug)]
-struct Piece {
+struct Shard {
     name: String,
-    /// The seeds it should cover.
-    seeds: Range<u64>,
-    part: Part,
+    file: ResultFile,
 }
 
 impl Merging {
@@ -39,59 +36,99 @@ impl Merging {
             let message = format!("{name} was written by pellmell {}, this is {tool}", file.tool);
             return Err(Mismatch::new(message).help("merge results of one version, with that version"));
         }
-        match &self.whole {
-            None => self.whole = Some((name.to_owned(), file.swept.clone(), file.request.clone())),
-            Some((first, swept, request)) => {
-                swept.compare(first, &file.swept, name).map_err(|error| match error.is_of_code() {
+        if let Some(Shard { name: first, file: known }) = self.shards.first() {
+            let departed = || match (&known.departed, &file.departed) {
+                (Some(one), Some(other)) => one.is_of_one_with(first, &other.result, name),
+                // Which of both it is follows from what was run.
+                _ => Ok(()),
+            };
+            known.swept.compare(first, &file.swept, name).and_then(|()| departed()).map_err(|error| {
+                match error.is_of_code() {
                     true => error.help("sweep the shards again, with one and the same build"),
                     false => error.help(ONE_SWEEP),
-                })?;
-                if *request != file.request {
-                    let message =
-                        format!("{first} is of a sweep of seeds {request:?}, {name} of one of {:?}", file.request);
-                    return Err(Mismatch::new(message).help(ONE_SWEEP));
                 }
+            })?;
+            if known.request != file.request {
+                let (one, other) = (&known.request, &file.request);
+                let message = format!("{first} is of a sweep of seeds {one:?}, {name} of one of {other:?}");
+                return Err(Mismatch::new(message).help(ONE_SWEEP));
             }
         }
-        self.pieces.push(Piece { name: name.to_owned(), seeds: file.seeds.clone(), part: file.into_part() });
+        self.shards.push(Shard { name: name.to_owned(), file });
         Ok(())
     }
 
     /// The result of the whole sweep.
     ///
     /// # Errors
-    /// Which seeds are missing, not done yet, or there twice.
+    /// Which seeds, or schedules of the hold sweep, are missing, not done yet, or there twice.
     pub fn finish(self) -> Result<ResultFile, Mismatch> {
-        let Merging { whole, mut pieces } = self;
-        let Some((_, swept, request)) = whole else {
+        let Some(Shard { file, .. }) = self.shards.first() else {
             return Err(Mismatch::new("there are no results".to_owned()));
         };
-        pieces.sort_by_key(|piece| (piece.seeds.start, piece.seeds.end));
-        let (mut end, mut last, mut gaps) = (request.start, String::new(), Vec::new());
-        for Piece { name, seeds, part } in &pieces {
-            if seeds.start < end {
-                let twice = seeds.start..end.min(seeds.end).max(seeds.start);
-                let message = format!("seeds {twice:?} are in {last} and in {name}");
-                return Err(Mismatch::new(message).help("give the result of each shard once"));
-            }
-            if seeds.start > end {
-                gaps.push(format!("seeds {:?} are in no file", end..seeds.start));
-            }
-            if part.seeds.end < seeds.end {
-                gaps.push(format!("seeds {:?} of {name} are not done yet", part.seeds.end..seeds.end));
-            }
-            (end, last) = (seeds.end, name.clone());
-        }
-        if end < request.end {
-            gaps.push(format!("seeds {:?} are in no file", end..request.end));
+        let (swept, request) = (file.swept.clone(), file.request.clone());
+        let schedules = file.departed.as_ref().map(|departed| departed.result.schedules);
+        let seeds = self.shards.iter().map(|Shard { name, file }| (&name[..], file.seeds.clone(), file.done_through));
+        let mut gaps = gaps("seeds", &request, seeds.collect())?;
+        if let Some(schedules) = schedules {
+            let departed = self.shards.iter().filter_map(|Shard { name, file }| {
+                file.departed.as_ref().map(|departed| (&name[..], departed.places.clone(), departed.done_through))
+            });
+            gaps.extend(self::gaps("schedules", &(0..schedules), departed.collect())?);
         }
         if !gaps.is_empty() {
             return Err(incomplete(&gaps));
         }
-        let mut joined = Part::none(request.start);
-        pieces.into_iter().for_each(|piece| joined.append(piece.part));
-        Ok(ResultFile::new(swept, request.clone(), request, joined))
+        let (mut parts, mut departed): (Vec<Part>, Vec<HoldPart>) = (Vec::new(), Vec::new());
+        for Shard { file, .. } in self.shards {
+            let (part, hold) = file.into_parts();
+            parts.push(part);
+            departed.extend(hold);
+        }
+        let file = ResultFile::new(
+            swept,
+            request.clone(),
+            request.clone(),
+            joined(parts).unwrap_or(Part::none(request.start)),
+        );
+        Ok(match joined(departed) {
+            Some(departed) => file.with_departed(departed.places.clone(), departed),
+            None => file,
+        })
     }
+}
+
+/// What is missing of `whole`; an error if something is there twice.
+fn gaps(what: &str, whole: &Range<u64>, mut pieces: Vec<(&str, Range<u64>, u64)>) -> Result<Vec<String>, Mismatch> {
+    pieces.sort_by_key(|(_, range, _)| (range.start, range.end));
+    let (mut end, mut last, mut gaps) = (whole.start, "", Vec::new());
+    for (name, range, done) in pieces {
+        if range.start < end {
+            let twice = range.start..end.min(range.end).max(range.start);
+            let message = format!("{what} {twice:?} are in {last} and in {name}");
+            return Err(Mismatch::new(message).help("give the result of each shard once"));
+        }
+        if range.start > end {
+            gaps.push(format!("{what} {:?} are in no file", end..range.start));
+        }
+        if done < range.end {
+            gaps.push(format!("{what} {:?} of {name} are not done yet", done..range.end));
+        }
+        (end, last) = (range.end, name);
+    }
+    if end < whole.end {
+        gaps.push(format!("{what} {:?} are in no file", end..whole.end));
+    }
+    Ok(gaps)
+}
+
+/// All pieces, which leave no gap, as one.
+fn joined<P: Piece>(mut pieces: Vec<P>) -> Option<P> {
+    pieces.sort_by_key(|piece| (piece.range().start, piece.range().end));
+    pieces.into_iter().reduce(|mut joined, piece| {
+        joined.append(piece);
+        joined
+    })
 }
 
 fn incomplete(gaps: &[String]) -> Mismatch {

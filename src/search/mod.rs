@@ -6,6 +6,8 @@ mod buckets;
 mod coverage;
 mod exhaust;
 mod hold_sweep;
+#[cfg(test)]
+mod livelock;
 mod merging;
 mod part;
 #[cfg(test)]
@@ -18,10 +20,10 @@ mod sweep;
 pub use bound::{PctBound, PctRuns, pct_bound};
 pub use coverage::{Coverage, Means, RuledOut, Seen, Situation, SituationWatch, Standing};
 pub use exhaust::{Bounds, Dependence, Ended, Exhaust, Exhausted, FailingRun, Most, Reached, Reduction, steps_named};
-pub use hold_sweep::{DepartedBucket, HoldSweep, HoldSweepResult, PAIRS_STEPS, Tally};
+pub use hold_sweep::{DepartedBucket, HoldPart, HoldPlan, HoldSweep, HoldSweepResult, PAIRS_STEPS, Tally};
 pub use merging::Merging;
-pub use part::Part;
-pub use result_file::{Mismatch, ResultFile, Swept};
+pub use part::{Part, SoFar};
+pub use result_file::{Departed, Mismatch, ResultFile, Swept};
 pub use shard::Shard;
 pub use shortest::{Cost, Found, Moves, Order, Searched, Shortest};
-pub use sweep::{Bucket, SoFar, Sweep, SweepResult, Totals};
+pub use sweep::{Bucket, Sweep, SweepResult, Totals};

@@ -1,7 +1,7 @@
 //! The result of a sweep as a file: what was run, which seeds, and what came of them.
 //!
 //! A sweep writes it while it runs, so that it can go on after it was stopped; shards write one each,
-//! and [`Merging`](super::Merging) makes one of them. It is JSON with integers only and keys in a fixed
+//! and [`Merging`](super::Merging) makes one of them, playing nothing. It is JSON with integers only and keys in a fixed
 //! order. It has whatever decides the runs, so two results either are about the same runs or say in
 //! what they differ; and a checksum, so a damaged one is refused.
 
@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::hold_sweep::{HoldPart, HoldSweepResult};
 use super::part::Part;
 use super::sweep::{Sweep, SweepResult};
 use crate::file_error::FileError;
@@ -22,10 +23,15 @@ use crate::trace::hex;
 /// The format's name, the first thing in the file.
 const FORMAT: &str = "pellmell-result";
 /// The format's version: raised when a reader would misread.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// What stands for the scheduler where the scenario has a schedule.
+const BY_SCHEDULE: &str = "departures";
 const TOOL: &str = env!("CARGO_PKG_VERSION");
 /// What to do with a file that cannot be read.
 const BEGIN_ANEW: &str = "remove the file and run the sweep that wrote it again";
+/// What to do with a file of another version of the format.
+const ANOTHER_VERSION: &str =
+    "read it with the pellmell that wrote it, or sweep again with this one into another folder (--out FOLDER)";
 
 /// What came of a sweep, or of a shard of one, as far as it got.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +51,21 @@ pub struct ResultFile {
     pub done_through: u64,
     /// What came of the seeds that are done.
     pub result: SweepResult,
+    /// The hold sweep; `None` if there is none.
+    pub departed: Option<Departed>,
     checksum: String,
+}
+
+/// What came of a hold sweep, or of a shard of one, as far as it got.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Departed {
+    /// The places of this shard: those of the whole hold sweep if it is not divided.
+    pub places: Range<u64>,
+    /// The first place whose schedule is not in the result.
+    pub done_through: u64,
+    /// What came of the places that are done.
+    pub result: HoldSweepResult,
 }
 
 /// What was run: everything besides the seeds that decides the runs.
@@ -68,6 +88,9 @@ pub struct Swept {
     pub properties: Vec<String>,
     /// How far a run may go.
     pub limits: Limits,
+    /// The most schedules of the hold sweep, see [`HoldSweep::schedules_max`](super::HoldSweep); with 0
+    /// there is no hold sweep.
+    pub departures_max: Option<u64>,
     /// The fingerprint of the run of the whole sweep's first seed ([`Sweep::witness`]): every shard
     /// plays it besides its own seeds, because the services may change and the tool's version stay.
     #[serde(with = "hex_text")]
@@ -110,13 +133,14 @@ impl fmt::Display for Mismatch {
 impl std::error::Error for Mismatch {}
 
 impl Swept {
-    /// What the sweep of `request` runs; `file` is the name of the scenario's file. Plays one run.
+    /// What the sweep of `request` runs, without a hold sweep; `file` is the name of the scenario's file.
+    /// Plays one run.
     ///
     /// # Errors
     /// If the scenario's parts do not fit.
     pub fn new(file: &str, scenario: &Scenario, request: &Range<u64>) -> Result<Swept, BuildError> {
         let kind = scenario.scheduler.unwrap_or(SchedulerKind::Random);
-        let scheduler = if scenario.schedule.is_empty() { kind.name() } else { "departures" };
+        let scheduler = if scenario.schedule.is_empty() { kind.name() } else { BY_SCHEDULE };
         let (departures, no_faults) = scenario.departs_otherwise();
         Ok(Swept {
             file: file.to_owned(),
@@ -127,6 +151,7 @@ impl Swept {
             no_faults,
             properties: scenario.properties.clone(),
             limits: scenario.limits,
+            departures_max: Some(0),
             witness: Sweep { scenario, seeds: request.clone(), threads: 1 }.witness()?,
             source: scenario.source.clone(),
         })
@@ -160,6 +185,7 @@ impl Swept {
                 ("faults", if swept.no_faults { "none" } else { "the scenario's" }.to_owned()),
                 ("properties", swept.properties.join(", ")),
                 ("limits", format!("{steps_max} steps, {messages_max} messages, {in_flight_max} in flight")),
+                ("--departures", swept.departures_max.map_or_else(|| "not said".to_owned(), |max| max.to_string())),
                 ("scenario", format!("a text with the hash {}", hex(hash::of(swept.source.as_str())))),
             ]
         };
@@ -200,14 +226,28 @@ impl ResultFile {
             seeds,
             done_through: part.seeds.end,
             result: part.result,
+            departed: None,
             checksum: String::new(),
         }
     }
 
-    /// The seeds that are done and what came of them.
+    /// The same with what came of `part`, which begins with the first of `places`, a part of the hold
+    /// sweep.
+    ///
+    /// # Panics
+    /// If `part` begins or ends elsewhere.
     #[must_use]
-    pub fn into_part(self) -> Part {
-        Part { seeds: self.seeds.start..self.done_through, result: self.result }
+    pub fn with_departed(self, places: Range<u64>, part: HoldPart) -> ResultFile {
+        let HoldPart { places: done, result } = part;
+        assert!(done.start == places.start && done.end <= places.end, "a part of the places");
+        ResultFile { departed: Some(Departed { places, done_through: done.end, result }), ..self }
+    }
+
+    /// The seeds and the places of the hold sweep that are done, and what came of them.
+    #[must_use]
+    pub fn into_parts(self) -> (Part, Option<HoldPart>) {
+        let part = Part { seeds: self.seeds.start..self.done_through, result: self.result };
+        (part, self.departed.map(Departed::into_part))
     }
 
     /// The file's text.
@@ -243,9 +283,12 @@ impl ResultFile {
             wrong(before + error.column().saturating_sub(1), format!("this is not the result of a sweep: {why}"))
         };
         let head: Head = serde_json::from_str(text).map_err(unread)?;
-        if (head.format.as_str(), head.version) != (FORMAT, VERSION) {
-            let found = format!("found {} version {}", head.format, head.version);
-            return Err(wrong(0, format!("expected format {FORMAT} version {VERSION}, {found}")));
+        if head.format != FORMAT {
+            return Err(wrong(0, format!("expected format {FORMAT}, found {} version {}", head.format, head.version)));
+        }
+        if head.version != VERSION {
+            let message = format!("another version of the format: expected {VERSION}, found {}", head.version);
+            return Err(FileError::new(file, text, 0..0, message).help(ANOTHER_VERSION));
         }
         let read: ResultFile = serde_json::from_str(text).map_err(unread)?;
         if read.checksum != read.sum() {
@@ -273,10 +316,20 @@ impl ResultFile {
         }
         let failed = done - seeds.start - totals.held;
         let counts = self.result.buckets.values().try_fold(0u64, |sum, bucket| sum.checked_add(bucket.count));
-        (counts != Some(failed)).then(|| format!("the buckets are not those of {failed} failures"))
+        if counts != Some(failed) {
+            return Some(format!("the buckets are not those of {failed} failures"));
+        }
+        let has_none = self.swept.departures_max == Some(0) || self.swept.scheduler == BY_SCHEDULE;
+        match &self.departed {
+            None if has_none => None,
+            Some(departed) if !has_none => departed.contradiction(),
+            Some(_) => Some("there is a hold sweep where there is none to play".to_owned()),
+            None => Some("the hold sweep is missing".to_owned()),
+        }
     }
 
-    /// Goes on with this result, which is in the file `name`, in a sweep of `seeds` that runs `swept`:
+    /// Goes on with this result, which is in the file `name`, in a sweep of `seeds` that runs `swept`,
+    /// and in the places of a hold sweep from those of `departed`, of which nothing is done, up to `end`:
     /// what is done already.
     ///
     /// A result can be gone on with if it covers seeds from the first of `seeds` up to one of them. So
@@ -284,10 +337,21 @@ impl ResultFile {
     ///
     /// # Errors
     /// What differs.
-    pub fn go_on(self, name: &str, swept: &Swept, seeds: &Range<u64>) -> Result<Part, Mismatch> {
+    pub fn go_on(
+        self,
+        name: &str,
+        swept: &Swept,
+        seeds: &Range<u64>,
+        departed: Option<(&HoldPart, u64)>,
+    ) -> Result<(Part, Option<HoldPart>), Mismatch> {
         let begin_anew = "remove the file to begin anew, or keep this result elsewhere with --out FOLDER";
-        self.continues(name, swept, seeds).map_err(|error| error.help(begin_anew))?;
-        Ok(self.into_part())
+        self.continues(name, swept, seeds)
+            .and_then(|()| match (&self.departed, departed) {
+                (Some(known), Some((begun, end))) => known.continues(name, begun, end),
+                _ => Ok(()),
+            })
+            .map_err(|error| error.help(begin_anew))?;
+        Ok(self.into_parts())
     }
 
     fn continues(&self, name: &str, swept: &Swept, seeds: &Range<u64>) -> Result<(), Mismatch> {
@@ -300,6 +364,57 @@ impl ResultFile {
             return Err(Mismatch::new(message));
         }
         self.swept.compare(name, swept, "this sweep")
+    }
+}
+
+impl Departed {
+    fn into_part(self) -> HoldPart {
+        HoldPart { places: self.places.start..self.done_through, result: self.result }
+    }
+
+    /// What does not fit together.
+    fn contradiction(&self) -> Option<String> {
+        let Departed { places, done_through: done, result } = self;
+        let HoldSweepResult { schedules, singles, pairs, .. } = result;
+        if ![0, places.start, *done, places.end, *schedules].is_sorted() {
+            return Some(format!("schedules {places:?} done through {done} are no part of {schedules}"));
+        }
+        // The calm run is one schedule, and counted neither among the single departures nor the pairs.
+        let has_calm = places.start == 0 && *done > 0;
+        let done = done - places.start;
+        if singles.played.checked_add(pairs.played) != Some(done - u64::from(has_calm)) {
+            return Some(format!("the schedules played are not the {done} that are done"));
+        }
+        let failed = |held: u64, played: u64| played.checked_sub(held);
+        let failed = failed(singles.held, singles.played).zip(failed(pairs.held, pairs.played));
+        let calm_failed = result.buckets.values().any(|bucket| bucket.place == 0);
+        match failed.map(|(singles, pairs)| singles + pairs + u64::from(calm_failed)) {
+            Some(failed) if failed == result.failed() => None,
+            _ => Some("the buckets are not those of the schedules that failed".to_owned()),
+        }
+    }
+
+    /// Whether it goes on with `begun`, of which nothing is done, in the places up to `end`.
+    fn continues(&self, name: &str, begun: &HoldPart, end: u64) -> Result<(), Mismatch> {
+        self.is_of_one_with(name, &begun.result, "this sweep")?;
+        let (done, wanted) = (self.places.start..self.done_through, begun.places.start..end);
+        if done.start != wanted.start || done.end > wanted.end {
+            let message =
+                format!("{name} has the result of schedules {done:?}, which do not begin schedules {wanted:?}");
+            return Err(Mismatch::new(message));
+        }
+        Ok(())
+    }
+
+    /// Whether the calm run and the schedules around it are the same.
+    pub(super) fn is_of_one_with(&self, name: &str, other: &HoldSweepResult, other_name: &str) -> Result<(), Mismatch> {
+        if self.result.is_of_one_with(other) {
+            return Ok(());
+        }
+        let words = |result: &HoldSweepResult| format!("{} with {} schedules", hex(result.calm), result.schedules);
+        let (one, another) = (words(&self.result), words(other));
+        let message = format!("the calm run is another one: {name} has {one} around it, {other_name} has {another}");
+        Err(Mismatch { message, is_of_code: true })
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-/// One of several parts of a sweep: a block of its seeds.
+/// One of several parts of a sweep: a block of its seeds, and one of the schedules of its hold sweep.
 ///
 /// ```
 /// use pellmell::search::Shard;
 ///
 /// let third = Shard::new(2, 8).expect("2 of 0 to 7");
-/// assert_eq!(third.seeds(&(0..8_000_000)), 2_000_000..3_000_000);
+/// assert_eq!(third.block(&(0..8_000_000)), 2_000_000..3_000_000);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
@@ -35,11 +35,11 @@ impl Shard {
         self.count
     }
 
-    /// Its block of these seeds. The blocks of all shards follow each other without gap and overlap;
+    /// Its block of these numbers: the seeds, or the schedules of the hold sweep. The blocks of all shards follow each other without gap and overlap;
     /// no two of them differ in length by more than 1, so some are empty if there are more shards than
-    /// seeds.
+    /// numbers.
     #[must_use]
-    pub fn seeds(self, all: &Range<u64>) -> Range<u64> {
+    pub fn block(self, all: &Range<u64>) -> Range<u64> {
         let length = u128::from(all.end.saturating_sub(all.start));
         let at = |index: u64| {
             let before = length * u128::from(index) / u128::from(self.count);
@@ -59,7 +59,7 @@ mod tests {
             for count in [1, 2, 3, 7, 8, 64] {
                 let (mut end, mut lengths) = (all.start, Vec::new());
                 for index in 0..count {
-                    let block = Shard::new(index, count).expect("a shard").seeds(&all);
+                    let block = Shard::new(index, count).expect("a shard").block(&all);
                     assert_eq!(block.start, end, "shard {index} of {count} of {all:?}");
                     lengths.push(block.end - block.start);
                     end = block.end;

@@ -2,19 +2,15 @@
 //!
 //! Seeds are independent, so threads take blocks of them; what comes out depends on the seeds alone
 //! and not on the threads, because merging is a sum, and the first seed of a bucket is a minimum.
-//! Finished blocks are joined to the parts beside them, so at any moment there is one part that begins
-//! with the first seed: whoever keeps it can go on from there later.
 
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use super::buckets;
 use super::coverage::{Coverage, Means, SituationWatch};
-use super::part::{self, Part, Parts};
+use super::part::{self, Part, SoFar};
 use crate::property::Sometimes;
 use crate::run::{Counts, Judges, Report, Verdict, run};
 use crate::scenario::Scenario;
@@ -22,12 +18,6 @@ use crate::simulation::BuildError;
 use crate::ticketing::Ticketing;
 use crate::trace::detail;
 use crate::world::World;
-
-/// About how many steps a thread takes before it hands over what it has: some milliseconds, so that
-/// a sweep that is stopped or killed loses little, and threads seldom meet.
-const BLOCK_STEPS: u64 = 1 << 16;
-/// The most seeds a thread takes at a time.
-const BLOCK_MAX: u64 = 256;
 
 /// A range of seeds of a scenario.
 #[derive(Clone, Debug)]
@@ -38,17 +28,6 @@ pub struct Sweep<'a> {
     pub seeds: Range<u64>,
     /// How many threads run them; at least 1.
     pub threads: u32,
-}
-
-/// How far a sweep is.
-#[derive(Debug)]
-pub struct SoFar<'a> {
-    /// What came of all seeds from the first up to one, without a gap.
-    pub part: &'a Part,
-    /// How many runs are done, those that come after a gap included.
-    pub done: u64,
-    /// How many of them failed.
-    pub failed: u64,
 }
 
 /// Failures with the same signature.
@@ -184,31 +163,10 @@ impl Sweep<'_> {
     ) -> Result<Part, BuildError> {
         // Found out here, so that no thread has to report it.
         self.scenario.simulation(self.seeds.start)?;
-        let next = AtomicU64::new(begun.seeds.end);
-        let stopped = AtomicBool::new(false);
-        let joined = Mutex::new(Joined::new(begun, watch));
-        let work = || {
+        part::play(begun, self.seeds.end, self.threads, watch, || {
             let mut player = Player::new(self.scenario);
-            let mut size = 1;
-            while !stopped.load(Relaxed) {
-                let Some(block) = part::take(&next, size, self.seeds.end) else { break };
-                let (part, steps) = player.play(block)?;
-                size = (size * BLOCK_STEPS / steps.max(1)).clamp(1, BLOCK_MAX);
-                if joined.lock().unwrap_or_else(PoisonError::into_inner).add(part).is_break() {
-                    stopped.store(true, Relaxed);
-                }
-            }
-            Ok(())
-        };
-        std::thread::scope(|scope| {
-            let others: Vec<_> = (1..self.threads).map(|_| scope.spawn(work)).collect();
-            let mut ended = work();
-            for other in others {
-                ended = ended.and(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            }
-            ended
-        })?;
-        Ok(joined.into_inner().unwrap_or_else(PoisonError::into_inner).parts.into_first())
+            move |seeds| player.play(seeds)
+        })
     }
 
     /// The fingerprint of the first seed's run: another one in another build says that what runs is
@@ -220,30 +178,6 @@ impl Sweep<'_> {
         let seed = self.seeds.start;
         let mut world = self.scenario.simulation(seed)?.world();
         Ok(self.scenario.run(&mut world, &self.scenario.judges(), seed, &mut ()).fingerprint)
-    }
-}
-
-/// What the threads have finished, and who watches it.
-struct Joined<W> {
-    parts: Parts,
-    done: u64,
-    failed: u64,
-    watch: W,
-}
-
-impl<W: FnMut(&SoFar<'_>) -> ControlFlow<()>> Joined<W> {
-    fn new(begun: Part, watch: W) -> Joined<W> {
-        let totals = &begun.result.totals;
-        let (done, failed) = (totals.runs(), totals.runs() - totals.held);
-        Joined { parts: Parts::new(begun), done, failed, watch }
-    }
-
-    fn add(&mut self, part: Part) -> ControlFlow<()> {
-        let totals = &part.result.totals;
-        self.done += totals.runs();
-        self.failed += totals.runs() - totals.held;
-        self.parts.add(part);
-        (self.watch)(&SoFar { part: self.parts.first(), done: self.done, failed: self.failed })
     }
 }
 

@@ -11,6 +11,7 @@ mod record;
 mod table;
 mod tables;
 
+use std::any::TypeId;
 use std::fmt;
 
 use crate::hash;
@@ -25,6 +26,17 @@ use tables::Tables;
 #[derive(Default)]
 pub struct Schema {
     tables: Tables,
+    declared: Vec<Collection>,
+}
+
+/// A collection as a service declares it.
+pub(crate) struct Collection {
+    pub(crate) name: &'static str,
+    /// The letter of its ids.
+    pub(crate) kind: char,
+    /// The type of its records.
+    pub(crate) record: TypeId,
+    pub(crate) is_owned: bool,
 }
 
 impl Schema {
@@ -39,9 +51,20 @@ impl Schema {
     }
 
     fn declare<R: Record>(&mut self, policy: VersionPolicy, owned: bool) -> &mut Schema {
-        assert!(self.tables.get::<R>().is_none(), "collection `{}` is declared twice", R::COLLECTION);
+        // Whether it may be declared is looked at when the simulation is built.
+        self.declared.push(Collection {
+            name: R::COLLECTION,
+            kind: R::KIND,
+            record: TypeId::of::<R>(),
+            is_owned: owned,
+        });
         self.tables.push(Table::<R>::new(policy, owned));
         self
+    }
+
+    /// What was declared, in that order.
+    pub(crate) fn declared(&self) -> &[Collection] {
+        &self.declared
     }
 
     pub(crate) fn into_store(self) -> Store {
@@ -103,6 +126,19 @@ impl Store {
             table.take_back(source_table, source.progress.tick);
         }
         (self.progress, self.step_began, self.read_at) = (source.progress, source.step_began, source.read_at);
+    }
+}
+
+/// What a vector has taken of the heap, in bytes.
+pub(crate) fn heap_bytes_of<T>(list: &Vec<T>) -> u64 {
+    (list.capacity() * size_of::<T>()) as u64
+}
+
+impl Store {
+    /// What it has taken of the heap, in bytes: at least that, but for what records hold outside of
+    /// themselves.
+    pub(crate) fn heap_bytes(&self) -> u64 {
+        self.tables.iter().map(|table| table.heap_bytes(self.progress.tick)).sum()
     }
 }
 

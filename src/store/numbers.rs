@@ -1,5 +1,7 @@
 //! A set of record numbers that is walked in order and emptied in the time its members take.
 
+use super::heap_bytes_of;
+
 /// A bit for each number, a bit for each word of those that has any, and one for each word of these.
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
@@ -33,6 +35,11 @@ impl Numbers {
             }
             place = word;
         }
+    }
+
+    /// What it has taken of the heap, in bytes.
+    pub(super) fn heap_bytes(&self) -> u64 {
+        self.levels.iter().map(heap_bytes_of).sum()
     }
 
     /// The members, in order.

@@ -122,18 +122,30 @@ pub enum VersionScheme {
 
 impl VersionScheme {
     /// The version after `previous`, or the first one.
+    ///
+    /// # Panics
+    /// If no number comes after `previous`: a version that began anew would let a save pass that was
+    /// based on one long gone.
     #[must_use]
     pub fn next(self, id: RecordId, previous: Option<Version>, now: Time) -> Version {
+        let after = |Version(number): Version, by: u64| {
+            number.checked_add(by).unwrap_or_else(|| no_version_after(id, Version(number)))
+        };
         match (self, previous) {
             (VersionScheme::Step { first, .. }, None) => Version(first),
-            (VersionScheme::Step { by, .. }, Some(Version(number))) => Version(number.wrapping_add(by)),
+            (VersionScheme::Step { by, .. }, Some(version)) => Version(after(version, by)),
             (VersionScheme::Timestamp { unit_us }, _) => Version(now.0 / unit_us.max(1)),
             // 32 bits keep the numbers readable and TOML integers can hold them.
             (VersionScheme::Chain, previous) => {
-                Version(hash::mix(id.word(), previous.map_or(0, |version| version.0 + 1)) >> 32)
+                Version(hash::mix(id.word(), previous.map_or(0, |version| after(version, 1))) >> 32)
             }
         }
     }
+}
+
+#[cold]
+fn no_version_after(id: RecordId, version: Version) -> ! {
+    panic!("{id} has the version {version}, after which there is none: versions come from elsewhere than its saves")
 }
 
 /// Which saves raise the version.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::hash;
 use crate::ids::{RecordId, Time, Version};
 
+use super::heap_bytes_of;
 use super::numbers::Numbers;
 use super::record::{Bump, DuplicateKey, Record, VersionConflict, VersionPolicy, Versioned};
 
@@ -284,6 +285,8 @@ pub(super) trait AnyTable: Any + Send + Sync {
     fn rows_digest(&self) -> u64;
     /// The hash of every version the owner ever saved.
     fn history_digest(&self) -> u64;
+    /// What the table has taken of the heap at most, where so many changes were ever made.
+    fn heap_bytes(&self, changes: u64) -> u64;
     fn texts(&self) -> Vec<RowText>;
     fn changed_texts(&self, tick: u64) -> Vec<RowText>;
 }
@@ -361,6 +364,13 @@ impl<R: Record> AnyTable for Table<R> {
         // A row's digest has its record in it, so a sum over the records tells them apart.
         let digest_of = |rows: &Vec<Versioned<R>>| rows.iter().fold(0, |hash, row| hash::mix(hash, row.digest()));
         histories.filter(|rows| !rows.is_empty()).fold(0, |sum, rows| sum.wrapping_add(digest_of(rows)))
+    }
+
+    fn heap_bytes(&self, changes: u64) -> u64 {
+        // A list of one version has room for four.
+        let versions = 4 * changes * size_of::<Versioned<R>>() as u64;
+        let history = self.history.as_ref().map_or(0, |history| heap_bytes_of(history) + versions);
+        heap_bytes_of(&self.rows) + heap_bytes_of(&self.replaced) + history + self.unjudged.heap_bytes()
     }
 
     fn texts(&self) -> Vec<RowText> {

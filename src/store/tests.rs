@@ -46,6 +46,22 @@ fn three_saves_without_change_count_to_two_or_stay_at_zero_by_policy() {
 }
 
 #[test]
+#[should_panic(expected = "t1 has the version 18446744073709551615, after which there is none")]
+fn after_the_last_number_there_is_no_version() {
+    let mut store = store(VersionPolicy::EVERY_SAVE);
+    store.insert_as(T1, Ticket { price: 5 }, Version(u64::MAX)).expect("free key");
+    let _ = save(&mut store, 10, u64::MAX);
+}
+
+#[test]
+#[should_panic(expected = "after which there is none")]
+fn after_the_last_number_there_is_no_version_of_a_chain_either() {
+    let mut store = store(VersionPolicy { scheme: VersionScheme::Chain, bump: Bump::EverySave });
+    store.insert_as(T1, Ticket { price: 5 }, Version(u64::MAX)).expect("free key");
+    let _ = save(&mut store, 10, u64::MAX);
+}
+
+#[test]
 fn a_scheme_decides_the_numbers() {
     let versions = |scheme| {
         let mut store = store(VersionPolicy { scheme, bump: Bump::EverySave });

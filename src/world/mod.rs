@@ -8,8 +8,8 @@ mod asked;
 mod digest;
 mod restore;
 mod step;
+mod timers;
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -28,6 +28,7 @@ pub(crate) use digest::{Digest, Still};
 pub(crate) use restore::{Shared, StoreBits};
 pub(crate) use step::Brief;
 pub use step::{Actor, Answer, Step};
+use timers::Timers;
 
 /// How long a command takes, so that saves by commands have different times.
 const COMMAND_TIME_US: u64 = 1_000;
@@ -107,8 +108,7 @@ pub struct World<S: System> {
     pauses: u32,
     acks: Vec<DeliveryIndex>,
     absent: Vec<GroupIndex>,
-    timers: BTreeSet<(Time, Timer)>,
-    service_timers: u32,
+    timers: Timers,
     /// Whether a delivery waits until handling it once more could make a difference.
     parks_futile: bool,
     now: Time,
@@ -155,7 +155,6 @@ impl<S: System> Clone for World<S> {
             acks,
             absent,
             timers,
-            service_timers,
             parks_futile,
             now,
             steps,
@@ -176,12 +175,10 @@ impl<S: System> Clone for World<S> {
         self.paused_indices.clone_from(paused_indices);
         self.acks.clone_from(acks);
         self.absent.clone_from(absent);
-        if self.timers != *timers {
-            self.timers.clone_from(timers);
-        }
+        self.timers.clone_from(timers);
         self.offers.clone_from(offers);
         self.effects.clear();
-        (self.pauses, self.service_timers, self.parks_futile) = (*pauses, *service_timers, *parks_futile);
+        (self.pauses, self.parks_futile) = (*pauses, *parks_futile);
         (self.now, self.steps, self.commands_run, self.fingerprint) = (*now, *steps, *commands_run, *fingerprint);
     }
 }
@@ -224,8 +221,7 @@ impl<S: System> World<S> {
             pauses: 0,
             acks: Vec::new(),
             absent: Vec::new(),
-            timers: BTreeSet::new(),
-            service_timers: 0,
+            timers: Timers::default(),
             parks_futile: !inner.redeliver_futile,
             now: Time(0),
             steps: 0,
@@ -252,7 +248,7 @@ impl<S: System> World<S> {
         self.timers.clear();
         self.offers.clear();
         self.effects.clear();
-        (self.pauses, self.service_timers, self.now, self.steps, self.commands_run) = (0, 0, Time(0), 0, 0);
+        (self.pauses, self.now, self.steps, self.commands_run) = (0, Time(0), 0, 0);
         self.fingerprint = 0;
         self.absent.clear();
         self.absent.extend(self.broker.absent_groups());
@@ -377,7 +373,7 @@ impl<S: System> World<S> {
     #[must_use]
     pub fn timers_armed(&self) -> u32 {
         self.asked.note();
-        self.service_timers
+        self.timers.of_services()
     }
 
     /// Whether an ack wait or the delay of a nak is running, at whose end a message comes again.
@@ -403,7 +399,7 @@ impl<S: System> World<S> {
                 Some(Timer::AckWait { delivery, .. }) => Some(*delivery),
                 _ => None,
             },
-            service_timer: self.service_timers > 0,
+            service_timer: self.timers.of_services() > 0,
         }
     }
 
@@ -523,7 +519,7 @@ impl<S: System> World<S> {
         let ticks = self.stores.iter().fold(0u64, |sum, store| sum.wrapping_add(store.tick()));
         let broker = &self.broker;
         let lists = [broker.messages().len() as u64, broker.open_count(), broker.dead().len() as u64];
-        Moment { ticks, lists, sent: self.commands_run, timers: self.service_timers, absent: self.absent.len() as u32 }
+        Moment { ticks, lists, sent: self.commands_run, timers: self.timers.of_services(), absent: self.absent.len() as u32 }
     }
 
     /// Whether no delivery can change anything until a command is sent or a timer fires: nothing
@@ -543,7 +539,7 @@ impl<S: System> World<S> {
         self.asked.note();
         self.idle.is_empty()
             && self.absent.is_empty()
-            && self.service_timers == 0
+            && self.timers.of_services() == 0
             && self.is_quiescent()
             && self.broker.waiting().iter().all(|index| self.is_futile(*index))
     }

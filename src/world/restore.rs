@@ -8,6 +8,7 @@ use super::World;
 use crate::broker::{DeliveryIndex, copy_few};
 use crate::event::System;
 use crate::ids::ServiceIndex;
+use crate::store::{Store, heap_bytes_of};
 
 /// What two worlds of one simulation are known to have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +110,16 @@ impl<S: System> World<S> {
         lists(self) == lists(later)
     }
 
+    /// What it has taken of memory, in bytes: about that, and rather more than less, but for what records
+    /// and events hold outside of themselves.
+    pub(crate) fn bytes(&self) -> u64 {
+        let stores: u64 = self.stores.iter().map(Store::heap_bytes).sum();
+        let lists = heap_bytes_of(&self.sent) + heap_bytes_of(&self.idle) + heap_bytes_of(&self.acks);
+        let paused = heap_bytes_of(&self.paused) + heap_bytes_of(&self.paused_indices);
+        let rest = heap_bytes_of(&self.absent) + heap_bytes_of(&self.offers) + self.timers.heap_bytes();
+        size_of::<World<S>>() as u64 + self.broker.heap_bytes() + stores + lists + paused + rest
+    }
+
     /// Copies what is small.
     #[inline(always)]
     fn restore_rest(&mut self, source: &World<S>) {
@@ -118,13 +129,10 @@ impl<S: System> World<S> {
         copy_few(&mut self.paused_indices, &source.paused_indices);
         copy_few(&mut self.acks, &source.acks);
         copy_few(&mut self.absent, &source.absent);
-        if !(self.timers.is_empty() && source.timers.is_empty()) && self.timers != source.timers {
-            self.timers.clone_from(&source.timers);
-        }
+        self.timers.clone_from(&source.timers);
         self.offers.clear();
         self.effects.clear();
         self.pauses = source.pauses;
-        self.service_timers = source.service_timers;
         self.parks_futile = source.parks_futile;
         (self.now, self.steps, self.commands_run) = (source.now, source.steps, source.commands_run);
         self.fingerprint = source.fingerprint;

@@ -319,13 +319,10 @@ impl<S: System> World<S> {
                 self.park_if_futile(delivery);
             }
             Timer::Service { service, record, nth, volatile, cause, attempt, member } => {
-                self.service_timers -= 1;
                 if step.fate.crash == Some(Window::BeforeSave) && !volatile {
                     // A durable job that nobody finished is run again.
                     let attempt = attempt.saturating_add(1);
-                    let again = Timer::Service { service, record, nth, volatile, cause, attempt, member };
-                    self.timers.insert((due, again));
-                    self.service_timers += 1;
+                    self.timers.insert(due, Timer::Service { service, record, nth, volatile, cause, attempt, member });
                 }
                 // A durable job is in a queue, of which the first member takes it.
                 let member = if volatile { member } else { 0 };
@@ -494,16 +491,8 @@ impl<S: System> World<S> {
     fn arm(&mut self, job: Job, Actor { service, member }: Actor) {
         let cause = self.cause_of(job);
         for Armed { record, due, volatile } in self.effects.armed.drain(..) {
-            // One past the largest, not the count: an earlier twin may have fired already.
-            let next = |(_, timer): &(Time, Timer)| match timer {
-                Timer::Service { service: other, record: about, nth, .. } => {
-                    ((*other, *about) == (service, record)).then_some(nth + 1)
-                }
-                Timer::AckWait { .. } => None,
-            };
-            let nth = self.timers.iter().filter_map(next).max().unwrap_or(0);
-            self.timers.insert((due, Timer::Service { service, record, nth, volatile, cause, attempt: 1, member }));
-            self.service_timers += 1;
+            let nth = self.timers.next_number(service, record);
+            self.timers.insert(due, Timer::Service { service, record, nth, volatile, cause, attempt: 1, member });
         }
     }
 
@@ -544,10 +533,9 @@ impl<S: System> World<S> {
             None => self.release_now(index),
             Some(delay) => {
                 // The ack wait of a handler that paused is over with its answer.
-                self.timers
-                    .retain(|(_, timer)| !matches!(timer, Timer::AckWait { delivery, .. } if *delivery == index));
+                self.timers.end_ack_waits(index);
                 let tries = self.broker.delivery(index).tries;
-                self.timers.insert((self.now.after(delay), Timer::AckWait { delivery: index, tries }));
+                self.timers.insert(self.now.after(delay), Timer::AckWait { delivery: index, tries });
             }
         }
     }
@@ -556,7 +544,7 @@ impl<S: System> World<S> {
     fn unanswered(&mut self, index: DeliveryIndex) {
         if let Some(wait) = self.broker.unanswered(index) {
             let tries = self.broker.delivery(index).tries;
-            self.timers.insert((self.now.after(wait), Timer::AckWait { delivery: index, tries }));
+            self.timers.insert(self.now.after(wait), Timer::AckWait { delivery: index, tries });
         }
         self.park_if_futile(index);
     }
@@ -572,7 +560,7 @@ impl<S: System> World<S> {
             None => {}
             Some(wait) if wait.is_zero() => self.release_now(index),
             Some(wait) => {
-                self.timers.insert((self.now.after(wait), Timer::AckWait { delivery: index, tries }));
+                self.timers.insert(self.now.after(wait), Timer::AckWait { delivery: index, tries });
             }
         }
     }
@@ -610,13 +598,11 @@ impl<S: System> World<S> {
             let held = self.broker.waiting_at(actor.service, actor.member);
             held.into_iter().for_each(|index| self.release_now(index));
         }
-        let before = self.timers.len();
         let is_lost = |timer: &Timer| {
             matches!(timer, Timer::Service { service, volatile: true, member, .. }
                 if (*service, *member) == (actor.service, actor.member))
         };
-        self.timers.retain(|(_, timer)| !is_lost(timer));
-        self.service_timers -= (before - self.timers.len()) as u32;
+        self.timers.retain(|timer| !is_lost(timer));
     }
 
     /// The oldest read of a paused handler of a service.

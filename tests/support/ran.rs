@@ -10,8 +10,12 @@ pub(crate) struct Ran {
 }
 
 pub(crate) fn pellmell(args: &[&str]) -> Ran {
-    let Output { status, stdout, stderr } =
-        Command::new(env!("CARGO_BIN_EXE_pellmell")).args(args).output().expect("the binary runs");
+    ran(Command::new(env!("CARGO_BIN_EXE_pellmell")).args(args))
+}
+
+/// Runs a command to its end.
+pub(crate) fn ran(command: &mut Command) -> Ran {
+    let Output { status, stdout, stderr } = command.output().expect("it runs");
     let text = |bytes| String::from_utf8(bytes).expect("the output is text");
     Ran { code: status.code().expect("no signal ended it"), stdout: text(stdout), stderr: text(stderr) }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pellmell::search::{Mismatch, Part, ResultFile, Shard, Swept};
+use pellmell::search::{HoldPart, Mismatch, Part, ResultFile, Shard, Swept};
 
 use super::super::stopwatch::Stopwatch;
 use super::super::{Failure, input};
@@ -20,29 +20,45 @@ pub(super) struct Saved {
     swept: Swept,
     request: Range<u64>,
     seeds: Range<u64>,
+    /// The schedules of the hold sweep, if there is one, and what is done of them.
+    places: Range<u64>,
+    departed: Option<HoldPart>,
     since: Stopwatch,
 }
 
 impl Saved {
-    /// Begins a file in `folder`, or goes on with the one that is there: with what is done already.
-    pub(super) fn open(
+    /// A file in `folder`, which is not there yet.
+    pub(super) fn new(
         folder: &Path,
         shard: Option<Shard>,
         swept: Swept,
         request: Range<u64>,
         seeds: Range<u64>,
-    ) -> Result<(Saved, Part), Failure> {
+        places: Range<u64>,
+    ) -> Saved {
+        Saved { path: path(folder, shard), swept, request, seeds, places, departed: None, since: Stopwatch::start() }
+    }
+
+    /// Begins the file, or goes on with the one that is there: with what is done already. `departed` has
+    /// nothing done of the hold sweep, if there is one.
+    pub(super) fn open(
+        mut self,
+        folder: &Path,
+        departed: Option<HoldPart>,
+    ) -> Result<(Saved, Part, Option<HoldPart>), Failure> {
         input::make_folder(folder)?;
-        let path = path(folder, shard);
-        let begun = match path.try_exists() {
-            Ok(false) => None,
-            _ => Some(read(&path)?.go_on(&path.display().to_string(), &swept, &seeds).map_err(|e| differs(&e))?),
+        let name = self.path.display().to_string();
+        let (part, departed) = match self.path.try_exists() {
+            Ok(false) => (Part::none(self.seeds.start), departed),
+            _ => {
+                let begun = departed.as_ref().map(|departed| (departed, self.places.end));
+                read(&self.path)?.go_on(&name, &self.swept, &self.seeds, begun).map_err(|error| differs(&error))?
+            }
         };
-        let saved = Saved { path, swept, request, seeds, since: Stopwatch::start() };
-        let part = begun.unwrap_or_else(|| Part::none(saved.seeds.start));
+        self.departed.clone_from(&departed);
         // Whether it can be written is found out before hours of work, not after.
-        saved.write(&part)?;
-        Ok((saved, part))
+        self.write(&part)?;
+        Ok((self, part, departed))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -59,10 +75,28 @@ impl Saved {
         Ok(())
     }
 
+    /// The same while the hold sweep is played, which comes before the seeds that are not done.
+    pub(super) fn at_departed(&mut self, departed: &HoldPart, part: &Part) -> Result<(), Failure> {
+        if self.since.elapsed() < PAUSE {
+            return Ok(());
+        }
+        self.end_departed(departed);
+        self.at(part)
+    }
+
+    /// Takes what came of the hold sweep.
+    pub(super) fn end_departed(&mut self, departed: &HoldPart) {
+        self.departed = Some(departed.clone());
+    }
+
     /// Writes what is done.
     pub(super) fn write(&self, part: &Part) -> Result<(), Failure> {
         let (request, seeds) = (self.request.clone(), self.seeds.clone());
         let file = ResultFile::new(self.swept.clone(), request, seeds, part.clone());
+        let file = match &self.departed {
+            Some(departed) => file.with_departed(self.places.clone(), departed.clone()),
+            None => file,
+        };
         input::write(&self.path, &file.to_text())
     }
 

@@ -51,6 +51,8 @@ impl Forecast {
 #[derive(Default)]
 pub(super) struct Forecasts {
     known: HashTable<Known>,
+    /// How many bytes of the table were counted.
+    counted: u64,
 }
 
 /// A cause and what it came to; a word less than with a [`Forecast`] in it.
@@ -80,6 +82,13 @@ impl Forecasts {
 
     pub(super) fn clear(&mut self) {
         self.known.clear();
+    }
+
+    /// How many bytes more than were counted the table takes, which are counted now.
+    pub(super) fn uncounted(&mut self) -> u64 {
+        let bytes = (self.known.allocation_size() as u64).saturating_sub(self.counted);
+        self.counted += bytes;
+        bytes
     }
 
     /// What a step comes to, if that is certain enough.

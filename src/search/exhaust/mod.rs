@@ -59,7 +59,9 @@ pub struct Exhaust<'a, S: System> {
     pub bounds: Bounds,
     /// The steps after which the search begins; none of them counts against the bounds.
     pub after: &'a [(Action, Fate)],
-    /// How many bytes the set of seen states may take.
+    /// How many bytes the search may take: the set of seen states, the worlds of the way it is on, and
+    /// what steps came to. What records and events hold outside of themselves, such as texts, is not
+    /// known and not counted.
     pub memory_max: u64,
     /// Whether clients whose records never meet are searched apart (see [`Reduction`]).
     pub reduce: bool,
@@ -105,7 +107,7 @@ pub struct Reached {
     pub depth: u32,
     /// The length of the longest way so far.
     pub depth_max: u32,
-    /// What the set of seen states takes, in bytes.
+    /// What the search takes, in bytes, as far as it counts against [`Exhaust::memory_max`].
     pub bytes: u64,
 }
 
@@ -174,8 +176,8 @@ impl<'a, S: System> Exhaust<'a, S> {
     /// The most steps of a run that the search follows.
     pub const STEPS_MAX: u32 = 10_000;
 
-    /// A search from the first world on, with a GiB for the states it has seen
-    /// and one thread.
+    /// A search from the first world on, with a GiB of memory and one
+    /// thread.
     #[must_use]
     pub fn of(simulation: &'a Simulation<S>, judges: &'a Judges<S>, bounds: Bounds) -> Exhaust<'a, S> {
         Exhaust { simulation, judges, bounds, after: &[], memory_max: 1 << 30, reduce: true, threads: 1 }

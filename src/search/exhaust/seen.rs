@@ -31,7 +31,7 @@ pub(super) struct Seen {
     /// is taken twice while a table grows.
     parts: [Mutex<Part>; PARTS],
     states: AtomicU64,
-    /// How many bytes the tables take.
+    /// How many bytes the tables take, and whatever else was counted.
     bytes: AtomicU64,
     bytes_max: u64,
 }
@@ -66,9 +66,15 @@ impl Seen {
         self.states.load(Relaxed)
     }
 
-    /// How many bytes the tables take.
+    /// How many bytes the tables take, and whatever else was counted.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.load(Relaxed)
+    }
+
+    /// Counts bytes that somebody takes besides the tables, if there are so many left.
+    pub(super) fn take(&self, bytes: u64) -> bool {
+        let more = |taken: u64| taken.checked_add(bytes).filter(|taken| *taken <= self.bytes_max);
+        self.bytes.fetch_update(Relaxed, Relaxed, more).is_ok()
     }
 
     /// For a walk that is alone, or for one of several.
@@ -109,8 +115,7 @@ impl Seen {
     fn grow(&self, looks: &mut HashTable<Look>) -> bool {
         let capacity = looks.capacity();
         let (before, after) = (bytes_of(capacity), bytes_of((2 * capacity).max(4)));
-        let more = |bytes: u64| bytes.checked_add(after).filter(|bytes| *bytes <= self.bytes_max);
-        if self.bytes.fetch_update(Relaxed, Relaxed, more).is_err() {
+        if !self.take(after) {
             return false;
         }
         looks.reserve(1, |(key, _)| *key);

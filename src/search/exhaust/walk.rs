@@ -202,6 +202,7 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
     pub(super) fn go(&mut self, exchange: &Exchange, begins: bool) -> Result<(), Stop> {
         let seen = &self.common.seen;
         let looks = &mut seen.looks(exchange.is_for_one());
+        self.count_memory(0)?;
         if begins {
             let key = self.key(0, self.worlds.digest(0));
             if looks.look(key, self.left) == News::Full {
@@ -211,16 +212,17 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
             self.explore(exchange, looks)?;
         }
         while let Some(handed) = exchange.take() {
-            self.move_to(handed);
+            self.move_to(handed)?;
             self.explore(exchange, looks)?;
         }
         Ok(())
     }
 
     /// Goes to a place that another walk found.
-    fn move_to(&mut self, handed: Handed) {
+    fn move_to(&mut self, handed: Handed) -> Result<(), Stop> {
         for (depth, (action, fate)) in handed.way.iter().enumerate() {
             self.worlds.step(depth, *action, *fate);
+            self.count_memory(depth + 1)?;
         }
         self.way = handed.way;
         self.depth = self.way.len();
@@ -229,6 +231,13 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
             self.places.resize_with(self.depth + 1, Place::default);
         }
         self.places[self.depth] = handed.place;
+        Ok(())
+    }
+
+    /// Counts what the worlds at this depth and after it have grown by.
+    fn count_memory(&mut self, depth: usize) -> Result<(), Stop> {
+        let more = self.worlds.uncounted(depth) + self.forecasts.uncounted();
+        if more == 0 || self.common.seen.take(more) { Ok(()) } else { Err(Stop::Memory) }
     }
 
     /// Tries all that is left to try where it is and wherever that leads.
@@ -421,6 +430,7 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
         }
         self.depth += 1;
         self.depth_max = self.depth_max.max(self.depth);
+        self.count_memory(self.depth)?;
         self.enter(key, left);
         Ok(())
     }

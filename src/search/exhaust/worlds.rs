@@ -21,6 +21,8 @@ pub(super) struct Worlds<S: System> {
     one_step: Vec<Option<StoreBits>>,
     /// By depth, the digests of the world's stores: a step changes one of them at most.
     stores: Vec<Vec<u64>>,
+    /// By depth, how many bytes were counted for a world; one may be counted before it is there.
+    counted: Vec<u64>,
 }
 
 impl<S: System> Worlds<S> {
@@ -28,7 +30,7 @@ impl<S: System> Worlds<S> {
         first.begin_noting();
         let stores = first.stores().iter().map(Store::digest).collect();
         let (shared, one_step) = (vec![Shared::NOTHING; 2], vec![None; 2]);
-        Worlds { worlds: vec![first], shared, one_step, stores: vec![stores] }
+        Worlds { worlds: vec![first], shared, one_step, stores: vec![stores], counted: vec![0] }
     }
 
     pub(super) fn at(&self, depth: usize) -> &World<S> {
@@ -38,6 +40,22 @@ impl<S: System> Worlds<S> {
     /// The digest of the world at this depth.
     pub(super) fn digest(&self, depth: usize) -> Digest {
         self.worlds[depth].noted_digest(&self.stores[depth])
+    }
+
+    /// How many bytes more than were counted the world at this depth and the one after it take, which are
+    /// counted now: all that a step tried at this depth needs, as long as it adds little.
+    pub(super) fn uncounted(&mut self, depth: usize) -> u64 {
+        self.counted.resize(self.counted.len().max(depth + 2), 0);
+        let here = self.worlds[depth].bytes() + of_place(&self.worlds[depth]);
+        // One that is not there yet is going to be a copy.
+        let there = self.worlds.get(depth + 1).map_or(here, |world| world.bytes() + of_place(world));
+        let counted = &mut self.counted[depth..depth + 2];
+        let more = counted.iter_mut().zip([here, there]).map(|(counted, bytes)| {
+            let more = bytes.saturating_sub(*counted);
+            *counted += more;
+            more
+        });
+        more.sum()
     }
 
     /// Takes nothing but the first world for granted: a handler that panicked left its world half
@@ -116,8 +134,19 @@ impl<S: System> Worlds<S> {
         self.one_step[depth] = before.zip(after).map(|(before, after)| before.and(after));
         self.one_step[depth + 1] = after;
         self.stores.swap(depth, depth + 1);
+        self.counted.resize(self.counted.len().max(depth + 2), 0);
+        self.counted.swap(depth, depth + 1);
     }
 }
+
+/// What a walk notes of a world while it tries what may happen there, in bytes: each action, with the
+/// hash of the delivery, in lists that grow to twice as much as they need.
+fn of_place<S: System>(world: &World<S>) -> u64 {
+    (world.enabled().len() * 2 * (size_of::<Action>() + size_of::<u64>()) + PLACE) as u64
+}
+
+/// What is noted besides, rounded up.
+const PLACE: usize = 512;
 
 #[cfg(test)]
 pub(super) mod tests {

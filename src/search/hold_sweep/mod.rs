@@ -8,25 +8,26 @@ mod pairs;
 mod singles;
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::ops::{ControlFlow, Range};
+
+use serde::{Deserialize, Serialize};
 
 use self::pairs::Plan;
 use self::singles::Calm;
-use super::{buckets, part};
+use super::part::{self, Piece, SoFar};
+use super::{buckets, result_file};
 use crate::event::System;
 use crate::faults::FaultPlan;
 use crate::hash;
-use crate::run::{Judges, Limits, Report, Verdict, run};
+use crate::run::{Judges, Limits, Report, run};
 use crate::schedule::Departure;
 use crate::scheduler::Departing;
 use crate::simulation::Simulation;
+use crate::trace::detail;
 
-/// How many steps the pairs take together where nothing else is said: a second or two.
+/// How many steps the pairs take together where nothing else is said, if each takes as many as the calm
+/// run: a second or two.
 pub const PAIRS_STEPS: u64 = 2_000_000;
-
-/// How many schedules a thread takes at a time.
-const BLOCK: u64 = 16;
 
 /// A sweep over the schedules nearest to the calm run.
 pub struct HoldSweep<'a, S: System> {
@@ -47,14 +48,18 @@ pub struct HoldSweep<'a, S: System> {
 }
 
 /// Schedules that fail in the same way.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DepartedBucket {
     /// The first of them in the order in which they are played: 0 is the calm run.
     pub place: u64,
     /// Its departures.
+    #[serde(with = "texts")]
     pub departures: Vec<Departure>,
-    /// Its verdict.
-    pub verdict: Verdict,
+    /// Its verdict in a word ([`Verdict::word`](crate::run::Verdict::word)).
+    pub verdict: String,
+    /// Why, in words ([`detail`]).
+    pub detail: String,
     /// How many fail so.
     pub count: u64,
 }
@@ -70,7 +75,8 @@ impl buckets::Bucket for DepartedBucket {
 }
 
 /// How many schedules of a kind there are and were played.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tally {
     /// How many there are.
     pub all: u64,
@@ -80,11 +86,17 @@ pub struct Tally {
     pub held: u64,
 }
 
-/// What came of a hold sweep.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What came of a hold sweep, or of a part of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct HoldSweepResult {
     /// What is delivered in the calm run.
     pub deliveries: u64,
+    /// The fingerprint of the calm run.
+    #[serde(with = "result_file::hex_text")]
+    pub calm: u64,
+    /// How many schedules the whole hold sweep has, the calm run among them.
+    pub schedules: u64,
     /// Schedules with one departure.
     pub singles: Tally,
     /// Schedules with two.
@@ -92,61 +104,154 @@ pub struct HoldSweepResult {
     /// The failures by signature, those of the calm run among them.
     pub buckets: BTreeMap<String, DepartedBucket>,
     /// The sum of the runs' fingerprints: equal for equal sweeps, whatever the threads.
+    #[serde(with = "result_file::hex_text")]
     pub fingerprint: u64,
 }
 
-impl<S: System> HoldSweep<'_, S> {
-    /// Plays the calm run, the single departures and pairs. `progress` hears from one thread how many
-    /// runs are done, how many of that thread's own failed, and how many there are; when it breaks, no
-    /// more are begun, and there is no result: which of them were played depends on the threads.
+/// Schedules of a hold sweep in a row, by their places in the order in which they are played, and what
+/// came of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldPart {
+    /// The places; 0 is the calm run.
+    pub places: Range<u64>,
+    /// What came of them.
+    pub result: HoldSweepResult,
+}
+
+/// What a hold sweep is going to play, worked out from the calm run alone, so it is the same for all who
+/// divide it among themselves.
+pub struct HoldPlan<'a, S: System> {
+    sweep: &'a HoldSweep<'a, S>,
+    calm: Report,
+    plan: Plan,
+}
+
+impl<'a, S: System> HoldSweep<'a, S> {
+    /// Plays the calm run to see what can be departed from.
     #[must_use]
-    pub fn run(&self, progress: impl Fn(u64, u64, u64) -> ControlFlow<()> + Sync) -> Option<HoldSweepResult> {
-        let calm = Calm::of(self.simulation, self.judges, self.limits, &self.faults);
-        let singles = calm.singles.len() as u64;
-        let within_steps = || singles + PAIRS_STEPS / calm.report.steps.max(1);
-        let plan = Plan::of(&calm.singles, self.schedules_max.unwrap_or_else(within_steps));
-        // The calm run was played to see what can be departed from.
-        let next = AtomicU64::new(1);
-        let done = AtomicU64::new(1);
-        let is_stopped = AtomicBool::new(false);
-        let work = |leads: bool| {
-            let mut result = HoldSweepResult::default();
-            let mut world = self.simulation.world();
-            while let Some(block) = part::take(&next, BLOCK, plan.len()).filter(|_| !is_stopped.load(Relaxed)) {
-                let size = block.end - block.start;
-                for place in block {
-                    let departures = plan.at(place);
-                    let mut departing = Departing::new(departures.clone());
-                    world.reset();
-                    let report = run(&mut world, &mut departing, self.judges, self.limits, &mut ());
-                    result.add(place, singles, departures, report);
-                }
-                let done = done.fetch_add(size, Relaxed) + size;
-                if leads {
-                    let failed = result.buckets.values().map(|bucket| bucket.count).sum();
-                    is_stopped.store(progress(done, failed, plan.len()).is_break(), Relaxed);
-                }
-            }
-            result
+    pub fn plan(&'a self) -> HoldPlan<'a, S> {
+        let Calm { report: calm, singles } = Calm::of(self.simulation, self.judges, self.limits, &self.faults);
+        let within_steps = singles.len() as u64 + PAIRS_STEPS / calm.steps.max(1);
+        let plan = Plan::of(singles, self.schedules_max.unwrap_or(within_steps));
+        HoldPlan { sweep: self, calm, plan }
+    }
+
+    /// Plays the calm run, the single departures and pairs. `progress` hears how many runs are done, how
+    /// many of them failed, and how many there are; when it breaks, no more are begun, and there is no
+    /// result: which of them were played depends on the threads.
+    #[must_use]
+    pub fn run(&self, mut progress: impl FnMut(u64, u64, u64) -> ControlFlow<()> + Send) -> Option<HoldSweepResult> {
+        let plan = self.plan();
+        let all = plan.schedules();
+        let part = plan.go_on(plan.none(0), all, |so_far| progress(so_far.done, so_far.failed, all));
+        (part.places.end == all).then_some(part.result)
+    }
+}
+
+impl<S: System> HoldPlan<'_, S> {
+    /// How many schedules there are to play, the calm run among them.
+    #[must_use]
+    pub fn schedules(&self) -> u64 {
+        self.plan.len()
+    }
+
+    /// No schedules, before the one at this place.
+    #[must_use]
+    pub fn none(&self, place: u64) -> HoldPart {
+        let tally = |all| Tally { all, ..Tally::default() };
+        let result = HoldSweepResult {
+            deliveries: self.calm.counts.deliveries,
+            calm: self.calm.fingerprint,
+            schedules: self.schedules(),
+            singles: tally(self.plan.singles_all()),
+            pairs: tally(self.plan.pairs_all()),
+            ..HoldSweepResult::default()
         };
-        let mut result = std::thread::scope(|scope| {
-            let others: Vec<_> = (1..self.threads).map(|_| scope.spawn(|| work(false))).collect();
-            others.into_iter().fold(work(true), |result, other| {
-                result.merge(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            })
-        });
-        result.deliveries = calm.report.counts.deliveries;
-        result.add(0, singles, Vec::new(), calm.report);
-        (result.singles.all, result.pairs.all) = (singles, plan.pairs_all());
-        (!is_stopped.into_inner()).then_some(result)
+        HoldPart { places: place..place, result }
+    }
+
+    /// Plays the schedules up to the place `end` that `begun` has not covered. `watch` sees how far it is
+    /// each time a thread has finished some; if it breaks, the runs under way are finished and no others
+    /// begin.
+    ///
+    /// What comes back covers the places from the first of `begun` up to one; `end` if `watch` never
+    /// broke. It does not depend on the threads but for how far it got.
+    pub fn go_on(
+        &self,
+        begun: HoldPart,
+        end: u64,
+        watch: impl FnMut(&SoFar<'_, HoldPart>) -> ControlFlow<()> + Send,
+    ) -> HoldPart {
+        let HoldSweep { simulation, judges, limits, threads, .. } = *self.sweep;
+        let player = || {
+            let mut world = simulation.world();
+            move |places: Range<u64>| {
+                let (mut part, mut steps) = (self.none(places.start), 0);
+                for departures in
+                    self.plan.from(places.start).take(usize::try_from(places.end - places.start).unwrap_or(usize::MAX))
+                {
+                    world.reset();
+                    let mut departing = Departing::new(departures.clone());
+                    let report = run(&mut world, &mut departing, judges, limits, &mut ());
+                    steps += report.steps;
+                    part.add(departures, &report);
+                }
+                Ok::<_, std::convert::Infallible>((part, steps))
+            }
+        };
+        let Ok(part) = part::play(begun, end, threads, watch, player);
+        part
+    }
+}
+
+impl HoldPart {
+    /// Makes the part of the same hold sweep that begins where this one ends a part of it.
+    ///
+    /// # Panics
+    /// If it begins elsewhere.
+    pub fn append(&mut self, next: HoldPart) {
+        assert_eq!(self.places.end, next.places.start, "parts are joined side by side");
+        self.places.end = next.places.end;
+        self.result.merge(next.result);
+    }
+
+    /// Adds the next schedule.
+    fn add(&mut self, departures: Vec<Departure>, report: &Report) {
+        let (place, result) = (self.places.end, &mut self.result);
+        self.places.end += 1;
+        result.fingerprint = result.fingerprint.wrapping_add(hash::mix(place, report.fingerprint));
+        let tally = if place <= result.singles.all { &mut result.singles } else { &mut result.pairs };
+        if place > 0 {
+            tally.played += 1;
+            tally.held += u64::from(report.verdict.is_held());
+        }
+        if let Some(signature) = report.verdict.signature() {
+            let (verdict, detail) = (report.verdict.word().to_owned(), detail(&report.verdict).unwrap_or_default());
+            let bucket = DepartedBucket { place, departures, verdict, detail, count: 1 };
+            buckets::add(&mut result.buckets, signature, bucket);
+        }
+    }
+}
+
+impl Piece for HoldPart {
+    fn range(&self) -> &Range<u64> {
+        &self.places
+    }
+
+    fn failed(&self) -> u64 {
+        self.result.failed()
+    }
+
+    fn append(&mut self, next: HoldPart) {
+        HoldPart::append(self, next);
     }
 }
 
 impl HoldSweepResult {
-    /// How many runs were played, the calm one among them.
+    /// How many schedules with departures were played.
     #[must_use]
-    pub const fn runs(&self) -> u64 {
-        1 + self.singles.played + self.pairs.played
+    pub const fn departed(&self) -> u64 {
+        self.singles.played + self.pairs.played
     }
 
     /// Whether every run held.
@@ -155,23 +260,21 @@ impl HoldSweepResult {
         self.buckets.is_empty()
     }
 
-    fn add(&mut self, place: u64, singles: u64, departures: Vec<Departure>, report: Report) {
-        self.fingerprint = self.fingerprint.wrapping_add(hash::mix(place, report.fingerprint));
-        let tally = if place <= singles { &mut self.singles } else { &mut self.pairs };
-        if place > 0 {
-            tally.played += 1;
-            tally.held += u64::from(report.verdict.is_held());
-        }
-        if let Some(signature) = report.verdict.signature() {
-            buckets::add(
-                &mut self.buckets,
-                signature,
-                DepartedBucket { place, departures, verdict: report.verdict, count: 1 },
-            );
-        }
+    /// How many failed.
+    pub(super) fn failed(&self) -> u64 {
+        self.buckets.values().map(|bucket| bucket.count).fold(0, u64::saturating_add)
     }
 
-    fn merge(mut self, other: HoldSweepResult) -> HoldSweepResult {
+    /// Whether both are of one hold sweep: the same calm run, and the same schedules around it.
+    pub(super) fn is_of_one_with(&self, other: &HoldSweepResult) -> bool {
+        let scope = |result: &HoldSweepResult| {
+            let HoldSweepResult { deliveries, calm, schedules, singles, pairs, .. } = result;
+            (*deliveries, *calm, *schedules, singles.all, pairs.all)
+        };
+        scope(self) == scope(other)
+    }
+
+    fn merge(&mut self, other: HoldSweepResult) {
         for (mine, others) in [(&mut self.singles, other.singles), (&mut self.pairs, other.pairs)] {
             mine.played += others.played;
             mine.held += others.held;
@@ -180,6 +283,21 @@ impl HoldSweepResult {
         for (signature, bucket) in other.buckets {
             buckets::add(&mut self.buckets, signature, bucket);
         }
-        self
+    }
+}
+
+/// Departures as the lines they are shown with.
+mod texts {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use crate::schedule::Departure;
+
+    pub(super) fn serialize<S: Serializer>(departures: &[Departure], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(departures.iter().map(ToString::to_string))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Departure>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        texts.iter().map(|text| text.parse().map_err(Error::custom)).collect()
     }
 }

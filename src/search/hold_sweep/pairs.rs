@@ -1,5 +1,7 @@
 //! Pairs of single departures, and how the two of a pair can wait for each other.
 
+use std::collections::BTreeMap;
+
 use crate::schedule::{Departure, Target};
 
 /// How the departures of a pair belong together.
@@ -52,62 +54,79 @@ impl Link {
     }
 }
 
-/// The schedules to play by place: the calm run, the single departures, the pairs.
-pub(super) struct Plan<'a> {
-    singles: &'a [Vec<Departure>],
-    /// How many of the single departures are played.
-    singles_len: usize,
-    pairs: Vec<(usize, usize, Link)>,
+/// The schedules to play by place: the calm run, the single departures, the pairs. Pairs are not listed:
+/// there may be more of them than memory.
+pub(super) struct Plan {
+    singles: Vec<Vec<Departure>>,
+    /// How many pairs come before those whose second is the one at this place, and how many there are.
+    pairs_before: Vec<u64>,
+    /// How many schedules with departures are played.
+    played: u64,
 }
 
-impl Plan<'_> {
+impl Plan {
     /// At most so many single departures and then pairs: each single departure with all before it, so
     /// that what is tried first is combined first.
-    pub(super) fn of(singles: &[Vec<Departure>], schedules_max: u64) -> Plan<'_> {
-        let schedules_max = usize::try_from(schedules_max).unwrap_or(usize::MAX);
-        let singles_len = singles.len().min(schedules_max);
-        let in_order = (0..singles.len()).flat_map(|second| (0..second).map(move |first| (first, second)));
-        let linked = in_order.flat_map(|(first, second)| {
-            links(&singles[first], &singles[second]).map(move |link| (first, second, link))
-        });
-        let pairs = linked.take(schedules_max - singles_len).collect();
-        Plan { singles, singles_len, pairs }
+    pub(super) fn of(singles: Vec<Vec<Departure>>, schedules_max: u64) -> Plan {
+        // Of what waits, by what it is about: how many wait and how many pause.
+        let mut waiting: BTreeMap<String, [u64; 2]> = BTreeMap::new();
+        let mut all_waiting = [0, 0];
+        let (mut pairs, mut pairs_before) = (0, vec![0]);
+        for (before, second) in singles.iter().enumerate() {
+            pairs += before as u64;
+            if let [second @ (Departure::Hold { .. } | Departure::Pause { .. })] = &second[..] {
+                let pauses = matches!(second, Departure::Pause { .. });
+                let same = waiting.entry(second.what().to_string()).or_default();
+                let [waits_before, pauses_before] = [0, 1].map(|kind| all_waiting[kind] - same[kind]);
+                pairs += 2 * waits_before + if pauses { waits_before } else { 0 } + pauses_before;
+                for counts in [same, &mut all_waiting] {
+                    counts[0] += 1;
+                    counts[1] += u64::from(pauses);
+                }
+            }
+            pairs_before.push(pairs);
+        }
+        let played = schedules_max.min(singles.len() as u64 + pairs);
+        Plan { singles, pairs_before, played }
     }
 
     /// How many schedules there are to play.
     pub(super) fn len(&self) -> u64 {
-        (1 + self.singles_len + self.pairs.len()) as u64
+        1 + self.played
+    }
+
+    /// How many single departures there are, those that are not played among them.
+    pub(super) fn singles_all(&self) -> u64 {
+        self.singles.len() as u64
     }
 
     /// How many pairs there are, those that are not played among them.
     pub(super) fn pairs_all(&self) -> u64 {
-        let alone =
-            |kind: fn(&Departure) -> bool| move |single: &&Vec<Departure>| matches!(&single[..], [one] if kind(one));
-        let count = |kind| self.singles.iter().filter(alone(kind)).count() as u64;
-        let pauses = count(|departure| matches!(departure, Departure::Pause { .. }));
-        let holds = count(|departure| matches!(departure, Departure::Hold { .. }));
-        let (all, waiting) = (self.singles.len() as u64, pauses + holds);
-        // What can pause can be held as well; the two of one handler do not wait for each other.
-        let of_one = pauses;
-        let pairs = |number: u64| number * number.saturating_sub(1) / 2;
-        let after = 2 * (pairs(waiting) - of_one);
-        let inside = pauses * waiting.saturating_sub(1) - of_one;
-        pairs(all) + after + inside
+        *self.pairs_before.last().expect("at least that none come before the first")
     }
 
-    /// The departures of the schedule at a place.
-    pub(super) fn at(&self, place: u64) -> Vec<Departure> {
-        let Some(place) = (place as usize).checked_sub(1) else { return Vec::new() };
-        match self.singles[..self.singles_len].get(place) {
-            Some(single) => single.clone(),
-            None => {
-                let (first, second, link) = self.pairs[place - self.singles_len];
-                let (first, second) = (&self.singles[first], &self.singles[second]);
-                match (&first[..], &second[..]) {
-                    ([one], [other]) => link.join(one.clone(), other.clone()).to_vec(),
-                    _ => [&first[..], second].concat(),
-                }
-            }
+    /// The departures of the schedules from a place on.
+    pub(super) fn from(&self, place: u64) -> impl Iterator<Item = Vec<Departure>> {
+        let of = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let single = of(place.saturating_sub(1));
+        let calm = (place == 0).then(Vec::new);
+        let singles = self.singles.iter().skip(single).cloned();
+        let pair = place.saturating_sub(1 + self.singles_all());
+        let second = self.pairs_before.partition_point(|before| *before <= pair).saturating_sub(1);
+        let skipped = pair - self.pairs_before[second];
+        let in_order = (second..self.singles.len()).flat_map(|second| (0..second).map(move |first| (first, second)));
+        let linked = in_order.flat_map(|(first, second)| {
+            links(&self.singles[first], &self.singles[second]).map(move |link| (first, second, link))
+        });
+        let pairs = linked.skip(of(skipped)).map(|(first, second, link)| self.joined(first, second, link));
+        calm.into_iter().chain(singles).chain(pairs).take(of(self.len() - place.min(self.len())))
+    }
+
+    fn joined(&self, first: usize, second: usize, link: Link) -> Vec<Departure> {
+        let (first, second) = (&self.singles[first], &self.singles[second]);
+        match (&first[..], &second[..]) {
+            ([one], [other]) => link.join(one.clone(), other.clone()).to_vec(),
+            _ => [&first[..], second].concat(),
         }
     }
 }
@@ -141,23 +160,41 @@ mod tests {
         SINGLES.iter().map(single).chain([two]).collect()
     }
 
+    fn all_of(plan: &Plan) -> Vec<Vec<Departure>> {
+        plan.from(0).collect()
+    }
+
     #[test]
     fn all_pairs_are_counted_without_listing_them() {
-        let singles = singles();
-        let plan = Plan::of(&singles, u64::MAX);
-        assert_eq!(plan.pairs_all(), plan.pairs.len() as u64);
-        assert_eq!(Plan::of(&singles, 11).pairs_all(), plan.pairs_all());
-        assert_eq!(Plan::of(&singles, 11).len(), 1 + 8 + 3);
-        assert_eq!(Plan::of(&singles, 5).len(), 1 + 5);
+        let plan = Plan::of(singles(), u64::MAX);
+        assert_eq!(plan.len(), 1 + 8 + plan.pairs_all());
+        // Everything there is, though there is no end to what may be played.
+        let endless = Plan { played: u64::MAX - 1, ..Plan::of(singles(), 0) };
+        assert_eq!(endless.from(0).count() as u64, plan.len());
+        assert_eq!(Plan::of(singles(), 11).pairs_all(), plan.pairs_all());
+        assert_eq!(Plan::of(singles(), 11).len(), 1 + 8 + 3);
+        assert_eq!(Plan::of(singles(), 5).len(), 1 + 5);
+    }
+
+    #[test]
+    fn from_each_place_on_come_the_schedules_that_come_there_from_the_beginning() {
+        for schedules_max in [0, 5, 8, 11, u64::MAX] {
+            let plan = Plan::of(singles(), schedules_max);
+            let all = all_of(&plan);
+            assert_eq!(all.len() as u64, plan.len());
+            for place in 0..=all.len() {
+                assert!(plan.from(place as u64).eq(all[place..].iter().cloned()), "{place} of {schedules_max}");
+            }
+            assert_eq!(plan.from(plan.len() + 1).count(), 0);
+        }
+        assert_eq!(all_of(&Plan::of(Vec::new(), u64::MAX)), [Vec::new()]);
     }
 
     #[test]
     fn no_two_places_have_the_same_departures_and_each_reads_back() {
-        let singles = singles();
-        let plan = Plan::of(&singles, u64::MAX);
+        let plan = Plan::of(singles(), u64::MAX);
         let mut texts = std::collections::BTreeSet::new();
-        for place in 0..plan.len() {
-            let departures = plan.at(place);
+        for (place, departures) in plan.from(0).enumerate() {
             let text: Vec<String> = departures.iter().map(ToString::to_string).collect();
             assert!(departures.iter().zip(&text).all(|(departure, text)| text.parse().as_ref() == Ok(departure)));
             assert!(texts.insert(text.clone()), "place {place} is another one's: {text:?}");
@@ -166,17 +203,16 @@ mod tests {
 
     #[test]
     fn one_can_happen_while_the_handler_of_the_other_pauses() {
-        let singles = singles();
-        let plan = Plan::of(&singles, u64::MAX);
+        let plan = Plan::of(singles(), u64::MAX);
         let wanted = [
             "hold bob: order t1 as o2 until pause of ann: order t1 as o1",
             "pause ann: order t1 as o1 until bob: order t1 as o2",
         ];
-        let has = |place| {
-            let mut texts: Vec<String> = plan.at(place).iter().map(ToString::to_string).collect();
+        let has = |departures: Vec<Departure>| {
+            let mut texts: Vec<String> = departures.iter().map(ToString::to_string).collect();
             texts.sort();
             texts == wanted
         };
-        assert!((0..plan.len()).any(has));
+        assert!(plan.from(0).any(has));
     }
 }

@@ -1,0 +1,68 @@
+//! What is ready, in the order in which the calm run takes it: a priority queue whose entries are looked
+//! at again before they count.
+//!
+//! Looking through all that is ready at each step makes a run quadratic in its messages; what was
+//! offered is kept in order instead.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::{Action, Enabled, Tie, Turn};
+use crate::broker::DeliveryIndex;
+
+/// How many entries of deliveries that are not ready any more may lie around.
+const SPARE: usize = 64;
+
+/// The deliveries that were offered, by their turns.
+#[derive(Clone, Debug, Default)]
+pub(super) struct CalmOrder {
+    tie: Tie,
+    /// What was offered and has no turn yet.
+    fresh: Vec<DeliveryIndex>,
+    /// What is not ready any more, or ready with another attempt, was overtaken by events.
+    ranked: BinaryHeap<Reverse<(Turn, DeliveryIndex)>>,
+}
+
+impl CalmOrder {
+    /// The order of the calm run that takes what could come in any order so.
+    pub(super) fn with_tie(tie: Tie) -> CalmOrder {
+        CalmOrder { tie, ..CalmOrder::default() }
+    }
+
+    /// Hears of an action; only deliveries are kept, of the rest there is never much.
+    #[inline]
+    pub(super) fn offer(&mut self, action: Action) {
+        if let Action::Deliver(index) = action {
+            self.fresh.push(index);
+        }
+    }
+
+    /// The first delivery that is ready.
+    pub(super) fn first(&mut self, enabled: &Enabled<'_>) -> Option<DeliveryIndex> {
+        let CalmOrder { tie, fresh, ranked } = self;
+        let rank = |index| Reverse((enabled.turn(Action::Deliver(index), *tie), index));
+        ranked.extend(fresh.drain(..).map(rank));
+        if ranked.len() > 2 * enabled.ready.len() + SPARE {
+            ranked.clear();
+            ranked.extend(enabled.ready.iter().copied().map(rank));
+        }
+        while let Some(entry @ Reverse((_, index))) = ranked.peek() {
+            if enabled.has(Action::Deliver(*index)) && rank(*index) == *entry {
+                return Some(*index);
+            }
+            ranked.pop();
+        }
+        None
+    }
+
+    /// Takes what [`CalmOrder::first`] gave out of the order.
+    pub(super) fn take_first(&mut self) {
+        self.ranked.pop();
+    }
+
+    /// What the calm run does next: [`Enabled::calm`].
+    pub(super) fn calm(&mut self, enabled: &Enabled<'_>) -> Option<Action> {
+        let first = || self.first(enabled).map(Action::Deliver);
+        enabled.calm_before_clock(|_| true, |_| false, first).or_else(|| enabled.clock.map(|_| Action::Advance))
+    }
+}

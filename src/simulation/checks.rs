@@ -1,0 +1,191 @@
+//! What must be so that a run's texts say which service, client or record they are about.
+
+use std::any::TypeId;
+use std::collections::BTreeMap;
+
+use super::BuildError;
+use crate::ids::Subject;
+use crate::store::Schema;
+
+/// Who a name is of, for messages.
+pub(super) enum Named {
+    Service,
+    Group,
+    Client,
+}
+
+/// Whether departures and traces can name something so: `hold ticket:created t1@0 -> orders #2`, `ann:
+/// edit t1 to 6`.
+pub(super) fn name(of: &Named, name: &str) -> Result<(), BuildError> {
+    let of = match of {
+        Named::Service => "service",
+        Named::Group => "group",
+        Named::Client => "client",
+    };
+    let has_wrong = |letter: char| letter.is_whitespace() || letter.is_control() || letter == ':' || letter == '#';
+    if !name.is_empty() && !name.contains(has_wrong) && !name.contains("->") {
+        return Ok(());
+    }
+    let expected = "expected at least one letter, and no space, line break, `:`, `#` or `->`";
+    Err(BuildError(format!("a {of} cannot be called {name:?}, because departures and traces name it: {expected}")))
+}
+
+/// What all services of a system declare.
+#[derive(Default)]
+pub(super) struct Declared {
+    /// By the type of the records, the service that owns them.
+    owners: Vec<(TypeId, &'static str)>,
+    /// By the name of the collection and the letter of its ids, the service that owns the records.
+    owned: BTreeMap<(&'static str, char), &'static str>,
+}
+
+impl Declared {
+    /// Takes the collections of a service.
+    pub(super) fn add(&mut self, service: &'static str, schema: &Schema) -> Result<(), BuildError> {
+        let mut names = BTreeMap::new();
+        for collection in schema.declared() {
+            let (name, kind) = (collection.name, collection.kind);
+            match names.insert(name, collection.record) {
+                Some(record) if record == collection.record => {
+                    return Err(BuildError(format!("service `{service}` declares the collection `{name}` twice")));
+                }
+                Some(_) => {
+                    let message = format!("service `{service}` declares two collections called `{name}`");
+                    let next = "give one of the records another COLLECTION, so that reports tell them apart";
+                    return Err(BuildError(format!("{message}: {next}")));
+                }
+                None => {}
+            }
+            if !collection.is_owned {
+                continue;
+            }
+            if let Some((_, other)) = self.owners.iter().find(|(record, _)| *record == collection.record) {
+                let message = format!("services `{other}` and `{service}` both own the records of `{name}`");
+                let next = "one service alone changes what it owns, and another one keeps replicas (`keeps`)";
+                return Err(BuildError(format!("{message}: {next}")));
+            }
+            if let Some(other) = self.owned.insert((name, kind), service) {
+                let message = format!("services `{other}` and `{service}` own two kinds of records called `{name}`");
+                let next = format!("with ids that begin with `{kind}`: give one another COLLECTION or KIND");
+                return Err(BuildError(format!("{message}, {next}")));
+            }
+            self.owners.push((collection.record, service));
+        }
+        Ok(())
+    }
+}
+
+/// Whether subjects are told apart by their hashes, which is how the broker knows them.
+pub(super) fn subjects(all: impl Iterator<Item = Subject>) -> Result<(), BuildError> {
+    let hashes = all.map(|subject| (subject.name(), subject.hash()));
+    match same_hash(hashes) {
+        None => Ok(()),
+        Some((one, other)) => {
+            let message = format!("the subjects `{one}` and `{other}` have the same 64-bit hash");
+            Err(BuildError(format!("{message}, by which the broker knows them: rename one of them")))
+        }
+    }
+}
+
+/// Two names with one hash.
+fn same_hash<'a>(hashes: impl Iterator<Item = (&'a str, u64)>) -> Option<(&'a str, &'a str)> {
+    let mut known = BTreeMap::new();
+    hashes.into_iter().find_map(|(name, hash)| {
+        let other = known.insert(hash, name)?;
+        (other != name).then_some((other, name))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::Profile;
+    use crate::doc_example::{Item, Shop};
+    use crate::service::Service;
+    use crate::simulation::{Hosting, Simulation, SimulationBuilder};
+    use crate::store::{Record, VersionPolicy};
+
+    /// Another record that has the name and the letter of `Item`.
+    #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+    struct Thing;
+
+    impl Record for Thing {
+        const COLLECTION: &'static str = Item::COLLECTION;
+        const KIND: char = Item::KIND;
+    }
+
+    /// A service that does nothing with the collections it has.
+    struct Idle(&'static str, fn(&mut Schema));
+
+    impl Service<Shop> for Idle {
+        fn name(&self) -> &'static str {
+            self.0
+        }
+
+        fn collections(&self, schema: &mut Schema) {
+            (self.1)(schema);
+        }
+    }
+
+    const POLICY: VersionPolicy = VersionPolicy::EVERY_SAVE;
+
+    fn on() -> SimulationBuilder<Shop> {
+        Simulation::on(Profile::stan())
+    }
+
+    #[track_caller]
+    fn refused(builder: SimulationBuilder<Shop>, words: &[&str]) {
+        let error = builder.build().err().expect("it is refused").to_string();
+        words.iter().for_each(|word| assert!(error.contains(word), "no `{word}` in: {error}"));
+    }
+
+    #[test]
+    fn names_by_which_nothing_could_be_named_are_refused() {
+        for name in ["", "a -> b", "a->b", "x #2", "x#2", "shop\n", "the shop", "shop:items", "\u{7f}"] {
+            let said = format!("{name:?}");
+            refused(on().service(Idle(name, |_| ())), &["a service cannot be called", &said, "expected"]);
+            refused(on().client(name, Vec::new()), &["a client cannot be called", &said]);
+            let hosting = Hosting { group: Some(name.to_owned()), ..Hosting::ALONE };
+            refused(on().hosted(Idle("shop", |_| ()), hosting), &["a group cannot be called", &said]);
+        }
+        for name in ["shop", "seller-1", "Käufer_2", "a.b/c", "a>b", "1"] {
+            on().service(Idle(name, |_| ())).client(name, Vec::new()).build().expect(name);
+        }
+    }
+
+    #[test]
+    fn two_clients_of_one_name_are_refused() {
+        refused(on().client("ann", Vec::new()).client("ann", Vec::new()), &["client `ann` is added twice"]);
+    }
+
+    #[test]
+    fn records_have_one_owner() {
+        let owner = |name| Idle(name, |schema| _ = schema.owns::<Item>(POLICY));
+        let keeper = |name| Idle(name, |schema| _ = schema.keeps::<Item>(POLICY));
+        refused(
+            on().service(owner("a")).service(owner("b")),
+            &["`a` and `b` both own the records of `items`", "keeps"],
+        );
+        on().service(owner("a")).service(keeper("b")).service(keeper("c")).build().expect("replicas are fine");
+    }
+
+    #[test]
+    fn collections_that_cannot_be_told_apart_are_refused() {
+        let twice = Idle("shop", |schema| _ = schema.keeps::<Item>(POLICY).keeps::<Item>(POLICY));
+        refused(on().service(twice), &["service `shop` declares the collection `items` twice"]);
+        let both = Idle("shop", |schema| _ = schema.owns::<Item>(POLICY).keeps::<Thing>(POLICY));
+        refused(on().service(both), &["service `shop` declares two collections called `items`", "COLLECTION"]);
+        let owner = Idle("a", |schema| _ = schema.owns::<Item>(POLICY));
+        let other = Idle("b", |schema| _ = schema.owns::<Thing>(POLICY));
+        refused(on().service(owner).service(other), &["`a` and `b` own two kinds of records called `items`", "`i`"]);
+        let owner = Idle("a", |schema| _ = schema.owns::<Item>(POLICY));
+        let other = Idle("b", |schema| _ = schema.keeps::<Thing>(POLICY));
+        on().service(owner).service(other).build().expect("a replica of a type of its own");
+    }
+
+    #[test]
+    fn of_names_the_two_with_one_hash_are_found() {
+        assert_eq!(same_hash([("a", 1), ("b", 2), ("a", 1), ("c", 3)].into_iter()), None);
+        assert_eq!(same_hash([("a", 1), ("b", 2), ("c", 1)].into_iter()), Some(("a", "c")));
+    }
+}
