@@ -99,15 +99,15 @@ impl Scratch {
     fn new() -> Scratch {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutants");
         let scratch = Scratch { tree: folder.join("tree"), target: folder.join("target") };
-        copy(Path::new("."), &scratch.tree);
+        copy(&fs::canonicalize(".").expect("the repository"), &scratch.tree);
         scratch
     }
 
-    fn cargo(&self, args: &[&str]) -> Output {
-        let mut command = Command::new("timeout");
-        command.args(["--kill-after=5", SECONDS_MAX, env!("CARGO")]).args(args).current_dir(&self.tree);
-        command.env("CARGO_TARGET_DIR", &self.target).env("CARGO_PROFILE_DEV_DEBUG", "0");
-        command.output().expect("`timeout` and cargo can be run")
+    /// cargo in the copy, run by this command.
+    fn cargo(&self, mut by: Command, args: &[&str]) -> Output {
+        by.args(args).current_dir(&self.tree);
+        by.env("CARGO_TARGET_DIR", &self.target).env("CARGO_PROFILE_DEV_DEBUG", "0");
+        by.output().expect("cargo can be run, and `timeout`")
     }
 
     /// What the tests say of the tree as it is, and the last lines they printed.
@@ -117,11 +117,14 @@ impl Scratch {
             [flag, file, ref filters @ ..] => (vec![flag, file], filters.to_vec()),
             _ => panic!("no tests are named: `{test}`"),
         };
-        let built = self.cargo(&[&["test", "--quiet", "--no-run"], &target[..]].concat());
+        let build = [&["test", "--quiet", "--no-run"], &target[..]].concat();
+        let built = self.cargo(Command::new(env!("CARGO")), &build);
         if !built.status.success() {
             return (Fate::DoesNotCompile, String::from_utf8_lossy(&built.stderr).into_owned());
         }
-        let ran = self.cargo(&[&["test"], &target[..], &["--"], &filters[..]].concat());
+        let mut limited = Command::new("timeout");
+        limited.args(["--kill-after=5", SECONDS_MAX, env!("CARGO")]);
+        let ran = self.cargo(limited, &[&["test"], &target[..], &["--"], &filters[..]].concat());
         let printed = String::from_utf8_lossy(&ran.stdout).into_owned();
         let fate = match ran.status.code() {
             Some(0) => Fate::Survived,
@@ -139,7 +142,7 @@ fn copy(from: &Path, to: &Path) {
     let names = |folder: &Path| -> Vec<_> {
         let entries = fs::read_dir(folder).expect("a folder");
         let names = entries.map(|entry| entry.expect("a readable folder").file_name());
-        names.filter(|name| name != "target" && name != ".git").collect()
+        names.filter(|name| name != "target" && name != ".git" && !to.starts_with(folder.join(name))).collect()
     };
     for name in names(to).into_iter().filter(|name| !from.join(name).exists()) {
         let gone = to.join(name);
@@ -188,7 +191,7 @@ fn the_mutants_that_are_asked_for_are_caught() {
     for test in tests {
         let (fate, printed) = scratch.tried(test);
         let ran = !printed.contains("running 0 tests");
-        assert!(fate == Fate::Survived && ran, "cargo test {test}: fails without any mutant, or is none\n{printed}");
+        assert!(fate == Fate::Survived && ran, "{fate:?}, without any mutant: cargo test {test}\n{printed}");
     }
     let mut left = Vec::new();
     for (name, mutant) in &asked {
