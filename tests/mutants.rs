@@ -135,14 +135,17 @@ impl Scratch {
     }
 }
 
-/// Makes `to` the same as `from`, without what is built; what is the same already keeps its time, so that
-/// cargo need not build it again.
+/// Makes `to` the same as `from`, without what is built and without the binary, which cargo would build for
+/// each test; what is the same already keeps its time, so that cargo need not build it again.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder for the copy");
     let names = |folder: &Path| -> Vec<_> {
         let entries = fs::read_dir(folder).expect("a folder");
         let names = entries.map(|entry| entry.expect("a readable folder").file_name());
-        names.filter(|name| name != "target" && name != ".git" && !to.starts_with(folder.join(name))).collect()
+        let is_left_out = |path: PathBuf| {
+            to.starts_with(&path) || ["target", ".git", "src/main.rs"].iter().any(|left_out| path.ends_with(left_out))
+        };
+        names.filter(|name| !is_left_out(folder.join(name))).collect()
     };
     for name in names(to).into_iter().filter(|name| !from.join(name).exists()) {
         let gone = to.join(name);
