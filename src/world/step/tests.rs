@@ -2,6 +2,7 @@
 //! command with which nothing goes wrong, and the loop that looks at nothing.
 
 mod erratic;
+mod transactions;
 
 use proptest::prelude::*;
 
