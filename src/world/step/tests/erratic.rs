@@ -194,14 +194,17 @@ fn profile(prng: &mut Prng) -> Profile {
     let limits = [Limit::Of(1), Limit::Of(2), Limit::Of(4), Limit::Unlimited];
     let waits = [vec![Duration::ZERO], vec![Duration::from_secs(5)], vec![Duration::ZERO, Duration::from_secs(1)]];
     let given_up = MaxDeliver::Times { times: 3, action: Exhausted::DeadLetter };
+    let ordering = orderings[one_of(4)];
+    let window = [Limit::Of(0), Limit::Of(2), Limit::Unlimited][one_of(3)];
     match one_of(4) {
         0 => Profile {
-            ordering: orderings[one_of(4)],
+            ordering,
             redeliver_at: places[one_of(4)],
             dispatch: [Dispatch::Competing, Dispatch::Exclusive][one_of(2)],
             max_in_flight: InFlight { limit: limits[one_of(4)], scope: [Scope::Group, Scope::Member][one_of(2)] },
-            reorder_window: [Limit::Of(0), Limit::Of(2), Limit::Unlimited][one_of(3)],
-            ack_timeout: waits[one_of(3)].clone(),
+            reorder_window: if ordering == Ordering::None { Limit::Unlimited } else { window },
+            ack_wait: waits[one_of(3)].clone(),
+            naks: one_of(2) == 0,
             max_deliver: [MaxDeliver::Unlimited, given_up][one_of(2)],
             ..Profile::stan()
         },
