@@ -118,15 +118,15 @@ impl Scratch {
             [flag, file, ref filters @ ..] => (vec![flag, file], filters.to_vec()),
             _ => panic!("no tests are named: `{test}`"),
         };
-        let unoptimised = ["test", "--config", "profile.dev.package.pellmell.opt-level=0"];
-        let build = [&unoptimised, &["--quiet", "--no-run"], &target[..]].concat();
+        let unoptimised: &[&str] = &["test", "--config", "profile.dev.package.pellmell.opt-level=0"];
+        let build = [unoptimised, &["--quiet", "--no-run"], &target[..]].concat();
         let built = self.cargo(Command::new(env!("CARGO")), &build);
         if !built.status.success() {
             return (Fate::DoesNotCompile, String::from_utf8_lossy(&built.stderr).into_owned());
         }
         let mut limited = Command::new("timeout");
         limited.args(["--kill-after=5", SECONDS_MAX, env!("CARGO")]);
-        let ran = self.cargo(limited, &[&unoptimised, &target[..], &["--"], &filters[..]].concat());
+        let ran = self.cargo(limited, &[unoptimised, &target[..], &["--"], &filters[..]].concat());
         let printed = String::from_utf8_lossy(&ran.stdout).into_owned();
         let fate = match ran.status.code() {
             Some(0) => Fate::Survived,
