@@ -387,6 +387,17 @@ mod tests {
     }
 
     #[test]
+    fn each_window_is_drawn_about_as_often_as_any_other() {
+        let plan = FaultPlan { crash: Rate::of(Ratio::ALWAYS), ..FaultPlan::NONE };
+        let mut fates = Fates::new(&plan, RunKey::new(KEY));
+        let drawn: Vec<Window> = (0..4_000).filter_map(|identity| fates.draw(identity, 1).crash).collect();
+        for window in Window::ALL {
+            let times = drawn.iter().filter(|drawn| **drawn == window).count();
+            assert!((900..1_100).contains(&times), "crash {}: {times} of 4000", window.name());
+        }
+    }
+
+    #[test]
     fn late_attempts_meet_no_faults() {
         let plan = FaultPlan { lose_ack: Rate::of(Ratio::ALWAYS), ..FaultPlan::NONE };
         let mut fates = Fates::new(&plan, RunKey::new(KEY));

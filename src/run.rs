@@ -653,3 +653,6 @@ pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
         _ => "a panic without a message".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

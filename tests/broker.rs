@@ -418,6 +418,14 @@ fn the_delay_of_a_nak_takes_the_place_of_the_ack_wait() {
 }
 
 #[test]
+fn the_ack_wait_of_a_delivery_that_came_back_early_ends_no_later_one() {
+    let profile = Profile { ack_wait: [1, 10].map(Duration::from_secs).to_vec(), ..with_naks(stan()) };
+    let setup = Setup::on(profile, 1).answers(&[(1, 1, NAK)]);
+    let play = setup.after("publish; n1 paused; resume n1; n1 #2 paused; clock");
+    assert_eq!((play.ready(), play.now_ms()), ("n1 #3".to_owned(), 10_001));
+}
+
+#[test]
 fn a_broker_that_knows_no_nak_takes_it_for_a_silence() {
     for nak in [NAK, NAK_FOR_700_MS] {
         let answers: &'static [(u32, u16, Outcome)] =

@@ -55,7 +55,7 @@ impl Source {
 
     /// Its lines with their numbers, without comments, and without the tests at its end.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let is_tests = self.path.ends_with("tests.rs");
+        let is_tests = self.path.ends_with("tests.rs") || self.path.iter().any(|part| part == "tests");
         let lines = self.text.lines().enumerate().take_while(move |(_, line)| !is_tests && *line != "#[cfg(test)]");
         numbered(lines)
     }

@@ -195,3 +195,6 @@ pub fn same_failure(one: &Verdict, other: &Verdict) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

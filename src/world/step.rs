@@ -663,3 +663,6 @@ fn delivery_of(job: Job) -> Option<DeliveryIndex> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

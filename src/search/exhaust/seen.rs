@@ -178,6 +178,19 @@ mod tests {
     }
 
     #[test]
+    fn states_whose_hashes_differ_in_any_bit_are_two() {
+        for bit in 0..u64::BITS {
+            let seen = Seen::new(1 << 20);
+            let mut looks = seen.looks(true);
+            let key = hash::mix(1, 2);
+            assert_eq!(looks.look(key, left(1, 0)), News::First);
+            assert_eq!(looks.look(key ^ 1 << bit, left(1, 0)), News::First, "bit {bit}");
+            assert_eq!(looks.look(key, left(1, 0)), News::Known);
+            assert_eq!(seen.states(), 2, "bit {bit}");
+        }
+    }
+
+    #[test]
     fn the_memory_is_not_exceeded() {
         let seen = Seen::new(10_000);
         let full = (0..).find(|word| seen.looks(false).look(hash::mix(*word, 7), left(0, 0)) == News::Full);

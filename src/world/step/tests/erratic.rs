@@ -1,0 +1,257 @@
+//! Services that do anything: what a handler does is a function of its service's character, of what it
+//! handles and of what its store holds, and of nothing else.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::broker::{Dispatch, Exhausted, InFlight, Limit, MaxDeliver, Ordering, Profile, RedeliverAt, Scope, Stale};
+use crate::event::{Command, Event, System};
+use crate::hash;
+use crate::ids::{RecordId, Subject, Time, Version};
+use crate::prng::{Prng, Stream};
+use crate::service::{AckTiming, Context, Outcome, PublishMode, Rejection, Service, Work};
+use crate::simulation::{Hosting, Simulation};
+use crate::store::{Record, Schema, VersionPolicy};
+
+/// The system of such services.
+pub(super) struct Erratic;
+
+impl System for Erratic {
+    type Event = Said;
+    type Command = Bid;
+}
+
+/// What a service said.
+#[derive(Clone, Debug, Hash, Serialize)]
+pub(super) struct Said {
+    subject: usize,
+    about: RecordId,
+    version: Version,
+    /// How long a chain of messages it may start.
+    left: u8,
+}
+
+impl Said {
+    const SUBJECTS: [Subject; 3] = [Subject::new("a:said"), Subject::new("b:said"), Subject::new("c:said")];
+}
+
+impl Event for Said {
+    fn subject(&self) -> Subject {
+        Said::SUBJECTS[self.subject]
+    }
+
+    fn record(&self) -> RecordId {
+        self.about
+    }
+
+    fn version(&self) -> Option<Version> {
+        Some(self.version)
+    }
+}
+
+/// What a client asks a service to do.
+#[derive(Clone, Debug, Hash, Serialize)]
+pub(super) struct Bid {
+    to: usize,
+    about: RecordId,
+}
+
+impl Command for Bid {
+    fn service(&self) -> &'static str {
+        NAMES[self.to]
+    }
+
+    fn record(&self) -> RecordId {
+        self.about
+    }
+}
+
+/// What a service keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+struct Row(u32);
+
+impl Record for Row {
+    const COLLECTION: &'static str = "rows";
+    const KIND: char = 'r';
+}
+
+const NAMES: [&str; 3] = ["ann", "bob", "eve"];
+
+/// One service.
+struct Character {
+    place: usize,
+    word: u64,
+    modes: [PublishMode; 3],
+    timing: AckTiming,
+}
+
+/// Words that come one from another.
+struct Words(u64);
+
+impl Words {
+    fn below(&mut self, bound: u32) -> u32 {
+        self.0 = hash::mix(self.0, 1);
+        (self.0 >> 32) as u32 % bound
+    }
+}
+
+impl Character {
+    /// Looks around, saves, publishes and arms, or does none of that; what comes of it is left to the
+    /// words that are returned.
+    fn act(&self, what: u64, about: RecordId, left: u8, ctx: &mut Context<'_, Erratic>) -> Words {
+        let held = |ctx: &Context<'_, Erratic>| {
+            ctx.store.find::<Row>(about).map(|row| (row.version, hash::mix(row.version.0, row.value.0.into())))
+        };
+        let mut words = Words(hash::mix3(self.word, what, held(ctx).map_or(0, |(_, row)| row)));
+        match words.below(8) {
+            0 => words.0 = hash::mix(words.0, ctx.now().0),
+            1 => words.0 = hash::mix(words.0, ctx.attempt().into()),
+            _ => {}
+        }
+        for _ in 0..[0, 0, 0, 1, 1, 2][words.below(6) as usize] {
+            let row = Row(words.below(4));
+            match held(ctx) {
+                None => drop(ctx.store.insert(about, row)),
+                Some((version, _)) if words.below(4) > 0 => drop(ctx.store.save_if_current(about, row, version)),
+                Some((version, _)) => drop(ctx.store.overwrite(about, row, Some(version))),
+            }
+        }
+        if left > 0 {
+            for _ in 0..[0, 0, 0, 1, 1, 2][words.below(6) as usize] {
+                let version = Version(words.below(3).into());
+                ctx.publish(Said { subject: words.below(3) as usize, about, version, left: left - 1 });
+            }
+        }
+        let due = Time(1_000_000 * u64::from(words.below(90)));
+        match words.below(12) {
+            0 => ctx.arm(about, due),
+            1 => ctx.arm_in_memory(about, due),
+            _ => {}
+        }
+        words
+    }
+}
+
+impl Service<Erratic> for Character {
+    fn name(&self) -> &'static str {
+        NAMES[self.place]
+    }
+
+    fn collections(&self, schema: &mut Schema) {
+        match self.place {
+            0 => schema.owns::<Row>(VersionPolicy::EVERY_SAVE),
+            _ => schema.keeps::<Row>(VersionPolicy::EVERY_SAVE),
+        };
+    }
+
+    fn subjects(&self) -> &[Subject] {
+        const HEARD: [[Subject; 2]; 3] = {
+            let [a, b, c] = Said::SUBJECTS;
+            [[a, c], [a, b], [b, c]]
+        };
+        &HEARD[self.place]
+    }
+
+    fn handle(&self, event: &Said, ctx: &mut Context<'_, Erratic>) -> Outcome {
+        let mut words = self.act(hash::of(event), event.about, event.left, ctx);
+        match words.below(12) {
+            0 => Outcome::nak("not now"),
+            1 => Outcome::Nak { reason: "later", delay: Some(Duration::from_secs(u64::from(words.below(9)))) },
+            2..6 => Outcome::Silent("not so"),
+            _ => Outcome::Ack,
+        }
+    }
+
+    fn execute(&self, command: &Bid, ctx: &mut Context<'_, Erratic>) -> Result<(), Rejection> {
+        let mut words = self.act(hash::of(command), command.about, 2, ctx);
+        match words.below(3) {
+            0 => Err(Rejection { status: 400 + words.below(2) as u16, reason: "no" }),
+            _ => Ok(()),
+        }
+    }
+
+    fn on_timer(&self, record: RecordId, ctx: &mut Context<'_, Erratic>) {
+        self.act(7, record, 1, ctx);
+    }
+
+    fn publish_mode(&self, work: Work) -> PublishMode {
+        self.modes[work as usize]
+    }
+
+    fn ack_timing(&self) -> AckTiming {
+        self.timing
+    }
+}
+
+/// [`Profile::adversarial`], or with some rules, or any rules.
+fn profile(prng: &mut Prng) -> Profile {
+    let mut one_of = |number: u32| prng.below(number) as usize;
+    let free = Profile::adversarial();
+    let orderings =
+        [Ordering::None, Ordering::Log, Ordering::Key { partitions: None }, Ordering::Key { partitions: Some(2) }];
+    let places = [RedeliverAt::Front, RedeliverAt::Back, RedeliverAt::Original, RedeliverAt::Any];
+    let limits = [Limit::Of(1), Limit::Of(2), Limit::Of(4), Limit::Unlimited];
+    let waits = [vec![Duration::ZERO], vec![Duration::from_secs(5)], vec![Duration::ZERO, Duration::from_secs(1)]];
+    let given_up = MaxDeliver::Times { times: 3, action: Exhausted::DeadLetter };
+    let ordering = orderings[one_of(4)];
+    let window = [Limit::Of(0), Limit::Of(2), Limit::Unlimited][one_of(3)];
+    match one_of(4) {
+        0 => Profile {
+            ordering,
+            redeliver_at: places[one_of(4)],
+            dispatch: [Dispatch::Competing, Dispatch::Exclusive][one_of(2)],
+            max_in_flight: InFlight { limit: limits[one_of(4)], scope: [Scope::Group, Scope::Member][one_of(2)] },
+            reorder_window: if ordering == Ordering::None { Limit::Unlimited } else { window },
+            ack_wait: waits[one_of(3)].clone(),
+            naks: one_of(2) == 0,
+            max_deliver: [MaxDeliver::Unlimited, given_up][one_of(2)],
+            ..Profile::stan()
+        },
+        1 => {
+            let mut profile = free;
+            profile.ack.stale = Stale::Reject;
+            profile.release_on.crash = false;
+            profile
+        }
+        _ => free,
+    }
+}
+
+/// Such services on a broker, and clients who ask them for something; all drawn from a seed.
+pub(super) fn simulation(seed: u64) -> Simulation<Erratic> {
+    let mut prng = Prng::new(seed, Stream::Swarm);
+    simulation_on(profile(&mut prng), seed)
+}
+
+/// The same services and clients on a given broker.
+pub(super) fn simulation_on(profile: Profile, seed: u64) -> Simulation<Erratic> {
+    let mut prng = Prng::new(seed, Stream::Workload);
+    let mut simulation = Simulation::on(profile).redeliver_futile(prng.below(2) == 0);
+    let is_shared = prng.below(6) == 0;
+    for place in 0..NAMES.len() {
+        let word = prng.word();
+        let mut one_of = |number: u32| prng.below(number) as usize;
+        let modes = [(); 3].map(|()| match one_of(3) {
+            0 => PublishMode::Outbox,
+            1 => PublishMode::DualWrite,
+            _ => PublishMode::BeforeSave,
+        });
+        let timing = if one_of(4) == 0 { AckTiming::BeforeSave } else { AckTiming::AfterSave };
+        let hosting = Hosting {
+            members: [1, 1, 1, 2][one_of(4)],
+            overlapping: one_of(3) == 0,
+            joins_late: one_of(8) == 0,
+            group: is_shared.then(|| "all".to_owned()),
+        };
+        simulation = simulation.hosted(Character { place, word, modes, timing }, hosting);
+    }
+    for client in ["x", "y"] {
+        let commands = (0..3 + prng.below(4)).map(|_| {
+            let about = RecordId::new('r', 1 + prng.below(3));
+            Bid { to: prng.below(3) as usize, about }
+        });
+        simulation = simulation.client(client, commands.collect());
+    }
+    simulation.build().expect("the parts fit")
+}
