@@ -314,12 +314,19 @@ fn a_search_without_enough_memory_is_not_complete() {
     let clients: [&[&str]; 2] = [&["sue create t1 5", "sue edit t1 10"], &["ann order t1 as o1", "ann cancel o1"]];
     let simulation = ticketing(&clients, ANY, Design::REFERENCE.orders, Design::REFERENCE);
     let judges = Judges::new(properties::promised_by(&Design::REFERENCE));
-    for memory_max in [0, 2_000, 100_000, 200_000] {
-        let exhausted = Exhaust { memory_max, ..Exhaust::of(&simulation, &judges, ANY) }.search(|_| ());
-        assert_eq!((exhausted.ended, exhausted.is_complete(), exhausted.failing), (Ended::Memory, false, None));
-        assert!(exhausted.reached.bytes <= memory_max);
-        assert_eq!(exhausted.reached.states > 1_000, memory_max == 200_000, "{:?}", exhausted.reached);
-    }
+    let within = |memory_max| Exhaust { memory_max, ..Exhaust::of(&simulation, &judges, ANY) }.search(|_| ());
+    let (mut memory_max, mut most) = (1_000, 0);
+    let complete = loop {
+        let exhausted = within(memory_max);
+        assert!(exhausted.reached.bytes <= memory_max, "{:?}", exhausted.reached);
+        if exhausted.is_complete() {
+            break exhausted.reached;
+        }
+        assert_eq!((exhausted.ended, exhausted.failing), (Ended::Memory, None));
+        most = exhausted.reached.states;
+        memory_max += memory_max / 4;
+    };
+    assert!(most > 0 && most < complete.states && memory_max > 10_000, "{most} states, then {complete:?}");
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! The result of a sweep as a file: what was run, which seeds, and what came of them.
 //!
 //! A sweep writes it while it runs, so that it can go on after it was stopped; shards write one each,
-//! and [`Merging`](super::Merging) makes one of them, playing nothing. It is JSON with integers only and keys in a fixed
-//! order. It has whatever decides the runs, so two results either are about the same runs or say in
-//! what they differ; and a checksum, so a damaged one is refused.
+//! and [`Merging`](super::Merging) makes one of them, playing nothing. It is JSON with integers only and
+//! keys in a fixed order. It has whatever decides the runs, so two results either are about the same
+//! runs or say in what they differ; and a checksum, so a damaged one is refused.
 
 use std::fmt;
 use std::ops::Range;

@@ -35,9 +35,9 @@ impl Shard {
         self.count
     }
 
-    /// Its block of these numbers: the seeds, or the schedules of the hold sweep. The blocks of all shards follow each other without gap and overlap;
-    /// no two of them differ in length by more than 1, so some are empty if there are more shards than
-    /// numbers.
+    /// Its block of these numbers: the seeds, or the schedules of the hold sweep. The blocks of all
+    /// shards follow each other without gap and overlap; no two of them differ in length by more than 1,
+    /// so some are empty if there are more shards than numbers.
     #[must_use]
     pub fn block(self, all: &Range<u64>) -> Range<u64> {
         let length = u128::from(all.end.saturating_sub(all.start));

@@ -519,7 +519,13 @@ impl<S: System> World<S> {
         let ticks = self.stores.iter().fold(0u64, |sum, store| sum.wrapping_add(store.tick()));
         let broker = &self.broker;
         let lists = [broker.messages().len() as u64, broker.open_count(), broker.dead().len() as u64];
-        Moment { ticks, lists, sent: self.commands_run, timers: self.timers.of_services(), absent: self.absent.len() as u32 }
+        Moment {
+            ticks,
+            lists,
+            sent: self.commands_run,
+            timers: self.timers.of_services(),
+            absent: self.absent.len() as u32,
+        }
     }
 
     /// Whether no delivery can change anything until a command is sent or a timer fires: nothing
