@@ -51,9 +51,11 @@ type Rank = (u64, u64, Action);
 #[derive(Clone, Debug, Default)]
 struct Ranked {
     order: BTreeMap<Rank, u64>,
-    /// By place, then by key and action.
-    places: BTreeMap<u64, BTreeMap<(u64, Action), (u64, Offer)>>,
+    places: BTreeMap<u64, Racing>,
 }
+
+/// What is offered in one place, by key and action, with its urgency.
+type Racing = BTreeMap<(u64, Action), (u64, Offer)>;
 
 impl Ranked {
     /// Of two equal offers the more urgent one stays.

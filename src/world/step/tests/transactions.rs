@@ -110,7 +110,6 @@ fn a_delivery_leaves_what_its_service_says_it_does_and_is_done_if_its_ack_was_se
             let mut world = world(PublishMode::DualWrite, mode, price);
             world.step(Action::Command(ClientIndex(0)), Fate::CALM);
             world.timers.clear();
-            world.service_timers = 0;
             let index = world.broker.ready()[0];
             let (action, fate) = (Action::Deliver(index), Fate { crash, ..Fate::CALM });
             let step = if is_short { world.step(action, fate) } else { world.step_at_length(action, fate) };
