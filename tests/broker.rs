@@ -420,9 +420,11 @@ fn the_delay_of_a_nak_takes_the_place_of_the_ack_wait() {
 #[test]
 fn the_ack_wait_of_a_delivery_that_came_back_early_ends_no_later_one() {
     let profile = Profile { ack_wait: [1, 10].map(Duration::from_secs).to_vec(), ..with_naks(stan()) };
-    let setup = Setup::on(profile, 1).answers(&[(1, 1, NAK)]);
-    let play = setup.after("publish; n1 paused; resume n1; n1 #2 paused; clock");
-    assert_eq!((play.ready(), play.now_ms()), ("n1 #3".to_owned(), 10_001));
+    let setup = Setup::on(profile, 2).answers(&[(2, 1, NAK)]);
+    let mut play = setup.after("publish; n1 paused; n2 paused; resume n2; n2 #2 paused; clock");
+    assert_eq!((play.ready(), play.now_ms()), ("n1 #2".to_owned(), 1_001));
+    play.pick("clock");
+    assert_eq!((play.ready(), play.now_ms()), ("n1 #2".to_owned(), 10_001));
 }
 
 #[test]

@@ -31,7 +31,7 @@ impl<S: System> World<S> {
         let stores: Vec<_> =
             stores.iter().map(|store| (store, store.digest(), store.tick(), store.changed())).collect();
         let clients = (sent, idle, commands_run);
-        let under_way = (paused, paused_indices, pauses, acks, absent, timers, parks_futile);
+        let under_way = (paused, paused_indices, pauses, acks, absent, timers, self.timers_armed(), parks_futile);
         let answers = (self.is_quiescent(), self.is_finished(), self.looked_around());
         format!("{now:?} {steps} {fingerprint:x} {clients:?} {under_way:?} {answers:?} {stores:?} {broker:?}")
     }
