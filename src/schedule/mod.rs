@@ -415,8 +415,9 @@ where
     T: FromStr<Err = ParseDepartureError>,
 {
     let mut wrong = None;
-    for (place, _) in rest.match_indices(UNTIL) {
-        let until = rest[place + UNTIL.len()..].trim();
+    // Where the word stands twice, the second one begins with the space that the first one ends with.
+    for (place, _) in rest.match_indices(' ').filter(|(place, _)| rest[*place..].starts_with(UNTIL)) {
+        let until = rest[place + UNTIL.len()..].trim_matches(' ');
         let until = if until == "quiescence" { Ok(None) } else { until.parse().map(Some) };
         match (rest[..place].parse(), until) {
             (Ok(what), Ok(until)) => return Ok((what, until)),
@@ -490,7 +491,8 @@ impl FromStr for CommandSpec {
         let wrong =
             |why: &str| wrong(text, why, "a command is like `alice: edit t1 to 6`, `/2` behind it for the second");
         let (client, label) = text.split_once(": ").ok_or_else(|| wrong("names no command"))?;
-        let (client, label) = (client.trim(), label.trim());
+        // Other white space is a part of the name: it is printed, and stands where it stood.
+        let (client, label) = (client.trim_matches(' '), label.trim_matches(' '));
         let (label, nth) = split_count(label).unwrap_or((label, 1));
         if client.is_empty() || client.contains(UNTIL) || label.is_empty() || nth == 0 {
             return Err(wrong("is not a command"));
