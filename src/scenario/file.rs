@@ -215,18 +215,22 @@ pub(super) struct FaultsTable {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WorkloadTable {
-    pub(super) tickets: u32,
-    pub(super) prices: Vec<u32>,
-    #[serde(default)]
-    pub(super) edits: u32,
-    #[serde(default)]
-    pub(super) buyers: u32,
-    #[serde(default)]
-    pub(super) orders: u32,
-    #[serde(default)]
-    pub(super) cancels: u32,
-    #[serde(default)]
-    pub(super) pays: u32,
+    pub(super) tickets: Spanned<u32>,
+    pub(super) prices: Spanned<Vec<u32>>,
+    #[serde(default = "none")]
+    pub(super) edits: Spanned<u32>,
+    #[serde(default = "none")]
+    pub(super) buyers: Spanned<u32>,
+    #[serde(default = "none")]
+    pub(super) orders: Spanned<u32>,
+    #[serde(default = "none")]
+    pub(super) cancels: Spanned<u32>,
+    #[serde(default = "none")]
+    pub(super) pays: Spanned<u32>,
+}
+
+fn none() -> Spanned<u32> {
+    Spanned::new(0..0, 0)
 }
 
 #[derive(Deserialize)]

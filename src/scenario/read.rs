@@ -64,6 +64,7 @@ pub(super) fn scenario(file: &str, text: &str) -> Result<Scenario, FileError> {
     let scheduler = read.scheduler.as_ref().map(known).transpose()?;
     let clients = read.client.iter().map(|client| self::client(&source, client)).collect::<Result<Vec<_>, _>>()?;
     let workload = read.workload.as_ref().map(|table| self::workload(&source, table)).transpose()?;
+    check_names(&source, &read.client, workload.as_ref())?;
     let hostings = hostings(&source, &read.services)?;
     let made = check_records(&source, &read.client, workload.as_ref())?;
     check_payments(&source, &read, &hostings)?;
@@ -329,29 +330,47 @@ pub(super) fn expectation(source: &Source<'_>, verdict: &Spanned<String>) -> Res
 }
 
 fn workload(source: &Source<'_>, table: &Spanned<WorkloadTable>) -> Result<Workload, FileError> {
-    let wanted = table.get_ref();
-    let refuse = |message: &str| Err(source.at(table.span(), message));
-    if wanted.prices.is_empty() {
-        return refuse("a workload needs at least one price, for example `prices = [5, 10, 15]`");
+    let WorkloadTable { tickets, prices, edits, buyers, orders, cancels, pays } = table.get_ref();
+    let refuse = |at: &Spanned<u32>, message: &str| Err(source.at(at.span(), message));
+    if prices.get_ref().is_empty() {
+        let message = "a workload needs at least one price, for example `prices = [5, 10, 15]`";
+        return Err(source.at(prices.span(), message));
     }
-    if wanted.cancels > 4 {
-        return refuse("at most 4 of 4 orders can be cancelled: `cancels` is from 0 to 4");
+    if *cancels.get_ref() > 4 {
+        return refuse(cancels, "at most 4 of 4 orders can be cancelled: `cancels` is from 0 to 4");
     }
-    if wanted.pays > 4 {
-        return refuse("at most 4 of 4 orders can be paid: `pays` is from 0 to 4");
+    if *pays.get_ref() > 4 {
+        return refuse(pays, "at most 4 of 4 orders can be paid: `pays` is from 0 to 4");
     }
-    if u64::from(wanted.buyers) * u64::from(wanted.orders) > RECORDS_MAX || u64::from(wanted.tickets) > RECORDS_MAX {
-        return refuse("a workload has at most 1000000 tickets and 1000000 orders");
+    if *tickets.get_ref() == 0 {
+        return refuse(tickets, "a workload has at least 1 ticket");
     }
-    let commands = u64::from(wanted.tickets) * (wanted.prices.len() as u64 + u64::from(wanted.edits));
-    if commands > 4 * RECORDS_MAX {
-        return refuse("a workload has at most 4000000 commands of sellers");
+    // Each by itself as well: a product with 0 says nothing of the other factor.
+    for (factor, what) in [(tickets, "tickets"), (buyers, "buyers"), (orders, "orders")] {
+        if u64::from(*factor.get_ref()) > RECORDS_MAX {
+            return refuse(factor, &format!("a workload has at most {RECORDS_MAX} {what}"));
+        }
     }
-    if wanted.tickets == 0 {
-        return refuse("a workload has at least 1 ticket");
+    if u64::from(*buyers.get_ref()) * u64::from(*orders.get_ref()) > RECORDS_MAX {
+        return refuse(
+            orders,
+            &format!("a workload has at most {RECORDS_MAX} orders: {} buyers make more", buyers.get_ref()),
+        );
     }
-    let WorkloadTable { tickets, edits, buyers, orders, cancels, pays, .. } = *wanted;
-    Ok(Workload { tickets, prices: wanted.prices.clone(), edits, buyers, orders, cancels, pays })
+    let of_one = prices.get_ref().len() as u64 + u64::from(*edits.get_ref());
+    if u64::from(*tickets.get_ref()) * of_one > 4 * RECORDS_MAX {
+        let at = if *edits.get_ref() > 0 { edits.span() } else { tickets.span() };
+        return Err(source.at(at, format!("a workload has at most {} commands of sellers", 4 * RECORDS_MAX)));
+    }
+    Ok(Workload {
+        tickets: *tickets.get_ref(),
+        prices: prices.get_ref().clone(),
+        edits: *edits.get_ref(),
+        buyers: *buyers.get_ref(),
+        orders: *orders.get_ref(),
+        cancels: *cancels.get_ref(),
+        pays: *pays.get_ref(),
+    })
 }
 
 fn client(source: &Source<'_>, table: &ClientTable) -> Result<Client<Request>, FileError> {
@@ -366,6 +385,23 @@ fn client(source: &Source<'_>, table: &ClientTable) -> Result<Client<Request>, F
         Ok(Request { user: user.clone(), what })
     });
     Ok(Client { name, commands: commands.collect::<Result<_, FileError>>()? })
+}
+
+/// Refuses a name that two clients have: departures and steps could not tell them apart.
+fn check_names(source: &Source<'_>, clients: &[ClientTable], workload: Option<&Workload>) -> Result<(), FileError> {
+    let mut names = BTreeSet::new();
+    for name in clients.iter().map(|client| &client.name) {
+        let by = if workload.is_some_and(|workload| workload.names(name.get_ref())) {
+            "the workload has a client"
+        } else if !names.insert(name.get_ref()) {
+            "another client is"
+        } else {
+            continue;
+        };
+        let error = source.at(name.span(), format!("{by} named `{}`", name.get_ref()));
+        return Err(error.help("give this one another name: departures and steps name clients"));
+    }
+    Ok(())
 }
 
 fn what(command: &CommandTable) -> What {
@@ -454,7 +490,7 @@ fn check_payments(source: &Source<'_>, file: &File, hostings: &Hostings) -> Resu
     }
     let mut commands = file.client.iter().flat_map(|client| &client.commands);
     let paid = commands.find(|command| matches!(command.get_ref(), CommandTable::Pay(_))).map(Spanned::span);
-    let generated = file.workload.as_ref().filter(|workload| workload.get_ref().pays > 0).map(Spanned::span);
+    let generated = file.workload.as_ref().filter(|workload| *workload.get_ref().pays.get_ref() > 0).map(Spanned::span);
     match paid.or(generated) {
         None => Ok(()),
         Some(span) => {

@@ -36,6 +36,16 @@ impl Workload {
         sellers.into_iter().chain(buyers.collect::<Vec<_>>()).collect()
     }
 
+    /// Whether one of the clients has this name, under whatever seed.
+    #[must_use]
+    pub fn names(&self, name: &str) -> bool {
+        let of = |kind: &str, most: u32| {
+            let number = name.strip_prefix(kind).and_then(|digits| digits.parse::<u32>().ok());
+            number.is_some_and(|number| (1..=most).contains(&number) && name == format!("{kind}{number}"))
+        };
+        of("seller-", self.tickets) || of("buyer-", self.buyers)
+    }
+
     /// What the clients ask for under some seed or other, as [`What::verb`] says it.
     #[must_use]
     pub fn verbs(&self) -> Vec<&'static str> {
