@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::Range;
 
+use crate::escape::for_terminal;
+
 /// A mistake in a file: where it is, what was expected, what to do next.
 ///
 /// Prints as compilers do: the message, the place, the line with a caret, and a help line.
@@ -85,15 +87,21 @@ impl FileError {
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let gutter = self.line.to_string().len();
-        writeln!(f, "{}", self.message)?;
-        writeln!(f, "{:gutter$}--> {}:{}:{}", "", self.file, self.line, self.column)?;
+        writeln!(f, "{}", for_terminal(&self.message))?;
+        writeln!(f, "{:gutter$}--> {}:{}:{}", "", for_terminal(&self.file), self.line, self.column)?;
         writeln!(f, "{:gutter$} |", "")?;
-        writeln!(f, "{} | {}", self.line, self.source_line)?;
-        let before: String =
-            self.source_line.chars().take(self.column - 1).map(|c| if c == '\t' { c } else { ' ' }).collect();
-        write!(f, "{:gutter$} | {before}{}", "", "^".repeat(self.width.into()))?;
+        // A tab stays one, so that the caret stands where the terminal goes to.
+        let shown: Vec<String> = self.source_line.split('\t').map(|part| for_terminal(part).into_owned()).collect();
+        writeln!(f, "{} | {}", self.line, shown.join("\t"))?;
+        let width = |c: char| for_terminal(c.encode_utf8(&mut [0; 4])).chars().count();
+        let mut chars = self.source_line.chars();
+        let before = chars.by_ref().take(self.column - 1);
+        let before: String = before.map(|c| if c == '\t' { "\t".to_owned() } else { " ".repeat(width(c)) }).collect();
+        let marked: Vec<char> = chars.take(self.width.into()).collect();
+        let wider: usize = marked.iter().filter(|c| **c != '\t').map(|c| width(*c) - 1).sum();
+        write!(f, "{:gutter$} | {before}{}", "", "^".repeat(usize::from(self.width) + wider))?;
         if let Some(help) = &self.help {
-            write!(f, "\n{:gutter$} = help: {help}", "")?;
+            write!(f, "\n{:gutter$} = help: {}", "", for_terminal(help))?;
         }
         Ok(())
     }
@@ -111,6 +119,16 @@ mod tests {
             .help("write `1/10`");
         let expected = "ratio is greater than 1\n --> a.toml:2:9\n  |\n2 | ratio = \"11/10\"\n  |         ^^^^^^^\n  \
                         = help: write `1/10`";
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn what_a_terminal_obeys_is_escaped_and_the_caret_stays_below_its_place() {
+        let text = "\ta\u{1b}[2J = \u{202e}x\r\n";
+        let error = FileError::new("a\nb.toml", text, 9..12, "no \u{7}bell").help("not \u{9b}2J");
+        let expected = "no \\u{7}bell\n --> a\\u{a}b.toml:1:10\n  |\n1 | \ta\\u{1b}[2J = \\u{202e}x\n  \
+                        | \t             ^^^^^^^^\n  \
+                        = help: not \\u{9b}2J";
         assert_eq!(error.to_string(), expected);
     }
 

@@ -65,6 +65,7 @@ pub mod corpus;
 pub mod determinism;
 #[doc(hidden)]
 pub mod doc_example;
+pub mod escape;
 pub mod event;
 pub mod explain;
 pub mod extract;

@@ -13,8 +13,8 @@ use ran::pellmell;
 fn check(args: &[&str], code: i32, expected: Expect) {
     let ran = pellmell(args);
     let trimmed = |text: &str| text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
-    let took = |line: &&str| !line.trim_start().starts_with("Took");
-    let stderr: Vec<&str> = ran.stderr.lines().filter(took).collect();
+    let result = |line: &&str| !["Took", "Waiting"].iter().any(|word| line.trim_start().starts_with(word));
+    let stderr: Vec<&str> = ran.stderr.lines().filter(result).collect();
     let shown = format!("$ pellmell {}\n{}\n{}", args.join(" "), trimmed(&ran.stdout), trimmed(&stderr.join("\n")));
     expected.assert_eq(shown.trim_end());
     assert_eq!(ran.code, code, "{args:?}");
@@ -197,7 +197,7 @@ fn a_sweep_puts_failures_into_buckets() {
                 VIOLATED PrefixConsistency at orders of t on ticket:updated   17 schedules, first with 1 departure
                   Shrunk to 5 steps, 1 departure, 3 commands
                  Departs hold ticket:updated t1@1 -> orders until quiescence
-               Reproduce pellmell run scenarios/price-5-10-15.toml --design stage1 --departure "hold ticket:updated t1@1 -> orders until quiescence" --seed 7
+               Reproduce pellmell run scenarios/price-5-10-15.toml --design stage1 --departure 'hold ticket:updated t1@1 -> orders until quiescence' --seed 7
                 Departed 17 of 100 one-departure schedules fail; 18,898,400 not played
                 VIOLATED ReplicaNeverAhead at orders of t on ticket:updated   5 runs, first seed 0, calm scheduler, 1,345 steps
                   Shrunk to 6 steps, 1 departure, 2 commands

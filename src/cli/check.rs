@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::input::{self, Input};
-use super::{Ending, Failure, GOOD, MessageFormat, Out, count};
+use super::{Ending, Failure, GOOD, MessageFormat, Out, count, shown};
 
 #[derive(clap::Args)]
 pub(super) struct CheckArgs {
@@ -20,7 +20,7 @@ pub(super) fn check(args: &CheckArgs, format: MessageFormat) -> Result<Ending, F
         let what = match input::any(path)? {
             Input::Scenario(scenario) => {
                 let simulation = scenario.simulation(scenario.seed);
-                let simulation = simulation.map_err(|error| Failure::Input(format!("{}: {error}", path.display())))?;
+                let simulation = simulation.map_err(|error| Failure::Input(format!("{}: {error}", shown(path))))?;
                 let clients = count(simulation.clients() as u64, "client");
                 format!("a scenario, {clients}, {}", count(simulation.commands() as u64, "command"))
             }
@@ -34,9 +34,9 @@ pub(super) fn check(args: &CheckArgs, format: MessageFormat) -> Result<Ending, F
             }
         };
         match format {
-            MessageFormat::Human => out.status(GOOD, "Ok", format_args!("{}   {what}", path.display()))?,
+            MessageFormat::Human => out.status(GOOD, "Ok", format_args!("{}   {what}", path.to_string_lossy()))?,
             MessageFormat::Json => {
-                out.json(&json!({ "reason": "check", "file": path.display().to_string(), "what": what }))?
+                out.json(&json!({ "reason": "check", "file": path.to_string_lossy(), "what": what }))?
             }
         }
     }

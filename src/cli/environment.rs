@@ -1,23 +1,29 @@
 //! The variables of the environment that the command line honours: what a flag says comes first.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+
+use pellmell::escape::for_terminal;
 
 use super::{Failure, number};
 
 /// Where variables are looked up; tests have some of their own.
-pub(super) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub(super) type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// The process's own variable; one that is empty is as good as none.
 #[expect(clippy::disallowed_methods, reason = "the command line reads the environment, the library does not")]
-pub(super) fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+pub(super) fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 /// A variable that has a number.
 pub(super) fn number_in(variables: Variables<'_>, name: &str) -> Result<Option<u64>, Failure> {
     let Some(value) = variables(name) else { return Ok(None) };
-    let read = number(&value).map(Some);
-    read.map_err(|_| Failure::Input(format!("the variable {name} is `{value}`: expected a whole number from 0 on")))
+    let read = value.to_str().and_then(|text| number(text).ok());
+    read.map(Some).ok_or_else(|| {
+        let value = for_terminal(&value.to_string_lossy()).into_owned();
+        Failure::Input(format!("the variable {name} is `{value}`: expected a whole number from 0 on"))
+    })
 }
 
 /// The folder to keep a result in, if it is to be kept: what the flag says, or `PELLMELL_OUT`.

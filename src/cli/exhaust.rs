@@ -16,7 +16,7 @@ use super::environment::Threads;
 use super::input::Input;
 use super::progress::Searching;
 use super::{
-    BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, input, number, replay, shrink, timeline,
+    BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, input, number, replay, shown, shrink, timeline,
 };
 
 /// How many runs the shrinking of what was found may take.
@@ -170,11 +170,11 @@ fn what(args: &ExhaustArgs) -> Result<(Scenario, u64, Vec<NamedStep>), Failure> 
     let (mut scenario, seed, named) = match (&args.scenario, &args.from) {
         (_, Some(from)) => {
             let Input::Trace(trace) = input::any(&from.trace)? else {
-                let message = format!("{} is a scenario, and --from begins inside a run", from.trace.display());
+                let message = format!("{} is a scenario, and --from begins inside a run", shown(&from.trace));
                 return Err(Failure::Input(format!("{message}\n  = help: record one: run SCENARIO --trace FILE")));
             };
             if from.step > trace.end.steps {
-                let (steps, trace) = (trace.end.steps, from.trace.display());
+                let (steps, trace) = (trace.end.steps, shown(&from.trace));
                 return Err(Failure::Input(format!("{trace} has {steps} steps, and --from asks for {}", from.step)));
             }
             let scenario = replay::scenario_of(&from.trace, &trace)?;
@@ -245,7 +245,7 @@ fn show_shrunk(out: &mut Out, found: Option<&Counterexample>) -> Result<(), Fail
     out.departures(&scenario.schedule)?;
     out.status(PLAIN, "Explain", "keep what follows in a file: pellmell explain FILE")?;
     out.line("────────────")?;
-    out.line(text.trim_end())
+    out.text(text.trim_end())
 }
 
 /// What came of it. It says nothing of what depends on which thread came first; that is on stderr.

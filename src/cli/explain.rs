@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use anstyle::Style;
+use pellmell::escape::{file_for_shell, for_terminal};
 use pellmell::explain::{Ending, Explain, Explanation, Row, Without};
 use pellmell::scenario::Counterexample;
 use pellmell::schedule::{Departure, Target};
@@ -13,8 +15,8 @@ use serde_json::{Value, json};
 use super::input::Input;
 use super::shrink::{self, texts};
 use super::{
-    BAD, DIM, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, input, number, replay, sweep_command,
-    timeline,
+    BAD, DIM, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, input, number, replay, shown,
+    sweep_command, timeline,
 };
 use super::{Ending as Ended, timeline::fit};
 
@@ -77,7 +79,7 @@ pub(super) fn explain(args: &ExplainArgs, format: MessageFormat) -> Result<Ended
 fn scenario(args: &ExplainArgs) -> Result<(Scenario, u64), Failure> {
     match input::any(&args.file)? {
         Input::Trace(_) if args.seed.is_some() || !args.what.is_empty() => {
-            let message = format!("{} is a trace: what was run is in it", args.file.display());
+            let message = format!("{} is a trace: what was run is in it", shown(&args.file));
             Err(Failure::Input(format!("{message}\n  = help: leave the flags that change it out")))
         }
         Input::Trace(trace) => Ok((replay::scenario_of(&args.file, &trace)?, trace.header.seed)),
@@ -146,7 +148,7 @@ fn show(
     }
     // What is in a trace is played again by `replay`; a scenario can be shrunk.
     match args.file.extension().is_some_and(|ending| ending == "jsonl") {
-        true => out.status(PLAIN, "Next", format_args!("pellmell replay {}", args.file.display())),
+        true => out.status(PLAIN, "Next", format_args!("pellmell replay {}", file_for_shell(&args.file))),
         false => {
             let shrink = command("shrink", &args.file, scenario, seed);
             out.status(PLAIN, "Next", format_args!("{shrink} --write FILE"))
@@ -169,7 +171,7 @@ fn table(out: &mut Out, explanation: &Explanation) -> Result<(), Failure> {
     }
     let across = widths.iter().sum::<usize>() + 3 * widths.len().saturating_sub(1);
     let names = timeline::pad(services, &widths).join(" │ ");
-    out.line(format_args!("{PLAIN} step          t │ {names} │ {SHARE}{PLAIN:#}"))?;
+    out.parts(&[(PLAIN, &format!(" step          t │ {names} │ {SHARE}"))])?;
     let before = match skipped as u64 {
         0 => "before the first step".to_owned(),
         hidden => format!("{} up to here not shown", count(hidden, "step")),
@@ -178,19 +180,20 @@ fn table(out: &mut Out, explanation: &Explanation) -> Result<(), Failure> {
         None => explanation.before,
         Some(place) => explanation.rows[place].share,
     };
-    out.line(format_args!("{:>5} {:>10} │ {DIM}{}{DIM:#} │ {share:>5}", skipped, "", fit(&before, across)))?;
+    let (step, plain) = (format!("{skipped:>5} {:>10} │ ", ""), Style::new());
+    out.parts(&[(plain, &step), (DIM, &fit(&before, across)), (plain, &format!(" │ {share:>5}"))])?;
     for (row, cells) in rows.iter().zip(&cells) {
         let time = Time(row.record.time_us).to_string();
-        let what = match cells {
-            Some(cells) => timeline::pad(cells, &widths).join(" │ "),
+        let (style, what) = match cells {
+            Some(cells) => (plain, timeline::pad(cells, &widths).join(" │ ")),
             // What no service did goes across.
-            None => format!("{DIM}{}{DIM:#}", fit(&row.record.action, across)),
+            None => (DIM, fit(&for_terminal(&row.record.action), across)),
         };
         let turn = if explanation.turn == Some(row.record.step) { " ▲" } else { "" };
-        let line = format!("{:>5} {time:>10} │ {what} │ {:>5}{turn}", row.record.step, row.share.to_string());
+        let (step, share) = (format!("{:>5} {time:>10} │ ", row.record.step), row.share.to_string());
         let mark = mark(row, LINE_MAX.saturating_sub(19 + across + 3 + SHARE_WIDTH));
         let gap = if turn.is_empty() && !mark.is_empty() { "  " } else { "" };
-        out.line(format_args!("{line}{gap}{BAD}{mark}{BAD:#}"))?;
+        out.parts(&[(plain, &step), (style, &what), (plain, &format!(" │ {share:>5}{turn}{gap}")), (BAD, &mark)])?;
     }
     Ok(())
 }
@@ -218,7 +221,7 @@ fn mark(row: &Row, width: usize) -> String {
 
 fn long_mark(row: &Row) -> String {
     let names: Vec<String> = row.necessary.iter().map(|departure| brief(departure, &row.record)).collect();
-    if names.is_empty() { String::new() } else { format!("{MARK}: {}", names.join(", ")) }
+    if names.is_empty() { String::new() } else { format!("{MARK}: {}", for_terminal(&names.join(", "))) }
 }
 
 /// A departure in short: the row says what it is about.

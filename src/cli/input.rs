@@ -1,18 +1,23 @@
-//! Reading files, and writing them so that a crash leaves the old one.
+//! Reading files.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 
 use pellmell::scenario::FileError;
 use pellmell::{FaultPlan, Scenario, trace::Trace};
 
-use super::{Failure, What};
+use super::{Failure, What, shown, tell};
 
 /// A scenario is written by hand; what is larger is something else.
 pub(super) const SCENARIO_BYTES_MAX: u64 = 1 << 20;
 /// A trace has one line per step.
 const TRACE_BYTES_MAX: u64 = 1 << 30;
+
+/// From which record number on it is told what it costs.
+const NUMBER_TOLD: u32 = 100_000;
+/// What a number costs a run as measured: rows of owner and replicas, and the last message about each.
+const ROW_BYTES: u64 = 170;
 
 /// What a file turned out to be.
 pub(super) enum Input {
@@ -30,7 +35,10 @@ pub(super) fn scenario(path: &Path, what: &What) -> Result<Scenario, Failure> {
 
 /// Reads a scenario as it is in the file.
 pub(super) fn read_scenario(path: &Path) -> Result<Scenario, Failure> {
-    Ok(Scenario::parse(&path.display().to_string(), &text(path, SCENARIO_BYTES_MAX)?)?)
+    let text = text(path, SCENARIO_BYTES_MAX).map_err(|failure| pointed_to_scenarios(path, failure))?;
+    let scenario = Scenario::parse(&path.to_string_lossy(), &text)?;
+    tell_memory(&scenario);
+    Ok(scenario)
 }
 
 /// Applies what the command line changes.
@@ -68,12 +76,33 @@ pub(super) fn apply(scenario: &mut Scenario, what: &What) {
 /// Reads a file that is a trace if it begins like one, and a scenario otherwise.
 pub(super) fn any(path: &Path) -> Result<Input, Failure> {
     let is_trace = path.extension().is_some_and(|ending| ending == "jsonl");
-    let text = text(path, if is_trace { TRACE_BYTES_MAX } else { SCENARIO_BYTES_MAX })?;
-    let name = path.display().to_string();
+    let text = text(path, if is_trace { TRACE_BYTES_MAX } else { SCENARIO_BYTES_MAX });
+    let text = if is_trace { text? } else { text.map_err(|failure| pointed_to_scenarios(path, failure))? };
+    let name = path.to_string_lossy();
     if is_trace || text.starts_with('{') {
         return Ok(Input::Trace(Box::new(Trace::parse(&name, &text)?)));
     }
-    Ok(Input::Scenario(Box::new(Scenario::parse(&name, &text)?)))
+    let scenario = Scenario::parse(&name, &text)?;
+    tell_memory(&scenario);
+    Ok(Input::Scenario(Box::new(scenario)))
+}
+
+/// Says what a large record number costs: rows are kept by number.
+fn tell_memory(scenario: &Scenario) {
+    let requests = scenario.clients.iter().flat_map(|client| &client.commands);
+    let largest = requests.flat_map(|request| request.what.records()).max_by_key(|id| id.number());
+    if let Some(id) = largest.filter(|id| id.number() >= NUMBER_TOLD) {
+        let mib = u64::from(id.number()) * ROW_BYTES >> 20;
+        tell("Memory", &format!("{id}: a run keeps room for every lower number, about {mib} MiB; number from 1"));
+    }
+}
+
+/// Why a scenario cannot be read, and where there are some if there is none.
+fn pointed_to_scenarios(path: &Path, failure: Failure) -> Failure {
+    match failure {
+        Failure::Io(message) if !path.exists() => Failure::Io(message + "\n  = help: scenarios are in `scenarios/`"),
+        failure => failure,
+    }
 }
 
 pub(super) fn text(path: &Path, bytes_max: u64) -> Result<String, Failure> {
@@ -82,12 +111,8 @@ pub(super) fn text(path: &Path, bytes_max: u64) -> Result<String, Failure> {
 
 /// Reads a file's text; `help` says what to give instead of a file that has none, or too much.
 pub(super) fn text_or(path: &Path, bytes_max: u64, help: &str) -> Result<String, Failure> {
-    let name = path.display().to_string();
-    let cannot = |error: std::io::Error| {
-        let hint =
-            if error.kind() == std::io::ErrorKind::NotFound { "\n  = help: scenarios are in `scenarios/`" } else { "" };
-        Failure::Io(format!("cannot read {name}: {error}{hint}"))
-    };
+    let name = path.to_string_lossy();
+    let cannot = |error: std::io::Error| Failure::Io(format!("cannot read {}: {error}", shown(path)));
     let file = File::open(path).map_err(cannot)?;
     let mut bytes = Vec::new();
     file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(cannot)?;
@@ -101,29 +126,5 @@ pub(super) fn text_or(path: &Path, bytes_max: u64, help: &str) -> Result<String,
         let error =
             FileError::new(&name, &readable, valid..valid, "the file is not text: here is a byte that is not UTF-8");
         error.help(help).into()
-    })
-}
-
-/// Makes a folder, if it is not there yet.
-pub(super) fn make_folder(path: &Path) -> Result<(), Failure> {
-    let made = std::fs::create_dir_all(path);
-    made.map_err(|error| Failure::Io(format!("cannot make the folder {}: {error}", path.display())))
-}
-
-/// Writes a file whole or not at all: to a temporary one beside it, then renamed.
-pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let name = path.display().to_string();
-    let cannot = |error: std::io::Error| Failure::Io(format!("cannot write {name}: {error}"));
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    let temporary = Path::new(&temporary);
-    let written = File::create(temporary).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    written.and_then(|()| std::fs::rename(temporary, path)).map_err(|error| {
-        // The old file is untouched; what is left of the new one goes.
-        let _ = std::fs::remove_file(temporary);
-        cannot(error)
     })
 }

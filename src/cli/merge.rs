@@ -7,11 +7,11 @@ use pellmell::trace::hex;
 
 use super::environment::folder;
 use super::sweep::{Report, Shown, saved};
-use super::{Ending, Failure, MessageFormat, Out, input};
+use super::{Ending, Failure, MessageFormat, Out, files, shown};
 
 #[derive(clap::Args)]
 pub(super) struct MergeArgs {
-    /// The results of all shards, in any order.
+    /// The results of all shards, in any order, or the folder that `sweep --out` kept them in.
     #[arg(required = true)]
     results: Vec<PathBuf>,
     /// Keeps the result of the sweep in this folder, as `result.json`. [env: PELLMELL_OUT]
@@ -23,9 +23,8 @@ pub(super) struct MergeArgs {
 
 pub(super) fn merge(args: &MergeArgs, format: MessageFormat) -> Result<Ending, Failure> {
     let mut merging = Merging::default();
-    for path in &args.results {
-        let name = path.display().to_string();
-        merging.add(&name, saved::read(path)?).map_err(|error| saved::differs(&error))?;
+    for path in results(&args.results)? {
+        merging.add(&shown(&path), saved::read(&path)?).map_err(|error| saved::differs(&error))?;
     }
     let whole = merging.finish().map_err(|error| saved::differs(&error))?;
     let scenario = whole.swept.scenario()?;
@@ -38,12 +37,45 @@ pub(super) fn merge(args: &MergeArgs, format: MessageFormat) -> Result<Ending, F
         return Err(Failure::Stale(format!("the services or pellmell itself changed: {message}\n  = help: {help}")));
     }
     if let Some(folder) = folder(&args.out) {
-        input::make_folder(&folder)?;
-        input::write(&saved::path(&folder, None), &whole.to_text())?;
+        files::make_folder(&folder)?;
+        let path = saved::path(&folder, None);
+        if path.exists() {
+            // What is no result is not replaced by one.
+            saved::read(&path)?;
+        }
+        files::write(&path, &whole.to_text())?;
     }
     let file = whole.swept.file.clone();
     let (part, departed) = whole.into_parts();
     let departed = departed.map(|departed| departed.result);
     Report { path: Path::new(&file), scenario: &scenario, part: &part, departed, shown: &args.shown }
         .show(&mut Out::new(), format)
+}
+
+/// The files with results among the paths: of a folder those that `sweep --out` writes there, which are
+/// the shards', or else that of the whole.
+fn results(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut results = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            results.push(path.clone());
+            continue;
+        }
+        let cannot = |error| Failure::Io(format!("cannot read {}: {error}", shown(path)));
+        let entries = std::fs::read_dir(path).map_err(cannot)?;
+        let mut shards =
+            entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(cannot)?;
+        shards.retain(|path| saved::is_of_a_shard(path));
+        shards.sort();
+        let whole = saved::path(path, None);
+        match (shards.is_empty(), whole.exists()) {
+            (false, _) => results.extend(shards),
+            (true, true) => results.push(whole),
+            (true, false) => {
+                let help = "give the folder that `sweep --out FOLDER` wrote";
+                return Err(Failure::Input(format!("there is no result in {}\n  = help: {help}", shown(path))));
+            }
+        }
+    }
+    Ok(results)
 }

@@ -4,11 +4,13 @@
 //! code of its own.
 
 mod check;
+mod closed;
 mod corpus;
 mod coverage;
 mod environment;
 mod exhaust;
 mod explain;
+mod files;
 mod hold_sweep;
 mod input;
 mod interrupt;
@@ -31,6 +33,7 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand, ValueEnum};
 use pellmell::Scenario;
+use pellmell::escape::for_terminal;
 use pellmell::scenario::{SchedulerKind, nearest};
 use pellmell::schedule::Departure;
 use pellmell::ticketing::{Defect, Design, properties};
@@ -119,12 +122,12 @@ struct What {
 
 /// The command that looks for a failing seed of a scenario.
 fn sweep_command(path: &Path, scenario: &Scenario) -> String {
-    format!("{} --seeds 0..1000", scenario.command("sweep", &path.display().to_string()))
+    format!("{} --seeds 0..1000", scenario.command("sweep", path))
 }
 
 /// The command that does something with a seed of a scenario.
 fn command(verb: &str, path: &Path, scenario: &Scenario, seed: u64) -> String {
-    format!("{} --seed {seed}", scenario.for_seed(seed).command(verb, &path.display().to_string()))
+    format!("{} --seed {seed}", scenario.for_seed(seed).command(verb, path))
 }
 
 impl What {
@@ -231,19 +234,29 @@ impl From<io::Error> for Failure {
 }
 
 pub(crate) fn main() -> ExitCode {
+    if closed::stdout_was_closed() {
+        return ExitCode::from(complain("stdout is closed: nobody could read the result", 74));
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version go to stdout and are no error; clap says which.
-            let code = u8::try_from(error.exit_code()).unwrap_or(2);
-            return if error.print().is_ok() { ExitCode::from(code) } else { ExitCode::from(74) };
-        }
+        Err(error) => return ExitCode::from(told_by_clap(error)),
     };
     log();
+    if let Err(Failure::Io(message)) = interrupt::survive_full_files() {
+        return ExitCode::from(complain(&message, 74));
+    }
     // What a service panics with becomes a verdict, so it is not printed as well.
     std::panic::set_hook(Box::new(|_| {}));
     let ended = std::panic::catch_unwind(|| {
         let format = cli.message_format;
+        let _waiting = match cli.verb {
+            Verb::Run(_) | Verb::Shrink(_) | Verb::Explain(_) => {
+                Some(progress::Waiting::begin("; --max-steps N ends a run earlier"))
+            }
+            Verb::Replay(_) | Verb::Check(_) | Verb::Corpus(_) => Some(progress::Waiting::begin("")),
+            // They tell how far they are.
+            Verb::Sweep(_) | Verb::Merge(_) | Verb::Exhaust(_) | Verb::Zoo(_) => None,
+        };
         match cli.verb {
             Verb::Run(args) => run::run(&args, format),
             Verb::Sweep(args) => sweep::sweep(&args, format),
@@ -284,17 +297,38 @@ fn log() {
     }
 }
 
+/// A file's name as it is shown. In a message it must be one line, because the message may be several.
+fn shown(path: &Path) -> String {
+    for_terminal(&path.to_string_lossy()).into_owned()
+}
+
+/// Lines as a terminal can show them.
+fn lines_shown(text: &str) -> String {
+    text.split('\n').map(for_terminal).collect::<Vec<_>>().join("\n")
+}
+
 /// Says on stderr what is not the result.
 fn tell(word: &str, text: &str) {
     // If stderr is gone there is nobody to tell.
-    let _ = writeln!(anstream::stderr(), "{PLAIN}{word:>12}{PLAIN:#} {text}");
+    let _ = writeln!(anstream::stderr(), "{PLAIN}{word:>12}{PLAIN:#} {}", for_terminal(text));
 }
 
 fn complain(message: &str, code: u8) -> u8 {
-    let red = AnsiColor::Red.on_default().bold();
     // If stderr is gone as well there is nobody left to tell.
-    let _ = writeln!(anstream::stderr(), "{red}error{red:#}: {message}");
+    let _ = writeln!(anstream::stderr(), "{BAD}error{BAD:#}: {}", lines_shown(message));
     code
+}
+
+/// Says what clap says, which is help if it was asked for, and how that ends.
+fn told_by_clap(error: clap::Error) -> u8 {
+    // What it says quotes the arguments, so it is asked again with arguments as they are shown.
+    let arguments = std::env::args_os().map(|argument| for_terminal(&argument.to_string_lossy()).into_owned());
+    let error = Cli::try_parse_from(arguments).err().filter(|again| again.kind() == error.kind()).unwrap_or(error);
+    match error.print() {
+        // Who stops reading has seen enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => complain(&format!("cannot write: {error}"), 74),
+        _ => u8::try_from(error.exit_code()).unwrap_or(2),
+    }
 }
 
 /// Writes lines to stdout, which loses colours where it is no terminal.
@@ -305,17 +339,26 @@ impl Out {
         Out(anstream::AutoStream::auto(io::stdout().lock()))
     }
 
+    /// A line, as a terminal can show it.
     fn line(&mut self, text: impl fmt::Display) -> Result<(), Failure> {
-        match writeln!(self.0, "{text}") {
-            // Who stops reading has seen enough; the verb ends as it would have.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            written => Ok(written?),
-        }
+        self.parts(&[(Style::new(), &text.to_string())])
+    }
+
+    /// A line in parts of one style each, as a terminal can show it.
+    fn parts(&mut self, parts: &[(Style, &str)]) -> Result<(), Failure> {
+        let line: String =
+            parts.iter().map(|(style, text)| format!("{style}{}{style:#}", for_terminal(text))).collect();
+        self.write(&line)
+    }
+
+    /// A text of several lines.
+    fn text(&mut self, text: &str) -> Result<(), Failure> {
+        text.lines().try_for_each(|line| self.line(line))
     }
 
     /// A line that begins with a status word, right-aligned to 12 columns.
     fn status(&mut self, style: Style, word: &str, text: impl fmt::Display) -> Result<(), Failure> {
-        self.line(format_args!("{style}{word:>12}{style:#} {text}"))
+        self.parts(&[(style, &format!("{word:>12}")), (Style::new(), &format!(" {text}"))])
     }
 
     /// How a run departs from the calm one, a line each.
@@ -324,7 +367,15 @@ impl Out {
     }
 
     fn json(&mut self, value: &serde_json::Value) -> Result<(), Failure> {
-        self.line(value)
+        self.write(&value.to_string())
+    }
+
+    fn write(&mut self, line: &str) -> Result<(), Failure> {
+        match writeln!(self.0, "{line}") {
+            // Who stops reading has seen enough; the verb ends as it would have.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => Ok(written?),
+        }
     }
 }
 

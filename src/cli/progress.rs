@@ -2,13 +2,17 @@
 
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 #[expect(clippy::disallowed_types, reason = "how long the user waits is wall time; it reaches stderr alone")]
 use std::time::Instant;
 
 use pellmell::search::Reached;
 
-use super::{count, grouped};
+use super::{count, grouped, tell};
+
+/// After how long it is said that something is still at work.
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// Tells how far a long job is.
 #[expect(clippy::disallowed_types, reason = "how long the user waits is wall time; it reaches stderr alone")]
@@ -41,7 +45,7 @@ impl Progress {
 
     /// Shows how far it is, if it is time to.
     pub(super) fn at(&self, done: u64, failed: u64) {
-        let pause = if self.terminal { Duration::from_millis(100) } else { Duration::from_secs(10) };
+        let pause = if self.terminal { Duration::from_millis(100) } else { PAUSE };
         let Ok(mut shown) = self.shown.lock() else { return };
         if shown.elapsed() < pause {
             return;
@@ -95,7 +99,7 @@ impl Searching {
 
     /// Shows how far it is, if it is time to.
     pub(super) fn at(&mut self, reached: Reached) {
-        let pause = if self.terminal { Duration::from_millis(100) } else { Duration::from_secs(10) };
+        let pause = if self.terminal { Duration::from_millis(100) } else { PAUSE };
         if self.shown.elapsed() < pause {
             return;
         }
@@ -122,6 +126,27 @@ impl Searching {
         let (longest, memory) = (count(reached.depth_max.into(), "step"), grouped(reached.bytes >> 20));
         let what = format!("{rate} states/s; {states}, {steps}, the longest way {longest}, {memory} MiB");
         took(self.began.elapsed(), self.terminal, &what);
+    }
+}
+
+/// Says every ten seconds that something is still at work that cannot tell how far it is, until it is
+/// dropped.
+pub(super) struct Waiting {
+    _until: Sender<()>,
+}
+
+impl Waiting {
+    /// `help` says what would end it earlier.
+    pub(super) fn begin(help: &'static str) -> Waiting {
+        let (until, ended) = channel();
+        std::thread::spawn(move || {
+            let mut waited = Duration::ZERO;
+            while ended.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
+                waited += PAUSE;
+                tell("Waiting", &format!("{} s so far{help}", waited.as_secs()));
+            }
+        });
+        Waiting { _until: until }
     }
 }
 

@@ -9,7 +9,7 @@ use pellmell::trace::{Trace, first_difference};
 use serde_json::json;
 
 use super::input::Input;
-use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, input, number, run, timeline};
+use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, input, number, run, shown, timeline};
 
 #[derive(clap::Args)]
 pub(super) struct ReplayArgs {
@@ -31,7 +31,7 @@ pub(super) fn replay(args: &ReplayArgs, format: MessageFormat) -> Result<Ending,
         Input::Trace(trace) if args.seed.is_some() || args.design.is_some() => {
             let message = format!(
                 "{} is a trace: its seed {} and design {} are in it",
-                args.file.display(),
+                shown(&args.file),
                 trace.header.seed,
                 trace.header.design
             );
@@ -56,7 +56,7 @@ pub(super) fn scenario_of(path: &Path, trace: &Trace) -> Result<Scenario, Failur
     let header = &trace.header;
     let mut scenario = Scenario::parse(&format!("{}.toml", header.scenario), &header.source)?;
     header.settings().apply(&mut scenario).map_err(|Gone { what, name }| {
-        let message = format!("{}:1:1: the trace's {what} `{name}` does not exist any more", path.display());
+        let message = format!("{}:1:1: the trace's {what} `{name}` does not exist any more", shown(path));
         Failure::Stale(format!("{message}\n  = help: record the run again: run SCENARIO --trace FILE"))
     })?;
     Ok(scenario)

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use pellmell::Scenario;
 use pellmell::trace::{CountsText, Header, Recorder, Trace};
 
-use super::{BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, input, number, timeline};
+use super::{
+    BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, files, input, number, timeline,
+};
 
 #[derive(clap::Args)]
 pub(super) struct RunArgs {
@@ -33,12 +35,13 @@ pub(super) fn steps(text: &str) -> Result<usize, String> {
 
 pub(super) fn run(args: &RunArgs, format: MessageFormat) -> Result<Ending, Failure> {
     let scenario = input::scenario(&args.scenario, &args.what)?;
+    files::check_output(args.trace.as_deref(), &files::TRACE, &args.scenario)?;
     let seed = args.seed.unwrap_or(scenario.seed);
     tracing::debug!(scenario = scenario.name, seed, "run");
     let trace = play(&scenario, seed)?;
     if let Some(path) = &args.trace {
         let text = trace.to_jsonl().map_err(|error| Failure::Io(format!("cannot write the trace: {error}")))?;
-        input::write(path, &text)?;
+        files::write(path, &text)?;
     }
     let mut out = Out::new();
     match format {

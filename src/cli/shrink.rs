@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use pellmell::escape::file_for_shell;
 use pellmell::scenario::{Counterexample, ShrinkError};
 use pellmell::shrink::{NothingToShrink, Size};
 use pellmell::{Departure, Scenario};
@@ -9,7 +10,8 @@ use serde_json::json;
 
 use super::run::play;
 use super::{
-    BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, input, number, sweep_command, timeline,
+    BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, files, input, number, sweep_command,
+    timeline,
 };
 
 #[derive(clap::Args)]
@@ -31,12 +33,13 @@ pub(super) struct ShrinkArgs {
 
 pub(super) fn shrink(args: &ShrinkArgs, format: MessageFormat) -> Result<Ending, Failure> {
     let scenario = input::scenario(&args.scenario, &args.what)?;
+    files::check_output(args.write.as_deref(), &files::SHRUNK, &args.scenario)?;
     let seed = args.seed.unwrap_or(scenario.seed);
     let mut out = Out::new();
     match scenario.shrink(seed, args.executions)? {
         Some(found) => {
             if let Some(path) = &args.write {
-                input::write(path, &found.text)?;
+                files::write(path, &found.text)?;
             }
             match format {
                 MessageFormat::Human => show(&mut out, args, &scenario, seed, &found)?,
@@ -103,14 +106,14 @@ fn show(
         out.status(PLAIN, "Next", format_args!("try --executions {}", args.executions.saturating_mul(4)))?;
     }
     if let Some(path) = &args.write {
-        out.status(PLAIN, "Wrote", path.display())?;
-        out.status(PLAIN, "Reproduce", format_args!("pellmell run {}", path.display()))?;
+        out.status(PLAIN, "Wrote", path.to_string_lossy())?;
+        out.status(PLAIN, "Reproduce", format_args!("pellmell run {}", file_for_shell(path)))?;
     } else {
         let again = command("shrink", &args.scenario, scenario, seed);
         out.status(PLAIN, "Keep", format_args!("{again} --write FILE"))?;
     }
     out.line("────────────")?;
-    out.line(text.trim_end())
+    out.text(text.trim_end())
 }
 
 /// Departures as they stand in a file.

@@ -19,7 +19,7 @@ use super::run::{self, exercised};
 use super::stopwatch::{Stopwatch, duration};
 use super::{
     BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, coverage, hold_sweep, input,
-    open_seeds, shrink, tell,
+    open_seeds, shown, shrink, tell,
 };
 use saved::Saved;
 use shards::ShardArgs;
@@ -120,7 +120,7 @@ pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, F
     let (mut saved, begun, departed) = match folder(&args.out) {
         None => (None, Part::none(seeds.start), departed),
         Some(folder) => {
-            let swept = Swept::new(&args.scenario.display().to_string(), &scenario, &request).map_err(build)?;
+            let swept = Swept::new(&args.scenario.to_string_lossy(), &scenario, &request).map_err(build)?;
             let swept = Swept { departures_max: schedules_max, ..swept };
             let new = Saved::new(&folder, shard, swept, request.clone(), seeds.clone(), places.clone());
             let (saved, begun, departed) = new.open(&folder, departed)?;
@@ -134,7 +134,7 @@ pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, F
             false => String::new(),
         };
         let seeds = format!("seeds {}..{}", begun.seeds.end, seeds.end);
-        tell("Goes on", &format!("with {}: {schedules}{seeds}", saved.path().display()));
+        tell("Goes on", &format!("with {}: {schedules}{seeds}", shown(saved.path())));
     }
     let mut failure = None;
     let departed = match plan.as_ref().zip(departed) {
@@ -185,7 +185,7 @@ pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, F
             saved.end_at(part.seeds.end);
         }
         saved.write(&part)?;
-        tell("Written", &saved.path().display().to_string());
+        tell("Written", &shown(saved.path()));
     }
     let departed = departed.map(|departed| departed.result);
     let departed_hold = departed.as_ref().is_none_or(HoldSweepResult::is_held);
@@ -264,7 +264,7 @@ impl Report<'_> {
     fn with_more_seeds(&self) -> String {
         let Range { start, end } = self.part.seeds;
         let end = start.saturating_add((end - start).saturating_mul(10));
-        let command = self.scenario.command("sweep", &self.path.display().to_string());
+        let command = self.scenario.command("sweep", self.path);
         format!("{command} --seeds {start}..{end} --strict")
     }
 }

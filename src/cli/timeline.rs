@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use anstyle::Style;
+use pellmell::escape::for_terminal;
 use pellmell::trace::{Saved, Trace, TraceRecord, plain};
 
 use super::{BAD, DIM, Failure, GOOD, Out, PLAIN, count};
@@ -31,19 +33,23 @@ pub(super) fn last_steps(
     let cells: Vec<Option<Vec<String>>> = shown.iter().map(|record| cells(record, services)).collect();
     let widths = widths(services, cells.iter().flatten());
     let names = pad(services, &widths);
-    out.line(format_args!("{PLAIN} step          t │ {} │{PLAIN:#}", names.join(" │ ")))?;
+    out.parts(&[(PLAIN, &format!(" step          t │ {} │", names.join(" │ ")))])?;
     if skipped > 0 {
         let note = format!("{} before this not shown: --steps all", count(skipped as u64, "step"));
-        out.line(format_args!("{DIM}    …            │ {note}{DIM:#}"))?;
+        out.parts(&[(DIM, &format!("    …            │ {note}"))])?;
     }
     for (record, row) in shown.iter().zip(&cells) {
         let time = pellmell::Time(record.time_us).to_string();
-        let what = match row {
-            Some(row) => format!("{} │", pad(row, &widths).join(" │ ")),
+        let step = format!("{:>5} {time:>10} │ ", record.step);
+        let (style, what) = match row {
+            Some(row) => (Style::new(), format!("{} │", pad(row, &widths).join(" │ "))),
             // What no service did goes across.
-            None => format!("{DIM}{}{DIM:#}", record.action),
+            None => (DIM, record.action.clone()),
         };
-        out.line(format_args!("{:>5} {time:>10} │ {what}{}", record.step, marks(record)))?;
+        let marks = marks(record);
+        let marks = marks.iter().flat_map(|(style, mark)| [(Style::new(), " "), (*style, mark.as_str())]);
+        let parts: Vec<_> = [(Style::new(), step.as_str()), (style, what.as_str())].into_iter().chain(marks).collect();
+        out.parts(&parts)?;
     }
     Ok(())
 }
@@ -85,19 +91,13 @@ fn in_words(record: &TraceRecord) -> String {
     };
     let saved: Vec<String> = record.saved.iter().map(|row| format!("{}@{}", row.id, row.version)).collect();
     let saved = if saved.is_empty() { String::new() } else { format!(" saves {}", saved.join(", ")) };
-    format!("{member}{action}{answer}{saved}")
+    for_terminal(&format!("{member}{action}{answer}{saved}")).into_owned()
 }
 
 /// What departs from the calm run here.
-fn marks(record: &TraceRecord) -> String {
-    let mut marks = String::new();
-    for fault in &record.faults {
-        marks += &format!(" {BAD}◀ {fault}{BAD:#}");
-    }
-    if let Some(calm) = &record.instead_of {
-        marks += &format!(" {DIM}≠ calm: {calm}{DIM:#}");
-    }
-    marks
+fn marks(record: &TraceRecord) -> Vec<(Style, String)> {
+    let faults = record.faults.iter().map(|fault| (BAD, format!("◀ {fault}")));
+    faults.chain(record.instead_of.iter().map(|calm| (DIM, format!("≠ calm: {calm}")))).collect()
 }
 
 pub(super) fn fit(text: &str, width: usize) -> String {
@@ -116,7 +116,7 @@ pub(super) fn stores(out: &mut Out, trace: &Trace) -> Result<(), Failure> {
         for saved in store {
             let row = rows.entry(order_of(&saved.id)).or_insert_with(|| vec![String::new(); services.len()]);
             let separator = if row[place].is_empty() { "" } else { ", " };
-            row[place] = format!("{}{separator}{}", row[place], cell(saved));
+            row[place] = format!("{}{separator}{}", row[place], for_terminal(&cell(saved)));
         }
     }
     let total = rows.len();
@@ -125,21 +125,22 @@ pub(super) fn stores(out: &mut Out, trace: &Trace) -> Result<(), Failure> {
     }
     let widths = widths(services, rows.values());
     out.line("")?;
-    out.line(format_args!("{PLAIN}          record │ {} │{PLAIN:#}", pad(services, &widths).join(" │ ")))?;
+    out.parts(&[(PLAIN, &format!("          record │ {} │", pad(services, &widths).join(" │ ")))])?;
     let hidden = rows.len().saturating_sub(ROWS_MAX);
     for ((kind, number), row) in rows.iter().take(ROWS_MAX) {
         let cells = pad(row, &widths);
         let id = format!("{kind}{number}");
-        let mark = if differs(trace, &id) { format!(" {BAD}◀ differ{BAD:#}") } else { String::new() };
-        out.line(format_args!("{id:>16} │ {} │{mark}", cells.join(" │ ")))?;
+        let row = format!("{id:>16} │ {} │", cells.join(" │ "));
+        match differs(trace, &id) {
+            true => out.parts(&[(Style::new(), &format!("{row} ")), (BAD, "◀ differ")])?,
+            false => out.line(row)?,
+        }
     }
     if total > ROWS_MAX {
         let same = total - rows.len();
         let more = if hidden > 0 { format!(", {} more differ", count(hidden as u64, "record")) } else { String::new() };
-        out.line(format_args!(
-            "{DIM}                 │ {} the same at every service that has them{more}{DIM:#}",
-            count(same as u64, "record")
-        ))?;
+        let same = format!("{} the same at every service that has them{more}", count(same as u64, "record"));
+        out.parts(&[(DIM, &format!("                 │ {same}"))])?;
     }
     out.line("")
 }

@@ -64,7 +64,7 @@ fn columns(out: &mut Out, headings: &[&str], rows: &[Vec<String>]) -> Result<(),
         let padded = cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
-    out.line(format_args!("{PLAIN}{}{PLAIN:#}", line(&mut headings.iter().copied())))?;
+    out.parts(&[(PLAIN, &line(&mut headings.iter().copied()))])?;
     rows.iter().try_for_each(|row| out.line(line(&mut row.iter().map(String::as_str))))
 }
 

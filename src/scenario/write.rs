@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::path::Path;
 
 use super::{Scenario, SchedulerKind};
+use crate::escape::{file_for_shell, for_shell, for_terminal};
 use crate::event::Command;
 use crate::faults::FaultPlan;
 use crate::ids::RecordId;
@@ -31,11 +33,11 @@ impl Scenario {
     }
 
     /// The command that does `verb` with this scenario, read from the file at `path`: it says the
-    /// design, and by a flag whatever else is another than in the text this was read from.
+    /// design, and by a flag whatever else is another than in the text this was read from. A shell reads it as it is.
     #[must_use]
-    pub fn command(&self, verb: &str, path: &str) -> String {
-        let written = Scenario::parse(path, &self.source).unwrap_or_else(|_| self.clone());
-        let mut command = format!("pellmell {verb} {path} --design {}", self.design.name);
+    pub fn command(&self, verb: &str, path: &Path) -> String {
+        let written = Scenario::parse(&path.to_string_lossy(), &self.source).unwrap_or_else(|_| self.clone());
+        let mut command = format!("pellmell {verb} {} --design {}", file_for_shell(path), self.design.name);
         // Departures replace the scheduler.
         let is_drawn = self.schedule.is_empty();
         if is_drawn && (self.scheduler != written.scheduler || !written.schedule.is_empty()) {
@@ -45,7 +47,7 @@ impl Scenario {
             command += " --no-faults";
         }
         for departure in self.schedule.iter().filter(|_| self.schedule != written.schedule) {
-            command += &format!(" --departure \"{departure}\"");
+            command += &format!(" --departure {}", for_shell(departure.to_string().as_ref()));
         }
         for defect in self.defects.iter().skip(written.defects.len()) {
             command += &format!(" --defect {}", defect.name);
@@ -127,7 +129,7 @@ impl Scenario {
             }
         }
         !requests.is_empty()
-            && requests.iter().all(|request| named_by(&request.what).iter().all(|id| made.contains(id)))
+            && requests.iter().all(|request| request.what.records().iter().all(|id| made.contains(id)))
             && departures.iter().all(|departure| {
                 there(&departure.what(), &made, &sent)
                     && departure.until().is_none_or(|until| there(until, &made, &sent))
@@ -183,17 +185,6 @@ fn made_by(what: &What) -> Option<RecordId> {
     }
 }
 
-fn named_by(what: &What) -> Vec<RecordId> {
-    match what {
-        What::CreateTicket { ticket, .. } | What::EditTicket { ticket, .. } | What::ShowTicket { ticket } => {
-            vec![*ticket]
-        }
-        What::CreateOrder { order, ticket } => vec![*order, *ticket],
-        What::ShowOrder { order } | What::CancelOrder { order } => vec![*order],
-        What::Pay { payment, order, .. } => vec![*payment, *order],
-    }
-}
-
 fn limits(limits: Limits) -> String {
     let usual = Limits::default();
     let values = [
@@ -240,11 +231,39 @@ fn command(what: &What) -> String {
     format!("{{ {name} = {{ {keys} }} }}")
 }
 
+/// A text as TOML, on one line and with nothing in it that a terminal obeys: it is printed, too.
 fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
+    let escaped = for_terminal(text);
+    if escaped == text {
+        return toml::Value::String(text.to_owned()).to_string();
+    }
+    let one = |c: char| match c {
+        '"' | '\\' => format!("\\{c}"),
+        '\n' => "\\n".to_owned(),
+        c if for_terminal(c.encode_utf8(&mut [0; 4])).starts_with('\\') => format!("\\u{:04X}", u32::from(c)),
+        c => c.to_string(),
+    };
+    format!("\"{}\"", text.chars().map(one).collect::<String>())
 }
 
 fn list(texts: impl Iterator<Item = String>) -> String {
     let quoted: Vec<String> = texts.map(|text| self::quoted(&text)).collect();
     format!("[{}]", quoted.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_quoted_text_is_one_line_that_reads_back(text in "(?s).{0,20}|[\"\\\\\n\u{1b}\u{202e}'a]{0,9}") {
+            let quoted = quoted(&text);
+            prop_assert_eq!(for_terminal(&quoted), quoted.as_str());
+            let read: toml::Table = format!("x = {quoted}").parse().expect("a value");
+            prop_assert_eq!(read["x"].as_str(), Some(text.as_str()));
+        }
+    }
 }

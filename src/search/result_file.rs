@@ -32,6 +32,8 @@ const BEGIN_ANEW: &str = "remove the file and run the sweep that wrote it again"
 /// What to do with a file of another version of the format.
 const ANOTHER_VERSION: &str =
     "read it with the pellmell that wrote it, or sweep again with this one into another folder (--out FOLDER)";
+/// What to do with a file that is something else.
+const GIVE_ANOTHER: &str = "give the result of a sweep, which `sweep --out FOLDER` writes; this file is something else";
 
 /// What came of a sweep, or of a shard of one, as far as it got.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -275,7 +277,10 @@ impl ResultFile {
             format: String,
             version: u32,
         }
-        let wrong = |at: usize, message: String| FileError::new(file, text, at..at, message).help(BEGIN_ANEW);
+        // Nobody is to be told to remove what no sweep wrote.
+        let begins_like_one = text.chars().filter(|c| !c.is_whitespace()).take(64).collect::<String>().contains(FORMAT);
+        let help = if begins_like_one { BEGIN_ANEW } else { GIVE_ANOTHER };
+        let wrong = |at: usize, message: String| FileError::new(file, text, at..at, message).help(help);
         let unread = |error: serde_json::Error| {
             let before: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
             let said = error.to_string();

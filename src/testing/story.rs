@@ -1,6 +1,7 @@
 //! What a test that fails prints: how to play the run again, then the least that makes it fail.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use super::lines;
 use crate::event::System;
@@ -56,7 +57,7 @@ pub(super) fn of_seed<S: System>(
 
 /// What a failing seed of a scenario did.
 pub(super) fn of_scenario(path: &str, scenario: &Scenario, seed: u64, verdict: &Verdict) -> String {
-    let command = |verb| format!("    {} --seed {seed}\n", scenario.for_seed(seed).command(verb, path));
+    let command = |verb| format!("    {} --seed {seed}\n", scenario.for_seed(seed).command(verb, Path::new(path)));
     let mut text = format!("to play seed {seed} alone, and to shrink it:\n{}{}", command("run"), command("shrink"));
     let play = |scenario: &Scenario, seed| {
         let mut recorder = Recorder::default();

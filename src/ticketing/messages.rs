@@ -239,6 +239,19 @@ pub enum What {
 }
 
 impl What {
+    /// The records it names, the one it is about first.
+    #[must_use]
+    pub fn records(&self) -> Vec<RecordId> {
+        match self {
+            What::CreateTicket { ticket, .. } | What::EditTicket { ticket, .. } | What::ShowTicket { ticket } => {
+                vec![*ticket]
+            }
+            What::CreateOrder { order, ticket } => vec![*order, *ticket],
+            What::ShowOrder { order } | What::CancelOrder { order } => vec![*order],
+            What::Pay { payment, order, .. } => vec![*payment, *order],
+        }
+    }
+
     /// What is asked for in one word, which labels begin with.
     #[must_use]
     pub const fn verb(&self) -> &'static str {

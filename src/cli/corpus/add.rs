@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 
 use pellmell::Verdict;
 use pellmell::corpus::{Renewal, bucket, check, entry_of, renew};
+use pellmell::escape::file_for_shell;
 use pellmell::scenario::{Counterexample, Entry, Expectation};
 use serde_json::json;
 
-use super::super::{Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, count, input, number};
+use super::super::{
+    Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, count, files::create, input, number, shown,
+};
 use super::{commit, files, renamed};
 
 /// How many runs shrinking takes at most.
@@ -45,13 +48,9 @@ pub(super) fn add(args: &AddArgs, format: MessageFormat) -> Result<Ending, Failu
         return Err(Failure::Input(message));
     };
     let bucket = bucket(&scenario, verdict);
-    for path in files(std::slice::from_ref(&args.to))? {
-        let (name, text) = renamed(&path)?;
-        if check(&name, &text)?.bucket == bucket {
-            return nothing_to_keep(format, &format!("a failure of the same cause is in {}", path.display()));
-        }
+    if !args.to.is_dir() {
+        return Err(Failure::Io(format!("there is no folder {}", shown(&args.to))));
     }
-    let path = free_path(&args.to, &kebab(property));
     let expect = Expectation::Violated((*property).to_owned());
     let entry = Entry {
         expect: expect.clone(),
@@ -61,16 +60,32 @@ pub(super) fn add(args: &AddArgs, format: MessageFormat) -> Result<Ending, Failu
         commit: args.commit.clone().or_else(commit::of_working_directory),
         trace: Vec::new(),
     };
-    input::write(&path, &with_steps(&path, &entry_of(&text, &entry))?)?;
+    let text = with_steps(&args.to.join("entry.toml"), &entry_of(&text, &entry))?;
+    let path = loop {
+        for path in files(std::slice::from_ref(&args.to))? {
+            let (name, text) = renamed(&path)?;
+            if check(&name, &text)?.bucket == bucket {
+                return nothing_to_keep(
+                    format,
+                    &format!("a failure of the same cause is in {}", path.to_string_lossy()),
+                );
+            }
+        }
+        let path = free_path(&args.to, &kebab(property));
+        if create(&path, &text)? {
+            break path;
+        }
+        // Another process took the name: perhaps it kept the same failure.
+    };
     let mut out = Out::new();
     match format {
-        MessageFormat::Json => out.json(&json!({ "reason": "added", "file": path.display().to_string() }))?,
+        MessageFormat::Json => out.json(&json!({ "reason": "added", "file": path.to_string_lossy() }))?,
         MessageFormat::Human => {
             let size = shrunk.size();
             let (departures, commands) = (size.departures as u64, size.commands as u64);
             let size = format!("{}, {}", count(departures, "departure"), count(commands, "command"));
-            out.status(GOOD, "Kept", format_args!("{}   {expect}, {size}", path.display()))?;
-            out.status(PLAIN, "Next", format_args!("pellmell corpus check {}", args.to.display()))?;
+            out.status(GOOD, "Kept", format_args!("{}   {expect}, {size}", path.to_string_lossy()))?;
+            out.status(PLAIN, "Next", format_args!("pellmell corpus check {}", file_for_shell(&args.to)))?;
         }
     }
     Ok(Ending::Held)
@@ -78,7 +93,7 @@ pub(super) fn add(args: &AddArgs, format: MessageFormat) -> Result<Ending, Failu
 
 /// The entry with the steps that lead where it says.
 fn with_steps(path: &Path, text: &str) -> Result<String, Failure> {
-    match renew(&path.display().to_string(), text)? {
+    match renew(&path.to_string_lossy(), text)? {
         (_, Renewal::Text(text)) => Ok(text),
         (checked, Renewal::Fresh) => {
             let came = checked.status.word();
@@ -113,5 +128,5 @@ fn kebab(name: &str) -> String {
 fn free_path(folder: &Path, name: &str) -> PathBuf {
     let numbered = |number: u32| if number == 1 { format!("{name}.toml") } else { format!("{name}-{number}.toml") };
     let paths = (1u32..).map(|number| folder.join(numbered(number)));
-    paths.into_iter().find(|path| !path.exists()).unwrap_or_else(|| folder.join(numbered(1)))
+    paths.into_iter().find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| folder.join(numbered(1)))
 }

@@ -5,14 +5,18 @@ mod commit;
 mod prune;
 mod renew;
 
+use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use pellmell::corpus::{Checked, Renames, Retelling, Status, check};
+use pellmell::escape::file_for_shell;
 use serde_json::json;
 
+use super::files::Identity;
 use super::input::{self, SCENARIO_BYTES_MAX};
-use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count};
+use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, shown, tell};
 use add::{AddArgs, add};
 use prune::{PruneArgs, prune};
 use renew::renew;
@@ -58,21 +62,35 @@ pub(super) fn corpus(args: &CorpusArgs, format: MessageFormat) -> Result<Ending,
     }
 }
 
-/// The entries among the paths, by name.
+/// The entries among the paths, by name. What has several names is one entry: that of them which is no
+/// link, and the first of those.
 fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
-    let mut files = Vec::new();
+    let cannot = |path: &Path, error: io::Error| Failure::Io(format!("cannot read {}: {error}", shown(path)));
+    let mut named: Vec<(bool, PathBuf)> = Vec::new();
     for path in paths {
         if !path.is_dir() {
-            files.push(path.clone());
+            named.push((path.is_symlink(), path.clone()));
             continue;
         }
-        let cannot = |error| Failure::Io(format!("cannot read {}: {error}", path.display()));
-        for entry in std::fs::read_dir(path).map_err(cannot)? {
-            let file = entry.map_err(cannot)?.path();
+        for entry in std::fs::read_dir(path).map_err(|error| cannot(path, error))? {
+            let file = entry.map_err(|error| cannot(path, error))?.path();
             let is_entry = file.extension().is_some_and(|ending| ending == "toml");
-            if is_entry && file.file_name().is_none_or(|name| name != RENAMES) {
-                files.push(file);
+            if !is_entry || file.file_name().is_some_and(|name| name == RENAMES) {
+                continue;
             }
+            // A link that leads nowhere is a lost entry, which is told when it is read.
+            match std::fs::metadata(&file) {
+                Ok(found) if !found.is_file() => tell("Skipped", &format!("{}: this is no file", shown(&file))),
+                _ => named.push((file.is_symlink(), file)),
+            }
+        }
+    }
+    named.sort();
+    let mut known = BTreeSet::new();
+    let mut files = Vec::new();
+    for (_, path) in named {
+        if known.insert(Identity::of(&path).map_err(|error| cannot(&path, error))?) {
+            files.push(path);
         }
     }
     files.sort();
@@ -85,7 +103,7 @@ fn renames_beside(entry: &Path) -> Result<Renames, Failure> {
     if !path.exists() {
         return Ok(Renames::default());
     }
-    Ok(Renames::parse(&path.display().to_string(), &input::text(&path, SCENARIO_BYTES_MAX)?)?)
+    Ok(Renames::parse(&path.to_string_lossy(), &input::text(&path, SCENARIO_BYTES_MAX)?)?)
 }
 
 fn name_of(path: &Path) -> String {
@@ -95,7 +113,7 @@ fn name_of(path: &Path) -> String {
 /// The text of an entry with the renames of its folder, and the name that errors show.
 fn renamed(path: &Path) -> Result<(String, String), Failure> {
     let text = input::text(path, SCENARIO_BYTES_MAX)?;
-    Ok((path.display().to_string(), renames_beside(path)?.apply(&text)))
+    Ok((path.to_string_lossy().into_owned(), renames_beside(path)?.apply(&text)))
 }
 
 /// How many entries came to what.
@@ -215,7 +233,7 @@ fn led_by_steps(retold: &Retelling, path: &Path) -> String {
         0 => String::new(),
         gone => format!(", {} of which never came", count(gone, "step")),
     };
-    let renew = format!("pellmell corpus renew {}", path.display());
+    let renew = format!("pellmell corpus renew {}", file_for_shell(path));
     format!("its departures do not lead there any more ({departures}), its recorded steps do{gone}: {renew}")
 }
 

@@ -3,7 +3,7 @@
 use pellmell::corpus::{Checked, Duplicate, check, duplicates};
 use serde_json::json;
 
-use super::super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count};
+use super::super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, shown};
 use super::{Entries, files, name_of, next_of, renamed};
 
 #[derive(clap::Args)]
@@ -33,7 +33,7 @@ pub(super) fn prune(args: &PruneArgs, format: MessageFormat) -> Result<Ending, F
     let duplicates = duplicates(&entries);
     for Duplicate { place, of } in &duplicates {
         if args.write {
-            let cannot = |error| Failure::Io(format!("cannot remove {}: {error}", files[*place].display()));
+            let cannot = |error| Failure::Io(format!("cannot remove {}: {error}", shown(&files[*place])));
             std::fs::remove_file(&files[*place]).map_err(cannot)?;
         }
         let ((name, checked), (kept, _)) = (&entries[*place], &entries[*of]);

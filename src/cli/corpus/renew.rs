@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use pellmell::corpus::{self, Checked, Renewal};
 use serde_json::json;
 
-use super::super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, input};
+use super::super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, files, input};
 use super::{Tally, name_of, renamed, show};
 
 pub(super) fn renew(files: &[PathBuf], format: MessageFormat) -> Result<Ending, Failure> {
@@ -46,11 +46,11 @@ fn one(
     let stored = input::text(path, input::SCENARIO_BYTES_MAX)?;
     let (style, word, detail) = match renewal {
         Renewal::Text(renewed) => {
-            input::write(path, renewed)?;
+            files::write(path, renewed)?;
             (GOOD, "Renewed", String::new())
         }
         Renewal::Fresh if text != stored => {
-            input::write(path, text)?;
+            files::write(path, text)?;
             (GOOD, "Renewed", "with the names of renames.toml".to_owned())
         }
         Renewal::Fresh => (PLAIN, "Fresh", String::new()),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use pellmell::search::{HoldPart, Mismatch, Part, ResultFile, Shard, Swept};
 
 use super::super::stopwatch::Stopwatch;
-use super::super::{Failure, input};
+use super::super::{Failure, files, input, shown};
 
 /// How often the file is written: so much is lost at most if the process is killed.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -46,8 +46,8 @@ impl Saved {
         folder: &Path,
         departed: Option<HoldPart>,
     ) -> Result<(Saved, Part, Option<HoldPart>), Failure> {
-        input::make_folder(folder)?;
-        let name = self.path.display().to_string();
+        files::make_folder(folder)?;
+        let name = shown(&self.path);
         let (part, departed) = match self.path.try_exists() {
             Ok(false) => (Part::none(self.seeds.start), departed),
             _ => {
@@ -97,7 +97,7 @@ impl Saved {
             Some(departed) => file.with_departed(self.places.clone(), departed.clone()),
             None => file,
         };
-        input::write(&self.path, &file.to_text())
+        files::write(&self.path, &file.to_text())
     }
 
     /// Makes the sweep one of the seeds that are done: its time is over, and what is done is all.
@@ -114,10 +114,18 @@ pub(crate) fn path(folder: &Path, shard: Option<Shard>) -> PathBuf {
     })
 }
 
+/// Whether a file is called like the result of a shard.
+pub(crate) fn is_of_a_shard(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let numbers = name.strip_prefix("shard-").and_then(|rest| rest.strip_suffix(".json")?.split_once("-of-"));
+    let is_number = |text: &str| text.parse::<u64>().is_ok();
+    numbers.is_some_and(|(number, count)| is_number(number) && is_number(count))
+}
+
 /// Reads a result.
 pub(crate) fn read(path: &Path) -> Result<ResultFile, Failure> {
     let help = "give the result of a sweep (.json), which `sweep --out FOLDER` writes";
-    Ok(ResultFile::parse(&path.display().to_string(), &input::text_or(path, RESULT_BYTES_MAX, help)?)?)
+    Ok(ResultFile::parse(&path.to_string_lossy(), &input::text_or(path, RESULT_BYTES_MAX, help)?)?)
 }
 
 /// What to end with if results are not of the same thing.

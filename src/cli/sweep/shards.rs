@@ -4,10 +4,12 @@
 //! An engine's variables are read only with `--shard auto`, because they may be there for another
 //! reason, and the sweep would silently skip most seeds. What was read is said.
 
+use std::path::PathBuf;
+
 use pellmell::search::Shard;
 
 use super::super::environment::{Variables, number_in};
-use super::super::{Failure, number};
+use super::super::{Failure, number, shown};
 
 const INDEX: &str = "PELLMELL_SHARD_INDEX";
 const COUNT: &str = "PELLMELL_SHARD_COUNT";
@@ -151,7 +153,10 @@ fn auto(count_flag: Option<u64>, variables: Variables<'_>) -> Result<Chosen, Fai
     let (count, count_from) = count_of(engine, count_flag, variables)?;
     let index = if engine.index == SLURM { slurm(told, count, variables)? } else { told.checked_sub(engine.first) };
     let shard = index.and_then(|index| Shard::new(index, count)).ok_or_else(|| {
-        let range = format!("from {} to {}", engine.first, (engine.first + count).saturating_sub(1));
+        let Some(further) = count.checked_sub(1) else {
+            return Failure::Input(format!("0 shards ({count_from}) sweep nothing: expected at least 1"));
+        };
+        let range = format!("from {} to {}", engine.first, engine.first.saturating_add(further));
         Failure::Input(format!("{} is {told}, but of {count} shards ({count_from}) it goes {range}", engine.index))
     })?;
     if engine.name == "Bazel" {
@@ -211,8 +216,11 @@ fn slurm(task: u64, count: u64, variables: Variables<'_>) -> Result<Option<u64>,
 /// Bazel wants to see that a test knows of shards: else it takes it for one that runs everything in each.
 fn acknowledge_to_bazel(variables: Variables<'_>) -> Result<(), Failure> {
     let Some(path) = variables("TEST_SHARD_STATUS_FILE") else { return Ok(()) };
-    let touched = std::fs::File::create(&path);
-    touched.map(|_| ()).map_err(|error| Failure::Io(format!("cannot write {path} (TEST_SHARD_STATUS_FILE): {error}")))
+    let path = PathBuf::from(path);
+    let touched = std::fs::OpenOptions::new().append(true).create(true).open(&path);
+    touched
+        .map(|_| ())
+        .map_err(|error| Failure::Io(format!("cannot write {} (TEST_SHARD_STATUS_FILE): {error}", shown(&path))))
 }
 
 #[cfg(test)]
@@ -223,7 +231,7 @@ mod tests {
     fn auto_of(count: Option<u64>, set: &str) -> Result<String, String> {
         let variables = |name: &str| {
             let found = set.split(' ').filter_map(|pair| pair.split_once('=')).find(|(known, _)| *known == name);
-            found.map(|(_, value)| value.to_owned())
+            found.map(|(_, value)| value.into())
         };
         let args = ShardArgs { shard: Some(Asked::Auto), shard_count: count, ..ShardArgs::default() };
         told(chosen(&args, &variables))
@@ -289,6 +297,8 @@ mod tests {
             (None, "CI_NODE_INDEX=0 CI_NODE_TOTAL=8", "it goes from 1 to 8"),
             (None, "CI_NODE_INDEX=9 CI_NODE_TOTAL=8", "it goes from 1 to 8"),
             (None, "TEST_SHARD_INDEX=8 TEST_TOTAL_SHARDS=8", "it goes from 0 to 7"),
+            (None, "CI_NODE_INDEX=0 CI_NODE_TOTAL=18446744073709551615", "it goes from 1 to 18446744073709551615"),
+            (None, "CI_NODE_INDEX=1 CI_NODE_TOTAL=0", "0 shards (CI_NODE_TOTAL) sweep nothing"),
             (
                 Some(8),
                 "CIRCLE_NODE_INDEX=0 CIRCLE_NODE_TOTAL=1",
@@ -312,7 +322,7 @@ mod tests {
         }
         let by = |index, count, set: &str| {
             let args = ShardArgs { shard: None, shard_index: index, shard_count: count };
-            told(chosen(&args, &|name| set.strip_prefix(&format!("{name}=")).map(str::to_owned)))
+            told(chosen(&args, &|name| set.strip_prefix(&format!("{name}=")).map(Into::into)))
         };
         assert_eq!(by(None, None, ""), Ok("all".to_owned()));
         assert_eq!(by(Some(2), Some(8), ""), Ok("3 of 8 from --shard-index and --shard-count".to_owned()));
