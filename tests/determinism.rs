@@ -86,7 +86,7 @@ fn two_processes_write_the_same_bytes() {
             .expect("the binary runs");
         (std::fs::read(&path).expect("a trace"), run.stdout)
     };
-    let (one, other) = (trace("one.jsonl"), trace("other.jsonl"));
+    let (one, other) = (trace("process-1.jsonl"), trace("process-2.jsonl"));
     assert!(one.0.len() > 100_000, "a trace of 600 commands is not small");
     assert!(one == other, "two processes wrote different bytes");
 }

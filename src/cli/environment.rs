@@ -11,7 +11,6 @@ use super::{Failure, number};
 pub(super) type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// The process's own variable; one that is empty is as good as none.
-#[expect(clippy::disallowed_methods, reason = "the command line reads the environment, the library does not")]
 pub(super) fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }

@@ -66,10 +66,11 @@ pub(super) fn check_output(output: Option<&Path>, kind: &Kind, input: &Path) -> 
     }
     let mut begin = Vec::new();
     let read = File::open(output).and_then(|file| file.take(256).read_to_end(&mut begin));
-    let is_lost =
-        |begin: &[u8]| !begin.is_empty() && !kind.begins.iter().any(|known| begin.starts_with(known.as_bytes()));
+    // One that was cut off is one as well.
+    let is_one = |known: &&str| known.as_bytes().starts_with(&begin) || begin.starts_with(known.as_bytes());
+    let is_lost = read.is_ok() && !kind.begins.iter().any(is_one);
     match place(output) {
-        Ok(Place::File(_)) if read.is_ok() && is_lost(&begin) => {
+        Ok(Place::File(_)) if is_lost => {
             refuse(&format!("is there and is not {}", kind.name), "remove it if it may go, or write to another file")
         }
         _ => Ok(()),

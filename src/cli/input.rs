@@ -7,17 +7,12 @@ use std::path::Path;
 use pellmell::scenario::FileError;
 use pellmell::{FaultPlan, Scenario, trace::Trace};
 
-use super::{Failure, What, shown, tell};
+use super::{Failure, What, shown};
 
 /// A scenario is written by hand; what is larger is something else.
 pub(super) const SCENARIO_BYTES_MAX: u64 = 1 << 20;
 /// A trace has one line per step.
 const TRACE_BYTES_MAX: u64 = 1 << 30;
-
-/// From which record number on it is told what it costs.
-const NUMBER_TOLD: u32 = 100_000;
-/// What a number costs a run as measured: rows of owner and replicas, and the last message about each.
-const ROW_BYTES: u64 = 170;
 
 /// What a file turned out to be.
 pub(super) enum Input {
@@ -36,9 +31,7 @@ pub(super) fn scenario(path: &Path, what: &What) -> Result<Scenario, Failure> {
 /// Reads a scenario as it is in the file.
 pub(super) fn read_scenario(path: &Path) -> Result<Scenario, Failure> {
     let text = text(path, SCENARIO_BYTES_MAX).map_err(|failure| pointed_to_scenarios(path, failure))?;
-    let scenario = Scenario::parse(&path.to_string_lossy(), &text)?;
-    tell_memory(&scenario);
-    Ok(scenario)
+    Ok(Scenario::parse(&path.to_string_lossy(), &text)?)
 }
 
 /// Applies what the command line changes.
@@ -82,19 +75,7 @@ pub(super) fn any(path: &Path) -> Result<Input, Failure> {
     if is_trace || text.starts_with('{') {
         return Ok(Input::Trace(Box::new(Trace::parse(&name, &text)?)));
     }
-    let scenario = Scenario::parse(&name, &text)?;
-    tell_memory(&scenario);
-    Ok(Input::Scenario(Box::new(scenario)))
-}
-
-/// Says what a large record number costs: rows are kept by number.
-fn tell_memory(scenario: &Scenario) {
-    let requests = scenario.clients.iter().flat_map(|client| &client.commands);
-    let largest = requests.flat_map(|request| request.what.records()).max_by_key(|id| id.number());
-    if let Some(id) = largest.filter(|id| id.number() >= NUMBER_TOLD) {
-        let mib = u64::from(id.number()) * ROW_BYTES >> 20;
-        tell("Memory", &format!("{id}: a run keeps room for every lower number, about {mib} MiB; number from 1"));
-    }
+    Ok(Input::Scenario(Box::new(Scenario::parse(&name, &text)?)))
 }
 
 /// Why a scenario cannot be read, and where there are some if there is none.

@@ -50,7 +50,7 @@ fn a_trace_to_stdout_stands_before_the_result_and_loses_nothing_of_it() {
 fn a_device_stays_a_device() {
     let folder = with_scenario("device");
     if folder.bash("mknod null c 1 3 && echo > null").code != 0 {
-        println!("not tested: no device can be made here");
+        eprintln!("not tested: no device can be made here");
         return;
     }
     for line in ["run s.toml --trace null", "shrink s.toml --write null"] {
