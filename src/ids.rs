@@ -38,7 +38,8 @@ impl Hash for RecordId {
 }
 
 impl RecordId {
-    /// The largest record number. Collections are indexed by number, so it bounds their memory.
+    /// The largest record number. A record costs what it holds, however large its
+    /// number is.
     pub const NUMBER_MAX: u32 = 2_000_000;
 
     /// How many bits of the word are the number.

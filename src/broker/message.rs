@@ -5,7 +5,7 @@ use std::fmt;
 use crate::event::Event;
 use crate::hash;
 use crate::ids::{RecordId, Subject, Version};
-use crate::store::heap_bytes_of;
+use crate::store::{ByNumber, heap_bytes_of};
 
 /// A message's place in the log: publish order over all subjects.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -112,7 +112,7 @@ impl Label {
 pub(super) struct Log<E> {
     pub(super) messages: Vec<Message<E>>,
     /// By route, then by record number.
-    last: Vec<Vec<Option<MessageIndex>>>,
+    last: Vec<ByNumber<Option<MessageIndex>>>,
     /// The sum of what their hashes say, whatever their order.
     sum: u64,
 }
@@ -133,23 +133,23 @@ impl<E: Clone> Clone for Log<E> {
 impl<E> Log<E> {
     /// What it has taken of the heap, in bytes, but for what events hold outside of themselves.
     pub(super) fn heap_bytes(&self) -> u64 {
-        heap_bytes_of(&self.messages) + self.last.iter().map(heap_bytes_of).sum::<u64>()
+        heap_bytes_of(&self.messages) + self.last.iter().map(ByNumber::heap_bytes).sum::<u64>()
     }
 }
 
 impl<E: Event> Log<E> {
     pub(super) fn new(routes: usize) -> Log<E> {
-        Log { messages: Vec::new(), last: vec![Vec::new(); routes], sum: 0 }
+        Log { messages: Vec::new(), last: vec![ByNumber::default(); routes], sum: 0 }
     }
 
     pub(super) fn clear(&mut self) {
         self.messages.clear();
-        self.last.iter_mut().for_each(Vec::clear);
+        self.last.iter_mut().for_each(ByNumber::clear);
         self.sum = 0;
     }
 
     pub(super) fn add_route(&mut self) {
-        self.last.push(Vec::new());
+        self.last.push(ByNumber::default());
     }
 
     /// Appends an event and names it; returns its place and the key of its name.
@@ -165,12 +165,9 @@ impl<E: Event> Log<E> {
         let Label { subject, record, version, hash } = *label;
         let number = record.number() as usize;
         let last = &mut self.last[usize::from(route)];
-        if number >= last.len() {
-            last.resize(number + 1, None);
-        }
         let index =
             MessageIndex(u32::try_from(self.messages.len()).expect("the message limit keeps the log below 2^32"));
-        let previous = last[number].replace(index);
+        let previous = last.entry(number).replace(index);
         let nth = self.count_of_name(previous, record, version) + 1;
         let name = MessageName { subject, record, version, nth };
         self.sum = self.sum.wrapping_add(hash::mix(hash, 1));
@@ -210,12 +207,10 @@ impl<E: Event> Log<E> {
     fn take_back_some(&mut self, source: &Log<E>) {
         while self.messages.len() > source.messages.len() {
             let Some(Message { name, route, previous, .. }) = self.messages.pop() else { break };
-            let last = &mut self.last[usize::from(route)];
-            // A record whose first message this was may have been taken out with one behind it.
-            last.get_mut(name.record.number() as usize).into_iter().for_each(|last| *last = previous);
-            last.truncate(source.last.get(usize::from(route)).map_or(0, Vec::len));
+            *self.last[usize::from(route)].entry(name.record.number() as usize) = previous;
         }
         self.last.truncate(source.last.len());
+        self.last.iter_mut().zip(&source.last).for_each(|(last, source)| last.shape_like(source));
         self.sum = source.sum;
     }
 

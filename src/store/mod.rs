@@ -6,6 +6,7 @@
 //! saves now. The store also keeps what the running step changed, which the properties judge, and
 //! every version an owner ever saved, which replicas are compared with.
 
+mod by_number;
 mod numbers;
 mod record;
 mod table;
@@ -17,6 +18,7 @@ use std::fmt;
 use crate::hash;
 use crate::ids::{RecordId, Time, Version};
 
+pub(crate) use by_number::ByNumber;
 pub use record::{Bump, DuplicateKey, Record, VersionConflict, VersionPolicy, VersionScheme, Versioned};
 pub use table::{Change, RowText};
 use table::{Progress, Table};

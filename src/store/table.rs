@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::hash;
 use crate::ids::{RecordId, Time, Version};
 
+use super::by_number::ByNumber;
 use super::heap_bytes_of;
 use super::numbers::Numbers;
 use super::record::{Bump, DuplicateKey, Record, VersionConflict, VersionPolicy, Versioned};
@@ -37,13 +38,13 @@ pub(super) struct Progress {
 #[derive(Debug)]
 pub(super) struct Table<R> {
     pub(super) policy: VersionPolicy,
-    rows: Vec<Option<Versioned<R>>>,
+    rows: ByNumber<Option<Versioned<R>>>,
     /// The store's change counter after the last change; if that was taken back, the moment it went
     /// back to.
     changed_at: u64,
     replaced: Vec<Replaced<R>>,
     /// Every version the owner ever saved, per record; `None` for replicas.
-    history: Option<Vec<Vec<Versioned<R>>>>,
+    history: Option<ByNumber<Vec<Versioned<R>>>>,
     /// What was saved since a quiescence was last judged.
     unjudged: Numbers,
 }
@@ -90,10 +91,10 @@ impl<R: Record> Table<R> {
     pub(super) fn new(policy: VersionPolicy, owned: bool) -> Table<R> {
         Table {
             policy,
-            rows: Vec::new(),
+            rows: ByNumber::default(),
             changed_at: 0,
             replaced: Vec::new(),
-            history: owned.then(Vec::new),
+            history: owned.then(ByNumber::default),
             unjudged: Numbers::default(),
         }
     }
@@ -130,7 +131,7 @@ impl<R: Record> Table<R> {
 
     /// Every id that has or had a row, in order.
     pub(super) fn ids(&self) -> impl Iterator<Item = RecordId> + '_ {
-        (0..self.rows.len()).map(|number| RecordId::new(R::KIND, number as u32))
+        self.rows.numbers().map(|number| RecordId::new(R::KIND, number as u32))
     }
 
     /// The ids that were saved since a quiescence was last judged, in order.
@@ -139,7 +140,7 @@ impl<R: Record> Table<R> {
     }
 
     pub(super) fn history(&self, id: RecordId) -> &[Versioned<R>] {
-        let histories = self.history.as_deref().unwrap_or_default();
+        let Some(histories) = &self.history else { return &[] };
         let Some(history) = histories.get(Table::<R>::row_index(id)) else {
             assert_kind::<R>(id);
             return &[];
@@ -187,19 +188,15 @@ impl<R: Record> Table<R> {
         progress: &mut Progress,
     ) {
         let index = Table::<R>::row_index(id);
-        if index >= self.rows.len() {
+        if index > RecordId::NUMBER_MAX as usize {
             assert_kind::<R>(id);
-            self.rows.resize_with(index + 1, || None);
         }
         let row = Versioned::new(id, version, previous, value);
         progress.saved = hash::mix(progress.saved, row.hash());
         if let Some(history) = &mut self.history {
-            if index >= history.len() {
-                history.resize_with(index + 1, Vec::new);
-            }
-            history[index].push(row.clone());
+            history.entry(index).push(row.clone());
         }
-        let before = self.rows[index].replace(row);
+        let before = self.rows.entry(index).replace(row);
         self.unjudged.insert(index);
         self.forget_before(progress.read_since);
         self.replaced.push(Replaced { tick: progress.tick, id, before });
@@ -322,7 +319,7 @@ impl<R: Record> AnyTable for Table<R> {
         if self.changed_at != source.changed_at {
             self.roll_back(tick);
             self.changed_at = source.changed_at;
-            self.rows.truncate(source.rows.len());
+            self.rows.shape_like(&source.rows);
             self.unjudged.clone_from(&source.unjudged);
         }
         // What the step forgot is the beginning.
@@ -336,7 +333,7 @@ impl<R: Record> AnyTable for Table<R> {
         self.changed_at = 0;
         self.replaced.clear();
         // Keeps the inner vectors: a world is reset once per run.
-        self.history.iter_mut().flatten().for_each(Vec::clear);
+        self.history.iter_mut().flat_map(ByNumber::values_mut).for_each(Vec::clear);
         self.unjudged.clear();
     }
 
@@ -348,19 +345,19 @@ impl<R: Record> AnyTable for Table<R> {
         while let Some(replaced) = self.replaced.pop_if(|last| last.tick >= tick) {
             let index = Table::<R>::row_index(replaced.id);
             if let Some(history) = &mut self.history {
-                history[index].pop();
+                history.entry(index).pop();
             }
-            self.rows[index] = replaced.before;
+            *self.rows.entry(index) = replaced.before;
             self.changed_at = tick;
         }
     }
 
     fn rows_digest(&self) -> u64 {
-        self.rows.iter().flatten().fold(0, |sum, row| sum.wrapping_add(row.digest()))
+        self.rows.values().flatten().fold(0, |sum, row| sum.wrapping_add(row.digest()))
     }
 
     fn history_digest(&self) -> u64 {
-        let histories = self.history.iter().flatten();
+        let histories = self.history.iter().flat_map(ByNumber::values);
         // A row's digest has its record in it, so a sum over the records tells them apart.
         let digest_of = |rows: &Vec<Versioned<R>>| rows.iter().fold(0, |hash, row| hash::mix(hash, row.digest()));
         histories.filter(|rows| !rows.is_empty()).fold(0, |sum, rows| sum.wrapping_add(digest_of(rows)))
@@ -369,8 +366,8 @@ impl<R: Record> AnyTable for Table<R> {
     fn heap_bytes(&self, changes: u64) -> u64 {
         // A list of one version has room for four.
         let versions = 4 * changes * size_of::<Versioned<R>>() as u64;
-        let history = self.history.as_ref().map_or(0, |history| heap_bytes_of(history) + versions);
-        heap_bytes_of(&self.rows) + heap_bytes_of(&self.replaced) + history + self.unjudged.heap_bytes()
+        let history = self.history.as_ref().map_or(0, |history| history.heap_bytes() + versions);
+        self.rows.heap_bytes() + heap_bytes_of(&self.replaced) + history + self.unjudged.heap_bytes()
     }
 
     fn texts(&self) -> Vec<RowText> {
@@ -383,9 +380,9 @@ impl<R: Record> AnyTable for Table<R> {
 }
 
 /// What was appended to one of two histories of a table goes, or comes, at the end.
-fn restore_history<R: Record>(history: &mut Vec<Vec<Versioned<R>>>, source: &[Vec<Versioned<R>>]) {
-    history.resize_with(source.len(), Vec::new);
-    for (versions, source) in history.iter_mut().zip(source) {
+fn restore_history<R: Record>(history: &mut ByNumber<Vec<Versioned<R>>>, source: &ByNumber<Vec<Versioned<R>>>) {
+    history.shape_like(source);
+    for (versions, source) in history.values_mut().zip(source.values()) {
         versions.truncate(source.len());
         versions.extend_from_slice(&source[versions.len()..]);
     }

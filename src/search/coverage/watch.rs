@@ -11,6 +11,7 @@ use crate::run::Observer;
 use crate::scheduler::Action;
 use crate::service::Outcome;
 use crate::simulation::Simulation;
+use crate::store::ByNumber;
 use crate::world::{Answer, Step, World};
 
 const SITUATIONS: usize = Situation::ALL.len();
@@ -82,25 +83,20 @@ struct LaneWatch {
 
 /// Something for each record, by kind and number, as stores keep them.
 #[derive(Clone, Debug)]
-struct ByRecord<T>(Vec<Vec<T>>);
+struct ByRecord<T>(Vec<ByNumber<T>>);
 
 impl<T: Clone + Default> ByRecord<T> {
     fn new() -> ByRecord<T> {
-        ByRecord(vec![Vec::new(); KINDS])
+        ByRecord(vec![ByNumber::default(); KINDS])
     }
 
     #[inline]
     fn get(&mut self, record: RecordId) -> &mut T {
-        let of_kind = &mut self.0[record.kind() as usize - 'a' as usize];
-        let number = record.number() as usize;
-        if number >= of_kind.len() {
-            of_kind.resize(number + 1, T::default());
-        }
-        &mut of_kind[number]
+        self.0[record.kind() as usize - 'a' as usize].entry(record.number() as usize)
     }
 
     fn clear(&mut self) {
-        self.0.iter_mut().for_each(Vec::clear);
+        self.0.iter_mut().for_each(ByNumber::clear);
     }
 }
 
