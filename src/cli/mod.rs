@@ -241,13 +241,11 @@ pub(crate) fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return ExitCode::from(told_by_clap(error)),
     };
-    log();
-    if let Err(Failure::Io(message)) = interrupt::survive_full_files() {
-        return ExitCode::from(complain(&message, 74));
-    }
     // What a service panics with becomes a verdict, so it is not printed as well.
     std::panic::set_hook(Box::new(|_| {}));
     let ended = std::panic::catch_unwind(|| {
+        log()?;
+        interrupt::survive_full_files()?;
         let format = cli.message_format;
         let _waiting = match cli.verb {
             Verb::Run(_) | Verb::Shrink(_) | Verb::Explain(_) => {
@@ -289,12 +287,12 @@ pub(crate) fn main() -> ExitCode {
 }
 
 /// Logging is for the developer of pellmell: `PELLMELL_LOG=debug`.
-#[expect(clippy::disallowed_methods, reason = "the command line reads the environment, the library does not")]
-fn log() {
-    if let Ok(filter) = std::env::var("PELLMELL_LOG") {
-        let filter = tracing_subscriber::EnvFilter::new(filter);
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time().init();
-    }
+fn log() -> Result<(), Failure> {
+    let Some(filter) = environment::variable("PELLMELL_LOG") else { return Ok(()) };
+    let no_text = || Failure::Input("the variable PELLMELL_LOG is no text: expected a filter such as debug".to_owned());
+    let filter = tracing_subscriber::EnvFilter::new(filter.to_str().ok_or_else(no_text)?);
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time().init();
+    Ok(())
 }
 
 /// A file's name as it is shown. In a message it must be one line, because the message may be several.

@@ -139,13 +139,15 @@ impl Waiting {
     /// `help` says what would end it earlier.
     pub(super) fn begin(help: &'static str) -> Waiting {
         let (until, ended) = channel();
-        std::thread::spawn(move || {
+        let wait = move || {
             let mut waited = Duration::ZERO;
             while ended.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
                 waited += PAUSE;
                 tell("Waiting", &format!("{} s so far{help}", waited.as_secs()));
             }
-        });
+        };
+        // Without a thread nothing is told, and all else goes on.
+        let _ = std::thread::Builder::new().spawn(wait);
         Waiting { _until: until }
     }
 }
