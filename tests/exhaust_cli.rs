@@ -98,33 +98,10 @@ fn exhaust_within(kib: u32, flags: &str) -> Ran {
 #[cfg(unix)]
 #[test]
 fn what_a_search_takes_besides_the_states_counts_against_its_memory() {
-    let big = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("big-numbers.toml");
-    let text = r#"
-version = 1
-about = "Records whose numbers take memory."
-
-[broker]
-profile = "adversarial"
-
-[[client]]
-name = "sue"
-commands = [{ create_ticket = { ticket = "t2000000", title = "concert", price = 5 } }]
-
-[[client]]
-name = "ann"
-commands = [
-    { create_order = { order = "o2000000", ticket = "t2000000" } },
-    { cancel_order = { order = "o2000000" } },
-]
-"#;
-    std::fs::write(&big, text).expect("a scenario");
-    let big = format!("{} --threads 1 --memory 64MiB", big.display());
     let many = "scenarios/price-5-10-15.toml --design course --duplicates 1 --memory 1MiB --threads 2";
-    for (kib, flags) in [(4_000_000, &*big), (1_200_000, many)] {
-        let ran = exhaust_within(kib, flags);
-        assert_eq!(ran.code, 4, "{flags}: {}{}", ran.stdout, ran.stderr);
-        assert!(ran.stdout.contains("NOT COMPLETE the memory is used up"), "{}", ran.stdout);
-    }
+    let ran = exhaust_within(1_200_000, many);
+    assert_eq!(ran.code, 4, "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("NOT COMPLETE the memory is used up"), "{}", ran.stdout);
 }
 
 #[test]

@@ -10,7 +10,9 @@ use proptest::prelude::*;
 
 use super::folder::{Folder, failing};
 
-/// What a terminal obeys, in a text of TOML.
+/// A name with much in it that a terminal obeys, in a text of TOML.
+const NAME: &str = r"a\u001b]0;pwned\u0007\u001b[2J\u009b1m\u202e";
+/// The same with line ends, which no name may have.
 const HOSTILE: &str = r"a\u001b]0;pwned\u0007\u001b[2J\u009b1m\u202e\u2028\u0085\r\n        HELD every property";
 
 /// Whether there is something that a terminal obeys beside line ends.
@@ -18,9 +20,9 @@ fn is_obeyed(text: &str) -> bool {
     text.chars().any(|c| c != '\n' && (c.is_control() || "\u{2028}\u{2029}\u{202e}\u{2066}".contains(c)))
 }
 
-/// A scenario with two clients of which one has a hostile name, and a text about it that is one, too.
+/// A scenario whose client and whose description are hostile.
 fn hostile() -> String {
-    let text = failing().replace("\"alice\"", &format!("\"{HOSTILE}\""));
+    let text = failing().replace("\"alice\"", &format!("\"{NAME}\""));
     text.replace("The ack of one", HOSTILE)
 }
 
