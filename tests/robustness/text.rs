@@ -10,9 +10,9 @@ use proptest::prelude::*;
 
 use super::folder::{Folder, failing};
 
-/// A name with much in it that a terminal obeys, in a text of TOML.
-const NAME: &str = r"a\u001b]0;pwned\u0007\u001b[2J\u009b1m\u202e";
-/// The same with line ends, which no name may have.
+/// A name with what a terminal obeys and a name may have, in a text of TOML.
+const NAME: &str = r"a\u202eb\u2066c\u200f";
+/// All that a terminal obeys, in a text of TOML.
 const HOSTILE: &str = r"a\u001b]0;pwned\u0007\u001b[2J\u009b1m\u202e\u2028\u0085\r\n        HELD every property";
 
 /// Whether there is something that a terminal obeys beside line ends.
@@ -32,14 +32,15 @@ fn control_characters_of_names_and_texts_are_shown_escaped_and_forge_no_line() {
     folder.write("s.toml", hostile());
     for (verb, names_it) in [("run", true), ("shrink", true), ("explain", true), ("sweep", false), ("check", false)] {
         let ran = folder.pellmell([verb, "s.toml"]);
-        let named = ran.stdout.contains("\\u{1b}]0;pwned\\u{7}\\u{1b}[2J\\u{9b}1m");
-        assert_eq!(named, names_it, "{verb}: {}", ran.stdout);
+        let named = ran.stdout.contains("a\\u{202e}b\\u{2066}c\\u{200f}: create t1 at ");
+        assert_eq!(named, names_it, "{verb}: {}{}", ran.stdout, ran.stderr);
         assert!(!is_obeyed(&ran.stdout) && !is_obeyed(&ran.stderr), "{verb}: {}\n{}", ran.stdout, ran.stderr);
         let forged = ran.stdout.lines().any(|line| line.trim_start().starts_with("HELD every property"));
         assert!(!forged, "{verb}: {}", ran.stdout);
     }
-    // The rows of the table are as wide as its head.
     let ran = folder.pellmell(["run", "s.toml"]);
+    assert!(ran.stdout.contains("\\u{1b}]0;pwned\\u{7}\\u{1b}[2J\\u{9b}1m\\u{202e}\\u{2028}\\u{85}\\u{d}\\u{a}"));
+    // The rows of the table are as wide as its head.
     let bars = |line: &str| line.chars().enumerate().filter(|(_, c)| *c == '│').map(|(at, _)| at).collect::<Vec<_>>();
     let mut rows = ran.stdout.lines().filter(|line| line.contains("saves t1@0")).map(bars);
     let head = ran.stdout.lines().find(|line| line.trim_start().starts_with("step ")).map(bars).expect("a head");
