@@ -186,6 +186,7 @@ fn asked(all: BTreeMap<String, Mutant>) -> BTreeMap<String, Mutant> {
 
 #[test]
 #[ignore = "builds the crate once for each mutant: run .ci/mutants"]
+#[expect(clippy::print_stdout, reason = "it is watched while it runs")]
 fn the_mutants_that_are_asked_for_are_caught() {
     let asked = asked(mutants());
     assert!(!asked.is_empty(), "say which: PELLMELL_MUTANTS=all, sample, or names");
