@@ -10,6 +10,7 @@ mod file;
 mod played;
 mod read;
 mod settings;
+mod vacuous;
 mod write;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use crate::schedule::{Departure, NamedStep};
 use crate::scheduler::{Departing, Scheduler};
 use crate::simulation::{BuildError, Client, Simulation};
 use crate::ticketing::{Defect, Design, Hostings, Request, Ticketing, Workload, properties};
+use crate::vacuity::Allow;
 use crate::world::World;
 
 pub use self::counterexample::{Counterexample, ShrinkError};
@@ -62,6 +64,8 @@ pub struct Scenario {
     pub properties: Vec<String>,
     /// How far a run may go.
     pub limits: Limits,
+    /// What may be vacuous.
+    pub allow: Vec<Allow>,
     /// The verdict each design should get.
     pub expect: BTreeMap<String, Expectation>,
     /// Why it is kept, if it is an entry of a corpus.
