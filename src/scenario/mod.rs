@@ -212,15 +212,6 @@ impl Scenario {
         let mut scheduler = self.scheduler(world.simulation(), seed);
         run(world, &mut scheduler, judges, self.limits, observer)
     }
-
-    /// The departures of the schedule that name what never comes in this scenario, in words.
-    #[must_use]
-    pub fn unused_departures(&self, seed: u64) -> Vec<String> {
-        let Ok(simulation) = self.simulation(seed) else { return Vec::new() };
-        let mut scheduler = Departing::new(self.schedule.clone());
-        run(&mut simulation.world(), &mut scheduler, &Judges::new(Vec::new()), self.limits, &mut ());
-        scheduler.unused().map(ToString::to_string).collect()
-    }
 }
 
 /// The names of the subjects a scenario can speak of.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::calm_order::CalmOrder;
 use super::{Action, Chosen, Enabled, Offer, Scheduler, Tie};
 use crate::broker::DeliveryIndex;
@@ -9,7 +11,8 @@ use crate::faults::{AckFate, Fate};
 use crate::schedule::{self, Departure, Target};
 
 /// What came of a departure in a run, the least first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Came {
     /// What it is about never came, or not as something it could be done to.
     Never,
@@ -63,6 +66,8 @@ pub struct Departing {
     schedule: Vec<Planned>,
     /// By the key of what they are about, the places of the departures.
     places: BTreeMap<u64, Vec<usize>>,
+    /// By the key of a late ack, that of its delivery, as far as departures delay it.
+    acks: BTreeMap<u64, u64>,
     tie: Tie,
     /// The keys of what departures wait for, and whether it has happened.
     happened: BTreeMap<u64, bool>,
@@ -100,11 +105,15 @@ impl Departing {
             Planned { departure, until, sets_off, used: false, begun: false, cut_short: false, hindered: Came::Never }
         });
         let schedule: Vec<Planned> = planned.collect();
+        let delayed = schedule.iter().filter(|planned| delays_ack(&planned.departure));
+        let acks = delayed.map(|planned| planned.departure.what().key()).map(|key| (schedule::ack_key(key), key));
+        let acks = acks.collect();
         let awaited = schedule.iter().flat_map(|planned| [planned.until, planned.sets_off]).flatten();
         Departing {
             happened: awaited.map(|until| (until, false)).collect(),
             schedule,
             places,
+            acks,
             tie,
             pausing: None,
             keys: BTreeMap::new(),
@@ -140,7 +149,6 @@ impl Departing {
             let awaited = planned.until.or(planned.sets_off);
             let has_come = awaited.is_none_or(|until| self.happened.get(&until) == Some(&true));
             if is_one(&planned.departure) {
-                planned.begun |= !matches!(planned.departure, Departure::Pause { .. });
                 planned.cut_short |= !has_come;
             }
         }
@@ -262,9 +270,7 @@ impl Departing {
                     self.note_going_on(key, |departure| matches!(departure, Departure::Hold { .. }));
                 }
                 Action::Resume(_) => self.note_going_on(key, |departure| matches!(departure, Departure::Pause { .. })),
-                Action::Ack(_) => self.note_going_on(key, |departure| {
-                    matches!(departure, Departure::DelayAck { .. } | Departure::RunPast(_))
-                }),
+                Action::Ack(_) => self.note_going_on(key, delays_ack),
                 Action::Advance => {}
             }
         }
@@ -284,12 +290,24 @@ impl Departing {
     }
 }
 
+/// Whether a departure lets an ack come late.
+fn delays_ack(departure: &Departure) -> bool {
+    matches!(departure, Departure::DelayAck { .. } | Departure::RunPast(_))
+}
+
 impl Scheduler for Departing {
     fn offer(&mut self, offer: Offer) {
         let Offer { action, key, .. } = offer;
         self.order.offer(action);
         match action {
             Action::Resume(_) => self.keys.extend(self.pausing.take().map(|key| (action, key))),
+            Action::Ack(_) => {
+                let places = self.acks.get(&key).and_then(|delivery| self.places.get(delivery));
+                for place in places.into_iter().flatten() {
+                    let planned = &mut self.schedule[*place];
+                    planned.begun |= delays_ack(&planned.departure) && planned.hindered == Came::Never;
+                }
+            }
             Action::Deliver(_) | Action::Command(_) | Action::Join(_) => {
                 for place in self.places.get(&key).into_iter().flatten() {
                     let planned = &mut self.schedule[*place];

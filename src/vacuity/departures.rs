@@ -2,7 +2,7 @@
 
 use super::occurred::Occurred;
 use super::{Kind, Vacuous};
-use crate::broker::{MaxDeliver, Ordering, RedeliverAt};
+use crate::broker::{Limit, MaxDeliver, Ordering, RedeliverAt};
 use crate::event::System;
 use crate::schedule::{CommandSpec, DeliverySpec, Departure, Target};
 use crate::scheduler::Came;
@@ -33,10 +33,9 @@ pub(super) fn found<S: System>(
             return Some(unused_because(departure, reason));
         }
         Some(match came {
-            Came::InFull => {
-                let Departure::LoseAck(what) = departure else { return None };
-                let is_lost = occurred.has_lost_answer_of(what.key());
-                return (!is_lost).then(|| unused_because(departure, "its handler gave no answer that could be lost"));
+            Came::InFull => return None,
+            Came::NoAck if matches!(departure, Departure::LoseAck(_)) => {
+                unused_because(departure, "its handler gave no answer that could be lost")
             }
             Came::Never => unused_because(departure, why.unheard().unwrap_or_else(|| why.never())),
             Came::CannotPause => unused_because(departure, why.cannot_pause().unwrap_or_else(|| why.never())),
@@ -50,8 +49,9 @@ pub(super) fn found<S: System>(
                 ended_because(departure, reason)
             }
             Came::EndedWithout => {
-                let reason = why.out_of_reach();
-                ended_because(departure, reason.unwrap_or_else(|| format!("{} never came", why.until())))
+                // What never came was not kept from coming by an order.
+                let reason = why.out_of_reach().filter(|_| why.in_order_with_end().is_none());
+                ended_because(departure, reason.unwrap_or_else(|| why.without_end()))
             }
         })
     });
@@ -85,6 +85,20 @@ impl<S: System> Why<'_, S> {
 
     fn never(&self) -> String {
         format!("`{}` never came", self.departure.what())
+    }
+
+    /// That what ends the departure never came, and what may have kept it.
+    fn without_end(&self) -> String {
+        let is_redelivery = match (self.departure.what(), self.departure.until()) {
+            (Target::Delivery(what), Some(Target::Delivery(until))) => is_later_attempt(&what, until),
+            _ => false,
+        };
+        match self.simulation.profile().max_in_flight.limit {
+            Limit::Of(limit) if is_redelivery => {
+                format!("{} never came: at most {limit} may be in flight, and what waits is one of them", self.until())
+            }
+            _ => format!("{} never came", self.until()),
+        }
     }
 
     /// That no group of that name listens to what is delivered, or that nobody sends the command.
@@ -206,6 +220,14 @@ impl<S: System> Why<'_, S> {
             return None;
         }
         Some(format!("only the end of an ack wait brings `{until}` about: write `{beside}` beside it"))
+    }
+
+    /// [`Why::in_order`] of what the departure is about and what ends it.
+    fn in_order_with_end(&self) -> Option<String> {
+        match (&self.departure.what(), self.departure.until()?) {
+            (Target::Delivery(what), Target::Delivery(until)) if until.attempt == 1 => self.in_order(what, until),
+            _ => None,
+        }
     }
 
     /// That the broker hands two messages out in order.

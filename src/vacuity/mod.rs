@@ -25,6 +25,9 @@ use crate::simulation::Simulation;
 pub use self::occurred::{Looking, Occurred};
 pub use self::plans::pauses_nowhere;
 
+/// With fewer runs what happened in none may be chance, and is no more than noted.
+pub(crate) const FEW_RUNS: u64 = 20;
+
 /// How something can be vacuous.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -118,6 +121,10 @@ pub struct Vacuous {
 impl Vacuous {
     pub(crate) fn new(kind: Kind, name: impl Into<String>, reason: impl Into<String>) -> Vacuous {
         Vacuous { kind, name: name.into(), reason: reason.into() }
+    }
+
+    pub(crate) fn refused(client: &str) -> Vacuous {
+        Vacuous::new(Kind::RefusedClient, client, "none of its commands was accepted in any run")
     }
 
     /// Its kind and its name, as [`Allow`] reads them.
@@ -254,12 +261,7 @@ impl<S: System> Asked<'_, S> {
     /// What was vacuous in all runs of which this is what occurred, sorted and each once.
     #[must_use]
     pub fn found(&self, occurred: &Occurred) -> Vec<Vacuous> {
-        let mut found = wiring::nothing_to_run(self.simulation);
-        found.extend(self.properties());
-        found.extend(departures::found(self.simulation, self.schedule, occurred));
-        if self.schedule.is_empty() {
-            found.extend(plans::found(self.simulation, self.plan, occurred));
-        }
+        let mut found = self.found_by_counts(occurred);
         let runs = found.iter().all(|vacuous| vacuous.kind != Kind::NothingRan);
         if runs && occurred.accepted.is_empty() {
             let reason = match occurred.counts.commands {
@@ -279,6 +281,17 @@ impl<S: System> Asked<'_, S> {
         }
         found.sort();
         found.dedup_by(|one, other| (one.kind, &one.name) == (other.kind, &other.name));
+        found
+    }
+
+    /// As much of [`Asked::found`] as needs no look at steps.
+    pub(crate) fn found_by_counts(&self, occurred: &Occurred) -> Vec<Vacuous> {
+        let mut found = wiring::nothing_to_run(self.simulation);
+        found.extend(self.properties());
+        found.extend(departures::found(self.simulation, self.schedule, occurred));
+        if self.schedule.is_empty() {
+            found.extend(plans::found(self.simulation, self.plan, occurred));
+        }
         found
     }
 

@@ -7,7 +7,7 @@ use crate::faults::AckFate;
 use crate::hash;
 use crate::property::Watch;
 use crate::run::{Counts, Observer, Report};
-use crate::schedule::Target;
+use crate::schedule::{Departure, Target};
 use crate::scheduler::{Action, Came, Departing};
 use crate::service::{NO_COMMANDS, NO_EVENTS, Outcome};
 use crate::simulation::Simulation;
@@ -35,8 +35,8 @@ pub struct Occurred {
     pub(super) published: BTreeSet<&'static str>,
     /// The services, by place, that answered that they take no commands, and no events.
     pub(super) unhandled: [BTreeSet<usize>; 2],
-    /// The keys of the handlers whose answer was lost.
-    pub(super) lost_answers: BTreeSet<u64>,
+    /// The keys of the handlers of the running run whose answer was lost.
+    lost_answers: BTreeSet<u64>,
 }
 
 impl Occurred {
@@ -52,9 +52,16 @@ impl Occurred {
 
     /// Notes what came of the departures of a run.
     pub fn note_departures(&mut self, departing: &Departing) {
+        let lost_answers = std::mem::take(&mut self.lost_answers);
+        // A handler that paused answers under another key.
+        let is_lost = |key: u64| lost_answers.contains(&key) || lost_answers.contains(&hash::mix(key, 3));
         let mut places = self.came.iter_mut();
         let mut more = Vec::new();
-        for (_, came) in departing.came() {
+        for (departure, came) in departing.came() {
+            let came = match departure {
+                Departure::LoseAck(what) if came == Came::InFull && !is_lost(what.key()) => Came::NoAck,
+                _ => came,
+            };
             match places.next() {
                 Some(best) => *best = came.max(*best),
                 None => more.push(came),
@@ -83,7 +90,6 @@ impl Occurred {
         for (mine, others) in self.unhandled.iter_mut().zip(&other.unhandled) {
             mine.extend(others);
         }
-        self.lost_answers.extend(&other.lost_answers);
     }
 
     /// Whether a look at the steps of another run cannot tell more that matters.
@@ -127,12 +133,6 @@ impl Occurred {
         {
             self.lost_answers.insert(step.key());
         }
-    }
-
-    /// Whether an answer of the handler of what has this key was lost.
-    pub(super) fn has_lost_answer_of(&self, key: u64) -> bool {
-        // A handler that paused answers under another key.
-        self.lost_answers.contains(&key) || self.lost_answers.contains(&hash::mix(key, 3))
     }
 }
 

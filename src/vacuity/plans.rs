@@ -1,7 +1,7 @@
 //! Faults of a plan that cannot fall on anything, or fell on nothing.
 
 use super::occurred::Occurred;
-use super::{Kind, Vacuous};
+use super::{FEW_RUNS, Kind, Vacuous};
 use crate::broker::{Limit, MaxDeliver};
 use crate::event::System;
 use crate::faults::{FaultPlan, Rate};
@@ -50,13 +50,14 @@ pub(super) fn foreseen<S: System>(simulation: &Simulation<S>, plan: &FaultPlan) 
 /// What came of a plan in no run.
 pub(super) fn found<S: System>(simulation: &Simulation<S>, plan: &FaultPlan, occurred: &Occurred) -> Vec<Vacuous> {
     let handled = occurred.counts.commands + occurred.counts.deliveries;
-    let wanted = faults(plan, occurred).into_iter().filter(|fault| !fault.rate.ratio.is_never() && fault.times == 0);
+    let wanted = faults(plan, occurred).into_iter().filter(|fault| !fault.rate.ratio.is_never());
     let idle = wanted.filter_map(|fault| {
         let by_chance = || {
             // With few runs that is chance.
             let expected = fault.rate.ratio.of(handled) / if plan.swarm { 2 } else { 1 };
+            let is_few = plan.swarm && occurred.runs < FEW_RUNS;
             let told = format!("it fell on nothing in {} runs with {handled} commands and deliveries", occurred.runs);
-            (expected >= EXPECTED_MIN).then_some(told)
+            (fault.times == 0 && expected >= EXPECTED_MIN && !is_few).then_some(told)
         };
         let reason = cannot(simulation, plan, &fault).or_else(by_chance)?;
         Some(Vacuous::new(Kind::IdleFault, fault.name, reason))

@@ -44,8 +44,6 @@ pub(super) fn found<S: System>(simulation: &Simulation<S>, occurred: &Occurred) 
         let reason = "it listens to events and handles none: implement `Service::handle`";
         found.push(Vacuous::new(Kind::UnhandledEvent, inner.services[*place].name, reason));
     }
-    for name in occurred.refused(simulation) {
-        found.push(Vacuous::new(Kind::RefusedClient, name, "none of its commands was accepted in any run"));
-    }
+    found.extend(occurred.refused(simulation).iter().map(|name| Vacuous::refused(name)));
     found
 }
