@@ -505,16 +505,37 @@ fn a_check_says_what_its_runs_came_through() {
     let dear = Sometimes::new("Dear", "search learns of 15", |view: &View<'_, Shop>| {
         view.changes::<Item>().any(|change| change.after.is_some_and(|item| item.price == 15))
     });
-    let Checked { runs, counts, coverage, reached, notes } =
+    let Checked { runs, counts, rest, coverage, reached, notes } =
         check(&right(), 0..300, FaultPlan::SOME, &judges_with(dear));
     assert_eq!((runs, coverage.runs, counts.commands), (300, 100, 900));
-    assert!(counts.messages > 800, "few commands crash");
+    assert!(counts.messages > 800 && rest.judged > 300, "few commands crash, and nothing waits for long");
     assert!(counts.deliveries > 900 && counts.acks_lost > 0 && counts.duplicates > 0 && counts.overtakings > 0);
     assert!(reached.keys().copied().eq(["Dear"]) && reached["Dear"] > 200, "{reached:?}");
     assert!(coverage.seen_of().0 > 0);
     // Some of everything is asked for, and nothing can pause here.
     let notes: Vec<String> = notes.iter().map(ToString::to_string).collect();
     assert_eq!(notes, ["idle-fault pause: no service has several members or `overlapping = true`"]);
+}
+
+#[test]
+fn moments_that_were_never_judged_are_counted_with_the_reason() {
+    // What is refused once comes again, and so nothing is at rest before the end.
+    let late = service::<Shop>("search").on_event(ITEM_CHANGED, |_, ctx| match ctx.attempt() {
+        1 => Outcome::Silent("not now"),
+        _ => Outcome::Ack,
+    });
+    let on = Simulation::on(Profile::stan()).service(shop()).service(late);
+    let simulation = on.client("seller", vec![change(5)]).build().expect("the parts fit");
+    let Checked { rest, notes, .. } = check(&simulation, 0..20, FaultPlan::NONE, &judges_of_nothing());
+    assert_eq!((rest.judged, rest.before_redelivery), (40, 20));
+    let told: Vec<String> = notes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "not-judged-at-rest: between the first step and the end convergence was never judged; at 20 moments it was put off: 20 times \
+          because a message waits that may still change something, 0 times because a group had not joined"
+        ]
+    );
 }
 
 #[test]

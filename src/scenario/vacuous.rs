@@ -112,8 +112,9 @@ impl Scenario {
             found.push(Vacuous::new(Kind::IdleFault, "", "the rounds scheduler draws no faults"));
         }
         let is_note = |vacuous: &Vacuous| match vacuous.kind {
-            Kind::UnheardSubject | Kind::UnpublishedSubject => true,
-            Kind::RefusedClient => runs.is_none_or(|runs| runs < FEW_RUNS),
+            Kind::UnheardSubject | Kind::UnpublishedSubject | Kind::NotJudgedAtRest => true,
+            // Of a schedule all runs are one.
+            Kind::RefusedClient => !self.schedule.is_empty() || runs.is_none_or(|runs| runs < FEW_RUNS),
             _ => false,
         };
         Findings::of(found, &self.allow, runs.is_some(), is_note)

@@ -142,6 +142,11 @@ impl Departing {
         })
     }
 
+    /// Whether a departure was not done because its handler cannot pause.
+    pub(crate) fn cannot_pause(&self, departure: &Departure) -> bool {
+        self.came().any(|(other, came)| other == departure && came == Came::CannotPause)
+    }
+
     /// Notes that what has this key goes on, although some departures about it may wait for something.
     fn note_going_on(&mut self, key: u64, is_one: impl Fn(&Departure) -> bool) {
         for place in self.places.get(&key).into_iter().flatten() {

@@ -18,7 +18,7 @@ use std::str::FromStr;
 use crate::event::System;
 use crate::faults::FaultPlan;
 use crate::property::Watch;
-use crate::run::Judges;
+use crate::run::{Judges, Rest};
 use crate::schedule::Departure;
 use crate::simulation::Simulation;
 
@@ -45,7 +45,8 @@ pub enum Kind {
     UnreachableMaxDeliver,
     /// Nothing came that could have violated a property.
     PropertyWithoutOccasion,
-    /// No moment at which a property judges was judged.
+    /// Convergence was judged at no moment between the first step of a run and its end, although at some
+    /// nothing was under way.
     NotJudgedAtRest,
     /// Something that is to be reached in some run was reached in none.
     NeverReached,
@@ -272,6 +273,7 @@ impl<S: System> Asked<'_, S> {
         }
         if runs {
             found.extend(self.unwatched(occurred));
+            found.extend(not_at_rest(occurred));
             found.extend(wiring::found(self.simulation, occurred));
             let never = self.judges.sometimes().filter(|goal| !occurred.reached.contains_key(goal.name()));
             found.extend(never.map(|goal| {
@@ -317,4 +319,17 @@ impl<S: System> Asked<'_, S> {
         })
         .collect()
     }
+}
+
+/// That convergence was judged nowhere but before the first step of runs and at their ends.
+fn not_at_rest(occurred: &Occurred) -> Option<Vacuous> {
+    let Rest { judged, before_redelivery, before_join } = occurred.rest;
+    let put_off = before_redelivery + before_join;
+    (judged <= 2 * occurred.runs && put_off > 0).then(|| {
+        let reason = format!(
+            "between the first step and the end convergence was never judged; at {put_off} moments it was put off: {before_redelivery} times \
+             because a message waits that may still change something, {before_join} times because a group had not joined"
+        );
+        Vacuous::new(Kind::NotJudgedAtRest, "", reason)
+    })
 }

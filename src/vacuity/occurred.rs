@@ -6,7 +6,7 @@ use crate::event::System;
 use crate::faults::AckFate;
 use crate::hash;
 use crate::property::Watch;
-use crate::run::{Counts, Observer, Report};
+use crate::run::{Counts, Observer, Report, Rest};
 use crate::schedule::{Departure, Target};
 use crate::scheduler::{Action, Came, Departing};
 use crate::service::{NO_COMMANDS, NO_EVENTS, Outcome};
@@ -21,6 +21,8 @@ pub struct Occurred {
     pub runs: u64,
     /// What happened how often in all of them.
     pub counts: Counts,
+    /// The moments at which nothing was under way, and how many of them convergence was judged at.
+    pub rest: Rest,
     /// How many messages were given up, because they were delivered too often.
     pub dead: u64,
     /// In how many runs something was reached that is to be reached in some run, by name.
@@ -44,6 +46,7 @@ impl Occurred {
     pub fn note<S: System>(&mut self, world: &World<S>, report: &Report) {
         self.runs += 1;
         self.counts.add(&report.counts);
+        self.rest.add(&report.rest);
         self.dead += world.broker().dead().len() as u64;
         for name in &report.reached {
             *self.reached.entry(name).or_default() += 1;
@@ -74,6 +77,7 @@ impl Occurred {
     pub fn join(&mut self, other: &Occurred) {
         self.runs += other.runs;
         self.counts.add(&other.counts);
+        self.rest.add(&other.rest);
         self.dead += other.dead;
         for (name, runs) in &other.reached {
             *self.reached.entry(name).or_default() += runs;

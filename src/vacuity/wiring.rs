@@ -5,6 +5,9 @@ use super::{Kind, Vacuous};
 use crate::event::System;
 use crate::simulation::Simulation;
 
+/// The most names a reason lists.
+const NAMES_SHOWN: usize = 12;
+
 /// That there is nothing to run.
 pub(super) fn nothing_to_run<S: System>(simulation: &Simulation<S>) -> Vec<Vacuous> {
     let inner = &simulation.inner;
@@ -32,8 +35,14 @@ pub(super) fn found<S: System>(simulation: &Simulation<S>, occurred: &Occurred) 
     for group in &inner.groups {
         for subject in group.subjects.iter().filter(|subject| !occurred.published.contains(subject.name())) {
             let name = format!("{} -> {}", subject.name(), group.name);
-            let near = "it listens to a subject on which no run published";
-            found.push(Vacuous::new(Kind::UnpublishedSubject, name, near));
+            let others: Vec<&str> = occurred.published.iter().copied().take(NAMES_SHOWN).collect();
+            let reason = match others.is_empty() {
+                true => "it listens to a subject on which no run published, as on no other".to_owned(),
+                false => {
+                    format!("it listens to a subject on which no run published; published is {}", others.join(", "))
+                }
+            };
+            found.push(Vacuous::new(Kind::UnpublishedSubject, name, reason));
         }
     }
     for place in &occurred.unhandled[0] {
