@@ -2,7 +2,7 @@
 
 use super::occurred::Occurred;
 use super::{Kind, Vacuous};
-use crate::broker::{Limit, MaxDeliver, Ordering, RedeliverAt};
+use crate::broker::{MaxDeliver, Ordering, RedeliverAt};
 use crate::event::System;
 use crate::schedule::{CommandSpec, DeliverySpec, Departure, Target};
 use crate::scheduler::Came;
@@ -51,7 +51,7 @@ pub(super) fn found<S: System>(
             Came::EndedWithout => {
                 // What never came was not kept from coming by an order.
                 let reason = why.out_of_reach().filter(|_| why.in_order_with_end().is_none());
-                ended_because(departure, reason.unwrap_or_else(|| why.without_end()))
+                ended_because(departure, reason.unwrap_or_else(|| format!("{} never came", why.until())))
             }
         })
     });
@@ -85,20 +85,6 @@ impl<S: System> Why<'_, S> {
 
     fn never(&self) -> String {
         format!("`{}` never came", self.departure.what())
-    }
-
-    /// That what ends the departure never came, and what may have kept it.
-    fn without_end(&self) -> String {
-        let is_redelivery = match (self.departure.what(), self.departure.until()) {
-            (Target::Delivery(what), Some(Target::Delivery(until))) => is_later_attempt(&what, until),
-            _ => false,
-        };
-        match self.simulation.profile().max_in_flight.limit {
-            Limit::Of(limit) if is_redelivery => {
-                format!("{} never came: at most {limit} may be in flight, and what waits is one of them", self.until())
-            }
-            _ => format!("{} never came", self.until()),
-        }
     }
 
     /// That no group of that name listens to what is delivered, or that nobody sends the command.
@@ -161,7 +147,7 @@ impl<S: System> Why<'_, S> {
     /// Why what the departure lasts until cannot come before it ends, as far as the broker's rules say that.
     fn out_of_reach(&self) -> Option<String> {
         let profile = self.simulation.profile();
-        let no_wait = profile.ack_timeout.is_empty();
+        let no_wait = profile.ack_wait.is_empty();
         let what = self.departure.what();
         if let Departure::RunPast(_) = self.departure {
             let once = matches!(profile.max_deliver, MaxDeliver::Times { times: 1, .. });
@@ -211,7 +197,7 @@ impl<S: System> Why<'_, S> {
             Departure::Pause { .. } => format!("pause {what}"),
             _ => format!("delay ack of {what}"),
         };
-        if self.simulation.profile().ack_timeout.is_empty() {
+        if self.simulation.profile().ack_wait.is_empty() {
             return Some(format!("the broker has no ack wait, so nothing brings `{until}` about before it ends"));
         }
         let beside: String = format!("{begins} until ack wait of {what}");
@@ -258,7 +244,7 @@ impl<S: System> Why<'_, S> {
     /// That nothing waits for the end of the ack wait that may bring a redelivery about.
     fn for_want_of_clock(&self, until: &DeliverySpec) -> Option<String> {
         let first = DeliverySpec { attempt: until.attempt - 1, ..until.clone() };
-        if self.simulation.profile().ack_timeout.is_empty() {
+        if self.simulation.profile().ack_wait.is_empty() {
             return None;
         }
         let waits_already = self.schedule.iter().any(|other| other.until() == Some(&Target::AckWait(first.clone())));

@@ -132,9 +132,13 @@ impl Occurred {
             }
             _ => {}
         }
-        if step.fate.ack == AckFate::Lost
-            && matches!(step.answer, Some(Answer::Delivery(Outcome::Ack | Outcome::Nak { .. })))
-        {
+        let is_heard = match step.answer {
+            Some(Answer::Delivery(Outcome::Ack)) => true,
+            // A broker that takes no nak hears nothing of one.
+            Some(Answer::Delivery(Outcome::Nak { .. })) => world.broker().profile().naks,
+            _ => false,
+        };
+        if step.fate.ack == AckFate::Lost && is_heard {
             self.lost_answers.insert(step.key());
         }
     }

@@ -84,7 +84,7 @@ fn cannot<S: System>(simulation: &Simulation<S>, plan: &FaultPlan, fault: &Fault
     let unlimited = profile.max_in_flight.limit == Limit::Unlimited;
     match fault.name {
         "pause" => pauses_nowhere(simulation).map(str::to_owned),
-        "delay_ack" if profile.ack_timeout.is_empty() && unlimited && !profile.release_on.crash => {
+        "delay_ack" if profile.ack_wait.is_empty() && unlimited && !profile.release_on.crash => {
             Some("the broker has no ack wait and no limit in flight, so it waits for no ack".to_owned())
         }
         _ => None,
