@@ -328,7 +328,8 @@ fn not_at_rest(occurred: &Occurred) -> Option<Vacuous> {
     (judged <= 2 * occurred.runs && put_off > 0).then(|| {
         let reason = format!(
             "between the first step and the end convergence was never judged; at {put_off} moments it was put off: \
-             {before_redelivery} times because a message waits that may still change something, {before_join} times because a group had not joined"
+             {before_redelivery} times because a message waits that may still change something, {before_join} times \
+             because a group had not joined"
         );
         Vacuous::new(Kind::NotJudgedAtRest, "", reason)
     })
