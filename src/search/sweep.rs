@@ -298,8 +298,15 @@ impl Player<'_> {
             let (report, guarantee) = match self.scenario.schedule.is_empty() {
                 true => {
                     let mut scheduler = self.scenario.scheduler(world.simulation(), seed);
-                    let mut looking = Looking::new(&mut occurred, watch);
-                    let report = run(world, &mut scheduler, &self.judges, self.scenario.limits, &mut looking);
+                    let limits = self.scenario.limits;
+                    // What is not known yet of these seeds is all that steps are looked at for.
+                    let report = match occurred.has_accepted_all(world.simulation()) {
+                        true => run(world, &mut scheduler, &self.judges, limits, watch),
+                        false => {
+                            let mut looking = Looking::new(&mut occurred, watch);
+                            run(world, &mut scheduler, &self.judges, limits, &mut looking)
+                        }
+                    };
                     occurred.note(world, &report);
                     (report, scheduler.guarantee())
                 }

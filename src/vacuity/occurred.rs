@@ -105,6 +105,12 @@ impl Occurred {
             && listened().all(|subject| self.published.contains(subject.name()))
     }
 
+    /// Whether a command of each client that has one was accepted.
+    pub(crate) fn has_accepted_all<S: System>(&self, simulation: &Simulation<S>) -> bool {
+        let clients = simulation.inner.clients.iter().filter(|client| !client.commands.is_empty());
+        self.accepted.len() >= clients.count()
+    }
+
     /// The names of the clients that sent commands of which none was accepted.
     pub fn refused<S: System>(&self, simulation: &Simulation<S>) -> BTreeSet<String> {
         let clients = simulation.inner.clients.iter().enumerate();
