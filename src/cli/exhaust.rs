@@ -17,7 +17,8 @@ use super::environment::Threads;
 use super::input::Input;
 use super::progress::Searching;
 use super::{
-    BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, input, number, replay, shown, shrink, timeline, vacuous,
+    BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, input, number, replay, shown, shrink, timeline,
+    vacuous,
 };
 
 /// How many runs the shrinking of what was found may take.

@@ -56,7 +56,7 @@ impl Scenario {
             command += &format!(" --property {property}");
         }
         for allow in self.allow.iter().filter(|allow| !written.allow.contains(allow)) {
-            command += &format!(" --allow \"{allow}\"");
+            command += &format!(" --allow {}", for_shell(allow.to_string().as_ref()));
         }
         let limits = [
             ("--max-steps", self.limits.steps_max, written.limits.steps_max),
