@@ -4,7 +4,7 @@
 //! them. `cargo test` builds it; running it plays the reference design under some of every fault.
 
 // In the library's files `crate::` is the library; here these make it the same.
-use pellmell::{FaultPlan, Hosting, Judges, Profile, Simulation, testing};
+use pellmell::{Hosting, Judges, Profile, Simulation, testing};
 use pellmell::{event, faults, hash, ids, prng, property, run, service, simulation, store, world};
 
 #[path = "../src/ticketing/mod.rs"]
@@ -28,5 +28,8 @@ fn main() {
         builder = builder.client(client.name, client.commands);
     }
     let simulation = builder.build().expect("the parts fit");
-    testing::check(&simulation, 0..1000, FaultPlan::SOME, &Judges::new(properties::promised_by(&Design::REFERENCE)));
+    let judges = Judges::new(properties::promised_by(&Design::REFERENCE));
+    // Only the saga publishes that.
+    let unpublished = "unpublished-subject order:reserved -> payments";
+    testing::Check::new(&simulation, &judges).allowing(unpublished).run();
 }

@@ -3,15 +3,21 @@
 //! What a service could smuggle in (an order that a hash map made up, the wall clock, the thread it
 //! runs on, an address) differs between two runs in different threads of one process, so the second
 //! run is made in a thread of its own while the first one's world is still alive.
+//!
+//! What a service keeps elsewhere than in its store (a cache, a counter) differs between two runs of one
+//! seed if other seeds were played between them. So of many seeds a [`Sample`] is played a second time
+//! when all are done, the last one first.
 
 use std::fmt;
+use std::ops::Range;
 
 use crate::event::System;
 use crate::hash;
 use crate::run::{Judges, Limits, Observer, run};
 use crate::scheduler::{Action, Scheduler};
+use crate::service::Outcome;
 use crate::simulation::Simulation;
-use crate::world::{Step, World};
+use crate::world::{Answer, Step, World};
 
 /// The first step at which two runs of the same thing differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,37 +44,112 @@ impl std::error::Error for Divergence {}
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Footprint {
     action: String,
+    /// What the handler answered, with its reason.
+    answer: String,
     enabled: u64,
     state: u64,
     fingerprint: u64,
 }
 
-#[derive(Default)]
-struct Footprints {
+/// What a run did, step by step, to be compared with another one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Footprints {
     steps: Vec<Footprint>,
     next: Footprint,
+    /// Whether what is enabled and the whole state are compared, which takes longer than a step.
+    is_thorough: bool,
 }
+
+/// How many steps of a run are kept to be compared.
+const STEPS_MAX: usize = 10_000;
 
 impl<S: System> Observer<S> for Footprints {
     fn before(&mut self, world: &World<S>, action: Action) {
-        let enabled = world.enabled().iter().map(|action| hash::of_name(&world.describe(action)));
-        self.next = Footprint {
-            action: world.describe(action),
+        if !self.is_thorough && self.steps.len() >= STEPS_MAX {
+            return;
+        }
+        self.next.action = world.describe(action);
+        if self.is_thorough {
+            let enabled = world.enabled().iter().map(|action| hash::of_name(&world.describe(action)));
             // A sum, because the list's order is no part of the set.
-            enabled: enabled.fold(0, u64::wrapping_add),
-            ..Footprint::default()
-        };
+            self.next.enabled = enabled.fold(0, u64::wrapping_add);
+        }
     }
 
-    fn after(&mut self, world: &World<S>, _step: &Step) {
-        let mut step = std::mem::take(&mut self.next);
-        (step.state, step.fingerprint) = (world.digest(), world.fingerprint());
-        self.steps.push(step);
+    fn after(&mut self, world: &World<S>, step: &Step) {
+        if !self.is_thorough && self.steps.len() >= STEPS_MAX {
+            return;
+        }
+        let mut taken = std::mem::take(&mut self.next);
+        taken.answer = step.answer.map(in_words).unwrap_or_default();
+        taken.fingerprint = world.fingerprint();
+        if self.is_thorough {
+            taken.state = world.digest();
+        }
+        self.steps.push(taken);
+    }
+}
+
+/// An answer with its reason, if it has one.
+fn in_words(answer: Answer) -> String {
+    match answer {
+        Answer::Delivery(Outcome::Ack) => "ack".to_owned(),
+        Answer::Delivery(Outcome::Nak { reason, delay: None }) => format!("nak ({reason})"),
+        Answer::Delivery(Outcome::Nak { reason, delay: Some(delay) }) => format!("nak after {delay:?} ({reason})"),
+        Answer::Delivery(Outcome::Silent(reason)) => format!("no answer ({reason})"),
+        Answer::Command(Ok(())) => "accepted".to_owned(),
+        Answer::Command(Err(rejection)) => format!("refused with {} ({})", rejection.status, rejection.reason),
+        Answer::Timer => "done".to_owned(),
+        Answer::Paused => "paused".to_owned(),
+        Answer::Crashed { .. } => "crashed".to_owned(),
+        Answer::Lost => "lost".to_owned(),
+    }
+}
+
+/// The runs of some seeds, to be compared with second ones.
+#[derive(Clone, Debug, Default)]
+pub struct Sample(Vec<(u64, Footprints)>);
+
+/// How many seeds are played twice.
+const SAMPLE: u64 = 5;
+
+impl Sample {
+    /// The seeds of a range that are played twice: the first, which nothing was played before, and some
+    /// spread over the rest.
+    pub(crate) fn of(seeds: &Range<u64>) -> Vec<u64> {
+        let length = seeds.end.saturating_sub(seeds.start);
+        let step = (length / SAMPLE).max(1);
+        (0..SAMPLE.min(length)).map(|place| seeds.start + place * step).collect()
+    }
+
+    /// Keeps the run of a seed.
+    pub(crate) fn keep(&mut self, seed: u64, footprints: Footprints) {
+        self.0.push((seed, footprints));
+    }
+
+    /// Plays the seeds again, in a thread of its own and the last one first.
+    ///
+    /// # Errors
+    /// The smallest seed of which a step differs, and the first step that does.
+    pub(crate) fn compare(&self, play: impl Fn(u64, &mut Footprints) + Sync) -> Result<(), (u64, Divergence)> {
+        let again = || {
+            let mut differing = None;
+            for (seed, first) in self.0.iter().rev() {
+                let mut second = Footprints::default();
+                play(*seed, &mut second);
+                if let Err(divergence) = compare(&first.steps, &second.steps) {
+                    differing = Some((*seed, divergence));
+                }
+            }
+            differing.map_or(Ok(()), Err)
+        };
+        let compared = std::thread::scope(|scope| scope.spawn(again).join());
+        compared.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }
 
 /// Runs the same simulation under the same schedule twice and compares what was enabled, what was
-/// picked and what the state became, step by step.
+/// picked, what was answered with which reason and what the state became, step by step.
 ///
 /// `scheduler` makes the scheduler anew for each run.
 ///
@@ -83,7 +164,7 @@ pub fn check<S: System>(
     limits: Limits,
 ) -> Result<u64, Divergence> {
     let play = || {
-        let mut footprints = Footprints::default();
+        let mut footprints = Footprints { is_thorough: true, ..Footprints::default() };
         let mut world = simulation.world();
         run(&mut world, &mut scheduler(), &Judges::new(Vec::new()), limits, &mut footprints);
         (world, footprints.steps)
@@ -104,10 +185,15 @@ fn compare(first: &[Footprint], second: &[Footprint]) -> Result<u64, Divergence>
             _ if one == other => continue,
             _ if one.enabled != other.enabled => "what was enabled",
             _ if one.action != other.action => "what was picked",
+            _ if one.answer != other.answer => "the answer",
             _ if one.state != other.state => "the state after it",
-            _ => "the fingerprint",
+            _ => "what it saved or published",
         };
-        let (first, second) = (one.action.clone(), other.action.clone());
+        let told = |of: &Footprint| match what {
+            "the answer" => format!("{}: {}", of.action, of.answer),
+            _ => of.action.clone(),
+        };
+        let (first, second) = (told(one), told(other));
         return Err(Divergence { step: place as u64 + 1, what, first, second });
     }
     Ok(steps as u64)

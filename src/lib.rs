@@ -48,7 +48,8 @@
 //! - [`property`], [`mod@run`], [`portfolio`]: claims, the loop that judges them, and which scheduler plays
 //!   a seed.
 //! - [`extract`], [`shrink`]: any run as departures, and of those the ones that matter.
-//! - [`determinism`], [`testing`]: two runs compared; one call for a test, and a strategy for proptest.
+//! - [`determinism`], [`vacuity`], [`testing`]: two runs compared; what was asked for and did not happen; one
+//!   call for a test, and a strategy for proptest.
 //! - [`ticketing`]: four services that sell tickets, right and wrong in known ways.
 //! - [`scenario`], [`trace`], [`explain`], [`search`], [`zoo`], [`file_error`]: situations of the
 //!   ticketing services in files, what happened in a run as text, what made it fail in words, many
@@ -88,6 +89,7 @@ pub mod store;
 pub mod testing;
 pub mod ticketing;
 pub mod trace;
+pub mod vacuity;
 pub mod world;
 pub mod zoo;
 

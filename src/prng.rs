@@ -167,6 +167,13 @@ impl Ratio {
         Ratio { numerator, denominator }
     }
 
+    /// This part of a number, rounded down.
+    pub(crate) fn of(self, number: u64) -> u64 {
+        let part = u128::from(number) * u128::from(self.numerator) / u128::from(self.denominator);
+        // A probability is at most one.
+        part as u64
+    }
+
     /// Whether it can never happen.
     #[must_use]
     pub const fn is_never(self) -> bool {

@@ -9,6 +9,7 @@ use std::fmt;
 use crate::broker::{Broker, Delivery, DeliveryIndex, Message, MessageName};
 use crate::event::{Event, System};
 use crate::ids::RecordId;
+use crate::simulation::Simulation;
 use crate::store::{Change, Record, Store};
 use crate::world::{Brief, Step, World};
 
@@ -51,6 +52,13 @@ pub trait Property<S: System>: Send + Sync {
     /// Which steps [`Property::on_step`] wants to see: the same ones throughout a run.
     fn watches(&self) -> Watch {
         Watch::NOTHING
+    }
+
+    /// Why nothing in this simulation could ever violate it, as half a sentence: `payments does not take
+    /// part`. A result that rests on such a property says nothing (see [`vacuity`](crate::vacuity)). `None`
+    /// if something could, as far as the property tells, which is the default.
+    fn without_occasion(&self, _simulation: &Simulation<S>) -> Option<String> {
+        None
     }
 
     /// Judges a step.
@@ -141,7 +149,7 @@ impl<S: System> Sometimes<S> {
 }
 
 /// A set of kinds of steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Watch(u8);
 
 impl Watch {
@@ -153,6 +161,16 @@ impl Watch {
     pub const ACKS: Watch = Watch(2);
     /// Steps that published.
     pub const PUBLISHES: Watch = Watch(4);
+
+    /// All of these.
+    pub(crate) const ALL: Watch = Watch(7);
+
+    /// What services do in its steps: `saves or acks`.
+    pub(crate) fn in_words(self) -> String {
+        let words = [(Watch::SAVES, "saves"), (Watch::ACKS, "acks"), (Watch::PUBLISHES, "publishes")];
+        let words: Vec<&str> = words.into_iter().filter(|(kind, _)| self.meets(*kind)).map(|(_, word)| word).collect();
+        words.join(" or ")
+    }
 
     /// Both sets.
     #[must_use]

@@ -16,7 +16,8 @@ use crate::scheduler::{Action, Chosen, Scheduler};
 use crate::service::Outcome;
 use crate::world::{Answer, Moment, Step, World};
 
-/// How far a run may go. Reaching a limit is a verdict, never a hang.
+/// How far a run may go. Reaching a limit is a verdict, never a hang. The default is 10,000,000 steps,
+/// 4,000,000 messages and 4,000,000 open deliveries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
@@ -239,6 +240,11 @@ impl<S: System> Judges<S> {
     /// The names of the properties.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.properties.iter().map(|property| property.name())
+    }
+
+    /// The properties, and what each of them watches.
+    pub(crate) fn properties(&self) -> impl Iterator<Item = (&dyn Property<S>, Watch)> + '_ {
+        self.properties.iter().map(|property| &**property).zip(self.watches.iter().copied())
     }
 
     /// What the property of that name claims (see [`Property::about`]); empty if there is none.

@@ -62,28 +62,31 @@ pub trait Service<S: System>: Send + Sync {
     /// Handles one delivery and answers it.
     ///
     /// It may run again for the same event: when the ack was lost, when it came too late, when a
-    /// member crashed. It must depend on the event, the store and the context alone.
+    /// member crashed. It must depend on the event, the store and the context alone. By default it gives no
+    /// answer, so a service that listens to subjects and handles nothing is found out.
     fn handle(&self, _event: &S::Event, _ctx: &mut Context<'_, S>) -> Outcome {
-        Outcome::Ack
+        Outcome::Silent(NO_EVENTS)
     }
 
     /// Executes a client's command.
     ///
     /// # Errors
-    /// A [`Rejection`] if the service refuses it.
+    /// A [`Rejection`] if the service refuses it: by default each command, with status 404.
     fn execute(&self, _command: &S::Command, _ctx: &mut Context<'_, S>) -> Result<(), Rejection> {
-        Err(Rejection { status: 404, reason: "the service takes no commands" })
+        Err(NO_COMMANDS)
     }
 
     /// Runs when a timer armed with [`Context::arm`] is due.
     fn on_timer(&self, _record: RecordId, _ctx: &mut Context<'_, S>) {}
 
-    /// How saves and publishes hang together when a member crashes between them.
+    /// How saves and publishes hang together when a member crashes between them. By default
+    /// [`PublishMode::Outbox`], which forgives: under it no crash between save and publish loses an event.
     fn publish_mode(&self, _work: Work) -> PublishMode {
         PublishMode::Outbox
     }
 
-    /// Whether a delivery is acked after or before its handler's saves.
+    /// Whether a delivery is acked after or before its handler's saves. By default
+    /// [`AckTiming::AfterSave`].
     fn ack_timing(&self) -> AckTiming {
         AckTiming::AfterSave
     }
@@ -122,6 +125,12 @@ pub struct Rejection {
     pub reason: &'static str,
 }
 
+/// What a service says to each command if it has no handler for commands.
+pub(crate) const NO_COMMANDS: Rejection = Rejection { status: 404, reason: "the service takes no commands" };
+
+/// What a service says to each event if it has no handler for events.
+pub(crate) const NO_EVENTS: &str = "the service handles no events";
+
 /// What a handler runs for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
@@ -137,7 +146,7 @@ impl Work {
     pub(crate) const ALL: [Work; 3] = [Work::Command, Work::Delivery, Work::Timer];
 }
 
-/// How a service publishes what it saved.
+/// How a service publishes what it saved. The default is [`PublishMode::Outbox`], the one that forgives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum PublishMode {
     /// Records and events are saved in one transaction, which is undone unless the handler
@@ -151,7 +160,7 @@ pub enum PublishMode {
     BeforeSave,
 }
 
-/// When a handler that decided to ack sends its ack.
+/// When a handler that decided to ack sends its ack. The default is [`AckTiming::AfterSave`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum AckTiming {
     /// After its saves and publishes: a crash before the ack leads to a redelivery.

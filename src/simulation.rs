@@ -148,6 +148,11 @@ impl<S: System> Simulation<S> {
         self.inner.clients.iter().map(|client| client.commands.len()).sum()
     }
 
+    /// All commands, client by client.
+    pub fn each_command(&self) -> impl Iterator<Item = &S::Command> {
+        self.inner.clients.iter().flat_map(|client| &client.commands).map(|hosted| &hosted.command)
+    }
+
     /// The number of clients.
     #[must_use]
     pub fn clients(&self) -> usize {

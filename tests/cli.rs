@@ -356,7 +356,7 @@ fn an_unknown_key_is_shown_at_its_place() {
         "unknown-key.toml",
         &format!("{HEAD}sede = 7\n{CLIENT}"),
         expect![[r#"
-            error: unknown field `sede`, expected one of `version`, `about`, `seed`, `design`, `defects`, `scheduler`, `properties`, `schedule`, `broker`, `services`, `faults`, `workload`, `client`, `limits`, `expect`, `entry`
+            error: unknown field `sede`, expected one of `version`, `about`, `seed`, `design`, `defects`, `scheduler`, `properties`, `schedule`, `allow`, `broker`, `services`, `faults`, `workload`, `client`, `limits`, `expect`, `entry`
              --> unknown-key.toml:3:1
               |
             3 | sede = 7
@@ -553,15 +553,52 @@ fn a_departure_that_cannot_be_is_refused() {
 }
 
 #[test]
-fn a_departure_that_never_comes_is_said_to_be_unused() {
+fn a_result_that_rests_on_what_did_not_happen_is_not_green() {
     let text = format!("{HEAD}schedule = [\"lose ack of ticket:updated t1@9 -> orders\"]\n{CLIENT}");
-    let path = temp("unused.toml", text.as_bytes());
-    let ran = pellmell(&["run", &path.display().to_string()]);
-    assert!(
-        ran.stdout.contains("Unused no such delivery came: lose ack of ticket:updated t1@9 -> orders"),
-        "{}",
-        ran.stdout
-    );
+    let path = temp("unused.toml", text.as_bytes()).display().to_string();
+    let told = "     Vacuous unused-departure lose ack of ticket:updated t1@9 -> orders: `ticket:updated t1@9 -> orders` \
+                never came\n";
+    for verb in ["run", "replay"] {
+        let ran = pellmell(&[verb, &path]);
+        assert!(ran.stdout.contains("HELD") && ran.stdout.contains(told), "{}", ran.stdout);
+        assert_eq!(ran.code, 4, "{verb}");
+        let allow = ["unused-departure", "unused-departure lose ack of ticket:updated t1@9 -> orders"];
+        for allow in allow {
+            let ran = pellmell(&[verb, &path, "--allow", allow]);
+            assert_eq!((ran.code, ran.stdout.contains("Vacuous")), (0, false), "{verb} {allow}: {}", ran.stdout);
+        }
+        let ran = pellmell(&[verb, &path, "--allow", "ended-early"]);
+        assert_eq!(ran.code, 4, "another kind");
+        let ran = pellmell(&[verb, &path, "--message-format", "json"]);
+        let found =
+            "\"kind\":\"unused-departure\",\"name\":\"lose ack of ticket:updated t1@9 -> orders\",\"note\":false";
+        assert!(ran.stdout.contains(found) && ran.code == 4, "{}", ran.stdout);
+    }
+    let ran = pellmell(&["run", &path, "--allow", "unused"]);
+    assert!(ran.code == 2 && ran.stderr.contains("`unused` is no kind"), "{}", ran.stderr);
+    let allowed = temp("allowed.toml", text.replace("schedule", "allow = [\"unused-departure\"]\nschedule").as_bytes());
+    assert_eq!(pellmell(&["run", &allowed.display().to_string()]).code, 0);
+}
+
+#[test]
+fn a_fault_that_cannot_happen_is_said_by_check_and_sweep_and_bounds_nothing() {
+    let text = format!("{HEAD}{CLIENT}[faults]\npause = \"1/1\"\n");
+    let path = temp("idle.toml", text.as_bytes()).display().to_string();
+    let told = "idle-fault pause: no service has several members or `overlapping = true`\n";
+    let ran = pellmell(&["check", &path]);
+    assert!(ran.code == 0 && ran.stdout.contains(&format!("Vacuous {told}")), "{}", ran.stdout);
+    let ran = pellmell(&["sweep", &path, "--seeds", "0..20"]);
+    assert!(ran.code == 0 && ran.stdout.contains(&format!("Note {told}")), "{}", ran.stdout);
+    assert!(ran.stdout.contains("Bound none: idle-fault pause never happened"), "{}", ran.stdout);
+    let ran = pellmell(&["sweep", &path, "--seeds", "0..20", "--strict"]);
+    assert!(ran.code == 1 && ran.stdout.contains("Strict 1 thing asked for did not happen"), "{}", ran.stdout);
+    let ran = pellmell(&["sweep", &path, "--seeds", "0..20", "--strict", "--allow", "idle-fault pause"]);
+    assert!(ran.code == 0 && !ran.stdout.contains("idle-fault"), "{}", ran.stdout);
+    let ran = pellmell(&["sweep", &path, "--seeds", "0..20", "--message-format", "json"]);
+    assert!(ran.stdout.contains("\"kind\":\"idle-fault\",\"name\":\"pause\""), "{}", ran.stdout);
+    let ran = pellmell(&["exhaust", &path, "--pauses", "1"]);
+    assert!(ran.code == 4 && ran.stdout.contains("Vacuous idle-fault pauses: no service"), "{}", ran.stdout);
+    assert_eq!(pellmell(&["exhaust", &path]).code, 0);
 }
 
 #[test]

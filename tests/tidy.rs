@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of the library in reading order: each uses only those above it.
-const ORDER: [&str; 28] = [
+const ORDER: [&str; 29] = [
     "hash",
     "ids",
     "prng",
@@ -23,14 +23,15 @@ const ORDER: [&str; 28] = [
     "extract",
     "shrink",
     "determinism",
+    "vacuity",
     "ticketing",
     "escape",
     "file_error",
     "scenario",
     "trace",
     "explain",
-    "testing",
     "search",
+    "testing",
     "corpus",
     "zoo",
 ];

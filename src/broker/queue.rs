@@ -49,6 +49,14 @@ pub(crate) struct GroupSetup {
     pub(crate) may_pause: bool,
 }
 
+impl GroupSetup {
+    /// Whether first deliveries of one ordering unit are handed to the group in publish order.
+    pub(crate) fn keeps_order(&self, profile: &Profile) -> bool {
+        let one_holder = profile.dispatch == Dispatch::Exclusive || self.members.len() == 1;
+        one_holder && profile.ordering != Ordering::None && profile.reorder_window == Limit::Of(0)
+    }
+}
+
 /// A group and the deliveries that wait for it.
 #[derive(Debug)]
 pub(super) struct Group {

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use pellmell::vacuity::Findings;
 use serde_json::json;
 
 use super::input::{self, Input};
-use super::{Ending, Failure, GOOD, MessageFormat, Out, count, shown};
+use super::{Ending, Failure, GOOD, MessageFormat, Out, count, shown, vacuous};
 
 #[derive(clap::Args)]
 pub(super) struct CheckArgs {
@@ -17,10 +18,13 @@ pub(super) struct CheckArgs {
 pub(super) fn check(args: &CheckArgs, format: MessageFormat) -> Result<Ending, Failure> {
     let mut out = Out::new();
     for path in &args.files {
+        let mut findings = Findings::default();
         let what = match input::any(path)? {
             Input::Scenario(scenario) => {
                 let simulation = scenario.simulation(scenario.seed);
                 let simulation = simulation.map_err(|error| Failure::Input(format!("{}: {error}", shown(path))))?;
+                let foreseen = scenario.foreseen();
+                findings = foreseen.map_err(|error| Failure::Input(format!("{}: {error}", shown(path))))?;
                 let clients = count(simulation.clients() as u64, "client");
                 format!("a scenario, {clients}, {}", count(simulation.commands() as u64, "command"))
             }
@@ -34,10 +38,16 @@ pub(super) fn check(args: &CheckArgs, format: MessageFormat) -> Result<Ending, F
             }
         };
         match format {
-            MessageFormat::Human => out.status(GOOD, "Ok", format_args!("{}   {what}", path.to_string_lossy()))?,
-            MessageFormat::Json => {
-                out.json(&json!({ "reason": "check", "file": path.to_string_lossy(), "what": what }))?
+            MessageFormat::Human => {
+                out.status(GOOD, "Ok", format_args!("{}   {what}", path.to_string_lossy()))?;
+                vacuous::show(&mut out, &findings)?;
             }
+            MessageFormat::Json => out.json(&json!({
+                "reason": "check",
+                "file": path.to_string_lossy(),
+                "what": what,
+                "vacuous": vacuous::as_json(&findings),
+            }))?,
         }
     }
     Ok(Ending::Held)

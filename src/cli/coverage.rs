@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use pellmell::Scenario;
 use pellmell::search::{Coverage, PctBound, Seen, Standing};
+use pellmell::vacuity::Findings;
 use serde_json::json;
 
 use super::{BAD, DIM, Failure, GOOD, Out, PLAIN, count, grouped};
@@ -23,6 +24,7 @@ pub(super) fn show(
     scenario: &Scenario,
     seeds: &Range<u64>,
     full: bool,
+    findings: &Findings,
 ) -> Result<(), Failure> {
     if coverage.runs == 0 {
         return Ok(());
@@ -41,7 +43,11 @@ pub(super) fn show(
         misses(out, coverage)?
     }
     goals(out, coverage, scenario)?;
-    bounds(out, coverage)
+    match findings.void.first() {
+        // A bound on what was missed would be about schedules with it as well.
+        Some(vacuous) => out.status(DIM, "Bound", format_args!("none: {} never happened", vacuous.what())),
+        None => bounds(out, coverage),
+    }
 }
 
 /// What no run met and runs could have, by situation.

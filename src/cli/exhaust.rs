@@ -7,9 +7,10 @@ use pellmell::schedule::NamedStep;
 use pellmell::search::{
     Bounds, Dependence, Ended, Exhaust, Exhausted, FailingRun, Most, Order, Reduction, steps_named,
 };
-use pellmell::ticketing::{Defect, Design};
+use pellmell::ticketing::{Defect, Design, Ticketing};
 use pellmell::trace::{Naming, detail, records_of};
-use pellmell::{Judges, Limits, Scenario, Verdict, run};
+use pellmell::vacuity::{Allow, Findings};
+use pellmell::{Judges, Limits, Scenario, Simulation, Verdict, run};
 use serde_json::json;
 
 use super::environment::Threads;
@@ -17,6 +18,7 @@ use super::input::Input;
 use super::progress::Searching;
 use super::{
     BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, input, number, replay, shown, shrink, timeline,
+    vacuous,
 };
 
 /// How many runs the shrinking of what was found may take.
@@ -70,6 +72,10 @@ pub(super) struct ExhaustArgs {
     /// The most memory that the search takes, such as `512MiB`.
     #[arg(long, default_value = "1GiB", value_name = "SIZE", value_parser = bytes)]
     memory: u64,
+    /// Lets something asked for not happen: a kind such as `idle-fault`, or a kind and a name; may be given
+    /// several times.
+    #[arg(long = "allow", value_name = "KIND")]
+    allow: Vec<Allow>,
     #[command(flatten)]
     threads: Threads,
 }
@@ -143,6 +149,7 @@ pub(super) fn exhaust(args: &ExhaustArgs, format: MessageFormat) -> Result<Endin
     let mut searching = Searching::new();
     let exhausted = search.search(|reached| searching.at(reached));
     searching.end(exhausted.reached);
+    let findings = findings(args, &scenario, &bounds, &simulation);
     let found = exhausted.failing.as_ref().map(|failing| (failing, shrunk(&scenario, seed, failing)));
     match format {
         MessageFormat::Human => {
@@ -152,17 +159,28 @@ pub(super) fn exhaust(args: &ExhaustArgs, format: MessageFormat) -> Result<Endin
                 show_shrunk(&mut out, shrunk.as_deref())?;
             }
             summary(&mut out, args, &bounds, &exhausted)?;
+            vacuous::show(&mut out, &findings)?;
         }
         MessageFormat::Json => {
             let shrunk = found.as_ref().and_then(|(_, shrunk)| shrunk.as_deref());
-            out.json(&as_json(&scenario, &rules, &bounds, &exhausted, shrunk))?;
+            let mut value = as_json(&scenario, &rules, &bounds, &exhausted, shrunk);
+            value["vacuous"] = vacuous::as_json(&findings);
+            out.json(&value)?;
         }
     }
     Ok(match exhausted.ended {
-        Ended::All => Ending::Held,
+        Ended::All if findings.void.is_empty() => Ending::Held,
         Ended::Failing => Ending::Failed,
-        Ended::Memory | Ended::Steps => Ending::NothingRan,
+        Ended::All | Ended::Memory | Ended::Steps => Ending::NothingRan,
     })
+}
+
+/// What the bounds and the file ask for that cannot happen.
+fn findings(args: &ExhaustArgs, scenario: &Scenario, bounds: &Bounds, simulation: &Simulation<Ticketing>) -> Findings {
+    let foreseen = scenario.foreseen().unwrap_or_default();
+    let idle = Allow::none_of(&scenario.allow, bounds.idle_in(simulation));
+    let void = foreseen.void.into_iter().chain(Allow::none_of(&args.allow, idle));
+    Findings { void: Allow::none_of(&args.allow, void.collect()), notes: foreseen.notes }
 }
 
 /// The scenario on the broker that is searched, the seed of its workload, and the steps before.
@@ -279,7 +297,7 @@ fn summary(out: &mut Out, args: &ExhaustArgs, bounds: &Bounds, exhausted: &Exhau
             out.status(DIM, "Next", format_args!("try --memory {more}MiB, or tighter bounds"))
         }
         Ended::Steps => {
-            let most = count(Exhaust::<pellmell::ticketing::Ticketing>::STEPS_MAX.into(), "step");
+            let most = count(Exhaust::<Ticketing>::STEPS_MAX.into(), "step");
             out.status(BAD, "NOT COMPLETE", format_args!("a run goes on for more than {most}: nothing found so far"))
         }
     }

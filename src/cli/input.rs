@@ -60,6 +60,7 @@ pub(super) fn apply(scenario: &mut Scenario, what: &What) {
         scenario.properties.clone_from(&what.properties);
         scenario.expect.clear();
     }
+    scenario.allow.extend(what.allow.iter().cloned());
     let limits = &mut scenario.limits;
     limits.steps_max = what.max_steps.unwrap_or(limits.steps_max);
     limits.messages_max = what.max_messages.unwrap_or(limits.messages_max);

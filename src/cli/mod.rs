@@ -22,6 +22,7 @@ mod shrink;
 mod stopwatch;
 mod sweep;
 mod timeline;
+mod vacuous;
 mod zoo;
 
 use std::fmt;
@@ -38,6 +39,7 @@ use pellmell::scenario::{SchedulerKind, nearest};
 use pellmell::schedule::Departure;
 use pellmell::ticketing::{Defect, Design, properties};
 use pellmell::trace::grouped;
+use pellmell::vacuity::Allow;
 
 /// Plays services on a fake broker that delivers late, twice and out of order, and says whether
 /// their replicas converge.
@@ -45,7 +47,8 @@ use pellmell::trace::grouped;
 #[command(name = "pellmell", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(
     after_help = "Exit codes: 0 held, shrunk, or explained · 1 violated, stuck or panicked · 2 bad flag or file · \
-3 not reproducible · 4 nothing ran, nothing to shrink or explain, or not complete · \
+3 not reproducible · 4 held and rests on what did not happen, nothing to shrink or explain, or not \
+complete · \
 70 bug in pellmell · 74 cannot read or write · 130 interrupted"
 )]
 struct Cli {
@@ -109,6 +112,10 @@ struct What {
     /// Judges these properties only; may be given several times.
     #[arg(long = "property", value_name = "NAME", value_parser = property)]
     properties: Vec<String>,
+    /// Lets something asked for not happen: a kind such as `unused-departure`, or a kind and a name; may be
+    /// given several times.
+    #[arg(long = "allow", value_name = "KIND")]
+    allow: Vec<Allow>,
     /// The most steps of a run.
     #[arg(long, value_name = "N", value_parser = number)]
     max_steps: Option<u64>,
@@ -140,6 +147,7 @@ impl What {
             no_faults,
             departures,
             properties,
+            allow: _,
             max_steps,
             max_messages,
             max_in_flight,
@@ -207,6 +215,7 @@ enum Ending {
     Held = 0,
     Failed = 1,
     NotReproducible = 3,
+    /// Nothing ran, or what held rests on what did not happen.
     NothingRan = 4,
     Interrupted = 130,
 }

@@ -6,10 +6,11 @@ use pellmell::Scenario;
 use pellmell::scenario::Gone;
 use pellmell::ticketing::Design;
 use pellmell::trace::{Trace, first_difference};
+use pellmell::vacuity::{Allow, Findings};
 use serde_json::json;
 
 use super::input::Input;
-use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, input, number, run, shown, timeline};
+use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, input, number, run, shown, timeline, vacuous};
 
 #[derive(clap::Args)]
 pub(super) struct ReplayArgs {
@@ -21,6 +22,10 @@ pub(super) struct ReplayArgs {
     /// With a scenario: the rules of the services instead of the scenario's.
     #[arg(long, value_parser = super::design)]
     design: Option<Design>,
+    /// Lets something asked for not happen: a kind such as `unused-departure`, or a kind and a name; may be
+    /// given several times.
+    #[arg(long = "allow", value_name = "KIND")]
+    allow: Vec<Allow>,
     /// How many of the last steps to show: a number or `all`.
     #[arg(long, default_value = "60", value_parser = run::steps)]
     steps: usize,
@@ -38,14 +43,16 @@ pub(super) fn replay(args: &ReplayArgs, format: MessageFormat) -> Result<Ending,
             Err(Failure::Input(format!("{message}\n  = help: leave --seed and --design out")))
         }
         Input::Trace(trace) => {
-            let scenario = scenario_of(&args.file, &trace)?;
-            let again = run::play(&scenario, trace.header.seed)?;
+            let mut scenario = scenario_of(&args.file, &trace)?;
+            scenario.allow.extend(args.allow.iter().cloned());
+            let again = run::look(&scenario, trace.header.seed)?;
             report(args, format, &scenario, &trace, &again)
         }
         Input::Scenario(mut scenario) => {
             scenario.design = args.design.unwrap_or(scenario.design);
+            scenario.allow.extend(args.allow.iter().cloned());
             let seed = args.seed.unwrap_or(scenario.seed);
-            let (first, again) = (run::play(&scenario, seed)?, run::play(&scenario, seed)?);
+            let ((first, _), again) = (run::look(&scenario, seed)?, run::look(&scenario, seed)?);
             report(args, format, &scenario, &first, &again)
         }
     }
@@ -67,7 +74,7 @@ fn report(
     format: MessageFormat,
     scenario: &Scenario,
     expected: &Trace,
-    found: &Trace,
+    (found, findings): &(Trace, Findings),
 ) -> Result<Ending, Failure> {
     let mut out = Out::new();
     let difference = first_difference(expected, found);
@@ -81,10 +88,12 @@ fn report(
             "verdict": found.end.verdict,
             "property": found.end.property,
             "fingerprint": found.end.fingerprint,
+            "vacuous": vacuous::as_json(findings),
         }))?;
     } else {
         run::show(&mut out, scenario, found, args.steps)?;
         timeline::verdict(&mut out, found)?;
+        vacuous::show(&mut out, findings)?;
         match &difference {
             None => out.status(
                 GOOD,
@@ -101,9 +110,8 @@ fn report(
             }
         }
     }
-    Ok(match (difference, found.end.verdict.as_str()) {
-        (Some(_), _) => Ending::NotReproducible,
-        (None, "held") => Ending::Held,
-        (None, _) => Ending::Failed,
+    Ok(match difference {
+        Some(_) => Ending::NotReproducible,
+        None => run::ending(found, findings),
     })
 }

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use pellmell::Scenario;
 use pellmell::trace::{CountsText, Header, Recorder, Trace};
+use pellmell::vacuity::{Findings, Kind, Occurred};
 
 use super::{
-    BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, files, input, number, timeline,
+    BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, files, input, number, timeline, vacuous,
 };
 
 #[derive(clap::Args)]
@@ -38,24 +39,38 @@ pub(super) fn run(args: &RunArgs, format: MessageFormat) -> Result<Ending, Failu
     files::check_output(args.trace.as_deref(), &files::TRACE, &args.scenario)?;
     let seed = args.seed.unwrap_or(scenario.seed);
     tracing::debug!(scenario = scenario.name, seed, "run");
-    let trace = play(&scenario, seed)?;
+    let (trace, findings) = look(&scenario, seed)?;
     if let Some(path) = &args.trace {
         let text = trace.to_jsonl().map_err(|error| Failure::Io(format!("cannot write the trace: {error}")))?;
         files::write(path, &text)?;
     }
     let mut out = Out::new();
     match format {
-        MessageFormat::Json => out.json(&as_json(&trace))?,
+        MessageFormat::Json => out.json(&as_json(&trace, &findings))?,
         MessageFormat::Human => {
             show(&mut out, &scenario, &trace, args.steps)?;
-            ending_lines(&mut out, &scenario, args, &trace)?;
+            ending_lines(&mut out, &scenario, args, &trace, &findings)?;
         }
     }
-    Ok(if trace.end.verdict == "held" { Ending::Held } else { Ending::Failed })
+    Ok(ending(&trace, &findings))
+}
+
+/// How a verb ends that shows one run.
+pub(super) fn ending(trace: &Trace, findings: &Findings) -> Ending {
+    match trace.end.verdict.as_str() {
+        "held" if findings.void.is_empty() => Ending::Held,
+        "held" => Ending::NothingRan,
+        _ => Ending::Failed,
+    }
 }
 
 /// Plays one seed of a scenario and records it.
 pub(super) fn play(scenario: &Scenario, seed: u64) -> Result<Trace, Failure> {
+    Ok(look(scenario, seed)?.0)
+}
+
+/// Plays one seed of a scenario and records it, with what was asked for and did not happen.
+pub(super) fn look(scenario: &Scenario, seed: u64) -> Result<(Trace, Findings), Failure> {
     let simulation = scenario.simulation(seed).map_err(|error| Failure::Input(error.to_string()))?;
     let services = simulation.service_names().map(str::to_owned).collect();
     let (format, version, tool) = Header::format();
@@ -79,8 +94,15 @@ pub(super) fn play(scenario: &Scenario, seed: u64) -> Result<Trace, Failure> {
     };
     let mut recorder = Recorder::default();
     let mut world = simulation.world();
-    let report = scenario.run(&mut world, &scenario.judges(), seed, &mut recorder);
-    Ok(recorder.finish(header, &world, &report))
+    let mut occurred = Occurred::default();
+    let report = scenario.look(&mut world, &scenario.judges(), seed, &mut recorder, &mut occurred);
+    let mut findings = scenario.vacuous(&occurred).map_err(|error| Failure::Input(error.to_string()))?;
+    if !report.verdict.is_held() {
+        // What the run did not come to may have come later.
+        findings.void.retain(|vacuous| vacuous.kind == Kind::UnusedDeparture);
+        findings.notes.clear();
+    }
+    Ok((recorder.finish(header, &world, &report), findings))
 }
 
 /// Who picks what happens under a seed.
@@ -96,17 +118,22 @@ pub(super) fn show(out: &mut Out, scenario: &Scenario, trace: &Trace, steps: usi
     out.status(PLAIN, "Running", format_args!("{} seed {}   {place}", header.scenario, header.seed))?;
     out.status(DIM, "", &scenario.about)?;
     out.departures(&scenario.schedule)?;
-    for unused in scenario.unused_departures(header.seed) {
-        out.status(BAD, "Unused", format_args!("no such delivery came: {unused}"))?;
-    }
     out.line("")?;
     timeline::steps(out, trace, steps)?;
     timeline::stores(out, trace)
 }
 
-/// Prints the verdict, whether it was expected, and the command that gives it again.
-fn ending_lines(out: &mut Out, scenario: &Scenario, args: &RunArgs, trace: &Trace) -> Result<(), Failure> {
+/// Prints the verdict, what it rests on that did not happen, whether it was expected, and the command
+/// that gives it again.
+fn ending_lines(
+    out: &mut Out,
+    scenario: &Scenario,
+    args: &RunArgs,
+    trace: &Trace,
+    findings: &Findings,
+) -> Result<(), Failure> {
     timeline::verdict(out, trace)?;
+    vacuous::show(out, findings)?;
     let end = &trace.end;
     let came = match &end.property {
         Some(property) => format!("{} {property}", end.verdict),
@@ -151,7 +178,7 @@ pub(super) fn exercised(counts: &CountsText) -> String {
     if told.is_empty() { "nothing".to_owned() } else { told.join(", ") }
 }
 
-fn as_json(trace: &Trace) -> serde_json::Value {
+fn as_json(trace: &Trace, findings: &Findings) -> serde_json::Value {
     let header = &trace.header;
     serde_json::json!({
         "reason": "run",
@@ -167,5 +194,6 @@ fn as_json(trace: &Trace) -> serde_json::Value {
         "fingerprint": trace.end.fingerprint,
         "counts": trace.end.counts,
         "stores": trace.end.stores,
+        "vacuous": vacuous::as_json(findings),
     })
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use pellmell::Scenario;
 use pellmell::search::{Bucket, HoldPart, HoldSweep, HoldSweepResult, Part, SoFar, Sweep, SweepResult, Swept};
 use pellmell::trace::{counts_text, hex};
+use pellmell::vacuity::Findings;
 use serde_json::json;
 
 use super::environment::{Threads, folder, variable};
@@ -19,7 +20,7 @@ use super::run::{self, exercised};
 use super::stopwatch::{Stopwatch, duration};
 use super::{
     BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, coverage, hold_sweep, input,
-    open_seeds, shown, shrink, tell,
+    open_seeds, shown, shrink, tell, vacuous,
 };
 use saved::Saved;
 use shards::ShardArgs;
@@ -64,7 +65,8 @@ pub(super) struct Shown {
     /// Shows every delivery situation, and not only those that no run met.
     #[arg(long)]
     coverage: bool,
-    /// Fails if something that is to be reached in some run was reached in none.
+    /// Fails if something that is to be reached in some run was reached in none, or if something asked for
+    /// did not happen in any.
     #[arg(long)]
     strict: bool,
 }
@@ -136,6 +138,7 @@ pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, F
         let seeds = format!("seeds {}..{}", begun.seeds.end, seeds.end);
         tell("Goes on", &format!("with {}: {schedules}{seeds}", shown(saved.path())));
     }
+    let sample = sweep.sample().map_err(build)?;
     let mut failure = None;
     let departed = match plan.as_ref().zip(departed) {
         None => None,
@@ -180,6 +183,12 @@ pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, F
         return Err(failure);
     }
     let is_interrupted = part.seeds.end < seeds.end && interrupt.is_asked();
+    if !interrupt.is_asked()
+        && let Err((seed, divergence)) = sweep.compare(&sample)
+    {
+        let help = "what a handler keeps, keep in its store";
+        return Err(Failure::Stale(format!("seed {seed}: {divergence}\n  = help: {help}")));
+    }
     if let Some(saved) = &mut saved {
         if shard.is_none() && !is_interrupted {
             saved.end_at(part.seeds.end);
@@ -233,14 +242,20 @@ impl Report<'_> {
     pub(super) fn show(&self, out: &mut Out, format: MessageFormat) -> Result<Ending, Failure> {
         let Report { path, scenario, part, departed, shown } = self;
         let coverage = &part.result.coverage;
+        let findings = part.result.vacuous(scenario).map_err(|error| Failure::Input(error.to_string()))?;
         let falls_short = shown.strict && coverage.never_reached().next().is_some();
+        let rests = shown.strict && part.result.totals.runs() > 0 && !findings.void.is_empty();
         match format {
             MessageFormat::Human => {
                 show_what_was_run(out, scenario, &part.seeds)?;
                 if let Some(departed) = departed {
                     hold_sweep::show(out, path, scenario, departed)?;
                 }
-                show(out, self)?;
+                show(out, self, &findings)?;
+                if rests {
+                    let many = count(findings.void.len() as u64, "thing");
+                    out.status(BAD, "Strict", format_args!("{many} asked for did not happen in any run"))?;
+                }
                 if falls_short {
                     coverage::show_strict(out, coverage, &self.with_more_seeds())?;
                 }
@@ -249,13 +264,13 @@ impl Report<'_> {
                 if let Some(departed) = departed {
                     hold_sweep::show_json(out, path, scenario, departed)?;
                 }
-                show_json(out, path, scenario, part)?;
+                show_json(out, path, scenario, part, &findings)?;
             }
         }
         let all_departed_hold = departed.as_ref().is_none_or(HoldSweepResult::is_held);
         Ok(match part.result.totals {
             totals if totals.runs() == 0 => Ending::NothingRan,
-            totals if totals.held == totals.runs() && all_departed_hold && !falls_short => Ending::Held,
+            totals if totals.held == totals.runs() && all_departed_hold && !falls_short && !rests => Ending::Held,
             _ => Ending::Failed,
         })
     }
@@ -301,7 +316,7 @@ pub(super) fn show_shrunk(out: &mut Out, scenario: &Scenario, seed: u64) -> Resu
     }
 }
 
-fn show(out: &mut Out, report: &Report<'_>) -> Result<(), Failure> {
+fn show(out: &mut Out, report: &Report<'_>, findings: &Findings) -> Result<(), Failure> {
     let Report { path, scenario, part, shown, .. } = report;
     let result = &part.result;
     for (place, (signature, bucket)) in by_seed(result).into_iter().enumerate() {
@@ -336,7 +351,10 @@ fn show(out: &mut Out, report: &Report<'_>) -> Result<(), Failure> {
         ),
     )?;
     out.status(PLAIN, "Exercised", exercised(&counts_text(&totals.counts)))?;
-    coverage::show(out, &result.coverage, scenario, &part.seeds, shown.coverage)?;
+    if totals.runs() > 0 {
+        vacuous::show_notes(out, &findings.void)?;
+    }
+    coverage::show(out, &result.coverage, scenario, &part.seeds, shown.coverage, findings)?;
     out.status(PLAIN, "Fingerprint", hex(result.fingerprint))?;
     match by_seed(result).first() {
         Some((_, bucket)) => {
@@ -354,7 +372,7 @@ fn by_seed(result: &SweepResult) -> Vec<(&String, &Bucket)> {
     buckets
 }
 
-fn show_json(out: &mut Out, path: &Path, scenario: &Scenario, part: &Part) -> Result<(), Failure> {
+fn show_json(out: &mut Out, path: &Path, scenario: &Scenario, part: &Part, findings: &Findings) -> Result<(), Failure> {
     let result = &part.result;
     for (place, (signature, bucket)) in by_seed(result).into_iter().enumerate() {
         let found = if place < SHRUNK_MAX { scenario.shrink(bucket.seed, EXECUTIONS_MAX).ok().flatten() } else { None };
@@ -384,6 +402,7 @@ fn show_json(out: &mut Out, path: &Path, scenario: &Scenario, part: &Part) -> Re
         "stuck": totals.stuck,
         "panicked": totals.panicked,
         "counts": totals.counts,
+        "vacuous": vacuous::as_json(findings),
         "fingerprint": hex(result.fingerprint),
     }))?;
     out.json(&coverage::as_json(&result.coverage))

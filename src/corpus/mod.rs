@@ -202,6 +202,9 @@ fn departs(scenario: &Scenario, entry: &Entry, simulation: &Simulation<Ticketing
     // what it is about happened.
     let gone = departing.unused().next().filter(|_| !is_met || report.verdict.is_held());
     let status = match gone {
+        Some(departure) if departing.cannot_pause(departure) => {
+            Status::Stale(format!("what `{departure}` names comes, and its handler cannot pause any more"))
+        }
         Some(departure) => Status::Stale(gone_in_words(scenario, departure, simulation)),
         None => status_of(entry, &report.verdict),
     };

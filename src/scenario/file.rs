@@ -25,6 +25,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) schedule: Vec<Spanned<String>>,
     #[serde(default)]
+    pub(super) allow: Vec<Spanned<String>>,
+    #[serde(default)]
     pub(super) broker: BrokerTable,
     #[serde(default)]
     pub(super) services: ServicesTable,

@@ -10,6 +10,7 @@ mod file;
 mod played;
 mod read;
 mod settings;
+mod vacuous;
 mod write;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use crate::schedule::{Departure, NamedStep};
 use crate::scheduler::{Departing, Scheduler};
 use crate::simulation::{BuildError, Client, Simulation};
 use crate::ticketing::{Defect, Design, Hostings, Request, Ticketing, Workload, properties};
+use crate::vacuity::Allow;
 use crate::world::World;
 
 pub use self::counterexample::{Counterexample, ShrinkError};
@@ -62,6 +64,8 @@ pub struct Scenario {
     pub properties: Vec<String>,
     /// How far a run may go.
     pub limits: Limits,
+    /// What may be vacuous.
+    pub allow: Vec<Allow>,
     /// The verdict each design should get.
     pub expect: BTreeMap<String, Expectation>,
     /// Why it is kept, if it is an entry of a corpus.
@@ -207,15 +211,6 @@ impl Scenario {
     ) -> Report {
         let mut scheduler = self.scheduler(world.simulation(), seed);
         run(world, &mut scheduler, judges, self.limits, observer)
-    }
-
-    /// The departures of the schedule that name what never comes in this scenario, in words.
-    #[must_use]
-    pub fn unused_departures(&self, seed: u64) -> Vec<String> {
-        let Ok(simulation) = self.simulation(seed) else { return Vec::new() };
-        let mut scheduler = Departing::new(self.schedule.clone());
-        run(&mut simulation.world(), &mut scheduler, &Judges::new(Vec::new()), self.limits, &mut ());
-        scheduler.unused().map(ToString::to_string).collect()
     }
 }
 

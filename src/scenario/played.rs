@@ -21,9 +21,20 @@ impl Scenario {
         file.insert("broker".to_owned(), toml::Value::Table(keys.parse().unwrap_or_default()));
         let text = toml::to_string(&file).unwrap_or_default();
         let read = Scenario::parse(&format!("{}.toml", self.name), &text)?;
-        let Scenario { name, seed, design, defects, properties, limits, .. } = self.clone();
+        let Scenario { name, seed, design, defects, properties, limits, allow, .. } = self.clone();
         let (scheduler, faults) = (SchedulerKind::Calm, FaultPlan::NONE);
-        Ok(Scenario { name, seed, design, defects, properties, limits, scheduler: Some(scheduler), faults, ..read })
+        Ok(Scenario {
+            name,
+            seed,
+            design,
+            defects,
+            properties,
+            limits,
+            allow,
+            scheduler: Some(scheduler),
+            faults,
+            ..read
+        })
     }
 
     /// The same scenario with a schedule that comes to `verdict` by these steps and the calm run's

@@ -18,6 +18,7 @@ use crate::prng::Ratio;
 use crate::run::Limits;
 use crate::simulation::{Client, Hosting};
 use crate::ticketing::{Defect, Design, Hostings, Request, What, Workload, properties};
+use crate::vacuity::ParseAllowError;
 use toml::Spanned;
 
 /// The most records a generated workload may have of one kind.
@@ -79,6 +80,11 @@ pub(super) fn scenario(file: &str, text: &str) -> Result<Scenario, FileError> {
     let schedule = departures::read(&source, &read.schedule)?;
     departures::check(&source, &schedule, &known)?;
     let entry = entry::entry(&source, &read, &known)?;
+    let allow = read
+        .allow
+        .iter()
+        .map(|text| text.get_ref().parse().map_err(|error: ParseAllowError| source.at(text.span(), error.to_string())));
+    let allow = allow.collect::<Result<_, _>>()?;
     if clients.is_empty() && workload.is_none() {
         let error = source.at(0..0, "the scenario has no clients");
         return Err(error.help("add a [[client]] with commands, or a [workload]"));
@@ -104,6 +110,7 @@ pub(super) fn scenario(file: &str, text: &str) -> Result<Scenario, FileError> {
             messages_max: read.limits.messages.unwrap_or(limits.messages_max),
             in_flight_max: read.limits.in_flight.unwrap_or(limits.in_flight_max),
         },
+        allow,
         expect: expectations(&source, &read.expect)?,
         entry,
         source: text.to_owned(),

@@ -55,6 +55,9 @@ impl Scenario {
         for property in self.properties.iter().filter(|_| self.properties != written.properties) {
             command += &format!(" --property {property}");
         }
+        for allow in self.allow.iter().filter(|allow| !written.allow.contains(allow)) {
+            command += &format!(" --allow {}", for_shell(allow.to_string().as_ref()));
+        }
         let limits = [
             ("--max-steps", self.limits.steps_max, written.limits.steps_max),
             ("--max-messages", self.limits.messages_max.into(), written.limits.messages_max.into()),

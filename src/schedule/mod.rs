@@ -179,6 +179,13 @@ pub struct DeliverySpec {
 }
 
 impl DeliverySpec {
+    /// The next attempt to deliver the same message to the same group.
+    #[must_use]
+    pub(crate) fn again(mut self) -> DeliverySpec {
+        self.attempt = self.attempt.saturating_add(1);
+        self
+    }
+
     /// The hash by which schedulers know the delivery.
     #[must_use]
     pub fn key(&self) -> u64 {

@@ -22,7 +22,7 @@ mod walk;
 
 pub use balanced::{Balanced, Census, Expected};
 pub use calm::Calm;
-pub use departing::Departing;
+pub use departing::{Came, Departing};
 pub use in_turn::InTurn;
 pub use keyed::Keyed;
 pub use pct::Pct;

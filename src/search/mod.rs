@@ -26,4 +26,4 @@ pub use part::{Part, SoFar};
 pub use result_file::{Departed, Mismatch, ResultFile, Swept};
 pub use shard::Shard;
 pub use shortest::{Cost, Found, Moves, Order, Searched, Shortest};
-pub use sweep::{Bucket, Sweep, SweepResult, Totals};
+pub use sweep::{Bucket, Looked, Sweep, SweepResult, Totals};

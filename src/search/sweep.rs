@@ -3,7 +3,7 @@
 //! Seeds are independent, so threads take blocks of them; what comes out depends on the seeds alone
 //! and not on the threads, because merging is a sum, and the first seed of a bucket is a minimum.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
 
 use serde::{Deserialize, Serialize};
@@ -11,12 +11,15 @@ use serde::{Deserialize, Serialize};
 use super::buckets;
 use super::coverage::{Coverage, Means, SituationWatch};
 use super::part::{self, Part, SoFar};
+use crate::determinism::{Divergence, Footprints, Sample};
 use crate::property::Sometimes;
 use crate::run::{Counts, Judges, Report, Verdict, run};
 use crate::scenario::Scenario;
-use crate::simulation::BuildError;
+use crate::scheduler::Came;
+use crate::simulation::{BuildError, Simulation};
 use crate::ticketing::Ticketing;
 use crate::trace::detail;
+use crate::vacuity::{Findings, Looking, Occurred};
 use crate::world::World;
 
 /// A range of seeds of a scenario.
@@ -93,6 +96,36 @@ pub struct SweepResult {
     pub fingerprint: u64,
     /// Which delivery situations the runs met.
     pub coverage: Coverage,
+    /// What tells what never happened in any run; `None` if there were no runs, or an earlier version has
+    /// not noted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looked: Option<Looked>,
+}
+
+/// What tells, of several runs, what never happened in any of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Looked {
+    /// How many messages were given up, because they were delivered too often.
+    pub dead: u64,
+    /// The clients of which no command was accepted in any run.
+    pub refused: BTreeSet<String>,
+    /// The best that came of each departure of the schedule.
+    pub came: Vec<Came>,
+}
+
+impl Looked {
+    fn of(occurred: &Occurred, simulation: &Simulation<Ticketing>) -> Looked {
+        Looked { dead: occurred.dead, refused: occurred.refused(simulation), came: occurred.came.clone() }
+    }
+
+    fn merge(&mut self, other: Looked) {
+        self.dead += other.dead;
+        self.refused.retain(|name| other.refused.contains(name));
+        for (best, came) in self.came.iter_mut().zip(other.came) {
+            *best = came.max(*best);
+        }
+    }
 }
 
 impl SweepResult {
@@ -123,6 +156,7 @@ impl SweepResult {
     }
 
     pub(super) fn merge(&mut self, other: SweepResult) {
+        let (ours, theirs) = (self.totals.runs(), other.totals.runs());
         self.totals.held += other.totals.held;
         self.totals.violated += other.totals.violated;
         self.totals.stuck += other.totals.stuck;
@@ -130,13 +164,66 @@ impl SweepResult {
         self.totals.counts.add(&other.totals.counts);
         self.fingerprint = self.fingerprint.wrapping_add(other.fingerprint);
         self.coverage.merge(&other.coverage);
+        match (&mut self.looked, other.looked) {
+            (Some(looked), Some(others)) => looked.merge(others),
+            (None, others) if ours == 0 => self.looked = others,
+            (_, None) if theirs == 0 => {}
+            // Of some runs nothing is known.
+            (looked, _) => *looked = None,
+        }
         for (signature, bucket) in other.buckets {
             buckets::add(&mut self.buckets, signature, bucket);
         }
     }
 }
 
+impl SweepResult {
+    /// What the scenario asks for and did not happen in any run.
+    ///
+    /// # Errors
+    /// If the scenario's parts do not fit.
+    pub fn vacuous(&self, scenario: &Scenario) -> Result<Findings, BuildError> {
+        match &self.looked {
+            None => scenario.foreseen(),
+            Some(Looked { dead, refused, came }) => {
+                scenario.vacuous_in_many(self.totals.runs(), self.totals.counts, *dead, came, refused)
+            }
+        }
+    }
+}
+
 impl Sweep<'_> {
+    /// Plays the few seeds that [`Sweep::compare`] plays a second time; to be called before all others.
+    ///
+    /// # Errors
+    /// If the scenario's parts do not fit.
+    pub fn sample(&self) -> Result<Sample, BuildError> {
+        let mut sample = Sample::default();
+        for seed in Sample::of(&self.seeds) {
+            let mut footprints = Footprints::default();
+            self.scenario.run(&mut self.scenario.simulation(seed)?.world(), &self.judges(), seed, &mut footprints);
+            sample.keep(seed, footprints);
+        }
+        Ok(sample)
+    }
+
+    /// Plays the seeds of a sample a second time, in another order and another thread.
+    ///
+    /// # Errors
+    /// A seed that does something else the second time, and in which step: a handler keeps something
+    /// elsewhere than in its store.
+    pub fn compare(&self, sample: &Sample) -> Result<(), (u64, Divergence)> {
+        sample.compare(|seed, footprints| {
+            if let Ok(simulation) = self.scenario.simulation(seed) {
+                self.scenario.run(&mut simulation.world(), &self.judges(), seed, footprints);
+            }
+        })
+    }
+
+    fn judges(&self) -> Judges<Ticketing> {
+        self.scenario.judges()
+    }
+
     /// Runs all seeds. `progress` hears how many runs are done and how many of them failed.
     ///
     /// # Errors
@@ -198,6 +285,7 @@ impl Player<'_> {
     /// What comes of these seeds, and in how many steps.
     fn play(&mut self, seeds: Range<u64>) -> Result<(Part, u64), BuildError> {
         let (mut result, mut steps) = (SweepResult::default(), 0);
+        let mut occurred = Occurred::default();
         let names: Vec<&str> = self.judges.sometimes().map(Sometimes::name).collect();
         for seed in seeds.clone() {
             let world = match &mut self.world {
@@ -207,15 +295,33 @@ impl Player<'_> {
             world.reset();
             let means = || Means::of(self.scenario);
             let watch = self.watch.get_or_insert_with(|| SituationWatch::new(world.simulation(), &means()));
-            let mut scheduler = self.scenario.scheduler(world.simulation(), seed);
-            let report = run(world, &mut scheduler, &self.judges, self.scenario.limits, watch);
+            let (report, guarantee) = match self.scenario.schedule.is_empty() {
+                true => {
+                    let mut scheduler = self.scenario.scheduler(world.simulation(), seed);
+                    let limits = self.scenario.limits;
+                    // What is not known yet of these seeds is all that steps are looked at for.
+                    let report = match occurred.has_accepted_all(world.simulation()) {
+                        true => run(world, &mut scheduler, &self.judges, limits, watch),
+                        false => {
+                            let mut looking = Looking::new(&mut occurred, watch);
+                            run(world, &mut scheduler, &self.judges, limits, &mut looking)
+                        }
+                    };
+                    occurred.note(world, &report);
+                    (report, scheduler.guarantee())
+                }
+                false => (self.scenario.look(world, &self.judges, seed, watch, &mut occurred), None),
+            };
             watch.end_run(seed);
-            if let Some(guarantee) = scheduler.guarantee() {
+            if let Some(guarantee) = guarantee {
                 result.coverage.note_guarantee(guarantee);
             }
             result.coverage.note_reached(seed, &names, &report.reached);
             steps += report.steps;
             result.add(seed, &report);
+        }
+        if let Some(world) = &self.world {
+            result.looked = Some(Looked::of(&occurred, world.simulation()));
         }
         let covered = self.watch.as_mut().map(SituationWatch::take_coverage);
         result.coverage.merge(&covered.unwrap_or_default());

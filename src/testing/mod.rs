@@ -2,8 +2,9 @@
 //! the least that makes it fail; and short ways to write the services, events and properties of a
 //! small system.
 //!
-//! - [`check`] runs seeds of a simulation, [`check_scenario`] seeds of a scenario file.
-//! - [`replay`] plays a schedule: what a failure left when it was shrunk, pasted into a test.
+//! - [`check`] runs seeds of a simulation, [`check_scenario`] seeds of a scenario file; [`Check`] is
+//!   [`check`] with all that can be chosen.
+//! - [`replay`] and [`Replay`] play a schedule: what a failure left when it was shrunk, pasted into a test.
 //! - `schedules` is a strategy for [proptest](https://docs.rs/proptest), which shrinks in the same way,
 //!   and `kept_in` keeps what failed, in words (feature `proptest`, which is on by default).
 //! - [`service`], [`Snapshot`] and [`at_quiescence`] are for small systems.
@@ -13,6 +14,7 @@
 //! as a type that implements [`Event`](crate::Event), a property that judges steps as a type that
 //! implements [`Property`](crate::Property).
 
+mod check;
 #[cfg(feature = "proptest")]
 mod kept;
 #[cfg(feature = "proptest")]
@@ -29,13 +31,12 @@ use std::ops::Range;
 
 use crate::event::System;
 use crate::faults::FaultPlan;
-use crate::portfolio::SchedulerKind;
-use crate::run::{Judges, Limits, run};
+use crate::run::Judges;
 use crate::scenario::Scenario;
-use crate::scheduler::Departing;
 use crate::simulation::Simulation;
-use crate::trace::Recorder;
+use crate::vacuity::Occurred;
 
+pub use self::check::{Check, Checked, Replay};
 #[cfg(feature = "proptest")]
 pub use self::kept_file::kept_in;
 #[cfg(feature = "proptest")]
@@ -48,26 +49,22 @@ pub use self::tree::ScheduleTree;
 /// [portfolio](crate::SchedulerKind::PORTFOLIO) in turns, with the faults each seed draws from `plan`, and
 /// judges every run.
 ///
-/// See the [crate's documentation](crate) for a whole test.
+/// See the [crate's documentation](crate) for a whole test. [`Check`] takes limits as well, and allows by
+/// name what may be vacuous. What decides the verdict if nothing else is said: [`FaultPlan::SOME`] has the
+/// numbers of its doc, [`Limits`](crate::Limits) those of its own, and a service publishes by
+/// [`PublishMode::Outbox`](crate::PublishMode::Outbox), which forgives a crash between save and publish.
 ///
 /// # Panics
-/// If there are no seeds, and on the first seed whose run does not hold: with the calls that play it
+/// If there are no seeds; if all runs hold and something was asked for that never happened
+/// ([`vacuity`](crate::vacuity)); if a seed that is played a second time does something else; and on the
+/// first seed whose run does not hold: with the calls that play it
 /// again, what is wrong, the departures and commands it takes (see [`shrink`](crate::shrink)) with
 /// what comes of it without each, and the steps. A run that cannot be told as departures is shown by
 /// its last 20 steps. If it is a handler that panics, it does so again in each run that shrinking
 /// plays, so what it prints comes several times.
 #[track_caller]
-pub fn check<S: System>(simulation: &Simulation<S>, seeds: Range<u64>, plan: FaultPlan, judges: &Judges<S>) {
-    assert!(!seeds.is_empty(), "no seed was run: {seeds:?} is empty");
-    let mut world = simulation.world();
-    for seed in seeds {
-        world.reset();
-        let mut scheduler = SchedulerKind::Portfolio.scheduler(simulation, seed, plan);
-        let report = run(&mut world, &mut scheduler, judges, Limits::default(), &mut ());
-        if !report.verdict.is_held() {
-            panic!("{}", story::of_seed(simulation, seed, plan, judges, &report.verdict));
-        }
-    }
+pub fn check<S: System>(simulation: &Simulation<S>, seeds: Range<u64>, plan: FaultPlan, judges: &Judges<S>) -> Checked {
+    Check::new(simulation, judges).with_seeds(seeds).with_faults(plan).run()
 }
 
 /// Plays a schedule, told in lines: departures from the calm run, and after them, if not all commands
@@ -87,7 +84,7 @@ pub fn check<S: System>(simulation: &Simulation<S>, seeds: Range<u64>, plan: Fau
 /// # let commands = vec![Change { item: RecordId::new('i', 1), price: 5 }];
 /// # let simulation = Simulation::on(Profile::adversarial()).service(shop).service(search);
 /// # let simulation = simulation.client("seller", commands).build().unwrap();
-/// # let judges = Judges::new(Vec::new());
+/// # let judges = Judges::new(vec![testing::at_quiescence::<Shop>("Anything", |_| Ok(()))]);
 /// let schedule = [
 ///     "hold item:changed i1@0 -> search until quiescence",
 ///     "send seller: change i1 to 5",
@@ -97,20 +94,11 @@ pub fn check<S: System>(simulation: &Simulation<S>, seeds: Range<u64>, plan: Fau
 ///
 /// # Panics
 /// If the run does not hold, as [`check`] does; if a line is none of these or names a command that no
-/// client sends; and if a departure names what never comes in the run, so that it tests nothing.
+/// client sends; and if it holds and a departure was not done or ended early, or nothing is judged: it says
+/// why, and how [`Replay`] allows it.
 #[track_caller]
-pub fn replay<S: System>(simulation: &Simulation<S>, schedule: &[&str], judges: &Judges<S>) {
-    let case = lines::read(simulation, schedule.iter().copied()).unwrap_or_else(|error| panic!("{error}"));
-    let mut departing = Departing::new(case.departures.clone());
-    let mut recorder = Recorder::default();
-    let mut world = case.simulation(simulation).world();
-    let report = run(&mut world, &mut departing, judges, Limits::default(), &mut recorder);
-    if !report.verdict.is_held() {
-        panic!("{}{}", story::verdict(&report.verdict), story::last_steps(&recorder.into_records()));
-    }
-    if let Some(unused) = departing.unused().next() {
-        panic!("`{unused}` names what never comes in this run: name what does, or leave the line out");
-    }
+pub fn replay<S: System>(simulation: &Simulation<S>, schedule: &[&str], judges: &Judges<S>) -> Checked {
+    Replay::new(simulation, schedule, judges).run()
 }
 
 /// Runs a scenario of the ticketing services once for each seed and judges every run; the schedulers of
@@ -132,16 +120,28 @@ pub fn replay<S: System>(simulation: &Simulation<S>, schedule: &[&str], judges: 
 ///
 /// # Panics
 /// If there are no seeds or the scenario's parts do not fit, and on the first seed whose run does not
-/// hold: with the commands that play it and shrink it, and then as [`check`] does.
+/// hold: with the commands that play it and shrink it, and then as [`check`] does. If all hold and what
+/// the file asks for never happened, with how to allow that in the file.
 #[track_caller]
 pub fn check_scenario(path: &str, scenario: &Scenario, seeds: Range<u64>) {
     assert!(!seeds.is_empty(), "no seed was run: {seeds:?} is empty");
     let (scenario, judges) = (&scenario.for_seeds(), scenario.judges());
+    let mut occurred = Occurred::default();
     for seed in seeds {
         let simulation = scenario.simulation(seed).unwrap_or_else(|error| panic!("{path}: {error}"));
-        let report = scenario.run(&mut simulation.world(), &judges, seed, &mut ());
+        let report = scenario.look(&mut simulation.world(), &judges, seed, &mut (), &mut occurred);
         if !report.verdict.is_held() {
             panic!("{}", story::of_scenario(path, scenario, seed, &report.verdict));
         }
+    }
+    let findings = scenario.vacuous(&occurred).unwrap_or_else(|error| panic!("{path}: {error}"));
+    if !findings.void.is_empty() {
+        let found: String = findings.void.iter().map(|vacuous| format!("    {vacuous}\n")).collect();
+        let allow: Vec<String> = findings.void.iter().map(|vacuous| format!("{:?}", vacuous.what())).collect();
+        let allow = allow.join(", ");
+        panic!(
+            "{path}: its runs hold, and that rests on what did not happen:\n{found}\
+             mend it, or allow it by its name, in the file:\n    allow = [{allow}]"
+        );
     }
 }

@@ -93,6 +93,10 @@ impl<S: System> Schedules<S> {
         run(&mut world, &mut departing, &Judges::new(Vec::new()), Limits::default(), &mut ());
         match departing.unused().next() {
             None => Ok(self.schedule(case)),
+            Some(unused) if departing.cannot_pause(unused) => Err(format!(
+                "{place}: `{unused}` names a handler that cannot pause any more: host it so that it can, or take the \
+                 schedule out of the file"
+            )),
             Some(unused) => Err(format!(
                 "{place}: `{unused}` names what never comes: name what does, or take the schedule out of the file"
             )),

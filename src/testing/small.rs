@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::event::{Event, System};
 use crate::ids::{RecordId, Subject, Version};
 use crate::property::{Property, Violation};
-use crate::service::{Context, Outcome, Rejection, Service};
+use crate::service::{Context, NO_COMMANDS, NO_EVENTS, Outcome, Rejection, Service};
 use crate::store::{Record, Schema, VersionPolicy};
 use crate::world::World;
 
@@ -65,13 +65,7 @@ impl<R: Record> Event for Snapshot<R> {
 /// ```
 #[must_use]
 pub fn service<S: System>(name: &'static str) -> Closures<S> {
-    Closures {
-        name,
-        declare: Vec::new(),
-        subjects: &[],
-        handle: Box::new(|_, _| Outcome::Ack),
-        execute: Box::new(|_, _| Err(Rejection { status: 404, reason: "the service takes no commands" })),
-    }
+    Closures { name, declare: Vec::new(), subjects: &[], handle: None, execute: None }
 }
 
 type Declare = dyn Fn(&mut Schema) + Send + Sync;
@@ -83,8 +77,8 @@ pub struct Closures<S: System> {
     name: &'static str,
     declare: Vec<Box<Declare>>,
     subjects: &'static [Subject],
-    handle: Box<Handle<S>>,
-    execute: Box<Execute<S>>,
+    handle: Option<Box<Handle<S>>>,
+    execute: Option<Box<Execute<S>>>,
 }
 
 impl<S: System> Closures<S> {
@@ -107,23 +101,39 @@ impl<S: System> Closures<S> {
     }
 
     /// Listens to these subjects and handles their events so.
+    ///
+    /// # Panics
+    /// If it was given a handler for events before, which would never run.
     #[must_use]
+    #[track_caller]
     pub fn on_event(
         mut self,
         subjects: &'static [Subject],
         handle: impl Fn(&S::Event, &mut Context<'_, S>) -> Outcome + Send + Sync + 'static,
     ) -> Closures<S> {
-        (self.subjects, self.handle) = (subjects, Box::new(handle));
+        let name = self.name;
+        assert!(
+            self.handle.is_none(),
+            "service `{name}` has two handlers for events: give it one with the subjects of both"
+        );
+        self.subjects = subjects;
+        self.handle = Some(Box::new(handle));
         self
     }
 
     /// Executes commands so.
+    ///
+    /// # Panics
+    /// If it was given a handler for commands before, which would never run.
     #[must_use]
+    #[track_caller]
     pub fn on_command(
         mut self,
         execute: impl Fn(&S::Command, &mut Context<'_, S>) -> Result<(), Rejection> + Send + Sync + 'static,
     ) -> Closures<S> {
-        self.execute = Box::new(execute);
+        let name = self.name;
+        assert!(self.execute.is_none(), "service `{name}` has two handlers for commands: give it one");
+        self.execute = Some(Box::new(execute));
         self
     }
 }
@@ -142,11 +152,11 @@ impl<S: System> Service<S> for Closures<S> {
     }
 
     fn handle(&self, event: &S::Event, ctx: &mut Context<'_, S>) -> Outcome {
-        (self.handle)(event, ctx)
+        self.handle.as_ref().map_or(Outcome::Silent(NO_EVENTS), |handle| handle(event, ctx))
     }
 
     fn execute(&self, command: &S::Command, ctx: &mut Context<'_, S>) -> Result<(), Rejection> {
-        (self.execute)(command, ctx)
+        self.execute.as_ref().map_or(Err(NO_COMMANDS), |execute| execute(command, ctx))
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::lines;
+use crate::determinism::Divergence;
 use crate::event::System;
 use crate::extract::extract;
 use crate::faults::FaultPlan;
@@ -25,31 +26,36 @@ const EXECUTIONS_MAX: u32 = 500;
 pub(super) fn of_seed<S: System>(
     simulation: &Simulation<S>,
     seed: u64,
-    plan: FaultPlan,
+    (plan, limits): (FaultPlan, Limits),
     judges: &Judges<S>,
     verdict: &Verdict,
 ) -> String {
     let mut scheduler = SchedulerKind::Portfolio.scheduler(simulation, seed, plan);
-    let (again, records) = recorded(simulation, &mut scheduler, judges);
+    let (again, records) = recorded(simulation, &mut scheduler, judges, limits);
     if again.verdict != *verdict {
         let (first, second) = (in_words(verdict), in_words(&again.verdict));
         return format!(
             "seed {seed} came to two verdicts in two runs: first {first}, then {second}\n\
-             a handler depends on more than its event and its store: find the step with determinism::check"
+             a handler depends on more than its event, its store and its context: find the step with determinism::check"
         );
     }
-    let mut text = format!(
-        "to play seed {seed} alone:\n    pellmell::testing::check(&simulation, {seed}..{}, {}, &judges);\n",
-        seed.saturating_add(1),
-        name_of(plan)
-    );
-    match shrunk(simulation, seed, plan, judges) {
+    let (end, plan_name) = (seed.saturating_add(1), name_of(plan));
+    let call = match limits == Limits::default() {
+        true => format!("check(&simulation, {seed}..{end}, {plan_name}, &judges);"),
+        false => format!(
+            "Check::new(&simulation, &judges)\n        .with_seeds({seed}..{end}).with_faults({plan_name})\
+             .with_limits({}).run();",
+            in_code(limits)
+        ),
+    };
+    let mut text = format!("to play seed {seed} alone:\n    pellmell::testing::{call}\n");
+    match shrunk(simulation, seed, (plan, limits), judges) {
         Err(why) => text + &unshrunk(&again.verdict, &records, &why),
         Ok((before, shrunk)) => {
             let case = Case { commands: shrunk.commands.clone(), departures: shrunk.departures.clone() };
-            text += &call(&lines::lines_of(simulation, &case));
+            text += &self::call(&lines::lines_of(simulation, &case), limits);
             let mut departing = Departing::new(case.departures.clone());
-            let (_, records) = recorded(&case.simulation(simulation), &mut departing, judges);
+            let (_, records) = recorded(&case.simulation(simulation), &mut departing, judges, limits);
             text + &minimal(before, &shrunk, &records)
         }
     }
@@ -83,9 +89,10 @@ fn recorded<S: System>(
     simulation: &Simulation<S>,
     scheduler: &mut impl Scheduler,
     judges: &Judges<S>,
+    limits: Limits,
 ) -> (Report, Vec<TraceRecord>) {
     let mut recorder = Recorder::default();
-    let report = run(&mut simulation.world(), scheduler, judges, Limits::default(), &mut recorder);
+    let report = run(&mut simulation.world(), scheduler, judges, limits, &mut recorder);
     (report, recorder.into_records())
 }
 
@@ -93,10 +100,9 @@ fn recorded<S: System>(
 fn shrunk<S: System>(
     simulation: &Simulation<S>,
     seed: u64,
-    plan: FaultPlan,
+    (plan, limits): (FaultPlan, Limits),
     judges: &Judges<S>,
 ) -> Result<(Size, Shrunk<S::Command>), String> {
-    let limits = Limits::default();
     let scheduler = SchedulerKind::Portfolio.scheduler(simulation, seed, plan);
     let extracted = extract(simulation, scheduler, judges, limits, Tie::InOrder);
     let extracted = extracted.map_err(|error| error.to_string())?;
@@ -118,11 +124,30 @@ fn name_of(plan: FaultPlan) -> &'static str {
 }
 
 /// The call that plays a schedule, ready to be pasted.
-fn call(lines: &[String]) -> String {
+fn call(lines: &[String], limits: Limits) -> String {
+    let is_usual = limits == Limits::default();
     let mut text = String::from("to play what is left of it, whatever the seed will be:\n");
-    text += "    pellmell::testing::replay(&simulation, &[\n";
+    text += &format!("    pellmell::testing::{}(&simulation, &[\n", if is_usual { "replay" } else { "Replay::new" });
     lines.iter().for_each(|line| text += &format!("        {line:?},\n"));
-    text + "    ], &judges);\n"
+    match is_usual {
+        true => text + "    ], &judges);\n",
+        false => text + &format!("    ], &judges).with_limits({}).run();\n", in_code(limits)),
+    }
+}
+
+fn in_code(limits: Limits) -> String {
+    let Limits { steps_max, messages_max, in_flight_max } = limits;
+    format!(
+        "pellmell::Limits {{ steps_max: {steps_max}, messages_max: {messages_max}, in_flight_max: {in_flight_max} }}"
+    )
+}
+
+/// What it says that a seed does not come to the same when it is played a second time.
+pub(super) fn of_two_runs(seed: u64, divergence: &Divergence) -> String {
+    format!(
+        "seed {seed} was played twice, with other seeds in between, and came to two runs\n{divergence}\n\
+         a handler depends on more than its event, its store and its context: what it keeps, keep in its store"
+    )
 }
 
 /// What a counterexample is, in words.

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Situation;
-use crate::broker::{Dispatch, GroupSetup, Limit, MaxDeliver, Ordering, Profile, Stale};
+use crate::broker::{GroupSetup, MaxDeliver, Profile, Stale};
 use crate::faults::{FaultPlan, Rate, Window};
 use crate::scenario::{Scenario, SchedulerKind};
 use crate::schedule::Departure;
@@ -107,11 +107,9 @@ impl Means {
     /// Why, at a group, a message about a record cannot come before an earlier one of the same subject
     /// about the same record; `None` if it can as far as this tells.
     pub(super) fn rule_out_overtaking(&self, profile: &Profile, group: &GroupSetup) -> Option<RuledOut> {
-        let one_holder = profile.dispatch == Dispatch::Exclusive || group.members.len() == 1;
-        let in_order = profile.ordering != Ordering::None && profile.reorder_window == Limit::Of(0);
         // A copy of a message that was lost comes after what was published later.
         let copies = self.lose_message && self.duplicate;
-        (in_order && one_holder && !copies).then_some(RuledOut::InOrder)
+        (group.keeps_order(profile) && !copies).then_some(RuledOut::InOrder)
     }
 }
 

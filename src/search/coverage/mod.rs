@@ -201,7 +201,7 @@ impl Coverage {
     }
 
     /// Notes what is proven about a run.
-    pub(super) fn note_guarantee(&mut self, guarantee: Guarantee) {
+    pub(crate) fn note_guarantee(&mut self, guarantee: Guarantee) {
         if let Some(runs) = self.pct.get_mut(guarantee.depth as usize - 1) {
             runs.merge(guarantee.into());
         }

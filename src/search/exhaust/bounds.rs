@@ -8,6 +8,7 @@ use crate::faults::{AckFate, Fate, Window};
 use crate::scheduler::Chosen;
 use crate::service::{AckTiming, PublishMode};
 use crate::simulation::Simulation;
+use crate::vacuity::{self, Kind, Vacuous};
 
 /// At most so many, or any number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,6 +82,24 @@ impl Bounds {
     /// Whether the calm run's next step has to be told from others.
     pub(super) fn knows_calm(&self) -> bool {
         self.order == Order::Lockstep || self.departures != Most::Any
+    }
+}
+
+impl Bounds {
+    /// What the bounds allow and nothing in this simulation can do.
+    #[must_use]
+    pub fn idle_in<S: System>(&self, simulation: &Simulation<S>) -> Vec<Vacuous> {
+        let undelivered = simulation.inner.groups.is_empty().then_some("no service listens to a subject");
+        let bounds = [
+            ("lost-acks", !self.lost_acks.is_none(), undelivered),
+            ("duplicates", self.duplicates > 0, undelivered),
+            ("pauses", !self.pauses.is_none(), vacuity::pauses_nowhere(simulation)),
+            ("lost-messages", !self.lost_messages.is_none(), undelivered),
+        ];
+        let idle = bounds.into_iter().filter_map(|(name, is_asked, why)| {
+            why.filter(|_| is_asked).map(|why| Vacuous::new(Kind::IdleFault, name, why))
+        });
+        idle.collect()
     }
 }
 

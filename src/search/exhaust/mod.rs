@@ -19,12 +19,17 @@ mod worlds;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::determinism::{Footprints, Sample};
 use crate::event::System;
-use crate::faults::Fate;
-use crate::run::{Judges, Verdict, step_apart};
+use crate::faults::{Fate, FaultPlan};
+use crate::portfolio::SchedulerKind;
+use crate::run::{Judges, Limits, Verdict, run, step_apart};
 use crate::schedule::{NamedStep, Target};
 use crate::scheduler::Action;
 use crate::simulation::Simulation;
+
+/// Of how many seeds some are played twice: as many as there are schedulers to take turns.
+const SAMPLED: u64 = SchedulerKind::PORTFOLIO.len() as u64;
 
 pub use bounds::{Bounds, Most};
 use clusters::Clusters;
@@ -189,13 +194,46 @@ impl<'a, S: System> Exhaust<'a, S> {
     /// A run that fails is looked for first at any length, and then, if there is one, at each length
     /// from one step on, so that the result is a shortest one.
     ///
+    /// A few runs are played before the search and again after it, in another order and another thread: a
+    /// handler that keeps something elsewhere than in its store fails as one that panics.
+    ///
     /// # Panics
     /// If a step in `after` is not enabled.
     pub fn search(&self, mut progress: impl FnMut(Reached) + Send) -> Exhausted {
-        match self.search_apart(&mut progress) {
+        let sample = self.sample();
+        let exhausted = match self.search_apart(&mut progress) {
             Ok(exhausted) => exhausted,
             Err(reduction) => Exhausted { reduction, ..self.search_all(self.simulation, false, &mut progress).0 },
+        };
+        if exhausted.ended == Ended::Failing {
+            return exhausted;
         }
+        match sample.compare(|seed, footprints| self.play_drawn(seed, footprints)) {
+            Ok(()) => exhausted,
+            Err((_, divergence)) => {
+                let message = format!("a handler keeps something elsewhere than in its store: {divergence}");
+                let verdict = Verdict::Panicked { message };
+                let failing = FailingRun { verdict, steps: Vec::new(), is_shortest: false };
+                Exhausted { ended: Ended::Failing, failing: Some(failing), ..exhausted }
+            }
+        }
+    }
+
+    /// The runs that are played twice.
+    fn sample(&self) -> Sample {
+        let mut sample = Sample::default();
+        for seed in Sample::of(&(0..SAMPLED)) {
+            let mut footprints = Footprints::default();
+            self.play_drawn(seed, &mut footprints);
+            sample.keep(seed, footprints);
+        }
+        sample
+    }
+
+    fn play_drawn(&self, seed: u64, footprints: &mut Footprints) {
+        let limits = Limits { steps_max: Self::STEPS_MAX.into(), ..Limits::default() };
+        let mut scheduler = SchedulerKind::Portfolio.scheduler(self.simulation, seed, FaultPlan::NONE);
+        run(&mut self.simulation.world(), &mut scheduler, &Judges::new(Vec::new()), limits, footprints);
     }
 
     /// Searches each cluster alone; why not, if that is not possible.

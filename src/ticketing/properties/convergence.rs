@@ -1,9 +1,11 @@
 //! What the services must agree on whenever nothing is under way, and what has to happen in the
 //! end.
 
+use super::missing;
 use super::orders::{in_words, kept_payments};
 use crate::ids::RecordId;
 use crate::property::{End, Property, Violation};
+use crate::simulation::Simulation;
 use crate::store::{Store, Versioned};
 use crate::ticketing::messages::Ticketing;
 use crate::ticketing::records::{Lock, Order, OrderReplica, Payment, Reservation, Status, Ticket, TicketReplica};
@@ -71,6 +73,10 @@ impl Property<Ticketing> for ReservationAgreement {
         "ReservationAgreement"
     }
 
+    fn without_occasion(&self, simulation: &Simulation<Ticketing>) -> Option<String> {
+        missing("ReservationAgreement", simulation)
+    }
+
     fn about(&self) -> &'static str {
         "a ticket is locked by an order exactly if that order is the ticket's live one, and free exactly if none is"
     }
@@ -107,6 +113,10 @@ impl Property<Ticketing> for OrderReplicaConverged {
         "OrderReplicaConverged"
     }
 
+    fn without_occasion(&self, simulation: &Simulation<Ticketing>) -> Option<String> {
+        missing("OrderReplicaConverged", simulation)
+    }
+
     fn about(&self) -> &'static str {
         "payments holds every order with the version and status that orders gave it"
     }
@@ -137,6 +147,10 @@ pub(super) struct PaymentAgreement;
 impl Property<Ticketing> for PaymentAgreement {
     fn name(&self) -> &'static str {
         "PaymentAgreement"
+    }
+
+    fn without_occasion(&self, simulation: &Simulation<Ticketing>) -> Option<String> {
+        missing("PaymentAgreement", simulation)
     }
 
     fn about(&self) -> &'static str {
@@ -170,6 +184,10 @@ impl Property<Ticketing> for PriceAgreement {
         "PriceAgreement"
     }
 
+    fn without_occasion(&self, simulation: &Simulation<Ticketing>) -> Option<String> {
+        missing("PriceAgreement", simulation)
+    }
+
     fn about(&self) -> &'static str {
         "a live order that holds its ticket has the price of that ticket"
     }
@@ -200,6 +218,10 @@ pub(super) struct EventuallyExpires;
 impl Property<Ticketing> for EventuallyExpires {
     fn name(&self) -> &'static str {
         "EventuallyExpires"
+    }
+
+    fn without_occasion(&self, simulation: &Simulation<Ticketing>) -> Option<String> {
+        missing("EventuallyExpires", simulation)
     }
 
     fn about(&self) -> &'static str {

@@ -18,6 +18,7 @@ use super::designs::Design;
 use super::messages::Ticketing;
 use crate::ids::RecordId;
 use crate::property::{BoundedRedelivery, NoPoison, NoUnboundedGrowth, Property, View, Violation, Watch};
+use crate::simulation::Simulation;
 
 /// All properties, the most telling first.
 #[must_use]
@@ -63,6 +64,35 @@ pub fn promised_by(design: &Design) -> Vec<Box<dyn Property<Ticketing>>> {
     promised
 }
 
+/// Of each property that needs more than tickets and orders, or commands of certain kinds, the services
+/// that must take part and what clients must ask for, as [`What::verb`](super::What::verb) says it.
+const NEEDS: [(&str, &[&str], &[&str]); 12] = [
+    ("NoLockOverwrite", &[], &["order"]),
+    ("NoForeignRelease", &[], &["order"]),
+    ("NoEditWhileLocked", &[], &["order", "edit"]),
+    ("AtMostOneLiveOrder", &[], &["order"]),
+    ("TerminalStatus", &[], &["order"]),
+    ("ReservationAgreement", &[], &["order"]),
+    ("PriceAgreement", &[], &["order"]),
+    ("AtMostOnePayment", &["payments"], &["pay"]),
+    ("ReservedBeforePaid", &["payments"], &["pay"]),
+    ("PaymentAgreement", &["payments"], &["pay"]),
+    ("OrderReplicaConverged", &["payments"], &["order"]),
+    ("EventuallyExpires", &["expiration"], &["order"]),
+];
+
+/// What a property needs that the simulation does not have.
+fn missing(property: &str, simulation: &Simulation<Ticketing>) -> Option<String> {
+    let (_, services, asked) = NEEDS.iter().find(|(name, ..)| *name == property)?;
+    let is_there = |name: &str| simulation.service_names().any(|known| known == name);
+    let is_asked = |verb: &str| simulation.each_command().any(|request| request.what.verb() == verb);
+    let absent = services.iter().find(|name| !is_there(name)).map(|name| format!("`{name}` does not take part"));
+    absent.or_else(|| {
+        let verb = asked.iter().find(|verb| !is_asked(verb))?;
+        Some(format!("no client sends a command `{verb} ...`"))
+    })
+}
+
 /// The names of all properties.
 #[must_use]
 pub fn names() -> Vec<&'static str> {
@@ -88,6 +118,10 @@ impl Property<Ticketing> for StepProperty {
 
     fn watches(&self) -> Watch {
         self.watches
+    }
+
+    fn without_occasion(&self, simulation: &Simulation<Ticketing>) -> Option<String> {
+        missing(self.name, simulation)
     }
 
     fn on_step(&self, view: &View<'_, Ticketing>) -> Result<(), Violation> {

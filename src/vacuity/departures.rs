@@ -1,0 +1,261 @@
+//! Departures that were not done, or ended early, and why.
+
+use super::occurred::Occurred;
+use super::{Kind, Vacuous};
+use crate::broker::{MaxDeliver, Ordering, RedeliverAt};
+use crate::event::System;
+use crate::schedule::{CommandSpec, DeliverySpec, Departure, Target};
+use crate::scheduler::Came;
+use crate::simulation::Simulation;
+
+/// What is known of a schedule before it is played.
+pub(super) fn foreseen<S: System>(simulation: &Simulation<S>, schedule: &[Departure]) -> Vec<Vacuous> {
+    let found = schedule.iter().filter_map(|departure| {
+        let why = Why { simulation, schedule, departure };
+        let unused = why.cannot_pause().or_else(|| why.another_service()).or_else(|| why.unheard());
+        match unused {
+            Some(reason) => Some(unused_because(departure, reason)),
+            None => why.out_of_reach().map(|reason| ended_because(departure, reason)),
+        }
+    });
+    found.collect()
+}
+
+/// What came of a schedule in no run.
+pub(super) fn found<S: System>(
+    simulation: &Simulation<S>,
+    schedule: &[Departure],
+    occurred: &Occurred,
+) -> Vec<Vacuous> {
+    let found = schedule.iter().zip(&occurred.came).filter_map(|(departure, came)| {
+        let why = Why { simulation, schedule, departure };
+        if let Some(reason) = why.another_service() {
+            return Some(unused_because(departure, reason));
+        }
+        Some(match came {
+            Came::InFull => return None,
+            Came::NoAck if matches!(departure, Departure::LoseAck(_)) => {
+                unused_because(departure, "its handler gave no answer that could be lost")
+            }
+            Came::Never => unused_because(departure, why.unheard().unwrap_or_else(|| why.never())),
+            Came::CannotPause => unused_because(departure, why.cannot_pause().unwrap_or_else(|| why.never())),
+            Came::TooLate => unused_because(departure, format!("{} happened before it began", why.until())),
+            Came::NoAck => unused_because(departure, "its handler gave no ack that could come late"),
+            Came::Overruled => unused_because(departure, "another departure about the same takes its place"),
+            Came::EndedEarly => {
+                let reason = why.out_of_reach().unwrap_or_else(|| {
+                    format!("{} came only after it: nothing that does not wait brings it about", why.until())
+                });
+                ended_because(departure, reason)
+            }
+            Came::EndedWithout => {
+                // What never came was not kept from coming by an order.
+                let reason = why.out_of_reach().filter(|_| why.in_order_with_end().is_none());
+                ended_because(departure, reason.unwrap_or_else(|| format!("{} never came", why.until())))
+            }
+        })
+    });
+    found.collect()
+}
+
+fn unused_because(departure: &Departure, reason: impl Into<String>) -> Vacuous {
+    Vacuous::new(Kind::UnusedDeparture, departure.to_string(), reason)
+}
+
+fn ended_because(departure: &Departure, reason: impl Into<String>) -> Vacuous {
+    Vacuous::new(Kind::EndedEarly, departure.to_string(), reason)
+}
+
+/// Why something is not what a departure asked for.
+struct Why<'a, S: System> {
+    simulation: &'a Simulation<S>,
+    schedule: &'a [Departure],
+    departure: &'a Departure,
+}
+
+impl<S: System> Why<'_, S> {
+    /// What ends the departure, quoted.
+    fn until(&self) -> String {
+        match (self.departure, self.departure.until()) {
+            (Departure::RunPast(what), _) => format!("`{}`", what.clone().again()),
+            (_, Some(until)) => format!("`{until}`"),
+            (_, None) => "quiescence".to_owned(),
+        }
+    }
+
+    fn never(&self) -> String {
+        format!("`{}` never came", self.departure.what())
+    }
+
+    /// That no group of that name listens to what is delivered, or that nobody sends the command.
+    fn unheard(&self) -> Option<String> {
+        match self.departure.what() {
+            Target::Delivery(what) if !self.simulation.listens(&what.group, &what.subject) => {
+                Some(format!("no group `{}` listens to `{}`", what.group, what.subject))
+            }
+            Target::Command(what) if self.handler_of(&what).is_none() => Some("no client sends that".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// The place of the service that executes a command.
+    fn handler_of(&self, what: &CommandSpec) -> Option<usize> {
+        let clients = &self.simulation.inner.clients;
+        let client = clients.iter().find(|client| client.name == what.client)?;
+        let key = what.key();
+        client.commands.iter().find(|command| command.key == key).map(|command| command.service.get())
+    }
+
+    /// The places of the services that may handle something.
+    fn handlers(&self, what: &Target) -> Vec<usize> {
+        let inner = &self.simulation.inner;
+        match what {
+            Target::Delivery(delivery) => {
+                let groups = inner.groups.iter().filter(|group| group.name == delivery.group);
+                let services = groups.flat_map(|group| &group.services);
+                let listening =
+                    services.filter(|(_, subjects)| subjects.iter().any(|subject| subject.name() == delivery.subject));
+                listening.map(|(service, _)| service.get()).collect()
+            }
+            Target::Command(command) => self.handler_of(command).into_iter().collect(),
+            Target::Timer(timer) => {
+                inner.services.iter().position(|hosted| hosted.name == timer.service).into_iter().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// That no handler of what is to pause can.
+    fn cannot_pause(&self) -> Option<String> {
+        let Departure::Pause { what, .. } = self.departure else { return None };
+        let handlers = self.handlers(what);
+        let services = &self.simulation.inner.services;
+        let name = services.get(*handlers.first()?)?.name;
+        let none = handlers.iter().all(|place| !services[*place].may_pause);
+        none.then(|| format!("handlers of `{name}` cannot pause: it has one member, which handles one at a time"))
+    }
+
+    /// That a crash is of a service that does not handle it.
+    fn another_service(&self) -> Option<String> {
+        let Departure::Crash { service, what, .. } = self.departure else { return None };
+        let handlers = self.handlers(what);
+        let names = || handlers.iter().map(|place| self.simulation.inner.services[*place].name);
+        let name = names().next()?;
+        (!names().any(|name| name == service)).then(|| format!("`{service}` does not handle it, `{name}` does"))
+    }
+
+    /// Why what the departure lasts until cannot come before it ends, as far as the broker's rules say that.
+    fn out_of_reach(&self) -> Option<String> {
+        let profile = self.simulation.profile();
+        let no_wait = profile.ack_wait.is_empty();
+        let what = self.departure.what();
+        if let Departure::RunPast(_) = self.departure {
+            let once = matches!(profile.max_deliver, MaxDeliver::Times { times: 1, .. });
+            return if no_wait {
+                Some("the broker has no ack wait, so it never redelivers".to_owned())
+            } else {
+                once.then(|| "the broker delivers a message once".to_owned())
+            };
+        }
+        match (&what, self.departure.until()?) {
+            (_, Target::AckWait(_)) if no_wait => Some("the broker has no ack wait that could end".to_owned()),
+            (Target::Delivery(what), Target::Delivery(until)) if is_later_attempt(what, until) => {
+                self.redelivery(what, until)
+            }
+            (Target::Delivery(what), Target::Delivery(until)) => self.in_order(what, until),
+            (Target::Command(what), Target::Command(until)) => {
+                let name = format!("a client sends its commands one after the other, and `{what}` comes first");
+                self.comes_first(what, until).then_some(name)
+            }
+            (_, Target::Pause(of)) => {
+                let handlers = self.handlers(of);
+                let services = &self.simulation.inner.services;
+                let name = services.get(*handlers.first()?)?.name;
+                let none = handlers.iter().all(|place| !services[*place].may_pause);
+                none.then(|| format!("handlers of `{name}` cannot pause"))
+            }
+            (_, Target::Delivery(until)) if until.attempt > 1 => self.for_want_of_clock(until),
+            _ => None,
+        }
+    }
+
+    /// Whether a client sends one of its commands before another one.
+    fn comes_first(&self, first: &CommandSpec, second: &CommandSpec) -> bool {
+        let clients = &self.simulation.inner.clients;
+        let Some(client) = clients.iter().find(|client| client.name == first.client && first.client == second.client)
+        else {
+            return false;
+        };
+        let place = |spec: &CommandSpec| client.commands.iter().position(|command| command.key == spec.key());
+        place(first).zip(place(second)).is_some_and(|(first, second)| first < second)
+    }
+
+    /// Why a redelivery of what a departure is about does not come while it lasts.
+    fn redelivery(&self, what: &DeliverySpec, until: &DeliverySpec) -> Option<String> {
+        let begins = match self.departure {
+            Departure::Hold { .. } => return Some(format!("`{until}` comes only after `{what}` was handed out")),
+            Departure::Pause { .. } => format!("pause {what}"),
+            _ => format!("delay ack of {what}"),
+        };
+        if self.simulation.profile().ack_wait.is_empty() {
+            return Some(format!("the broker has no ack wait, so nothing brings `{until}` about before it ends"));
+        }
+        let beside: String = format!("{begins} until ack wait of {what}");
+        let is_doubled = self.schedule.contains(&Departure::Duplicate(what.clone()));
+        if is_doubled || self.schedule.iter().any(|other| other.to_string() == beside) {
+            return None;
+        }
+        Some(format!("only the end of an ack wait brings `{until}` about: write `{beside}` beside it"))
+    }
+
+    /// [`Why::in_order`] of what the departure is about and what ends it.
+    fn in_order_with_end(&self) -> Option<String> {
+        match (&self.departure.what(), self.departure.until()?) {
+            (Target::Delivery(what), Target::Delivery(until)) if until.attempt == 1 => self.in_order(what, until),
+            _ => None,
+        }
+    }
+
+    /// That the broker hands two messages out in order.
+    fn in_order(&self, what: &DeliverySpec, until: &DeliverySpec) -> Option<String> {
+        let (profile, groups) = (self.simulation.profile(), &self.simulation.inner.groups);
+        let group = groups.iter().find(|group| group.name == what.group && what.group == until.group)?;
+        let same_record = what.record == until.record;
+        // Which was published first is known of versions of one record.
+        let is_first = same_record && what.version < until.version;
+        let is_unit = match profile.ordering {
+            Ordering::None => false,
+            Ordering::Log | Ordering::Key { .. } => what.subject == until.subject,
+        };
+        if !(is_first && is_unit && group.keeps_order(profile)) {
+            return (until.attempt > 1).then(|| self.for_want_of_clock(until)).flatten();
+        }
+        let name = profile.name;
+        if until.attempt > 1 || what.attempt > 1 && profile.redeliver_at != RedeliverAt::Front {
+            return None;
+        }
+        if what.attempt > 1 {
+            return Some(format!("`{until}` cannot come before it: {name} puts a redelivery before what waits"));
+        }
+        let of = if profile.ordering == Ordering::Log { "subject" } else { "record" };
+        Some(format!("`{until}` cannot come before it: {name} keeps the order of a {of}"))
+    }
+
+    /// That nothing waits for the end of the ack wait that may bring a redelivery about.
+    fn for_want_of_clock(&self, until: &DeliverySpec) -> Option<String> {
+        let first = DeliverySpec { attempt: until.attempt - 1, ..until.clone() };
+        if self.simulation.profile().ack_wait.is_empty() {
+            return None;
+        }
+        let waits_already = self.schedule.iter().any(|other| other.until() == Some(&Target::AckWait(first.clone())));
+        let beside = self.departure.clone().ended_by(Some(Target::AckWait(first)));
+        (!waits_already).then(|| {
+            format!("the clock does not move for `{until}`: if an ack wait brings it about, write `{beside}` beside it")
+        })
+    }
+}
+
+/// Whether both are attempts of one message at one group, the second a later one.
+fn is_later_attempt(one: &DeliverySpec, other: &DeliverySpec) -> bool {
+    one.attempt < other.attempt && *one == DeliverySpec { attempt: one.attempt, ..other.clone() }
+}

@@ -1,0 +1,184 @@
+//! What runs did, as far as it tells what never happened in any of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::event::System;
+use crate::faults::AckFate;
+use crate::hash;
+use crate::property::Watch;
+use crate::run::{Counts, Observer, Report, Rest};
+use crate::schedule::{Departure, Target};
+use crate::scheduler::{Action, Came, Departing};
+use crate::service::{NO_COMMANDS, NO_EVENTS, Outcome};
+use crate::simulation::Simulation;
+use crate::world::{Answer, Step, World};
+
+/// What occurred in some runs. It is joined over runs and threads by sums, unions and maxima, so it
+/// does not depend on their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Occurred {
+    /// How many runs.
+    pub runs: u64,
+    /// What happened how often in all of them.
+    pub counts: Counts,
+    /// The moments at which nothing was under way, and how many of them convergence was judged at.
+    pub rest: Rest,
+    /// How many messages were given up, because they were delivered too often.
+    pub dead: u64,
+    /// In how many runs something was reached that is to be reached in some run, by name.
+    pub reached: BTreeMap<&'static str, u64>,
+    /// The best that came of each departure of the schedule, in its order.
+    pub came: Vec<Came>,
+    /// The kinds of steps.
+    pub(super) kinds: Watch,
+    /// The clients of which a command was accepted, by place.
+    pub(super) accepted: BTreeSet<usize>,
+    /// The names of the subjects on which something was published.
+    pub(super) published: BTreeSet<&'static str>,
+    /// The services, by place, that answered that they take no commands, and no events.
+    pub(super) unhandled: [BTreeSet<usize>; 2],
+    /// The keys of the handlers of the running run whose answer was lost.
+    lost_answers: BTreeSet<u64>,
+}
+
+impl Occurred {
+    /// Notes what a run came to.
+    pub fn note<S: System>(&mut self, world: &World<S>, report: &Report) {
+        self.runs += 1;
+        self.counts.add(&report.counts);
+        self.rest.add(&report.rest);
+        self.dead += world.broker().dead().len() as u64;
+        for name in &report.reached {
+            *self.reached.entry(name).or_default() += 1;
+        }
+    }
+
+    /// Notes what came of the departures of a run.
+    pub fn note_departures(&mut self, departing: &Departing) {
+        let lost_answers = std::mem::take(&mut self.lost_answers);
+        // A handler that paused answers under another key.
+        let is_lost = |key: u64| lost_answers.contains(&key) || lost_answers.contains(&hash::mix(key, 3));
+        let mut places = self.came.iter_mut();
+        let mut more = Vec::new();
+        for (departure, came) in departing.came() {
+            let came = match departure {
+                Departure::LoseAck(what) if came == Came::InFull && !is_lost(what.key()) => Came::NoAck,
+                _ => came,
+            };
+            match places.next() {
+                Some(best) => *best = came.max(*best),
+                None => more.push(came),
+            }
+        }
+        self.came.extend(more);
+    }
+
+    /// Joins what occurred in other runs.
+    pub fn join(&mut self, other: &Occurred) {
+        self.runs += other.runs;
+        self.counts.add(&other.counts);
+        self.rest.add(&other.rest);
+        self.dead += other.dead;
+        for (name, runs) in &other.reached {
+            *self.reached.entry(name).or_default() += runs;
+        }
+        for (place, came) in other.came.iter().enumerate() {
+            match self.came.get_mut(place) {
+                Some(best) => *best = (*best).max(*came),
+                None => self.came.push(*came),
+            }
+        }
+        self.kinds = self.kinds.and(other.kinds);
+        self.accepted.extend(&other.accepted);
+        self.published.extend(&other.published);
+        for (mine, others) in self.unhandled.iter_mut().zip(&other.unhandled) {
+            mine.extend(others);
+        }
+    }
+
+    /// Whether a look at the steps of another run cannot tell more that matters.
+    pub(crate) fn has_seen_all<S: System>(&self, simulation: &Simulation<S>) -> bool {
+        let inner = &simulation.inner;
+        let listened = || inner.groups.iter().flat_map(|group| &group.subjects);
+        self.kinds == Watch::ALL
+            && (0..inner.clients.len()).all(|place| self.accepted.contains(&place))
+            && listened().all(|subject| self.published.contains(subject.name()))
+    }
+
+    /// Whether a command of each client that has one was accepted.
+    pub(crate) fn has_accepted_all<S: System>(&self, simulation: &Simulation<S>) -> bool {
+        let clients = simulation.inner.clients.iter().filter(|client| !client.commands.is_empty());
+        self.accepted.len() >= clients.count()
+    }
+
+    /// The names of the clients that sent commands of which none was accepted.
+    pub fn refused<S: System>(&self, simulation: &Simulation<S>) -> BTreeSet<String> {
+        let clients = simulation.inner.clients.iter().enumerate();
+        let refused = clients.filter(|(place, client)| !client.commands.is_empty() && !self.accepted.contains(place));
+        refused.map(|(_, client)| client.name.clone()).collect()
+    }
+
+    /// Looks at a step; `resumed` is the client whose command goes on in it.
+    fn look<S: System>(&mut self, world: &World<S>, step: &Step, resumed: Option<usize>) {
+        self.kinds = self.kinds.and(Watch::of(step));
+        for message in &world.broker().messages()[step.published.clone()] {
+            self.published.insert(message.name.subject.name());
+        }
+        let service = step.actor.map(|actor| actor.service.get());
+        match (step.action, step.answer) {
+            (Action::Command(client), Some(Answer::Command(Ok(())))) => {
+                self.accepted.insert(client.get());
+            }
+            (Action::Resume(_), Some(Answer::Command(Ok(())))) => self.accepted.extend(resumed),
+            (_, Some(Answer::Command(Err(rejection)))) if rejection == NO_COMMANDS => {
+                self.unhandled[0].extend(service);
+            }
+            (_, Some(Answer::Delivery(Outcome::Silent(reason)))) if reason == NO_EVENTS => {
+                self.unhandled[1].extend(service);
+            }
+            _ => {}
+        }
+        let is_heard = match step.answer {
+            Some(Answer::Delivery(Outcome::Ack)) => true,
+            // A broker that takes no nak hears nothing of one.
+            Some(Answer::Delivery(Outcome::Nak { .. })) => world.broker().profile().naks,
+            _ => false,
+        };
+        if step.fate.ack == AckFate::Lost && is_heard {
+            self.lost_answers.insert(step.key());
+        }
+    }
+}
+
+/// Looks at the steps of a run, beside another observer.
+pub struct Looking<'a, O> {
+    occurred: &'a mut Occurred,
+    beside: &'a mut O,
+    /// The client whose paused command goes on.
+    resumed: Option<usize>,
+}
+
+impl<'a, O> Looking<'a, O> {
+    /// Notes in `occurred` what steps do, and lets `beside` see them as well.
+    pub fn new(occurred: &'a mut Occurred, beside: &'a mut O) -> Looking<'a, O> {
+        Looking { occurred, beside, resumed: None }
+    }
+}
+
+impl<S: System, O: Observer<S>> Observer<S> for Looking<'_, O> {
+    fn before(&mut self, world: &World<S>, action: Action) {
+        let target = Some(action).filter(|action| matches!(action, Action::Resume(_)));
+        self.resumed = match target.and_then(|action| world.target(action)) {
+            Some(Target::Command(command)) => {
+                world.simulation().inner.clients.iter().position(|client| client.name == command.client)
+            }
+            _ => None,
+        };
+        self.beside.before(world, action);
+    }
+
+    fn after(&mut self, world: &World<S>, step: &Step) {
+        self.occurred.look(world, step, self.resumed);
+        self.beside.after(world, step);
+    }
+}

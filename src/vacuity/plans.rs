@@ -1,0 +1,106 @@
+//! Faults of a plan that cannot fall on anything, or fell on nothing.
+
+use super::occurred::Occurred;
+use super::{FEW_RUNS, Kind, Vacuous};
+use crate::broker::{Limit, MaxDeliver};
+use crate::event::System;
+use crate::faults::{FaultPlan, Rate};
+use crate::simulation::Simulation;
+
+/// Why no handler of a simulation can pause, if none can.
+#[must_use]
+pub fn pauses_nowhere<S: System>(simulation: &Simulation<S>) -> Option<&'static str> {
+    let none = simulation.inner.services.iter().all(|hosted| !hosted.may_pause);
+    none.then_some("no service has several members or `overlapping = true`")
+}
+
+/// A kind of fault, by the names of the plan's fields.
+struct Fault {
+    name: &'static str,
+    rate: Rate,
+    /// How often it happened.
+    times: u64,
+    /// Whether it falls on deliveries alone.
+    of_deliveries: bool,
+}
+
+fn faults(plan: &FaultPlan, occurred: &Occurred) -> [Fault; 6] {
+    let counts = &occurred.counts;
+    let fault = |name, rate, times, of_deliveries| Fault { name, rate, times, of_deliveries };
+    [
+        fault("lose_ack", plan.lose_ack, counts.acks_lost, true),
+        fault("delay_ack", plan.delay_ack, counts.acks_late, true),
+        fault("duplicate", plan.duplicate, counts.duplicates, true),
+        fault("crash", plan.crash, counts.crashes, false),
+        fault("pause", plan.pause, counts.pauses, false),
+        fault("lose_message", plan.lose_message, counts.messages_lost, true),
+    ]
+}
+
+/// What is known of a plan before anything runs.
+pub(super) fn foreseen<S: System>(simulation: &Simulation<S>, plan: &FaultPlan) -> Vec<Vacuous> {
+    let wanted = faults(plan, &Occurred::default()).into_iter().filter(|fault| !fault.rate.ratio.is_never());
+    let idle = wanted.filter_map(|fault| {
+        let reason = cannot(simulation, plan, &fault)?;
+        Some(Vacuous::new(Kind::IdleFault, fault.name, reason))
+    });
+    idle.chain(out_of_reach(simulation, plan)).collect()
+}
+
+/// What came of a plan in no run.
+pub(super) fn found<S: System>(simulation: &Simulation<S>, plan: &FaultPlan, occurred: &Occurred) -> Vec<Vacuous> {
+    let handled = occurred.counts.commands + occurred.counts.deliveries;
+    let wanted = faults(plan, occurred).into_iter().filter(|fault| !fault.rate.ratio.is_never());
+    let idle = wanted.filter_map(|fault| {
+        let by_chance = || {
+            // With few runs that is chance.
+            let expected = fault.rate.ratio.of(handled) / if plan.swarm { 2 } else { 1 };
+            let is_few = plan.swarm && occurred.runs < FEW_RUNS;
+            let told = format!("it fell on nothing in {} runs with {handled} commands and deliveries", occurred.runs);
+            (fault.times == 0 && expected >= EXPECTED_MIN && !is_few).then_some(told)
+        };
+        let reason = cannot(simulation, plan, &fault).or_else(by_chance)?;
+        Some(Vacuous::new(Kind::IdleFault, fault.name, reason))
+    });
+    let unreached = out_of_reach(simulation, plan).filter(|_| occurred.dead == 0);
+    idle.chain(unreached).collect()
+}
+
+/// How often a fault should have happened before it is said that it never did.
+const EXPECTED_MIN: u64 = 30;
+
+/// Why a fault cannot fall on anything.
+fn cannot<S: System>(simulation: &Simulation<S>, plan: &FaultPlan, fault: &Fault) -> Option<String> {
+    let (inner, profile) = (&simulation.inner, simulation.profile());
+    if fault.rate.most == 0 {
+        return Some("it may happen at most 0 times".to_owned());
+    }
+    if plan.attempts_max == 0 && fault.name != "lose_message" {
+        return Some("faults fall on the first 0 attempts only".to_owned());
+    }
+    if fault.of_deliveries && inner.groups.is_empty() {
+        return Some("nothing is delivered: no service listens to a subject".to_owned());
+    }
+    let unlimited = profile.max_in_flight.limit == Limit::Unlimited;
+    match fault.name {
+        "pause" => pauses_nowhere(simulation).map(str::to_owned),
+        "delay_ack" if profile.ack_wait.is_empty() && unlimited && !profile.release_on.crash => {
+            Some("the broker has no ack wait and no limit in flight, so it waits for no ack".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// That the faults of a plan do not reach the broker's limit of attempts.
+fn out_of_reach<S: System>(simulation: &Simulation<S>, plan: &FaultPlan) -> Option<Vacuous> {
+    let MaxDeliver::Times { times, .. } = simulation.profile().max_deliver else { return None };
+    let fails = [plan.lose_ack, plan.delay_ack, plan.crash, plan.pause].into_iter().any(|rate| !rate.ratio.is_never());
+    (fails && times > plan.attempts_max).then(|| {
+        let attempts = plan.attempts_max;
+        let reason = format!(
+            "faults fall on the first {attempts} attempts of a message, so it is given up only if handlers refuse it \
+             {times} times: let faults fall on {times} attempts"
+        );
+        Vacuous::new(Kind::UnreachableMaxDeliver, times.to_string(), reason)
+    })
+}
