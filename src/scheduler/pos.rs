@@ -10,9 +10,9 @@
 //! and which records a handler is going to touch nobody knows before. Late acks, joins of groups, and
 //! deliveries to a group that several services share race with nothing.
 //!
-//! A priority is drawn by the name of the action, and again by the names of both. Where very much is
-//! pending for one service, not all of it is drawn again, or a run would be quadratic in its messages:
-//! as many as [`RACERS_MAX`], those whose names come next after a place that the action's name says.
+//! A priority is drawn by the name of the action, and again by the names of both. As long as very much
+//! is pending, not all that races is drawn again, or a run would be quadratic in its messages: as many
+//! as [`RACERS_MAX`], those whose names come next after a place that the action's name says.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,9 @@ use crate::faults::{Fate, Fates, FaultPlan};
 use crate::hash;
 use crate::prng::{Purpose, RunKey};
 
-/// Of how many actions that race with one that happened the priorities are drawn again at most.
+/// Where more actions are pending, not all that race with one that happened are drawn again.
+const FEW_MAX: usize = 1_024;
+/// Of how many the priorities are drawn again then, at most.
 const RACERS_MAX: usize = 64;
 
 /// Picks the most urgent action, and draws again the urgency of those that race with it.
@@ -107,7 +109,7 @@ impl Pending {
         match self {
             Pending::Few(offers) => {
                 offers.push((urgency, offer));
-                if offers.len() > RACERS_MAX {
+                if offers.len() > FEW_MAX {
                     let mut ranked = Ranked::default();
                     offers.drain(..).for_each(|(urgency, offer)| ranked.add(urgency, offer));
                     *self = Pending::Many(ranked);
@@ -131,7 +133,7 @@ impl Pending {
             Pending::Many(ranked) => {
                 let (rank, place) = ranked.order.first_key_value().filter(|(rank, _)| comes_first(rank.0))?;
                 let offer = ranked.take(*rank, *place);
-                if ranked.order.len() < RACERS_MAX / 2 {
+                if ranked.order.len() < FEW_MAX / 2 {
                     let offers = std::mem::take(&mut ranked.places).into_values().flat_map(BTreeMap::into_values);
                     *self = Pending::Few(offers.collect());
                 }
