@@ -216,6 +216,7 @@ impl Scheduler for Departing {
             match &planned.departure {
                 Departure::Hold { .. } => continue,
                 Departure::Pause { .. } if !chosen.may_pause => continue,
+                Departure::Crash { .. } if !chosen.may_crash => continue,
                 Departure::Pause { .. } => {
                     fate.pause |= planned.until.is_none_or(|until| self.happened.get(&until) != Some(&true));
                 }
