@@ -366,6 +366,9 @@ fn play<S: System, O: Observer<S>>(
         }
         if world.is_still() {
             if world.is_finished() {
+                if world.release_held_back() {
+                    continue;
+                }
                 break;
             }
             judge_rest(world, judges, noted)?;

@@ -70,6 +70,11 @@ pub trait Service<S: System>: Send + Sync {
 
     /// Executes a client's command.
     ///
+    /// If the member crashes before it answered ([`Window`](crate::Window) before save, before publish or
+    /// before ack), the client has no answer. It then goes on to its next command and does not send this
+    /// one again, unless it tries until it is accepted (see [`Sending`](crate::Sending)): then the command
+    /// may come again although it was executed. A crash behind the answer leaves the client with its answer.
+    ///
     /// # Errors
     /// A [`Rejection`] if the service refuses it: by default each command, with status 404.
     fn execute(&self, _command: &S::Command, _ctx: &mut Context<'_, S>) -> Result<(), Rejection> {

@@ -1,6 +1,7 @@
 //! A simulation: services, broker rules and clients, put together and not yet moving.
 
 mod checks;
+mod sending;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -9,11 +10,14 @@ use crate::broker::{GroupSetup, Member, Profile};
 use crate::event::{Command, System};
 use crate::hash;
 use crate::ids::{ServiceIndex, Subject};
-use crate::schedule::{CommandSpec, command_key};
+use crate::schedule::{CommandSpec, attempt_label, command_key};
 use crate::scheduler::Expected;
 use crate::service::{AckTiming, PublishMode, Service, Work};
-use crate::store::Schema;
+use crate::store::{Schema, Store};
 use checks::{Declared, Named};
+
+pub(crate) use sending::Terms;
+pub use sending::{Awaited, Sending};
 
 /// How a service takes part.
 #[derive(Clone, Debug)]
@@ -47,7 +51,7 @@ pub struct Client<C> {
     /// Its name.
     pub name: String,
     /// Its commands; it waits for each to return.
-    pub commands: Vec<C>,
+    pub commands: Vec<Sending<C>>,
 }
 
 pub(crate) struct Hosted<S: System> {
@@ -86,8 +90,33 @@ pub(crate) struct HostedCommand<C> {
     pub(crate) service: ServiceIndex,
     /// Which command of its label its client sends, from 1.
     pub(crate) nth: u32,
+    /// The key of its first attempt.
     pub(crate) key: u64,
+    /// How it is sent, if not at once, once and like any other.
+    pub(crate) terms: Option<Arc<Terms>>,
 }
+
+impl<C: Command> HostedCommand<C> {
+    /// The label of an attempt, from 1.
+    pub(crate) fn label(&self, attempt: u16) -> String {
+        attempt_label(self.command.label(), attempt)
+    }
+
+    /// Whether it is always kept and meets no fault.
+    #[inline]
+    pub(crate) fn is_setup(&self) -> bool {
+        self.terms.as_ref().is_some_and(|terms| terms.is_setup)
+    }
+
+    /// Whether it is sent again until it is accepted.
+    #[inline]
+    pub(crate) fn is_retried(&self) -> bool {
+        self.terms.as_ref().is_some_and(|terms| terms.until_accepted)
+    }
+}
+
+/// What a service's store begins with.
+pub(crate) type Seed = dyn Fn(&mut Store) + Send + Sync;
 
 /// Services, broker rules and clients. Cheap to clone; start it with [`World`](crate::World).
 pub struct Simulation<S: System> {
@@ -99,6 +128,9 @@ pub(crate) struct Inner<S: System> {
     pub(crate) profile: Profile,
     pub(crate) groups: Vec<GroupSetup>,
     pub(crate) clients: Vec<HostedClient<S::Command>>,
+    /// Whether any command is sent otherwise than at once, once and like any other.
+    pub(crate) has_terms: bool,
+    pub(crate) seeds: Arc<[(ServiceIndex, Box<Seed>)]>,
     pub(crate) redeliver_futile: bool,
     /// What happens in its calm run, once somebody asked.
     pub(crate) expected: OnceLock<Arc<Expected>>,
@@ -114,7 +146,8 @@ impl<S: System> Simulation<S> {
     /// Begins a simulation on a broker with these rules.
     #[must_use]
     pub fn on(profile: Profile) -> SimulationBuilder<S> {
-        SimulationBuilder { profile, services: Vec::new(), clients: Vec::new(), redeliver_futile: false }
+        let (services, clients, seeds) = (Vec::new(), Vec::new(), Vec::new());
+        SimulationBuilder { profile, services, clients, seeds, redeliver_futile: false }
     }
 
     /// The names of the services, in the order they were added.
@@ -171,6 +204,26 @@ impl<S: System> Simulation<S> {
         CommandSpec { client: hosted.name.clone(), label: command.command.label(), nth: command.nth }
     }
 
+    /// Whether a command is always kept, given the places of the client and of the command in its list.
+    pub(crate) fn is_setup(&self, (client, place): (usize, usize)) -> bool {
+        self.hosted(client).commands[place].is_setup()
+    }
+
+    /// The same simulation in which clients hold back the commands that `held` names, given the places of
+    /// the client and of the command in its list: each until it would be accepted or, if nothing else
+    /// happens any more, until then.
+    pub(crate) fn holding_back(&self, held: impl Fn(usize, usize) -> bool) -> Simulation<S> {
+        let mut clients = self.inner.clients.clone();
+        for (client, hosted) in clients.iter_mut().enumerate() {
+            let commands = hosted.commands.iter_mut().enumerate();
+            for (_, command) in commands.filter(|(place, _)| held(client, *place)) {
+                let terms = command.terms.as_deref().cloned().unwrap_or_default();
+                command.terms = Some(Arc::new(Terms { is_held_back: true, ..terms }));
+            }
+        }
+        self.with_clients(clients)
+    }
+
     /// The same simulation with those commands alone that `keep` keeps, given the places of the client
     /// and of the command in its list. What is left is named as it was, and the clients stay, some
     /// perhaps with nothing to send.
@@ -200,18 +253,20 @@ impl<S: System> Simulation<S> {
         };
         let nth = (1..).find(|nth| !used(nth)).unwrap_or(1);
         let key = command_key(hash::of_name(name), hash::of_name(&label), nth);
-        let service = commands[place].service;
-        commands[place] = HostedCommand { command, service, nth, key };
+        let HostedCommand { service, ref terms, .. } = commands[place];
+        commands[place] = HostedCommand { command, service, nth, key, terms: terms.clone() };
         self.with_clients(clients)
     }
 
     fn with_clients(&self, clients: Vec<HostedClient<S::Command>>) -> Simulation<S> {
-        let Inner { services, profile, groups, clients: _, redeliver_futile, expected: _ } = &*self.inner;
+        let Inner { services, profile, groups, seeds, redeliver_futile, .. } = &*self.inner;
         let inner = Inner {
             services: Arc::clone(services),
             profile: profile.clone(),
             groups: groups.clone(),
+            has_terms: any_terms(&clients),
             clients,
+            seeds: Arc::clone(seeds),
             redeliver_futile: *redeliver_futile,
             expected: OnceLock::new(),
         };
@@ -219,11 +274,16 @@ impl<S: System> Simulation<S> {
     }
 }
 
+fn any_terms<C>(clients: &[HostedClient<C>]) -> bool {
+    clients.iter().flat_map(|client| &client.commands).any(|command| command.terms.is_some())
+}
+
 /// Puts a [`Simulation`] together.
 pub struct SimulationBuilder<S: System> {
     profile: Profile,
     services: Vec<(Box<dyn Service<S>>, Hosting)>,
     clients: Vec<Client<S::Command>>,
+    seeds: Vec<(String, Box<Seed>)>,
     redeliver_futile: bool,
 }
 
@@ -241,10 +301,55 @@ impl<S: System> SimulationBuilder<S> {
         self
     }
 
-    /// Adds a client.
+    /// Adds a client, with commands or with [`Sending`]s, which say how each of them is sent.
+    ///
+    /// A command that comes without a [`Sending`] is sent when the one before it has returned, whether
+    /// that was accepted, refused or cut off by a crash, and whether or not the services know yet what it
+    /// is about; the client does not send it again.
     #[must_use]
-    pub fn client(mut self, name: impl Into<String>, commands: Vec<S::Command>) -> SimulationBuilder<S> {
+    pub fn client<C>(mut self, name: impl Into<String>, commands: Vec<C>) -> SimulationBuilder<S>
+    where
+        C: Into<Sending<S::Command>>,
+    {
+        let commands = commands.into_iter().map(Into::into).collect();
         self.clients.push(Client { name: name.into(), commands });
+        self
+    }
+
+    /// Lets a service's store begin with what `seed` saves, in every run: an initial state, which no
+    /// command has to bring about and shrinking does not touch. It may be called several times for one
+    /// service.
+    ///
+    /// What is saved is there before the first step: nothing is published for it, no property judges it as
+    /// a step, and the history of an owner begins with it. A replica is seeded at its own service.
+    ///
+    /// ```
+    /// # use pellmell::doc_example::{Item, Shop};
+    /// use pellmell::testing::service;
+    /// use pellmell::{Profile, RecordId, Simulation, VersionPolicy};
+    ///
+    /// let i1 = RecordId::new('i', 1);
+    /// let simulation: Simulation<Shop> = Simulation::on(Profile::stan())
+    ///     .service(service("shop").owns::<Item>(VersionPolicy::EVERY_SAVE))
+    ///     .seeded("shop", move |store| {
+    ///         store.insert(i1, Item { price: 5 }).expect("nothing is there yet");
+    ///     })
+    ///     .build()
+    ///     .unwrap();
+    /// let world = simulation.world();
+    /// assert_eq!(world.store_of("shop").find::<Item>(i1).map(|item| item.price), Some(5));
+    /// ```
+    ///
+    /// # Panics
+    /// Not here; but [`Simulation::world`] panics if `seed` does, as it does if it saves to a collection
+    /// that the service does not declare.
+    #[must_use]
+    pub fn seeded(
+        mut self,
+        service: impl Into<String>,
+        seed: impl Fn(&mut Store) + Send + Sync + 'static,
+    ) -> SimulationBuilder<S> {
+        self.seeds.push((service.into(), Box::new(seed)));
         self
     }
 
@@ -262,8 +367,9 @@ impl<S: System> SimulationBuilder<S> {
     /// # Errors
     /// If the broker's rules are not simulated yet; if a name of a service, a group or a client is used
     /// twice or is one that departures and traces could not name it by: it is empty, or has a space, a
-    /// line break, `:`, `#` or `->` in it; if a service has no members, or a command is addressed to no
-    /// service; if two services own the same records, or collections or subjects cannot be told apart.
+    /// line break, `:`, `#` or `->` in it; if a service has no members, a command is addressed to no
+    /// service or waits for a record at none, or what is no service is seeded; if two services own the same
+    /// records, or collections or subjects cannot be told apart.
     pub fn build(self) -> Result<Simulation<S>, BuildError> {
         self.profile.supported().map_err(|error| BuildError(error.to_string()))?;
         let mut services: Vec<Hosted<S>> = Vec::new();
@@ -299,9 +405,16 @@ impl<S: System> SimulationBuilder<S> {
             }
         }
         let clients = self.clients.into_iter().map(|client| host_client(&services, client));
-        let clients = clients.collect::<Result<_, _>>()?;
+        let clients = clients.collect::<Result<Vec<_>, _>>()?;
+        let seeds = self.seeds.into_iter().map(|(name, seed)| match place_of(&services, &name) {
+            Some(service) => Ok((service, seed)),
+            None => Err(BuildError(format!("records are seeded at `{name}`, which is no service"))),
+        });
+        let seeds = seeds.collect::<Result<Vec<_>, _>>()?.into();
+        let has_terms = any_terms(&clients);
         let (profile, redeliver_futile, expected) = (self.profile, self.redeliver_futile, OnceLock::new());
-        let inner = Inner { services: services.into(), profile, groups, clients, redeliver_futile, expected };
+        let services = services.into();
+        let inner = Inner { services, profile, groups, clients, has_terms, seeds, redeliver_futile, expected };
         Ok(Simulation { inner: Arc::new(inner) })
     }
 }
@@ -336,6 +449,11 @@ fn join_group<S: System>(
     }
 }
 
+/// The place of the service of that name.
+fn place_of<S: System>(services: &[Hosted<S>], name: &str) -> Option<ServiceIndex> {
+    services.iter().position(|hosted| hosted.name == name).map(|place| ServiceIndex(place as u16))
+}
+
 fn host_client<S: System>(
     services: &[Hosted<S>],
     client: Client<S::Command>,
@@ -343,9 +461,11 @@ fn host_client<S: System>(
     let name_hash = hash::of_name(&client.name);
     let mut commands: Vec<HostedCommand<S::Command>> = Vec::new();
     let mut seen = std::collections::BTreeMap::<u64, u32>::new();
-    for command in client.commands {
+    for sending in client.commands {
+        let terms = terms_of(services, &sending)?.map(Arc::new);
+        let command = sending.command;
         let to = command.service();
-        let Some(service) = services.iter().position(|hosted| hosted.service.name() == to) else {
+        let Some(service) = place_of(services, to) else {
             return Err(BuildError(format!("`{}` is addressed to `{to}`, which is no service", command.label())));
         };
         // By label, and by count only among equals: dropping another command shifts nothing, and a
@@ -353,9 +473,25 @@ fn host_client<S: System>(
         let label = hash::of_name(&command.label());
         let nth = *seen.entry(label).and_modify(|nth| *nth += 1).or_insert(1);
         let key = command_key(name_hash, label, nth);
-        commands.push(HostedCommand { command, service: ServiceIndex(service as u16), nth, key });
+        commands.push(HostedCommand { command, service, nth, key, terms });
     }
     Ok(HostedClient { name: client.name, commands })
+}
+
+/// How a command is sent, if not at once, once and like any other.
+fn terms_of<S: System>(services: &[Hosted<S>], sending: &Sending<S::Command>) -> Result<Option<Terms>, BuildError> {
+    let Sending { command, waits_for, until_accepted, setup } = sending;
+    let awaited = waits_for.iter().map(|awaited| match place_of(services, &awaited.service) {
+        Some(service) => Ok((awaited.record, service)),
+        None => Err(BuildError(format!("`{}` waits for `{awaited}`, which is no service", command.label()))),
+    });
+    let terms = Terms {
+        waits_for: awaited.collect::<Result<_, _>>()?,
+        until_accepted: *until_accepted,
+        is_setup: *setup,
+        is_held_back: false,
+    };
+    Ok((terms != Terms::default()).then_some(terms))
 }
 
 /// The parts of a simulation do not fit.

@@ -279,8 +279,8 @@ fn an_order_that_is_late() {
                  Departs hold order:created o1@0 -> tickets until quiescence
 
              step          t │ tickets                      │ orders                       │ payments                  │ P(violated)
-                0            │ before the first step                                                                   │   20%
-                1    +0.001s │ alice: create t1 at 5 → t1@0 │                              │                           │   20%
+                0            │ before the first step                                                                   │   43%
+                1    +0.001s │ alice: create t1 at 5 → t1@0 │                              │                           │   43%
                 2    +0.001s │                              │ ticket:created t1@0 → t1@0   │                           │   43%
                 3    +0.002s │                              │ alice: order t1 as o1 → o1@0 │                           │   43%
                 4    +0.002s │                              │                              │ order:created o1@0 → o1@0 │   43%    ◀ necessary: hold order:created o1@0
@@ -356,7 +356,7 @@ fn a_handler_that_pauses() {
                  Departs pause alice: edit t1 to 10 until quiescence
 
              step          t │ tickets                                  │ orders                           │ P(violated)
-                0            │ before the first step                                                       │    5%
+                0            │ before the first step                                                       │    7%
                 1    +0.001s │ alice: create t1 at 5 ✓ saves t1@0       │                                  │    7%
                 2    +0.001s │                                          │ ticket:created t1@0 ✓ saves t1@0 │    7%
                 3    +0.002s │ alice: edit t1 to 10 …                   │                                  │   53%    ◀ necessary: paused after read
@@ -394,8 +394,8 @@ fn a_member_that_crashes() {
                  Departs crash tickets before publish of order:created o1@0 -> tickets
 
              step          t │ tickets                            │ orders                                     │ P(violated)
-                0            │ before the first step                                                           │   12%
-                1    +0.001s │ alice: create t1 at 5 ✓ saves t1@0 │                                            │   12%
+                0            │ before the first step                                                           │   17%
+                1    +0.001s │ alice: create t1 at 5 ✓ saves t1@0 │                                            │   18%
                 2    +0.001s │                                    │ ticket:created t1@0 ✓ saves t1@0           │   12%
                 3    +0.002s │                                    │ alice: order t1 as o1 ✓ saves o1@0         │   12%
                 4    +0.002s │ order:created o1@0 ✓ saves t1@1    │                                            │  100% ▲  ◀ necessary: crash before publish

@@ -9,7 +9,8 @@ mod support;
 
 use pellmell::extract::{Extracted, extract};
 use pellmell::scheduler::{Scripted, Tie};
-use pellmell::ticketing::{Design, properties};
+use pellmell::simulation::Client;
+use pellmell::ticketing::{Design, Request, properties};
 use pellmell::trace::Naming;
 use pellmell::{Calm, Departing, Departure, Judges, Keyed, Limits, NamedStep, Retold, Rounds, Scheduler, Walk, run};
 use proptest::prelude::*;
@@ -19,13 +20,31 @@ use random::{client, design, faults, hostings, profile, simulation, workload};
 
 const LIMITS: Limits = Limits { steps_max: 20_000, messages_max: 5_000, in_flight_max: 5_000 };
 
+/// The same clients, some of whose commands wait for a record, are tried again or set the stage.
+fn on_terms(clients: impl Strategy<Value = Vec<Client<Request>>>) -> impl Strategy<Value = Vec<Client<Request>>> {
+    (clients, any::<u64>()).prop_map(|(mut clients, key)| {
+        let commands = clients.iter_mut().flat_map(|client| &mut client.commands);
+        for (place, sending) in commands.enumerate().filter(|_| key % 4 != 0) {
+            let bits = pellmell::hash::mix(key, place as u64);
+            let (record, service) =
+                [("t1", "orders"), ("t1", "tickets"), ("o1", "payments"), ("o9", "orders")][bits as usize % 4];
+            if bits >> 8 & 7 == 0 {
+                *sending = sending.clone().waits_for(record.parse().expect("a record"), service);
+            }
+            sending.until_accepted = bits >> 16 & 3 == 0;
+            sending.setup = bits >> 24 & 7 == 0;
+        }
+        clients
+    })
+}
+
 proptest! {
     #![proptest_config(config("extract", 256))]
 
     #[test]
     fn the_departures_of_a_run_give_it_again_and_so_do_its_steps_by_name(
         design in design(),
-        clients in workload(),
+        clients in on_terms(workload()),
         profile in profile(),
         plan in faults(),
         hostings in hostings(),

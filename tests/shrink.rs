@@ -164,7 +164,7 @@ fn shrunk(scenario: &Scenario, seed: u64) -> (Verdict, Scenario) {
     let (judges, limits) = (scenario.judges(), scenario.limits);
     let clients = scenario.clients_of(seed);
     let allowed =
-        |commands: &[Vec<usize>], departures: &[Departure]| Scenario::can_be_written(&clients, commands, departures);
+        |commands: &[Vec<usize>], departures: &[Departure]| scenario.can_be_written(&clients, commands, departures);
     let shrunk = Shrink::of(&simulation, &judges, limits).within(&allowed).run(scenario.schedule.clone());
     let shrunk = shrunk.expect("it fails");
     assert!(shrunk.minimal && shrunk.anchored, "{shrunk:?}");
@@ -178,7 +178,8 @@ fn comes_to(text: &str, departures: &[&str], commands: &[&str]) {
     let (verdict, small) = shrunk(&scenario, 0);
     let written: Vec<String> = small.schedule.iter().map(ToString::to_string).collect();
     assert_eq!(written, departures);
-    let labels = small.clients.iter().flat_map(|client| &client.commands).map(pellmell::Command::label);
+    let labels =
+        small.clients.iter().flat_map(|client| &client.commands).map(|sending| pellmell::Command::label(&**sending));
     assert_eq!(labels.collect::<Vec<_>>(), commands);
     let world = &mut small.simulation(0).expect("the parts fit").world();
     assert!(same_failure(&verdict, &small.run(world, &small.judges(), 0, &mut ()).verdict));

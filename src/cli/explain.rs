@@ -130,6 +130,15 @@ fn show(
     table(out, explanation)?;
     out.line("")?;
     out.status(DIM, "", note(explanation, &shrunk.departures))?;
+    if explanation.turn.is_none() && explanation.before.failing == explanation.before.of {
+        let nowhere = "at no step: all continuations fail from the start, so the commands suffice, in whatever order";
+        out.status(PLAIN, "Turns", nowhere)?;
+    }
+    // Where nothing has to go wrong, some request does it.
+    if let Some(settled) = explanation.settled.filter(|_| explanation.calm.differs.is_none()) {
+        let settled = format!("with step {settled}: after it the run fails though no client sends anything more");
+        out.status(PLAIN, "Settled", settled)?;
+    }
     if let Some(turn) = explanation.turn {
         out.status(PLAIN, "Turns", turns(explanation, turn))?;
     }
@@ -399,6 +408,7 @@ fn as_json(scenario: &Scenario, seed: u64, smallest: &Counterexample, explanatio
         "before": { "failing": explanation.before.failing, "percent": explanation.before.to_string() },
         "steps": rows.collect::<Vec<_>>(),
         "turn": explanation.turn,
+        "settled": explanation.settled,
         "any_order": explanation.anywhere,
         "calm": {
             "verdict": in_words(&calm.verdict),

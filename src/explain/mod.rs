@@ -100,6 +100,9 @@ pub struct Explanation {
     pub rows: Vec<Row>,
     /// The number of the step in which the share rises most; the first of several.
     pub turn: Option<u64>,
+    /// The number of the first step after which all continuations fail although no client sends anything
+    /// more; `None` if that is so before the first step.
+    pub settled: Option<u64>,
     /// The numbers of the steps that may stand anywhere (see [`Row::anywhere`]).
     pub anywhere: Vec<u64>,
     /// The run of the same commands without departures.
@@ -176,7 +179,8 @@ impl<'a, S: System> Explain<'a, S> {
         let calm = Played::departing(&simulation, &[], judges, self.limits);
         let limits = self.limits_of(&played.report);
         let plan = share::plan(departures);
-        let shares = share::shares(&played, plan, judges, limits, self.continuations.max(1));
+        let shares = share::shares(&simulation, &played, plan, judges, limits, self.continuations.max(1));
+        let settled = share::settled(&played, plan, judges, limits, self.continuations.max(1));
         let anywhere = order::anywhere(&played, judges, limits);
         let rows = played.steps.iter().enumerate().map(|(place, step)| Row {
             record: step.record.clone(),
@@ -189,6 +193,7 @@ impl<'a, S: System> Explain<'a, S> {
             before: shares[0],
             rows: rows.collect(),
             turn: turn(&shares).map(|place| played.steps[place].record.step),
+            settled: settled.map(|place| played.steps[place].record.step),
             anywhere: anywhere.iter().map(|place| played.steps[*place].record.step).collect(),
             calm: Calm { verdict: calm.report.verdict.clone(), differs: differs(&played, &calm) },
             why: story::sentences(&played, &calm, departures, judges, self.times),

@@ -7,7 +7,7 @@ use crate::schedule::{Departure, Target};
 use crate::scheduler::{Action, Departing, Scheduler, Tie};
 use crate::simulation::Simulation;
 use crate::trace::{Recorder, TraceRecord};
-use crate::world::{Step, World};
+use crate::world::{Answer, Step, World};
 
 /// A step that was taken.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub(super) struct Taken {
     pub(super) name: u64,
     pub(super) target: Option<Target>,
     pub(super) record: TraceRecord,
+    /// Whether a command was refused in it.
+    pub(super) is_refused: bool,
     /// What the calm run would have done earlier: it was held.
     pub(super) passed: Vec<u64>,
 }
@@ -62,6 +64,21 @@ impl<S: System> Played<S> {
         // A step whose handler panics does not end: its world is the one too many.
         worlds.truncate(steps.len());
         Played { steps, worlds, report }
+    }
+
+    /// The same simulation in which clients hold back what was not refused in this run: such a command is
+    /// sent when it would be accepted or, if that never comes, when nothing else happens any more.
+    pub(super) fn holding_back(&self, simulation: &Simulation<S>) -> Simulation<S> {
+        let commands = |step: &Taken| match &step.target {
+            Some(Target::Command(command)) => Some(command.clone()),
+            _ => None,
+        };
+        let refused: Vec<_> = self.steps.iter().filter(|step| step.is_refused).filter_map(commands).collect();
+        let sent: Vec<_> = self.steps.iter().filter_map(commands).collect();
+        simulation.holding_back(|client, place| {
+            let name = simulation.command((client, place));
+            sent.iter().any(|sent| sent.is_attempt_of(&name)) && !refused.contains(&name)
+        })
     }
 
     /// The place of the first step that is about what a departure names.
@@ -118,8 +135,8 @@ impl<S: System> Observer<S> for Watching<S> {
         self.recorder.after(world, step);
         let (Some(pending), Some(record)) = (self.pending.take(), self.recorder.last()) else { return };
         let Pending { name, target, passed } = pending;
-        let record = record.clone();
-        self.steps.push(Taken { action: step.action, fate: step.fate, name, target, record, passed });
+        let (record, is_refused) = (record.clone(), matches!(step.answer, Some(Answer::Command(Err(_)))));
+        self.steps.push(Taken { action: step.action, fate: step.fate, name, target, record, is_refused, passed });
     }
 }
 

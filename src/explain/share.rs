@@ -10,6 +10,8 @@ use crate::run::{Judges, Limits, Verdict};
 use crate::schedule::Departure;
 use crate::scheduler::Keyed;
 use crate::shrink::same_failure;
+use crate::simulation::Simulation;
+use crate::world::World;
 
 /// How often each kind of fault of the run happens to what comes later.
 const FAULT: Rate = Rate::of(Ratio::new(1, 10));
@@ -66,7 +68,11 @@ pub(super) fn plan(departures: &[Departure]) -> FaultPlan {
 /// For each moment from before the first step to after the last one: how many of so many continuations
 /// fail as the run does. The numbers of the continuations are their seeds, the same
 /// at each moment, so that two moments differ by what happened between them and not by luck.
+///
+/// In a continuation a client that comes too early waits (see [`Played::holding_back`]): otherwise a step
+/// would seem to matter that only lets a request be answered.
 pub(super) fn shares<S: System>(
+    simulation: &Simulation<S>,
     played: &Played<S>,
     plan: FaultPlan,
     judges: &Judges<S>,
@@ -74,21 +80,50 @@ pub(super) fn shares<S: System>(
     continuations: u32,
 ) -> Vec<Share> {
     let failure = &played.report.verdict;
+    let simulation = played.holding_back(simulation);
+    let mut shares = shares_of(played, (plan, continuations), judges, limits, |world| world.continue_in(&simulation));
+    // After the last step nothing is left to be drawn: this is the failure.
+    shares.push(match failure {
+        Verdict::Held => Share { failing: 0, of: continuations },
+        _ => Share { failing: continuations, of: continuations },
+    });
+    shares
+}
+
+/// The place of the first step from which on all continuations fail although no client sends anything
+/// more; `None` if that is so before the first step.
+pub(super) fn settled<S: System>(
+    played: &Played<S>,
+    plan: FaultPlan,
+    judges: &Judges<S>,
+    limits: Limits,
+    continuations: u32,
+) -> Option<usize> {
+    let shares = shares_of(played, (plan, continuations), judges, limits, World::stop_clients);
+    let open = shares.iter().rposition(|share| share.failing < share.of);
+    open.filter(|place| *place < played.steps.len())
+}
+
+/// How many continuations fail from before each step, if a world is changed so before it goes on.
+fn shares_of<S: System>(
+    played: &Played<S>,
+    (plan, continuations): (FaultPlan, u32),
+    judges: &Judges<S>,
+    limits: Limits,
+    change: impl Fn(&mut World<S>),
+) -> Vec<Share> {
+    let failure = &played.report.verdict;
     let mut shares = Vec::new();
     for before in &played.worlds {
         let mut world = before.clone();
         let fails = |seed: &u32| {
             world.clone_from(before);
+            change(&mut world);
             let mut scheduler = Keyed::evenly(u64::from(*seed), plan);
             same_failure(failure, &go_on(&mut world, &mut scheduler, judges, limits))
         };
         let failing = (0..continuations).filter(fails).count();
         shares.push(Share { failing: failing as u32, of: continuations });
     }
-    // After the last step nothing is left to be drawn: this is the failure.
-    shares.push(match failure {
-        Verdict::Held => Share { failing: 0, of: continuations },
-        _ => Share { failing: continuations, of: continuations },
-    });
     shares
 }

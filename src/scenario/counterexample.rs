@@ -73,9 +73,8 @@ impl Scenario {
         let before = run(&mut simulation.world(), &mut departing, &judges, self.limits, &mut ());
         let before = Size { steps: before.steps, departures: departures.len(), commands: simulation.commands() };
         let clients = self.clients_of(seed);
-        let allowed = |commands: &[Vec<usize>], departures: &[Departure]| {
-            Scenario::can_be_written(&clients, commands, departures)
-        };
+        let allowed =
+            |commands: &[Vec<usize>], departures: &[Departure]| self.can_be_written(&clients, commands, departures);
         let mut shrink = Shrink::of(&simulation, &judges, self.limits).within(&allowed);
         shrink.executions_max = executions_max;
         let shrunk = match shrink.run(departures) {

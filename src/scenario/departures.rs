@@ -132,7 +132,14 @@ impl Place<'_> {
         let names: Vec<&str> = clients.map(|client| client.name.as_str()).collect();
         self.one_of(&command.client, "client", &names)?;
         let Some(client) = known.written.iter().find(|client| client.name == command.client) else { return Ok(()) };
-        let labels: Vec<String> = client.commands.iter().map(Command::label).collect();
+        // A later attempt of one that is tried again is named like the first.
+        let first = command.at_first_attempt().filter(|first| {
+            client.commands.iter().any(|sending| sending.until_accepted && sending.label() == first.label)
+        });
+        if first.is_some() {
+            return Ok(());
+        }
+        let labels: Vec<String> = client.commands.iter().map(|sending| sending.label()).collect();
         let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
         self.one_of(&command.label, &format!("command of `{}`", client.name), &labels)
     }
@@ -161,7 +168,9 @@ impl Place<'_> {
 fn service_of<'a>(command: &CommandSpec, known: &Known<'a>) -> Option<&'a str> {
     let clients: Vec<_> = known.written.iter().chain(known.generated).collect();
     let client = clients.into_iter().find(|client| client.name == command.client)?;
-    let named = client.commands.iter().find(|request| request.label() == command.label);
+    let first = command.at_first_attempt().map(|first| first.label);
+    let is_named = |label: &str| label == command.label || first.as_deref() == Some(label);
+    let named = client.commands.iter().find(|request| is_named(&request.label()));
     named.or(client.commands.first()).map(|request| request.service())
 }
 

@@ -33,6 +33,8 @@ pub(super) struct File {
     pub(super) faults: Option<Spanned<FaultsTable>>,
     pub(super) workload: Option<Spanned<WorkloadTable>>,
     #[serde(default)]
+    pub(super) record: Vec<Spanned<RecordTable>>,
+    #[serde(default)]
     pub(super) client: Vec<ClientTable>,
     #[serde(default)]
     pub(super) limits: LimitsTable,
@@ -244,9 +246,25 @@ pub(super) struct ClientTable {
     pub(super) commands: Vec<Spanned<CommandTable>>,
 }
 
-#[derive(Deserialize, Clone)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum CommandTable {
+/// A record that is there from the start.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecordTable {
+    pub(super) ticket: RecordId,
+    #[serde(default = "default_title")]
+    pub(super) title: String,
+    pub(super) price: u32,
+    pub(super) seller: String,
+    #[serde(default = "default_replica")]
+    pub(super) replica: bool,
+}
+
+fn default_replica() -> bool {
+    true
+}
+
+#[derive(Clone)]
+pub(super) enum WhatTable {
     CreateTicket(CreateTicket),
     EditTicket(EditTicket),
     ShowTicket(OneTicket),
@@ -254,6 +272,43 @@ pub(super) enum CommandTable {
     ShowOrder(OneOrder),
     CancelOrder(OneOrder),
     Pay(Pay),
+}
+
+/// The keys of a command: one says what it is, the others how it is sent.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CommandTable {
+    create_ticket: Option<CreateTicket>,
+    edit_ticket: Option<EditTicket>,
+    show_ticket: Option<OneTicket>,
+    create_order: Option<CreateOrder>,
+    show_order: Option<OneOrder>,
+    cancel_order: Option<OneOrder>,
+    pay: Option<Pay>,
+    #[serde(default)]
+    pub(super) waits_for: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) until_accepted: bool,
+    #[serde(default)]
+    pub(super) setup: bool,
+}
+
+impl CommandTable {
+    /// What it is; `None` if it says nothing, or several things.
+    pub(super) fn what(&self) -> Option<WhatTable> {
+        let whats = [
+            self.create_ticket.clone().map(WhatTable::CreateTicket),
+            self.edit_ticket.clone().map(WhatTable::EditTicket),
+            self.show_ticket.clone().map(WhatTable::ShowTicket),
+            self.create_order.clone().map(WhatTable::CreateOrder),
+            self.show_order.clone().map(WhatTable::ShowOrder),
+            self.cancel_order.clone().map(WhatTable::CancelOrder),
+            self.pay.clone().map(WhatTable::Pay),
+        ];
+        let mut whats = whats.into_iter().flatten();
+        let what = whats.next();
+        what.filter(|_| whats.next().is_none())
+    }
 }
 
 #[derive(Deserialize, Clone)]

@@ -23,7 +23,7 @@ use crate::run::{Judges, Limits, Observer, Report, Verdict, run};
 use crate::schedule::{Departure, NamedStep};
 use crate::scheduler::{Departing, Scheduler};
 use crate::simulation::{BuildError, Client, Simulation};
-use crate::ticketing::{Defect, Design, Hostings, Request, Ticketing, Workload, properties};
+use crate::ticketing::{Defect, Design, Hostings, Request, StoredTicket, Ticketing, Workload, properties};
 use crate::vacuity::Allow;
 use crate::world::World;
 
@@ -56,6 +56,8 @@ pub struct Scenario {
     pub defects: Vec<Defect>,
     /// How each service is hosted.
     pub hostings: Hostings,
+    /// The tickets that are there from the start.
+    pub stored: Vec<StoredTicket>,
     /// The clients written out in the file.
     pub clients: Vec<Client<Request>>,
     /// The clients to generate.
@@ -137,6 +139,7 @@ impl Scenario {
     pub fn simulation(&self, seed: u64) -> Result<Simulation<Ticketing>, BuildError> {
         let design = self.design.with(&self.defects);
         let mut builder = design.host(Simulation::on(self.profile.clone()), &self.hostings);
+        builder = self.stored.iter().fold(builder, |builder, stored| design.with_stored(builder, stored));
         let generated = self.workload.iter().flat_map(|workload| workload.clients(seed));
         for client in self.clients.iter().cloned().chain(generated) {
             builder = builder.client(client.name, client.commands);

@@ -7,17 +7,18 @@ use std::sync::Arc;
 use super::departures::{self, Known};
 use super::entry;
 use super::file::{
-    BrokerTable, ClientTable, CommandTable, DispatchWord, ExhaustedWord, File, OrderingWord, RedeliverWord, ScopeWord,
-    ServiceTable, ServicesTable, StaleWord, WorkloadTable,
+    BrokerTable, ClientTable, CommandTable, DispatchWord, ExhaustedWord, File, OrderingWord, RecordTable,
+    RedeliverWord, ScopeWord, ServiceTable, ServicesTable, StaleWord, WhatTable, WorkloadTable,
 };
 use super::{Expectation, FileError, Scenario, SchedulerKind, nearest};
 use crate::broker::{Dispatch, Exhausted, MaxDeliver, Ordering, Profile, RedeliverAt, Scope, Stale};
+use crate::event::Command;
 use crate::faults::{FaultPlan, Rate};
 use crate::ids::RecordId;
 use crate::prng::Ratio;
 use crate::run::Limits;
-use crate::simulation::{Client, Hosting};
-use crate::ticketing::{Defect, Design, Hostings, Request, What, Workload, properties};
+use crate::simulation::{Awaited, Client, Hosting, Sending};
+use crate::ticketing::{Defect, Design, Hostings, Request, StoredTicket, What, Workload, properties};
 use crate::vacuity::ParseAllowError;
 use toml::Spanned;
 
@@ -63,11 +64,13 @@ pub(super) fn scenario(file: &str, text: &str) -> Result<Scenario, FileError> {
         SchedulerKind::named(name.get_ref()).ok_or_else(unknown)
     };
     let scheduler = read.scheduler.as_ref().map(known).transpose()?;
-    let clients = read.client.iter().map(|client| self::client(&source, client)).collect::<Result<Vec<_>, _>>()?;
     let workload = read.workload.as_ref().map(|table| self::workload(&source, table)).transpose()?;
     check_names(&source, &read.client, workload.as_ref())?;
     let hostings = hostings(&source, &read.services)?;
-    let made = check_records(&source, &read.client, workload.as_ref())?;
+    let services = hostings.named().into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    let clients = read.client.iter().map(|client| self::client(&source, client, &services));
+    let clients = clients.collect::<Result<Vec<_>, _>>()?;
+    let made = check_records(&source, &read, workload.as_ref())?;
     check_payments(&source, &read, &hostings)?;
     let names_things = !read.schedule.is_empty() || read.entry.as_ref().is_some_and(|entry| !entry.trace.is_empty());
     let generated = workload.as_ref().filter(|_| names_things).map(|workload| workload.clients(read.seed));
@@ -102,6 +105,7 @@ pub(super) fn scenario(file: &str, text: &str) -> Result<Scenario, FileError> {
         faults,
         defects: defects(&source, &read.defects)?,
         hostings,
+        stored: read.record.iter().map(|table| stored(table.get_ref())).collect(),
         clients,
         workload,
         properties: property_names(&source, read.properties.as_deref().unwrap_or_default())?,
@@ -380,7 +384,7 @@ fn workload(source: &Source<'_>, table: &Spanned<WorkloadTable>) -> Result<Workl
     })
 }
 
-fn client(source: &Source<'_>, table: &ClientTable) -> Result<Client<Request>, FileError> {
+fn client(source: &Source<'_>, table: &ClientTable, services: &[&str]) -> Result<Client<Request>, FileError> {
     let name = table.name.get_ref().clone();
     if name.is_empty() {
         return Err(source.at(table.name.span(), "a client has a name"));
@@ -388,8 +392,18 @@ fn client(source: &Source<'_>, table: &ClientTable) -> Result<Client<Request>, F
     let user = table.signs_in_as.clone().unwrap_or_else(|| name.clone());
     let user: Option<Arc<str>> = (!user.is_empty()).then(|| user.as_str().into());
     let commands = table.commands.iter().map(|command| {
-        let what = what(command.get_ref());
-        Ok(Request { user: user.clone(), what })
+        let CommandTable { waits_for, until_accepted, setup, .. } = command.get_ref();
+        let what = command.get_ref().what().ok_or_else(|| {
+            let error = source.at(command.span(), "this is not one command");
+            error.help(
+                "each command has braces of its own, with one of `create_ticket`, `edit_ticket`, `show_ticket`, \
+                 `create_order`, `show_order`, `cancel_order` and `pay`",
+            )
+        })?;
+        let command = Request { user: user.clone(), what: self::what(what) };
+        let waits_for = waits_for.iter().map(|text| awaited(source, text, command.service(), services));
+        let waits_for = waits_for.collect::<Result<_, _>>()?;
+        Ok(Sending { command, waits_for, until_accepted: *until_accepted, setup: *setup })
     });
     Ok(Client { name, commands: commands.collect::<Result<_, FileError>>()? })
 }
@@ -411,28 +425,43 @@ fn check_names(source: &Source<'_>, clients: &[ClientTable], workload: Option<&W
     Ok(())
 }
 
-fn what(command: &CommandTable) -> What {
-    match command.clone() {
-        CommandTable::CreateTicket(c) => {
+/// What a client waits for: `t1 at orders`, or `t1` where the command goes.
+fn awaited(source: &Source<'_>, text: &Spanned<String>, own: &str, services: &[&str]) -> Result<Awaited, FileError> {
+    let (record, service) = text.get_ref().split_once(" at ").unwrap_or((text.get_ref(), own));
+    if !services.contains(&service) {
+        return Err(source.unknown(&Spanned::new(text.span(), service.to_owned()), "service", services));
+    }
+    let record = record.trim().parse().map_err(|error| {
+        let error = source.at(text.span(), format!("`{}` is nothing to wait for: {error}", text.get_ref()));
+        error.help("write a record and a service, such as `t1 at orders`")
+    })?;
+    Ok(Awaited { record, service: service.to_owned() })
+}
+
+fn stored(table: &RecordTable) -> StoredTicket {
+    let RecordTable { ticket, title, price, seller, replica } = table;
+    let (title, seller) = (title.as_str().into(), seller.as_str().into());
+    StoredTicket { ticket: *ticket, title, price: *price, seller, replica: *replica }
+}
+
+fn what(what: WhatTable) -> What {
+    match what {
+        WhatTable::CreateTicket(c) => {
             What::CreateTicket { ticket: c.ticket, title: c.title.as_str().into(), price: c.price }
         }
-        CommandTable::EditTicket(c) => {
+        WhatTable::EditTicket(c) => {
             What::EditTicket { ticket: c.ticket, title: c.title.map(|title| title.as_str().into()), price: c.price }
         }
-        CommandTable::ShowTicket(c) => What::ShowTicket { ticket: c.ticket },
-        CommandTable::CreateOrder(c) => What::CreateOrder { order: c.order, ticket: c.ticket },
-        CommandTable::ShowOrder(c) => What::ShowOrder { order: c.order },
-        CommandTable::CancelOrder(c) => What::CancelOrder { order: c.order },
-        CommandTable::Pay(c) => What::Pay { payment: c.payment, order: c.order, token: c.token.as_str().into() },
+        WhatTable::ShowTicket(c) => What::ShowTicket { ticket: c.ticket },
+        WhatTable::CreateOrder(c) => What::CreateOrder { order: c.order, ticket: c.ticket },
+        WhatTable::ShowOrder(c) => What::ShowOrder { order: c.order },
+        WhatTable::CancelOrder(c) => What::CancelOrder { order: c.order },
+        WhatTable::Pay(c) => What::Pay { payment: c.payment, order: c.order, token: c.token.as_str().into() },
     }
 }
 
-/// The records the commands make, checked to be made once.
-fn made(
-    source: &Source<'_>,
-    clients: &[ClientTable],
-    workload: Option<&Workload>,
-) -> Result<BTreeSet<RecordId>, FileError> {
+/// The records that are there from the start or made by commands, checked to be made once.
+fn made(source: &Source<'_>, read: &File, workload: Option<&Workload>) -> Result<BTreeSet<RecordId>, FileError> {
     let generated = workload.into_iter().flat_map(|workload| {
         let orders = 1..=workload.buyers * workload.orders;
         let tickets = (1..=workload.tickets).map(|number| RecordId::new('t', number));
@@ -440,17 +469,18 @@ fn made(
         tickets.chain(orders.map(|number| RecordId::new('o', number))).chain(paid)
     });
     let mut made: BTreeSet<RecordId> = generated.collect();
-    for command in clients.iter().flat_map(|client| &client.commands) {
-        let id = match command.get_ref() {
-            CommandTable::CreateTicket(c) => c.ticket,
-            CommandTable::CreateOrder(c) => c.order,
-            CommandTable::Pay(c) => c.payment,
-            _ => continue,
-        };
-        if made.contains(&id) {
-            return Err(source.at(command.span(), format!("`{id}` is created twice")).help("give it another number"));
+    let stored = read.record.iter().map(|table| (table.get_ref().ticket, table.span()));
+    let commands = read.client.iter().flat_map(|client| &client.commands);
+    let created = commands.filter_map(|command| match command.get_ref().what()? {
+        WhatTable::CreateTicket(c) => Some((c.ticket, command.span())),
+        WhatTable::CreateOrder(c) => Some((c.order, command.span())),
+        WhatTable::Pay(c) => Some((c.payment, command.span())),
+        _ => None,
+    });
+    for (id, span) in stored.chain(created) {
+        if !made.insert(id) {
+            return Err(source.at(span, format!("`{id}` is created twice")).help("give it another number"));
         }
-        made.insert(id);
     }
     Ok(made)
 }
@@ -458,36 +488,51 @@ fn made(
 /// Checks that commands name what is made, and tells that.
 fn check_records(
     source: &Source<'_>,
-    clients: &[ClientTable],
+    read: &File,
     workload: Option<&Workload>,
 ) -> Result<BTreeSet<RecordId>, FileError> {
-    let made = made(source, clients, workload)?;
-    for command in clients.iter().flat_map(|client| &client.commands) {
-        let named: &[(RecordId, char)] = match command.get_ref() {
-            CommandTable::CreateTicket(c) => &[(c.ticket, 't')],
-            CommandTable::EditTicket(c) => &[(c.ticket, 't')],
-            CommandTable::ShowTicket(c) => &[(c.ticket, 't')],
-            CommandTable::CreateOrder(c) => &[(c.order, 'o'), (c.ticket, 't')],
-            CommandTable::ShowOrder(c) | CommandTable::CancelOrder(c) => &[(c.order, 'o')],
-            CommandTable::Pay(c) => &[(c.payment, 'p'), (c.order, 'o')],
+    let made = made(source, read, workload)?;
+    let missing = |id: RecordId, span| {
+        source.at(span, format!("no command creates `{id}`")).help(known_records(&made, id.kind()))
+    };
+    for table in &read.record {
+        check_kind(source, (table.get_ref().ticket, 't'), table.span())?;
+    }
+    for command in read.client.iter().flat_map(|client| &client.commands) {
+        let named: &[(RecordId, char)] = match command.get_ref().what() {
+            Some(WhatTable::CreateTicket(c)) => &[(c.ticket, 't')],
+            Some(WhatTable::EditTicket(c)) => &[(c.ticket, 't')],
+            Some(WhatTable::ShowTicket(c)) => &[(c.ticket, 't')],
+            Some(WhatTable::CreateOrder(c)) => &[(c.order, 'o'), (c.ticket, 't')],
+            Some(WhatTable::ShowOrder(c) | WhatTable::CancelOrder(c)) => &[(c.order, 'o')],
+            Some(WhatTable::Pay(c)) => &[(c.payment, 'p'), (c.order, 'o')],
+            None => &[],
         };
         for (id, kind) in named {
-            if id.kind() != *kind {
-                let what = match kind {
-                    't' => "tickets are named `t1`, `t2`, …",
-                    'o' => "orders are named `o1`, `o2`, …",
-                    _ => "payments are named `p1`, `p2`, …",
-                };
-                return Err(source.at(command.span(), format!("`{id}` cannot be used here")).help(what));
-            }
+            check_kind(source, (*id, *kind), command.span())?;
             if !made.contains(id) {
-                return Err(source
-                    .at(command.span(), format!("no command creates `{id}`"))
-                    .help(known_records(&made, *kind)));
+                return Err(missing(*id, command.span()));
+            }
+        }
+        for awaited in &command.get_ref().waits_for {
+            let record = awaited.get_ref().split(' ').next().and_then(|record| record.parse().ok());
+            if let Some(id) = record.filter(|id| !made.contains(id)) {
+                return Err(missing(id, awaited.span()));
             }
         }
     }
     Ok(made)
+}
+
+/// Checks that an id is of the kind it has to be here.
+fn check_kind(source: &Source<'_>, (id, kind): (RecordId, char), span: Range<usize>) -> Result<(), FileError> {
+    let what = match kind {
+        _ if id.kind() == kind => return Ok(()),
+        't' => "tickets are named `t1`, `t2`, …",
+        'o' => "orders are named `o1`, `o2`, …",
+        _ => "payments are named `p1`, `p2`, …",
+    };
+    Err(source.at(span, format!("`{id}` cannot be used here")).help(what))
 }
 
 /// Payments need the service that takes them.
@@ -496,7 +541,7 @@ fn check_payments(source: &Source<'_>, file: &File, hostings: &Hostings) -> Resu
         return Ok(());
     }
     let mut commands = file.client.iter().flat_map(|client| &client.commands);
-    let paid = commands.find(|command| matches!(command.get_ref(), CommandTable::Pay(_))).map(Spanned::span);
+    let paid = commands.find(|command| matches!(command.get_ref().what(), Some(WhatTable::Pay(_)))).map(Spanned::span);
     let generated = file.workload.as_ref().filter(|workload| *workload.get_ref().pays.get_ref() > 0).map(Spanned::span);
     match paid.or(generated) {
         None => Ok(()),

@@ -12,8 +12,8 @@ use crate::ids::RecordId;
 use crate::run::{Limits, Verdict};
 use crate::schedule::{CommandSpec, Departure, Target};
 use crate::shrink::Shrunk;
-use crate::simulation::Client;
-use crate::ticketing::{Request, What};
+use crate::simulation::{Client, Sending};
+use crate::ticketing::{Request, StoredTicket, What};
 
 impl Scenario {
     /// The clients that take part under `seed`: those of the file, and those of its workload.
@@ -101,6 +101,7 @@ impl Scenario {
         }
         text += &self.tables_as_written();
         text += &limits(self.limits);
+        self.stored.iter().for_each(|stored| text += &record_table(stored));
         for client in &clients {
             text += &client_table(client);
         }
@@ -114,13 +115,25 @@ impl Scenario {
     /// Whether a counterexample can be written to a file, which names only what its commands create
     /// and the commands it has.
     #[must_use]
-    pub fn can_be_written(clients: &[Client<Request>], commands: &[Vec<usize>], departures: &[Departure]) -> bool {
+    pub fn can_be_written(
+        &self,
+        clients: &[Client<Request>],
+        commands: &[Vec<usize>],
+        departures: &[Departure],
+    ) -> bool {
         let clients = kept(clients, commands);
-        let requests: Vec<&Request> = clients.iter().flat_map(|client| &client.commands).collect();
-        let made: BTreeSet<RecordId> = requests.iter().filter_map(|request| made_by(&request.what)).collect();
+        let requests: Vec<&Sending<Request>> = clients.iter().flat_map(|client| &client.commands).collect();
+        let created = requests.iter().filter_map(|request| made_by(&request.what));
+        let made: BTreeSet<RecordId> = created.chain(self.stored.iter().map(|stored| stored.ticket)).collect();
         let sent = |spec: &CommandSpec| {
             let client = clients.iter().find(|client| client.name == spec.client);
-            client.is_some_and(|client| client.commands.iter().any(|request| request.label() == spec.label))
+            let first = spec.at_first_attempt().map(|first| first.label);
+            let is_named = |label: &str| label == spec.label || first.as_deref() == Some(label);
+            client.is_some_and(|client| client.commands.iter().any(|request| is_named(&request.label())))
+        };
+        let named = |request: &Sending<Request>| {
+            let awaited = request.waits_for.iter().map(|awaited| awaited.record);
+            request.what.records().iter().copied().chain(awaited).all(|id| made.contains(&id))
         };
         fn there(target: &Target, made: &BTreeSet<RecordId>, sent: &dyn Fn(&CommandSpec) -> bool) -> bool {
             match target {
@@ -132,7 +145,7 @@ impl Scenario {
             }
         }
         !requests.is_empty()
-            && requests.iter().all(|request| request.what.records().iter().all(|id| made.contains(id)))
+            && requests.iter().all(|request| named(request))
             && departures.iter().all(|departure| {
                 there(&departure.what(), &made, &sent)
                     && departure.until().is_none_or(|until| there(until, &made, &sent))
@@ -151,7 +164,7 @@ impl Scenario {
 
 fn replaced(mut clients: Vec<Client<Request>>, simpler: &[(usize, usize, Request)]) -> Vec<Client<Request>> {
     for (client, place, request) in simpler {
-        clients[*client].commands[*place] = request.clone();
+        clients[*client].commands[*place].command = request.clone();
     }
     clients
 }
@@ -168,8 +181,14 @@ fn kept(clients: &[Client<Request>], commands: &[Vec<usize>]) -> Vec<Client<Requ
 fn renumbered(departures: &[Departure], clients: &[Client<Request>], commands: &[Vec<usize>]) -> Vec<Departure> {
     let rename = |spec: &mut CommandSpec| {
         let Some(client) = clients.iter().position(|client| client.name == spec.client) else { return };
-        let alike = |place: &usize| clients[client].commands[*place].label() == spec.label;
-        let all: Vec<usize> = (0..clients[client].commands.len()).filter(alike).collect();
+        let places = 0..clients[client].commands.len();
+        let labelled = |label: &str| -> Vec<usize> {
+            places.clone().filter(|place| clients[client].commands[*place].label() == label).collect()
+        };
+        let all = match (labelled(&spec.label), spec.at_first_attempt()) {
+            (none, Some(first)) if none.is_empty() => labelled(&first.label),
+            (all, _) => all,
+        };
         let Some(place) = all.get(spec.nth as usize - 1) else { return };
         let before = commands[client].iter().filter(|kept| *kept < place && all.contains(kept)).count();
         spec.nth = before as u32 + 1;
@@ -208,11 +227,34 @@ fn client_table(client: &Client<Request>) -> String {
         let _ = writeln!(text, "signs_in_as = {}", quoted(user));
     }
     text += "commands = [\n";
-    client.commands.iter().for_each(|request| text += &format!("    {},\n", command(&request.what)));
+    client.commands.iter().for_each(|sending| text += &format!("    {{ {} }},\n", command(sending)));
     text + "]\n"
 }
 
-fn command(what: &What) -> String {
+fn record_table(stored: &StoredTicket) -> String {
+    let StoredTicket { ticket, title, price, seller, replica } = stored;
+    let title = if &**title == "ticket" { String::new() } else { format!("title = {}\n", quoted(title)) };
+    let replica = if *replica { "" } else { "replica = false\n" };
+    let seller = quoted(seller);
+    format!("\n[[record]]\nticket = \"{ticket}\"\n{title}price = {price}\nseller = {seller}\n{replica}")
+}
+
+/// A command and how it is sent, without the braces around it.
+fn command(sending: &Sending<Request>) -> String {
+    let mut text = what(&sending.what);
+    if !sending.waits_for.is_empty() {
+        text += &format!(", waits_for = {}", list(sending.waits_for.iter().map(ToString::to_string)));
+    }
+    if sending.until_accepted {
+        text += ", until_accepted = true";
+    }
+    if sending.setup {
+        text += ", setup = true";
+    }
+    text
+}
+
+fn what(what: &What) -> String {
     let (name, keys) = match what {
         What::CreateTicket { ticket, title, price } => {
             let title = if &**title == "ticket" { String::new() } else { format!(", title = {}", quoted(title)) };
@@ -231,7 +273,7 @@ fn command(what: &What) -> String {
             ("pay", format!("payment = \"{payment}\", order = \"{order}\"{token}"))
         }
     };
-    format!("{{ {name} = {{ {keys} }} }}")
+    format!("{name} = {{ {keys} }}")
 }
 
 /// A text as TOML, on one line and with nothing in it that a terminal obeys: it is printed, too.

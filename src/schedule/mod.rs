@@ -5,6 +5,7 @@
 //! means the same after the services changed around it. The list's length is the depth of a bug:
 //! most need one or two.
 
+mod attempts;
 mod rewrite;
 mod step;
 
@@ -16,6 +17,7 @@ use crate::faults::Window;
 use crate::hash;
 use crate::ids::{RecordId, Version};
 
+pub(crate) use attempts::attempt_label;
 pub use step::NamedStep;
 
 /// One way in which a run departs from the calm run.
@@ -194,12 +196,13 @@ impl DeliverySpec {
     }
 }
 
-/// A command by name, written `alice: edit t1 to 6`; the second equal one of a client ends in `/2`.
+/// A command by name, written `alice: edit t1 to 6`; the second equal one of a client ends in `/2`. The
+/// second attempt of one that is tried again is called `alice: edit t1 to 6 #2`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CommandSpec {
     /// The client's name.
     pub client: String,
-    /// The command's label.
+    /// The command's label; from the second attempt on, with the attempt behind it.
     pub label: String,
     /// Which command of this label the client sends, from 1.
     pub nth: u32,

@@ -18,6 +18,8 @@ pub enum Came {
     Never,
     /// A handler was to pause and cannot.
     CannotPause,
+    /// A member was to crash over a command that sets the stage, over which none does.
+    CannotCrash,
     /// A handler was to pause until something that had happened when it began.
     TooLate,
     /// Another departure about the same took its place.
@@ -344,6 +346,10 @@ impl Scheduler for Departing {
                 Departure::Hold { .. } => continue,
                 Departure::Pause { .. } if !chosen.may_pause => {
                     planned.hindered = Came::CannotPause;
+                    continue;
+                }
+                Departure::Crash { .. } if !chosen.may_crash => {
+                    planned.hindered = Came::CannotCrash;
                     continue;
                 }
                 Departure::Pause { .. } if has_come => planned.hindered = Came::TooLate,

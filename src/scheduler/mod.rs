@@ -91,11 +91,13 @@ pub struct Offer {
 pub struct Chosen {
     /// The hash of its identity.
     pub key: u64,
-    /// The attempt, from 1; 1 for commands. A timer has a new one when its handler crashed before it
-    /// saved.
+    /// The attempt, from 1. A command has a new one when it is tried again, a timer when its handler
+    /// crashed before it saved.
     pub attempt: u16,
     /// Whether it can pause between read and save.
     pub may_pause: bool,
+    /// Whether the member that handles it can crash: not where a command sets the stage.
+    pub may_crash: bool,
     /// Whether it is a delivery; a command and a timer have no ack and no duplicate.
     pub is_delivery: bool,
 }
@@ -105,7 +107,7 @@ impl Chosen {
     #[inline(always)]
     pub(crate) fn delivery(delivery: &Delivery) -> Chosen {
         let Delivery { key, attempt, may_pause, .. } = *delivery;
-        Chosen { key, attempt, may_pause, is_delivery: true }
+        Chosen { key, attempt, may_pause, may_crash: true, is_delivery: true }
     }
 
     /// What the faults of a run do to this.
@@ -125,6 +127,10 @@ impl Chosen {
 
     #[inline(always)]
     fn draw_any(&self, fates: &mut Fates) -> Fate {
+        if !self.may_crash {
+            // It cannot pause either, and uses up no fault of which there are so many.
+            return Fate::CALM;
+        }
         if self.is_delivery && fates.draw_loss(self.key, self.attempt) {
             return Fate { lose: true, ..Fate::CALM };
         }
@@ -136,6 +142,7 @@ impl Chosen {
     #[inline]
     pub fn restrict(&self, mut fate: Fate) -> Fate {
         fate.pause &= self.may_pause;
+        fate.crash = fate.crash.filter(|_| self.may_crash);
         if !self.is_delivery {
             fate.ack = AckFate::Prompt;
             fate.duplicate = false;

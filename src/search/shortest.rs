@@ -215,6 +215,7 @@ fn fates_of(chosen: &Chosen, left: Left) -> impl Iterator<Item = Fate> + use<> {
     // What has no ack has no window behind it.
     let windows = match left.crashes {
         0 => &[],
+        _ if !chosen.may_crash => &[],
         _ if chosen.is_delivery => Window::ALL.as_slice(),
         _ => &Window::ALL[..3],
     };

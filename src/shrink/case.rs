@@ -32,6 +32,20 @@ impl Case {
         case
     }
 
+    /// The same with the commands of a simulation that are always kept.
+    pub(crate) fn with_setup<S: System>(mut self, simulation: &Simulation<S>) -> Case {
+        if !simulation.inner.has_terms {
+            return self;
+        }
+        for (client, kept) in self.commands.iter_mut().enumerate() {
+            let all = 0..simulation.hosted(client).commands.len();
+            kept.extend(all.filter(|place| simulation.is_setup((client, *place))));
+            kept.sort_unstable();
+            kept.dedup();
+        }
+        self
+    }
+
     pub(crate) fn without_departures(&self, left_out: std::ops::Range<usize>) -> Case {
         let mut case = self.clone();
         case.departures.drain(left_out);
@@ -46,9 +60,10 @@ impl Case {
     /// The same with quiescence as the end of what lasts until a command that is not there.
     pub(super) fn forgetting<S: System>(&self, simulation: &Simulation<S>) -> Case {
         let kept: Vec<CommandSpec> = self.all_commands().into_iter().map(|place| simulation.command(place)).collect();
+        let is_kept = |named: &CommandSpec| kept.iter().any(|command| named.is_attempt_of(command));
         let is_gone = |until: &Target| match until {
-            Target::Command(command) => !kept.contains(command),
-            Target::Pause(what) => matches!(&**what, Target::Command(command) if !kept.contains(command)),
+            Target::Command(command) => !is_kept(command),
+            Target::Pause(what) => matches!(&**what, Target::Command(command) if !is_kept(command)),
             _ => false,
         };
         let mut case = self.clone();

@@ -32,7 +32,7 @@ impl<S: System> Observer<S> for Touched {
         self.action.command = None;
         if let Action::Command(client) = action {
             self.action.records.extend(world.next_command(client).map(Command::record));
-            self.action.command = target.as_ref().map(Target::key);
+            self.action.command = world.hosted_next(client).map(|hosted| hosted.key);
         }
         self.action.records.extend(target.and_then(|target| record_of(&target)));
     }
@@ -77,7 +77,9 @@ impl Touched {
             return None;
         }
         let causes = self.causes(records);
-        let is_cause = |command: &CommandSpec| causes.commands.contains(&command.key());
+        let has_key = |command: &CommandSpec| causes.commands.contains(&command.key());
+        let is_cause =
+            |command: &CommandSpec| has_key(command) || command.at_first_attempt().is_some_and(|first| has_key(&first));
         let mut commands = case.all_commands();
         commands.retain(|place| !is_cause(&of.command(*place)));
         let mut case = case.without_commands(&commands);

@@ -13,6 +13,9 @@ impl<S: System> Shrinker<'_, '_, S> {
             if self.is_spent() {
                 break;
             }
+            if self.simulation.is_setup((client, place)) {
+                continue;
+            }
             let simpler = self.simulation.hosted(client).commands[place].command.simpler();
             for command in simpler {
                 if self.is_free(&command.label(), (client, place)) && self.replace(client, place, command) {
@@ -40,6 +43,10 @@ impl<S: System> Shrinker<'_, '_, S> {
             departure.each_command(|named: &mut CommandSpec| {
                 if *named == old {
                     named.clone_from(&new);
+                } else if named.is_attempt_of(&old) {
+                    let attempt = named.label[old.label.len()..].to_owned();
+                    named.clone_from(&new);
+                    named.label += &attempt;
                 }
             });
         }

@@ -100,7 +100,7 @@ fn same_hash<'a>(hashes: impl Iterator<Item = (&'a str, u64)>) -> Option<(&'a st
 mod tests {
     use super::*;
     use crate::broker::Profile;
-    use crate::doc_example::{Item, Shop};
+    use crate::doc_example::{Change, Item, Shop};
     use crate::service::Service;
     use crate::simulation::{Hosting, Simulation, SimulationBuilder};
     use crate::store::{Record, VersionPolicy};
@@ -144,18 +144,21 @@ mod tests {
         for name in ["", "a -> b", "a->b", "x #2", "x#2", "shop\n", "the shop", "shop:items", "\u{7f}"] {
             let said = format!("{name:?}");
             refused(on().service(Idle(name, |_| ())), &["a service cannot be called", &said, "expected"]);
-            refused(on().client(name, Vec::new()), &["a client cannot be called", &said]);
+            refused(on().client(name, Vec::<Change>::new()), &["a client cannot be called", &said]);
             let hosting = Hosting { group: Some(name.to_owned()), ..Hosting::ALONE };
             refused(on().hosted(Idle("shop", |_| ()), hosting), &["a group cannot be called", &said]);
         }
         for name in ["shop", "seller-1", "Käufer_2", "a.b/c", "a>b", "1"] {
-            on().service(Idle(name, |_| ())).client(name, Vec::new()).build().expect(name);
+            on().service(Idle(name, |_| ())).client(name, Vec::<Change>::new()).build().expect(name);
         }
     }
 
     #[test]
     fn two_clients_of_one_name_are_refused() {
-        refused(on().client("ann", Vec::new()).client("ann", Vec::new()), &["client `ann` is added twice"]);
+        refused(
+            on().client("ann", Vec::<Change>::new()).client("ann", Vec::<Change>::new()),
+            &["client `ann` is added twice"],
+        );
     }
 
     #[test]

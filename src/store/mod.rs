@@ -348,10 +348,32 @@ impl Store {
     pub(crate) fn rows_digest(&self) -> u64 {
         self.tables.iter().fold(0, |hash, table| hash::mix(hash, table.rows_digest()))
     }
+
+    /// Whether the store began with this version of a record (see
+    /// [`seeded`](crate::simulation::SimulationBuilder::seeded)): nothing was published about it.
+    #[must_use]
+    pub fn began_with<R: Record>(&self, id: RecordId, version: Version) -> bool {
+        self.table::<R>().began_with(id, version)
+    }
+
+    /// Whether any collection has a record of this id.
+    #[must_use]
+    pub fn holds(&self, id: RecordId) -> bool {
+        self.tables.iter().any(|table| table.holds(id))
+    }
 }
 
 /// What the world does around a handler.
 impl Store {
+    /// Lets the store begin with what `seed` saves.
+    pub(crate) fn seed(&mut self, seed: &dyn Fn(&mut Store)) {
+        self.begin_step(Time(0), None);
+        seed(self);
+        // Nobody takes it back, and no step has done it.
+        self.begin_step(Time(0), None);
+        self.tables.iter_mut().for_each(|table| table.begins());
+    }
+
     pub(crate) fn clear(&mut self) {
         self.tables.iter_mut().for_each(|table| table.clear());
         (self.progress.tick, self.progress.saved, self.progress.collections) = (0, 0, 0);

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::hash;
 use crate::ids::{RecordId, Time, Version};
@@ -47,6 +48,8 @@ pub(super) struct Table<R> {
     history: Option<ByNumber<Vec<Versioned<R>>>>,
     /// What was saved since a quiescence was last judged.
     unjudged: Numbers,
+    /// The versions that were there from the beginning, by id.
+    first: Option<Arc<[(RecordId, Version)]>>,
 }
 
 impl<R: Record> Clone for Replaced<R> {
@@ -63,7 +66,7 @@ impl<R: Record> Clone for Replaced<R> {
 
 impl<R: Record> Clone for Table<R> {
     fn clone(&self) -> Table<R> {
-        let Table { policy, rows, changed_at, replaced, history, unjudged } = self;
+        let Table { policy, rows, changed_at, replaced, history, unjudged, first } = self;
         Table {
             policy: *policy,
             rows: rows.clone(),
@@ -71,16 +74,18 @@ impl<R: Record> Clone for Table<R> {
             replaced: replaced.clone(),
             history: history.clone(),
             unjudged: unjudged.clone(),
+            first: first.clone(),
         }
     }
 
     fn clone_from(&mut self, source: &Table<R>) {
-        let Table { policy, rows, changed_at, replaced, history, unjudged } = source;
+        let Table { policy, rows, changed_at, replaced, history, unjudged, first } = source;
         (self.policy, self.changed_at) = (*policy, *changed_at);
         self.rows.clone_from(rows);
         self.replaced.clone_from(replaced);
         self.history.clone_from(history);
         self.unjudged.clone_from(unjudged);
+        self.first.clone_from(first);
     }
 }
 
@@ -96,7 +101,14 @@ impl<R: Record> Table<R> {
             replaced: Vec::new(),
             history: owned.then(ByNumber::default),
             unjudged: Numbers::default(),
+            first: None,
         }
+    }
+
+    /// Whether a version of a record was there from the beginning.
+    pub(super) fn began_with(&self, id: RecordId, version: Version) -> bool {
+        let first = self.first.as_deref().unwrap_or_default();
+        first.binary_search(&(id, version)).is_ok()
     }
 
     /// Where the row of an id is. That of an id of another kind is nowhere, so whether a row is there
@@ -274,6 +286,10 @@ pub(super) trait AnyTable: Any + Send + Sync {
     /// Becomes what the same table was at `tick`, when the running step began.
     fn take_back(&mut self, source: &dyn AnyTable, tick: u64);
     fn clear(&mut self);
+    /// Notes that what it has is what it begins with.
+    fn begins(&mut self);
+    /// Whether there is a row of this id now.
+    fn holds(&self, id: RecordId) -> bool;
     /// Notes that a quiescence was judged.
     fn judged(&mut self);
     /// Takes back every change since `tick`.
@@ -335,6 +351,17 @@ impl<R: Record> AnyTable for Table<R> {
         // Keeps the inner vectors: a world is reset once per run.
         self.history.iter_mut().flat_map(ByNumber::values_mut).for_each(Vec::clear);
         self.unjudged.clear();
+        self.first = None;
+    }
+
+    fn begins(&mut self) {
+        self.replaced.clear();
+        let first: Vec<_> = self.ids().filter_map(|id| Some((id, self.live(id)?.version))).collect();
+        self.first = (!first.is_empty()).then(|| first.into());
+    }
+
+    fn holds(&self, id: RecordId) -> bool {
+        self.rows.get(Table::<R>::row_index(id)).is_some_and(Option::is_some)
     }
 
     fn judged(&mut self) {

@@ -49,7 +49,7 @@ pub(super) fn read<'a, S: System>(
     }
     let left_out: Vec<_> = all.into_iter().zip(known).filter(|(_, name)| !sent.contains(name)).collect();
     let places: Vec<_> = left_out.into_iter().map(|(place, _)| place).collect();
-    case = case.without_commands(&places);
+    case = case.without_commands(&places).with_setup(simulation);
     Ok(case)
 }
 

@@ -158,6 +158,11 @@ impl<S: System> Schedule<S> {
         Schedule::new(self.inner.simulation.clone(), Arc::clone(&self.inner.judges), case)
     }
 
+    /// The simulation with all its commands.
+    pub(super) fn whole(&self) -> &Simulation<S> {
+        &self.inner.simulation
+    }
+
     /// What is played.
     pub(super) fn case(&self) -> &Case {
         &self.inner.case

@@ -128,6 +128,7 @@ impl<S: System> ScheduleTree<S> {
             return true;
         }
         while let Some(case) = self.pieces.next(self.failing.case()) {
+            let case = case.with_setup(self.failing.whole());
             if self.tried.insert(hash::of(&case)) {
                 self.current = self.failing.with(case);
                 let verdict = &self.current.report().verdict;

@@ -16,6 +16,7 @@ pub mod properties;
 mod records;
 mod replicas;
 mod rules;
+mod stored;
 mod tickets;
 mod workload;
 
@@ -36,5 +37,6 @@ pub use rules::{
     PaidRules, PaymentsRules, PublishRules, ReleaseRule, ReplicaRules, TakeRule, TicketsRules, UnknownRule, fit,
     fit_in_chain,
 };
+pub use stored::StoredTicket;
 pub use tickets::Tickets;
 pub use workload::Workload;

@@ -90,6 +90,6 @@ impl Workload {
 
 fn client(name: String, wishes: impl IntoIterator<Item = What>) -> Client<Request> {
     let user: Arc<str> = name.as_str().into();
-    let commands = wishes.into_iter().map(|what| Request { user: Some(Arc::clone(&user)), what });
+    let commands = wishes.into_iter().map(|what| Request { user: Some(Arc::clone(&user)), what }.into());
     Client { commands: commands.collect(), name }
 }

@@ -38,6 +38,10 @@ pub(super) fn found<S: System>(
                 unused_because(departure, "its handler gave no answer that could be lost")
             }
             Came::Never => unused_because(departure, why.unheard().unwrap_or_else(|| why.never())),
+            Came::CannotCrash => unused_because(
+                departure,
+                "nobody crashes over a command that sets the stage (`setup = true`)".to_owned(),
+            ),
             Came::CannotPause => unused_because(departure, why.cannot_pause().unwrap_or_else(|| why.never())),
             Came::TooLate => unused_because(departure, format!("{} happened before it began", why.until())),
             Came::NoAck => unused_because(departure, "its handler gave no ack that could come late"),

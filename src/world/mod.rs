@@ -5,6 +5,7 @@
 //! it does exactly what it is told: which of the enabled actions, with which fate.
 
 mod asked;
+mod clients;
 mod digest;
 mod restore;
 mod step;
@@ -14,16 +15,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::broker::{Broker, DeliveryIndex, GroupIndex, MaxDeliver, State};
-use crate::event::{Command, System};
+use crate::event::System;
 use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Time};
-use crate::schedule::{self, CommandSpec, DeliverySpec, Target, TimerSpec};
+use crate::schedule::{self, DeliverySpec, Target, TimerSpec};
 use crate::scheduler::{Action, Chosen, ClientIndex, Enabled, Offer, PauseIndex};
 use crate::service::Effects;
-use crate::simulation::{HostedClient, HostedCommand, Inner, Simulation};
+use crate::simulation::{Inner, Simulation};
 use crate::store::{Schema, Store};
 
 use asked::Asked;
+use clients::Tried;
+pub use clients::WaitingClient;
 pub(crate) use digest::{Digest, Still};
 pub(crate) use restore::{Shared, StoreBits};
 pub(crate) use step::Brief;
@@ -103,6 +106,10 @@ pub struct World<S: System> {
     sent: Vec<u32>,
     /// The clients whose next command can be sent.
     idle: Vec<ClientIndex>,
+    /// The others that have one and nothing under way.
+    waiting: Vec<ClientIndex>,
+    /// For each client, what it has tried of its next command; nothing if none tries anything again.
+    tried: Vec<Tried>,
     paused: Vec<Paused>,
     paused_indices: Vec<PauseIndex>,
     pauses: u32,
@@ -129,6 +136,8 @@ impl<S: System> Clone for World<S> {
             stores: self.stores.clone(),
             sent: self.sent.clone(),
             idle: self.idle.clone(),
+            waiting: self.waiting.clone(),
+            tried: self.tried.clone(),
             paused: self.paused.clone(),
             paused_indices: self.paused_indices.clone(),
             acks: self.acks.clone(),
@@ -149,6 +158,8 @@ impl<S: System> Clone for World<S> {
             stores,
             sent,
             idle,
+            waiting,
+            tried,
             paused,
             paused_indices,
             pauses,
@@ -171,6 +182,8 @@ impl<S: System> Clone for World<S> {
         self.stores.clone_from(stores);
         self.sent.clone_from(sent);
         self.idle.clone_from(idle);
+        self.waiting.clone_from(waiting);
+        self.tried.clone_from(tried);
         self.paused.clone_from(paused);
         self.paused_indices.clone_from(paused_indices);
         self.acks.clone_from(acks);
@@ -216,6 +229,8 @@ impl<S: System> World<S> {
             broker: Broker::new(inner.profile.clone(), inner.groups.clone()),
             sent: vec![0; inner.clients.len()],
             idle: Vec::new(),
+            waiting: Vec::new(),
+            tried: vec![Tried::default(); if inner.has_terms { inner.clients.len() } else { 0 }],
             paused: Vec::new(),
             paused_indices: Vec::new(),
             pauses: 0,
@@ -239,9 +254,14 @@ impl<S: System> World<S> {
     /// Goes back to the moment before the first step, keeping the memory it has.
     pub fn reset(&mut self) {
         self.stores.iter_mut().for_each(Store::clear);
+        for (service, seed) in self.simulation.inner.seeds.iter() {
+            self.stores[service.get()].seed(seed);
+        }
         self.broker.clear();
         self.sent.fill(0);
         self.idle.clear();
+        self.waiting.clear();
+        self.tried.fill(Tried::default());
         self.paused.clear();
         self.paused_indices.clear();
         self.acks.clear();
@@ -485,9 +505,10 @@ impl<S: System> World<S> {
     #[inline(always)]
     pub(crate) fn chosen_command(&self, client: ClientIndex) -> Chosen {
         let next = self.sent[client.get()] as usize;
-        let HostedCommand { key, service, .. } = self.inner().clients[client.get()].commands[next];
-        let may_pause = self.inner().services[service.get()].may_pause;
-        Chosen { key, attempt: 1, may_pause, is_delivery: false }
+        let command = &self.inner().clients[client.get()].commands[next];
+        let may_pause = self.inner().services[command.service.get()].may_pause;
+        let plain = Chosen { key: command.key, attempt: 1, may_pause, may_crash: true, is_delivery: false };
+        if command.terms.is_none() { plain } else { self.chosen_on_terms(client, command, plain) }
     }
 
     fn chosen_timer(&self) -> Option<Chosen> {
@@ -496,7 +517,7 @@ impl<S: System> World<S> {
             Timer::AckWait { .. } => None,
             Timer::Service { attempt, .. } => {
                 let key = self.timer_key(timer);
-                Some(Chosen { key, attempt: *attempt, may_pause: false, is_delivery: false })
+                Some(Chosen { key, attempt: *attempt, may_pause: false, may_crash: true, is_delivery: false })
             }
         }
     }
@@ -539,7 +560,8 @@ impl<S: System> World<S> {
             && (self.broker.waiting().is_empty() || !self.parks_futile || !self.broker.has_blocked())
     }
 
-    /// Whether nothing at all can change anything any more.
+    /// Whether nothing at all can change anything any more. Clients may wait in vain then
+    /// (see [`World::waiting_clients`]).
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.asked.note();
@@ -625,12 +647,7 @@ impl<S: System> World<S> {
     fn target_of_job(&self, job: Job) -> Option<Target> {
         match job {
             Job::Delivery(index) => Some(Target::Delivery(self.delivery_spec(index))),
-            Job::Command { client, ordinal } => {
-                let HostedClient { name, commands } = &self.inner().clients[client.get()];
-                let hosted = commands.get(ordinal as usize)?;
-                let (client, label, nth) = (name.clone(), hosted.command.label(), hosted.nth);
-                Some(Target::Command(CommandSpec { client, label, nth }))
-            }
+            Job::Command { .. } => self.command_spec(job).map(Target::Command),
             Job::Timer { .. } => None,
         }
     }

@@ -125,6 +125,8 @@ impl<S: System> World<S> {
     fn restore_rest(&mut self, source: &World<S>) {
         self.sent.iter_mut().zip(&source.sent).for_each(|(sent, source)| *sent = *source);
         copy_few(&mut self.idle, &source.idle);
+        copy_few(&mut self.waiting, &source.waiting);
+        copy_few(&mut self.tried, &source.tried);
         copy_few(&mut self.paused, &source.paused);
         copy_few(&mut self.paused_indices, &source.paused_indices);
         copy_few(&mut self.acks, &source.acks);

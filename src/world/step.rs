@@ -242,6 +242,9 @@ impl<S: System> World<S> {
         (step.number, step.time) = (self.steps, self.now);
         step.published.end = self.broker.messages().len();
         self.drop_dead_timers();
+        if !self.waiting.is_empty() && (step.saved || matches!(step.action, Action::Command(_) | Action::Advance)) {
+            self.wake_clients();
+        }
         self.fold(step);
     }
 
@@ -285,7 +288,7 @@ impl<S: System> World<S> {
         // Its reads need what was replaced since, so it counts as a reader until the step began.
         self.work(paused.job, paused.actor, Some(paused.begun), step);
         if let Job::Command { client, .. } = paused.job {
-            self.offer_next_command(client);
+            self.after_command(client, step);
         }
     }
 
@@ -590,7 +593,7 @@ impl<S: System> World<S> {
         for paused in cut_off {
             match paused.job {
                 Job::Delivery(index) => self.broker.begin_waiting(index),
-                Job::Command { client, .. } => self.offer_next_command(client),
+                Job::Command { client, .. } => self.command_cut_off(client),
                 Job::Timer { .. } => {}
             }
         }

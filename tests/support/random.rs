@@ -55,7 +55,7 @@ fn seller(number: usize, prices: &[u32]) -> Client<Request> {
 
 /// A client whose commands are these, each without its name in front.
 pub(crate) fn client(name: &str, texts: &[String]) -> Client<Request> {
-    let commands = texts.iter().map(|text| request(&format!("{name} {text}")));
+    let commands = texts.iter().map(|text| request(&format!("{name} {text}")).into());
     Client { commands: commands.collect(), name: name.to_owned() }
 }
 

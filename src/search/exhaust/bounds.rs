@@ -194,17 +194,17 @@ pub(super) struct Choice {
 pub(super) struct FateKind(usize);
 
 impl FateKind {
-    /// Of what has no fate.
+    /// Of what has no fate but the calm one.
     pub(super) const NONE: FateKind = FateKind(0);
 
     #[inline]
     pub(super) fn of(chosen: Option<&Chosen>) -> FateKind {
         let kind = |chosen: &Chosen| 1 + usize::from(chosen.is_delivery) * 2 + usize::from(chosen.may_pause);
-        FateKind(chosen.map_or(0, kind))
+        FateKind(chosen.filter(|chosen| chosen.may_crash).map_or(0, kind))
     }
 }
 
-/// The fates that the bounds allow, the calm one first: none for what has no fate, and those of all
+/// The fates that the bounds allow, the calm one first: that alone for what has no other, and those of all
 /// but deliveries and of deliveries, whose handler may not pause and whose may. One that does what
 /// another one does, and costs as much, is left out.
 #[derive(Clone, Debug)]
@@ -230,7 +230,8 @@ impl Choices {
 
     fn all(bounds: &Bounds) -> Choices {
         let of = |is_delivery, may_pause| choices(bounds, is_delivery, may_pause);
-        Choices([Vec::new(), of(false, false), of(false, true), of(true, false), of(true, true)])
+        let calm = Choice { fate: Fate::CALM, cost: Left::NOTHING };
+        Choices([vec![calm], of(false, false), of(false, true), of(true, false), of(true, true)])
     }
 
     /// The fates of a kind.
@@ -321,7 +322,7 @@ mod tests {
     fn every_combination_of_faults_is_a_fate_and_the_calm_one_is_first() {
         let choices = Choices::all(&ALL);
         // Prompt or lost, no crash or one of four, once or twice, paused or not; and lost messages.
-        assert_eq!(choices.0.each_ref().map(Vec::len), [0, 4, 8, 2 * 5 * 2 + 2, 2 * 5 * 2 * 2 + 2]);
+        assert_eq!(choices.0.each_ref().map(Vec::len), [1, 4, 8, 2 * 5 * 2 + 2, 2 * 5 * 2 * 2 + 2]);
         assert!(choices.0[1..].iter().all(|list| list[0].fate == Fate::CALM && list[0].cost == Left::NOTHING));
         let none = Choices::all(&Bounds::of(Order::Any));
         assert!(none.0[1..].iter().all(|list| list.len() == 1));

@@ -30,6 +30,8 @@ impl Clusters {
             .map(|client| {
                 let commands = &simulation.hosted(client).commands;
                 let mut named: BTreeSet<RecordId> = commands.iter().map(|hosted| hosted.command.record()).collect();
+                let terms = commands.iter().filter_map(|hosted| hosted.terms.as_deref());
+                named.extend(terms.flat_map(|terms| &terms.waits_for).map(|(record, _)| *record));
                 let values = commands.iter().map(|hosted| serde_json::to_value(&hosted.command).unwrap_or_default());
                 values.into_iter().for_each(|value| name(&value, &mut named));
                 named

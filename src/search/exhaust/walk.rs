@@ -337,7 +337,7 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
                 continue;
             }
             place.next.1 += 1;
-            if fate_at == 0 && self.notes_futile && is_futile(world, action) {
+            if fate_at == 0 && is_futile(world, action, self.notes_futile) {
                 (place.changes, place.answers) = (false, false);
                 continue;
             }
@@ -381,16 +381,18 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
             place.answers = led.answers;
             place.moved |= place.changes && matches!(action, Action::Deliver(_));
         }
-        if let Action::Deliver(index) = action
-            && is_same
-            && self.notes_futile
-            && fate == Fate::CALM
-        {
+        let is_noted = match action {
+            Action::Deliver(_) => self.notes_futile,
+            // It was refused, and is tried again.
+            Action::Command(_) => true,
+            _ => false,
+        };
+        if is_same && is_noted && fate == Fate::CALM {
             // There is nothing to judge; and wherever that world is copied to, it is known that this
-            // delivery changes nothing.
+            // delivery or command changes nothing.
             match led.step {
                 Some(_) => self.worlds.accept(self.depth),
-                None => self.worlds.note_futile(self.depth, index),
+                None => self.worlds.note_futile(self.depth, action),
             }
             self.way.pop();
             return self.learn(&led);
@@ -451,7 +453,7 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
 /// Judges a world in which no delivery changes anything and nothing is under way.
 pub(super) fn judge_still<S: System>(judges: &Judges<S>, world: &World<S>) -> Result<(), Verdict> {
     let enabled = world.enabled();
-    if !enabled.commands().is_empty() || world.timers_armed() > 0 {
+    if world.may_go_on() || world.timers_armed() > 0 {
         return judges.at_quiescence(world);
     }
     let mut shown = None;
@@ -468,8 +470,13 @@ pub(super) fn judge_still<S: System>(judges: &Judges<S>, world: &World<S>) -> Re
     judges.at_quiescence(world)
 }
 
-fn is_futile<S: System>(world: &World<S>, action: Action) -> bool {
-    matches!(action, Action::Deliver(index) if world.is_futile(index))
+/// Whether a step is known to change nothing: a delivery, where that is noted, or a command that was refused.
+fn is_futile<S: System>(world: &World<S>, action: Action, notes_futile: bool) -> bool {
+    match action {
+        Action::Deliver(index) => notes_futile && world.is_futile(index),
+        Action::Command(client) => world.was_refused(client),
+        _ => false,
+    }
 }
 
 fn mark<S: System>(marks: &mut Marks, world: &World<S>, step: &Step) {

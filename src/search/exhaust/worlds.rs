@@ -1,6 +1,5 @@
 //! The worlds on the way of a search, one for each step, each made from the one before it.
 
-use crate::broker::DeliveryIndex;
 use crate::event::System;
 use crate::faults::Fate;
 use crate::run::step_apart;
@@ -82,9 +81,14 @@ impl<S: System> Worlds<S> {
         step
     }
 
-    /// Notes at `depth` that a delivery changes nothing, as if it had been handed out there.
-    pub(super) fn note_futile(&mut self, depth: usize, index: DeliveryIndex) {
+    /// Notes at `depth` that a delivery or a command changes nothing, as if it had been tried there.
+    pub(super) fn note_futile(&mut self, depth: usize, action: Action) {
         let (here, later) = self.worlds.split_at_mut(depth + 1);
+        let index = match action {
+            Action::Deliver(index) => index,
+            Action::Command(client) => return here[depth].note_refused(client),
+            _ => return,
+        };
         here[depth].note_futile(index);
         // What comes of the world here has to be told, too.
         if let Some(world) = later.first_mut().filter(|_| self.one_step[depth + 1].is_some()) {
@@ -151,10 +155,11 @@ const PLACE: usize = 512;
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::broker::{Ordering, Profile, RedeliverAt};
+    use crate::broker::{DeliveryIndex, Ordering, Profile, RedeliverAt};
+    use crate::ids::RecordId;
     use crate::prng::{Prng, Stream};
-    use crate::simulation::{Hosting, Simulation};
-    use crate::ticketing::{Design, Hostings, Ticketing, Workload};
+    use crate::simulation::{Hosting, Sending, Simulation};
+    use crate::ticketing::{Design, Hostings, Request, Ticketing, Workload};
 
     /// All that there is to see of a world, and the digest as a search knows it.
     fn seen(world: &World<Ticketing>, digest: u64) -> String {
@@ -181,7 +186,13 @@ pub(super) mod tests {
             Workload { tickets: 2, prices: vec![5, 10], edits: 1, buyers: 2, orders: 1, cancels: 2, pays: 3 };
         let on = Simulation::on(profiles[seed as usize % 3].clone());
         let hosted = designs[seed as usize / 3 % 3].host(on, &hostings);
-        let hosted = workload.clients(seed).into_iter().fold(hosted, |on, one| on.client(one.name, one.commands));
+        // Every other time buyers wait and try again.
+        let wait = |sending: Sending<Request>| sending.waits_for(RecordId::new('t', 1), "orders").until_accepted();
+        let hosted = workload.clients(seed).into_iter().fold(hosted, |on, one| {
+            let waits = seed % 2 == 1 && one.name.starts_with("buyer");
+            let commands = one.commands.into_iter().map(|sending| if waits { wait(sending) } else { sending });
+            on.client(one.name, commands.collect::<Vec<_>>())
+        });
         hosted.redeliver_futile(true).build().expect("the parts fit")
     }
 

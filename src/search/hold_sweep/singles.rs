@@ -57,6 +57,7 @@ struct Happening {
     /// The service whose member handles it; none handles a join.
     service: Option<String>,
     may_pause: bool,
+    may_crash: bool,
 }
 
 impl Calm {
@@ -89,11 +90,13 @@ impl<S: System> Observer<S> for Noting {
         }
         let chosen = world.chosen(action);
         let may_pause = chosen.is_some_and(|chosen| chosen.may_pause);
+        let may_crash = chosen.is_some_and(|chosen| chosen.may_crash);
         let target = world.target(action);
         let is_met = |target: &Target| {
             matches!(target, Target::Delivery(_) | Target::Command(_) | Target::Timer(_) | Target::Join(_))
         };
-        self.happenings.extend(target.filter(is_met).map(|target| Happening { target, service: None, may_pause }));
+        let happening = |target| Happening { target, service: None, may_pause, may_crash };
+        self.happenings.extend(target.filter(is_met).map(happening));
     }
 
     fn after(&mut self, world: &World<S>, step: &Step) {
@@ -120,13 +123,14 @@ impl Kind {
 
     /// The departure of this kind from something, if it can be departed from so.
     fn of(self, what: &Happening) -> Option<Vec<Departure>> {
-        let Happening { target, service, may_pause } = what;
+        let Happening { target, service, may_pause, may_crash } = what;
         let (target, until) = (target.clone(), None);
         let one = |departure| Some(vec![departure]);
         match (self, &target) {
             (Kind::Hold, Target::Timer(_)) => None,
             (Kind::Hold, _) => one(Departure::Hold { what: target, until }),
             (Kind::Pause, _) => one(Departure::Pause { what: target, until }).filter(|_| *may_pause),
+            (Kind::Crash(_), _) if !may_crash => None,
             // What has no ack has no window behind it.
             (Kind::Crash(Window::AfterAck), Target::Command(_) | Target::Timer(_)) => None,
             (Kind::Crash(window), _) => one(Departure::Crash { service: service.clone()?, window, what: target }),

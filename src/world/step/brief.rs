@@ -90,6 +90,9 @@ impl<S: System> World<S> {
         if saved {
             self.fingerprint = hash::mix(self.fingerprint, self.stores[service.get()].saved());
             self.broker.unpark(service);
+            if !self.waiting.is_empty() {
+                self.wake_clients();
+            }
         }
         Some((brief, outcome))
     }

@@ -10,17 +10,11 @@ use crate::simulation::{HostedCommand, Inner};
 use crate::world::{COMMAND_TIME_US, Job, World};
 
 impl<S: System> World<S> {
-    /// The command that a client sends next.
-    #[inline]
-    pub(in crate::world) fn hosted_next(&self, client: ClientIndex) -> Option<&HostedCommand<S::Command>> {
-        let commands = &self.simulation.inner.clients[client.get()].commands;
-        commands.get(self.sent[client.get()] as usize)
-    }
-
     /// A command whose handler may be cut off.
     pub(super) fn send(&mut self, client: ClientIndex, step: &mut Step) {
         let ordinal = self.sent[client.get()];
-        let HostedCommand { service, key, .. } = self.inner().clients[client.get()].commands[ordinal as usize];
+        let command = &self.inner().clients[client.get()].commands[ordinal as usize];
+        let (service, key) = (command.service, self.attempt_key(client, command));
         let actor = Actor { service, member: self.inner().services[service.get()].member_for(key) };
         step.key = key;
         self.idle.retain(|idle| *idle != client);
@@ -30,7 +24,7 @@ impl<S: System> World<S> {
             return self.pause(job, actor, step);
         }
         self.work(job, actor, None, step);
-        self.offer_next_command(client);
+        self.after_command(client, step);
     }
 
     /// Notes that a client sends a command.
@@ -45,6 +39,9 @@ impl<S: System> World<S> {
     /// noted at its end.
     #[inline(never)]
     pub(crate) fn send_calmly(&mut self, client: ClientIndex, step: &mut Step) {
+        if self.simulation.inner.has_terms {
+            return self.take_at_length(Action::Command(client), Fate::CALM, step);
+        }
         let (ordinal, first) = (self.sent[client.get()], self.broker.messages().len());
         self.steps += 1;
         self.count_command(client);
@@ -89,14 +86,6 @@ impl<S: System> World<S> {
         self.fold(step);
     }
 
-    #[inline]
-    pub(in crate::world) fn offer_next_command(&mut self, client: ClientIndex) {
-        if let Some(offer) = self.offer_of_command(client) {
-            self.idle.push(client);
-            self.offers.push(offer);
-        }
-    }
-
     /// Lets an idle client that has sent a command send this one, if there is one.
     #[inline(always)]
     fn offer_following(&mut self, client: ClientIndex, next: Option<Offer>) {
@@ -108,11 +97,6 @@ impl<S: System> World<S> {
         if let Some(offer) = next {
             self.offers.push(offer);
         }
-    }
-
-    #[inline]
-    pub(in crate::world) fn offer_of_command(&self, client: ClientIndex) -> Option<Offer> {
-        self.hosted_next(client).map(|next| offer_of(self.inner(), client, next))
     }
 }
 
