@@ -5,7 +5,7 @@
 
 // In the library's files `crate::` is the library; here these make it the same.
 use pellmell::{Hosting, Judges, Profile, Simulation, testing};
-use pellmell::{event, faults, hash, ids, prng, property, run, service, simulation, store, world};
+use pellmell::{broker, event, faults, hash, ids, prng, property, run, service, simulation, store, world};
 
 #[path = "../src/ticketing/mod.rs"]
 #[expect(

@@ -71,7 +71,7 @@ pub trait Property<S: System>: Send + Sync {
 
     /// Judges a moment at rest: nothing can change any more until a command is sent or a service's timer
     /// fires. A message that is not done does not put that off if it is known to change nothing when it
-    /// comes again; [`Report::rest`](crate::Report::rest) counts the moments that were put off.
+    /// comes again; [`Counts`](crate::run::Counts) has the moments that were put off.
     ///
     /// A run has many of them where commands come slowly: [`Store::unjudged`] spares looking at records
     /// that did not change since the last one.

@@ -107,8 +107,6 @@ pub struct Report {
     pub time: Time,
     /// What happened how often.
     pub counts: Counts,
-    /// The moments at rest, and how many of them convergence was judged at.
-    pub rest: Rest,
     /// The names of the [`Sometimes`] that it reached, in the order of the judges.
     pub reached: Vec<&'static str>,
 }
@@ -141,6 +139,15 @@ pub struct Counts {
     pub pauses: u64,
     /// Naks that were silences, because the broker knows none.
     pub naks_unheard: u64,
+    /// Moments at rest: nothing could change any more until a command was sent or a service's timer fired,
+    /// so convergence was judged. A moment at which nothing changed since the one before is not counted
+    /// again.
+    pub moments_judged: u64,
+    /// Moments at which nothing was under way, and convergence was not judged because a message waited
+    /// that might still change something when it came again.
+    pub moments_before_redelivery: u64,
+    /// The same, because a group had not joined yet.
+    pub moments_before_join: u64,
 }
 
 impl Counts {
@@ -158,32 +165,9 @@ impl Counts {
         self.crashes += other.crashes;
         self.pauses += other.pauses;
         self.naks_unheard += other.naks_unheard;
-    }
-}
-
-/// The moments of a run at which nothing was under way: no delivery was ready, no handler ran, no ack
-/// travelled. A moment at which nothing changed since the one before is not counted again.
-///
-/// Convergence is judged at those at which nothing can change any more until a command is sent or a
-/// service's timer fires: the moments at rest. A message that is not done does not put that off if it is
-/// known to change nothing when it comes again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rest {
-    /// Moments at rest: convergence was judged.
-    pub judged: u64,
-    /// Not judged: a message waits that may still change something when it comes again.
-    pub before_redelivery: u64,
-    /// Not judged: a group has not joined yet.
-    pub before_join: u64,
-}
-
-impl Rest {
-    /// Adds another run's moments.
-    pub fn add(&mut self, other: &Rest) {
-        self.judged += other.judged;
-        self.before_redelivery += other.before_redelivery;
-        self.before_join += other.before_join;
+        self.moments_judged += other.moments_judged;
+        self.moments_before_redelivery += other.moments_before_redelivery;
+        self.moments_before_join += other.moments_before_join;
     }
 }
 
@@ -319,28 +303,26 @@ pub fn run<S: System>(
 ) -> Report {
     let reached = vec![false; judges.sometimes.len()];
     let hears_naks = world.broker().profile().naks;
-    let (counts, rest) = (Counts::default(), Rest::default());
-    let mut noted = Noted { counts, rest, still: None, reached, latest: 0, hears_naks };
+    let mut noted = Noted { counts: Counts::default(), still: None, reached, latest: 0, hears_naks };
     let played = catch_unwind(AssertUnwindSafe(|| play(world, scheduler, judges, limits, observer, &mut noted)));
     let verdict = match played {
         Ok(Ok(())) => Verdict::Held,
         Ok(Err(verdict)) => verdict,
         Err(panic) => Verdict::Panicked { message: panic_message(&*panic) },
     };
-    let Noted { mut counts, rest, reached, .. } = noted;
+    let Noted { mut counts, reached, .. } = noted;
     counts.commands = world.commands_run().into();
     counts.messages = world.broker().messages().len() as u64;
     let reached =
         judges.sometimes().zip(reached).filter_map(|(sometimes, reached)| reached.then_some(sometimes.name()));
     let reached = reached.collect();
     let (steps, fingerprint, time) = (world.steps(), world.fingerprint(), world.now());
-    Report { verdict, steps, fingerprint, time, counts, rest, reached }
+    Report { verdict, steps, fingerprint, time, counts, reached }
 }
 
 /// What is noted of a run while it is played.
 struct Noted {
     counts: Counts,
-    rest: Rest,
     /// What there was at the last moment at which nothing was under way.
     still: Option<(Moment, Stillness)>,
     /// By the place of what is to be reached.
@@ -391,7 +373,7 @@ fn play<S: System, O: Observer<S>>(
     }
     judges.at_end(&End { world, in_rounds: scheduler.in_rounds() })?;
     if noted.still != Some((world.moment(), Stillness::AtRest)) {
-        noted.rest.judged += 1;
+        noted.counts.moments_judged += 1;
         judges.at_quiescence(world)?;
     }
     Ok(())
@@ -406,10 +388,10 @@ fn judge_rest<S: System>(world: &mut World<S>, judges: &Judges<S>, noted: &mut N
         return Ok(());
     }
     match stillness {
-        Stillness::BeforeJoin => noted.rest.before_join += 1,
-        Stillness::BeforeRedelivery => noted.rest.before_redelivery += 1,
+        Stillness::BeforeJoin => noted.counts.moments_before_join += 1,
+        Stillness::BeforeRedelivery => noted.counts.moments_before_redelivery += 1,
         Stillness::AtRest => {
-            noted.rest.judged += 1;
+            noted.counts.moments_judged += 1;
             judges.at_quiescence(world)?;
             world.quiescence_judged();
         }

@@ -22,7 +22,7 @@ use crate::world::{Answer, Step, World};
 /// The format's name, the first thing in the file.
 const FORMAT: &str = "pellmell-trace";
 /// The format's version: raised when a reader would misread.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 const RECORD_AGAIN: &str = "record the run again: run SCENARIO --trace FILE";
 

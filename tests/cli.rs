@@ -60,6 +60,7 @@ fn one_lost_ack_poisons_the_course_design() {
                          at orders, t1, ticket:created t1@0: still unacked: ticket:created t1@0 -> orders #2 after 2 attempts, redelivery changes nothing
                 Expected violated NoPoison under course
                Exercised commands 1, deliveries 2, redeliveries 1, acks lost 1
+                  Judged convergence at 1 moment; not at 1, a message might still change something when it came again
              Fingerprint 6c5d419bfd2d4688
                Reproduce pellmell run scenarios/one-lost-ack.toml --design course --seed 0"#]],
     );
@@ -88,6 +89,7 @@ fn one_lost_ack_does_nothing_to_the_reference_design() {
                     HELD every property, step 4, t = +5.001s
                 Expected held under reference
                Exercised commands 1, deliveries 2, redeliveries 1, acks lost 1
+                  Judged convergence at 2 moments; not at 1, a message might still change something when it came again
              Fingerprint d8ae99040d18c0a2
                Reproduce pellmell run scenarios/one-lost-ack.toml --design reference --seed 0"#]],
     );
@@ -122,6 +124,7 @@ fn a_late_cancel_shows_what_departs_from_the_calm_run() {
                          at tickets, t1: the ticket is locked by o1, its live order is none
                 Expected violated ReservationAgreement under course
                Exercised commands 3, deliveries 5, overtakings 1
+                  Judged convergence at 3 moments
              Fingerprint 1d2d933b822002f6
                Reproduce pellmell run scenarios/g02-cancel-overtakes-create.toml --design course --seed 0"#]],
     );
@@ -154,6 +157,7 @@ fn the_slides_symptom_shows_when_only_poison_is_judged() {
                 VIOLATED NoPoison   step 8, t = +0.004s
                          at orders, t1, ticket:updated t1@3: still unacked: ticket:updated t1@3 -> orders #1 after 1 attempt, redelivery changes nothing
                Exercised commands 4, deliveries 4
+                  Judged convergence at 4 moments
              Fingerprint c6c2b30c352eabb7
                Reproduce pellmell run scenarios/missing-update-event.toml --design stage3 --property NoPoison --seed 0"#]],
     );
@@ -169,19 +173,21 @@ fn a_long_run_shows_its_last_steps_and_only_records_that_differ() {
                  Running price-5-10-15 seed 7   design reference, profile stan, random scheduler
                          200 tickets are created at 5 and edited to 10 and 15 while four orders members race for the events.
 
-             step          t │ tickets │ orders                                               │
-                …            │ 2,042 steps before this not shown: --steps all
-             2043   +10.593s │         │ [2] ticket:updated t75@2 #3 ✗ nak: a version is mis… │ ≠ calm: resume ticket:updated t75@1 -> orders #1
-             2044   +10.593s │         │ resume ticket:updated t75@1 ✓ saves t75@1            │
-             2045   +10.593s │         │ [3] ticket:updated t75@2 #4 ✓ saves t75@2            │
+             step          t │ tickets │ orders                                             │
+                …            │ 1,716 steps before this not shown: --steps all
+             1717   +20.525s │ clock: ack wait of ticket:updated t88@2 -> orders #3 runs out ≠ calm: resume ticket:updated t88@2 -> orders #3
+             1718   +20.525s │         │ [2] ticket:updated t88@2 #4 ✓ saves t88@2          │ ≠ calm: resume ticket:updated t88@2 -> orders #3
+             1719   +20.525s │         │ [1] resume ticket:updated t88@2 #3 ✗ version error │
 
                       record │ tickets │ orders │
                              │ 200 records the same at every service that has them
 
-                    HELD every property, step 2045, t = +10.593s
+                    HELD every property, step 1719, t = +20.525s
                 Expected held under reference
-               Exercised commands 600, deliveries 1,271, redeliveries 671, overtakings 1,190, duplicates 14, pauses 170
-             Fingerprint 92d3039e991c2ea1
+               Exercised commands 600, deliveries 788, redeliveries 188, overtakings 709, duplicates 14, pauses 157, naks unheard 140
+                  Judged convergence at 2 moments; not at 42, a message might still change something when it came again
+                    Note unheard-nak: 140 naks were silences, because stan knows no nak: what was refused came again after the ack wait
+             Fingerprint 5f460c9275e8f946
                Reproduce pellmell run scenarios/price-5-10-15.toml --design reference --seed 7"#]],
     );
 }
@@ -208,6 +214,7 @@ fn a_sweep_puts_failures_into_buckets() {
             ────────────
                  Summary 20 runs: 0 held, 20 violated, 0 stuck, 0 panicked; 2 buckets
                Exercised commands 3,434, deliveries 2,611, redeliveries 12, overtakings 582, acks lost 67, acks late 116, duplicates 23, pauses 360
+                  Judged convergence at 76 moments; not at 1,228, a message might still change something when it came again
                 Coverage 14 of 17 situations and pairs, the last new one in run 17 of 20
                     MISS redelivery during handler: ticket:created -> orders, ticket:updated -> orders
                     MISS refused, then acked: ticket:created -> orders
@@ -246,6 +253,7 @@ fn a_sweep_that_holds_ends_with_0_and_an_empty_one_with_4() {
             ────────────
                  Summary 3 runs: 3 held, 0 violated, 0 stuck, 0 panicked; 0 buckets
                Exercised commands 3, deliveries 6, redeliveries 3, acks lost 3
+                  Judged convergence at 6 moments; not at 3, a message might still change something when it came again
                 Coverage 1 of 2 situations and pairs, the last new one in run 1 of 3
                     MISS refused, then acked: ticket:created -> orders
                          90 situations or pairs could not come about: --coverage says why
@@ -356,7 +364,7 @@ fn an_unknown_key_is_shown_at_its_place() {
         "unknown-key.toml",
         &format!("{HEAD}sede = 7\n{CLIENT}"),
         expect![[r#"
-            error: unknown field `sede`, expected one of `version`, `about`, `seed`, `design`, `defects`, `scheduler`, `properties`, `schedule`, `allow`, `broker`, `services`, `faults`, `workload`, `client`, `limits`, `expect`, `entry`
+            error: unknown field `sede`, expected one of `version`, `about`, `seed`, `design`, `defects`, `scheduler`, `properties`, `schedule`, `allow`, `broker`, `services`, `faults`, `workload`, `record`, `client`, `limits`, `expect`, `entry`
              --> unknown-key.toml:3:1
               |
             3 | sede = 7
@@ -367,12 +375,12 @@ fn an_unknown_key_is_shown_at_its_place() {
         "unknown-broker-key.toml",
         &format!("{HEAD}{CLIENT}\n[broker]\nack_weight = [\"5s\"]\n"),
         expect![[r#"
-        error: unknown field `ack_weight`, expected one of `profile`, `ordering`, `partitions`, `reorder_window`, `dispatch`, `max_in_flight`, `max_in_flight_of`, `stale_acks`, `ack_wait`, `redeliver_at`, `release_on_crash`, `max_deliver`, `when_exhausted`
-         --> unknown-broker-key.toml:9:1
-          |
-        9 | ack_weight = ["5s"]
-          | ^^^^^^^^^^
-          = help: see docs/scenarios.md for what a scenario file may say"#]],
+            error: unknown field `ack_weight`, expected one of `profile`, `ordering`, `partitions`, `reorder_window`, `dispatch`, `max_in_flight`, `max_in_flight_of`, `stale_acks`, `ack_wait`, `redeliver_at`, `release_on_crash`, `nak`, `max_deliver`, `when_exhausted`
+             --> unknown-broker-key.toml:9:1
+              |
+            9 | ack_weight = ["5s"]
+              | ^^^^^^^^^^
+              = help: see docs/scenarios.md for what a scenario file may say"#]],
     );
 }
 

@@ -72,10 +72,11 @@ fn an_update_before_its_create_is_refused_and_acked_later() {
     check(
         &["hold ticket:created t1@0 -> orders until ticket:updated t1@1 -> orders"],
         expect![[r#"
-        update before create: ticket:updated -> orders
-        refused, then acked: ticket:updated -> orders
-        orders: ticket:created before ticket:updated
-        orders: ticket:updated before ticket:created"#]],
+            update before create: ticket:updated -> orders
+            gap of two or more: ticket:updated -> orders
+            refused, then acked: ticket:updated -> orders
+            orders: ticket:created before ticket:updated
+            orders: ticket:updated before ticket:created"#]],
     );
 }
 

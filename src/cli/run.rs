@@ -151,8 +151,25 @@ fn ending_lines(
         None => {}
     }
     out.status(PLAIN, "Exercised", exercised(&end.counts))?;
+    out.status(PLAIN, "Judged", judged(&end.counts))?;
+    vacuous::show_broker(out, findings)?;
     out.status(PLAIN, "Fingerprint", &end.fingerprint)?;
     out.status(PLAIN, "Reproduce", command("run", &args.scenario, scenario, trace.header.seed))
+}
+
+/// At how many moments convergence was judged, and at how many it was not and why, in words.
+pub(super) fn judged(counts: &CountsText) -> String {
+    let number = |name: &str| counts.get(name).copied().unwrap_or(0);
+    let mut text = format!("convergence at {}", super::count(number("moments_judged"), "moment"));
+    for (name, why) in [
+        ("moments_before_redelivery", "a message might still change something when it came again"),
+        ("moments_before_join", "a group had not joined"),
+    ] {
+        if number(name) > 0 {
+            text += &format!("; not at {}, {why}", super::grouped(number(name)));
+        }
+    }
+    text
 }
 
 /// What happened how often, in words.

@@ -16,7 +16,7 @@ use serde_json::json;
 use super::environment::{Threads, folder, variable};
 use super::interrupt::Interrupt;
 use super::progress::Progress;
-use super::run::{self, exercised};
+use super::run::{self, exercised, judged};
 use super::stopwatch::{Stopwatch, duration};
 use super::{
     BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, coverage, hold_sweep, input,
@@ -350,9 +350,12 @@ fn show(out: &mut Out, report: &Report<'_>, findings: &Findings) -> Result<(), F
             count(result.buckets.len() as u64, "bucket")
         ),
     )?;
-    out.status(PLAIN, "Exercised", exercised(&counts_text(&totals.counts)))?;
+    let counts = counts_text(&totals.counts);
+    out.status(PLAIN, "Exercised", exercised(&counts))?;
+    out.status(PLAIN, "Judged", judged(&counts))?;
     if totals.runs() > 0 {
         vacuous::show_notes(out, &findings.void)?;
+        vacuous::show_broker(out, findings)?;
     }
     coverage::show(out, &result.coverage, scenario, &part.seeds, shown.coverage, findings)?;
     out.status(PLAIN, "Fingerprint", hex(result.fingerprint))?;

@@ -1,6 +1,6 @@
 //! What a verb says of what was asked for and did not happen.
 
-use pellmell::vacuity::{Findings, Vacuous};
+use pellmell::vacuity::{Findings, Kind, Vacuous};
 use serde_json::{Value, json};
 
 use super::{BAD, Failure, Out, PLAIN};
@@ -15,9 +15,15 @@ pub(super) fn show(out: &mut Out, findings: &Findings) -> Result<(), Failure> {
     out.status(PLAIN, "Next", format_args!("if that is meant: --allow {kind}, or `allow = [\"{kind}\"]` in the file"))
 }
 
+/// Prints what a broker makes of a design, which is worth knowing whatever came of it.
+pub(super) fn show_broker(out: &mut Out, findings: &Findings) -> Result<(), Failure> {
+    let told = |note: &&Vacuous| matches!(note.kind, Kind::UnheardNak | Kind::WithoutEffect);
+    show_notes(out, findings.notes.iter().filter(told))
+}
+
 /// Prints what is worth knowing and no more, a line each.
-pub(super) fn show_notes(out: &mut Out, notes: &[Vacuous]) -> Result<(), Failure> {
-    notes.iter().try_for_each(|vacuous| out.status(PLAIN, "Note", vacuous))
+pub(super) fn show_notes<'a>(out: &mut Out, notes: impl IntoIterator<Item = &'a Vacuous>) -> Result<(), Failure> {
+    notes.into_iter().try_for_each(|vacuous| out.status(PLAIN, "Note", vacuous))
 }
 
 /// As values: what makes a result void, and what does not.

@@ -112,7 +112,8 @@ impl Scenario {
             found.push(Vacuous::new(Kind::IdleFault, "", "the rounds scheduler draws no faults"));
         }
         let is_note = |vacuous: &Vacuous| match vacuous.kind {
-            Kind::UnheardSubject | Kind::UnpublishedSubject | Kind::NotJudgedAtRest => true,
+            Kind::UnheardSubject | Kind::UnpublishedSubject => true,
+            kind if kind.is_note() => true,
             // Of a schedule all runs are one.
             Kind::RefusedClient => !self.schedule.is_empty() || runs.is_none_or(|runs| runs < FEW_RUNS),
             _ => false,

@@ -9,7 +9,7 @@ use crate::determinism::{Footprints, Sample};
 use crate::event::System;
 use crate::faults::FaultPlan;
 use crate::portfolio::SchedulerKind;
-use crate::run::{Counts, Judges, Limits, Observer, Rest, run};
+use crate::run::{Counts, Judges, Limits, Observer, run};
 use crate::scheduler::{Action, Departing};
 use crate::search::{Coverage, Means, SituationWatch};
 use crate::simulation::Simulation;
@@ -27,8 +27,6 @@ pub struct Checked {
     pub runs: u64,
     /// What happened how often in all of them.
     pub counts: Counts,
-    /// The moments at which nothing was under way, and how many of them convergence was judged at.
-    pub rest: Rest,
     /// Which delivery situations the first runs met, up to 100 of them: `coverage.runs` says how many.
     pub coverage: Coverage,
     /// In how many runs something was reached that is to be reached in some run
@@ -172,7 +170,7 @@ impl<'a, S: System> Check<'a, S> {
             Kind::IdleFault => plan == FaultPlan::SOME,
             Kind::RefusedClient | Kind::UnpublishedSubject => is_few,
             Kind::NeverReached => occurred.runs == 1,
-            kind => kind == Kind::NotJudgedAtRest,
+            kind => kind.is_note(),
         });
         let rests = format!("{} held", runs_in_words(occurred.runs));
         refuse_void(&rests, &findings, "pellmell::testing::Check::new(&simulation, &judges)");
@@ -249,8 +247,8 @@ impl<'a, S: System> Replay<'a, S> {
 }
 
 fn checked(occurred: Occurred, coverage: Coverage, findings: Findings) -> Checked {
-    let Occurred { runs, counts, rest, reached, .. } = occurred;
-    Checked { runs, counts, rest, coverage, reached, notes: findings.notes }
+    let Occurred { runs, counts, reached, .. } = occurred;
+    Checked { runs, counts, coverage, reached, notes: findings.notes }
 }
 
 #[track_caller]

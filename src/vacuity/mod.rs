@@ -18,7 +18,7 @@ use std::str::FromStr;
 use crate::event::System;
 use crate::faults::FaultPlan;
 use crate::property::Watch;
-use crate::run::{Judges, Rest};
+use crate::run::Judges;
 use crate::schedule::Departure;
 use crate::simulation::Simulation;
 
@@ -60,13 +60,24 @@ pub enum Kind {
     UnhandledEvent,
     /// All commands of a client were refused.
     RefusedClient,
+    /// A client waited for a record, or for a change after a refusal, in every run and to its end.
+    WaitsInVain,
+    /// A value of the broker's profile that makes no difference to these services.
+    WithoutEffect,
+    /// Handlers answered nak to a broker that knows none.
+    UnheardNak,
     /// Something vacuous was allowed that is not there.
     UnusedAllow,
 }
 
 impl Kind {
+    /// Whether it is worth knowing and makes no result void, whatever is run.
+    pub(crate) const fn is_note(self) -> bool {
+        matches!(self, Kind::NotJudgedAtRest | Kind::WithoutEffect | Kind::UnheardNak | Kind::UnusedAllow)
+    }
+
     /// All of them.
-    pub const ALL: [Kind; 15] = [
+    pub const ALL: [Kind; 18] = [
         Kind::NothingRan,
         Kind::NoProperties,
         Kind::UnusedDeparture,
@@ -81,6 +92,9 @@ impl Kind {
         Kind::UnhandledCommand,
         Kind::UnhandledEvent,
         Kind::RefusedClient,
+        Kind::WaitsInVain,
+        Kind::WithoutEffect,
+        Kind::UnheardNak,
         Kind::UnusedAllow,
     ];
 
@@ -102,6 +116,9 @@ impl Kind {
             Kind::UnhandledCommand => "unhandled-command",
             Kind::UnhandledEvent => "unhandled-event",
             Kind::RefusedClient => "refused-client",
+            Kind::WaitsInVain => "waits-in-vain",
+            Kind::WithoutEffect => "without-effect",
+            Kind::UnheardNak => "unheard-nak",
             Kind::UnusedAllow => "unused-allow",
         }
     }
@@ -253,6 +270,7 @@ impl<S: System> Asked<'_, S> {
         let mut found = wiring::nothing_to_run(self.simulation);
         found.extend(self.properties());
         found.extend(departures::foreseen(self.simulation, self.schedule));
+        found.extend(wiring::without_effect(self.simulation));
         if self.schedule.is_empty() {
             found.extend(plans::foreseen(self.simulation, self.plan));
         }
@@ -290,6 +308,8 @@ impl<S: System> Asked<'_, S> {
     pub(crate) fn found_by_counts(&self, occurred: &Occurred) -> Vec<Vacuous> {
         let mut found = wiring::nothing_to_run(self.simulation);
         found.extend(self.properties());
+        found.extend(wiring::without_effect(self.simulation));
+        found.extend(wiring::unheard_naks(self.simulation, occurred));
         found.extend(departures::found(self.simulation, self.schedule, occurred));
         if self.schedule.is_empty() {
             found.extend(plans::found(self.simulation, self.plan, occurred));
@@ -323,7 +343,9 @@ impl<S: System> Asked<'_, S> {
 
 /// That convergence was judged nowhere but before the first step of runs and at their ends.
 fn not_at_rest(occurred: &Occurred) -> Option<Vacuous> {
-    let Rest { judged, before_redelivery, before_join } = occurred.rest;
+    let judged = occurred.counts.moments_judged;
+    let (before_redelivery, before_join) =
+        (occurred.counts.moments_before_redelivery, occurred.counts.moments_before_join);
     let put_off = before_redelivery + before_join;
     (judged <= 2 * occurred.runs && put_off > 0).then(|| {
         let reason = format!(

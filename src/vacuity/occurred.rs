@@ -6,7 +6,7 @@ use crate::event::System;
 use crate::faults::AckFate;
 use crate::hash;
 use crate::property::Watch;
-use crate::run::{Counts, Observer, Report, Rest};
+use crate::run::{Counts, Observer, Report};
 use crate::schedule::{Departure, Target};
 use crate::scheduler::{Action, Came, Departing};
 use crate::service::{NO_COMMANDS, NO_EVENTS, Outcome};
@@ -21,8 +21,6 @@ pub struct Occurred {
     pub runs: u64,
     /// What happened how often in all of them.
     pub counts: Counts,
-    /// The moments at which nothing was under way, and how many of them convergence was judged at.
-    pub rest: Rest,
     /// How many messages were given up, because they were delivered too often.
     pub dead: u64,
     /// In how many runs something was reached that is to be reached in some run, by name.
@@ -33,6 +31,8 @@ pub struct Occurred {
     pub(super) kinds: Watch,
     /// The clients of which a command was accepted, by place.
     pub(super) accepted: BTreeSet<usize>,
+    /// In how many runs a client waited in vain, by its name, and for what in one of them.
+    pub(super) waited: BTreeMap<String, (u64, String)>,
     /// The names of the subjects on which something was published.
     pub(super) published: BTreeSet<&'static str>,
     /// The services, by place, that answered that they take no commands, and no events.
@@ -46,10 +46,16 @@ impl Occurred {
     pub fn note<S: System>(&mut self, world: &World<S>, report: &Report) {
         self.runs += 1;
         self.counts.add(&report.counts);
-        self.rest.add(&report.rest);
         self.dead += world.broker().dead().len() as u64;
         for name in &report.reached {
             *self.reached.entry(name).or_default() += 1;
+        }
+        if report.verdict.is_held() {
+            for waiting in world.waiting_clients() {
+                let waited =
+                    self.waited.entry(waiting.command.client.clone()).or_insert_with(|| (0, waiting.to_string()));
+                waited.0 += 1;
+            }
         }
     }
 
@@ -77,7 +83,6 @@ impl Occurred {
     pub fn join(&mut self, other: &Occurred) {
         self.runs += other.runs;
         self.counts.add(&other.counts);
-        self.rest.add(&other.rest);
         self.dead += other.dead;
         for (name, runs) in &other.reached {
             *self.reached.entry(name).or_default() += runs;
@@ -87,6 +92,11 @@ impl Occurred {
                 Some(best) => *best = (*best).max(*came),
                 None => self.came.push(*came),
             }
+        }
+        for (client, (runs, why)) in &other.waited {
+            let waited = self.waited.entry(client.clone()).or_insert_with(|| (0, why.clone()));
+            waited.0 += runs;
+            waited.1 = std::cmp::min(&waited.1, why).clone();
         }
         self.kinds = self.kinds.and(other.kinds);
         self.accepted.extend(&other.accepted);

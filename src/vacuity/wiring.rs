@@ -2,6 +2,7 @@
 
 use super::occurred::Occurred;
 use super::{Kind, Vacuous};
+use crate::broker::{Dispatch, Limit, Ordering, Scope};
 use crate::event::System;
 use crate::simulation::Simulation;
 
@@ -21,6 +22,41 @@ pub(super) fn nothing_to_run<S: System>(simulation: &Simulation<S>) -> Vec<Vacuo
         return Vec::new();
     };
     vec![Vacuous::new(Kind::NothingRan, "", reason)]
+}
+
+/// The values of the broker's profile that make no difference, given how many members groups have.
+pub(super) fn without_effect<S: System>(simulation: &Simulation<S>) -> Vec<Vacuous> {
+    let profile = simulation.profile();
+    let groups = &simulation.inner.groups;
+    let most = groups.iter().map(|group| group.members.len()).max().unwrap_or(0);
+    let mut found = Vec::new();
+    let mut note = |name: &str, reason: &str| found.push(Vacuous::new(Kind::WithoutEffect, name, reason));
+    if profile.dispatch == Dispatch::Exclusive && most == 1 {
+        note("dispatch", "no group has several members, so each has one owner in any case");
+    }
+    if profile.dispatch == Dispatch::Exclusive && profile.ordering == Ordering::None && most > 1 {
+        note("dispatch", "without an order one member owns all that a group gets, and the others stand by");
+    }
+    let window = matches!(profile.reorder_window, Limit::Of(window) if window > 0);
+    let competes = profile.dispatch == Dispatch::Competing;
+    if window && competes && most > 1 && groups.iter().all(|group| group.members.len() > 1) {
+        note("reorder_window", "members that compete get whatever fits in their inboxes in any case");
+    }
+    let limited = profile.max_in_flight.limit != Limit::Unlimited;
+    if limited && profile.max_in_flight.scope == Scope::Group && most == 1 {
+        note("max_in_flight_of", "no group has several members, so a limit of the group is that of its member");
+    }
+    found
+}
+
+/// That handlers answered nak to a broker that knows none.
+pub(super) fn unheard_naks<S: System>(simulation: &Simulation<S>, occurred: &Occurred) -> Option<Vacuous> {
+    let times = occurred.counts.naks_unheard;
+    let name = simulation.profile().name;
+    let reason = format!(
+        "{times} naks were silences, because {name} knows no nak: what was refused came again after the ack wait"
+    );
+    (times > 0).then(|| Vacuous::new(Kind::UnheardNak, "", reason))
 }
 
 /// What was not connected in any run.
@@ -53,6 +89,10 @@ pub(super) fn found<S: System>(simulation: &Simulation<S>, occurred: &Occurred) 
         let reason = "it listens to events and handles none: implement `Service::handle`";
         found.push(Vacuous::new(Kind::UnhandledEvent, inner.services[*place].name, reason));
     }
-    found.extend(occurred.refused(simulation).iter().map(|name| Vacuous::refused(name)));
+    found.extend(occurred.waited.iter().filter(|(_, (runs, _))| *runs == occurred.runs).map(|(client, (_, why))| {
+        Vacuous::new(Kind::WaitsInVain, client, format!("to the end of every run it waited: {why}"))
+    }));
+    let refused = occurred.refused(simulation).into_iter().filter(|name| !occurred.waited.contains_key(name));
+    found.extend(refused.map(|name| Vacuous::refused(&name)));
     found
 }
