@@ -198,7 +198,7 @@ fn a_superseded_delivery_gives_its_place_in_the_limit_to_its_successor() {
                 let mut play = setup.after(&format!("publish; {began}; clock"));
                 assert!(play.ready().starts_with("n1 #2"), "{scope:?}, {began}: {}", play.ready());
                 // The place is taken again, and both handlers come to their end.
-                assert_eq!(play.pick("n1 #2 late").ready().contains("n1"), false);
+                assert!(!play.pick("n1 #2 late").ready().contains("n1"));
                 play.calm_to_the_end();
                 assert_eq!((play.open(), &play.handled[..2]), (String::new(), &["1".into(), "1r1".into()][..]));
             }

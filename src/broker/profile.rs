@@ -30,8 +30,7 @@ pub struct Profile {
     pub max_deliver: MaxDeliver,
     /// 10. How a publisher's retry is recognised.
     pub dedup_window: Dedup,
-    /// 11. Whether a consumer can ask for a message to come again. Where it cannot, a handler that
-    /// answers nak is silent: the message comes again after the ack wait.
+    /// 11. Whether a consumer can ask for a message to come again. Where it cannot, nak is silence.
     pub naks: bool,
 }
 
