@@ -29,6 +29,12 @@ pub struct Limits {
     pub in_flight_max: u32,
 }
 
+impl Limits {
+    /// Those of [`testing::check`](crate::testing::check): 1,000,000 steps, 100,000 messages and 100,000
+    /// open deliveries. A test has many runs, and one that goes on and on is to end soon.
+    pub const OF_A_TEST: Limits = Limits { steps_max: 1_000_000, messages_max: 100_000, in_flight_max: 100_000 };
+}
+
 impl Default for Limits {
     fn default() -> Limits {
         Limits { steps_max: 10_000_000, messages_max: 4_000_000, in_flight_max: 4_000_000 }

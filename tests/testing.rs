@@ -226,3 +226,23 @@ fn no_seeds_are_no_success() {
     let told = panic_of(|| check(&blind(), 5..5, FaultPlan::NONE, &Judges::new(Vec::new())));
     assert_eq!(told, "no seed was run: 5..5 is empty");
 }
+
+#[test]
+fn a_listener_that_answers_its_own_event_is_told_as_livelock_and_hangs_no_test() {
+    let policy = VersionPolicy::EVERY_SAVE;
+    let shop = service::<Shop>("shop").owns::<Item>(policy).on_command(|change: &Change, ctx| {
+        ctx.publish(Changed { item: change.item, version: Version(0), price: change.price });
+        Ok(())
+    });
+    let search = service::<Shop>("search").keeps::<Item>(policy).on_event(ITEM_CHANGED, |event: &Changed, ctx| {
+        ctx.publish(Changed { version: Version(event.version.0 + 1), ..event.clone() });
+        Outcome::Ack
+    });
+    let on = Simulation::on(Profile::adversarial()).service(shop).service(search);
+    let commands = vec![Change { item: RecordId::new('i', 1), price: 5 }];
+    let simulation = on.client("seller", commands).build().expect("the parts fit");
+    let judges = Judges::new(vec![same_price()]);
+    let told = panic_of(|| drop(check(&simulation, 0..1, FaultPlan::SOME, &judges)));
+    assert!(told.contains("this is livelock and not poison"), "{told}");
+    assert!(told.contains("send seller: change i1 to 5") || told.contains("commands 1 -> 1"), "{told}");
+}

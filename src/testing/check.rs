@@ -55,7 +55,7 @@ pub struct Checked {
 /// # let judges = Judges::new(Vec::new());
 /// let checked = testing::Check::new(&simulation, &judges)
 ///     .with_seeds(0..200)
-///     .with_limits(Limits { steps_max: 10_000, ..Limits::default() })
+///     .with_limits(Limits { steps_max: 10_000, ..Limits::OF_A_TEST })
 ///     .allowing("no-properties")
 ///     .run();
 /// assert!(checked.counts.deliveries > 200 && checked.counts.acks_lost > 0);
@@ -71,9 +71,9 @@ pub struct Check<'a, S: System> {
 }
 
 impl<'a, S: System> Check<'a, S> {
-    /// Seeds `0..1000` with [`FaultPlan::SOME`] and [`Limits::default`].
+    /// Seeds `0..1000` with [`FaultPlan::SOME`] and [`Limits::OF_A_TEST`].
     pub fn new(simulation: &'a Simulation<S>, judges: &'a Judges<S>) -> Check<'a, S> {
-        let (seeds, plan, limits) = (0..1000, FaultPlan::SOME, Limits::default());
+        let (seeds, plan, limits) = (0..1000, FaultPlan::SOME, Limits::OF_A_TEST);
         Check { simulation, judges, seeds, plan, limits, allowed: Vec::new() }
     }
 
@@ -189,9 +189,9 @@ pub struct Replay<'a, S: System> {
 }
 
 impl<'a, S: System> Replay<'a, S> {
-    /// These lines, with [`Limits::default`].
+    /// These lines, with [`Limits::OF_A_TEST`].
     pub fn new(simulation: &'a Simulation<S>, schedule: &'a [&'a str], judges: &'a Judges<S>) -> Replay<'a, S> {
-        Replay { simulation, schedule, judges, limits: Limits::default(), allowed: Vec::new() }
+        Replay { simulation, schedule, judges, limits: Limits::OF_A_TEST, allowed: Vec::new() }
     }
 
     /// How far the run may go.

@@ -51,7 +51,7 @@ pub use self::tree::ScheduleTree;
 ///
 /// See the [crate's documentation](crate) for a whole test. [`Check`] takes limits as well, and allows by
 /// name what may be vacuous. What decides the verdict if nothing else is said: [`FaultPlan::SOME`] has the
-/// numbers of its doc, [`Limits`](crate::Limits) those of its own, and a service publishes by
+/// numbers of its doc, the limits are [`Limits::OF_A_TEST`](crate::Limits::OF_A_TEST), and a service publishes by
 /// [`PublishMode::Outbox`](crate::PublishMode::Outbox), which forgives a crash between save and publish.
 ///
 /// # Panics

@@ -30,9 +30,11 @@ pub(super) fn of_seed<S: System>(
     judges: &Judges<S>,
     verdict: &Verdict,
 ) -> String {
+    let limits = enough_for(verdict, limits);
     let mut scheduler = SchedulerKind::Portfolio.scheduler(simulation, seed, plan);
     let (again, records) = recorded(simulation, &mut scheduler, judges, limits);
-    if again.verdict != *verdict {
+    let is_stuck = matches!((&again.verdict, verdict), (Verdict::Stuck { .. }, Verdict::Stuck { .. }));
+    if again.verdict != *verdict && !is_stuck {
         let (first, second) = (in_words(verdict), in_words(&again.verdict));
         return format!(
             "seed {seed} came to two verdicts in two runs: first {first}, then {second}\n\
@@ -40,7 +42,7 @@ pub(super) fn of_seed<S: System>(
         );
     }
     let (end, plan_name) = (seed.saturating_add(1), name_of(plan));
-    let call = match limits == Limits::default() {
+    let call = match limits == Limits::OF_A_TEST {
         true => format!("check(&simulation, {seed}..{end}, {plan_name}, &judges);"),
         false => format!(
             "Check::new(&simulation, &judges)\n        .with_seeds({seed}..{end}).with_faults({plan_name})\
@@ -58,6 +60,19 @@ pub(super) fn of_seed<S: System>(
             let (_, records) = recorded(&case.simulation(simulation), &mut departing, judges, limits);
             text + &minimal(before, &shrunk, &records)
         }
+    }
+}
+
+/// The limits within which a failure is told: a run that goes on and on does so long before it reaches
+/// those it was given, and is told in less time.
+fn enough_for(verdict: &Verdict, limits: Limits) -> Limits {
+    match verdict {
+        Verdict::Stuck { .. } => Limits {
+            steps_max: limits.steps_max.min(20_000),
+            messages_max: limits.messages_max.min(2_000),
+            in_flight_max: limits.in_flight_max.min(2_000),
+        },
+        _ => limits,
     }
 }
 
@@ -125,7 +140,7 @@ fn name_of(plan: FaultPlan) -> &'static str {
 
 /// The call that plays a schedule, ready to be pasted.
 fn call(lines: &[String], limits: Limits) -> String {
-    let is_usual = limits == Limits::default();
+    let is_usual = limits == Limits::OF_A_TEST;
     let mut text = String::from("to play what is left of it, whatever the seed will be:\n");
     text += &format!("    pellmell::testing::{}(&simulation, &[\n", if is_usual { "replay" } else { "Replay::new" });
     lines.iter().for_each(|line| text += &format!("        {line:?},\n"));
