@@ -523,3 +523,33 @@ fn the_command_line_plays_files_with_clients_that_wait_or_try_again_and_with_rec
     let (code, text) = told("stored", &stored, &["run", "--scheduler", "calm", "--property", "AtMostOnePayment"]);
     assert!(code == 1 && text.contains("ann: order t1 as o1") && !text.contains("create t1"), "{text}");
 }
+
+#[test]
+fn a_client_that_waits_in_vain_is_told_and_is_not_green() {
+    let text = r#"
+version = 1
+about = "Nobody creates the order that is waited for."
+[[client]]
+name = "ann"
+commands = [{ create_ticket = { ticket = "t1", price = 10 } }]
+[[client]]
+name = "bob"
+commands = [{ create_order = { order = "o1", ticket = "t1" }, waits_for = ["t2 at orders"] }]
+[[client]]
+name = "eve"
+commands = [{ create_ticket = { ticket = "t2", price = 10 }, waits_for = ["o1 at orders"] }]
+"#;
+    let path = std::env::temp_dir().join(format!("pellmell-in-vain-{}.toml", std::process::id()));
+    std::fs::write(&path, text).expect("a folder for what is temporary");
+    let run = |flags: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pellmell"));
+        let ran = command.arg("run").arg(&path).args(flags).output().expect("pellmell runs");
+        (ran.status.code(), String::from_utf8(ran.stdout).expect("text"))
+    };
+    let (code, printed) = run(&[]);
+    let said =
+        "Vacuous waits-in-vain bob: to the end of every run it waited: bob: order t1 as o1 waits for t2 at orders";
+    assert!(code == Some(4) && printed.contains(said), "{code:?}\n{printed}");
+    assert_eq!(run(&["--allow", "waits-in-vain"]).0, Some(0));
+    std::fs::remove_file(&path).expect("it is there");
+}

@@ -98,3 +98,11 @@ fn what_no_broker_can_do_or_has_no_effect_is_refused_and_not_called_unsimulated(
         assert!(error.contains(said) && !error.contains("not simulated"), "{broker}: {error}");
     }
 }
+
+#[test]
+fn nothing_that_a_shipped_scenario_asks_for_is_foreseen_to_come_to_nothing() {
+    for scenario in scenarios() {
+        let foreseen = scenario.foreseen().expect("the parts fit").void;
+        assert!(foreseen.is_empty(), "{}: {foreseen:?}", scenario.name);
+    }
+}

@@ -204,12 +204,20 @@ impl<S: System> Why<'_, S> {
         if self.simulation.profile().ack_wait.is_empty() {
             return Some(format!("the broker has no ack wait, so nothing brings `{until}` about before it ends"));
         }
+        if !self.takes_time(what) {
+            return None;
+        }
         let beside: String = format!("{begins} until ack wait of {what}");
         let is_doubled = self.schedule.contains(&Departure::Duplicate(what.clone()));
         if is_doubled || self.schedule.iter().any(|other| other.to_string() == beside) {
             return None;
         }
         Some(format!("only the end of an ack wait brings `{until}` about: write `{beside}` beside it"))
+    }
+
+    /// Whether the broker waits for the answer to a delivery before it redelivers.
+    fn takes_time(&self, delivery: &DeliverySpec) -> bool {
+        self.simulation.profile().wait_for(delivery.attempt).is_some_and(|wait| !wait.is_zero())
     }
 
     /// [`Why::in_order`] of what the departure is about and what ends it.
@@ -248,7 +256,8 @@ impl<S: System> Why<'_, S> {
     /// That nothing waits for the end of the ack wait that may bring a redelivery about.
     fn for_want_of_clock(&self, until: &DeliverySpec) -> Option<String> {
         let first = DeliverySpec { attempt: until.attempt - 1, ..until.clone() };
-        if self.simulation.profile().ack_wait.is_empty() {
+        // A nak brings it about at once, and so does an ack wait of no time.
+        if self.simulation.profile().naks || !self.takes_time(&first) {
             return None;
         }
         let waits_already = self.schedule.iter().any(|other| other.until() == Some(&Target::AckWait(first.clone())));
