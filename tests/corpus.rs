@@ -585,3 +585,35 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_entry_that_holds_because_its_departure_ended_early_is_stale_and_not_held() {
+    let entry = |allow: &str| {
+        format!(
+            r#"version = 1
+about = "The second change is to come before the first."
+design = "stage1"
+schedule = ["hold ticket:updated t1@1 -> orders until ticket:updated t1@2 -> orders"]
+{allow}
+[broker]
+profile = "stan"
+[[client]]
+name = "alice"
+commands = [
+    {{ create_ticket = {{ ticket = "t1", price = 5 }} }},
+    {{ edit_ticket = {{ ticket = "t1", price = 10 }} }},
+    {{ edit_ticket = {{ ticket = "t1", price = 15 }} }},
+]
+[entry]
+expect = "held"
+reason = "it holds on a broker that keeps the order of a subject"
+trace = []
+"#
+        )
+    };
+    match status(&entry("")) {
+        Status::Stale(why) => assert!(why.contains("is not done to its end any more"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(status(&entry("allow = [\"ended-early\"]")), Status::Held);
+}

@@ -17,10 +17,11 @@ use std::fmt;
 use crate::run::{Judges, Verdict, run};
 use crate::scenario::{Entry, FileError, Scenario, nearest};
 use crate::schedule::{Departure, NamedStep, Target};
-use crate::scheduler::{Departing, Retold};
+use crate::scheduler::{Came, Departing, Retold};
 use crate::simulation::Simulation;
 use crate::ticketing::Ticketing;
 use crate::trace::{Naming, in_words};
+use crate::vacuity::{Allow, Kind};
 
 /// What came of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,9 +207,23 @@ fn departs(scenario: &Scenario, entry: &Entry, simulation: &Simulation<Ticketing
             Status::Stale(format!("what `{departure}` names comes, and its handler cannot pause any more"))
         }
         Some(departure) => Status::Stale(gone_in_words(scenario, departure, simulation)),
-        None => status_of(entry, &report.verdict),
+        None => match cut_short(scenario, &departing).filter(|_| is_met && report.verdict.is_held()) {
+            Some(departure) => Status::Stale(format!("`{departure}` is not done to its end any more")),
+            None => status_of(entry, &report.verdict),
+        },
     };
     Played { status, deliveries: report.counts.deliveries, bucket: bucket(scenario, &report.verdict) }
+}
+
+/// The first departure that was not done as it says, unless that is allowed.
+fn cut_short<'a>(scenario: &Scenario, departing: &'a Departing) -> Option<&'a Departure> {
+    let kinds = [Kind::EndedEarly, Kind::UnusedDeparture];
+    let is_allowed = |departure: &Departure| {
+        let named = |allow: &Allow| allow.name.as_ref().is_none_or(|name| *name == departure.to_string());
+        scenario.allow.iter().any(|allow| kinds.contains(&allow.kind) && named(allow))
+    };
+    let (departure, _) = departing.came().find(|(departure, came)| *came != Came::InFull && !is_allowed(departure))?;
+    Some(departure)
 }
 
 /// Plays the recorded steps of an entry; also tells those that never came.
