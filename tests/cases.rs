@@ -72,6 +72,19 @@ fn a_departure_that_cannot_be_done_is_told_with_the_reason_and_is_not_green() {
 }
 
 #[test]
+fn a_departure_of_the_command_line_names_what_there_is_as_one_of_a_file_does() {
+    let words = ["lose ack of ticket:created t9@9 -> orders", "lose ack of ticket:create t1@0 -> orders"];
+    for (departure, said) in words.into_iter().zip(["no command creates `t9`", "did you mean `ticket:created`?"]) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pellmell"));
+        let file = "tests/cases/late-ack-with-one-in-flight.toml";
+        let ran = command.args(["sweep", file, "--seeds", "0..3", "--departure", departure]).output().expect("it runs");
+        let error = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(2), "{departure}: {error}");
+        assert!(error.contains(said) && error.contains("--departure:1:1"), "{departure}: {error}");
+    }
+}
+
+#[test]
 fn a_fault_that_can_fall_on_nothing_is_told_and_no_bound_rests_on_it() {
     let why = "idle-fault pause: no service has several members or `overlapping = true`";
     check(&[

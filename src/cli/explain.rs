@@ -84,7 +84,7 @@ fn scenario(args: &ExplainArgs) -> Result<(Scenario, u64), Failure> {
         }
         Input::Trace(trace) => Ok((replay::scenario_of(&args.file, &trace)?, trace.header.seed)),
         Input::Scenario(mut scenario) => {
-            input::apply(&mut scenario, &args.what);
+            input::apply(&mut scenario, &args.what)?;
             let seed = args.seed.unwrap_or(scenario.seed);
             Ok((*scenario, seed))
         }

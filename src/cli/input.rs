@@ -24,7 +24,7 @@ pub(super) enum Input {
 /// file's own schedule and properties, so it goes with them.
 pub(super) fn scenario(path: &Path, what: &What) -> Result<Scenario, Failure> {
     let mut scenario = read_scenario(path)?;
-    apply(&mut scenario, what);
+    apply(&mut scenario, what)?;
     Ok(scenario)
 }
 
@@ -35,7 +35,7 @@ pub(super) fn read_scenario(path: &Path) -> Result<Scenario, Failure> {
 }
 
 /// Applies what the command line changes.
-pub(super) fn apply(scenario: &mut Scenario, what: &What) {
+pub(super) fn apply(scenario: &mut Scenario, what: &What) -> Result<(), Failure> {
     if let Some(design) = what.design {
         scenario.design = design;
     }
@@ -65,6 +65,7 @@ pub(super) fn apply(scenario: &mut Scenario, what: &What) {
     limits.steps_max = what.max_steps.unwrap_or(limits.steps_max);
     limits.messages_max = what.max_messages.unwrap_or(limits.messages_max);
     limits.in_flight_max = what.max_in_flight.unwrap_or(limits.in_flight_max);
+    Ok(scenario.check_departures("--departure", &what.departures)?)
 }
 
 /// Reads a file that is a trace if it begins like one, and a scenario otherwise.

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::read::{Source, known_records};
-use super::{FileError, nearest, subjects};
+use super::write::made_by;
+use super::{FileError, Scenario, nearest, subjects};
 use crate::event::Command;
 use crate::ids::RecordId;
 use crate::schedule::{CommandSpec, Departure, NamedStep, ParseDepartureError, Target};
@@ -55,6 +56,27 @@ pub(super) fn check(source: &Source<'_>, schedule: &[Spanned<Departure>], known:
         }
     }
     Ok(())
+}
+
+impl Scenario {
+    /// Checks that departures speak of what there is in this scenario, as those of its file do: that every
+    /// name exists, and that what shall pause can.
+    ///
+    /// # Errors
+    /// The first that does not; `from` stands for the file.
+    pub fn check_departures(&self, from: &str, departures: &[Departure]) -> Result<(), FileError> {
+        let clients = self.clients_of(self.seed);
+        let commands = clients.iter().flat_map(|client| &client.commands);
+        let made = commands.filter_map(|sending| made_by(&sending.what));
+        let records = made.chain(self.stored.iter().map(|stored| stored.ticket)).collect();
+        let services = self.hostings.named();
+        let known = Known { records: &records, services: &services, written: &self.clients, generated: &clients };
+        departures.iter().try_for_each(|departure| {
+            let text = departure.to_string();
+            let place = Spanned::new(0..text.len(), departure.clone());
+            check(&Source::of(from, &text), &[place], &known)
+        })
+    }
 }
 
 /// Checks that every name in recorded steps exists and that what paused can.

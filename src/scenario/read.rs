@@ -31,7 +31,11 @@ pub(super) struct Source<'a> {
     text: &'a str,
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    pub(super) fn of(file: &'a str, text: &'a str) -> Source<'a> {
+        Source { file, text }
+    }
+
     pub(super) fn text(&self) -> &str {
         self.text
     }

@@ -198,7 +198,7 @@ fn renumbered(departures: &[Departure], clients: &[Client<Request>], commands: &
     departures
 }
 
-fn made_by(what: &What) -> Option<RecordId> {
+pub(super) fn made_by(what: &What) -> Option<RecordId> {
     match what {
         What::CreateTicket { ticket, .. } => Some(*ticket),
         What::CreateOrder { order, .. } => Some(*order),
