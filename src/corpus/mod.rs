@@ -21,7 +21,7 @@ use crate::scheduler::{Came, Departing, Retold};
 use crate::simulation::Simulation;
 use crate::ticketing::Ticketing;
 use crate::trace::{Naming, in_words};
-use crate::vacuity::{Allow, Kind};
+use crate::vacuity::{Kind, Vacuous};
 
 /// What came of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -217,10 +217,10 @@ fn departs(scenario: &Scenario, entry: &Entry, simulation: &Simulation<Ticketing
 
 /// The first departure that was not done as it says, unless that is allowed.
 fn cut_short<'a>(scenario: &Scenario, departing: &'a Departing) -> Option<&'a Departure> {
-    let kinds = [Kind::EndedEarly, Kind::UnusedDeparture];
     let is_allowed = |departure: &Departure| {
-        let named = |allow: &Allow| allow.name.as_ref().is_none_or(|name| *name == departure.to_string());
-        scenario.allow.iter().any(|allow| kinds.contains(&allow.kind) && named(allow))
+        let kinds = [Kind::EndedEarly, Kind::UnusedDeparture];
+        let not_done = kinds.map(|kind| Vacuous::new(kind, departure.to_string(), ""));
+        scenario.allow.iter().any(|allow| not_done.iter().any(|vacuous| allow.allows(vacuous)))
     };
     let (departure, _) = departing.came().find(|(departure, came)| *came != Came::InFull && !is_allowed(departure))?;
     Some(departure)
