@@ -52,10 +52,18 @@ impl Occurred {
         }
         if report.verdict.is_held() {
             for waiting in world.waiting_clients() {
-                let waited =
-                    self.waited.entry(waiting.command.client.clone()).or_insert_with(|| (0, waiting.to_string()));
-                waited.0 += 1;
+                self.note_waiting(&waiting.command.client, 1, waiting.to_string());
             }
+        }
+    }
+
+    /// Notes that a client waited in vain in so many runs. Of what it waited for the first in order is
+    /// kept, whichever run came first.
+    fn note_waiting(&mut self, client: &str, runs: u64, why: String) {
+        let (times, first) = self.waited.entry(client.to_owned()).or_insert_with(|| (0, why.clone()));
+        *times += runs;
+        if why < *first {
+            *first = why;
         }
     }
 
@@ -94,9 +102,7 @@ impl Occurred {
             }
         }
         for (client, (runs, why)) in &other.waited {
-            let waited = self.waited.entry(client.clone()).or_insert_with(|| (0, why.clone()));
-            waited.0 += runs;
-            waited.1 = std::cmp::min(&waited.1, why).clone();
+            self.note_waiting(client, *runs, why.clone());
         }
         self.kinds = self.kinds.and(other.kinds);
         self.accepted.extend(&other.accepted);
