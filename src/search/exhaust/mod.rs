@@ -177,9 +177,12 @@ impl Exhausted {
     }
 }
 
+/// The most steps of a run that a complete search follows.
+pub const SEARCHED_STEPS_MAX: u32 = 10_000;
+
 impl<'a, S: System> Exhaust<'a, S> {
     /// The most steps of a run that the search follows.
-    pub const STEPS_MAX: u32 = 10_000;
+    pub const STEPS_MAX: u32 = SEARCHED_STEPS_MAX;
 
     /// A search from the first world on, with a GiB of memory and one
     /// thread.
