@@ -55,7 +55,7 @@ impl Place {
         let extracted = extract(&self.simulation, keyed, &self.judges, Limits::default(), Tie::InOrder);
         let extracted = extracted.expect("no name comes twice here");
         let before = extracted.departures.len();
-        let shrunk = Shrink::of(&self.simulation, &self.judges, Limits::default()).run(extracted.departures);
+        let shrunk = Shrink::new(&self.simulation, &self.judges).run(extracted.departures);
         let shrunk = shrunk.expect("the run fails");
         Measured { seed, before, micros: began.elapsed().as_micros(), shrunk }
     }

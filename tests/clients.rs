@@ -402,7 +402,7 @@ fn a_complete_search_ends_where_clients_try_again_and_says_what_runs_say() {
         let all = clients(Sending::until_accepted);
         let hosted = all.into_iter().fold(hosted, |on, client| on.client(client.name, client.commands));
         let simulation = hosted.build().expect("the parts fit");
-        let found = Exhaust::of(&simulation, &judges, bounds).search(|_| ());
+        let found = Exhaust::new(&simulation, &judges).with_bounds(bounds).run();
         let plan = FaultPlan { crash: Rate { ratio: Ratio::new(1, 5), most: 1 }, ..FaultPlan::NONE };
         let fails = |seed: &u64| {
             let mut world = simulation.world();
@@ -428,8 +428,9 @@ fn settled(text: &str, property: &str) -> (String, Option<u64>, Option<u64>) {
     let scenario = Scenario::parse("settled.toml", text).unwrap_or_else(|error| panic!("{error}"));
     let scenario = Scenario { properties: vec![property.to_owned()], ..scenario };
     let (simulation, judges) = (scenario.simulation(0).expect("the parts fit"), scenario.judges());
-    let shrunk = Shrink::of(&simulation, &judges, scenario.limits).run(Vec::new()).expect("the calm run fails");
-    let explained = Explain::of(&simulation, &judges, scenario.limits).explain(&shrunk).expect("it is small");
+    let shrunk =
+        Shrink::new(&simulation, &judges).with_limits(scenario.limits).run(Vec::new()).expect("the calm run fails");
+    let explained = Explain::new(&simulation, &judges).with_limits(scenario.limits).run(&shrunk).expect("it is small");
     let settled = explained.settled.expect("it is settled by some step");
     let row = explained.rows.iter().find(|row| row.record.step == settled).expect("a row");
     (row.record.action.clone(), explained.turn, Some(settled))

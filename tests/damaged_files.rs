@@ -109,8 +109,7 @@ fn result() -> &'static str {
         let swept = Swept { departures_max: Some(4), ..swept };
         let simulation = scenario.simulation(scenario.seed).expect("it fits");
         let (judges, limits, faults) = (scenario.judges(), scenario.limits, scenario.faults);
-        let schedules_max = Some(4);
-        let sweep = HoldSweep { simulation: &simulation, judges: &judges, limits, faults, schedules_max, threads: 1 };
+        let sweep = HoldSweep::new(&simulation, &judges).with_limits(limits).with_faults(faults).with_schedules_max(4);
         let plan = sweep.plan();
         let departed = plan.go_on(plan.none(0), 3, |_| ControlFlow::Continue(()));
         ResultFile::new(swept, 0..20, seeds.clone(), Part { seeds, result }).with_departed(0..5, departed).to_text()

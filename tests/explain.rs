@@ -54,10 +54,10 @@ struct Explained {
 
 fn explained(scenario: &Scenario, continuations: u32) -> Explained {
     let (simulation, judges) = (scenario.simulation(0).expect("a simulation"), scenario.judges());
-    let shrink = Shrink::of(&simulation, &judges, scenario.limits);
+    let shrink = Shrink::new(&simulation, &judges).with_limits(scenario.limits);
     let shrunk = shrink.run(scenario.schedule.clone()).expect("a failure");
-    let explain = Explain { continuations, ..Explain::of(&simulation, &judges, scenario.limits) };
-    let explanation = explain.explain(&shrunk).expect("a small failure");
+    let explain = Explain::new(&simulation, &judges).with_limits(scenario.limits).with_continuations(continuations);
+    let explanation = explain.run(&shrunk).expect("a small failure");
     let simulation = shrunk.simulation(&simulation);
     Explained { simulation, judges, shrunk, explanation }
 }

@@ -6,16 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use pellmell::search::{HoldPart, HoldSweep, HoldSweepResult, Shard};
 use pellmell::ticketing::{Defect, Design, Level, Stage, Ticketing, properties};
 use pellmell::zoo::{faults, playground, profile};
-use pellmell::{FaultPlan, Judges, Limits, Simulation};
+use pellmell::{FaultPlan, Judges, Simulation};
 
 fn judges() -> Judges<Ticketing> {
     Judges::new(properties::promised_by(&Design::REFERENCE))
 }
 
 fn sweep(simulation: &Simulation<Ticketing>, faults: FaultPlan, schedules_max: Option<u64>) -> HoldSweepResult {
-    let (judges, limits) = (judges(), Limits::default());
-    let sweep = HoldSweep { simulation, judges: &judges, limits, faults, schedules_max, threads: 1 };
-    sweep.run(|_, _, _| ControlFlow::Continue(())).expect("nobody stops it")
+    HoldSweep::new(simulation, &judges()).with_faults(faults).with_schedules_max(schedules_max).run()
 }
 
 fn world_of(defect: &Defect, level: Level) -> Simulation<Ticketing> {
@@ -78,11 +76,10 @@ fn a_loss_is_found_and_says_what_was_lost() {
 #[test]
 fn the_result_does_not_depend_on_the_threads() {
     let defect = Defect::named("UnguardedRelease").expect("a defect");
-    let (simulation, judges, limits) = (world_of(&defect, Level::AnyOrder), judges(), Limits::default());
+    let (simulation, judges) = (world_of(&defect, Level::AnyOrder), judges());
     let with = |threads| {
-        let (faults, schedules_max) = (FaultPlan::SOME, Some(700));
-        let sweep = HoldSweep { simulation: &simulation, judges: &judges, limits, faults, schedules_max, threads };
-        sweep.run(|_, _, _| ControlFlow::Continue(())).expect("nobody stops it")
+        let sweep = HoldSweep::new(&simulation, &judges).with_faults(FaultPlan::SOME);
+        sweep.with_schedules_max(700).with_threads(threads).run()
     };
     let alone = with(1);
     assert!(!alone.is_held() && alone.departed() == 700);
@@ -94,17 +91,13 @@ fn the_result_does_not_depend_on_the_threads() {
 #[test]
 fn parts_of_it_played_apart_and_stopped_anywhere_join_to_the_whole() {
     let defect = Defect::named("UnguardedRelease").expect("a defect");
-    let (simulation, judges, limits) = (world_of(&defect, Level::AnyOrder), judges(), Limits::default());
+    let (simulation, judges) = (world_of(&defect, Level::AnyOrder), judges());
     for schedules_max in [Some(1), Some(700), None] {
-        let with = |threads| HoldSweep {
-            simulation: &simulation,
-            judges: &judges,
-            limits,
-            faults: FaultPlan::SOME,
-            schedules_max,
-            threads,
+        let with = |threads| {
+            let sweep = HoldSweep::new(&simulation, &judges).with_faults(FaultPlan::SOME);
+            sweep.with_schedules_max(schedules_max).with_threads(threads)
         };
-        let whole = with(2).run(|_, _, _| ControlFlow::Continue(())).expect("nobody stops it");
+        let whole = with(2).run();
         for shards in [1, 2, 3, 7] {
             let mut joined: Option<HoldPart> = None;
             for index in 0..shards {
@@ -135,14 +128,15 @@ fn parts_of_it_played_apart_and_stopped_anywhere_join_to_the_whole() {
 #[test]
 fn a_sweep_that_is_told_to_stop_begins_no_more_and_has_no_result() {
     let simulation = world_of(&Defect::named("UnguardedRelease").expect("a defect"), Level::AnyOrder);
-    let (judges, limits, faults, schedules_max) = (judges(), Limits::default(), FaultPlan::SOME, Some(2_000));
+    let judges = judges();
     for threads in [1, 3] {
         let last = AtomicU64::new(0);
-        let sweep = HoldSweep { simulation: &simulation, judges: &judges, limits, faults, schedules_max, threads };
-        let result = sweep.run(|done, _, all| {
-            assert_eq!(all, 2_001);
-            last.store(done, Relaxed);
-            if done >= 100 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let sweep = HoldSweep::new(&simulation, &judges).with_faults(FaultPlan::SOME);
+        let sweep = sweep.with_schedules_max(2_000).with_threads(threads);
+        assert_eq!(sweep.plan().schedules(), 2_001);
+        let result = sweep.run_watched(|so_far| {
+            last.store(so_far.done, Relaxed);
+            if so_far.done >= 100 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         assert_eq!(result, None);
         // It is heard by one thread alone, so the others have gone on for a block or a few.

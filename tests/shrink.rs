@@ -37,7 +37,7 @@ proptest! {
         let extracted = extract(&simulation, Keyed::new(seed, plan), &judges, LIMITS, Tie::InOrder);
         let extracted = extracted.expect("departures");
         let before = extracted.departures.len();
-        let shrunk = match Shrink::of(&simulation, &judges, LIMITS).run(extracted.departures) {
+        let shrunk = match Shrink::new(&simulation, &judges).with_limits(LIMITS).run(extracted.departures) {
             Ok(shrunk) => shrunk,
             Err(NothingToShrink) => {
                 prop_assert!(extracted.report.verdict.is_held());
@@ -87,7 +87,7 @@ fn a_lost_ack_and_the_command_it_is_about_are_left() {
         "hold ticket:updated t2@1 -> orders until ticket:updated t1@1 -> orders",
     ];
     let departures = departures.map(|text| text.parse().expect("a departure"));
-    let shrunk = Shrink::of(&simulation, &judges, Limits::default()).run(departures.to_vec()).expect("a failure");
+    let shrunk = Shrink::new(&simulation, &judges).run(departures.to_vec()).expect("a failure");
     assert_eq!(shrunk.departures, departures[1..2]);
     assert_eq!(shrunk.commands, [vec![0], vec![], vec![]]);
     assert!(shrunk.minimal && shrunk.anchored);
@@ -107,7 +107,7 @@ fn a_run_that_holds_is_not_shrunk() {
     let simulation = simulation(&design, Profile::stan(), clients, &Hostings::TWO);
     let judges = Judges::new(properties::promised_by(&design));
     let calm = extract(&simulation, Calm::new(0, FaultPlan::NONE), &judges, LIMITS, Tie::InOrder).expect("departures");
-    assert_eq!(Shrink::of(&simulation, &judges, LIMITS).run(calm.departures).err(), Some(NothingToShrink));
+    assert_eq!(Shrink::new(&simulation, &judges).with_limits(LIMITS).run(calm.departures).err(), Some(NothingToShrink));
 }
 
 #[test]
@@ -165,7 +165,8 @@ fn shrunk(scenario: &Scenario, seed: u64) -> (Verdict, Scenario) {
     let clients = scenario.clients_of(seed);
     let allowed =
         |commands: &[Vec<usize>], departures: &[Departure]| scenario.can_be_written(&clients, commands, departures);
-    let shrunk = Shrink::of(&simulation, &judges, limits).within(&allowed).run(scenario.schedule.clone());
+    let shrunk =
+        Shrink::new(&simulation, &judges).with_limits(limits).with_allowed(&allowed).run(scenario.schedule.clone());
     let shrunk = shrunk.expect("it fails");
     assert!(shrunk.minimal && shrunk.anchored, "{shrunk:?}");
     let text = scenario.counterexample(seed, &shrunk);

@@ -621,7 +621,7 @@ fn a_reason_that_is_made_up_anew_is_found_by_a_plain_check() {
 #[test]
 fn a_cache_that_outlives_a_run_is_found_by_a_complete_search() {
     let simulation = caching();
-    let exhausted = Exhaust::of(&simulation, &judges(), Bounds::of(Order::Any)).search(|_| ());
+    let exhausted = Exhaust::new(&simulation, &judges()).run();
     let verdict = exhausted.failing.map(|failing| failing.verdict);
     assert!(matches!(verdict, Some(Verdict::Panicked { .. })), "{verdict:?}");
 }

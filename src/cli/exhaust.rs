@@ -130,7 +130,7 @@ pub(super) fn exhaust(args: &ExhaustArgs, format: MessageFormat) -> Result<Endin
     };
     let (scenario, seed, named) = what(args)?;
     let simulation = scenario.simulation(seed).map_err(|error| Failure::Input(error.to_string()))?;
-    let after = steps_named(&simulation, &named).map_err(|place| not_there(&named, place))?;
+    let prefix = steps_named(&simulation, &named).map_err(|place| not_there(&named, place))?;
     let mut out = Out::new();
     let rules = scenario.defects.iter().fold(scenario.design.name.to_owned(), |rules, d| rules + " + " + d.name);
     if format == MessageFormat::Human {
@@ -138,16 +138,14 @@ pub(super) fn exhaust(args: &ExhaustArgs, format: MessageFormat) -> Result<Endin
         out.status(PLAIN, "Exhausting", format_args!("{}{place}   design {rules}, {bounds}", scenario.name))?;
     }
     let judges = scenario.judges();
-    let reduce = !args.no_reduction;
-    let search = Exhaust {
-        after: &after,
-        memory_max: args.memory,
-        reduce,
-        threads: args.threads.count()?,
-        ..Exhaust::of(&simulation, &judges, bounds)
-    };
+    let exhaust = Exhaust::new(&simulation, &judges)
+        .with_bounds(bounds)
+        .with_prefix(&prefix)
+        .with_memory_max(args.memory)
+        .with_reduction(!args.no_reduction)
+        .with_threads(args.threads.count()?);
     let mut searching = Searching::new();
-    let exhausted = search.search(|reached| searching.at(reached));
+    let exhausted = exhaust.run_watched(|reached| searching.at(reached));
     searching.end(exhausted.reached);
     let findings = findings(args, &scenario, &bounds, &simulation);
     let found = exhausted.failing.as_ref().map(|failing| (failing, shrunk(&scenario, seed, failing)));

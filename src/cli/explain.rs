@@ -62,9 +62,9 @@ pub(super) fn explain(args: &ExplainArgs, format: MessageFormat) -> Result<Ended
     };
     let simulation = scenario.simulation(seed).map_err(|error| Failure::Input(error.to_string()))?;
     let judges = scenario.judges();
-    let mut explain = Explain::of(&simulation, &judges, scenario.limits);
-    (explain.continuations, explain.times) = (args.continuations, &TIMES);
-    let explanation = explain.explain(&smallest.shrunk).map_err(|error| {
+    let explain = Explain::new(&simulation, &judges).with_limits(scenario.limits);
+    let explain = explain.with_continuations(args.continuations).with_time_fields(&TIMES);
+    let explanation = explain.run(&smallest.shrunk).map_err(|error| {
         let more = args.executions.saturating_mul(4);
         Failure::Input(format!("{error}\n  = help: let shrinking take more runs: --executions {more}"))
     })?;

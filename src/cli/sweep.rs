@@ -110,7 +110,8 @@ pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, F
     let simulation = scenario.simulation(scenario.seed).map_err(build)?;
     let (judges, limits, faults) = (scenario.judges(), scenario.limits, scenario.faults);
     let schedules_max = args.departures_max;
-    let hold_sweep = HoldSweep { simulation: &simulation, judges: &judges, limits, faults, schedules_max, threads };
+    let hold_sweep = HoldSweep::new(&simulation, &judges).with_limits(limits).with_faults(faults);
+    let hold_sweep = hold_sweep.with_schedules_max(schedules_max).with_threads(threads);
     // A scenario with a schedule of its own is no calm run to depart from.
     let is_departed = scenario.schedule.is_empty() && schedules_max != Some(0);
     let plan = is_departed.then(|| hold_sweep.plan());

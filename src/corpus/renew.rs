@@ -75,8 +75,8 @@ fn departures_of(scenario: &Scenario, steps: &[NamedStep]) -> Result<Vec<Departu
     // The commands are what the entry is about.
     let all = simulation.commands();
     let keeps_commands = |commands: &[Vec<usize>], _: &[Departure]| commands.iter().map(Vec::len).sum::<usize>() == all;
-    let mut shrink = Shrink::of(&simulation, &judges, scenario.limits).within(&keeps_commands);
-    shrink.with_values = false;
+    let shrink = Shrink::new(&simulation, &judges).with_limits(scenario.limits).with_simpler_commands(false);
+    let shrink = shrink.with_allowed(&keeps_commands);
     let shrunk = shrink.run(extracted.departures).map_err(|error| error.to_string())?;
     Ok(shrunk.departures)
 }

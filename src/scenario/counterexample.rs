@@ -75,9 +75,8 @@ impl Scenario {
         let clients = self.clients_of(seed);
         let allowed =
             |commands: &[Vec<usize>], departures: &[Departure]| self.can_be_written(&clients, commands, departures);
-        let mut shrink = Shrink::of(&simulation, &judges, self.limits).within(&allowed);
-        shrink.executions_max = executions_max;
-        let shrunk = match shrink.run(departures) {
+        let shrink = Shrink::new(&simulation, &judges).with_limits(self.limits).with_executions_max(executions_max);
+        let shrunk = match shrink.with_allowed(&allowed).run(departures) {
             Ok(shrunk) => shrunk,
             Err(NothingToShrink) => return Ok(None),
         };

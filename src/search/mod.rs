@@ -25,5 +25,5 @@ pub use merging::Merging;
 pub use part::{Part, SoFar};
 pub use result_file::{Departed, Mismatch, ResultFile, Swept};
 pub use shard::Shard;
-pub use shortest::{Cost, Found, Moves, Order, Searched, Shortest};
+pub use shortest::{Cost, Found, Order, Searched, Shortest, ShortestBounds};
 pub use sweep::{Bucket, Looked, Sweep, SweepResult, Totals};

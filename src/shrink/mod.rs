@@ -30,18 +30,16 @@ use shrinker::Shrinker;
 /// How many runs it takes at most, unless said otherwise.
 const EXECUTIONS_MAX: u32 = 500;
 
-/// What is shrunk, and how it is judged.
+/// Shrinks failing runs of a simulation.
+///
+/// Without options: the usual [`Limits`], at most 500 runs, commands may be made simpler, and any case
+/// may be the result.
 pub struct Shrink<'a, S: System> {
-    /// The simulation with all its commands.
-    pub simulation: &'a Simulation<S>,
-    /// What a run is judged by.
-    pub judges: &'a Judges<S>,
-    /// How far a run may go.
-    pub limits: Limits,
-    /// How many runs it may take.
-    pub executions_max: u32,
-    /// Whether commands may be made simpler, so that what is left is not part of the simulation.
-    pub with_values: bool,
+    simulation: &'a Simulation<S>,
+    judges: &'a Judges<S>,
+    limits: Limits,
+    executions_max: u32,
+    simpler_commands: bool,
     allowed: Option<&'a Allowed<'a>>,
 }
 
@@ -156,15 +154,36 @@ impl fmt::Display for NothingToShrink {
 impl std::error::Error for NothingToShrink {}
 
 impl<'a, S: System> Shrink<'a, S> {
-    /// Shrinks runs of this simulation.
+    /// Shrinks runs of this simulation, with all its commands, as these judges judge them.
     #[must_use]
-    pub fn of(simulation: &'a Simulation<S>, judges: &'a Judges<S>, limits: Limits) -> Shrink<'a, S> {
-        Shrink { simulation, judges, limits, executions_max: EXECUTIONS_MAX, with_values: true, allowed: None }
+    pub fn new(simulation: &'a Simulation<S>, judges: &'a Judges<S>) -> Shrink<'a, S> {
+        let (limits, executions_max) = (Limits::default(), EXECUTIONS_MAX);
+        Shrink { simulation, judges, limits, executions_max, simpler_commands: true, allowed: None }
     }
 
-    /// Looks only at what is `allowed`, for example because it can be written to a file.
+    /// How far a run may go.
     #[must_use]
-    pub fn within(self, allowed: &'a Allowed<'a>) -> Shrink<'a, S> {
+    pub fn with_limits(self, limits: Limits) -> Shrink<'a, S> {
+        Shrink { limits, ..self }
+    }
+
+    /// How many runs shrinking may play; if they do not suffice, the result is not minimal.
+    #[must_use]
+    pub fn with_executions_max(self, executions_max: u32) -> Shrink<'a, S> {
+        Shrink { executions_max, ..self }
+    }
+
+    /// Whether commands may be made simpler ([`Command::simpler`](crate::Command::simpler)), so that the
+    /// result has commands that are not part of the simulation.
+    #[must_use]
+    pub fn with_simpler_commands(self, simpler_commands: bool) -> Shrink<'a, S> {
+        Shrink { simpler_commands, ..self }
+    }
+
+    /// Which cases may be the result: those that are `allowed`, for example because they can be written to
+    /// a file.
+    #[must_use]
+    pub fn with_allowed(self, allowed: &'a Allowed<'a>) -> Shrink<'a, S> {
         Shrink { allowed: Some(allowed), ..self }
     }
 

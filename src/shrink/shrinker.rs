@@ -76,7 +76,7 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
     /// Shrinks it.
     pub(super) fn run(mut self) -> Shrunk<S::Command> {
         self.leave_out();
-        if self.shrink.with_values && self.make_simple() {
+        if self.shrink.simpler_commands && self.make_simple() {
             self.leave_out();
         }
         let anchored = self.anchor();

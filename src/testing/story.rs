@@ -122,10 +122,9 @@ fn shrunk<S: System>(
     let extracted = extract(simulation, scheduler, judges, limits, Tie::InOrder);
     let extracted = extracted.map_err(|error| error.to_string())?;
     let (steps, departures) = (extracted.report.steps, extracted.departures.len());
-    let mut shrink = Shrink::of(simulation, judges, limits);
-    shrink.executions_max = EXECUTIONS_MAX;
     // What is printed is to be played with the simulation as it is.
-    shrink.with_values = false;
+    let shrink = Shrink::new(simulation, judges).with_limits(limits).with_simpler_commands(false);
+    let shrink = shrink.with_executions_max(EXECUTIONS_MAX);
     let shrunk = shrink.run(extracted.departures).map_err(|_| NOT_ALONE.to_owned())?;
     Ok((Size { steps, departures, commands: simulation.commands() }, shrunk))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::schedules::Schedule;
 use crate::event::System;
 use crate::hash;
-use crate::run::{Limits, Verdict};
+use crate::run::Verdict;
 use crate::shrink::{Case, Shrink, same_failure};
 use proptest::strategy::ValueTree;
 
@@ -109,9 +109,8 @@ impl<S: System> ScheduleTree<S> {
     fn shrunk(&self) -> Option<Case> {
         let before = self.failing.case();
         let simulation = self.failing.simulation();
-        let mut shrink = Shrink::of(&simulation, self.failing.judges(), Limits::default());
         // A schedule's commands are those of the test's simulation.
-        shrink.with_values = false;
+        let shrink = Shrink::new(&simulation, self.failing.judges()).with_simpler_commands(false);
         let shrunk = shrink.run(before.departures.clone()).ok()?;
         // The places in the simulation that was shrunk are places in what was left of the whole one.
         let places = shrunk.commands.iter().zip(&before.commands);

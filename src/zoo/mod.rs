@@ -24,7 +24,7 @@ use crate::ticketing::{Alternative, Defect, Design, Level, Request, Stage, Ticke
 use crate::trace::{TraceRecord, detail, records_of};
 use crate::world::World;
 
-pub use playground::{faults, moves, playground, profile};
+pub use playground::{bounds, faults, playground, profile};
 
 /// The most states a search looks at. None of the small worlds has as many.
 const STATES_MAX: u64 = 2_000_000;
@@ -347,9 +347,9 @@ impl Place {
 
     fn search(&self, judges: &Judges<Ticketing>, enough: impl FnMut(&Found) -> bool) -> Searched {
         let simulation = self.simulation();
-        let moves = moves(self.level, self.splits);
-        let shortest = Shortest { simulation: &simulation, judges, moves, states_max: STATES_MAX, cost_max: None };
-        shortest.search(enough)
+        let bounds = bounds(self.level, self.splits);
+        let shortest = Shortest::new(&simulation, judges).with_bounds(bounds).with_states_max(STATES_MAX);
+        shortest.run_until(enough)
     }
 
     /// The first seed whose schedule breaks one of these properties before any other.
@@ -365,7 +365,7 @@ impl Place {
     fn shrink(&self, judges: &Judges<Ticketing>, seed: u64) -> Option<Shrunk<Request>> {
         let (simulation, limits) = (self.simulation(), Limits::default());
         let extracted = extract(&simulation, self.scheduler(&simulation, seed), judges, limits, Tie::InOrder).ok()?;
-        Shrink::of(&simulation, judges, limits).run(extracted.departures).ok()
+        Shrink::new(&simulation, judges).with_limits(limits).run(extracted.departures).ok()
     }
 
     /// Draws so many schedules and compares what came of them.

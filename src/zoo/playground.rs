@@ -4,7 +4,7 @@ use crate::broker::Profile;
 use crate::faults::{FaultPlan, Rate};
 use crate::ids::RecordId;
 use crate::prng::Ratio;
-use crate::search::{Moves, Order};
+use crate::search::{Order, ShortestBounds};
 use crate::simulation::{Hosting, Simulation};
 use crate::ticketing::{Design, Hostings, Level, Request, Stage, Ticketing, What};
 
@@ -83,13 +83,13 @@ fn order(level: Level) -> Order {
 
 /// What may happen at a level.
 #[must_use]
-pub fn moves(level: Level, splits: bool) -> Moves {
-    Moves {
+pub fn bounds(level: Level, splits: bool) -> ShortestBounds {
+    ShortestBounds {
         lost_acks: u8::from(level == Level::Duplicate),
         crashes: u8::from(level == Level::Crash),
         lost_messages: u8::from(level == Level::Loss),
         pauses: u8::from(splits),
-        ..Moves::of(order(level))
+        ..ShortestBounds::of(order(level))
     }
 }
 

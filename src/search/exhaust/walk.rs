@@ -140,7 +140,7 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
         let mut world = simulation.world();
         // Otherwise what is parked could neither be paused nor crash a member.
         world.hand_out_futile();
-        for (action, fate) in exhaust.after {
+        for (action, fate) in exhaust.prefix {
             step_apart(&mut world, *action, *fate);
         }
         let has_turns = world.broker().has_turns();

@@ -177,7 +177,7 @@ mod tests {
             let scenario = scenario.on_broker(bounds.order.broker_keys()).expect("a broker");
             let simulation = scenario.simulation(1).expect("the parts fit");
             let judges = Judges::new(Vec::new());
-            let exhaust = Exhaust::of(&simulation, &judges, bounds);
+            let exhaust = Exhaust::new(&simulation, &judges).with_bounds(bounds);
             let plain = comes_to(&exhaust, &Exchange::new(1));
             let handed = comes_to(&exhaust, &Exchange::of_one_that_hands_over_all());
             assert_eq!(plain, handed, "{bounds}");
