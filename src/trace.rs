@@ -13,7 +13,7 @@ use crate::file_error::FileError;
 use crate::run::{Counts, Judges, Limits, Observer, Report, Verdict, run};
 use crate::scenario::Settings;
 use crate::schedule::{NamedStep, Target};
-use crate::scheduler::{Action, Scripted};
+use crate::scheduler::{Action, Move, Scripted};
 use crate::service::Outcome;
 use crate::simulation::Simulation;
 use crate::store::RowText;
@@ -407,7 +407,7 @@ impl Trace {
 /// # Panics
 /// If a step is not possible, or a handler panics.
 #[must_use]
-pub fn records_of<S: System>(simulation: &Simulation<S>, steps: &[(Action, Fate)]) -> Vec<TraceRecord> {
+pub fn records_of<S: System>(simulation: &Simulation<S>, steps: &[Move]) -> Vec<TraceRecord> {
     let mut recorder = Recorder::default();
     // The script ends with the last step; what the clients still want does not matter.
     let limits = Limits { steps_max: steps.len() as u64, ..Limits::default() };

@@ -70,6 +70,26 @@ pub enum Action {
     Advance,
 }
 
+/// A step as it is decided: what happens, and what goes wrong with it.
+///
+/// It names the action by its place in the world it was decided in, so it fits that world and those of the
+/// same simulation alone; a [`NamedStep`](crate::NamedStep) says the same by names.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Move {
+    /// What happens.
+    pub action: Action,
+    /// What goes wrong with it.
+    pub fate: Fate,
+}
+
+impl Move {
+    /// An action with which nothing goes wrong.
+    #[must_use]
+    pub const fn calm(action: Action) -> Move {
+        Move { action, fate: Fate::CALM }
+    }
+}
+
 /// An action that has just become possible, with what names it.
 #[derive(Clone, Copy, Debug)]
 pub struct Offer {

@@ -22,7 +22,7 @@ use crate::faults::{AckFate, Fate, Window};
 use crate::hash;
 use crate::property::{End, NoPoison, Property, Violation};
 use crate::run::{Judges, step_apart};
-use crate::scheduler::{Action, Chosen};
+use crate::scheduler::{Action, Chosen, Move};
 use crate::simulation::Simulation;
 use crate::world::{Answer, Step, World};
 
@@ -138,7 +138,7 @@ pub struct Found {
     pub cost: Cost,
     /// The way, from the world before the first step. A [`Scripted`](crate::scheduler::Scripted)
     /// scheduler plays it again.
-    pub path: Vec<(Action, Fate)>,
+    pub path: Vec<Move>,
 }
 
 /// What came of a search.
@@ -289,8 +289,13 @@ struct Node<S: System> {
     at: usize,
 }
 
-/// A step of a way: the place of the step before it, and what was picked.
-type Link = (usize, Action, Fate);
+/// A step of a path and the step before it.
+#[derive(Clone, Copy)]
+struct Link {
+    /// The place of the step before it in the list of links.
+    before: usize,
+    step: Move,
+}
 
 /// The end of a way.
 #[derive(Clone, Copy)]
@@ -339,7 +344,7 @@ impl<'a, S: System> Search<'a, S> {
             shortest,
             frontier: BTreeMap::new(),
             reached: BTreeMap::new(),
-            links: vec![(0, Action::Advance, Fate::CALM)],
+            links: vec![Link { before: 0, step: Move::calm(Action::Advance) }],
             spent: Vec::new(),
             best: shortest.judges.names().map(|_| Best::None).collect(),
             found: Vec::new(),
@@ -419,14 +424,14 @@ impl<'a, S: System> Search<'a, S> {
         }
     }
 
-    fn path(&self, way: Way) -> Vec<(Action, Fate)> {
+    fn path(&self, way: Way) -> Vec<Move> {
         let (mut at, mut path) = match way {
             Way::To(at) => (at, Vec::new()),
-            Way::Past((at, action, fate)) => (at, vec![(action, fate)]),
+            Way::Past(Link { before, step }) => (before, vec![step]),
         };
         while at != 0 {
-            let (before, action, fate) = self.links[at];
-            path.push((action, fate));
+            let Link { before, step } = self.links[at];
+            path.push(step);
             at = before;
         }
         path.reverse();
@@ -476,7 +481,7 @@ impl<'a, S: System> Search<'a, S> {
             if !matches!(self.best[place], Best::Final)
                 && let Err(violation) = self.shortest.judges.judge_step(place, &world, &step)
             {
-                self.breaks(place, cost, Way::Past((node.at, action, fate)), violation);
+                self.breaks(place, cost, Way::Past(Link { before: node.at, step: Move { action, fate } }), violation);
             }
         }
         let digest = world.digest();
@@ -494,7 +499,7 @@ impl<'a, S: System> Search<'a, S> {
         }
         self.reached.insert(key, cost);
         let at = self.links.len();
-        self.links.push((node.at, action, fate));
+        self.links.push(Link { before: node.at, step: Move { action, fate } });
         self.frontier.entry(cost).or_default().push_back(Node { world, left, cost, digest, key, at });
     }
 

@@ -21,11 +21,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::determinism::{Footprints, Sample};
 use crate::event::System;
-use crate::faults::{Fate, FaultPlan};
+use crate::faults::FaultPlan;
 use crate::portfolio::SchedulerKind;
 use crate::run::{Judges, Limits, Verdict, run, step_apart};
 use crate::schedule::{NamedStep, Target};
-use crate::scheduler::Action;
+use crate::scheduler::Move;
 use crate::simulation::Simulation;
 
 /// Of how many seeds some are played twice: as many as there are schedulers to take turns.
@@ -63,7 +63,7 @@ pub struct Exhaust<'a, S: System> {
     simulation: &'a Simulation<S>,
     judges: &'a Judges<S>,
     bounds: Bounds,
-    prefix: &'a [(Action, Fate)],
+    prefix: &'a [Move],
     memory_max: u64,
     reduce: bool,
     threads: u32,
@@ -127,7 +127,7 @@ pub struct FailingRun {
     pub verdict: Verdict,
     /// Its steps from the simulation's first world on. A [`Scripted`](crate::scheduler::Scripted)
     /// scheduler plays them again.
-    pub steps: Vec<(Action, Fate)>,
+    pub steps: Vec<Move>,
     /// Whether no run within the bounds fails in fewer steps.
     pub is_shortest: bool,
 }
@@ -188,7 +188,7 @@ impl<'a, S: System> Exhaust<'a, S> {
 
     /// The steps after which the search begins; none of them counts against the bounds.
     #[must_use]
-    pub fn with_prefix(self, prefix: &'a [(Action, Fate)]) -> Exhaust<'a, S> {
+    pub fn with_prefix(self, prefix: &'a [Move]) -> Exhaust<'a, S> {
         Exhaust { prefix, ..self }
     }
 
@@ -359,10 +359,10 @@ impl<'a, S: System> Exhaust<'a, S> {
         let mut world = simulation.world();
         world.hand_out_futile();
         let (before, own) = failing.steps.split_at(self.prefix.len());
-        for (action, fate) in before {
+        for Move { action, fate } in before {
             step_apart(&mut world, *action, *fate);
         }
-        let mut judge = |(action, fate): &(Action, Fate)| {
+        let mut judge = |Move { action, fate }: &Move| {
             let step = step_apart(&mut world, *action, *fate);
             self.judges.on_step(&world, &step).err()
         };
@@ -374,8 +374,8 @@ impl<'a, S: System> Exhaust<'a, S> {
     ///
     /// Which one was found depends on the threads; the one that is returned is what one thread finds
     /// first among all of its length.
-    fn shortest(&self, walks: &mut Walks<'_, '_, S>, verdict: Verdict, found: Vec<(Action, Fate)>) -> FailingRun {
-        let all = |way: Vec<(Action, Fate)>| self.prefix.iter().copied().chain(way).collect();
+    fn shortest(&self, walks: &mut Walks<'_, '_, S>, verdict: Verdict, found: Vec<Move>) -> FailingRun {
+        let all = |way: Vec<Move>| self.prefix.iter().copied().chain(way).collect();
         let longest = u16::try_from(found.len()).unwrap_or(u16::MAX);
         for steps in 0..=longest {
             let mut stopped = walks.go(Some(steps));
@@ -399,7 +399,7 @@ impl<'a, S: System> Exhaust<'a, S> {
 ///
 /// # Errors
 /// The place of the first step that is not possible, from 0.
-pub fn steps_named<S: System>(simulation: &Simulation<S>, named: &[NamedStep]) -> Result<Vec<(Action, Fate)>, usize> {
+pub fn steps_named<S: System>(simulation: &Simulation<S>, named: &[NamedStep]) -> Result<Vec<Move>, usize> {
     let mut world = simulation.world();
     world.hand_out_futile();
     let mut steps = Vec::new();
@@ -409,7 +409,7 @@ pub fn steps_named<S: System>(simulation: &Simulation<S>, named: &[NamedStep]) -
             None if matches!(step.what, Target::AckWait(_)) => {}
             None => return Err(place),
             Some(action) => {
-                steps.push((action, step.fate));
+                steps.push(Move { action, fate: step.fate });
                 step_apart(&mut world, action, step.fate);
             }
         }

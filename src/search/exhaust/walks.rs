@@ -8,9 +8,8 @@ use super::seen::Seen;
 use super::walk::{Marks, Stop, Walk};
 use super::{Exhaust, Reached};
 use crate::event::System;
-use crate::faults::Fate;
 use crate::run::{Verdict, panic_message};
-use crate::scheduler::Action;
+use crate::scheduler::Move;
 use crate::simulation::Simulation;
 
 /// What walks have in common.
@@ -51,7 +50,7 @@ impl<'p> Common<'p> {
 /// Why walks stopped, and on which way.
 pub(super) struct Stopped {
     pub(super) stop: Stop,
-    pub(super) way: Vec<(Action, Fate)>,
+    pub(super) way: Vec<Move>,
 }
 
 /// Walks through the states of one simulation.
