@@ -132,7 +132,7 @@ fn main() {
 fn show(one: &Measured, is_short: bool) {
     let note = if is_short { "" } else { "   NOT as short as known" };
     println!("seed {}: {}{note}", one.seed, failure(&one.shrunk.report));
-    one.shrunk.because.iter().for_each(|(item, _)| println!("    {item}"));
+    one.shrunk.needed.iter().for_each(|needed| println!("    {}", needed.item));
 }
 
 /// A figure of a run.
@@ -143,7 +143,7 @@ fn summary(all: &[Measured], as_short: usize, good: usize) {
     let figures: [(&str, Figure); 5] = [
         ("departures of the run", |one| one.before as u128),
         ("departures left", |one| one.departures() as u128),
-        ("commands left", |one| one.shrunk.commands.iter().map(Vec::len).sum::<usize>() as u128),
+        ("commands left", |one| one.shrunk.commands.len() as u128),
         ("executions", |one| one.shrunk.executions.into()),
         ("microseconds", |one| one.micros),
     ];

@@ -254,7 +254,7 @@ fn shrinking_keeps_what_sets_the_stage_and_writes_how_commands_are_sent() {
         shrunken += 1;
         let small = found.scenario;
         assert!(found.text.contains("setup = true") && small.clients[0].name == "stage", "{}", found.text);
-        assert!(!found.shrunk.because.iter().any(|(item, _)| item.to_string().starts_with("stage")));
+        assert!(!found.shrunk.needed.iter().any(|needed| needed.item.to_string().starts_with("stage")));
         let sent = small.clients.iter().flat_map(|client| &client.commands);
         let ways: Vec<_> = sent.filter(|sent| sent.until_accepted || !sent.waits_for.is_empty()).collect();
         assert_eq!(ways.len(), 2, "{}", found.text);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anstyle::Style;
 use pellmell::escape::{file_for_shell, for_terminal};
-use pellmell::explain::{Ending, Explain, Explanation, Row, Without};
+use pellmell::explain::{Ending, Explain, Explanation, FirstDifference, Row, Without};
 use pellmell::scenario::Counterexample;
 use pellmell::schedule::{Departure, Target};
 use pellmell::shrink::{Item, NothingToShrink};
@@ -274,7 +274,7 @@ fn calm(explanation: &Explanation) -> String {
     let calm = &explanation.calm;
     match &calm.differs {
         None => "is this run: no departure is needed for the failure".to_owned(),
-        Some((step, there)) => {
+        Some(FirstDifference { step, calm: there }) => {
             let here = explanation.rows.iter().find(|row| row.record.step == *step);
             let there = match (there, here) {
                 (Some(there), Some(here)) if there.action == here.record.action => {
@@ -412,8 +412,8 @@ fn as_json(scenario: &Scenario, seed: u64, smallest: &Counterexample, explanatio
         "any_order": explanation.anywhere,
         "calm": {
             "verdict": in_words(&calm.verdict),
-            "differs_at": calm.differs.as_ref().map(|(step, _)| step),
-            "does_there": calm.differs.as_ref().and_then(|(_, record)| record.as_ref()).map(|record| &record.action),
+            "differs_at": calm.differs.as_ref().map(|first| first.step),
+            "does_there": calm.differs.as_ref().and_then(|first| first.calm.as_ref()).map(|record| &record.action),
         },
         "why": explanation.why,
         "without": without.collect::<Vec<_>>(),

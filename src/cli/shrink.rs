@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pellmell::escape::file_for_shell;
 use pellmell::scenario::{Counterexample, ShrinkError};
-use pellmell::shrink::{NothingToShrink, Size};
+use pellmell::shrink::{Needed, NothingToShrink, Size};
 use pellmell::{Departure, Scenario};
 use serde_json::json;
 
@@ -96,7 +96,7 @@ fn show(
     timeline::steps(out, &trace, 60)?;
     timeline::stores(out, &trace)?;
     timeline::verdict(out, &trace)?;
-    for (item, why) in shrunk.needed() {
+    for (item, why) in shrunk.reasons() {
         out.status(PLAIN, "Needed", format_args!("`{item}`: {why}"))?;
     }
     for caveat in shrunk.caveats() {
@@ -123,8 +123,8 @@ pub(super) fn texts(departures: &[Departure]) -> Vec<String> {
 
 fn as_json(scenario: &Scenario, seed: u64, found: &Counterexample) -> serde_json::Value {
     let Counterexample { before, shrunk, text, .. } = found;
-    let because = shrunk.because.iter().map(|(item, verdict)| {
-        let without = verdict.as_ref().map(|verdict| verdict.signature().unwrap_or_else(|| "held".to_owned()));
+    let because = shrunk.needed.iter().map(|Needed { item, without }| {
+        let without = without.as_ref().map(|verdict| verdict.signature().unwrap_or_else(|| "held".to_owned()));
         json!({ "item": item.to_string(), "without": without })
     });
     json!({

@@ -9,6 +9,7 @@ use crate::scenario::{Entry, FileError, Scenario};
 use crate::schedule::{Departure, NamedStep};
 use crate::scheduler::{Departing, Retold, Tie};
 use crate::shrink::Shrink;
+use crate::simulation::CommandIndex;
 use crate::trace::Naming;
 
 /// What renewing an entry came to.
@@ -74,7 +75,7 @@ fn departures_of(scenario: &Scenario, steps: &[NamedStep]) -> Result<Vec<Departu
     let extracted = extracted.map_err(|error| error.to_string())?;
     // The commands are what the entry is about.
     let all = simulation.commands();
-    let keeps_commands = |commands: &[Vec<usize>], _: &[Departure]| commands.iter().map(Vec::len).sum::<usize>() == all;
+    let keeps_commands = |commands: &[CommandIndex], _: &[Departure]| commands.len() == all;
     let shrink = Shrink::new(&simulation, &judges).with_limits(scenario.limits).with_simpler_commands(false);
     let shrink = shrink.with_allowed(&keeps_commands);
     let shrunk = shrink.run(extracted.departures).map_err(|error| error.to_string())?;

@@ -39,7 +39,7 @@ use std::fmt;
 use crate::event::System;
 use crate::run::{Judges, Limits, Report, Verdict};
 use crate::schedule::Departure;
-use crate::shrink::{Item, Shrunk};
+use crate::shrink::{Item, Needed, Shrunk};
 use crate::simulation::Simulation;
 use crate::trace::TraceRecord;
 
@@ -137,9 +137,17 @@ pub struct Row {
 pub struct Calm {
     /// What it comes to.
     pub verdict: Verdict,
-    /// The number of the first step at which the runs differ, and what the calm run does there, if it
-    /// goes on; `None` if no step differs, so that no departure is needed.
-    pub differs: Option<(u64, Option<TraceRecord>)>,
+    /// Where the runs differ first; `None` if no step differs, so that no departure is needed.
+    pub differs: Option<FirstDifference>,
+}
+
+/// Where the calm run and the run that is explained differ first.
+#[derive(Clone, Debug)]
+pub struct FirstDifference {
+    /// The number of the step.
+    pub step: u64,
+    /// What the calm run does there; `None` if it has ended.
+    pub calm: Option<TraceRecord>,
 }
 
 /// Things that are needed, and what comes of it without any one of them.
@@ -248,20 +256,23 @@ fn services<S: System>(simulation: &Simulation<S>, played: &Played<S>) -> Vec<St
     names.map(str::to_owned).collect()
 }
 
-fn differs<S: System>(played: &Played<S>, calm: &Played<S>) -> Option<(u64, Option<TraceRecord>)> {
+fn differs<S: System>(played: &Played<S>, calm: &Played<S>) -> Option<FirstDifference> {
     let same = played.steps.iter().zip(&calm.steps).take_while(|(one, other)| {
         // Of a late attempt the calm run knows nothing, so that the names suffice.
         (one.name, one.fate) == (other.name, other.fate)
     });
     let place = same.count();
     let both_end = place == played.steps.len() && place == calm.steps.len();
-    (!both_end).then(|| (place as u64 + 1, calm.steps.get(place).map(|step| step.record.clone())))
+    (!both_end).then(|| FirstDifference {
+        step: place as u64 + 1,
+        calm: calm.steps.get(place).map(|step| step.record.clone()),
+    })
 }
 
 /// What is needed, by what comes of it without.
 fn without<C>(shrunk: &Shrunk<C>) -> Vec<Without> {
     let mut grouped: Vec<Without> = Vec::new();
-    for (item, verdict) in &shrunk.because {
+    for Needed { item, without: verdict } in &shrunk.needed {
         // Where it goes wrong in another way the details differ from item to item.
         let signature = |verdict: &Option<Verdict>| verdict.as_ref().map(Verdict::signature);
         let same = |group: &&mut Without| {

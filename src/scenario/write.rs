@@ -11,8 +11,8 @@ use crate::faults::FaultPlan;
 use crate::ids::RecordId;
 use crate::run::{Limits, Verdict};
 use crate::schedule::{CommandSpec, Departure, Target};
-use crate::shrink::Shrunk;
-use crate::simulation::{Client, Sending};
+use crate::shrink::{Shrunk, Simpler};
+use crate::simulation::{Client, CommandIndex, Sending};
 use crate::ticketing::{Request, StoredTicket, What};
 
 impl Scenario {
@@ -118,7 +118,7 @@ impl Scenario {
     pub fn can_be_written(
         &self,
         clients: &[Client<Request>],
-        commands: &[Vec<usize>],
+        commands: &[CommandIndex],
         departures: &[Departure],
     ) -> bool {
         let clients = kept(clients, commands);
@@ -162,23 +162,24 @@ impl Scenario {
     }
 }
 
-fn replaced(mut clients: Vec<Client<Request>>, simpler: &[(usize, usize, Request)]) -> Vec<Client<Request>> {
-    for (client, place, request) in simpler {
-        clients[*client].commands[*place].command = request.clone();
+fn replaced(mut clients: Vec<Client<Request>>, simpler: &[Simpler<Request>]) -> Vec<Client<Request>> {
+    for Simpler { index, command } in simpler {
+        clients[index.client].commands[index.position].command = command.clone();
     }
     clients
 }
 
-fn kept(clients: &[Client<Request>], commands: &[Vec<usize>]) -> Vec<Client<Request>> {
-    let kept = clients.iter().zip(commands).filter(|(_, places)| !places.is_empty()).map(|(client, places)| {
-        let commands = places.iter().map(|place| client.commands[*place].clone()).collect();
+fn kept(clients: &[Client<Request>], commands: &[CommandIndex]) -> Vec<Client<Request>> {
+    let kept = commands.chunk_by(|one, next| one.client == next.client).map(|of_client| {
+        let client = &clients[of_client[0].client];
+        let commands = of_client.iter().map(|index| client.commands[index.position].clone()).collect();
         Client { name: client.name.clone(), commands }
     });
     kept.collect()
 }
 
 /// The departures with commands counted among those that are left.
-fn renumbered(departures: &[Departure], clients: &[Client<Request>], commands: &[Vec<usize>]) -> Vec<Departure> {
+fn renumbered(departures: &[Departure], clients: &[Client<Request>], commands: &[CommandIndex]) -> Vec<Departure> {
     let rename = |spec: &mut CommandSpec| {
         let Some(client) = clients.iter().position(|client| client.name == spec.client) else { return };
         let places = 0..clients[client].commands.len();
@@ -190,7 +191,8 @@ fn renumbered(departures: &[Departure], clients: &[Client<Request>], commands: &
             (all, _) => all,
         };
         let Some(place) = all.get(spec.nth as usize - 1) else { return };
-        let before = commands[client].iter().filter(|kept| *kept < place && all.contains(kept)).count();
+        let earlier = |kept: &&CommandIndex| kept.client == client && kept.position < *place;
+        let before = commands.iter().filter(earlier).filter(|kept| all.contains(&kept.position)).count();
         spec.nth = before as u32 + 1;
     };
     let mut departures = departures.to_vec();

@@ -21,7 +21,7 @@ use crate::event::System;
 use crate::ids::RecordId;
 use crate::run::{Judges, Limits, Report, Verdict};
 use crate::schedule::{CommandSpec, Departure};
-use crate::simulation::Simulation;
+use crate::simulation::{CommandIndex, Simulation};
 
 pub(crate) use case::Case;
 use case::keeping;
@@ -43,9 +43,8 @@ pub struct Shrink<'a, S: System> {
     allowed: Option<&'a Allowed<'a>>,
 }
 
-/// Whether a case may be a result: the commands that are left, for each client by their places, and
-/// the departures.
-pub type Allowed<'a> = dyn Fn(&[Vec<usize>], &[Departure]) -> bool + 'a;
+/// Whether a case may be a result: the commands that are left, in order, and the departures.
+pub type Allowed<'a> = dyn Fn(&[CommandIndex], &[Departure]) -> bool + 'a;
 
 /// Something of a counterexample that could be left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,21 +69,39 @@ impl fmt::Display for Item {
 pub struct Shrunk<C> {
     /// The departures that are left.
     pub departures: Vec<Departure>,
-    /// For each client, the places of the commands that are left.
-    pub commands: Vec<Vec<usize>>,
-    /// The commands that were made simpler, each with the places of its client and in its list.
-    pub simpler: Vec<(usize, usize, C)>,
+    /// The commands that are left, in order.
+    pub commands: Vec<CommandIndex>,
+    /// The commands that were made simpler.
+    pub simpler: Vec<Simpler<C>>,
     /// What its run comes to.
     pub report: Report,
     /// How many runs it took.
     pub executions: u32,
-    /// Each thing that is left, with what the run comes to without it: held, or a failure of another
-    /// kind; `None` if it is not allowed to be left out. Short of things if the runs did not suffice.
-    pub because: Vec<(Item, Option<Verdict>)>,
+    /// Each thing that is left. Short of things if the runs did not suffice.
+    pub needed: Vec<Needed>,
     /// Whether each thing that is left was left out once.
     pub minimal: bool,
     /// Whether it fails in the same way if the calm run serves the groups in other orders.
     pub anchored: bool,
+}
+
+/// A simpler command in the place of another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Simpler<C> {
+    /// Which command of the simulation it replaces.
+    pub index: CommandIndex,
+    /// The simpler command.
+    pub command: C,
+}
+
+/// Something that is left of a run, and what the run comes to without it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Needed {
+    /// What is left.
+    pub item: Item,
+    /// What the run comes to without it: held, or a failure of another kind; `None` if it is not allowed to
+    /// be left out.
+    pub without: Option<Verdict>,
 }
 
 /// How large a run is.
@@ -102,13 +119,13 @@ impl<C> Shrunk<C> {
     /// How large it is.
     #[must_use]
     pub fn size(&self) -> Size {
-        let commands = self.commands.iter().map(Vec::len).sum();
-        Size { steps: self.report.steps, departures: self.departures.len(), commands }
+        let (departures, commands) = (self.departures.len(), self.commands.len());
+        Size { steps: self.report.steps, departures, commands }
     }
 
     /// Each thing that is left, with why it is needed, in words.
-    pub fn needed(&self) -> impl Iterator<Item = (&Item, String)> {
-        self.because.iter().map(|(item, without)| {
+    pub fn reasons(&self) -> impl Iterator<Item = (&Item, String)> {
+        self.needed.iter().map(|Needed { item, without }| {
             let why = match without {
                 None => "the rest names it or what it creates".to_owned(),
                 Some(verdict) => match verdict.signature() {
@@ -134,9 +151,10 @@ impl<C> Shrunk<C> {
     where
         C: Clone,
     {
-        let replaced = self.simpler.iter().fold(of.clone(), |simulation, (client, place, command)| {
-            simulation.replacing(*client, *place, command.clone())
-        });
+        let replaced = self
+            .simpler
+            .iter()
+            .fold(of.clone(), |simulation, simpler| simulation.replacing(simpler.index, simpler.command.clone()));
         keeping(&replaced, &self.commands)
     }
 }

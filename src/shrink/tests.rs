@@ -113,6 +113,6 @@ fn two_commands_one_of_which_undoes_the_other_are_left_out_together() {
     let simulation = simulation.build().expect("the parts fit");
     let judges = Judges::new(vec![Box::new(Whole)]);
     let shrunk = Shrink::new(&simulation, &judges).run(Vec::new()).expect("it is broken");
-    assert_eq!(shrunk.commands, [vec![2]]);
+    assert_eq!(shrunk.commands, [CommandIndex { client: 0, position: 2 }]);
     assert!(shrunk.minimal);
 }

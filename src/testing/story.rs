@@ -180,7 +180,7 @@ fn minimal<C>(before: Size, shrunk: &Shrunk<C>, records: &[TraceRecord]) -> Stri
         before.steps,
         after.steps
     );
-    for (item, why) in shrunk.needed() {
+    for (item, why) in shrunk.reasons() {
         let _ = writeln!(text, "    {item}: {why}");
     }
     shrunk.caveats().for_each(|caveat| text += &format!("note: {caveat}\n"));

@@ -291,7 +291,7 @@ impl<'a, S: System> Exhaust<'a, S> {
             let numbers = clusters.numbers();
             let (mut sum, mut touched) = (None::<Exhausted>, Vec::new());
             for number in &numbers {
-                let alone = self.simulation.keeping(|client, _| clusters.of(client) == Some(*number));
+                let alone = self.simulation.keeping(|index| clusters.of(index.client) == Some(*number));
                 let (exhausted, marks) = self.search_all(&alone, true, progress);
                 if let Some(reason) = marks.coupling {
                     return Err(Reduction::Refused(reason));
