@@ -83,11 +83,22 @@ impl Header {
         Settings { design, defects, scheduler, departures, no_faults, properties, limits }
     }
 
-    /// The format's name and version and the tool's, for a header.
+    /// What every header of this version of the tool begins with.
     #[must_use]
-    pub fn format() -> (String, u32, String) {
-        (FORMAT.to_owned(), VERSION, env!("CARGO_PKG_VERSION").to_owned())
+    pub fn format() -> Format {
+        Format { name: FORMAT.to_owned(), version: VERSION, tool: env!("CARGO_PKG_VERSION").to_owned() }
     }
+}
+
+/// The format of a trace, and the tool that writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Format {
+    /// Always `pellmell-trace`.
+    pub name: String,
+    /// The version of the format.
+    pub version: u32,
+    /// The version of the tool.
+    pub tool: String,
 }
 
 /// One step.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use pellmell::scenario::Counterexample;
 use pellmell::schedule::NamedStep;
 use pellmell::search::{
-    Bounds, Dependence, Ended, Exhaust, Exhausted, FailingRun, Most, Order, Reduction, steps_named,
+    Bounds, Dependence, Ended, Exhaust, Exhausted, FailingRun, ImpossibleStep, Most, Order, Reduction, steps_named,
 };
 use pellmell::ticketing::{Defect, Design, Ticketing};
 use pellmell::trace::{Naming, detail, records_of};
@@ -130,7 +130,7 @@ pub(super) fn exhaust(args: &ExhaustArgs, format: MessageFormat) -> Result<Endin
     };
     let (scenario, seed, named) = what(args)?;
     let simulation = scenario.simulation(seed).map_err(|error| Failure::Input(error.to_string()))?;
-    let prefix = steps_named(&simulation, &named).map_err(|place| not_there(&named, place))?;
+    let prefix = steps_named(&simulation, &named).map_err(|step| not_there(&step))?;
     let mut out = Out::new();
     let rules = scenario.defects.iter().fold(scenario.design.name.to_owned(), |rules, d| rules + " + " + d.name);
     if format == MessageFormat::Human {
@@ -223,8 +223,8 @@ fn first_steps(scenario: &Scenario, seed: u64, steps: u64) -> Result<Vec<NamedSt
     Ok(naming.into_steps())
 }
 
-fn not_there(named: &[NamedStep], place: usize) -> Failure {
-    let message = format!("step {} of the trace, `{}`, cannot happen in this order", place + 1, named[place].what);
+fn not_there(ImpossibleStep { step, what }: &ImpossibleStep) -> Failure {
+    let message = format!("step {step} of the trace, `{what}`, cannot happen in this order");
     Failure::Input(format!("{message}\n  = help: try --order any, or an earlier step"))
 }
 

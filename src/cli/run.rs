@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use pellmell::Scenario;
-use pellmell::trace::{CountsText, Header, Recorder, Trace};
+use pellmell::trace::{CountsText, Format, Header, Recorder, Trace};
 use pellmell::vacuity::{Findings, Kind, Occurred};
 
 use super::{
@@ -73,7 +73,7 @@ pub(super) fn play(scenario: &Scenario, seed: u64) -> Result<Trace, Failure> {
 pub(super) fn look(scenario: &Scenario, seed: u64) -> Result<(Trace, Findings), Failure> {
     let simulation = scenario.simulation(seed).map_err(|error| Failure::Input(error.to_string()))?;
     let services = simulation.service_names().map(str::to_owned).collect();
-    let (format, version, tool) = Header::format();
+    let Format { name: format, version, tool } = Header::format();
     // What the command line changes is in the header, beside the file's text.
     let (departures, no_faults) = scenario.departs_otherwise();
     let header = Header {

@@ -19,7 +19,9 @@ mod sweep;
 
 pub use bound::{PctBound, PctRuns, pct_bound};
 pub use coverage::{Coverage, Means, RuledOut, Seen, Situation, SituationWatch, Standing};
-pub use exhaust::{Bounds, Dependence, Ended, Exhaust, Exhausted, FailingRun, Most, Reached, Reduction, steps_named};
+pub use exhaust::{
+    Bounds, Dependence, Ended, Exhaust, Exhausted, FailingRun, ImpossibleStep, Most, Reached, Reduction, steps_named,
+};
 pub use hold_sweep::{DepartedBucket, HoldPart, HoldPlan, HoldSweep, HoldSweepResult, PAIRS_STEPS, Tally};
 pub use merging::Merging;
 pub use part::{Part, SoFar};

@@ -17,6 +17,7 @@ mod walk;
 mod walks;
 mod worlds;
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::determinism::{Footprints, Sample};
@@ -394,12 +395,29 @@ impl<'a, S: System> Exhaust<'a, S> {
     }
 }
 
-/// The steps of these names in a simulation that redelivers at once, up to the first that is not
-/// possible there: what was only the end of an ack wait elsewhere is left out.
+/// A step by name that is not possible where it should be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImpossibleStep {
+    /// Which of the steps, from 1.
+    pub step: u64,
+    /// What should happen in it.
+    pub what: Target,
+}
+
+impl fmt::Display for ImpossibleStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "step {}, `{}`, cannot happen in this order", self.step, self.what)
+    }
+}
+
+impl std::error::Error for ImpossibleStep {}
+
+/// The steps of these names in a simulation that redelivers at once: what was only the end of an ack wait
+/// elsewhere is left out.
 ///
 /// # Errors
-/// The place of the first step that is not possible, from 0.
-pub fn steps_named<S: System>(simulation: &Simulation<S>, named: &[NamedStep]) -> Result<Vec<Move>, usize> {
+/// If a step is not possible there: the first of those.
+pub fn steps_named<S: System>(simulation: &Simulation<S>, named: &[NamedStep]) -> Result<Vec<Move>, ImpossibleStep> {
     let mut world = simulation.world();
     world.hand_out_futile();
     let mut steps = Vec::new();
@@ -407,7 +425,7 @@ pub fn steps_named<S: System>(simulation: &Simulation<S>, named: &[NamedStep]) -
         let action = world.enabled().iter().find(|action| world.target(*action).as_ref() == Some(&step.what));
         match action {
             None if matches!(step.what, Target::AckWait(_)) => {}
-            None => return Err(place),
+            None => return Err(ImpossibleStep { step: place as u64 + 1, what: step.what.clone() }),
             Some(action) => {
                 steps.push(Move { action, fate: step.fate });
                 step_apart(&mut world, action, step.fate);
