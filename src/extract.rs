@@ -19,6 +19,7 @@ use crate::world::{Step, World};
 
 /// A run as departures.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Extracted {
     /// The departures with which [`Departing`] takes the same steps.
     pub departures: Vec<Departure>,

@@ -469,6 +469,7 @@ fn read_line<'a, T: Deserialize<'a>>(
 
 /// The first difference between two traces.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Difference {
     /// The step, from 1; 0 for the header.
     pub step: u64,

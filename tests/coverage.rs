@@ -239,11 +239,11 @@ fn coverage_reads_back_from_json_as_it_was_written() {
 fn any_seen() -> impl Strategy<Value = Seen> {
     let reasons = [None, Some(RuledOut::NoCrashes), Some(RuledOut::InOrder)];
     (0..3u64, 0..9u64, 0..3u64, proptest::sample::select(reasons.to_vec())).prop_map(
-        |(runs, first, more, ruled_out)| Seen {
-            runs,
-            first: (runs > 0).then_some(first),
-            occasions: runs + more,
-            ruled_out,
+        |(runs, first, more, ruled_out)| {
+            let mut seen = Seen::default();
+            (seen.runs, seen.occasions, seen.ruled_out) = (runs, runs + more, ruled_out);
+            seen.first = (runs > 0).then_some(first);
+            seen
         },
     )
 }
@@ -261,7 +261,10 @@ prop_compose! {
         pct in proptest::array::uniform3([0..9u64, 0..9, 0..9]),
     ) -> Coverage {
         let pct = pct.map(|[runs, chains_max, turns_max]| PctRuns { runs, chains_max, turns_max });
-        Coverage { runs, situations, pairs, sometimes, pct }
+        let mut coverage = Coverage::default();
+        (coverage.runs, coverage.pct) = (runs, pct);
+        (coverage.situations, coverage.pairs, coverage.sometimes) = (situations, pairs, sometimes);
+        coverage
     }
 }
 

@@ -100,7 +100,7 @@ impl<'a, S: System> Enumeration<'a, S> {
                 is_calm &= !matches!(action, Action::Deliver(_)) || fate != Fate::CALM || next.digest() == digest;
                 is_calm &= !matches!(action, Action::Resume(_));
                 let is_watched = watched(self.property.watches(), &next, &step);
-                match self.property.on_step(&View { world: &next, step: &step }) {
+                match self.property.on_step(&View::new(&next, &step)) {
                     Err(_) if !is_watched => open.push_back((next, budget, steps + 1)),
                     Ok(()) => open.push_back((next, budget, steps + 1)),
                     Err(_) => self.breaks(steps + 1),
@@ -111,7 +111,7 @@ impl<'a, S: System> Enumeration<'a, S> {
             return;
         }
         let is_over = world.enabled().commands().is_empty() && world.enabled().clock().is_none();
-        let at_end = if is_over { self.property.at_end(&End { world, in_rounds: false }) } else { Ok(()) };
+        let at_end = if is_over { self.property.at_end(&End::new(world, false)) } else { Ok(()) };
         let at_rest = self.property.at_quiescence(world);
         if at_end.and(at_rest).is_err() {
             self.breaks(steps);

@@ -156,15 +156,12 @@ fn the_hold_sweep_is_divided_with_its_budget_and_merging_plays_nothing_of_it() {
     let mut begun = read(one);
     let departed = begun.departed.as_mut().expect("a hold sweep");
     departed.done_through = 0;
-    let whole_of = departed.result.clone();
-    let tally = |all| pellmell::search::Tally { all, ..Default::default() };
-    departed.result = pellmell::search::HoldSweepResult {
-        singles: tally(whole_of.singles.all),
-        pairs: tally(whole_of.pairs.all),
-        buckets: Default::default(),
-        fingerprint: 0,
-        ..whole_of
-    };
+    let nothing = &mut departed.result;
+    for tally in [&mut nothing.singles, &mut nothing.pairs] {
+        (tally.played, tally.held) = (0, 0);
+    }
+    nothing.buckets.clear();
+    nothing.fingerprint = 0;
     write(two, &kept);
     write(one, &begun);
     folder

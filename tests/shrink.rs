@@ -60,7 +60,7 @@ proptest! {
         if shrunk.minimal {
             prop_assert_eq!(shrunk.needed.len(), shrunk.departures.len() + shrunk.commands.len());
         }
-        for Needed { item, without } in &shrunk.needed {
+        for Needed { item, without, .. } in &shrunk.needed {
             let verdict = without.as_ref().expect("everything may be left out");
             prop_assert!(!same_failure(&extracted.report.verdict, verdict), "{}", item);
             if let Item::Departure(departure) = item {
@@ -94,7 +94,7 @@ fn a_lost_ack_and_the_command_it_is_about_are_left() {
     let needed: Vec<String> = shrunk
         .needed
         .iter()
-        .map(|Needed { item, without }| format!("{item}: {}", without.as_ref().map_or("needed", Verdict::word)))
+        .map(|Needed { item, without, .. }| format!("{item}: {}", without.as_ref().map_or("needed", Verdict::word)))
         .collect();
     assert_eq!(needed, ["lose ack of ticket:created t1@0 -> orders: held", "seller: create t1 at 5: held"]);
     assert!(shrunk.executions < 20, "{}", shrunk.executions);

@@ -507,7 +507,7 @@ fn a_check_says_what_its_runs_came_through() {
     let dear = Sometimes::new("Dear", "search learns of 15", |view: &View<'_, Shop>| {
         view.changes::<Item>().any(|change| change.after.is_some_and(|item| item.price == 15))
     });
-    let Checked { runs, counts, coverage, reached, notes } =
+    let Checked { runs, counts, coverage, reached, notes, .. } =
         check(&right(), 0..300, FaultPlan::SOME, &judges_with(dear));
     assert_eq!((runs, coverage.runs, counts.commands), (300, 100, 900));
     assert!(counts.messages > 800 && counts.moments_judged > 300, "few commands crash, and nothing waits for long");

@@ -169,7 +169,8 @@ pub(super) fn exhaust(args: &ExhaustArgs, format: MessageFormat) -> Result<Endin
     Ok(match exhausted.ended {
         Ended::All if findings.void.is_empty() => Ending::Held,
         Ended::Failing => Ending::Failed,
-        Ended::All | Ended::Memory | Ended::Steps => Ending::NothingRan,
+        // Not all was searched, whatever the reason, or what was searched says nothing.
+        _ => Ending::NothingRan,
     })
 }
 
@@ -275,13 +276,14 @@ fn summary(out: &mut Out, args: &ExhaustArgs, bounds: &Bounds, exhausted: &Exhau
             out.status(PLAIN, "Apart", format_args!("{parts}; independence: {pairs} in both orders, 0 differ"))?;
         }
         Reduction::Refused(reason) => out.status(PLAIN, "Together", format_args!("all clients: {reason}"))?,
-        Reduction::Dependent(Dependence { one, other, what }) => {
+        Reduction::Dependent(Dependence { one, other, what, .. }) => {
             out.status(
                 PLAIN,
                 "Together",
                 format_args!("all clients: {what} depends on whether `{one}` or `{other}` is first"),
             )?;
         }
+        other => out.status(PLAIN, "Reduction", format_args!("{other:?}"))?,
     }
     match exhausted.ended {
         Ended::All => {
@@ -298,6 +300,7 @@ fn summary(out: &mut Out, args: &ExhaustArgs, bounds: &Bounds, exhausted: &Exhau
             let most = count(Exhaust::<Ticketing>::STEPS_MAX.into(), "step");
             out.status(BAD, "NOT COMPLETE", format_args!("a run goes on for more than {most}: nothing found so far"))
         }
+        other => out.status(BAD, "NOT COMPLETE", format_args!("it ended with: {}", other.word())),
     }
 }
 
@@ -308,12 +311,13 @@ fn as_json(
     exhausted: &Exhausted,
     shrunk: Option<&Counterexample>,
 ) -> serde_json::Value {
-    let Exhausted { reached, ended, failing, reduction } = exhausted;
+    let Exhausted { reached, ended, failing, reduction, .. } = exhausted;
     let (clusters, pairs, together) = match reduction {
         Reduction::None => (1, 0, None),
         Reduction::Clusters { clusters, pairs } => (*clusters, *pairs, None),
         Reduction::Refused(reason) => (1, 0, Some((*reason).to_owned())),
-        Reduction::Dependent(Dependence { one, other, what }) => (1, 0, Some(format!("{what}: {one}, {other}"))),
+        Reduction::Dependent(Dependence { one, other, what, .. }) => (1, 0, Some(format!("{what}: {one}, {other}"))),
+        other => (1, 0, Some(format!("{other:?}"))),
     };
     let verdict = failing.as_ref().map(|failing| &failing.verdict);
     let property = verdict.and_then(|verdict| match verdict {
@@ -326,12 +330,7 @@ fn as_json(
         "design": rules,
         "bounds": bounds.to_string(),
         "complete": *ended == Ended::All,
-        "ended": match ended {
-            Ended::All => "all",
-            Ended::Failing => "failing",
-            Ended::Memory => "memory",
-            Ended::Steps => "steps",
-        },
+        "ended": ended.word(),
         "verdict": match (ended, verdict) {
             (Ended::All, _) => Some("held"),
             (_, verdict) => verdict.map(Verdict::word),

@@ -274,7 +274,7 @@ fn calm(explanation: &Explanation) -> String {
     let calm = &explanation.calm;
     match &calm.differs {
         None => "is this run: no departure is needed for the failure".to_owned(),
-        Some(FirstDifference { step, calm: there }) => {
+        Some(FirstDifference { step, calm: there, .. }) => {
             let here = explanation.rows.iter().find(|row| row.record.step == *step);
             let there = match (there, here) {
                 (Some(there), Some(here)) if there.action == here.record.action => {

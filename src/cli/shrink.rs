@@ -123,7 +123,7 @@ pub(super) fn texts(departures: &[Departure]) -> Vec<String> {
 
 fn as_json(scenario: &Scenario, seed: u64, found: &Counterexample) -> serde_json::Value {
     let Counterexample { before, shrunk, text, .. } = found;
-    let because = shrunk.needed.iter().map(|Needed { item, without }| {
+    let because = shrunk.needed.iter().map(|Needed { item, without, .. }| {
         let without = without.as_ref().map(|verdict| verdict.signature().unwrap_or_else(|| "held".to_owned()));
         json!({ "item": item.to_string(), "without": without })
     });

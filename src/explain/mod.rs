@@ -87,6 +87,7 @@ pub struct Explain<'a, S: System> {
 
 /// What made a run fail.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Explanation {
     /// The services that take part, in the order in which they were added.
     pub services: Vec<String>,
@@ -117,6 +118,7 @@ pub struct Explanation {
 
 /// A step.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Row {
     /// What happened.
     pub record: TraceRecord,
@@ -134,6 +136,7 @@ pub struct Row {
 
 /// The calm run of the commands that are left.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Calm {
     /// What it comes to.
     pub verdict: Verdict,
@@ -143,6 +146,7 @@ pub struct Calm {
 
 /// Where the calm run and the run that is explained differ first.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct FirstDifference {
     /// The number of the step.
     pub step: u64,
@@ -152,6 +156,7 @@ pub struct FirstDifference {
 
 /// Things that are needed, and what comes of it without any one of them.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Without {
     /// The things.
     pub items: Vec<Item>,

@@ -55,6 +55,7 @@ pub struct PauseIndex(pub(crate) u32);
 
 /// Something that may happen next.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
 pub enum Action {
     /// A client sends its next command.
     Command(ClientIndex),
@@ -92,6 +93,7 @@ impl Move {
 
 /// An action that has just become possible, with what names it.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Offer {
     /// The action.
     pub action: Action,
@@ -108,6 +110,7 @@ pub struct Offer {
 
 /// What a scheduler decides the fate of.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Chosen {
     /// The hash of its identity.
     pub key: u64,

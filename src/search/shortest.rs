@@ -28,6 +28,7 @@ use crate::world::{Answer, Step, World};
 
 /// In which order deliveries are handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Order {
     /// Each at once and in publish order; the next command and the next timer wait until none
     /// changes anything any more. A handler that paused is resumed at any time, and the others do
@@ -129,6 +130,7 @@ impl fmt::Display for Cost {
 
 /// A property and the cheapest way to break it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Found {
     /// The property.
     pub property: &'static str,
@@ -143,6 +145,7 @@ pub struct Found {
 
 /// What came of a search.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Searched {
     /// For each property that can be broken, the cheapest way; in order of cost.
     pub found: Vec<Found>,

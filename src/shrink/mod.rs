@@ -48,6 +48,7 @@ pub type Allowed<'a> = dyn Fn(&[CommandIndex], &[Departure]) -> bool + 'a;
 
 /// Something of a counterexample that could be left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Item {
     /// A departure.
     Departure(Departure),
@@ -66,6 +67,7 @@ impl fmt::Display for Item {
 
 /// A counterexample and what was found out about it; `C` is the type of the commands.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Shrunk<C> {
     /// The departures that are left.
     pub departures: Vec<Departure>,
@@ -96,6 +98,7 @@ pub struct Simpler<C> {
 
 /// Something that is left of a run, and what the run comes to without it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Needed {
     /// What is left.
     pub item: Item,
@@ -106,6 +109,7 @@ pub struct Needed {
 
 /// How large a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Size {
     /// Its steps.
     pub steps: u64,

@@ -20,6 +20,7 @@ const WALK_STEPS: u32 = 100;
 
 /// A pair of actions whose order matters although it should not.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Dependence {
     /// One action.
     pub one: String,

@@ -76,6 +76,7 @@ pub struct Exhaust<'a, S: System> {
 /// That needs that actions of different clusters are independent, which is tested, and that
 /// properties judge the records of each cluster alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reduction {
     /// All clients were searched together: there is one cluster, or nobody asked for more.
     None,
@@ -95,6 +96,7 @@ pub enum Reduction {
 
 /// How far a search is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Reached {
     /// States seen.
     pub states: u64,
@@ -110,6 +112,7 @@ pub struct Reached {
 
 /// Why a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ended {
     /// All states were looked at.
     All,
@@ -121,8 +124,22 @@ pub enum Ended {
     Steps,
 }
 
+impl Ended {
+    /// It in one word, as JSON output has it: `all`, `failing`, `memory` or `steps`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Ended::All => "all",
+            Ended::Failing => "failing",
+            Ended::Memory => "memory",
+            Ended::Steps => "steps",
+        }
+    }
+}
+
 /// A run that fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FailingRun {
     /// What it comes to.
     pub verdict: Verdict,
@@ -135,6 +152,7 @@ pub struct FailingRun {
 
 /// What came of a search.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Exhausted {
     /// How far it came.
     pub reached: Reached,

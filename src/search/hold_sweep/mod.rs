@@ -45,6 +45,7 @@ pub struct HoldSweep<'a, S: System> {
 /// Schedules that fail in the same way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct DepartedBucket {
     /// The first of them in the order in which they are played: 0 is the calm run.
     pub place: u64,
@@ -72,6 +73,7 @@ impl buckets::Bucket for DepartedBucket {
 /// How many schedules of a kind there are and were played.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Tally {
     /// How many there are.
     pub all: u64,
@@ -84,6 +86,7 @@ pub struct Tally {
 /// What came of a hold sweep, or of a part of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct HoldSweepResult {
     /// What is delivered in the calm run.
     pub deliveries: u64,
@@ -106,6 +109,7 @@ pub struct HoldSweepResult {
 /// Schedules of a hold sweep in a row, by their places in the order in which they are played, and what
 /// came of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HoldPart {
     /// The places; 0 is the calm run.
     pub places: Range<u64>,
