@@ -12,7 +12,7 @@ use pellmell::extract::extract;
 use pellmell::run::Report;
 use pellmell::scheduler::Tie;
 use pellmell::shrink::{Shrink, Shrunk};
-use pellmell::ticketing::{Defect, Design, Level, Request, Ticketing, properties};
+use pellmell::ticketing::{DEFECTS, Defect, Design, Level, Request, Ticketing, properties};
 use pellmell::{FaultPlan, Judges, Keyed, Limits, Simulation, Verdict, run, zoo};
 
 /// How many failing runs of each defect are shrunk.
@@ -32,7 +32,8 @@ impl Place {
         let design = Design::REFERENCE.with(&[*defect]);
         let level = defect.needs.max(Level::AnyOrder);
         Place {
-            simulation: zoo::playground(&design, defect.stage, zoo::profile(level), defect.splits),
+            simulation: zoo::playground(&design, defect.playground, zoo::profile(level), defect.splits)
+                .expect("the parts fit"),
             judges: Judges::new(properties::promised_by(&design)),
             plan: zoo::faults(level, defect.splits),
         }
@@ -55,7 +56,7 @@ impl Place {
         let extracted = extract(&self.simulation, keyed, &self.judges, Limits::default(), Tie::InOrder);
         let extracted = extracted.expect("no name comes twice here");
         let before = extracted.departures.len();
-        let shrunk = Shrink::of(&self.simulation, &self.judges, Limits::default()).run(extracted.departures);
+        let shrunk = Shrink::new(&self.simulation, &self.judges).run(extracted.departures);
         let shrunk = shrunk.expect("the run fails");
         Measured { seed, before, micros: began.elapsed().as_micros(), shrunk }
     }
@@ -97,7 +98,7 @@ fn main() {
         "| defect | runs | failures: shortest known | as short | and quickly | most departures | most executions |"
     );
     println!("|---|---|---|---|---|---|---|");
-    for defect in Defect::ALL.iter().filter(|defect| wanted.as_deref().is_none_or(|name| name == defect.name)) {
+    for defect in DEFECTS.iter().filter(|defect| wanted.as_deref().is_none_or(|name| name == defect.name)) {
         let place = Place::of(defect);
         let measured: Vec<Measured> = place.failing().into_iter().map(|seed| place.shrink(seed)).collect();
         let mut shortest = BTreeMap::<String, usize>::new();
@@ -132,7 +133,7 @@ fn main() {
 fn show(one: &Measured, is_short: bool) {
     let note = if is_short { "" } else { "   NOT as short as known" };
     println!("seed {}: {}{note}", one.seed, failure(&one.shrunk.report));
-    one.shrunk.because.iter().for_each(|(item, _)| println!("    {item}"));
+    one.shrunk.needed.iter().for_each(|needed| println!("    {}", needed.item));
 }
 
 /// A figure of a run.
@@ -143,7 +144,7 @@ fn summary(all: &[Measured], as_short: usize, good: usize) {
     let figures: [(&str, Figure); 5] = [
         ("departures of the run", |one| one.before as u128),
         ("departures left", |one| one.departures() as u128),
-        ("commands left", |one| one.shrunk.commands.iter().map(Vec::len).sum::<usize>() as u128),
+        ("commands left", |one| one.shrunk.commands.len() as u128),
         ("executions", |one| one.shrunk.executions.into()),
         ("microseconds", |one| one.micros),
     ];

@@ -17,11 +17,12 @@ use crate::scenario::{
 use crate::schedule::{Departure, NamedStep};
 use crate::scheduler::Action;
 use crate::search::{
-    Bounds, Exhaust, Exhausted, FailingRun, HoldPart, HoldSweep, Part, Reached, SoFar, Sweep, SweepResult, steps_named,
+    Bounds, Exhaust, Exhausted, FailingRun, HoldPart, HoldSweep, ImpossibleStep, Part, Reached, SoFar, Sweep,
+    SweepResult, steps_named,
 };
 use crate::shrink::{Shrunk, Size};
 use crate::simulation::BuildError;
-use crate::trace::{Header, Naming, Recorder, Trace, TraceRecord, records_of};
+use crate::trace::{Format, Header, Naming, Recorder, Trace, TraceRecord, records_of};
 use crate::vacuity::{Findings, Kind, Occurred, Vacuous};
 use crate::world::{Step, World};
 use crate::zoo::{Played, Zoo};
@@ -345,8 +346,8 @@ pub struct Searched {
 pub enum NotSearched {
     /// The scenario's parts do not fit.
     Build(BuildError),
-    /// The step at this place cannot happen.
-    Step(usize),
+    /// A step before the search cannot happen.
+    Step(ImpossibleStep),
 }
 
 /// A system as a trait object.
@@ -493,7 +494,7 @@ impl<T: Suite> AnyScenario for Scenario<T> {
     fn record(&self, seed: u64, after: &mut dyn FnMut(u64)) -> Result<(Trace, Findings), BuildError> {
         let simulation = self.simulation(seed)?;
         let services = simulation.service_names().map(str::to_owned).collect();
-        let (format, version, tool) = Header::format();
+        let Format { name: format, version, tool } = Header::format();
         // What the command line changes is in the header, beside the file's text.
         let (departures, no_faults) = self.departs_otherwise();
         let header = Header {
@@ -540,9 +541,9 @@ impl<T: Suite> AnyScenario for Scenario<T> {
         };
         let simulation = self.simulation(seed).map_err(|error| NotExplained::Shrink(ShrinkError::Build(error)))?;
         let judges = self.judges();
-        let mut explain = Explain::of(&simulation, &judges, self.limits);
-        (explain.continuations, explain.times) = (continuations, T::display().time_fields);
-        let explanation = explain.explain(&found.shrunk).map_err(NotExplained::TooLarge)?;
+        let explain = Explain::new(&simulation, &judges).with_limits(self.limits);
+        let explain = explain.with_continuations(continuations).with_time_fields(T::display().time_fields);
+        let explanation = explain.run(&found.shrunk).map_err(NotExplained::TooLarge)?;
         Ok(Some((smallest(found), explanation)))
     }
 
@@ -565,16 +566,15 @@ impl<T: Suite> AnyScenario for Scenario<T> {
         progress: &mut (dyn FnMut(Reached) + Send),
     ) -> Result<Searched, NotSearched> {
         let simulation = self.simulation(how.seed).map_err(NotSearched::Build)?;
-        let after = steps_named(&simulation, how.after).map_err(NotSearched::Step)?;
+        let prefix = steps_named(&simulation, how.after).map_err(NotSearched::Step)?;
         let judges = self.judges();
-        let search = Exhaust {
-            after: &after,
-            memory_max: how.memory_max,
-            reduce: how.reduce,
-            threads: how.threads,
-            ..Exhaust::of(&simulation, &judges, how.bounds)
-        };
-        let exhausted = search.search(progress);
+        let exhaust = Exhaust::new(&simulation, &judges)
+            .with_bounds(how.bounds)
+            .with_prefix(&prefix)
+            .with_memory_max(how.memory_max)
+            .with_reduction(how.reduce)
+            .with_threads(how.threads);
+        let exhausted = exhaust.run_watched(progress);
         let story = exhausted.failing.as_ref().map(|failing| records_of(&simulation, &failing.steps));
         let shrunk = |FailingRun { steps, verdict, .. }: &FailingRun| {
             let departing = self.departing_as(how.seed, steps, verdict)?;
@@ -622,8 +622,9 @@ impl<T: Suite> AnyScenario for Scenario<T> {
         then: &mut dyn FnMut(&dyn AnyHoldPlan),
     ) -> Result<(), BuildError> {
         let simulation = self.simulation(self.seed)?;
-        let (judges, limits, faults) = (self.judges(), self.limits, self.faults);
-        let sweep = HoldSweep { simulation: &simulation, judges: &judges, limits, faults, schedules_max, threads };
+        let judges = self.judges();
+        let sweep = HoldSweep::new(&simulation, &judges).with_limits(self.limits).with_faults(self.faults);
+        let sweep = sweep.with_schedules_max(schedules_max).with_threads(threads);
         then(&sweep.plan());
         Ok(())
     }

@@ -21,6 +21,7 @@ use crate::world::{Answer, Step, World};
 
 /// The first step at which two runs of the same thing differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Divergence {
     /// The step, from 1.
     pub step: u64,

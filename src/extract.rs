@@ -13,17 +13,18 @@ use crate::event::System;
 use crate::faults::{AckFate, Fate};
 use crate::run::{Judges, Limits, Observer, Report, run};
 use crate::schedule::{Departure, Target};
-use crate::scheduler::{Action, Chosen, Departing, Enabled, Offer, Scheduler, Tie};
+use crate::scheduler::{Action, Chosen, Departing, Enabled, Move, Offer, Scheduler, Tie};
 use crate::simulation::Simulation;
 use crate::world::{Step, World};
 
 /// A run as departures.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Extracted {
     /// The departures with which [`Departing`] takes the same steps.
     pub departures: Vec<Departure>,
     /// The steps.
-    pub steps: Vec<(Action, Fate)>,
+    pub steps: Vec<Move>,
     /// What the run came to.
     pub report: Report,
 }
@@ -71,7 +72,7 @@ pub fn extract<S: System>(
 /// Notes what a scheduler decides.
 struct Noting<T> {
     scheduler: T,
-    steps: Vec<(Action, Fate)>,
+    steps: Vec<Move>,
 }
 
 impl<T: Scheduler> Scheduler for Noting<T> {
@@ -81,14 +82,14 @@ impl<T: Scheduler> Scheduler for Noting<T> {
 
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
         let action = self.scheduler.pick(enabled);
-        self.steps.push((action, Fate::CALM));
+        self.steps.push(Move::calm(action));
         action
     }
 
     fn fate(&mut self, chosen: &Chosen) -> Fate {
         let fate = self.scheduler.fate(chosen);
         if let Some(step) = self.steps.last_mut() {
-            step.1 = fate;
+            step.fate = fate;
         }
         fate
     }
@@ -177,7 +178,7 @@ fn key_of<S: System>(world: &World<S>, action: Action) -> Option<Key> {
 
 impl Beside {
     /// The departures of a run that took these steps.
-    fn departures(self, steps: &[(Action, Fate)]) -> Vec<Departure> {
+    fn departures(self, steps: &[Move]) -> Vec<Departure> {
         let mut departures: Vec<Departure> = Vec::new();
         let ends = self.ends(steps);
         for key in &self.keys {
@@ -195,7 +196,7 @@ impl Beside {
                 departures.push(waiting(&self.held[first], Some(self.targets[clock.step].clone())));
             }
         }
-        for (place, (action, fate)) in steps.iter().enumerate().take(self.targets.len()) {
+        for (place, Move { action, fate }) in steps.iter().enumerate().take(self.targets.len()) {
             if !matches!(action, Action::Resume(_)) && *fate != Fate::CALM {
                 self.add_fate(&mut departures, place, *fate);
             }
@@ -204,8 +205,8 @@ impl Beside {
     }
 
     /// How departures name the steps that others wait for.
-    fn ends(&self, steps: &[(Action, Fate)]) -> Vec<Target> {
-        let ends = self.targets.iter().zip(steps).map(|(target, (action, fate))| {
+    fn ends(&self, steps: &[Move]) -> Vec<Target> {
+        let ends = self.targets.iter().zip(steps).map(|(target, Move { action, fate })| {
             let begins = fate.pause && !matches!(action, Action::Resume(_));
             if begins { Target::Pause(Box::new(target.clone())) } else { target.clone() }
         });

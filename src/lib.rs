@@ -35,6 +35,15 @@
 //! they know comes from the event and the [`Context`]. [`determinism::check`] finds those that are
 //! not.
 //!
+//! # What may grow
+//!
+//! Enums that a caller matches and structs that a caller only reads are `#[non_exhaustive]`. Let the arm for
+//! what is new fail, or do the careful thing; structs are made by their functions. Structs that a caller fills
+//! in ([`Profile`], [`FaultPlan`], [`Limits`], [`Fate`], the bounds of searches) can be written as literals: end
+//! them with a preset, such as `..Profile::adversarial()`, and a field that is added later changes nothing.
+//! What is run ([`shrink::Shrink`], [`explain::Explain`], [`search::Exhaust`], …) has one shape:
+//! `new(&simulation, &judges)`, options by `with_…`, and `run`.
+//!
 //! # Map
 //!
 //! In reading order; a module uses those above it.

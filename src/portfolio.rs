@@ -18,6 +18,7 @@ const EXPECTED_STEPS_MAX: u64 = 100_000;
 
 /// Who picks what happens next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SchedulerKind {
     /// Uniformly among what may happen, keyed by identity; half of the seeds slow some lanes down:
     /// [`Keyed::new`].

@@ -213,6 +213,7 @@ impl Watch {
 
 /// A step and the world after it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct View<'a, S: System> {
     /// The world.
     pub world: &'a World<S>,
@@ -221,6 +222,13 @@ pub struct View<'a, S: System> {
 }
 
 impl<'a, S: System> View<'a, S> {
+    /// What a property sees of a step, for a test that asks the property itself.
+    #[must_use]
+    #[inline(always)]
+    pub fn new(world: &'a World<S>, step: &'a Step) -> View<'a, S> {
+        View { world, step }
+    }
+
     /// The store of the service whose handler ran, or acked and crashed before it saved.
     #[must_use]
     #[inline]
@@ -269,6 +277,7 @@ impl<'a, S: System> View<'a, S> {
 
 /// The end of a run.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct End<'a, S: System> {
     /// The world.
     pub world: &'a World<S>,
@@ -276,8 +285,17 @@ pub struct End<'a, S: System> {
     pub in_rounds: bool,
 }
 
+impl<'a, S: System> End<'a, S> {
+    /// What a property sees of the end of a run, for a test that asks the property itself.
+    #[must_use]
+    pub fn new(world: &'a World<S>, in_rounds: bool) -> End<'a, S> {
+        End { world, in_rounds }
+    }
+}
+
 /// What is wrong where.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Violation {
     /// The service.
     pub service: String,

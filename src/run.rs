@@ -43,6 +43,7 @@ impl Default for Limits {
 
 /// The result of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// Every property held.
     Held,
@@ -102,6 +103,7 @@ impl Verdict {
 
 /// What a run came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Report {
     /// The result.
     pub verdict: Verdict,
@@ -120,6 +122,7 @@ pub struct Report {
 /// What happened how often in a run: tells a green run from an idle one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Counts {
     /// Commands sent.
     pub commands: u64,

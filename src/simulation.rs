@@ -192,31 +192,38 @@ impl<S: System> Simulation<S> {
         self.inner.clients.len()
     }
 
-    /// The commands of a client, by the places they have in its list.
+    /// Where each command stands, client by client.
+    pub(crate) fn command_indices(&self) -> impl Iterator<Item = CommandIndex> {
+        let clients = self.inner.clients.iter().enumerate();
+        clients.flat_map(|(client, hosted)| {
+            (0..hosted.commands.len()).map(move |position| CommandIndex { client, position })
+        })
+    }
+
+    /// The commands of a client.
     pub(crate) fn hosted(&self, client: usize) -> &HostedClient<S::Command> {
         &self.inner.clients[client]
     }
 
-    /// The name of a command, given the places of the client and of the command in its list.
-    pub(crate) fn command(&self, (client, place): (usize, usize)) -> CommandSpec {
-        let hosted = self.hosted(client);
-        let command = &hosted.commands[place];
+    /// The name of a command.
+    pub(crate) fn command(&self, index: CommandIndex) -> CommandSpec {
+        let hosted = self.hosted(index.client);
+        let command = &hosted.commands[index.position];
         CommandSpec { client: hosted.name.clone(), label: command.command.label(), nth: command.nth }
     }
 
-    /// Whether a command is always kept, given the places of the client and of the command in its list.
-    pub(crate) fn is_setup(&self, (client, place): (usize, usize)) -> bool {
-        self.hosted(client).commands[place].is_setup()
+    /// Whether a command is always kept.
+    pub(crate) fn is_setup(&self, index: CommandIndex) -> bool {
+        self.hosted(index.client).commands[index.position].is_setup()
     }
 
-    /// The same simulation in which clients hold back the commands that `held` names, given the places of
-    /// the client and of the command in its list: each until it would be accepted or, if nothing else
-    /// happens any more, until then.
-    pub(crate) fn holding_back(&self, held: impl Fn(usize, usize) -> bool) -> Simulation<S> {
+    /// The same simulation in which clients hold back the commands for which `held` is true: each until it
+    /// would be accepted or, if nothing else happens any more, until then.
+    pub(crate) fn holding_back(&self, held: impl Fn(CommandIndex) -> bool) -> Simulation<S> {
         let mut clients = self.inner.clients.clone();
         for (client, hosted) in clients.iter_mut().enumerate() {
             let commands = hosted.commands.iter_mut().enumerate();
-            for (_, command) in commands.filter(|(place, _)| held(client, *place)) {
+            for (_, command) in commands.filter(|(position, _)| held(CommandIndex { client, position: *position })) {
                 let terms = command.terms.as_deref().cloned().unwrap_or_default();
                 command.terms = Some(Arc::new(Terms { is_held_back: true, ..terms }));
             }
@@ -224,37 +231,37 @@ impl<S: System> Simulation<S> {
         self.with_clients(clients)
     }
 
-    /// The same simulation with those commands alone that `keep` keeps, given the places of the client
-    /// and of the command in its list. What is left is named as it was, and the clients stay, some
-    /// perhaps with nothing to send.
+    /// The same simulation with those commands alone for which `keep` is true. What is left is named as it
+    /// was, and the clients stay, some perhaps with nothing to send.
     #[must_use]
-    pub fn keeping(&self, keep: impl Fn(usize, usize) -> bool) -> Simulation<S> {
+    pub fn keeping(&self, keep: impl Fn(CommandIndex) -> bool) -> Simulation<S> {
         let clients = self.inner.clients.iter().enumerate().map(|(client, HostedClient { name, commands })| {
-            let kept = commands.iter().enumerate().filter(|(place, _)| keep(client, *place));
+            let is_kept = |position| keep(CommandIndex { client, position });
+            let kept = commands.iter().enumerate().filter(|(position, _)| is_kept(*position));
             HostedClient { name: name.clone(), commands: kept.map(|(_, command)| command.clone()).collect() }
         });
         self.with_clients(clients.collect())
     }
 
-    /// The same simulation with another command for the same service in the place of one, given the
-    /// places of the client and of the command in its list.
+    /// The same simulation with another command for the same service in the place of the one at `index`.
     ///
     /// # Panics
-    /// If there is no such place.
+    /// If there is no command at `index`.
     #[must_use]
-    pub fn replacing(&self, client: usize, place: usize, command: S::Command) -> Simulation<S> {
+    pub fn replacing(&self, index: CommandIndex, command: S::Command) -> Simulation<S> {
+        let CommandIndex { client, position } = index;
         let mut clients = self.inner.clients.clone();
         let HostedClient { name, commands } = &mut clients[client];
         let label = command.label();
         // The first number that no other command of this label has.
         let used = |nth: &u32| {
-            let mut others = commands.iter().enumerate().filter(|(other, _)| *other != place);
+            let mut others = commands.iter().enumerate().filter(|(other, _)| *other != position);
             others.any(|(_, other)| other.nth == *nth && other.command.label() == label)
         };
         let nth = (1..).find(|nth| !used(nth)).unwrap_or(1);
         let key = command_key(hash::of_name(name), hash::of_name(&label), nth);
-        let HostedCommand { service, ref terms, .. } = commands[place];
-        commands[place] = HostedCommand { command, service, nth, key, terms: terms.clone() };
+        let HostedCommand { service, ref terms, .. } = commands[position];
+        commands[position] = HostedCommand { command, service, nth, key, terms: terms.clone() };
         self.with_clients(clients)
     }
 
@@ -276,6 +283,16 @@ impl<S: System> Simulation<S> {
 
 fn any_terms<C>(clients: &[HostedClient<C>]) -> bool {
     clients.iter().flat_map(|client| &client.commands).any(|command| command.terms.is_some())
+}
+
+/// Which command of a simulation: its client, and its position among the commands of that client, both
+/// counted from 0 in the order in which they were added.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct CommandIndex {
+    /// The client.
+    pub client: usize,
+    /// The position among its commands.
+    pub position: usize,
 }
 
 /// Puts a [`Simulation`] together.

@@ -12,7 +12,7 @@ use crate::faults::Fate;
 use crate::file_error::FileError;
 use crate::run::{Counts, Judges, Limits, Observer, Report, Verdict, run};
 use crate::schedule::{NamedStep, Target};
-use crate::scheduler::{Action, Scripted};
+use crate::scheduler::{Action, Move, Scripted};
 use crate::service::Outcome;
 use crate::simulation::Simulation;
 use crate::store::RowText;
@@ -76,9 +76,20 @@ pub struct Header {
 impl Header {
     /// The format's name and version and the tool's, for a header.
     #[must_use]
-    pub fn format() -> (String, u32, String) {
-        (FORMAT.to_owned(), VERSION, env!("CARGO_PKG_VERSION").to_owned())
+    pub fn format() -> Format {
+        Format { name: FORMAT.to_owned(), version: VERSION, tool: env!("CARGO_PKG_VERSION").to_owned() }
     }
+}
+
+/// The format of a trace, and the tool that writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Format {
+    /// Always `pellmell-trace`.
+    pub name: String,
+    /// The version of the format.
+    pub version: u32,
+    /// The version of the tool.
+    pub tool: String,
 }
 
 /// One step.
@@ -398,7 +409,7 @@ impl Trace {
 /// # Panics
 /// If a step is not possible, or a handler panics.
 #[must_use]
-pub fn records_of<S: System>(simulation: &Simulation<S>, steps: &[(Action, Fate)]) -> Vec<TraceRecord> {
+pub fn records_of<S: System>(simulation: &Simulation<S>, steps: &[Move]) -> Vec<TraceRecord> {
     let mut recorder = Recorder::default();
     // The script ends with the last step; what the clients still want does not matter.
     let limits = Limits { steps_max: steps.len() as u64, ..Limits::default() };
@@ -449,6 +460,7 @@ fn read_line<'a, T: Deserialize<'a>>(
 
 /// The first difference between two traces.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Difference {
     /// The step, from 1; 0 for the header.
     pub step: u64,

@@ -12,10 +12,11 @@ use pellmell::scheduler::{Scripted, Tie};
 use pellmell::search::{Bounds, Exhaust, Most, Order};
 use pellmell::shrink::Shrink;
 use pellmell::simulation::{Client, Sending};
+use pellmell::ticketing::Scenario;
 use pellmell::ticketing::{Design, Hostings, Request, StoredTicket, Ticketing, properties};
 use pellmell::{
     Answer, Calm, Departing, FaultPlan, Judges, Keyed, Limits, Profile, Rate, Ratio, RecordId, Report, Retold,
-    Scenario, Scheduler, SchedulerKind, Simulation, Step, Window, World, run, testing,
+    Scheduler, SchedulerKind, Simulation, Step, Window, World, run, testing,
 };
 
 use support::request;
@@ -249,12 +250,12 @@ fn shrinking_keeps_what_sets_the_stage_and_writes_how_commands_are_sent() {
     let scenario = Scenario::parse("failing.toml", FAILING).unwrap_or_else(|error| panic!("{error}"));
     let mut shrunken = 0;
     for seed in 0..12 {
-        let seeded = Scenario { scheduler: Some(SchedulerKind::Uniform), ..scenario.clone() };
+        let seeded = scenario.clone().with(|settings| settings.scheduler = Some(SchedulerKind::Uniform));
         let Some(found) = seeded.shrink(seed, 500).unwrap_or_else(|error| panic!("{error}")) else { continue };
         shrunken += 1;
         let small = found.scenario;
         assert!(found.text.contains("setup = true") && small.clients[0].name == "stage", "{}", found.text);
-        assert!(!found.shrunk.because.iter().any(|(item, _)| item.to_string().starts_with("stage")));
+        assert!(!found.shrunk.needed.iter().any(|needed| needed.item.to_string().starts_with("stage")));
         let sent = small.clients.iter().flat_map(|client| &client.commands);
         let ways: Vec<_> = sent.filter(|sent| sent.until_accepted || !sent.waits_for.is_empty()).collect();
         assert_eq!(ways.len(), 2, "{}", found.text);
@@ -402,7 +403,7 @@ fn a_complete_search_ends_where_clients_try_again_and_says_what_runs_say() {
         let all = clients(Sending::until_accepted);
         let hosted = all.into_iter().fold(hosted, |on, client| on.client(client.name, client.commands));
         let simulation = hosted.build().expect("the parts fit");
-        let found = Exhaust::of(&simulation, &judges, bounds).search(|_| ());
+        let found = Exhaust::new(&simulation, &judges).with_bounds(bounds).run();
         let plan = FaultPlan { crash: Rate { ratio: Ratio::new(1, 5), most: 1 }, ..FaultPlan::NONE };
         let fails = |seed: &u64| {
             let mut world = simulation.world();
@@ -426,10 +427,11 @@ fn a_complete_search_ends_where_clients_try_again_and_says_what_runs_say() {
 /// The step after which all that comes fails although nobody asks for anything more, and what is done in it.
 fn settled(text: &str, property: &str) -> (String, Option<u64>, Option<u64>) {
     let scenario = Scenario::parse("settled.toml", text).unwrap_or_else(|error| panic!("{error}"));
-    let scenario = Scenario { properties: vec![property.to_owned()], ..scenario };
+    let scenario = scenario.with(|settings| settings.properties = vec![property.to_owned()]);
     let (simulation, judges) = (scenario.simulation(0).expect("the parts fit"), scenario.judges());
-    let shrunk = Shrink::of(&simulation, &judges, scenario.limits).run(Vec::new()).expect("the calm run fails");
-    let explained = Explain::of(&simulation, &judges, scenario.limits).explain(&shrunk).expect("it is small");
+    let shrunk =
+        Shrink::new(&simulation, &judges).with_limits(scenario.limits).run(Vec::new()).expect("the calm run fails");
+    let explained = Explain::new(&simulation, &judges).with_limits(scenario.limits).run(&shrunk).expect("it is small");
     let settled = explained.settled.expect("it is settled by some step");
     let row = explained.rows.iter().find(|row| row.record.step == settled).expect("a row");
     (row.record.action.clone(), explained.turn, Some(settled))

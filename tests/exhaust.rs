@@ -100,7 +100,7 @@ impl<'a, S: System> Enumeration<'a, S> {
                 is_calm &= !matches!(action, Action::Deliver(_)) || fate != Fate::CALM || next.digest() == digest;
                 is_calm &= !matches!(action, Action::Resume(_));
                 let is_watched = watched(self.property.watches(), &next, &step);
-                match self.property.on_step(&View { world: &next, step: &step }) {
+                match self.property.on_step(&View::new(&next, &step)) {
                     Err(_) if !is_watched => open.push_back((next, budget, steps + 1)),
                     Ok(()) => open.push_back((next, budget, steps + 1)),
                     Err(_) => self.breaks(steps + 1),
@@ -111,7 +111,7 @@ impl<'a, S: System> Enumeration<'a, S> {
             return;
         }
         let is_over = world.enabled().commands().is_empty() && world.enabled().clock().is_none();
-        let at_end = if is_over { self.property.at_end(&End { world, in_rounds: false }) } else { Ok(()) };
+        let at_end = if is_over { self.property.at_end(&End::new(world, false)) } else { Ok(()) };
         let at_rest = self.property.at_quiescence(world);
         if at_end.and(at_rest).is_err() {
             self.breaks(steps);
@@ -184,7 +184,7 @@ fn only(name: &str) -> Judges<Ticketing> {
 }
 
 fn search<S: System>(simulation: &Simulation<S>, judges: &Judges<S>, bounds: Bounds) -> Exhausted {
-    Exhaust::of(simulation, judges, bounds).search(|_| ())
+    Exhaust::new(simulation, judges).with_bounds(bounds).run()
 }
 
 const ANY: Bounds = Bounds::of(Order::Any);
@@ -297,7 +297,7 @@ fn the_result_does_not_depend_on_the_threads() {
             let judges = only(property.name());
             // What is told without regard to who came first.
             let told = |threads| {
-                let found = Exhaust { threads, ..Exhaust::of(&simulation, &judges, bounds) }.search(|_| ());
+                let found = Exhaust::new(&simulation, &judges).with_bounds(bounds).with_threads(threads).run();
                 let states = found.is_complete().then_some(found.reached.states);
                 (found.ended, states, found.failing, found.reduction)
             };
@@ -314,7 +314,7 @@ fn a_search_without_enough_memory_is_not_complete() {
     let clients: [&[&str]; 2] = [&["sue create t1 5", "sue edit t1 10"], &["ann order t1 as o1", "ann cancel o1"]];
     let simulation = ticketing(&clients, ANY, Design::REFERENCE.orders, Design::REFERENCE);
     let judges = Judges::new(properties::promised_by(&Design::REFERENCE));
-    let within = |memory_max| Exhaust { memory_max, ..Exhaust::of(&simulation, &judges, ANY) }.search(|_| ());
+    let within = |memory_max| Exhaust::new(&simulation, &judges).with_memory_max(memory_max).run();
     let (mut memory_max, mut most) = (1_000, 0);
     let complete = loop {
         let exhausted = within(memory_max);
@@ -346,9 +346,8 @@ fn worlds_that_grow_count_against_the_memory_of_a_search() {
     };
     for threads in [1, 2] {
         let judges = Judges::new(Vec::new());
-        let exhaust =
-            Exhaust { memory_max: 16 << 20, threads, ..Exhaust::of(&simulation, &judges, Bounds::of(Order::Any)) };
-        let exhausted = exhaust.search(|_| ());
+        let exhaust = Exhaust::new(&simulation, &judges).with_memory_max(16 << 20).with_threads(threads);
+        let exhausted = exhaust.run();
         assert_eq!((exhausted.ended, exhausted.failing), (Ended::Memory, None), "{:?}", exhausted.reached);
         // Each world of the way has all messages so far in it, so the way ends long before that.
         let (depth_max, bytes) = (exhausted.reached.depth_max, exhausted.reached.bytes);
@@ -398,9 +397,8 @@ fn two_tickets_have_the_product_of_their_states_together_and_the_sum_apart() {
         let states = |published: u32| 3u64.pow(published + 1) - 2u64.pow(published + 1) - 2u64.pow(published) / 2;
         let of_one = (0..=updates + 1).map(states).sum::<u64>();
         let (simulation, judges) = (two_tickets(updates), w1_judges());
-        let apart = Exhaust::of(&simulation, &judges, bounds);
-        let together = Exhaust { reduce: false, ..Exhaust::of(&simulation, &judges, bounds) }.search(|_| ());
-        let apart = apart.search(|_| ());
+        let searched = |reduce| Exhaust::new(&simulation, &judges).with_bounds(bounds).with_reduction(reduce).run();
+        let (together, apart) = (searched(false), searched(true));
         assert!(together.is_complete() && apart.is_complete());
         assert_eq!(together.reached.states, of_one * of_one);
         assert_eq!(apart.reached.states, 2 * of_one - 1);
@@ -506,8 +504,8 @@ fn first_look<S: System>(
 ) -> Option<u32> {
     let never = || StepNever { watches, look: Box::new(look) };
     let judges = Judges::new(vec![Box::new(never())]);
-    let exhaust = Exhaust { reduce: false, ..Exhaust::of(simulation, &judges, bounds) };
-    let steps = exhaust.search(|_| ()).failing.map(|failing| failing.steps.len() as u32);
+    let exhaust = Exhaust::new(simulation, &judges).with_bounds(bounds).with_reduction(false);
+    let steps = exhaust.run().failing.map(|failing| failing.steps.len() as u32);
     assert_eq!(steps, Enumeration::of(simulation, &never(), bounds).broken_after);
     steps
 }
@@ -608,7 +606,7 @@ fn a_handler_that_keeps_something_outside_of_its_store_is_found_out() {
     let simulation = shop(move |price, _| price + calls.fetch_add(1, Relaxed));
     // What search holds for the first item does not depend on whether the second one was lost.
     let (judges, bounds) = (never(1, u32::MAX), Bounds { lost_messages: ONE, ..ANY });
-    let found = Exhaust { reduce: false, ..Exhaust::of(&simulation, &judges, bounds) }.search(|_| ());
+    let found = Exhaust::new(&simulation, &judges).with_bounds(bounds).with_reduction(false).run();
     let Some(Verdict::Panicked { message }) = found.failing.map(|failing| failing.verdict) else { panic!("it held") };
     assert!(message.contains("the same event at the same state of its store did not do the same"), "{message}");
 }

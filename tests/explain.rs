@@ -10,9 +10,10 @@ use pellmell::explain::{Explain, Explanation, Share};
 use pellmell::scenario::Expectation;
 use pellmell::schedule::Target;
 use pellmell::shrink::{Shrink, Shrunk, same_failure};
-use pellmell::ticketing::{Defect, Request, Ticketing};
+use pellmell::ticketing::Scenario;
+use pellmell::ticketing::{DEFECTS, Request, Ticketing};
 use pellmell::trace::Recorder;
-use pellmell::{Departing, Departure, Judges, Scenario, Simulation, run};
+use pellmell::{Departing, Departure, Judges, Simulation, run};
 
 use ran::{Ran, pellmell};
 
@@ -54,10 +55,10 @@ struct Explained {
 
 fn explained(scenario: &Scenario, continuations: u32) -> Explained {
     let (simulation, judges) = (scenario.simulation(0).expect("a simulation"), scenario.judges());
-    let shrink = Shrink::of(&simulation, &judges, scenario.limits);
+    let shrink = Shrink::new(&simulation, &judges).with_limits(scenario.limits);
     let shrunk = shrink.run(scenario.schedule.clone()).expect("a failure");
-    let explain = Explain { continuations, ..Explain::of(&simulation, &judges, scenario.limits) };
-    let explanation = explain.explain(&shrunk).expect("a small failure");
+    let explain = Explain::new(&simulation, &judges).with_limits(scenario.limits).with_continuations(continuations);
+    let explanation = explain.run(&shrunk).expect("a small failure");
     let simulation = shrunk.simulation(&simulation);
     Explained { simulation, judges, shrunk, explanation }
 }
@@ -87,7 +88,7 @@ fn every_failure_that_is_kept_is_explained_on_one_screen() {
         assert!(widest <= COLUMNS_MAX, "{} is {widest} columns wide", path.display());
     }
     let names: Vec<String> = entries.iter().map(|(_, scenario)| scenario.name.clone()).collect();
-    for defect in Defect::ALL {
+    for defect in DEFECTS {
         let prefix = format!("{}-", defect.id.to_lowercase());
         assert!(names.iter().any(|name| name.starts_with(&prefix)), "no entry shows {}", defect.name);
     }

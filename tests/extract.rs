@@ -61,7 +61,7 @@ proptest! {
         for (name, scheduler) in schedulers {
             let extracted = extract(&simulation, scheduler, &judges, LIMITS, Tie::InOrder);
             prop_assert!(extracted.is_ok(), "{}: {:?}", name, extracted.err());
-            let Extracted { departures, steps, report } = extracted.expect("departures");
+            let Extracted { departures, steps, report, .. } = extracted.expect("departures");
             let texts: Vec<String> = departures.iter().map(ToString::to_string).collect();
             let read: Result<Vec<Departure>, _> = texts.iter().map(|text| text.parse()).collect();
             prop_assert_eq!(read.as_ref(), Ok(&departures), "{}", name);

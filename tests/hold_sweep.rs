@@ -3,23 +3,23 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use pellmell::search::{HoldPart, HoldSweep, HoldSweepResult, Shard};
-use pellmell::ticketing::{Defect, Design, Level, Stage, Ticketing, properties};
+use pellmell::results::Shard;
+use pellmell::search::{HoldPart, HoldSweep, HoldSweepResult};
+use pellmell::ticketing::{DEFECTS, Defect, Design, Level, Ticketing, defect, properties};
 use pellmell::zoo::{faults, playground, profile};
-use pellmell::{FaultPlan, Judges, Limits, Simulation};
+use pellmell::{FaultPlan, Judges, Simulation};
 
 fn judges() -> Judges<Ticketing> {
     Judges::new(properties::promised_by(&Design::REFERENCE))
 }
 
 fn sweep(simulation: &Simulation<Ticketing>, faults: FaultPlan, schedules_max: Option<u64>) -> HoldSweepResult {
-    let (judges, limits) = (judges(), Limits::default());
-    let sweep = HoldSweep { simulation, judges: &judges, limits, faults, schedules_max, threads: 1 };
-    sweep.run(|_, _, _| ControlFlow::Continue(())).expect("nobody stops it")
+    HoldSweep::new(simulation, &judges()).with_faults(faults).with_schedules_max(schedules_max).run()
 }
 
 fn world_of(defect: &Defect, level: Level) -> Simulation<Ticketing> {
-    playground(&Design::REFERENCE.with(&[*defect]), defect.stage, profile(level), defect.splits)
+    playground(&Design::REFERENCE.with(&[*defect]), defect.playground, profile(level), defect.splits)
+        .expect("the parts fit")
 }
 
 /// The first schedule that fails.
@@ -30,7 +30,7 @@ fn first(result: &HoldSweepResult) -> Option<u64> {
 #[test]
 fn every_defect_of_the_zoo_is_found_and_all_but_two_with_one_departure() {
     let mut with_two = Vec::new();
-    for defect in Defect::ALL {
+    for defect in DEFECTS {
         let level = defect.needs.max(Level::AnyOrder);
         let result = sweep(&world_of(defect, level), faults(level, defect.splits), Some(20_000));
         let place = first(&result).unwrap_or_else(|| panic!("{} is not found", defect.name));
@@ -47,9 +47,10 @@ fn every_defect_of_the_zoo_is_found_and_all_but_two_with_one_departure() {
 #[test]
 fn the_reference_design_raises_no_alarm_whatever_departs() {
     let some = FaultPlan::SOME;
-    for stage in [Stage::Two, Stage::Timed, Stage::Paid, Stage::Four] {
+    for stage in ["two", "timed", "paid", "four"] {
         for splits in [false, true] {
-            let simulation = playground(&Design::REFERENCE, stage, profile(Level::AnyOrder), splits);
+            let simulation =
+                playground(&Design::REFERENCE, stage, profile(Level::AnyOrder), splits).expect("the parts fit");
             let result = sweep(&simulation, some, Some(3_000));
             assert!(result.is_held(), "{stage:?}: {:?}", result.buckets);
             assert!(result.singles.all > 80 && result.singles.played == result.singles.all, "{:?}", result.singles);
@@ -60,7 +61,7 @@ fn the_reference_design_raises_no_alarm_whatever_departs() {
 
 #[test]
 fn only_the_faults_that_may_happen_are_tried() {
-    let simulation = playground(&Design::REFERENCE, Stage::Two, profile(Level::AnyOrder), false);
+    let simulation = playground(&Design::REFERENCE, "two", profile(Level::AnyOrder), false).expect("the parts fit");
     let singles = |faults| sweep(&simulation, faults, Some(0)).singles.all;
     let (orders, duplicates) = (singles(FaultPlan::NONE), singles(faults(Level::Duplicate, false)));
     assert!(orders < duplicates && duplicates < singles(FaultPlan::SOME));
@@ -68,7 +69,7 @@ fn only_the_faults_that_may_happen_are_tried() {
 
 #[test]
 fn a_loss_is_found_and_says_what_was_lost() {
-    let defect = Defect::named("LostMessage").expect("a defect");
+    let defect = defect("LostMessage").expect("a defect");
     let result = sweep(&world_of(&defect, Level::Loss), faults(Level::Loss, false), None);
     let bucket = result.buckets.values().min_by_key(|bucket| bucket.place).expect("it is found");
     let departures: Vec<String> = bucket.departures.iter().map(ToString::to_string).collect();
@@ -77,12 +78,11 @@ fn a_loss_is_found_and_says_what_was_lost() {
 
 #[test]
 fn the_result_does_not_depend_on_the_threads() {
-    let defect = Defect::named("UnguardedRelease").expect("a defect");
-    let (simulation, judges, limits) = (world_of(&defect, Level::AnyOrder), judges(), Limits::default());
+    let defect = defect("UnguardedRelease").expect("a defect");
+    let (simulation, judges) = (world_of(&defect, Level::AnyOrder), judges());
     let with = |threads| {
-        let (faults, schedules_max) = (FaultPlan::SOME, Some(700));
-        let sweep = HoldSweep { simulation: &simulation, judges: &judges, limits, faults, schedules_max, threads };
-        sweep.run(|_, _, _| ControlFlow::Continue(())).expect("nobody stops it")
+        let sweep = HoldSweep::new(&simulation, &judges).with_faults(FaultPlan::SOME);
+        sweep.with_schedules_max(700).with_threads(threads).run()
     };
     let alone = with(1);
     assert!(!alone.is_held() && alone.departed() == 700);
@@ -93,18 +93,14 @@ fn the_result_does_not_depend_on_the_threads() {
 
 #[test]
 fn parts_of_it_played_apart_and_stopped_anywhere_join_to_the_whole() {
-    let defect = Defect::named("UnguardedRelease").expect("a defect");
-    let (simulation, judges, limits) = (world_of(&defect, Level::AnyOrder), judges(), Limits::default());
+    let defect = defect("UnguardedRelease").expect("a defect");
+    let (simulation, judges) = (world_of(&defect, Level::AnyOrder), judges());
     for schedules_max in [Some(1), Some(700), None] {
-        let with = |threads| HoldSweep {
-            simulation: &simulation,
-            judges: &judges,
-            limits,
-            faults: FaultPlan::SOME,
-            schedules_max,
-            threads,
+        let with = |threads| {
+            let sweep = HoldSweep::new(&simulation, &judges).with_faults(FaultPlan::SOME);
+            sweep.with_schedules_max(schedules_max).with_threads(threads)
         };
-        let whole = with(2).run(|_, _, _| ControlFlow::Continue(())).expect("nobody stops it");
+        let whole = with(2).run();
         for shards in [1, 2, 3, 7] {
             let mut joined: Option<HoldPart> = None;
             for index in 0..shards {
@@ -134,15 +130,16 @@ fn parts_of_it_played_apart_and_stopped_anywhere_join_to_the_whole() {
 
 #[test]
 fn a_sweep_that_is_told_to_stop_begins_no_more_and_has_no_result() {
-    let simulation = world_of(&Defect::named("UnguardedRelease").expect("a defect"), Level::AnyOrder);
-    let (judges, limits, faults, schedules_max) = (judges(), Limits::default(), FaultPlan::SOME, Some(2_000));
+    let simulation = world_of(&defect("UnguardedRelease").expect("a defect"), Level::AnyOrder);
+    let judges = judges();
     for threads in [1, 3] {
         let last = AtomicU64::new(0);
-        let sweep = HoldSweep { simulation: &simulation, judges: &judges, limits, faults, schedules_max, threads };
-        let result = sweep.run(|done, _, all| {
-            assert_eq!(all, 2_001);
-            last.store(done, Relaxed);
-            if done >= 100 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let sweep = HoldSweep::new(&simulation, &judges).with_faults(FaultPlan::SOME);
+        let sweep = sweep.with_schedules_max(2_000).with_threads(threads);
+        assert_eq!(sweep.plan().schedules(), 2_001);
+        let result = sweep.run_watched(|so_far| {
+            last.store(so_far.done, Relaxed);
+            if so_far.done >= 100 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         assert_eq!(result, None);
         // It is heard by one thread alone, so the others have gone on for a block or a few.

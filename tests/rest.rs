@@ -8,9 +8,10 @@ use pellmell::broker::{Exhausted, MaxDeliver};
 use pellmell::doc_example::{Change, Changed, Item, Shop};
 use pellmell::scheduler::{Departing, Scheduler};
 use pellmell::search::{Bounds, Exhaust, HoldSweep, Order};
+use pellmell::ticketing::Scenario;
 use pellmell::{
-    FaultPlan, Hosting, Judges, Keyed, Limits, Outcome, Profile, RecordId, Report, Scenario, Simulation, Subject,
-    Verdict, VersionPolicy, Violation, run, testing,
+    FaultPlan, Hosting, Judges, Keyed, Limits, Outcome, Profile, RecordId, Report, Simulation, Subject, Verdict,
+    VersionPolicy, Violation, run, testing,
 };
 
 /// What search does with a message about item 2.
@@ -104,7 +105,7 @@ fn poison_about_another_record_hides_no_wrong_moment_from_any_search() {
         for order in [Order::Lockstep, Order::Any] {
             let bounds = Bounds::of(order);
             let judges = copy_is_right();
-            let exhausted = Exhaust::of(&simulation, &judges, bounds).search(|_| ());
+            let exhausted = Exhaust::new(&simulation, &judges).with_bounds(bounds).run();
             assert!(exhausted.failing.is_some(), "a complete search calls nothing held that fails at rest");
         }
     }
@@ -114,16 +115,7 @@ fn poison_about_another_record_hides_no_wrong_moment_from_any_search() {
 fn the_hold_sweep_judges_the_same_moments_as_a_run() {
     let commands = [set(ITEM_2, 2), set(ITEM_1, 2), set(ITEM_1, 3), set(ITEM_1, 4)];
     let (simulation, judges) = (forgetful(Profile::adversarial(), OfItem2::NeverAnswers, &commands), copy_is_right());
-    let sweep = HoldSweep {
-        simulation: &simulation,
-        judges: &judges,
-        limits: Limits::default(),
-        faults: FaultPlan::NONE,
-        schedules_max: Some(10),
-        threads: 1,
-    };
-    let result = sweep.run(|_, _, _| std::ops::ControlFlow::Continue(())).expect("nothing stops it");
-    assert!(!result.is_held());
+    assert!(!HoldSweep::new(&simulation, &judges).with_schedules_max(10).run().is_held());
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use pellmell::search::{Part, ResultFile, SoFar, Sweep};
+use pellmell::results::{Departed, ResultFile};
+use pellmell::search::{Part, SoFar, Sweep};
 
 /// A scenario of a few steps a run, of which many fail in several ways.
 const SMALL: &str = r#"
@@ -143,7 +144,7 @@ fn the_hold_sweep_is_divided_with_its_budget_and_merging_plays_nothing_of_it() {
     write(two, &changed);
     merge();
     assert_ne!(folder.read("out/result.json"), folder.read("whole/result.json"));
-    let with = |change: fn(&mut pellmell::search::Departed)| {
+    let with = |change: fn(&mut Departed)| {
         let mut changed = kept.clone();
         change(changed.departed.as_mut().expect("a hold sweep"));
         write(two, &changed);
@@ -156,15 +157,12 @@ fn the_hold_sweep_is_divided_with_its_budget_and_merging_plays_nothing_of_it() {
     let mut begun = read(one);
     let departed = begun.departed.as_mut().expect("a hold sweep");
     departed.done_through = 0;
-    let whole_of = departed.result.clone();
-    let tally = |all| pellmell::search::Tally { all, ..Default::default() };
-    departed.result = pellmell::search::HoldSweepResult {
-        singles: tally(whole_of.singles.all),
-        pairs: tally(whole_of.pairs.all),
-        buckets: Default::default(),
-        fingerprint: 0,
-        ..whole_of
-    };
+    let nothing = &mut departed.result;
+    for tally in [&mut nothing.singles, &mut nothing.pairs] {
+        (tally.played, tally.held) = (0, 0);
+    }
+    nothing.buckets.clear();
+    nothing.fingerprint = 0;
     write(two, &kept);
     write(one, &begun);
     folder
@@ -194,8 +192,8 @@ fn a_result_of_the_version_before_is_refused_as_another_version_and_left_as_it_i
 
 #[test]
 fn going_on_from_whatever_was_seen_comes_to_the_same_result() {
-    let scenario = pellmell::Scenario::parse("small.toml", SMALL).expect("a scenario");
-    let sweep = |threads| Sweep { scenario: &scenario, seeds: 5..1_800, threads };
+    let scenario = pellmell::ticketing::Scenario::parse("small.toml", SMALL).expect("a scenario");
+    let sweep = |threads| Sweep { source: &scenario, seeds: 5..1_800, threads };
     let whole = sweep(1).run(|_, _| ()).expect("it runs");
     let mut seen = Vec::new();
     let watch = |so_far: &SoFar<'_>| {

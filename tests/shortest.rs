@@ -4,7 +4,7 @@
 mod support;
 
 use pellmell::scheduler::Scripted;
-use pellmell::search::{Cost, Found, Moves, Order, Searched, Shortest};
+use pellmell::search::{Cost, Found, Order, Searched, Shortest, ShortestBounds};
 use pellmell::ticketing::{
     ApplyRule, CreateRule, Design, LockRules, Orders, OrdersRules, PublishRules, ReplicaRules, Ticketing, Tickets,
     TicketsRules, properties,
@@ -29,14 +29,14 @@ const CLIENTS: [&[&str]; 3] = [
     &["bob order t1 as o2"],
 ];
 
-/// Tickets and orders on a broker that has the order of these moves.
+/// Tickets and orders on a broker that has the order of these bounds.
 fn simulation(
-    moves: Moves,
+    bounds: ShortestBounds,
     tickets: impl Service<Ticketing> + 'static,
     orders: impl Service<Ticketing> + 'static,
 ) -> Simulation<Ticketing> {
-    let hosting = Hosting { overlapping: moves.pauses > 0, ..Hosting::ALONE };
-    let services = Simulation::on(moves.order.profile()).hosted(tickets, hosting.clone()).hosted(orders, hosting);
+    let hosting = Hosting { overlapping: bounds.pauses > 0, ..Hosting::ALONE };
+    let services = Simulation::on(bounds.order.profile()).hosted(tickets, hosting.clone()).hosted(orders, hosting);
     let hosted = CLIENTS.iter().fold(services, |builder, texts| {
         let name = texts[0].split(' ').next().expect("a client's name");
         builder.client(name, texts.iter().map(|text| request(text)).collect())
@@ -48,38 +48,38 @@ fn judges() -> Judges<Ticketing> {
     Judges::new(properties::promised_by(&Design::REFERENCE))
 }
 
-fn search(simulation: &Simulation<Ticketing>, moves: Moves) -> Searched {
+fn search(simulation: &Simulation<Ticketing>, bounds: ShortestBounds) -> Searched {
     let judges = judges();
-    Shortest { simulation, judges: &judges, moves, states_max: 3_000_000, cost_max: None }.search(|_| false)
+    Shortest::new(simulation, &judges).with_bounds(bounds).with_states_max(3_000_000).run()
 }
 
 /// The cost at which a property is broken first, searched at most to `cost_max`.
-fn least(simulation: &Simulation<Ticketing>, moves: Moves, property: &str, cost_max: Cost) -> Option<Found> {
+fn least(simulation: &Simulation<Ticketing>, bounds: ShortestBounds, property: &str, cost_max: Cost) -> Option<Found> {
     let judges = judges();
-    let search = Shortest { simulation, judges: &judges, moves, states_max: 3_000_000, cost_max: Some(cost_max) };
-    let searched = search.search(|found| found.property == property);
+    let shortest = Shortest::new(simulation, &judges).with_bounds(bounds).with_states_max(3_000_000);
+    let searched = shortest.with_cost_max(cost_max).run_until(|found| found.property == property);
     searched.found.into_iter().find(|found| found.property == property)
 }
 
-const ANY: Moves = Moves::of(Order::Any);
-const PER_SUBJECT: Moves = Moves::of(Order::PerSubject);
-const LOCKSTEP: Moves = Moves::of(Order::Lockstep);
+const ANY: ShortestBounds = ShortestBounds::of(Order::Any);
+const PER_SUBJECT: ShortestBounds = ShortestBounds::of(Order::PerSubject);
+const LOCKSTEP: ShortestBounds = ShortestBounds::of(Order::Lockstep);
 
-const ANY_ACK_LOST: Moves = Moves { lost_acks: 1, ..ANY };
-const LOCKSTEP_ACK_LOST: Moves = Moves { lost_acks: 1, ..LOCKSTEP };
-const ANY_CRASH: Moves = Moves { crashes: 1, ..ANY };
-const LOCKSTEP_CRASH: Moves = Moves { crashes: 1, ..LOCKSTEP };
+const ANY_ACK_LOST: ShortestBounds = ShortestBounds { lost_acks: 1, ..ANY };
+const LOCKSTEP_ACK_LOST: ShortestBounds = ShortestBounds { lost_acks: 1, ..LOCKSTEP };
+const ANY_CRASH: ShortestBounds = ShortestBounds { crashes: 1, ..ANY };
+const LOCKSTEP_CRASH: ShortestBounds = ShortestBounds { crashes: 1, ..LOCKSTEP };
 
-const ANY_PAUSE: Moves = Moves { pauses: 1, ..ANY };
-const LOCKSTEP_PAUSE: Moves = Moves { pauses: 1, ..LOCKSTEP };
+const ANY_PAUSE: ShortestBounds = ShortestBounds { pauses: 1, ..ANY };
+const LOCKSTEP_PAUSE: ShortestBounds = ShortestBounds { pauses: 1, ..LOCKSTEP };
 
-/// A defect, the property it breaks, and at which cost under which moves; never, if there is none.
+/// A defect, the property it breaks, and at which cost under which bounds; never, if there is none.
 struct Minimum {
     defect: &'static str,
     tickets: TicketsRules,
     orders: OrdersRules,
     property: &'static str,
-    costs: &'static [(Moves, Option<(u32, u32)>)],
+    costs: &'static [(ShortestBounds, Option<(u32, u32)>)],
 }
 
 fn minima() -> Vec<Minimum> {
@@ -193,8 +193,8 @@ fn minima() -> Vec<Minimum> {
 }
 
 impl Minimum {
-    fn simulation(&self, moves: Moves) -> Simulation<Ticketing> {
-        simulation(moves, Tickets(self.tickets), Orders(self.orders))
+    fn simulation(&self, bounds: ShortestBounds) -> Simulation<Ticketing> {
+        simulation(bounds, Tickets(self.tickets), Orders(self.orders))
     }
 }
 
@@ -205,23 +205,23 @@ fn in_numbers(cost: Cost) -> (u32, u32) {
 #[test]
 fn known_minima_are_found_and_nothing_cheaper() {
     for minimum in minima() {
-        for (moves, expected) in minimum.costs {
+        for (bounds, expected) in minimum.costs {
             let (deliveries, commands) = expected.unwrap_or((7, 6));
             let most = Cost { deliveries, commands };
-            let found = least(&minimum.simulation(*moves), *moves, minimum.property, most);
+            let found = least(&minimum.simulation(*bounds), *bounds, minimum.property, most);
             let cost = found.map(|found| in_numbers(found.cost));
-            assert_eq!(cost, *expected, "{} breaks {} under {moves:?}", minimum.defect, minimum.property);
+            assert_eq!(cost, *expected, "{} breaks {} under {bounds:?}", minimum.defect, minimum.property);
         }
     }
 }
 
 #[test]
 fn a_message_that_no_member_ever_takes_is_poison_as_soon_as_all_others_are_done() {
-    for moves in [LOCKSTEP, PER_SUBJECT, ANY] {
-        let simulation = simulation(moves, Tickets(TICKETS), Orders(follows(ApplyRule::OffByOne)));
+    for bounds in [LOCKSTEP, PER_SUBJECT, ANY] {
+        let simulation = simulation(bounds, Tickets(TICKETS), Orders(follows(ApplyRule::OffByOne)));
         // Z5. The ticket:created is taken, the ticket:updated is not.
-        let found = least(&simulation, moves, "NoPoison", Cost { deliveries: 1, commands: 2 });
-        let found = found.unwrap_or_else(|| panic!("no poison under {moves:?}"));
+        let found = least(&simulation, bounds, "NoPoison", Cost { deliveries: 1, commands: 2 });
+        let found = found.unwrap_or_else(|| panic!("no poison under {bounds:?}"));
         assert_eq!(found.cost.to_string(), "1d/2c");
         let said = found.violation.to_string();
         let expected = "at orders, t1, ticket:updated t1@1: still unacked: ticket:updated t1@1 -> orders #";
@@ -232,10 +232,10 @@ fn a_message_that_no_member_ever_takes_is_poison_as_soon_as_all_others_are_done(
 #[test]
 fn what_was_found_is_played_again_by_a_script() {
     for minimum in minima() {
-        for (moves, _) in minimum.costs.iter().filter(|(_, expected)| expected.is_some()) {
-            let simulation = minimum.simulation(*moves);
-            let found = least(&simulation, *moves, minimum.property, Cost { deliveries: 9, commands: 9 });
-            let found = found.unwrap_or_else(|| panic!("{} breaks nothing under {moves:?}", minimum.defect));
+        for (bounds, _) in minimum.costs.iter().filter(|(_, expected)| expected.is_some()) {
+            let simulation = minimum.simulation(*bounds);
+            let found = least(&simulation, *bounds, minimum.property, Cost { deliveries: 9, commands: 9 });
+            let found = found.unwrap_or_else(|| panic!("{} breaks nothing under {bounds:?}", minimum.defect));
             let judge = properties::promised_by(&Design::REFERENCE)
                 .into_iter()
                 .filter(|property| property.name() == minimum.property);
@@ -243,13 +243,13 @@ fn what_was_found_is_played_again_by_a_script() {
             let (mut world, steps) = (simulation.world(), found.path.len() as u64);
             let report = run(&mut world, &mut Scripted::new(found.path), &judges, Limits::default(), &mut ());
             let Verdict::Violated { property, violation } = report.verdict else {
-                panic!("{} under {moves:?}: {:?}", minimum.defect, report.verdict)
+                panic!("{} under {bounds:?}: {:?}", minimum.defect, report.verdict)
             };
             assert_eq!(property, found.property);
             assert!(report.steps >= steps, "{}", minimum.defect);
             // Poison shows at the end of a run only.
             if property != "NoPoison" {
-                assert_eq!((report.steps, *violation), (steps, found.violation), "{} under {moves:?}", minimum.defect);
+                assert_eq!((report.steps, *violation), (steps, found.violation), "{} under {bounds:?}", minimum.defect);
             }
         }
     }
@@ -261,28 +261,28 @@ fn the_reference_and_its_correct_variants_have_no_violation_within_the_moves() {
     let last_writer = follows(ApplyRule::LastWriter);
     let chain = follows(ApplyRule::Chain);
     let all = [LOCKSTEP, PER_SUBJECT, ANY, LOCKSTEP_ACK_LOST, ANY_ACK_LOST, ANY_CRASH, LOCKSTEP_CRASH];
-    for (name, orders, moves) in
+    for (name, orders, bounds) in
         [("reference", ORDERS, &all[..]), ("last writer", last_writer, &all[2..]), ("chain", chain, &all[2..4])]
     {
-        for moves in moves {
-            let searched = search(&simulation(*moves, Tickets(TICKETS), Orders(orders)), *moves);
-            println!("{name}, {moves:?}: {} states", searched.states);
-            assert_eq!(searched.found, [], "{name}, {moves:?}");
-            assert!(searched.complete, "{name}, {moves:?}");
+        for bounds in bounds {
+            let searched = search(&simulation(*bounds, Tickets(TICKETS), Orders(orders)), *bounds);
+            println!("{name}, {bounds:?}: {} states", searched.states);
+            assert_eq!(searched.found, [], "{name}, {bounds:?}");
+            assert!(searched.complete, "{name}, {bounds:?}");
         }
     }
 }
 
 #[test]
 fn the_course_is_broken_in_every_way_it_is_known_to_be_in_order_of_cost() {
-    let moves = Moves { lost_acks: 1, crashes: 1, ..ANY };
+    let bounds = ShortestBounds { lost_acks: 1, crashes: 1, ..ANY };
     let course = Design::COURSE;
-    let simulation = simulation(moves, Tickets(course.tickets), Orders(course.orders));
+    let simulation = simulation(bounds, Tickets(course.tickets), Orders(course.orders));
     let most = Cost { deliveries: 4, commands: 4 };
     let judges = judges();
-    let shortest =
-        Shortest { simulation: &simulation, judges: &judges, moves, states_max: 3_000_000, cost_max: Some(most) };
-    let searched = shortest.search(|_| false);
+    let shortest = Shortest::new(&simulation, &judges).with_bounds(bounds).with_states_max(3_000_000);
+    let shortest = shortest.with_cost_max(most);
+    let searched = shortest.run();
     assert!(searched.complete);
     let found = searched.found.iter().map(|found| format!("{} {}", found.cost, found.property));
     expect_test::expect![[r#"
@@ -294,21 +294,20 @@ fn the_course_is_broken_in_every_way_it_is_known_to_be_in_order_of_cost() {
         3d/4c NoLockOverwrite
         3d/4c NoForeignRelease"#]]
     .assert_eq(&found.collect::<Vec<_>>().join("\n"));
-    assert_eq!(searched, shortest.search(|_| false), "the same search gives the same result");
+    assert_eq!(searched, shortest.run(), "the same search gives the same result");
 }
 
 #[test]
 fn a_search_ends_where_it_is_told_to() {
     let simulation = simulation(ANY, Tickets(TICKETS), Orders(follows(ApplyRule::Blind)));
     let judges = judges();
-    let shortest =
-        |states_max, cost_max| Shortest { simulation: &simulation, judges: &judges, moves: ANY, states_max, cost_max };
-    let all = shortest(u64::MAX, None).search(|_| false);
+    let shortest = || Shortest::new(&simulation, &judges);
+    let all = shortest().run();
     assert!(all.complete && all.found.len() > 1 && all.found.is_sorted_by_key(|found| found.cost));
-    let first = shortest(u64::MAX, None).search(|_| true);
+    let first = shortest().run_until(|_| true);
     assert_eq!((&first.found[..], first.complete), (&all.found[..1], false), "one is enough");
-    let few = shortest(10, None).search(|_| false);
+    let few = shortest().with_states_max(10).run();
     assert_eq!((few.states, few.complete), (10, false), "so many states are enough");
-    let cheap = shortest(u64::MAX, Some(Cost { deliveries: 2, commands: 2 })).search(|_| false);
+    let cheap = shortest().with_cost_max(Cost { deliveries: 2, commands: 2 }).run();
     assert!(cheap.complete && cheap.found.is_empty() && cheap.states < all.states, "nothing is as cheap as that");
 }

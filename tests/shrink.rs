@@ -9,10 +9,12 @@ mod support;
 use pellmell::extract::extract;
 use pellmell::scenario::ShrinkError;
 use pellmell::scheduler::Tie;
-use pellmell::shrink::{Item, NothingToShrink, Shrink, same_failure};
+use pellmell::shrink::{Item, Needed, NothingToShrink, Shrink, same_failure};
+use pellmell::simulation::CommandIndex;
+use pellmell::ticketing::Scenario;
 use pellmell::ticketing::{Design, Hostings, properties};
 use pellmell::vacuity::Kind;
-use pellmell::{Calm, Departing, Departure, FaultPlan, Judges, Keyed, Limits, Profile, Scenario, Verdict, run};
+use pellmell::{Calm, Departing, Departure, FaultPlan, Judges, Keyed, Limits, Profile, Verdict, run};
 use proptest::prelude::*;
 
 use config::config;
@@ -37,7 +39,7 @@ proptest! {
         let extracted = extract(&simulation, Keyed::new(seed, plan), &judges, LIMITS, Tie::InOrder);
         let extracted = extracted.expect("departures");
         let before = extracted.departures.len();
-        let shrunk = match Shrink::of(&simulation, &judges, LIMITS).run(extracted.departures) {
+        let shrunk = match Shrink::new(&simulation, &judges).with_limits(LIMITS).run(extracted.departures) {
             Ok(shrunk) => shrunk,
             Err(NothingToShrink) => {
                 prop_assert!(extracted.report.verdict.is_held());
@@ -57,11 +59,10 @@ proptest! {
             prop_assert!(fails(&shrunk.departures, &small, *tie), "{:?}", tie);
         }
         if shrunk.minimal {
-            let commands: usize = shrunk.commands.iter().map(Vec::len).sum();
-            prop_assert_eq!(shrunk.because.len(), shrunk.departures.len() + commands);
+            prop_assert_eq!(shrunk.needed.len(), shrunk.departures.len() + shrunk.commands.len());
         }
-        for (item, verdict) in &shrunk.because {
-            let verdict = verdict.as_ref().expect("everything may be left out");
+        for Needed { item, without, .. } in &shrunk.needed {
+            let verdict = without.as_ref().expect("everything may be left out");
             prop_assert!(!same_failure(&extracted.report.verdict, verdict), "{}", item);
             if let Item::Departure(departure) = item {
                 let rest: Vec<_> = shrunk.departures.iter().filter(|left| *left != departure).cloned().collect();
@@ -87,16 +88,16 @@ fn a_lost_ack_and_the_command_it_is_about_are_left() {
         "hold ticket:updated t2@1 -> orders until ticket:updated t1@1 -> orders",
     ];
     let departures = departures.map(|text| text.parse().expect("a departure"));
-    let shrunk = Shrink::of(&simulation, &judges, Limits::default()).run(departures.to_vec()).expect("a failure");
+    let shrunk = Shrink::new(&simulation, &judges).run(departures.to_vec()).expect("a failure");
     assert_eq!(shrunk.departures, departures[1..2]);
-    assert_eq!(shrunk.commands, [vec![0], vec![], vec![]]);
+    assert_eq!(shrunk.commands, [CommandIndex { client: 0, position: 0 }]);
     assert!(shrunk.minimal && shrunk.anchored);
-    let because: Vec<String> = shrunk
-        .because
+    let needed: Vec<String> = shrunk
+        .needed
         .iter()
-        .map(|(item, verdict)| format!("{item}: {}", verdict.as_ref().map_or("needed", Verdict::word)))
+        .map(|Needed { item, without, .. }| format!("{item}: {}", without.as_ref().map_or("needed", Verdict::word)))
         .collect();
-    assert_eq!(because, ["lose ack of ticket:created t1@0 -> orders: held", "seller: create t1 at 5: held"]);
+    assert_eq!(needed, ["lose ack of ticket:created t1@0 -> orders: held", "seller: create t1 at 5: held"]);
     assert!(shrunk.executions < 20, "{}", shrunk.executions);
 }
 
@@ -107,7 +108,7 @@ fn a_run_that_holds_is_not_shrunk() {
     let simulation = simulation(&design, Profile::stan(), clients, &Hostings::TWO);
     let judges = Judges::new(properties::promised_by(&design));
     let calm = extract(&simulation, Calm::new(0, FaultPlan::NONE), &judges, LIMITS, Tie::InOrder).expect("departures");
-    assert_eq!(Shrink::of(&simulation, &judges, LIMITS).run(calm.departures).err(), Some(NothingToShrink));
+    assert_eq!(Shrink::new(&simulation, &judges).with_limits(LIMITS).run(calm.departures).err(), Some(NothingToShrink));
 }
 
 #[test]
@@ -164,8 +165,9 @@ fn shrunk(scenario: &Scenario, seed: u64) -> (Verdict, Scenario) {
     let (judges, limits) = (scenario.judges(), scenario.limits);
     let clients = scenario.clients_of(seed);
     let allowed =
-        |commands: &[Vec<usize>], departures: &[Departure]| scenario.can_be_written(&clients, commands, departures);
-    let shrunk = Shrink::of(&simulation, &judges, limits).within(&allowed).run(scenario.schedule.clone());
+        |commands: &[CommandIndex], departures: &[Departure]| scenario.can_be_written(&clients, commands, departures);
+    let shrunk =
+        Shrink::new(&simulation, &judges).with_limits(limits).with_allowed(&allowed).run(scenario.schedule.clone());
     let shrunk = shrunk.expect("it fails");
     assert!(shrunk.minimal && shrunk.anchored, "{shrunk:?}");
     let text = scenario.counterexample(seed, &shrunk);

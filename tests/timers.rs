@@ -6,7 +6,7 @@ use std::time::Duration;
 use pellmell::doc_example::{Change, Changed, Item, Shop};
 use pellmell::property::End;
 use pellmell::scheduler::Action;
-use pellmell::search::{Moves, Order, Shortest};
+use pellmell::search::{Order, Shortest, ShortestBounds};
 use pellmell::{
     Calm, Context, Departing, Fate, FaultPlan, Hosting, Judges, Limits, Profile, Property, PublishMode, Rate, Ratio,
     RecordId, Rejection, Schema, Service, Simulation, Time, Version, VersionPolicy, Violation, Window, Work, World,
@@ -235,9 +235,9 @@ fn a_search_finds_the_crash_that_kills_a_timer_and_waits_for_those_that_are_arme
             .build()
             .expect("the parts fit");
         let judges = Judges::new(vec![Box::new(EachFires)]);
-        let moves = Moves { crashes, ..Moves::of(Order::Lockstep) };
-        let shortest = Shortest { simulation: &simulation, judges: &judges, moves, states_max: 1_000, cost_max: None };
-        let searched = shortest.search(|_| false);
+        let bounds = ShortestBounds { crashes, ..ShortestBounds::of(Order::Lockstep) };
+        let shortest = Shortest::new(&simulation, &judges).with_bounds(bounds).with_states_max(1_000);
+        let searched = shortest.run();
         let costs: Vec<String> = searched.found.iter().map(|found| found.cost.to_string()).collect();
         let place = format!("in memory: {in_memory}, {crashes} crashes, {} states", searched.states);
         assert_eq!(costs, Vec::from_iter(expected), "{place}");

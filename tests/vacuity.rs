@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use pellmell::doc_example::{Change, Changed, Item, Shop};
 use pellmell::search::{Bounds, Exhaust, Most, Order, Sweep};
 use pellmell::testing::{self, Check, Checked, Replay, at_quiescence, check, replay, service};
+use pellmell::ticketing::Scenario;
 use pellmell::vacuity::Kind;
 use pellmell::{
-    FaultPlan, Judges, Limits, Outcome, Profile, Property, RecordId, Rejection, Scenario, Simulation, Sometimes,
-    Subject, Verdict, Version, View, Violation, Watch,
+    FaultPlan, Judges, Limits, Outcome, Profile, Property, RecordId, Rejection, Simulation, Sometimes, Subject,
+    Verdict, Version, View, Violation, Watch,
 };
 
 // Scenarios.
@@ -304,8 +305,8 @@ fn what_the_rules_make_impossible_is_known_before_anything_runs() {
 #[test]
 fn a_sweep_says_what_never_happened_whatever_its_threads() {
     let idle = |scenario: &Scenario, threads| {
-        let result = Sweep { scenario, seeds: 0..60, threads }.run(|_, _| ()).expect("the parts fit");
-        let findings = result.vacuous(scenario).expect("the parts fit");
+        let result = Sweep { source: scenario, seeds: 0..60, threads }.run(|_, _| ()).expect("the parts fit");
+        let findings = scenario.vacuous_in_sweep(&result).expect("the parts fit");
         // What a broker makes of the design is another matter.
         let notes = findings.notes.iter().filter(|note| note.kind != Kind::UnheardNak);
         findings.void.iter().chain(notes).map(ToString::to_string).collect::<Vec<_>>()
@@ -507,7 +508,7 @@ fn a_check_says_what_its_runs_came_through() {
     let dear = Sometimes::new("Dear", "search learns of 15", |view: &View<'_, Shop>| {
         view.changes::<Item>().any(|change| change.after.is_some_and(|item| item.price == 15))
     });
-    let Checked { runs, counts, coverage, reached, notes } =
+    let Checked { runs, counts, coverage, reached, notes, .. } =
         check(&right(), 0..300, FaultPlan::SOME, &judges_with(dear));
     assert_eq!((runs, coverage.runs, counts.commands), (300, 100, 900));
     assert!(counts.messages > 800 && counts.moments_judged > 300, "few commands crash, and nothing waits for long");
@@ -621,7 +622,7 @@ fn a_reason_that_is_made_up_anew_is_found_by_a_plain_check() {
 #[test]
 fn a_cache_that_outlives_a_run_is_found_by_a_complete_search() {
     let simulation = caching();
-    let exhausted = Exhaust::of(&simulation, &judges(), Bounds::of(Order::Any)).search(|_| ());
+    let exhausted = Exhaust::new(&simulation, &judges()).run();
     let verdict = exhausted.failing.map(|failing| failing.verdict);
     assert!(matches!(verdict, Some(Verdict::Panicked { .. })), "{verdict:?}");
 }
@@ -629,7 +630,7 @@ fn a_cache_that_outlives_a_run_is_found_by_a_complete_search() {
 #[test]
 fn a_sweep_finds_nothing_between_two_runs_of_its_own_services() {
     let scenario = edits("", "", "[faults]\nlose_ack = \"1/3\"").for_seeds();
-    let sweep = Sweep { scenario: &scenario, seeds: 3..40, threads: 1 };
+    let sweep = Sweep { source: &scenario, seeds: 3..40, threads: 1 };
     let sample = sweep.sample().expect("the parts fit");
     sweep.run(|_, _| ()).expect("the parts fit");
     assert_eq!(sweep.compare(&sample), Ok(()));

@@ -31,7 +31,7 @@ fn main() {
     let states = |published: u32| 3u64.pow(published + 1) - 2u64.pow(published + 1) - 2u64.pow(published) / 2;
     let of_one = (0..=UPDATES + 1).map(states).sum::<u64>();
     for (word, reduce, expected) in [("together", false, of_one * of_one), ("apart", true, 2 * of_one - 1)] {
-        let search = Exhaust { reduce, ..Exhaust::of(&simulation, &judges, bounds) };
+        let search = Exhaust::new(&simulation, &judges).with_bounds(bounds).with_reduction(reduce);
         let (exhausted, took_us) = timed(&search);
         assert!(exhausted.is_complete() && exhausted.reached.states == expected, "{exhausted:?}");
         let (states, steps) = (exhausted.reached.states, exhausted.reached.transitions);
@@ -44,7 +44,7 @@ fn timed(search: &Exhaust<'_, W1>) -> (Exhausted, u128) {
     let mut rounds: Vec<(u128, Exhausted)> = (0..ROUNDS)
         .map(|_| {
             let began = Instant::now();
-            let exhausted = search.search(|_| ());
+            let exhausted = search.run();
             (began.elapsed().as_micros(), exhausted)
         })
         .collect();

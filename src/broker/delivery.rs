@@ -32,6 +32,7 @@ impl GroupIndex {
 
 /// What has become of a delivery.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum State {
     /// It waits to be handled.
     Queued,
@@ -49,6 +50,7 @@ pub enum State {
 
 /// One attempt to hand a message to a group; a redelivery reuses the entry with the next number.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Delivery {
     /// The message.
     pub message: MessageIndex,

@@ -21,6 +21,7 @@ impl MessageIndex {
 
 /// The broker's copy of an event.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Message<E> {
     /// The event.
     pub event: E,

@@ -45,6 +45,7 @@ pub enum Limit {
 
 /// The unit inside which first deliveries follow publish order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Ordering {
     /// There is none: any order.
     None,
@@ -59,6 +60,7 @@ pub enum Ordering {
 
 /// Who may hold messages of one ordering unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Dispatch {
     /// Any member of the group, side by side.
     Competing,
@@ -82,6 +84,7 @@ pub struct InFlight {
 
 /// Whom the in-flight limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Scope {
     /// Each member for itself.
     Member,
@@ -100,6 +103,7 @@ pub struct AckMode {
 
 /// What one ack settles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Granularity {
     /// One message.
     Individual,
@@ -109,6 +113,7 @@ pub enum Granularity {
 
 /// Whether a stale ack counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Stale {
     /// It stops further redelivery.
     Accept,
@@ -118,6 +123,7 @@ pub enum Stale {
 
 /// Where a released message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum RedeliverAt {
     /// Before everything that waits.
     Front,
@@ -151,6 +157,7 @@ impl ReleaseOn {
 
 /// How often a message is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum MaxDeliver {
     /// Until it is acked.
     Unlimited,
@@ -165,6 +172,7 @@ pub enum MaxDeliver {
 
 /// What becomes of a message delivered too often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Exhausted {
     /// It goes to a dead-letter queue.
     DeadLetter,
@@ -176,6 +184,7 @@ pub enum Exhausted {
 
 /// How a publisher's retry is recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Dedup {
     /// It is not.
     None,

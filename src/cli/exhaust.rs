@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use pellmell::Verdict;
 use pellmell::any::{AnyScenario, AnySystem, ExhaustPlan, NotSearched, Searched, Smallest};
 use pellmell::schedule::NamedStep;
-use pellmell::search::{Bounds, Dependence, Ended, Exhausted, FailingRun, Most, Order, Reduction, SEARCHED_STEPS_MAX};
+use pellmell::search::{
+    Bounds, Dependence, Ended, Exhausted, FailingRun, ImpossibleStep, Most, Order, Reduction, SEARCHED_STEPS_MAX,
+};
 use pellmell::trace::detail;
 use pellmell::vacuity::{Allow, Findings};
 use serde_json::json;
@@ -145,7 +147,7 @@ pub(super) fn exhaust(system: &dyn AnySystem, args: &ExhaustArgs, format: Messag
     let mut searching = Searching::new();
     let searched = scenario.exhaust(&plan, &mut |reached| searching.at(reached)).map_err(|error| match error {
         NotSearched::Build(error) => Failure::Input(error.to_string()),
-        NotSearched::Step(place) => not_there(&named, place),
+        NotSearched::Step(step) => not_there(&step),
     })?;
     let Searched { exhausted, services, story, smallest } = searched;
     searching.end(exhausted.reached);
@@ -168,7 +170,8 @@ pub(super) fn exhaust(system: &dyn AnySystem, args: &ExhaustArgs, format: Messag
     Ok(match exhausted.ended {
         Ended::All if findings.void.is_empty() => Ending::Held,
         Ended::Failing => Ending::Failed,
-        Ended::All | Ended::Memory | Ended::Steps => Ending::NothingRan,
+        // Not all was searched, whatever the reason, or what was searched says nothing.
+        _ => Ending::NothingRan,
     })
 }
 
@@ -216,8 +219,8 @@ fn what(system: &dyn AnySystem, args: &ExhaustArgs) -> Result<(Box<dyn AnyScenar
     Ok((scenario.on_broker(args.order.broker_keys())?, seed, named))
 }
 
-fn not_there(named: &[NamedStep], place: usize) -> Failure {
-    let message = format!("step {} of the trace, `{}`, cannot happen in this order", place + 1, named[place].what);
+fn not_there(ImpossibleStep { step, what }: &ImpossibleStep) -> Failure {
+    let message = format!("step {step} of the trace, `{what}`, cannot happen in this order");
     Failure::Input(format!("{message}\n  = help: try --order any, or an earlier step"))
 }
 
@@ -262,13 +265,14 @@ fn summary(out: &mut Out, args: &ExhaustArgs, bounds: &Bounds, exhausted: &Exhau
             out.status(PLAIN, "Apart", format_args!("{parts}; independence: {pairs} in both orders, 0 differ"))?;
         }
         Reduction::Refused(reason) => out.status(PLAIN, "Together", format_args!("all clients: {reason}"))?,
-        Reduction::Dependent(Dependence { one, other, what }) => {
+        Reduction::Dependent(Dependence { one, other, what, .. }) => {
             out.status(
                 PLAIN,
                 "Together",
                 format_args!("all clients: {what} depends on whether `{one}` or `{other}` is first"),
             )?;
         }
+        other => out.status(PLAIN, "Reduction", format_args!("{other:?}"))?,
     }
     match exhausted.ended {
         Ended::All => {
@@ -285,6 +289,7 @@ fn summary(out: &mut Out, args: &ExhaustArgs, bounds: &Bounds, exhausted: &Exhau
             let most = count(SEARCHED_STEPS_MAX.into(), "step");
             out.status(BAD, "NOT COMPLETE", format_args!("a run goes on for more than {most}: nothing found so far"))
         }
+        other => out.status(BAD, "NOT COMPLETE", format_args!("it ended with: {}", other.word())),
     }
 }
 
@@ -294,12 +299,13 @@ fn as_json(
     exhausted: &Exhausted,
     shrunk: Option<&Smallest>,
 ) -> serde_json::Value {
-    let Exhausted { reached, ended, failing, reduction } = exhausted;
+    let Exhausted { reached, ended, failing, reduction, .. } = exhausted;
     let (clusters, pairs, together) = match reduction {
         Reduction::None => (1, 0, None),
         Reduction::Clusters { clusters, pairs } => (*clusters, *pairs, None),
         Reduction::Refused(reason) => (1, 0, Some((*reason).to_owned())),
-        Reduction::Dependent(Dependence { one, other, what }) => (1, 0, Some(format!("{what}: {one}, {other}"))),
+        Reduction::Dependent(Dependence { one, other, what, .. }) => (1, 0, Some(format!("{what}: {one}, {other}"))),
+        other => (1, 0, Some(format!("{other:?}"))),
     };
     let verdict = failing.as_ref().map(|failing| &failing.verdict);
     let property = verdict.and_then(|verdict| match verdict {
@@ -312,12 +318,7 @@ fn as_json(
         "design": scenario.rules(),
         "bounds": bounds.to_string(),
         "complete": *ended == Ended::All,
-        "ended": match ended {
-            Ended::All => "all",
-            Ended::Failing => "failing",
-            Ended::Memory => "memory",
-            Ended::Steps => "steps",
-        },
+        "ended": ended.word(),
         "verdict": match (ended, verdict) {
             (Ended::All, _) => Some("held"),
             (_, verdict) => verdict.map(Verdict::word),

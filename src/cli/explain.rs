@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anstyle::Style;
 use pellmell::any::{AnyScenario, AnySystem, NotExplained, Smallest};
 use pellmell::escape::{file_for_shell, for_terminal};
-use pellmell::explain::{Ending, Explanation, Row, Without};
+use pellmell::explain::{Ending, Explanation, FirstDifference, Row, Without};
 use pellmell::schedule::{Departure, Target};
 use pellmell::shrink::{Item, NothingToShrink};
 use pellmell::trace::{TraceRecord, in_words};
@@ -270,7 +270,7 @@ fn calm(explanation: &Explanation) -> String {
     let calm = &explanation.calm;
     match &calm.differs {
         None => "is this run: no departure is needed for the failure".to_owned(),
-        Some((step, there)) => {
+        Some(FirstDifference { step, calm: there, .. }) => {
             let here = explanation.rows.iter().find(|row| row.record.step == *step);
             let there = match (there, here) {
                 (Some(there), Some(here)) if there.action == here.record.action => {
@@ -408,8 +408,8 @@ fn as_json(scenario: &dyn AnyScenario, seed: u64, smallest: &Smallest, explanati
         "any_order": explanation.anywhere,
         "calm": {
             "verdict": in_words(&calm.verdict),
-            "differs_at": calm.differs.as_ref().map(|(step, _)| step),
-            "does_there": calm.differs.as_ref().and_then(|(_, record)| record.as_ref()).map(|record| &record.action),
+            "differs_at": calm.differs.as_ref().map(|first| first.step),
+            "does_there": calm.differs.as_ref().and_then(|first| first.calm.as_ref()).map(|record| &record.action),
         },
         "why": explanation.why,
         "without": without.collect::<Vec<_>>(),

@@ -6,7 +6,7 @@ use pellmell::Departure;
 use pellmell::any::{AnyScenario, AnySystem, Smallest};
 use pellmell::escape::file_for_shell;
 use pellmell::scenario::ShrinkError;
-use pellmell::shrink::{NothingToShrink, Size};
+use pellmell::shrink::{Needed, NothingToShrink, Size};
 use serde_json::json;
 
 use super::run::play;
@@ -99,7 +99,7 @@ fn show(
     timeline::steps(out, &trace, 60)?;
     timeline::stores(out, &system.display(), &trace)?;
     timeline::verdict(out, &trace)?;
-    for (item, why) in shrunk.needed() {
+    for (item, why) in shrunk.reasons() {
         out.status(PLAIN, "Needed", format_args!("`{item}`: {why}"))?;
     }
     for caveat in shrunk.caveats() {
@@ -126,8 +126,8 @@ pub(super) fn texts(departures: &[Departure]) -> Vec<String> {
 
 fn as_json(scenario: &dyn AnyScenario, seed: u64, found: &Smallest) -> serde_json::Value {
     let Smallest { before, shrunk, text, .. } = found;
-    let because = shrunk.because.iter().map(|(item, verdict)| {
-        let without = verdict.as_ref().map(|verdict| verdict.signature().unwrap_or_else(|| "held".to_owned()));
+    let because = shrunk.needed.iter().map(|Needed { item, without, .. }| {
+        let without = without.as_ref().map(|verdict| verdict.signature().unwrap_or_else(|| "held".to_owned()));
         json!({ "item": item.to_string(), "without": without })
     });
     json!({

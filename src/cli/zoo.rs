@@ -158,7 +158,7 @@ fn story(out: &mut Out, row: &Row) -> Result<(), Failure> {
     out.status(BAD, "VIOLATED", format_args!("{} {}", found.property, found.violation))?;
     let Some(shrunk) = &row.shrunk else { return Ok(()) };
     out.status(PLAIN, "Drawn", "the first schedule that shows it, shrunk to what is needed")?;
-    shrunk.needed().try_for_each(|(item, why)| out.status(PLAIN, "Needed", format_args!("`{item}`: {why}")))
+    shrunk.reasons().try_for_each(|(item, why)| out.status(PLAIN, "Needed", format_args!("`{item}`: {why}")))
 }
 
 fn summary(out: &mut Out, played: &Played) -> Result<(), Failure> {

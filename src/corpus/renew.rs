@@ -9,6 +9,7 @@ use crate::scenario::{Entry, FileError, Scenario, Suite};
 use crate::schedule::{Departure, NamedStep};
 use crate::scheduler::{Departing, Retold, Tie};
 use crate::shrink::Shrink;
+use crate::simulation::CommandIndex;
 use crate::trace::Naming;
 
 /// What renewing an entry came to.
@@ -74,9 +75,9 @@ fn departures_of<T: Suite>(scenario: &Scenario<T>, steps: &[NamedStep]) -> Resul
     let extracted = extracted.map_err(|error| error.to_string())?;
     // The commands are what the entry is about.
     let all = simulation.commands();
-    let keeps_commands = |commands: &[Vec<usize>], _: &[Departure]| commands.iter().map(Vec::len).sum::<usize>() == all;
-    let mut shrink = Shrink::of(&simulation, &judges, scenario.limits).within(&keeps_commands);
-    shrink.with_values = false;
+    let keeps_commands = |commands: &[CommandIndex], _: &[Departure]| commands.len() == all;
+    let shrink = Shrink::new(&simulation, &judges).with_limits(scenario.limits).with_simpler_commands(false);
+    let shrink = shrink.with_allowed(&keeps_commands);
     let shrunk = shrink.run(extracted.departures).map_err(|error| error.to_string())?;
     Ok(shrunk.departures)
 }

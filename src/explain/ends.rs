@@ -10,6 +10,7 @@ use crate::simulation::Simulation;
 
 /// What comes of it if something waits less long.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Ending {
     /// What waits.
     pub departure: Departure,

@@ -21,8 +21,8 @@
 //! "#;
 //! let scenario = Scenario::parse("lost-ack.toml", text).unwrap();
 //! let (simulation, judges) = (scenario.simulation(0).unwrap(), scenario.judges());
-//! let shrunk = Shrink::of(&simulation, &judges, scenario.limits).run(scenario.schedule.clone()).unwrap();
-//! let explanation = Explain::of(&simulation, &judges, scenario.limits).explain(&shrunk).unwrap();
+//! let shrunk = Shrink::new(&simulation, &judges).run(scenario.schedule.clone()).unwrap();
+//! let explanation = Explain::new(&simulation, &judges).run(&shrunk).unwrap();
 //! assert_eq!(explanation.turn, Some(2), "the step whose ack is lost");
 //! assert!(explanation.calm.verdict.is_held());
 //! assert!(explanation.why[0].starts_with("The ack of `ticket:created t1@0 -> orders` is lost (step 2)"));
@@ -39,7 +39,7 @@ use std::fmt;
 use crate::event::System;
 use crate::run::{Judges, Limits, Report, Verdict};
 use crate::schedule::Departure;
-use crate::shrink::{Item, Shrunk};
+use crate::shrink::{Item, Needed, Shrunk};
 use crate::simulation::Simulation;
 use crate::trace::TraceRecord;
 
@@ -74,23 +74,20 @@ impl fmt::Display for TooLarge {
 
 impl std::error::Error for TooLarge {}
 
-/// What is explained, and how it is judged.
+/// Explains shrunk runs of a simulation.
+///
+/// Without options: the usual [`Limits`], 200 continuations from each step, and no fields that say a time.
 pub struct Explain<'a, S: System> {
-    /// The simulation that was shrunk, with all its commands.
-    pub simulation: &'a Simulation<S>,
-    /// What a run is judged by.
-    pub judges: &'a Judges<S>,
-    /// How far a run may go.
-    pub limits: Limits,
-    /// How many continuations are played from each step; 0 counts as 1.
-    pub continuations: u32,
-    /// Fields of records that say a time: they differ whenever something comes later, so they are not
-    /// told.
-    pub times: &'a [&'a str],
+    simulation: &'a Simulation<S>,
+    judges: &'a Judges<S>,
+    limits: Limits,
+    continuations: u32,
+    time_fields: &'a [&'a str],
 }
 
 /// What made a run fail.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Explanation {
     /// The services that take part, in the order in which they were added.
     pub services: Vec<String>,
@@ -121,6 +118,7 @@ pub struct Explanation {
 
 /// A step.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Row {
     /// What happened.
     pub record: TraceRecord,
@@ -138,16 +136,27 @@ pub struct Row {
 
 /// The calm run of the commands that are left.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Calm {
     /// What it comes to.
     pub verdict: Verdict,
-    /// The number of the first step at which the runs differ, and what the calm run does there, if it
-    /// goes on; `None` if no step differs, so that no departure is needed.
-    pub differs: Option<(u64, Option<TraceRecord>)>,
+    /// Where the runs differ first; `None` if no step differs, so that no departure is needed.
+    pub differs: Option<FirstDifference>,
+}
+
+/// Where the calm run and the run that is explained differ first.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FirstDifference {
+    /// The number of the step.
+    pub step: u64,
+    /// What the calm run does there; `None` if it has ended.
+    pub calm: Option<TraceRecord>,
 }
 
 /// Things that are needed, and what comes of it without any one of them.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Without {
     /// The things.
     pub items: Vec<Item>,
@@ -157,10 +166,30 @@ pub struct Without {
 }
 
 impl<'a, S: System> Explain<'a, S> {
-    /// Explains runs of this simulation.
+    /// Explains runs of the simulation that was shrunk, with all its commands, as these judges judge them.
     #[must_use]
-    pub fn of(simulation: &'a Simulation<S>, judges: &'a Judges<S>, limits: Limits) -> Explain<'a, S> {
-        Explain { simulation, judges, limits, continuations: CONTINUATIONS, times: &[] }
+    pub fn new(simulation: &'a Simulation<S>, judges: &'a Judges<S>) -> Explain<'a, S> {
+        let (limits, continuations) = (Limits::default(), CONTINUATIONS);
+        Explain { simulation, judges, limits, continuations, time_fields: &[] }
+    }
+
+    /// How far a run may go.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Explain<'a, S> {
+        Explain { limits, ..self }
+    }
+
+    /// How many continuations are played from each step; 0 counts as 1.
+    #[must_use]
+    pub fn with_continuations(self, continuations: u32) -> Explain<'a, S> {
+        Explain { continuations, ..self }
+    }
+
+    /// Names of fields of records that say a time: they differ whenever something comes later, so the
+    /// sentences leave them out.
+    #[must_use]
+    pub fn with_time_fields(self, time_fields: &'a [&'a str]) -> Explain<'a, S> {
+        Explain { time_fields, ..self }
     }
 
     /// Explains a counterexample.
@@ -168,7 +197,7 @@ impl<'a, S: System> Explain<'a, S> {
     /// # Errors
     /// If more than [`STEPS_MAX`] steps or [`DEPARTURES_MAX`] departures are left of the run: who wants
     /// to understand it has to shrink it further.
-    pub fn explain(&self, shrunk: &Shrunk<S::Command>) -> Result<Explanation, TooLarge> {
+    pub fn run(&self, shrunk: &Shrunk<S::Command>) -> Result<Explanation, TooLarge> {
         let size = TooLarge { steps: shrunk.report.steps, departures: shrunk.departures.len() };
         if size.steps > STEPS_MAX || size.departures > DEPARTURES_MAX {
             return Err(size);
@@ -196,7 +225,7 @@ impl<'a, S: System> Explain<'a, S> {
             settled: settled.map(|place| played.steps[place].record.step),
             anywhere: anywhere.iter().map(|place| played.steps[*place].record.step).collect(),
             calm: Calm { verdict: calm.report.verdict.clone(), differs: differs(&played, &calm) },
-            why: story::sentences(&played, &calm, departures, judges, self.times),
+            why: story::sentences(&played, &calm, departures, judges, self.time_fields),
             without: without(shrunk),
             endings: ends::endings(&simulation, departures, &played, judges, limits),
             anchored: shrunk.anchored,
@@ -232,20 +261,23 @@ fn services<S: System>(simulation: &Simulation<S>, played: &Played<S>) -> Vec<St
     names.map(str::to_owned).collect()
 }
 
-fn differs<S: System>(played: &Played<S>, calm: &Played<S>) -> Option<(u64, Option<TraceRecord>)> {
+fn differs<S: System>(played: &Played<S>, calm: &Played<S>) -> Option<FirstDifference> {
     let same = played.steps.iter().zip(&calm.steps).take_while(|(one, other)| {
         // Of a late attempt the calm run knows nothing, so that the names suffice.
         (one.name, one.fate) == (other.name, other.fate)
     });
     let place = same.count();
     let both_end = place == played.steps.len() && place == calm.steps.len();
-    (!both_end).then(|| (place as u64 + 1, calm.steps.get(place).map(|step| step.record.clone())))
+    (!both_end).then(|| FirstDifference {
+        step: place as u64 + 1,
+        calm: calm.steps.get(place).map(|step| step.record.clone()),
+    })
 }
 
 /// What is needed, by what comes of it without.
 fn without<C>(shrunk: &Shrunk<C>) -> Vec<Without> {
     let mut grouped: Vec<Without> = Vec::new();
-    for (item, verdict) in &shrunk.because {
+    for Needed { item, without: verdict } in &shrunk.needed {
         // Where it goes wrong in another way the details differ from item to item.
         let signature = |verdict: &Option<Verdict>| verdict.as_ref().map(Verdict::signature);
         let same = |group: &&mut Without| {

@@ -6,7 +6,7 @@ use super::played::{Played, Taken, go_on};
 use crate::event::System;
 use crate::faults::Fate;
 use crate::run::{Judges, Limits};
-use crate::scheduler::{Action, Chosen, Enabled, Offer, Scheduler};
+use crate::scheduler::{Action, Chosen, Enabled, Move, Offer, Scheduler};
 use crate::shrink::same_failure;
 
 /// The places of the steps that may stand anywhere: wherever else such a step can stand, the run fails
@@ -77,38 +77,38 @@ impl ByName {
     }
 
     /// The first of these steps that can happen; it is taken out of them.
-    fn next(&self, steps: &mut Vec<(u64, Fate)>, enabled: &Enabled<'_>) -> Option<(Action, u64, Fate)> {
+    fn next(&self, steps: &mut Vec<(u64, Fate)>, enabled: &Enabled<'_>) -> Option<(u64, Move)> {
         let found =
             |(place, (name, fate)): (usize, &(u64, Fate))| Some((place, self.find(*name, enabled)?, *name, *fate));
         let (place, action, name, fate) = steps.iter().enumerate().find_map(found)?;
         steps.remove(place);
-        Some((action, name, fate))
+        Some((name, Move { action, fate }))
     }
 
-    fn next_before(&mut self, enabled: &Enabled<'_>) -> Option<(Action, Fate)> {
+    fn next_before(&mut self, enabled: &Enabled<'_>) -> Option<Move> {
         let mut before = std::mem::take(&mut self.before);
         let next = self.next(&mut before, enabled);
         self.before = before;
-        let (action, name, fate) = next?;
+        let (name, step) = next?;
         self.after = self.after.filter(|after| *after != name);
-        Some((action, fate))
+        Some(step)
     }
 
-    fn next_moved(&mut self, enabled: &Enabled<'_>) -> Option<(Action, Fate)> {
+    fn next_moved(&mut self, enabled: &Enabled<'_>) -> Option<Move> {
         let (name, fate) = self.moved.take()?;
         // What it leads to comes behind it, in the old order.
         let later = std::mem::take(&mut self.before);
         self.behind.splice(0..0, later);
         let found = self.find(name, enabled).filter(|_| self.after.is_none());
         self.broken |= found.is_none();
-        Some((found?, fate))
+        Some(Move { action: found?, fate })
     }
 
-    fn next_behind(&mut self, enabled: &Enabled<'_>) -> Option<(Action, Fate)> {
+    fn next_behind(&mut self, enabled: &Enabled<'_>) -> Option<Move> {
         let mut behind = std::mem::take(&mut self.behind);
         let next = self.next(&mut behind, enabled);
         self.behind = behind;
-        next.map(|(action, _, fate)| (action, fate))
+        next.map(|(_, step)| step)
     }
 }
 
@@ -120,8 +120,8 @@ impl Scheduler for ByName {
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
         let next = if self.after.is_some() { self.next_before(enabled) } else { None };
         let next = next.or_else(|| self.next_moved(enabled)).or_else(|| self.next_behind(enabled));
-        let (action, fate) = next.unwrap_or_else(|| {
-            (enabled.calm().expect("a scheduler is asked only when something may happen"), Fate::CALM)
+        let Move { action, fate } = next.unwrap_or_else(|| {
+            Move::calm(enabled.calm().expect("a scheduler is asked only when something may happen"))
         });
         self.fate = fate;
         action

@@ -75,8 +75,8 @@ impl<S: System> Played<S> {
         };
         let refused: Vec<_> = self.steps.iter().filter(|step| step.is_refused).filter_map(commands).collect();
         let sent: Vec<_> = self.steps.iter().filter_map(commands).collect();
-        simulation.holding_back(|client, place| {
-            let name = simulation.command((client, place));
+        simulation.holding_back(|index| {
+            let name = simulation.command(index);
             sent.iter().any(|sent| sent.is_attempt_of(&name)) && !refused.contains(&name)
         })
     }

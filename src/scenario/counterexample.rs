@@ -8,7 +8,7 @@ use crate::run::{Verdict, run};
 use crate::schedule::Departure;
 use crate::scheduler::{Departing, Tie};
 use crate::shrink::{NothingToShrink, Shrink, Shrunk, Size, same_failure};
-use crate::simulation::BuildError;
+use crate::simulation::{BuildError, CommandIndex};
 
 /// The smallest scenario that fails in the same way as a seed of another one.
 pub struct Counterexample<T: Suite> {
@@ -72,10 +72,9 @@ impl<T: Suite> Scenario<T> {
         let before = Size { steps: before.steps, departures: departures.len(), commands: simulation.commands() };
         let clients = self.clients_of(seed);
         let allowed =
-            |commands: &[Vec<usize>], departures: &[Departure]| self.can_be_written(&clients, commands, departures);
-        let mut shrink = Shrink::of(&simulation, &judges, self.limits).within(&allowed);
-        shrink.executions_max = executions_max;
-        let shrunk = match shrink.run(departures) {
+            |commands: &[CommandIndex], departures: &[Departure]| self.can_be_written(&clients, commands, departures);
+        let shrink = Shrink::new(&simulation, &judges).with_limits(self.limits).with_executions_max(executions_max);
+        let shrunk = match shrink.with_allowed(&allowed).run(departures) {
             Ok(shrunk) => shrunk,
             Err(NothingToShrink) => return Ok(None),
         };

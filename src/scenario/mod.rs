@@ -331,6 +331,13 @@ impl<T: Suite> Scenario<T> {
         T::sometimes(&self.design, &TakingPart { services, verbs })
     }
 
+    /// The same with something else in its settings.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Settings)) -> Scenario<T> {
+        change(&mut self.settings);
+        self
+    }
+
     /// The same for a single seed: with the scheduler that plays it.
     ///
     /// A scenario of which many seeds are played has [`SchedulerKind::Portfolio`], and this is what says

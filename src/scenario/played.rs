@@ -2,9 +2,9 @@
 
 use super::{FileError, Scenario, SchedulerKind, Settings, Suite};
 use crate::extract::extract;
-use crate::faults::{Fate, FaultPlan};
+use crate::faults::FaultPlan;
 use crate::run::{Verdict, run};
-use crate::scheduler::{Action, Departing, Scripted, Tie};
+use crate::scheduler::{Departing, Move, Scripted, Tie};
 use crate::shrink::same_failure;
 
 impl<T: Suite> Scenario<T> {
@@ -32,7 +32,7 @@ impl<T: Suite> Scenario<T> {
     /// The same scenario with a schedule that comes to `verdict` by these steps and the calm run's
     /// after them; `None` if no departures do.
     #[must_use]
-    pub fn departing_as(&self, seed: u64, steps: &[(Action, Fate)], verdict: &Verdict) -> Option<Scenario<T>> {
+    pub fn departing_as(&self, seed: u64, steps: &[Move], verdict: &Verdict) -> Option<Scenario<T>> {
         let simulation = self.simulation(seed).ok()?;
         let (judges, limits) = (self.judges(), self.limits);
         let extracted = extract(&simulation, Scripted::new(steps.to_vec()), &judges, limits, Tie::InOrder).ok()?;

@@ -12,8 +12,8 @@ use crate::faults::FaultPlan;
 use crate::ids::RecordId;
 use crate::run::{Limits, Verdict};
 use crate::schedule::{CommandSpec, Departure, Target};
-use crate::shrink::Shrunk;
-use crate::simulation::{Client, Sending};
+use crate::shrink::{Shrunk, Simpler};
+use crate::simulation::{Client, CommandIndex, Sending};
 
 impl<T: Suite> Scenario<T> {
     /// What this departs from otherwise than the text it was read from, and whether it has no faults
@@ -111,7 +111,7 @@ impl<T: Suite> Scenario<T> {
     pub fn can_be_written(
         &self,
         clients: &[Client<T::Command>],
-        commands: &[Vec<usize>],
+        commands: &[CommandIndex],
         departures: &[Departure],
     ) -> bool {
         let clients = kept(clients, commands);
@@ -158,23 +158,28 @@ impl<T: Suite> Scenario<T> {
     }
 }
 
-fn replaced<C: Clone>(mut clients: Vec<Client<C>>, simpler: &[(usize, usize, C)]) -> Vec<Client<C>> {
-    for (client, place, request) in simpler {
-        clients[*client].commands[*place].command = request.clone();
+fn replaced<C: Clone>(mut clients: Vec<Client<C>>, simpler: &[Simpler<C>]) -> Vec<Client<C>> {
+    for Simpler { index, command } in simpler {
+        clients[index.client].commands[index.position].command = command.clone();
     }
     clients
 }
 
-fn kept<C: Clone>(clients: &[Client<C>], commands: &[Vec<usize>]) -> Vec<Client<C>> {
-    let kept = clients.iter().zip(commands).filter(|(_, places)| !places.is_empty()).map(|(client, places)| {
-        let commands = places.iter().map(|place| client.commands[*place].clone()).collect();
+fn kept<C: Clone>(clients: &[Client<C>], commands: &[CommandIndex]) -> Vec<Client<C>> {
+    let kept = commands.chunk_by(|one, next| one.client == next.client).map(|of_client| {
+        let client = &clients[of_client[0].client];
+        let commands = of_client.iter().map(|index| client.commands[index.position].clone()).collect();
         Client { name: client.name.clone(), commands }
     });
     kept.collect()
 }
 
 /// The departures with commands counted among those that are left.
-fn renumbered<C: Command>(departures: &[Departure], clients: &[Client<C>], commands: &[Vec<usize>]) -> Vec<Departure> {
+fn renumbered<C: Command>(
+    departures: &[Departure],
+    clients: &[Client<C>],
+    commands: &[CommandIndex],
+) -> Vec<Departure> {
     let rename = |spec: &mut CommandSpec| {
         let Some(client) = clients.iter().position(|client| client.name == spec.client) else { return };
         let places = 0..clients[client].commands.len();
@@ -186,7 +191,8 @@ fn renumbered<C: Command>(departures: &[Departure], clients: &[Client<C>], comma
             (all, _) => all,
         };
         let Some(place) = all.get(spec.nth as usize - 1) else { return };
-        let before = commands[client].iter().filter(|kept| *kept < place && all.contains(kept)).count();
+        let earlier = |kept: &&CommandIndex| kept.client == client && kept.position < *place;
+        let before = commands.iter().filter(earlier).filter(|kept| all.contains(&kept.position)).count();
         spec.nth = before as u32 + 1;
     };
     let mut departures = departures.to_vec();

@@ -46,6 +46,7 @@ pub use step::NamedStep;
 /// }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Departure {
     /// A delivery, a command or the join of a group waits until something else happened, or until
     /// nothing else can happen.
@@ -130,6 +131,7 @@ impl Departure {
 
 /// Something that happens in a run, by name. A handler runs for the first three.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Target {
     /// A delivery, which happens when its handler is done.
     Delivery(DeliverySpec),

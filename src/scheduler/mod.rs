@@ -55,6 +55,7 @@ pub struct PauseIndex(pub(crate) u32);
 
 /// Something that may happen next.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
 pub enum Action {
     /// A client sends its next command.
     Command(ClientIndex),
@@ -70,8 +71,29 @@ pub enum Action {
     Advance,
 }
 
+/// A step as it is decided: what happens, and what goes wrong with it.
+///
+/// It names the action by its place in the world it was decided in, so it fits that world and those of the
+/// same simulation alone; a [`NamedStep`](crate::NamedStep) says the same by names.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Move {
+    /// What happens.
+    pub action: Action,
+    /// What goes wrong with it.
+    pub fate: Fate,
+}
+
+impl Move {
+    /// An action with which nothing goes wrong.
+    #[must_use]
+    pub const fn calm(action: Action) -> Move {
+        Move { action, fate: Fate::CALM }
+    }
+}
+
 /// An action that has just become possible, with what names it.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Offer {
     /// The action.
     pub action: Action,
@@ -88,6 +110,7 @@ pub struct Offer {
 
 /// What a scheduler decides the fate of.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Chosen {
     /// The hash of its identity.
     pub key: u64,

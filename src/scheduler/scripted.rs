@@ -1,7 +1,7 @@
 //! A script: recorded steps, played again.
 
 use super::calm_order::CalmOrder;
-use super::{Action, Chosen, Enabled, Offer, Scheduler};
+use super::{Action, Chosen, Enabled, Move, Offer, Scheduler};
 use crate::faults::Fate;
 
 /// Plays recorded steps, and then the calm order.
@@ -11,7 +11,7 @@ use crate::faults::Fate;
 /// delivery that changes nothing, which a run does only once.
 #[derive(Clone, Debug)]
 pub struct Scripted {
-    steps: std::vec::IntoIter<(Action, Fate)>,
+    steps: std::vec::IntoIter<Move>,
     fate: Fate,
     order: CalmOrder,
 }
@@ -19,7 +19,7 @@ pub struct Scripted {
 impl Scripted {
     /// Plays these steps.
     #[must_use]
-    pub fn new(steps: Vec<(Action, Fate)>) -> Scripted {
+    pub fn new(steps: Vec<Move>) -> Scripted {
         Scripted { steps: steps.into_iter(), fate: Fate::CALM, order: CalmOrder::default() }
     }
 }
@@ -34,8 +34,8 @@ impl Scheduler for Scripted {
             Action::Deliver(index) => enabled.deliveries.get(index.get()).is_some_and(|delivery| delivery.is_ready()),
             action => enabled.has(*action),
         };
-        match self.steps.find(|(action, _)| is_enabled(action)) {
-            Some((action, fate)) => {
+        match self.steps.find(|step| is_enabled(&step.action)) {
+            Some(Move { action, fate }) => {
                 self.fate = fate;
                 action
             }

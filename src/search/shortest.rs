@@ -1,10 +1,10 @@
 //! The cheapest violation: what a property's failure costs at least, and a way to it.
 //!
 //! A uniform-cost search (Dijkstra's) whose nodes are worlds. From a world it tries every step that
-//! the moves allow, with every fate there is budget for, and goes on from the cheapest world it has
+//! the bounds allow, with every fate there is budget for, and goes on from the cheapest world it has
 //! reached and not looked at yet. Worlds with the same [`World::digest`] and the same budgets left
 //! are one node. So whatever is found is found at its least cost, and if the search ends by itself,
-//! what was not found cannot happen within the moves.
+//! what was not found cannot happen within the bounds.
 //!
 //! A client may stop sending at any time, so convergence is judged wherever no delivery changes
 //! anything any more, with commands and timers left or not.
@@ -22,12 +22,13 @@ use crate::faults::{AckFate, Fate, Window};
 use crate::hash;
 use crate::property::{End, NoPoison, Property, Violation};
 use crate::run::{Judges, step_apart};
-use crate::scheduler::{Action, Chosen};
+use crate::scheduler::{Action, Chosen, Move};
 use crate::simulation::Simulation;
 use crate::world::{Answer, Step, World};
 
 /// In which order deliveries are handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Order {
     /// Each at once and in publish order; the next command and the next timer wait until none
     /// changes anything any more. A handler that paused is resumed at any time, and the others do
@@ -71,7 +72,7 @@ impl Order {
 
 /// What may happen on the way to a violation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moves {
+pub struct ShortestBounds {
     /// The order of deliveries. The simulation's broker has to allow it: see [`Order::profile`].
     pub order: Order,
     /// At most this many acks are lost, or come after the broker has handed out the message again
@@ -85,11 +86,11 @@ pub struct Moves {
     pub pauses: u8,
 }
 
-impl Moves {
+impl ShortestBounds {
     /// This order and no faults.
     #[must_use]
-    pub const fn of(order: Order) -> Moves {
-        Moves { order, lost_acks: 0, crashes: 0, lost_messages: 0, pauses: 0 }
+    pub const fn of(order: Order) -> ShortestBounds {
+        ShortestBounds { order, lost_acks: 0, crashes: 0, lost_messages: 0, pauses: 0 }
     }
 }
 
@@ -129,6 +130,7 @@ impl fmt::Display for Cost {
 
 /// A property and the cheapest way to break it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Found {
     /// The property.
     pub property: &'static str,
@@ -138,17 +140,18 @@ pub struct Found {
     pub cost: Cost,
     /// The way, from the world before the first step. A [`Scripted`](crate::scheduler::Scripted)
     /// scheduler plays it again.
-    pub path: Vec<(Action, Fate)>,
+    pub path: Vec<Move>,
 }
 
 /// What came of a search.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Searched {
     /// For each property that can be broken, the cheapest way; in order of cost.
     pub found: Vec<Found>,
     /// How many states were looked at.
     pub states: u64,
-    /// Whether that was every state within the moves and the cost: what is not found then cannot
+    /// Whether that was every state within the bounds and the cost: what is not found then cannot
     /// happen within them.
     pub complete: bool,
 }
@@ -159,26 +162,58 @@ pub struct Searched {
 /// [`Context::attempt`](crate::Context::attempt) may behave in ways this search does not see, because
 /// states that differ in attempts alone are one to it. A handler that refuses a delivery for some
 /// time makes the clock go on, which gives new states without end.
+///
+/// Without options it allows any order and no faults, any number of states, and any cost.
 pub struct Shortest<'a, S: System> {
-    /// What is searched: its clients' commands, from its first world on.
-    pub simulation: &'a Simulation<S>,
-    /// What must hold.
-    pub judges: &'a Judges<S>,
-    /// What may happen.
-    pub moves: Moves,
-    /// The most states to look at.
-    pub states_max: u64,
-    /// Nothing that costs more is looked at.
-    pub cost_max: Option<Cost>,
+    simulation: &'a Simulation<S>,
+    judges: &'a Judges<S>,
+    bounds: ShortestBounds,
+    states_max: u64,
+    cost_max: Option<Cost>,
 }
 
-impl<S: System> Shortest<'_, S> {
-    /// Searches until every state was looked at, or until one of the cheapest violations is
+impl<'a, S: System> Shortest<'a, S> {
+    /// A search of this simulation, from its first world on, for violations of what these judges judge.
+    #[must_use]
+    pub fn new(simulation: &'a Simulation<S>, judges: &'a Judges<S>) -> Shortest<'a, S> {
+        let bounds = ShortestBounds::of(Order::Any);
+        Shortest { simulation, judges, bounds, states_max: u64::MAX, cost_max: None }
+    }
+
+    /// What may happen. The simulation's broker has to allow the order of the bounds: see
+    /// [`Order::profile`].
+    #[must_use]
+    pub fn with_bounds(self, bounds: ShortestBounds) -> Shortest<'a, S> {
+        Shortest { bounds, ..self }
+    }
+
+    /// The most states to expand.
+    #[must_use]
+    pub fn with_states_max(self, states_max: u64) -> Shortest<'a, S> {
+        Shortest { states_max, ..self }
+    }
+
+    /// The highest cost: what costs more is not looked at.
+    #[must_use]
+    pub fn with_cost_max(self, cost_max: Cost) -> Shortest<'a, S> {
+        Shortest { cost_max: Some(cost_max), ..self }
+    }
+
+    /// Searches until every state was expanded.
+    ///
+    /// # Panics
+    /// If a handler or a property panics.
+    #[must_use]
+    pub fn run(&self) -> Searched {
+        self.run_until(|_| false)
+    }
+
+    /// Searches until every state was expanded, or until one of the cheapest violations is
     /// `enough`; that is asked once for each property, in order of cost.
     ///
     /// # Panics
     /// If a handler or a property panics.
-    pub fn search(&self, enough: impl FnMut(&Found) -> bool) -> Searched {
+    pub fn run_until(&self, enough: impl FnMut(&Found) -> bool) -> Searched {
         Search::new(self).run(enough)
     }
 }
@@ -257,8 +292,13 @@ struct Node<S: System> {
     at: usize,
 }
 
-/// A step of a way: the place of the step before it, and what was picked.
-type Link = (usize, Action, Fate);
+/// A step of a path and the step before it.
+#[derive(Clone, Copy)]
+struct Link {
+    /// The place of the step before it in the list of links.
+    before: usize,
+    step: Move,
+}
 
 /// The end of a way.
 #[derive(Clone, Copy)]
@@ -307,7 +347,7 @@ impl<'a, S: System> Search<'a, S> {
             shortest,
             frontier: BTreeMap::new(),
             reached: BTreeMap::new(),
-            links: vec![(0, Action::Advance, Fate::CALM)],
+            links: vec![Link { before: 0, step: Move::calm(Action::Advance) }],
             spent: Vec::new(),
             best: shortest.judges.names().map(|_| Best::None).collect(),
             found: Vec::new(),
@@ -341,7 +381,7 @@ impl<'a, S: System> Search<'a, S> {
 
     /// The world before the first step.
     fn first(&self) -> Node<S> {
-        let Moves { lost_acks, crashes, lost_messages, pauses, .. } = self.shortest.moves;
+        let ShortestBounds { lost_acks, crashes, lost_messages, pauses, .. } = self.shortest.bounds;
         let left = Left { lost_acks, crashes, lost_messages, pauses };
         let mut world = Box::new(self.shortest.simulation.world());
         // Otherwise what is parked could neither be paused nor crash a member.
@@ -387,14 +427,14 @@ impl<'a, S: System> Search<'a, S> {
         }
     }
 
-    fn path(&self, way: Way) -> Vec<(Action, Fate)> {
+    fn path(&self, way: Way) -> Vec<Move> {
         let (mut at, mut path) = match way {
             Way::To(at) => (at, Vec::new()),
-            Way::Past((at, action, fate)) => (at, vec![(action, fate)]),
+            Way::Past(Link { before, step }) => (before, vec![step]),
         };
         while at != 0 {
-            let (before, action, fate) = self.links[at];
-            path.push((action, fate));
+            let Link { before, step } = self.links[at];
+            path.push(step);
             at = before;
         }
         path.reverse();
@@ -404,7 +444,7 @@ impl<'a, S: System> Search<'a, S> {
     /// What tells nodes apart. In lockstep the publish order decides what comes next.
     fn key(&self, world: &World<S>, digest: u64, left: Left) -> u64 {
         let mut key = hash::mix3(digest, world.broker().turns(), left.word());
-        if self.shortest.moves.order == Order::Lockstep {
+        if self.shortest.bounds.order == Order::Lockstep {
             let broker = world.broker();
             let mut open: Vec<_> = broker.open().map(|index| (broker.delivery(index).message, index)).collect();
             open.sort_unstable();
@@ -444,7 +484,7 @@ impl<'a, S: System> Search<'a, S> {
             if !matches!(self.best[place], Best::Final)
                 && let Err(violation) = self.shortest.judges.judge_step(place, &world, &step)
             {
-                self.breaks(place, cost, Way::Past((node.at, action, fate)), violation);
+                self.breaks(place, cost, Way::Past(Link { before: node.at, step: Move { action, fate } }), violation);
             }
         }
         let digest = world.digest();
@@ -462,7 +502,7 @@ impl<'a, S: System> Search<'a, S> {
         }
         self.reached.insert(key, cost);
         let at = self.links.len();
-        self.links.push((node.at, action, fate));
+        self.links.push(Link { before: node.at, step: Move { action, fate } });
         self.frontier.entry(cost).or_default().push_back(Node { world, left, cost, digest, key, at });
     }
 
@@ -501,7 +541,7 @@ impl<'a, S: System> Search<'a, S> {
     /// Tries every move from a node, and judges it if nothing is under way in it.
     fn expand(&mut self, node: &Node<S>) {
         let enabled = node.world.enabled();
-        let lockstep = self.shortest.moves.order == Order::Lockstep;
+        let lockstep = self.shortest.bounds.order == Order::Lockstep;
         let broker = node.world.broker();
         let mut ready = enabled.ready().to_vec();
         ready.sort_unstable_by_key(|index| {

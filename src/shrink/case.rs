@@ -2,33 +2,24 @@
 
 use crate::event::System;
 use crate::schedule::{CommandSpec, Departure, Target};
-use crate::simulation::Simulation;
+use crate::simulation::{CommandIndex, Simulation};
 
-/// What is run: for each client the places of the commands it sends, and the departures.
+/// What is run: the commands that are sent, in their order in the simulation, and the departures.
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct Case {
-    pub(crate) commands: Vec<Vec<usize>>,
+    pub(crate) commands: Vec<CommandIndex>,
     pub(crate) departures: Vec<Departure>,
 }
 
 impl Case {
     /// Everything a simulation's clients send, with these departures.
     pub(crate) fn whole<S: System>(simulation: &Simulation<S>, departures: Vec<Departure>) -> Case {
-        let commands = (0..simulation.clients()).map(|client| simulation.hosted(client).commands.len());
-        Case { commands: commands.map(|count| (0..count).collect()).collect(), departures }
+        Case { commands: simulation.command_indices().collect(), departures }
     }
 
-    /// The commands, each by the places of the client and in its list.
-    pub(crate) fn all_commands(&self) -> Vec<(usize, usize)> {
-        let clients = self.commands.iter().enumerate();
-        clients.flat_map(|(client, kept)| kept.iter().map(move |place| (client, *place))).collect()
-    }
-
-    pub(crate) fn without_commands(&self, left_out: &[(usize, usize)]) -> Case {
+    pub(crate) fn without_commands(&self, left_out: &[CommandIndex]) -> Case {
         let mut case = self.clone();
-        for (client, kept) in case.commands.iter_mut().enumerate() {
-            kept.retain(|place| !left_out.contains(&(client, *place)));
-        }
+        case.commands.retain(|index| !left_out.contains(index));
         case
     }
 
@@ -37,12 +28,9 @@ impl Case {
         if !simulation.inner.has_terms {
             return self;
         }
-        for (client, kept) in self.commands.iter_mut().enumerate() {
-            let all = 0..simulation.hosted(client).commands.len();
-            kept.extend(all.filter(|place| simulation.is_setup((client, *place))));
-            kept.sort_unstable();
-            kept.dedup();
-        }
+        self.commands.extend(simulation.command_indices().filter(|index| simulation.is_setup(*index)));
+        self.commands.sort_unstable();
+        self.commands.dedup();
         self
     }
 
@@ -59,7 +47,7 @@ impl Case {
 
     /// The same with quiescence as the end of what lasts until a command that is not there.
     pub(super) fn forgetting<S: System>(&self, simulation: &Simulation<S>) -> Case {
-        let kept: Vec<CommandSpec> = self.all_commands().into_iter().map(|place| simulation.command(place)).collect();
+        let kept: Vec<CommandSpec> = self.commands.iter().map(|index| simulation.command(*index)).collect();
         let is_kept = |named: &CommandSpec| kept.iter().any(|command| named.is_attempt_of(command));
         let is_gone = |until: &Target| match until {
             Target::Command(command) => !is_kept(command),
@@ -81,6 +69,6 @@ impl Case {
     }
 }
 
-pub(super) fn keeping<S: System>(simulation: &Simulation<S>, commands: &[Vec<usize>]) -> Simulation<S> {
-    simulation.keeping(|client, place| commands[client].binary_search(&place).is_ok())
+pub(super) fn keeping<S: System>(simulation: &Simulation<S>, commands: &[CommandIndex]) -> Simulation<S> {
+    simulation.keeping(|index| commands.binary_search(&index).is_ok())
 }

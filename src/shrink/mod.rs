@@ -21,7 +21,7 @@ use crate::event::{Command, System};
 use crate::ids::RecordId;
 use crate::run::{Judges, Limits, Report, Verdict};
 use crate::schedule::{CommandSpec, Departure};
-use crate::simulation::Simulation;
+use crate::simulation::{CommandIndex, Simulation};
 
 pub(crate) use case::Case;
 use case::keeping;
@@ -30,27 +30,25 @@ use shrinker::Shrinker;
 /// How many runs it takes at most, unless said otherwise.
 const EXECUTIONS_MAX: u32 = 500;
 
-/// What is shrunk, and how it is judged.
+/// Shrinks failing runs of a simulation.
+///
+/// Without options: the usual [`Limits`], at most 500 runs, commands may be made simpler, and any case
+/// may be the result.
 pub struct Shrink<'a, S: System> {
-    /// The simulation with all its commands.
-    pub simulation: &'a Simulation<S>,
-    /// What a run is judged by.
-    pub judges: &'a Judges<S>,
-    /// How far a run may go.
-    pub limits: Limits,
-    /// How many runs it may take.
-    pub executions_max: u32,
-    /// Whether commands may be made simpler, so that what is left is not part of the simulation.
-    pub with_values: bool,
+    simulation: &'a Simulation<S>,
+    judges: &'a Judges<S>,
+    limits: Limits,
+    executions_max: u32,
+    simpler_commands: bool,
     allowed: Option<&'a Allowed<'a>>,
 }
 
-/// Whether a case may be a result: the commands that are left, for each client by their places, and
-/// the departures.
-pub type Allowed<'a> = dyn Fn(&[Vec<usize>], &[Departure]) -> bool + 'a;
+/// Whether a case may be a result: the commands that are left, in order, and the departures.
+pub type Allowed<'a> = dyn Fn(&[CommandIndex], &[Departure]) -> bool + 'a;
 
 /// Something of a counterexample that could be left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Item {
     /// A departure.
     Departure(Departure),
@@ -69,28 +67,49 @@ impl fmt::Display for Item {
 
 /// A counterexample and what was found out about it; `C` is the type of the commands.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Shrunk<C> {
     /// The departures that are left.
     pub departures: Vec<Departure>,
-    /// For each client, the places of the commands that are left.
-    pub commands: Vec<Vec<usize>>,
-    /// The commands that were made simpler, each with the places of its client and in its list.
-    pub simpler: Vec<(usize, usize, C)>,
+    /// The commands that are left, in order.
+    pub commands: Vec<CommandIndex>,
+    /// The commands that were made simpler.
+    pub simpler: Vec<Simpler<C>>,
     /// What its run comes to.
     pub report: Report,
     /// How many runs it took.
     pub executions: u32,
-    /// Each thing that is left, with what the run comes to without it: held, or a failure of another
-    /// kind; `None` if it is not allowed to be left out. Short of things if the runs did not suffice.
-    pub because: Vec<(Item, Option<Verdict>)>,
+    /// Each thing that is left. Short of things if the runs did not suffice.
+    pub needed: Vec<Needed>,
     /// Whether each thing that is left was left out once.
     pub minimal: bool,
     /// Whether it fails in the same way if the calm run serves the groups in other orders.
     pub anchored: bool,
 }
 
+/// A simpler command in the place of another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Simpler<C> {
+    /// Which command of the simulation it replaces.
+    pub index: CommandIndex,
+    /// The simpler command.
+    pub command: C,
+}
+
+/// Something that is left of a run, and what the run comes to without it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Needed {
+    /// What is left.
+    pub item: Item,
+    /// What the run comes to without it: held, or a failure of another kind; `None` if it is not allowed to
+    /// be left out.
+    pub without: Option<Verdict>,
+}
+
 /// How large a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Size {
     /// Its steps.
     pub steps: u64,
@@ -104,13 +123,13 @@ impl<C> Shrunk<C> {
     /// How large it is.
     #[must_use]
     pub fn size(&self) -> Size {
-        let commands = self.commands.iter().map(Vec::len).sum();
-        Size { steps: self.report.steps, departures: self.departures.len(), commands }
+        let (departures, commands) = (self.departures.len(), self.commands.len());
+        Size { steps: self.report.steps, departures, commands }
     }
 
     /// Each thing that is left, with why it is needed, in words.
-    pub fn needed(&self) -> impl Iterator<Item = (&Item, String)> {
-        self.because.iter().map(|(item, without)| {
+    pub fn reasons(&self) -> impl Iterator<Item = (&Item, String)> {
+        self.needed.iter().map(|Needed { item, without }| {
             let why = match without {
                 None => "the rest names it or what it creates".to_owned(),
                 Some(verdict) => match verdict.signature() {
@@ -136,10 +155,10 @@ impl<C> Shrunk<C> {
     where
         C: Command,
     {
-        let Shrunk { departures, commands, simpler, report, executions, because, minimal, anchored } = self;
-        let label = |(client, place, command): (usize, usize, C)| (client, place, command.label());
+        let Shrunk { departures, commands, simpler, report, executions, needed, minimal, anchored } = self;
+        let label = |Simpler { index, command }: Simpler<C>| Simpler { index, command: command.label() };
         let simpler = simpler.into_iter().map(label).collect();
-        Shrunk { departures, commands, simpler, report, executions, because, minimal, anchored }
+        Shrunk { departures, commands, simpler, report, executions, needed, minimal, anchored }
     }
 
     /// The simulation with the commands that are left.
@@ -148,9 +167,10 @@ impl<C> Shrunk<C> {
     where
         C: Clone,
     {
-        let replaced = self.simpler.iter().fold(of.clone(), |simulation, (client, place, command)| {
-            simulation.replacing(*client, *place, command.clone())
-        });
+        let replaced = self
+            .simpler
+            .iter()
+            .fold(of.clone(), |simulation, simpler| simulation.replacing(simpler.index, simpler.command.clone()));
         keeping(&replaced, &self.commands)
     }
 }
@@ -168,15 +188,36 @@ impl fmt::Display for NothingToShrink {
 impl std::error::Error for NothingToShrink {}
 
 impl<'a, S: System> Shrink<'a, S> {
-    /// Shrinks runs of this simulation.
+    /// Shrinks runs of this simulation, with all its commands, as these judges judge them.
     #[must_use]
-    pub fn of(simulation: &'a Simulation<S>, judges: &'a Judges<S>, limits: Limits) -> Shrink<'a, S> {
-        Shrink { simulation, judges, limits, executions_max: EXECUTIONS_MAX, with_values: true, allowed: None }
+    pub fn new(simulation: &'a Simulation<S>, judges: &'a Judges<S>) -> Shrink<'a, S> {
+        let (limits, executions_max) = (Limits::default(), EXECUTIONS_MAX);
+        Shrink { simulation, judges, limits, executions_max, simpler_commands: true, allowed: None }
     }
 
-    /// Looks only at what is `allowed`, for example because it can be written to a file.
+    /// How far a run may go.
     #[must_use]
-    pub fn within(self, allowed: &'a Allowed<'a>) -> Shrink<'a, S> {
+    pub fn with_limits(self, limits: Limits) -> Shrink<'a, S> {
+        Shrink { limits, ..self }
+    }
+
+    /// How many runs shrinking may play; if they do not suffice, the result is not minimal.
+    #[must_use]
+    pub fn with_executions_max(self, executions_max: u32) -> Shrink<'a, S> {
+        Shrink { executions_max, ..self }
+    }
+
+    /// Whether commands may be made simpler ([`Command::simpler`](crate::Command::simpler)), so that the
+    /// result has commands that are not part of the simulation.
+    #[must_use]
+    pub fn with_simpler_commands(self, simpler_commands: bool) -> Shrink<'a, S> {
+        Shrink { simpler_commands, ..self }
+    }
+
+    /// Which cases may be the result: those that are `allowed`, for example because they can be written to
+    /// a file.
+    #[must_use]
+    pub fn with_allowed(self, allowed: &'a Allowed<'a>) -> Shrink<'a, S> {
         Shrink { allowed: Some(allowed), ..self }
     }
 

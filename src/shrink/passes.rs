@@ -12,7 +12,7 @@ const PAIRED_MAX: usize = 12;
 impl<S: System> Shrinker<'_, '_, S> {
     /// Leaves out departures and commands until nothing more can go.
     pub(super) fn leave_out(&mut self) {
-        if self.case.all_commands().len() <= PAIRED_MAX {
+        if self.case.commands.len() <= PAIRED_MAX {
             self.two_overlap();
         }
         loop {
@@ -58,13 +58,14 @@ impl<S: System> Shrinker<'_, '_, S> {
 
     /// Whole clients, the last first; several at once where there are many.
     fn clients(&mut self) {
-        let mut size = (self.case.commands.len() / 2).max(1);
+        let clients = self.simulation.clients();
+        let mut size = (clients / 2).max(1);
         while size > 0 && !self.is_spent() {
-            let mut end = self.case.commands.len();
+            let mut end = clients;
             while end > 0 && !self.is_spent() {
                 let begin = end.saturating_sub(size);
                 let mut case = self.case.clone();
-                case.commands[begin..end].iter_mut().for_each(Vec::clear);
+                case.commands.retain(|index| !(begin..end).contains(&index.client));
                 if case.commands != self.case.commands && !self.take(case.clone()) {
                     self.take(case.forgetting(&self.simulation));
                 }
@@ -76,12 +77,12 @@ impl<S: System> Shrinker<'_, '_, S> {
 
     /// Commands one by one, the last first; in larger pieces where there are many.
     fn commands(&mut self) {
-        let mut size = (self.case.all_commands().len() / 4).max(1);
+        let mut size = (self.case.commands.len() / 4).max(1);
         while size > 0 && !self.is_spent() {
-            let mut end = self.case.all_commands().len();
+            let mut end = self.case.commands.len();
             while end > 0 && !self.is_spent() {
                 let begin = end.saturating_sub(size);
-                let left_out = self.case.all_commands()[begin..end].to_vec();
+                let left_out = self.case.commands[begin..end].to_vec();
                 let case = self.case.without_commands(&left_out);
                 if !self.take(case.clone()) {
                     self.take(case.forgetting(&self.simulation));
@@ -119,7 +120,7 @@ impl<S: System> Shrinker<'_, '_, S> {
     /// Two commands at once: one may undo what the other does. And a command with a departure, and a
     /// departure with what another one waits for.
     fn pairs(&mut self) {
-        let commands = self.case.all_commands();
+        let commands = self.case.commands.clone();
         if commands.len() > PAIRED_MAX || self.is_spent() {
             return;
         }

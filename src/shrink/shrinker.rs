@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::case::Case;
 use super::slice::Touched;
-use super::{Item, NothingToShrink, Shrink, Shrunk, same_failure};
+use super::{Item, Needed, NothingToShrink, Shrink, Shrunk, Simpler, same_failure};
 use crate::event::System;
 use crate::extract::extract;
 use crate::hash;
@@ -31,7 +31,7 @@ pub(super) struct Shrinker<'a, 'b, S: System> {
     pub(super) shrink: &'b Shrink<'a, S>,
     /// The simulation with all commands, some of which may have been made simpler.
     pub(super) simulation: Simulation<S>,
-    pub(super) simpler: Vec<(usize, usize, S::Command)>,
+    pub(super) simpler: Vec<Simpler<S::Command>>,
     pub(super) limits: Limits,
     /// The smallest case so far, and what it comes to.
     pub(super) case: Case,
@@ -76,7 +76,7 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
     /// Shrinks it.
     pub(super) fn run(mut self) -> Shrunk<S::Command> {
         self.leave_out();
-        if self.shrink.with_values && self.make_simple() {
+        if self.shrink.simpler_commands && self.make_simple() {
             self.leave_out();
         }
         let anchored = self.anchor();
@@ -187,16 +187,15 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
             for (place, departure) in self.case.departures.iter().enumerate() {
                 items.push((Item::Departure(departure.clone()), self.case.without_departures(place..place + 1)));
             }
-            let all = self.case.all_commands();
-            for command in all.into_iter().filter(|command| !self.simulation.is_setup(*command)) {
-                items.push((Item::Command(self.simulation.command(command)), self.case.without_commands(&[command])));
+            for command in self.case.commands.iter().filter(|command| !self.simulation.is_setup(**command)) {
+                items.push((Item::Command(self.simulation.command(*command)), self.case.without_commands(&[*command])));
             }
         }
         let mut minimal = !self.is_spent();
-        let mut because = Vec::new();
+        let mut needed = Vec::new();
         for (item, case) in items {
             if !self.allows(&case) {
-                because.push((item, None));
+                needed.push(Needed { item, without: None });
                 continue;
             }
             let tries: Vec<_> = self.ties.clone().into_iter().map(|tie| self.attempt(&case, tie)).collect();
@@ -205,7 +204,7 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
                 Tried::Same => None,
             });
             minimal &= other.is_some();
-            because.extend(other.map(|verdict| (item, Some(verdict))));
+            needed.extend(other.map(|verdict| Needed { item, without: Some(verdict) }));
         }
         Shrunk {
             departures: self.case.departures,
@@ -213,7 +212,7 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
             simpler: self.simpler,
             report: self.report,
             executions: self.executions,
-            because,
+            needed,
             minimal,
             anchored,
         }

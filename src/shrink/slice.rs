@@ -80,8 +80,8 @@ impl Touched {
         let has_key = |command: &CommandSpec| causes.commands.contains(&command.key());
         let is_cause =
             |command: &CommandSpec| has_key(command) || command.at_first_attempt().is_some_and(|first| has_key(&first));
-        let mut commands = case.all_commands();
-        commands.retain(|place| !is_cause(&of.command(*place)));
+        let mut commands = case.commands.clone();
+        commands.retain(|index| !is_cause(&of.command(*index)));
         let mut case = case.without_commands(&commands);
         case.departures.retain(|departure: &Departure| match departure.what() {
             Target::Command(command) => is_cause(&command),

@@ -112,7 +112,7 @@ fn two_commands_one_of_which_undoes_the_other_are_left_out_together() {
     let simulation = Simulation::on(Profile::adversarial()).service(Keeper).client("child", commands);
     let simulation = simulation.build().expect("the parts fit");
     let judges = Judges::new(vec![Box::new(Whole)]);
-    let shrunk = Shrink::of(&simulation, &judges, Limits::default()).run(Vec::new()).expect("it is broken");
-    assert_eq!(shrunk.commands, [vec![2]]);
+    let shrunk = Shrink::new(&simulation, &judges).run(Vec::new()).expect("it is broken");
+    assert_eq!(shrunk.commands, [CommandIndex { client: 0, position: 2 }]);
     assert!(shrunk.minimal);
 }

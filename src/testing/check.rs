@@ -22,6 +22,7 @@ const COVERED_MAX: u64 = 100;
 
 /// What runs came to that hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Checked {
     /// How many runs.
     pub runs: u64,

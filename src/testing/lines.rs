@@ -14,11 +14,11 @@ const NOTHING: &str = "nothing";
 /// The lines of a case.
 pub(super) fn lines_of<S: System>(simulation: &Simulation<S>, case: &Case) -> Vec<String> {
     let mut lines: Vec<String> = case.departures.iter().map(ToString::to_string).collect();
-    let sent = case.all_commands();
+    let sent = &case.commands;
     if sent.is_empty() {
         lines.push(format!("{SEND}{NOTHING}"));
     } else if sent.len() < simulation.commands() {
-        lines.extend(sent.into_iter().map(|place| format!("{SEND}{}", simulation.command(place))));
+        lines.extend(sent.iter().map(|index| format!("{SEND}{}", simulation.command(*index))));
     }
     lines
 }
@@ -35,8 +35,7 @@ pub(super) fn read<'a, S: System>(
     let (departures, sent) = parse(lines)?;
     let mut case = Case::whole(simulation, departures);
     let Some(sent) = sent else { return Ok(case) };
-    let all = case.all_commands();
-    let known: Vec<CommandSpec> = all.iter().map(|place| simulation.command(*place)).collect();
+    let known: Vec<CommandSpec> = case.commands.iter().map(|index| simulation.command(*index)).collect();
     for wanted in &sent {
         if !known.contains(wanted) {
             let names: Vec<String> = known.iter().map(ToString::to_string).collect();
@@ -47,10 +46,9 @@ pub(super) fn read<'a, S: System>(
             return Err(format!("`{SEND}{wanted}`: no client of the simulation sends this command; {help}"));
         }
     }
-    let left_out: Vec<_> = all.into_iter().zip(known).filter(|(_, name)| !sent.contains(name)).collect();
-    let places: Vec<_> = left_out.into_iter().map(|(place, _)| place).collect();
-    case = case.without_commands(&places).with_setup(simulation);
-    Ok(case)
+    let mut known = known.iter();
+    case.commands.retain(|_| known.next().is_some_and(|name| sent.contains(name)));
+    Ok(case.with_setup(simulation))
 }
 
 /// What lines say: departures, and the commands that are sent; `None`: all.

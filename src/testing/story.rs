@@ -99,10 +99,9 @@ fn shrunk<S: System>(
     let extracted = extract(simulation, scheduler, judges, limits, Tie::InOrder);
     let extracted = extracted.map_err(|error| error.to_string())?;
     let (steps, departures) = (extracted.report.steps, extracted.departures.len());
-    let mut shrink = Shrink::of(simulation, judges, limits);
-    shrink.executions_max = EXECUTIONS_MAX;
     // What is printed is to be played with the simulation as it is.
-    shrink.with_values = false;
+    let shrink = Shrink::new(simulation, judges).with_limits(limits).with_simpler_commands(false);
+    let shrink = shrink.with_executions_max(EXECUTIONS_MAX);
     let shrunk = shrink.run(extracted.departures).map_err(|_| NOT_ALONE.to_owned())?;
     Ok((Size { steps, departures, commands: simulation.commands() }, shrunk))
 }
@@ -158,7 +157,7 @@ pub fn minimal<C>(before: Size, shrunk: &Shrunk<C>, records: &[TraceRecord]) -> 
         before.steps,
         after.steps
     );
-    for (item, why) in shrunk.needed() {
+    for (item, why) in shrunk.reasons() {
         let _ = writeln!(text, "    {item}: {why}");
     }
     shrunk.caveats().for_each(|caveat| text += &format!("note: {caveat}\n"));

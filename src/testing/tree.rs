@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use super::schedules::Schedule;
 use crate::event::System;
 use crate::hash;
-use crate::run::{Limits, Verdict};
+use crate::run::Verdict;
 use crate::shrink::{Case, Shrink, same_failure};
+use crate::simulation::CommandIndex;
 use proptest::strategy::ValueTree;
 
 /// A schedule and the smaller ones that proptest may try.
@@ -51,7 +52,7 @@ impl Of {
     fn count(self, case: &Case) -> usize {
         match self {
             Of::Departures | Of::Ends => case.departures.len(),
-            Of::Commands => case.all_commands().len(),
+            Of::Commands => case.commands.len(),
         }
     }
 }
@@ -80,7 +81,7 @@ impl Pieces {
         let end = std::mem::replace(&mut self.end, begin);
         Some(match self.of {
             Of::Departures => case.without_departures(begin..end),
-            Of::Commands => case.without_commands(&case.all_commands()[begin..end]),
+            Of::Commands => case.without_commands(&case.commands[begin..end]),
             Of::Ends => {
                 let mut case = case.clone();
                 let ended = case.departures[begin..end].iter().map(|departure| departure.clone().ended_by(None));
@@ -109,13 +110,15 @@ impl<S: System> ScheduleTree<S> {
     fn shrunk(&self) -> Option<Case> {
         let before = self.failing.case();
         let simulation = self.failing.simulation();
-        let mut shrink = Shrink::of(&simulation, self.failing.judges(), Limits::default());
         // A schedule's commands are those of the test's simulation.
-        shrink.with_values = false;
+        let shrink = Shrink::new(&simulation, self.failing.judges()).with_simpler_commands(false);
         let shrunk = shrink.run(before.departures.clone()).ok()?;
-        // The places in the simulation that was shrunk are places in what was left of the whole one.
-        let places = shrunk.commands.iter().zip(&before.commands);
-        let commands = places.map(|(left, before)| left.iter().map(|place| before[*place]).collect()).collect();
+        // The positions in the simulation that was shrunk are positions in what was left of the whole one.
+        let in_whole = |left: CommandIndex| {
+            let mut of_client = before.commands.iter().filter(|index| index.client == left.client);
+            *of_client.nth(left.position).expect("only what was there can be left")
+        };
+        let commands = shrunk.commands.into_iter().map(in_whole).collect();
         Some(Case { commands, departures: shrunk.departures })
     }
 

@@ -30,6 +30,7 @@ pub(crate) const FEW_RUNS: u64 = 20;
 
 /// How something can be vacuous.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Kind {
     /// No simulated step was taken: there is no service, no client or no command.
     NothingRan,
@@ -126,6 +127,7 @@ impl Kind {
 
 /// Something a result rests on that did not happen.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct Vacuous {
     /// How it is vacuous.
     pub kind: Kind,

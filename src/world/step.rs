@@ -37,6 +37,7 @@ pub struct Actor {
 
 /// What came of running a handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Answer {
     /// A delivery was answered.
     Delivery(Outcome),
@@ -88,6 +89,7 @@ impl Answer {
 
 /// What a step did.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Step {
     /// Its position in the trace, from 1.
     pub number: u64,

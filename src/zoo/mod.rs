@@ -23,7 +23,7 @@ use crate::simulation::Simulation;
 use crate::trace::{TraceRecord, detail, records_of};
 use crate::world::World;
 
-pub use playground::{faults, moves, playground, profile, scenario};
+pub use playground::{bounds, faults, playground, profile, scenario};
 
 /// The most states a search looks at. None of the small worlds has as many.
 const STATES_MAX: u64 = 2_000_000;
@@ -364,9 +364,9 @@ impl<T: Suite> Place<T> {
 
     fn search(&self, judges: &Judges<T>, enough: impl FnMut(&Found) -> bool) -> Searched {
         let simulation = self.simulation();
-        let moves = moves(self.level, self.splits);
-        let shortest = Shortest { simulation: &simulation, judges, moves, states_max: STATES_MAX, cost_max: None };
-        shortest.search(enough)
+        let bounds = bounds(self.level, self.splits);
+        let shortest = Shortest::new(&simulation, judges).with_bounds(bounds).with_states_max(STATES_MAX);
+        shortest.run_until(enough)
     }
 
     /// The steps of a way that was found, and the names of the services.
@@ -388,7 +388,7 @@ impl<T: Suite> Place<T> {
     fn shrink(&self, judges: &Judges<T>, seed: u64) -> Option<Shrunk<String>> {
         let (simulation, limits) = (self.simulation(), Limits::default());
         let extracted = extract(&simulation, self.scheduler(&simulation, seed), judges, limits, Tie::InOrder).ok()?;
-        let shrunk = Shrink::of(&simulation, judges, limits).run(extracted.departures).ok()?;
+        let shrunk = Shrink::new(&simulation, judges).with_limits(limits).run(extracted.departures).ok()?;
         Some(shrunk.with_labels())
     }
 

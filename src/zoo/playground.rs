@@ -5,7 +5,7 @@ use crate::broker::Profile;
 use crate::faults::{FaultPlan, Rate};
 use crate::prng::Ratio;
 use crate::scenario::{FileError, Level, Scenario, Suite};
-use crate::search::{Moves, Order};
+use crate::search::{Order, ShortestBounds};
 use crate::simulation::{BuildError, Simulation};
 
 /// Reads the playground of a name; `None` if there is none.
@@ -54,13 +54,13 @@ fn order(level: Level) -> Order {
 
 /// What may happen at a level.
 #[must_use]
-pub fn moves(level: Level, splits: bool) -> Moves {
-    Moves {
+pub fn bounds(level: Level, splits: bool) -> ShortestBounds {
+    ShortestBounds {
         lost_acks: u8::from(level == Level::Duplicate),
         crashes: u8::from(level == Level::Crash),
         lost_messages: u8::from(level == Level::Loss),
         pauses: u8::from(splits),
-        ..Moves::of(order(level))
+        ..ShortestBounds::of(order(level))
     }
 }
 

@@ -17,7 +17,7 @@
 use std::time::Duration;
 
 use pellmell::broker::{DeliveryIndex, Dispatch, InFlight, Limit, Ordering, Scope};
-use pellmell::scheduler::{Action, Chosen, Enabled};
+use pellmell::scheduler::{Action, Chosen, Enabled, Move};
 use pellmell::{
     AckFate, AckTiming, Command, Context, Event, Fate, Hosting, Outcome, Profile, PublishMode, Record, RecordId,
     Rejection, Scheduler, Schema, Service, Simulation, Step, Subject, System, Time, Version, VersionPolicy, Window,
@@ -510,7 +510,7 @@ pub(crate) struct Scripted {
     mirror: World<Notes>,
     picks: Vec<String>,
     /// What was picked but not yet played to the mirror.
-    last: Option<(Action, Fate)>,
+    last: Option<Move>,
     next_fate: Fate,
 }
 
@@ -523,7 +523,7 @@ impl Scripted {
 
 impl Scheduler for Scripted {
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
-        if let Some((action, fate)) = self.last.take() {
+        if let Some(Move { action, fate }) = self.last.take() {
             self.mirror.step(action, fate);
         }
         let (action, fate) = match self.picks.pop() {
@@ -534,14 +534,14 @@ impl Scheduler for Scripted {
             }
             None => (enabled.calm().expect("something is enabled"), Fate::CALM),
         };
-        self.last = Some((action, Fate::CALM));
+        self.last = Some(Move::calm(action));
         self.next_fate = fate;
         action
     }
 
     fn fate(&mut self, _chosen: &Chosen) -> Fate {
         let picked = self.last.as_mut().expect("a fate is asked for after a pick");
-        picked.1 = self.next_fate;
+        picked.fate = self.next_fate;
         self.next_fate
     }
 }

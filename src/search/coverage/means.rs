@@ -104,6 +104,7 @@ impl Means {
 /// Why a situation cannot come about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum RuledOut {
     /// Nothing is delivered twice unasked.
     NoDuplicates,

@@ -26,6 +26,7 @@ use crate::scheduler::Guarantee;
 /// *later* are publish order, over all subjects of the group, among the messages about one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Situation {
     /// A handler starts on a message that is not the first about its record, and the group has acked
     /// none about that record yet.
@@ -102,6 +103,7 @@ impl fmt::Display for Situation {
 /// How often something was seen, and whether it could have been.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Seen {
     /// In how many runs it was seen.
     pub runs: u64,
@@ -155,6 +157,7 @@ impl Seen {
 /// What is covered by a set of runs of one scenario.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Coverage {
     /// How many runs.
     pub runs: u64,

@@ -7,13 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::walk::Place;
-use crate::faults::Fate;
-use crate::scheduler::Action;
+use crate::scheduler::Move;
 
 /// A place that a walk goes on from instead of the one that came there.
 pub(super) struct Handed {
     /// The steps that lead there.
-    pub(super) way: Vec<(Action, Fate)>,
+    pub(super) way: Vec<Move>,
     /// What was tried there already.
     pub(super) place: Place,
 }

@@ -8,7 +8,7 @@ use crate::faults::Fate;
 use crate::hash;
 use crate::prng::{Prng, Stream};
 use crate::run::step_apart;
-use crate::scheduler::Action;
+use crate::scheduler::{Action, Move};
 use crate::world::World;
 
 /// How many pairs are run in both orders.
@@ -20,6 +20,7 @@ const WALK_STEPS: u32 = 100;
 
 /// A pair of actions whose order matters although it should not.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Dependence {
     /// One action.
     pub one: String,
@@ -56,19 +57,19 @@ pub(super) fn test<S: System>(exhaust: &Exhaust<'_, S>, clusters: &Clusters) -> 
             break;
         }
         let taken = walker.pick(&world);
-        let Some((action, fate)) = taken.filter(|_| !moment.is_multiple_of(WALK_STEPS.into())) else {
+        let Some(taken) = taken.filter(|_| !moment.is_multiple_of(WALK_STEPS.into())) else {
             walker.begin(&mut world);
             continue;
         };
-        if let Some(other) = walker.pick(&world).filter(|other| walker.are_apart(&world, action, other.0)) {
+        if let Some(other) = walker.pick(&world).filter(|other| walker.are_apart(&world, taken.action, other.action)) {
             tested.pairs += 1;
-            if let Some(what) = walker.difference(&world, (action, fate), other) {
-                let (one, other) = (world.describe(action), world.describe(other.0));
+            if let Some(what) = walker.difference(&world, taken, other) {
+                let (one, other) = (world.describe(taken.action), world.describe(other.action));
                 tested.dependence = Some(Dependence { one, other, what });
                 return tested;
             }
         }
-        tested.violated |= walker.step(&mut world, action, fate);
+        tested.violated |= walker.step(&mut world, taken);
     }
     tested
 }
@@ -92,7 +93,7 @@ impl<S: System> Walker<'_, S> {
     }
 
     /// An enabled action and a fate that the bounds know, at random.
-    fn pick(&mut self, world: &World<S>) -> Option<(Action, Fate)> {
+    fn pick(&mut self, world: &World<S>) -> Option<Move> {
         let enabled = world.enabled();
         let actions = u32::try_from(enabled.len()).ok().filter(|actions| *actions > 0)?;
         let action = enabled.get(self.prng.below(actions) as usize);
@@ -103,7 +104,7 @@ impl<S: System> Walker<'_, S> {
                 choices[self.prng.below(choices.len() as u32) as usize].fate
             }
         };
-        Some((action, fate))
+        Some(Move { action, fate })
     }
 
     /// Whether two actions are claimed to be independent.
@@ -125,24 +126,24 @@ impl<S: System> Walker<'_, S> {
     }
 
     /// Goes on; says whether a property is broken by that.
-    fn step(&mut self, world: &mut World<S>, action: Action, fate: Fate) -> bool {
-        if let Action::Command(client) = action {
+    fn step(&mut self, world: &mut World<S>, step: Move) -> bool {
+        if let Action::Command(client) = step.action {
             self.senders.push(client.get());
         }
-        let broken = taken(self.exhaust, world, (action, fate)).is_some();
+        let broken = taken(self.exhaust, world, step).is_some();
         let is_drained = world.broker().open_count() == 0;
         broken || is_drained && self.exhaust.judges.at_quiescence(world).is_err()
     }
 
     /// What depends on the order of two steps.
-    fn difference(&mut self, world: &World<S>, one: (Action, Fate), other: (Action, Fate)) -> Option<&'static str> {
+    fn difference(&mut self, world: &World<S>, one: Move, other: Move) -> Option<&'static str> {
         let Walker { exhaust, copies: [first, second], .. } = self;
         first.clone_from(world);
         second.clone_from(world);
         let one_first = taken(exhaust, first, one);
-        let other_second = first.enabled().has(other.0).then(|| taken(exhaust, first, other));
+        let other_second = first.enabled().has(other.action).then(|| taken(exhaust, first, other));
         let other_first = taken(exhaust, second, other);
-        let one_second = second.enabled().has(one.0).then(|| taken(exhaust, second, one));
+        let one_second = second.enabled().has(one.action).then(|| taken(exhaust, second, one));
         let (Some(other_second), Some(one_second)) = (other_second, one_second) else {
             return Some("whether both can happen");
         };
@@ -157,8 +158,8 @@ impl<S: System> Walker<'_, S> {
 }
 
 /// Takes a step; the property it breaks, and how.
-fn taken<S: System>(exhaust: &Exhaust<'_, S>, world: &mut World<S>, step: (Action, Fate)) -> Option<String> {
-    let step = step_apart(world, step.0, step.1);
+fn taken<S: System>(exhaust: &Exhaust<'_, S>, world: &mut World<S>, step: Move) -> Option<String> {
+    let step = step_apart(world, step.action, step.fate);
     exhaust.judges.on_step(world, &step).err().map(|verdict| format!("{verdict:?}"))
 }
 

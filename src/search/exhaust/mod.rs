@@ -17,20 +17,22 @@ mod walk;
 mod walks;
 mod worlds;
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::determinism::{Footprints, Sample};
 use crate::event::System;
-use crate::faults::{Fate, FaultPlan};
+use crate::faults::FaultPlan;
 use crate::portfolio::SchedulerKind;
 use crate::run::{Judges, Limits, Verdict, run, step_apart};
 use crate::schedule::{NamedStep, Target};
-use crate::scheduler::Action;
+use crate::scheduler::Move;
 use crate::simulation::Simulation;
 
 /// Of how many seeds some are played twice: as many as there are schedulers to take turns.
 const SAMPLED: u64 = SchedulerKind::PORTFOLIO.len() as u64;
 
+use super::shortest::Order;
 pub use bounds::{Bounds, Most};
 use clusters::Clusters;
 pub use independence::Dependence;
@@ -51,31 +53,21 @@ use walks::{Common, Stopped, Walks};
 /// let bounds = Bounds { lost_acks: Most::Of(1), ..Bounds::of(Order::Any) };
 /// let simulation: Simulation<Shop> = Simulation::on(bounds.order.profile()).build()?;
 /// let judges = Judges::new(vec![]);
-/// let exhausted = Exhaust::of(&simulation, &judges, bounds).search(|_| ());
+/// let exhausted = Exhaust::new(&simulation, &judges).with_bounds(bounds).run();
 /// assert!(exhausted.is_complete());
 /// # Ok::<(), pellmell::simulation::BuildError>(())
 /// ```
+///
+/// Without options it begins in the first world, allows any order and no faults, reduces, and takes a GiB
+/// of memory and one thread.
 pub struct Exhaust<'a, S: System> {
-    /// What is searched. Its broker has to allow the order of the bounds.
-    pub simulation: &'a Simulation<S>,
-    /// What must hold.
-    pub judges: &'a Judges<S>,
-    /// What may happen.
-    pub bounds: Bounds,
-    /// The steps after which the search begins; none of them counts against the bounds.
-    pub after: &'a [(Action, Fate)],
-    /// How many bytes the search may take: the set of seen states, the worlds of the way it is on, and
-    /// what steps came to. What records and events hold outside of themselves, such as texts, is not
-    /// known and not counted.
-    pub memory_max: u64,
-    /// Whether clients whose records never meet are searched apart (see [`Reduction`]).
-    pub reduce: bool,
-    /// How many threads search; at least 1.
-    ///
-    /// The verdict, a run that fails and the number of states of a complete search do not depend on
-    /// it. How many steps were tried, how long the longest way was and what was seen before a run
-    /// failed do: they depend on who came first. So may where a search ends for want of memory.
-    pub threads: u32,
+    simulation: &'a Simulation<S>,
+    judges: &'a Judges<S>,
+    bounds: Bounds,
+    prefix: &'a [Move],
+    memory_max: u64,
+    reduce: bool,
+    threads: u32,
 }
 
 /// Whether clients whose records never meet were searched apart: the sum of their states instead of
@@ -84,6 +76,7 @@ pub struct Exhaust<'a, S: System> {
 /// That needs that actions of different clusters are independent, which is tested, and that
 /// properties judge the records of each cluster alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reduction {
     /// All clients were searched together: there is one cluster, or nobody asked for more.
     None,
@@ -103,6 +96,7 @@ pub enum Reduction {
 
 /// How far a search is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Reached {
     /// States seen.
     pub states: u64,
@@ -112,12 +106,13 @@ pub struct Reached {
     pub depth: u32,
     /// The length of the longest way so far.
     pub depth_max: u32,
-    /// What the search takes, in bytes, as far as it counts against [`Exhaust::memory_max`].
+    /// What the search takes, in bytes, as far as it counts against [`Exhaust::with_memory_max`].
     pub bytes: u64,
 }
 
 /// Why a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ended {
     /// All states were looked at.
     All,
@@ -129,20 +124,35 @@ pub enum Ended {
     Steps,
 }
 
+impl Ended {
+    /// It in one word, as JSON output has it: `all`, `failing`, `memory` or `steps`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Ended::All => "all",
+            Ended::Failing => "failing",
+            Ended::Memory => "memory",
+            Ended::Steps => "steps",
+        }
+    }
+}
+
 /// A run that fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FailingRun {
     /// What it comes to.
     pub verdict: Verdict,
     /// Its steps from the simulation's first world on. A [`Scripted`](crate::scheduler::Scripted)
     /// scheduler plays them again.
-    pub steps: Vec<(Action, Fate)>,
+    pub steps: Vec<Move>,
     /// Whether no run within the bounds fails in fewer steps.
     pub is_shortest: bool,
 }
 
 /// What came of a search.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Exhausted {
     /// How far it came.
     pub reached: Reached,
@@ -184,15 +194,52 @@ impl<'a, S: System> Exhaust<'a, S> {
     /// The most steps of a run that the search follows.
     pub const STEPS_MAX: u32 = SEARCHED_STEPS_MAX;
 
-    /// A search from the first world on, with a GiB of memory and one
-    /// thread.
+    /// A search of this simulation, whose runs must hold as these judges judge them.
     #[must_use]
-    pub fn of(simulation: &'a Simulation<S>, judges: &'a Judges<S>, bounds: Bounds) -> Exhaust<'a, S> {
-        Exhaust { simulation, judges, bounds, after: &[], memory_max: 1 << 30, reduce: true, threads: 1 }
+    pub fn new(simulation: &'a Simulation<S>, judges: &'a Judges<S>) -> Exhaust<'a, S> {
+        let bounds = Bounds::of(Order::Any);
+        Exhaust { simulation, judges, bounds, prefix: &[], memory_max: 1 << 30, reduce: true, threads: 1 }
     }
 
-    /// Searches until all states were looked at, a run fails, or a limit is reached. `progress` hears
-    /// from time to time how far it is.
+    /// What may happen. The simulation's broker has to allow the order of the bounds: see
+    /// [`Order::profile`].
+    #[must_use]
+    pub fn with_bounds(self, bounds: Bounds) -> Exhaust<'a, S> {
+        Exhaust { bounds, ..self }
+    }
+
+    /// The steps after which the search begins; none of them counts against the bounds.
+    #[must_use]
+    pub fn with_prefix(self, prefix: &'a [Move]) -> Exhaust<'a, S> {
+        Exhaust { prefix, ..self }
+    }
+
+    /// How many bytes the search may take: the set of visited states, the worlds of the path it is on, and
+    /// memoised transitions. What records and events hold outside of themselves, such as texts, is not
+    /// known and not counted.
+    #[must_use]
+    pub fn with_memory_max(self, memory_max: u64) -> Exhaust<'a, S> {
+        Exhaust { memory_max, ..self }
+    }
+
+    /// Whether clients whose records never meet are searched apart (see [`Reduction`]).
+    #[must_use]
+    pub fn with_reduction(self, reduce: bool) -> Exhaust<'a, S> {
+        Exhaust { reduce, ..self }
+    }
+
+    /// How many threads search; 0 counts as 1.
+    ///
+    /// The verdict, a run that fails and the number of states of a complete search do not depend on
+    /// it. How many steps were tried, how long the longest path was and what was visited before a run
+    /// failed do: they depend on which thread came first. The point at which a search runs out of memory
+    /// may differ, too.
+    #[must_use]
+    pub fn with_threads(self, threads: u32) -> Exhaust<'a, S> {
+        Exhaust { threads, ..self }
+    }
+
+    /// Searches until all states were visited, a run fails, or a limit is reached.
     ///
     /// A run that fails is looked for first at any length, and then, if there is one, at each length
     /// from one step on, so that the result is a shortest one.
@@ -201,8 +248,17 @@ impl<'a, S: System> Exhaust<'a, S> {
     /// handler that keeps something elsewhere than in its store fails as one that panics.
     ///
     /// # Panics
-    /// If a step in `after` is not enabled.
-    pub fn search(&self, mut progress: impl FnMut(Reached) + Send) -> Exhausted {
+    /// If a step of the prefix is not enabled.
+    #[must_use]
+    pub fn run(&self) -> Exhausted {
+        self.run_watched(|_| ())
+    }
+
+    /// [`Exhaust::run`]; `progress` hears from time to time how far it is.
+    ///
+    /// # Panics
+    /// If a step of the prefix is not enabled.
+    pub fn run_watched(&self, mut progress: impl FnMut(Reached) + Send) -> Exhausted {
         let sample = self.sample();
         let exhausted = match self.search_apart(&mut progress) {
             Ok(exhausted) => exhausted,
@@ -242,7 +298,7 @@ impl<'a, S: System> Exhaust<'a, S> {
     /// Searches each cluster alone; why not, if that is not possible.
     fn search_apart(&self, progress: &mut (dyn FnMut(Reached) + Send)) -> Result<Exhausted, Reduction> {
         let mut clusters = Clusters::guess(self.simulation);
-        if !self.reduce || !self.after.is_empty() || clusters.numbers().len() < 2 {
+        if !self.reduce || !self.prefix.is_empty() || clusters.numbers().len() < 2 {
             return Err(Reduction::None);
         }
         if let Some(reason) = clusters::coupling(self.simulation, &self.bounds) {
@@ -257,7 +313,7 @@ impl<'a, S: System> Exhaust<'a, S> {
             let numbers = clusters.numbers();
             let (mut sum, mut touched) = (None::<Exhausted>, Vec::new());
             for number in &numbers {
-                let alone = self.simulation.keeping(|client, _| clusters.of(client) == Some(*number));
+                let alone = self.simulation.keeping(|index| clusters.of(index.client) == Some(*number));
                 let (exhausted, marks) = self.search_all(&alone, true, progress);
                 if let Some(reason) = marks.coupling {
                     return Err(Reduction::Refused(reason));
@@ -324,11 +380,11 @@ impl<'a, S: System> Exhaust<'a, S> {
         }
         let mut world = simulation.world();
         world.hand_out_futile();
-        let (before, own) = failing.steps.split_at(self.after.len());
-        for (action, fate) in before {
+        let (before, own) = failing.steps.split_at(self.prefix.len());
+        for Move { action, fate } in before {
             step_apart(&mut world, *action, *fate);
         }
-        let mut judge = |(action, fate): &(Action, Fate)| {
+        let mut judge = |Move { action, fate }: &Move| {
             let step = step_apart(&mut world, *action, *fate);
             self.judges.on_step(&world, &step).err()
         };
@@ -340,8 +396,8 @@ impl<'a, S: System> Exhaust<'a, S> {
     ///
     /// Which one was found depends on the threads; the one that is returned is what one thread finds
     /// first among all of its length.
-    fn shortest(&self, walks: &mut Walks<'_, '_, S>, verdict: Verdict, found: Vec<(Action, Fate)>) -> FailingRun {
-        let all = |way: Vec<(Action, Fate)>| self.after.iter().copied().chain(way).collect();
+    fn shortest(&self, walks: &mut Walks<'_, '_, S>, verdict: Verdict, found: Vec<Move>) -> FailingRun {
+        let all = |way: Vec<Move>| self.prefix.iter().copied().chain(way).collect();
         let longest = u16::try_from(found.len()).unwrap_or(u16::MAX);
         for steps in 0..=longest {
             let mut stopped = walks.go(Some(steps));
@@ -360,12 +416,29 @@ impl<'a, S: System> Exhaust<'a, S> {
     }
 }
 
-/// The steps of these names in a simulation that redelivers at once, up to the first that is not
-/// possible there: what was only the end of an ack wait elsewhere is left out.
+/// A step by name that is not possible where it should be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImpossibleStep {
+    /// Which of the steps, from 1.
+    pub step: u64,
+    /// What should happen in it.
+    pub what: Target,
+}
+
+impl fmt::Display for ImpossibleStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "step {}, `{}`, cannot happen in this order", self.step, self.what)
+    }
+}
+
+impl std::error::Error for ImpossibleStep {}
+
+/// The steps of these names in a simulation that redelivers at once: what was only the end of an ack wait
+/// elsewhere is left out.
 ///
 /// # Errors
-/// The place of the first step that is not possible, from 0.
-pub fn steps_named<S: System>(simulation: &Simulation<S>, named: &[NamedStep]) -> Result<Vec<(Action, Fate)>, usize> {
+/// If a step is not possible there: the first of those.
+pub fn steps_named<S: System>(simulation: &Simulation<S>, named: &[NamedStep]) -> Result<Vec<Move>, ImpossibleStep> {
     let mut world = simulation.world();
     world.hand_out_futile();
     let mut steps = Vec::new();
@@ -373,9 +446,9 @@ pub fn steps_named<S: System>(simulation: &Simulation<S>, named: &[NamedStep]) -
         let action = world.enabled().iter().find(|action| world.target(*action).as_ref() == Some(&step.what));
         match action {
             None if matches!(step.what, Target::AckWait(_)) => {}
-            None => return Err(place),
+            None => return Err(ImpossibleStep { step: place as u64 + 1, what: step.what.clone() }),
             Some(action) => {
-                steps.push((action, step.fate));
+                steps.push(Move { action, fate: step.fate });
                 step_apart(&mut world, action, step.fate);
             }
         }

@@ -18,7 +18,7 @@ use crate::hash;
 use crate::ids::RecordId;
 use crate::property::End;
 use crate::run::{Judges, Verdict, step_apart};
-use crate::scheduler::{Action, Tie};
+use crate::scheduler::{Action, Move, Tie};
 use crate::search::Order;
 use crate::simulation::Simulation;
 use crate::world::{Digest, Step, Still, World};
@@ -117,7 +117,7 @@ pub(super) struct Walk<'e, 'p, S: System> {
     /// By depth; the last is for the step that is tried.
     worlds: Worlds<S>,
     places: Vec<Place>,
-    way: Vec<(Action, Fate)>,
+    way: Vec<Move>,
     depth: usize,
     depth_max: usize,
     transitions: u64,
@@ -140,7 +140,7 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
         let mut world = simulation.world();
         // Otherwise what is parked could neither be paused nor crash a member.
         world.hand_out_futile();
-        for (action, fate) in exhaust.after {
+        for Move { action, fate } in exhaust.prefix {
             step_apart(&mut world, *action, *fate);
         }
         let has_turns = world.broker().has_turns();
@@ -172,7 +172,7 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
     }
 
     /// The way it is on.
-    pub(super) fn way(&self) -> Vec<(Action, Fate)> {
+    pub(super) fn way(&self) -> Vec<Move> {
         self.way.clone()
     }
 
@@ -220,7 +220,7 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
 
     /// Goes to a place that another walk found.
     fn move_to(&mut self, handed: Handed) -> Result<(), Stop> {
-        for (depth, (action, fate)) in handed.way.iter().enumerate() {
+        for (depth, Move { action, fate }) in handed.way.iter().enumerate() {
             self.worlds.step(depth, *action, *fate);
             self.count_memory(depth + 1)?;
         }
@@ -365,7 +365,7 @@ impl<'e, 'p, S: System> Walk<'e, 'p, S> {
     /// Tries a step, and goes on from where it leads if that is news.
     fn attempt(&mut self, attempt: &Try, looks: &mut Looks<'_>) -> Result<(), Stop> {
         let Try { action, fate, left } = *attempt;
-        self.way.push((action, fate));
+        self.way.push(Move { action, fate });
         let led = match self.foretold(action, fate) {
             Some(led) => led,
             None => self.take(action, fate),

@@ -8,9 +8,8 @@ use super::seen::Seen;
 use super::walk::{Marks, Stop, Walk};
 use super::{Exhaust, Reached};
 use crate::event::System;
-use crate::faults::Fate;
 use crate::run::{Verdict, panic_message};
-use crate::scheduler::Action;
+use crate::scheduler::Move;
 use crate::simulation::Simulation;
 
 /// What walks have in common.
@@ -51,7 +50,7 @@ impl<'p> Common<'p> {
 /// Why walks stopped, and on which way.
 pub(super) struct Stopped {
     pub(super) stop: Stop,
-    pub(super) way: Vec<(Action, Fate)>,
+    pub(super) way: Vec<Move>,
 }
 
 /// Walks through the states of one simulation.
@@ -140,8 +139,8 @@ mod tests {
     use super::*;
     use crate::ids::RecordId;
     use crate::run::Judges;
-    use crate::scenario::Scenario;
     use crate::search::Order;
+    use crate::ticketing::Scenario;
     use crate::ticketing::{Design, Ticketing};
 
     /// What one walk comes to: its states, the verdict, what it touched.
@@ -177,7 +176,7 @@ mod tests {
             let scenario = scenario.on_broker(bounds.order.broker_keys()).expect("a broker");
             let simulation = scenario.simulation(1).expect("the parts fit");
             let judges = Judges::new(Vec::new());
-            let exhaust = Exhaust::of(&simulation, &judges, bounds);
+            let exhaust = Exhaust::new(&simulation, &judges).with_bounds(bounds);
             let plain = comes_to(&exhaust, &Exchange::new(1));
             let handed = comes_to(&exhaust, &Exchange::of_one_that_hands_over_all());
             assert_eq!(plain, handed, "{bounds}");

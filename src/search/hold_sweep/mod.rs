@@ -30,26 +30,22 @@ use crate::trace::detail;
 pub const PAIRS_STEPS: u64 = 2_000_000;
 
 /// A sweep over the schedules nearest to the calm run.
+///
+/// Without options: the usual [`Limits`], no faults, all schedules with one departure and as many pairs as
+/// take about [`PAIRS_STEPS`] steps, and one thread.
 pub struct HoldSweep<'a, S: System> {
-    /// What is run.
-    pub simulation: &'a Simulation<S>,
-    /// What must hold.
-    pub judges: &'a Judges<S>,
-    /// How far a run may go.
-    pub limits: Limits,
-    /// What may go wrong: kinds of faults that never happen are not tried; how often they happen does
-    /// not matter. Deliveries, commands and joins are held in any case.
-    pub faults: FaultPlan,
-    /// The most schedules with departures that are played, those with one first. If left out: all with
-    /// one, and as many pairs as take about [`PAIRS_STEPS`] steps.
-    pub schedules_max: Option<u64>,
-    /// How many threads play; at least 1. The result does not depend on it.
-    pub threads: u32,
+    simulation: &'a Simulation<S>,
+    judges: &'a Judges<S>,
+    limits: Limits,
+    faults: FaultPlan,
+    schedules_max: Option<u64>,
+    threads: u32,
 }
 
 /// Schedules that fail in the same way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct DepartedBucket {
     /// The first of them in the order in which they are played: 0 is the calm run.
     pub place: u64,
@@ -77,6 +73,7 @@ impl buckets::Bucket for DepartedBucket {
 /// How many schedules of a kind there are and were played.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Tally {
     /// How many there are.
     pub all: u64,
@@ -89,6 +86,7 @@ pub struct Tally {
 /// What came of a hold sweep, or of a part of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct HoldSweepResult {
     /// What is delivered in the calm run.
     pub deliveries: u64,
@@ -111,6 +109,7 @@ pub struct HoldSweepResult {
 /// Schedules of a hold sweep in a row, by their places in the order in which they are played, and what
 /// came of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HoldPart {
     /// The places; 0 is the calm run.
     pub places: Range<u64>,
@@ -127,6 +126,39 @@ pub struct HoldPlan<'a, S: System> {
 }
 
 impl<'a, S: System> HoldSweep<'a, S> {
+    /// A sweep of this simulation, whose runs must hold as these judges judge them.
+    #[must_use]
+    pub fn new(simulation: &'a Simulation<S>, judges: &'a Judges<S>) -> HoldSweep<'a, S> {
+        let (limits, faults) = (Limits::default(), FaultPlan::NONE);
+        HoldSweep { simulation, judges, limits, faults, schedules_max: None, threads: 1 }
+    }
+
+    /// How far a run may go.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> HoldSweep<'a, S> {
+        HoldSweep { limits, ..self }
+    }
+
+    /// What may go wrong: kinds of faults that never happen are not tried; how often they happen does
+    /// not matter. Deliveries, commands and joins are held in any case.
+    #[must_use]
+    pub fn with_faults(self, faults: FaultPlan) -> HoldSweep<'a, S> {
+        HoldSweep { faults, ..self }
+    }
+
+    /// The most schedules with departures that are played, those with one first. If `None`: all with
+    /// one, and as many pairs as take about [`PAIRS_STEPS`] steps.
+    #[must_use]
+    pub fn with_schedules_max(self, schedules_max: impl Into<Option<u64>>) -> HoldSweep<'a, S> {
+        HoldSweep { schedules_max: schedules_max.into(), ..self }
+    }
+
+    /// How many threads play; 0 counts as 1. The result does not depend on it.
+    #[must_use]
+    pub fn with_threads(self, threads: u32) -> HoldSweep<'a, S> {
+        HoldSweep { threads, ..self }
+    }
+
     /// Plays the calm run to see what can be departed from.
     #[must_use]
     pub fn plan(&'a self) -> HoldPlan<'a, S> {
@@ -136,14 +168,23 @@ impl<'a, S: System> HoldSweep<'a, S> {
         HoldPlan { sweep: self, calm, plan }
     }
 
-    /// Plays the calm run, the single departures and pairs. `progress` hears how many runs are done, how
-    /// many of them failed, and how many there are; when it breaks, no more are begun, and there is no
-    /// result: which of them were played depends on the threads.
+    /// Plays the calm run, the single departures and pairs.
     #[must_use]
-    pub fn run(&self, mut progress: impl FnMut(u64, u64, u64) -> ControlFlow<()> + Send) -> Option<HoldSweepResult> {
+    pub fn run(&self) -> HoldSweepResult {
+        let plan = self.plan();
+        plan.go_on(plan.none(0), plan.schedules(), |_| ControlFlow::Continue(())).result
+    }
+
+    /// [`HoldSweep::run`]; `progress` hears how far it is. When it breaks, no more runs are begun, and there
+    /// is no result: which of them were played depends on the threads.
+    #[must_use]
+    pub fn run_watched(
+        &self,
+        progress: impl FnMut(&SoFar<'_, HoldPart>) -> ControlFlow<()> + Send,
+    ) -> Option<HoldSweepResult> {
         let plan = self.plan();
         let all = plan.schedules();
-        let part = plan.go_on(plan.none(0), all, |so_far| progress(so_far.done, so_far.failed, all));
+        let part = plan.go_on(plan.none(0), all, progress);
         (part.places.end == all).then_some(part.result)
     }
 }

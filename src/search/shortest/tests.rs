@@ -111,9 +111,8 @@ fn nodes_with_one_key_lead_to_the_same_nodes_at_the_same_costs_and_break_the_sam
         for (hosted, hosting) in [("alone", &Hosting::ALONE), ("overlapping", &overlapping), ("two", &two)] {
             for (name, tickets, orders) in rules {
                 let simulation = simulation(order, hosting, tickets, orders);
-                let moves = Moves { lost_acks: 1, crashes: 1, pauses: 2, ..Moves::of(order) };
-                let (simulation, judges) = (&simulation, &judges);
-                let shortest = Shortest { simulation, judges, moves, states_max: 0, cost_max: None };
+                let bounds = ShortestBounds { lost_acks: 1, crashes: 1, pauses: 2, ..ShortestBounds::of(order) };
+                let shortest = Shortest::new(&simulation, &judges).with_bounds(bounds).with_states_max(0);
                 let about = format!("{order:?}, {hosted}, {name}");
                 met_again += meet_again(&shortest, LOOKS, &about);
             }

@@ -27,7 +27,7 @@ pub struct Accepted {
 
 impl Observer<Ticketing> for Accepted {
     fn after(&mut self, world: &World<Ticketing>, step: &Step) {
-        let view = View { world, step };
+        let view = View::new(world, step);
         let what = match step.answer {
             Some(Answer::Command(Ok(()))) => step.key(),
             Some(Answer::Delivery(_)) => match view.delivery() {

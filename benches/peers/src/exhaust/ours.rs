@@ -28,8 +28,8 @@ impl Ours {
 
     /// Both tickets together, or each by itself (`reduce`), which has fewer states.
     pub fn search(&self, reduce: bool) -> Searched {
-        let search = Exhaust { reduce, ..Exhaust::of(&self.simulation, &self.judges, self.bounds) };
-        let exhausted = search.search(|_| ());
+        let search = Exhaust::new(&self.simulation, &self.judges).with_bounds(self.bounds).with_reduction(reduce);
+        let exhausted = search.run();
         assert!(exhausted.is_complete(), "the exhaustive world holds: {exhausted:?}");
         Searched { states: exhausted.reached.states, steps: exhausted.reached.transitions }
     }
