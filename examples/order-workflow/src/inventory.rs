@@ -3,7 +3,8 @@
 use pellmell::{Context, Outcome, Record, RecordId, Schema, Service, Subject, VersionPolicy};
 use serde::Serialize;
 
-use crate::messages::{ORDER_CANCELLED, ORDER_PLACED, OrderChange, OrderEvent};
+use crate::messages::{ORDER_CANCELLED, ORDER_PLACED, OrderEvent};
+use crate::orders::Status;
 use crate::{Design, OrderWorkflow};
 
 /// The stock of an item.
@@ -53,10 +54,10 @@ impl Service<OrderWorkflow> for Inventory {
 
     fn handle(&self, event: &OrderEvent, ctx: &mut Ctx<'_>) -> Outcome {
         let done = match *event {
-            OrderEvent::Order { change: OrderChange::Placed, order, item, quantity, .. } => {
+            OrderEvent::Order { status: Status::Placed, order, item, quantity, .. } => {
                 self.reserve(order, item, quantity, ctx)
             }
-            OrderEvent::Order { change: OrderChange::Cancelled, order, item, .. } => self.release(order, item, ctx),
+            OrderEvent::Order { status: Status::Cancelled, order, item, .. } => self.release(order, item, ctx),
             _ => unreachable!("it listens to no other subject"),
         };
         // Nothing of what was saved so far lasts, because services publish by an outbox: see `PublishMode`.

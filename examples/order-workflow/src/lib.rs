@@ -10,8 +10,8 @@
 //! - **inventory** reserves stock for an order that was placed and releases it when the order is cancelled.
 //! - **payment** charges an order that was confirmed and gives the money back when the order is cancelled.
 //! - **shipping** sends what was paid.
-//! - **sales** is the read side: it counts, per item, the orders placed, cancelled and shipped. Adding one is not
-//!   idempotent, so it remembers the last events it has counted, its dedup window.
+//! - **sales** is the read side: it counts, per item, the orders placed, refused, cancelled and shipped. Adding one is
+//!   not idempotent, so it remembers the last events it has counted, its dedup window.
 //!
 //! All events come at least once and in any order. [`Design::REFERENCE`] copes with that; each other constant of
 //! [`Design`] leaves out one thing that seems superfluous until the messages race.

@@ -3,8 +3,12 @@
 use pellmell::{Command, Event, RecordId, Subject, Version};
 use serde::{Deserialize, Serialize};
 
+use crate::orders::Status;
+
 /// A customer ordered something.
 pub const ORDER_PLACED: Subject = Subject::new("order:placed");
+/// There is too little stock for an order.
+pub const ORDER_REFUSED: Subject = Subject::new("order:refused");
 /// The stock of an order is reserved: it may be charged.
 pub const ORDER_CONFIRMED: Subject = Subject::new("order:confirmed");
 /// A customer gave an order up before it was paid.
@@ -26,13 +30,13 @@ pub const SHIPMENT_SENT: Subject = Subject::new("shipment:sent");
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderEvent {
-    /// On one of the `order:` subjects: orders tells of a change of one of its records.
+    /// On one of the `order:` subjects, by its status: what orders saved.
     Order {
-        /// What happened to the order.
-        change: OrderChange,
+        /// How far the order has come.
+        status: Status,
         /// The order.
         order: RecordId,
-        /// Its version after the change.
+        /// Its version.
         version: Version,
         /// What was ordered.
         item: RecordId,
@@ -61,31 +65,16 @@ pub enum OrderEvent {
     },
 }
 
-/// What orders tells of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OrderChange {
-    /// On [`ORDER_PLACED`].
-    Placed,
-    /// On [`ORDER_CONFIRMED`].
-    Confirmed,
-    /// On [`ORDER_CANCELLED`].
-    Cancelled,
-    /// On [`ORDER_PAID`].
-    Paid,
-    /// On [`ORDER_SHIPPED`].
-    Shipped,
-}
-
 impl Event for OrderEvent {
     fn subject(&self) -> Subject {
         match self {
-            OrderEvent::Order { change, .. } => match change {
-                OrderChange::Placed => ORDER_PLACED,
-                OrderChange::Confirmed => ORDER_CONFIRMED,
-                OrderChange::Cancelled => ORDER_CANCELLED,
-                OrderChange::Paid => ORDER_PAID,
-                OrderChange::Shipped => ORDER_SHIPPED,
+            OrderEvent::Order { status, .. } => match status {
+                Status::Placed => ORDER_PLACED,
+                Status::Refused => ORDER_REFUSED,
+                Status::Confirmed => ORDER_CONFIRMED,
+                Status::Cancelled => ORDER_CANCELLED,
+                Status::Paid => ORDER_PAID,
+                Status::Shipped => ORDER_SHIPPED,
             },
             OrderEvent::StockReserved { .. } => STOCK_RESERVED,
             OrderEvent::StockRefused { .. } => STOCK_REFUSED,

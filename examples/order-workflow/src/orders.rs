@@ -4,9 +4,7 @@ use pellmell::{Context, Outcome, Record, RecordId, Rejection, Schema, Service, S
 use serde::Serialize;
 
 use crate::OrderWorkflow;
-use crate::messages::{
-    OrderChange, OrderCommand, OrderEvent, PAYMENT_CHARGED, SHIPMENT_SENT, STOCK_REFUSED, STOCK_RESERVED,
-};
+use crate::messages::{OrderCommand, OrderEvent, PAYMENT_CHARGED, SHIPMENT_SENT, STOCK_REFUSED, STOCK_RESERVED};
 
 /// How far an order has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -90,7 +88,7 @@ impl Service<OrderWorkflow> for Orders {
             OrderCommand::Place { order, item, quantity } => {
                 let status = Status::Placed;
                 let version = ctx.store.insert(order, Order { item, quantity, status }).map_err(|_| EXISTS)?;
-                ctx.publish(OrderEvent::Order { change: OrderChange::Placed, order, version, item, quantity });
+                ctx.publish(OrderEvent::Order { status, order, version, item, quantity });
                 Ok(())
             }
             OrderCommand::Cancel { order } => {
@@ -111,15 +109,6 @@ fn advance(order: RecordId, held: &Versioned<Order>, status: Status, ctx: &mut C
     let Ok(version) = ctx.store.save_if_current(order, Order { item, quantity, status }, held.version) else {
         return false;
     };
-    let change = match status {
-        Status::Placed => OrderChange::Placed,
-        Status::Confirmed => OrderChange::Confirmed,
-        Status::Cancelled => OrderChange::Cancelled,
-        Status::Paid => OrderChange::Paid,
-        Status::Shipped => OrderChange::Shipped,
-        // Nobody has to do anything about it.
-        Status::Refused => return true,
-    };
-    ctx.publish(OrderEvent::Order { change, order, version, item, quantity });
+    ctx.publish(OrderEvent::Order { status, order, version, item, quantity });
     true
 }

@@ -3,7 +3,8 @@
 use pellmell::{Context, Outcome, Record, RecordId, Schema, Service, Subject, VersionPolicy};
 use serde::Serialize;
 
-use crate::messages::{ORDER_CANCELLED, ORDER_CONFIRMED, OrderChange, OrderEvent};
+use crate::messages::{ORDER_CANCELLED, ORDER_CONFIRMED, OrderEvent};
+use crate::orders::Status;
 use crate::{Design, OrderWorkflow};
 
 /// What payment did for an order. It has the order's id.
@@ -43,12 +44,12 @@ impl Service<OrderWorkflow> for Payment {
     }
 
     fn handle(&self, event: &OrderEvent, ctx: &mut Ctx<'_>) -> Outcome {
-        let OrderEvent::Order { change, order, .. } = *event else {
+        let OrderEvent::Order { status, order, .. } = *event else {
             unreachable!("it listens to no other subject");
         };
-        let saved = match change {
-            OrderChange::Confirmed => charge(order, ctx),
-            OrderChange::Cancelled => self.give_back(order, ctx),
+        let saved = match status {
+            Status::Confirmed => charge(order, ctx),
+            Status::Cancelled => self.give_back(order, ctx),
             _ => unreachable!("it listens to no other subject"),
         };
         if saved { Outcome::Ack } else { Outcome::nak("the charge has changed") }

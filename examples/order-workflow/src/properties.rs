@@ -107,6 +107,7 @@ fn sales_counted(world: &World<OrderWorkflow>) -> Result<(), Violation> {
         let mut expected = Tally::default();
         for (_, order) in orders(world).filter(|(_, order)| order.item == id) {
             expected.placed += 1;
+            expected.refused += u32::from(order.status == Status::Refused);
             expected.cancelled += u32::from(order.status == Status::Cancelled);
             expected.shipped += u32::from(order.status == Status::Shipped);
         }

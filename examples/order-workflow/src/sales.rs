@@ -3,7 +3,8 @@
 use pellmell::{Context, Outcome, Record, RecordId, Schema, Service, Subject, Version, VersionPolicy};
 use serde::Serialize;
 
-use crate::messages::{ORDER_CANCELLED, ORDER_PLACED, ORDER_SHIPPED, OrderChange, OrderEvent};
+use crate::messages::{ORDER_CANCELLED, ORDER_PLACED, ORDER_REFUSED, ORDER_SHIPPED, OrderEvent};
+use crate::orders::Status;
 use crate::{Design, OrderWorkflow};
 
 /// How many orders of an item there were.
@@ -11,6 +12,8 @@ use crate::{Design, OrderWorkflow};
 pub struct Tally {
     /// Placed ones.
     pub placed: u32,
+    /// Those of them that were refused for want of stock.
+    pub refused: u32,
     /// Those of them that were cancelled.
     pub cancelled: u32,
     /// Those of them that were shipped.
@@ -51,13 +54,13 @@ impl Service<OrderWorkflow> for Sales {
     }
 
     fn subjects(&self) -> &[Subject] {
-        const { &[ORDER_PLACED, ORDER_CANCELLED, ORDER_SHIPPED] }
+        const { &[ORDER_PLACED, ORDER_REFUSED, ORDER_CANCELLED, ORDER_SHIPPED] }
     }
 
     /// Counts an event unless it is in the window. Sums do not depend on the order of what is summed up, so there
     /// is nothing to wait for.
     fn handle(&self, event: &OrderEvent, ctx: &mut Context<'_, OrderWorkflow>) -> Outcome {
-        let OrderEvent::Order { change, order, version, item, .. } = *event else {
+        let OrderEvent::Order { status, order, version, item, .. } = *event else {
             unreachable!("it listens to no other subject");
         };
         let held = ctx.store.find::<Seen>(WINDOW);
@@ -71,11 +74,12 @@ impl Service<OrderWorkflow> for Sales {
         }
         let held = ctx.store.find::<Tally>(item);
         let (mut tally, tally_at) = (held.map(|held| held.value.clone()).unwrap_or_default(), held.map(|h| h.version));
-        match change {
-            OrderChange::Placed => tally.placed += 1,
-            OrderChange::Cancelled => tally.cancelled += 1,
-            OrderChange::Shipped => tally.shipped += 1,
-            OrderChange::Confirmed | OrderChange::Paid => unreachable!("it does not listen to these"),
+        match status {
+            Status::Placed => tally.placed += 1,
+            Status::Refused => tally.refused += 1,
+            Status::Cancelled => tally.cancelled += 1,
+            Status::Shipped => tally.shipped += 1,
+            Status::Confirmed | Status::Paid => unreachable!("it does not listen to these"),
         }
         // One process keeps the projection, so nobody can have saved in between.
         ctx.store.overwrite(WINDOW, seen, seen_at);

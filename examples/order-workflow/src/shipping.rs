@@ -4,7 +4,8 @@ use pellmell::{Context, Outcome, Record, Schema, Service, Subject, VersionPolicy
 use serde::Serialize;
 
 use crate::OrderWorkflow;
-use crate::messages::{ORDER_PAID, OrderChange, OrderEvent};
+use crate::messages::{ORDER_PAID, OrderEvent};
+use crate::orders::Status;
 
 /// A parcel. It has the order's id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -37,7 +38,7 @@ impl Service<OrderWorkflow> for Shipping {
 
     /// A paid order is final, so it is sent whenever this comes, once.
     fn handle(&self, event: &OrderEvent, ctx: &mut Context<'_, OrderWorkflow>) -> Outcome {
-        let OrderEvent::Order { change: OrderChange::Paid, order, quantity, .. } = *event else {
+        let OrderEvent::Order { status: Status::Paid, order, quantity, .. } = *event else {
             unreachable!("it listens to no other subject");
         };
         // An order that was sent already is a duplicate key.

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use order_workflow::{Design, OrderCommand, properties, simulation};
-use pellmell::{FaultPlan, RecordId, testing};
+use pellmell::{FaultPlan, Judges, RecordId, testing};
 
 const ITEM: RecordId = RecordId::new('i', 1);
 
@@ -70,6 +70,15 @@ fn a_small_dedup_window_counts_twice_what_comes_again_after_two_others() {
             "send bob: place o2 for 1 of i1",
         ],
     );
+}
+
+#[test]
+fn a_small_dedup_window_is_enough_for_two_events() {
+    let simulation = simulation(Design::SMALL_DEDUP_WINDOW, &[TWO_ORDERS[0]]).expect("the parts fit");
+    let judges = Judges::new(properties::all());
+    // Nothing is refused or cancelled: what comes to sales is that the order was placed, and that it was shipped.
+    let checked = testing::Check::new(&simulation, &judges).allowing("unpublished-subject").run();
+    assert!(checked.counts.redeliveries > 0);
 }
 
 #[test]
