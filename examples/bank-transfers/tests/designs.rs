@@ -3,7 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bank_transfers::{BankCommand, BankName, Design, properties, simulation};
-use pellmell::{FaultPlan, RecordId, testing};
+use pellmell::search::{Bounds, Exhaust, Most, Order};
+use pellmell::{FaultPlan, Judges, RecordId, testing};
 
 const NORTH: RecordId = RecordId::new('a', 1);
 const SOUTH: RecordId = RecordId::new('a', 2);
@@ -48,6 +49,18 @@ fn with_an_outbox_money_is_conserved_and_each_transfer_ends() {
     assert_eq!(checked.runs, 1000);
     for name in ["Completed", "Refused", "Withdrawn", "Refunded"] {
         assert!(checked.reached[name] > 0, "no run came to {name}");
+    }
+}
+
+#[test]
+fn money_is_conserved_in_every_order_also_with_a_lost_ack_or_a_crash() {
+    let one_transfer = [CLIENTS[0].1[0]];
+    let simulation = simulation(Design::OUTBOX, &[("ann", &one_transfer), CLIENTS[2]]).expect("the parts fit");
+    let judges = Judges::new(properties::all());
+    let (any_order, one) = (Bounds::of(Order::Any), Most::Of(1));
+    for bounds in [any_order, Bounds { lost_acks: one, ..any_order }, Bounds { crashes: one, ..any_order }] {
+        let exhausted = Exhaust::of(&simulation, &judges, bounds).search(|_| ());
+        assert!(exhausted.is_complete() && exhausted.failing.is_none(), "{bounds:?}: {:?}", exhausted.failing);
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use pellmell::{FaultPlan, RecordId, testing};
+use pellmell::search::{Bounds, Exhaust, Most, Order};
+use pellmell::{FaultPlan, Judges, RecordId, testing};
 use read_model::{AccountCommand, Design, properties, simulation};
 
 const A1: RecordId = RecordId::new('a', 1);
@@ -52,6 +53,17 @@ fn the_reference_holds() {
     assert_eq!(checked.runs, 1000);
     for name in ["StartsLate", "Skips"] {
         assert!(checked.reached[name] > 0, "no run came to {name}");
+    }
+}
+
+#[test]
+fn the_reference_holds_in_every_order_also_with_a_lost_ack_or_a_crash() {
+    let simulation = simulation(Design::REFERENCE, &[CLIENTS[0]]).expect("the parts fit");
+    let judges = Judges::new(properties::all());
+    let (any_order, one) = (Bounds::of(Order::Any), Most::Of(1));
+    for bounds in [any_order, Bounds { lost_acks: one, ..any_order }, Bounds { crashes: one, ..any_order }] {
+        let exhausted = Exhaust::of(&simulation, &judges, bounds).search(|_| ());
+        assert!(exhausted.is_complete() && exhausted.failing.is_none(), "{bounds:?}: {:?}", exhausted.failing);
     }
 }
 
