@@ -17,7 +17,7 @@
 //! [`Design`] leaves out one thing that seems superfluous until the messages race.
 
 mod inventory;
-mod messages;
+pub mod messages;
 mod orders;
 mod payment;
 pub mod properties;

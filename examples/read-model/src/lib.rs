@@ -15,7 +15,7 @@
 
 mod accounts;
 mod balances;
-mod messages;
+pub mod messages;
 pub mod properties;
 
 use pellmell::simulation::BuildError;
