@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use pellmell::explain::Explain;
 use pellmell::scheduler::{Scripted, Tie};
-use pellmell::search::{Bounds, Exhaust, Most, Order};
+use pellmell::search::{Bounds, DeliveryOrder, Exhaust, Most};
 use pellmell::shrink::Shrink;
 use pellmell::simulation::{Client, Sending};
 use pellmell::ticketing::{Design, Hostings, Request, StoredTicket, Ticketing, properties};
@@ -397,7 +397,7 @@ fn a_complete_search_ends_where_clients_try_again_and_says_what_runs_say() {
     let mut verdicts = Vec::new();
     for design in [Design::REFERENCE, Design::COURSE] {
         let judges = Judges::new(properties::promised_by(&design));
-        let bounds = Bounds { crashes: Most::Of(1), ..Bounds::of(Order::Any) };
+        let bounds = Bounds { crashes: Most::Of(1), ..Bounds::of(DeliveryOrder::Any) };
         let hosted = design.host(Simulation::on(bounds.order.profile()), &Hostings::TWO);
         let all = clients(Sending::until_accepted);
         let hosted = all.into_iter().fold(hosted, |on, client| on.client(client.name, client.commands));
@@ -416,7 +416,7 @@ fn a_complete_search_ends_where_clients_try_again_and_says_what_runs_say() {
             let again = run(&mut simulation.world(), &mut scripted, &judges, LIMITS, &mut ()).verdict;
             assert_eq!(again.signature(), failing.verdict.signature());
         } else {
-            assert!(found.is_complete() && found.reached.states > 100, "{found:?}");
+            assert!(found.is_complete() && found.stats.states > 100, "{found:?}");
         }
         verdicts.push(failing);
     }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use pellmell::scenario::Counterexample;
 use pellmell::schedule::NamedStep;
 use pellmell::search::{
-    Bounds, Dependence, Ended, Exhaust, Exhausted, FailingRun, ImpossibleStep, Most, Order, Reduction, steps_named,
+    Bounds, DeliveryOrder, Dependence, Ended, Exhaust, ExhaustResult, FailingRun, ImpossibleStep, Most, Reduction,
+    steps_named,
 };
 use pellmell::ticketing::{Defect, Design, Ticketing};
 use pellmell::trace::{Naming, detail, records_of};
@@ -47,7 +48,7 @@ pub(super) struct ExhaustArgs {
     seed: Option<u64>,
     /// The order of deliveries: `any`, `per-subject` or `lockstep`.
     #[arg(long, default_value = "any", value_parser = order)]
-    order: Order,
+    order: DeliveryOrder,
     /// At most so many acks are lost: a number or `any`.
     #[arg(long, default_value = "0", value_name = "N", value_parser = most)]
     lost_acks: Most,
@@ -94,11 +95,11 @@ fn from(text: &str) -> Result<From, String> {
     if trace.is_empty() { Err(wrong()) } else { Ok(From { trace: trace.into(), step }) }
 }
 
-fn order(name: &str) -> Result<Order, String> {
+fn order(name: &str) -> Result<DeliveryOrder, String> {
     match name {
-        "any" => Ok(Order::Any),
-        "per-subject" => Ok(Order::PerSubject),
-        "lockstep" => Ok(Order::Lockstep),
+        "any" => Ok(DeliveryOrder::Any),
+        "per-subject" => Ok(DeliveryOrder::PerSubject),
+        "lockstep" => Ok(DeliveryOrder::Lockstep),
         _ => Err("unknown order: expected any, per-subject or lockstep".to_owned()),
     }
 }
@@ -145,8 +146,8 @@ pub(super) fn exhaust(args: &ExhaustArgs, format: MessageFormat) -> Result<Endin
         .with_reduction(!args.no_reduction)
         .with_threads(args.threads.count()?);
     let mut searching = Searching::new();
-    let exhausted = exhaust.run_watched(|reached| searching.at(reached));
-    searching.end(exhausted.reached);
+    let exhausted = exhaust.run_watched(|stats| searching.at(stats));
+    searching.end(exhausted.stats);
     let findings = findings(args, &scenario, &bounds, &simulation);
     let found = exhausted.failing.as_ref().map(|failing| (failing, shrunk(&scenario, seed, failing)));
     match format {
@@ -266,7 +267,7 @@ fn show_shrunk(out: &mut Out, found: Option<&Counterexample>) -> Result<(), Fail
 }
 
 /// What came of it. It says nothing of what depends on which thread came first; that is on stderr.
-fn summary(out: &mut Out, args: &ExhaustArgs, bounds: &Bounds, exhausted: &Exhausted) -> Result<(), Failure> {
+fn summary(out: &mut Out, args: &ExhaustArgs, bounds: &Bounds, exhausted: &ExhaustResult) -> Result<(), Failure> {
     out.line("────────────")?;
     match &exhausted.reduction {
         Reduction::None => {}
@@ -287,7 +288,7 @@ fn summary(out: &mut Out, args: &ExhaustArgs, bounds: &Bounds, exhausted: &Exhau
     }
     match exhausted.ended {
         Ended::All => {
-            let states = count(exhausted.reached.states, "state");
+            let states = count(exhausted.stats.states, "state");
             out.status(GOOD, "HELD", format_args!("exhaustive within {bounds}: {states}"))
         }
         Ended::Failing => out.status(BAD, "Summary", format_args!("violated within {bounds}")),
@@ -308,10 +309,10 @@ fn as_json(
     scenario: &Scenario,
     rules: &str,
     bounds: &Bounds,
-    exhausted: &Exhausted,
+    exhausted: &ExhaustResult,
     shrunk: Option<&Counterexample>,
 ) -> serde_json::Value {
-    let Exhausted { reached, ended, failing, reduction, .. } = exhausted;
+    let ExhaustResult { stats, ended, failing, reduction, .. } = exhausted;
     let (clusters, pairs, together) = match reduction {
         Reduction::None => (1, 0, None),
         Reduction::Clusters { clusters, pairs } => (*clusters, *pairs, None),
@@ -337,7 +338,7 @@ fn as_json(
         },
         "property": property,
         "detail": verdict.and_then(detail),
-        "states": (*ended == Ended::All).then_some(reached.states),
+        "states": (*ended == Ended::All).then_some(stats.states),
         "clusters": clusters,
         "pairs": pairs,
         "together": together,

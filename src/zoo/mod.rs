@@ -16,7 +16,7 @@ use crate::extract::extract;
 use crate::portfolio::SchedulerKind;
 use crate::run::{Judges, Limits, Observer, Verdict, run};
 use crate::scheduler::{Scheduler, Tie};
-use crate::search::{Cost, Found, Searched, Shortest};
+use crate::search::{Cost, Found, Shortest, ShortestResult};
 use crate::shrink::{Shrink, Shrunk};
 use crate::simulation::Simulation;
 use crate::ticketing::properties::{self, Accepted, ScheduleIndependence};
@@ -297,7 +297,7 @@ impl Zoo {
                 break;
             }
             let judges = judges();
-            let Searched { found, states, complete } = row.place(level).search(&judges, past_the_first());
+            let ShortestResult { found, states, complete } = row.place(level).search(&judges, past_the_first());
             row.states += states;
             if found.is_empty() && !complete {
                 row.unfinished.push(level);
@@ -345,7 +345,7 @@ impl Place {
         SchedulerKind::Portfolio.scheduler(simulation, seed, faults(self.level, self.splits))
     }
 
-    fn search(&self, judges: &Judges<Ticketing>, enough: impl FnMut(&Found) -> bool) -> Searched {
+    fn search(&self, judges: &Judges<Ticketing>, enough: impl FnMut(&Found) -> bool) -> ShortestResult {
         let simulation = self.simulation();
         let bounds = bounds(self.level, self.splits);
         let shortest = Shortest::new(&simulation, judges).with_bounds(bounds).with_states_max(STATES_MAX);

@@ -4,7 +4,7 @@ use crate::broker::Profile;
 use crate::faults::{FaultPlan, Rate};
 use crate::ids::RecordId;
 use crate::prng::Ratio;
-use crate::search::{Order, ShortestBounds};
+use crate::search::{DeliveryOrder, ShortestBounds};
 use crate::simulation::{Hosting, Simulation};
 use crate::ticketing::{Design, Hostings, Level, Request, Stage, Ticketing, What};
 
@@ -73,11 +73,11 @@ pub fn profile(level: Level) -> Profile {
     order(level).profile()
 }
 
-fn order(level: Level) -> Order {
+fn order(level: Level) -> DeliveryOrder {
     match level {
-        Level::Lockstep => Order::Lockstep,
-        Level::PerSubject => Order::PerSubject,
-        _ => Order::Any,
+        Level::Lockstep => DeliveryOrder::Lockstep,
+        Level::PerSubject => DeliveryOrder::PerSubject,
+        _ => DeliveryOrder::Any,
     }
 }
 
