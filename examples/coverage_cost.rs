@@ -7,9 +7,10 @@
 
 use std::time::{Duration, Instant};
 
-use pellmell::search::{Means, SituationWatch};
+use pellmell::search::SituationWatch;
+use pellmell::ticketing::Scenario;
 use pellmell::ticketing::{Design, Ticketing};
-use pellmell::{Judges, Scenario, World};
+use pellmell::{Judges, World};
 
 /// How many rounds each of the two is measured in.
 const ROUNDS: u64 = 41;
@@ -25,7 +26,7 @@ fn main() {
     scenario.design = Design::named(&design).unwrap_or_else(|| panic!("there is no design {design}"));
 
     let simulation = scenario.simulation(0).expect("the parts fit");
-    let mut watch = SituationWatch::new(&simulation, &Means::of(&scenario));
+    let mut watch = SituationWatch::new(&simulation, &scenario.means());
     let judges = scenario.judges();
     let mut world = simulation.world();
     let (mut bare, mut watched) = (Vec::new(), Vec::new());

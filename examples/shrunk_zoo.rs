@@ -12,7 +12,7 @@ use pellmell::extract::extract;
 use pellmell::run::Report;
 use pellmell::scheduler::Tie;
 use pellmell::shrink::{Shrink, Shrunk};
-use pellmell::ticketing::{Defect, Design, Level, Request, Ticketing, properties};
+use pellmell::ticketing::{DEFECTS, Defect, Design, Level, Request, Ticketing, properties};
 use pellmell::{FaultPlan, Judges, Keyed, Limits, Simulation, Verdict, run, zoo};
 
 /// How many failing runs of each defect are shrunk.
@@ -32,7 +32,8 @@ impl Place {
         let design = Design::REFERENCE.with(&[*defect]);
         let level = defect.needs.max(Level::AnyOrder);
         Place {
-            simulation: zoo::playground(&design, defect.stage, zoo::profile(level), defect.splits),
+            simulation: zoo::playground(&design, defect.playground, zoo::profile(level), defect.splits)
+                .expect("the parts fit"),
             judges: Judges::new(properties::promised_by(&design)),
             plan: zoo::faults(level, defect.splits),
         }
@@ -97,7 +98,7 @@ fn main() {
         "| defect | runs | failures: shortest known | as short | and quickly | most departures | most executions |"
     );
     println!("|---|---|---|---|---|---|---|");
-    for defect in Defect::ALL.iter().filter(|defect| wanted.as_deref().is_none_or(|name| name == defect.name)) {
+    for defect in DEFECTS.iter().filter(|defect| wanted.as_deref().is_none_or(|name| name == defect.name)) {
         let place = Place::of(defect);
         let measured: Vec<Measured> = place.failing().into_iter().map(|seed| place.shrink(seed)).collect();
         let mut shortest = BTreeMap::<String, usize>::new();

@@ -15,8 +15,9 @@ use changed::Change;
 use pellmell::corpus::{Status, play};
 use pellmell::scheduler::{Action, Chosen, Enabled, Scheduler};
 use pellmell::shrink::same_failure;
+use pellmell::ticketing::Scenario;
 use pellmell::ticketing::Ticketing;
-use pellmell::{Departing, Departure, Fate, FaultPlan, Keyed, Rate, Ratio, Scenario, Simulation, Verdict, Walk, run};
+use pellmell::{Departing, Departure, Fate, FaultPlan, Keyed, Rate, Ratio, Simulation, Verdict, Walk, run};
 
 /// How many seeds are tried for one that fails as the entry does.
 const SEEDS: u64 = 20_000;

@@ -8,8 +8,8 @@
 
 use std::time::Instant;
 
-use pellmell::Scenario;
 use pellmell::search::Sweep;
+use pellmell::ticketing::Scenario;
 
 const SHIPPED: &str = include_str!("../scenarios/price-5-10-15.toml");
 
@@ -23,7 +23,7 @@ fn with_tickets(tickets: u64) -> Scenario {
 /// How long a sweep takes, in milliseconds.
 fn sweep(scenario: &Scenario, runs: u64, threads: u32) -> f64 {
     let began = Instant::now();
-    let result = Sweep { scenario, seeds: 0..runs, threads }.run(|_, _| ()).expect("its parts fit");
+    let result = Sweep { source: scenario, seeds: 0..runs, threads }.run(|_, _| ()).expect("its parts fit");
     assert_eq!((result.totals.runs(), result.totals.held), (runs, runs));
     began.elapsed().as_secs_f64() * 1e3
 }

@@ -70,4 +70,28 @@ pub trait Command: Clone + Debug + Hash + Serialize + Send + Sync + 'static {
     fn simpler(&self) -> Vec<Self> {
         Vec::new()
     }
+
+    /// The record it brings into being, if it does: of all commands of a scenario only one may. None unless
+    /// said otherwise.
+    fn creates(&self) -> Option<RecordId> {
+        None
+    }
+
+    /// The records that must be there or be created by some command, so that a scenario which names another
+    /// one is refused. None unless said otherwise.
+    fn needs(&self) -> Vec<RecordId> {
+        Vec::new()
+    }
+
+    /// Who is signed in as the sender, where commands carry that. Nobody unless said otherwise.
+    fn sender(&self) -> Option<&str> {
+        None
+    }
+
+    /// The same command, sent by `user`: a scenario's clients sign in by their names. The command as it is
+    /// unless said otherwise.
+    #[must_use]
+    fn sent_by(self, _user: Option<&str>) -> Self {
+        self
+    }
 }

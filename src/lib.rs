@@ -70,6 +70,7 @@
 //! `docs` has the glossary, the architecture, the broker's parameters, the properties and the file
 //! formats.
 
+pub mod any;
 pub mod broker;
 pub mod corpus;
 pub mod determinism;
@@ -83,9 +84,11 @@ pub mod faults;
 pub mod file_error;
 pub mod hash;
 pub mod ids;
+pub mod nearest;
 pub mod portfolio;
 pub mod prng;
 pub mod property;
+pub mod results;
 pub mod run;
 pub mod scenario;
 pub mod schedule;
@@ -110,7 +113,7 @@ pub use portfolio::SchedulerKind;
 pub use prng::{Prng, Ratio, Stream};
 pub use property::{Property, Sometimes, View, Violation, Watch};
 pub use run::{Judges, Limits, Report, Verdict, run};
-pub use scenario::Scenario;
+pub use scenario::{Scenario, Suite};
 pub use schedule::{Departure, NamedStep};
 pub use scheduler::{Balanced, Calm, Departing, Keyed, Pct, Pos, Retold, Rounds, Scheduler, Swarm, Walk};
 pub use service::{AckTiming, Context, Outcome, PublishMode, Rejection, Service, Work};

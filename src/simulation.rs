@@ -313,8 +313,14 @@ impl<S: System> SimulationBuilder<S> {
 
     /// Adds a service.
     #[must_use]
-    pub fn hosted(mut self, service: impl Service<S> + 'static, hosting: Hosting) -> SimulationBuilder<S> {
-        self.services.push((Box::new(service), hosting));
+    pub fn hosted(self, service: impl Service<S> + 'static, hosting: Hosting) -> SimulationBuilder<S> {
+        self.boxed(Box::new(service), hosting)
+    }
+
+    /// [`SimulationBuilder::hosted`] of a service whose type is not known here.
+    #[must_use]
+    pub fn boxed(mut self, service: Box<dyn Service<S>>, hosting: Hosting) -> SimulationBuilder<S> {
+        self.services.push((service, hosting));
         self
     }
 

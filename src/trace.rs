@@ -11,7 +11,6 @@ use crate::event::System;
 use crate::faults::Fate;
 use crate::file_error::FileError;
 use crate::run::{Counts, Judges, Limits, Observer, Report, Verdict, run};
-use crate::scenario::Settings;
 use crate::schedule::{NamedStep, Target};
 use crate::scheduler::{Action, Move, Scripted};
 use crate::service::Outcome;
@@ -75,15 +74,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// What it keeps besides the scenario file's text.
-    #[must_use]
-    pub fn settings(&self) -> Settings<'_> {
-        let Header { design, defects, scheduler, departures, no_faults, properties, limits, .. } = self;
-        let (no_faults, limits) = (*no_faults, *limits);
-        Settings { design, defects, scheduler, departures, no_faults, properties, limits }
-    }
-
-    /// What every header of this version of the tool begins with.
+    /// The format's name and version and the tool's, for a header.
     #[must_use]
     pub fn format() -> Format {
         Format { name: FORMAT.to_owned(), version: VERSION, tool: env!("CARGO_PKG_VERSION").to_owned() }

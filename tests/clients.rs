@@ -12,10 +12,11 @@ use pellmell::scheduler::{Scripted, Tie};
 use pellmell::search::{Bounds, DeliveryOrder, Exhaust, Most};
 use pellmell::shrink::Shrink;
 use pellmell::simulation::{Client, Sending};
+use pellmell::ticketing::Scenario;
 use pellmell::ticketing::{Design, Hostings, Request, StoredTicket, Ticketing, properties};
 use pellmell::{
     Answer, Calm, Departing, FaultPlan, Judges, Keyed, Limits, Profile, Rate, Ratio, RecordId, Report, Retold,
-    Scenario, Scheduler, SchedulerKind, Simulation, Step, Window, World, run, testing,
+    Scheduler, SchedulerKind, Simulation, Step, Window, World, run, testing,
 };
 
 use support::request;
@@ -249,7 +250,7 @@ fn shrinking_keeps_what_sets_the_stage_and_writes_how_commands_are_sent() {
     let scenario = Scenario::parse("failing.toml", FAILING).unwrap_or_else(|error| panic!("{error}"));
     let mut shrunken = 0;
     for seed in 0..12 {
-        let seeded = Scenario { scheduler: Some(SchedulerKind::Uniform), ..scenario.clone() };
+        let seeded = scenario.clone().with(|settings| settings.scheduler = Some(SchedulerKind::Uniform));
         let Some(found) = seeded.shrink(seed, 500).unwrap_or_else(|error| panic!("{error}")) else { continue };
         shrunken += 1;
         let small = found.scenario;
@@ -426,7 +427,7 @@ fn a_complete_search_ends_where_clients_try_again_and_says_what_runs_say() {
 /// The step after which all that comes fails although nobody asks for anything more, and what is done in it.
 fn settled(text: &str, property: &str) -> (String, Option<u64>, Option<u64>) {
     let scenario = Scenario::parse("settled.toml", text).unwrap_or_else(|error| panic!("{error}"));
-    let scenario = Scenario { properties: vec![property.to_owned()], ..scenario };
+    let scenario = scenario.with(|settings| settings.properties = vec![property.to_owned()]);
     let (simulation, judges) = (scenario.simulation(0).expect("the parts fit"), scenario.judges());
     let shrunk =
         Shrink::new(&simulation, &judges).with_limits(scenario.limits).run(Vec::new()).expect("the calm run fails");

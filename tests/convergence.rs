@@ -11,7 +11,7 @@ use pellmell::broker::Profile;
 use pellmell::property::NoPoison;
 use pellmell::run::Observer;
 use pellmell::scheduler::Action;
-use pellmell::ticketing::{Alternative, Defect, Design, Hostings, Ticketing, properties};
+use pellmell::ticketing::{ALTERNATIVES, DEFECTS, Design, Hostings, Ticketing, properties};
 use pellmell::{
     Calm, Departing, FaultPlan, Hosting, Judges, Keyed, Limits, Property, Rate, Report, Rounds, Scheduler, Simulation,
     Step, Verdict, Walk, World, run,
@@ -51,8 +51,8 @@ fn of_quiescence() -> Vec<Box<dyn Property<Ticketing>>> {
 
 /// What each defect and each alternative does to a design.
 fn others() -> Vec<fn(&mut Design)> {
-    let defects = Defect::ALL.iter().map(|defect| defect.plant);
-    defects.chain(Alternative::ALL.iter().map(|alternative| alternative.plant)).collect()
+    let defects = DEFECTS.iter().map(|defect| defect.plant);
+    defects.chain(ALTERNATIVES.iter().map(|alternative| alternative.plant)).collect()
 }
 
 /// A world that takes the same steps as the run and in which no quiescence was ever judged, so that its

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use pellmell::corpus::{Renames, Renewal, Status, check, duplicates, renew};
 use pellmell::scenario::Expectation;
-use pellmell::{Retold, Scenario, run};
+use pellmell::ticketing::{Scenario, Ticketing};
+use pellmell::{Retold, run};
 use proptest::prelude::*;
 
 /// One test for each entry of `scenarios/corpus`.
@@ -98,7 +99,7 @@ entries! {
 fn plays(name: &str) {
     let path = format!("scenarios/corpus/{}.toml", name.replace('_', "-"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    let checked = check(&path, &text).unwrap_or_else(|error| panic!("{error}"));
+    let checked = check::<Ticketing>(&path, &text).unwrap_or_else(|error| panic!("{error}"));
     assert!(checked.status.is_expected() && checked.retold.is_none(), "{path}: {:?}", checked.status);
     let entry = checked.entry.expect("an entry");
     assert_eq!(entry.trace.is_empty(), entry.expect == Expectation::Held, "{path}: pellmell corpus renew {path}");
@@ -119,7 +120,7 @@ fn every_entry_has_its_test_and_every_defect_its_entry() {
     let names: BTreeSet<String> = folder.map(|entry| name(entry.expect("readable").path())).collect();
     let tested: BTreeSet<String> = NAMES.iter().map(|name| (*name).to_owned()).collect();
     assert_eq!(names, tested, "tests/corpus.rs lists what is in scenarios/corpus");
-    for defect in pellmell::ticketing::Defect::ALL {
+    for defect in pellmell::ticketing::DEFECTS {
         let number = format!("{}_", defect.id.to_lowercase());
         assert!(names.iter().any(|name| name.starts_with(&number)), "{} has no entry", defect.name);
     }
@@ -151,7 +152,7 @@ tool = "0.1.0"
 "#;
 
 fn status(text: &str) -> Status {
-    check("entry.toml", text).unwrap_or_else(|error| panic!("{error}")).status
+    check::<Ticketing>("entry.toml", text).unwrap_or_else(|error| panic!("{error}")).status
 }
 
 /// The entry with one part replaced.
@@ -162,7 +163,7 @@ fn with(part: &str, by: &str) -> String {
 
 #[test]
 fn an_entry_that_violates_what_it_should_is_violated() {
-    let checked = check("entry.toml", ENTRY).expect("an entry");
+    let checked = check::<Ticketing>("entry.toml", ENTRY).expect("an entry");
     assert_eq!((checked.status, checked.deliveries > 3), (Status::Violated, true));
     let entry = checked.entry.expect("an entry");
     assert_eq!((entry.seed, entry.tool.as_deref(), entry.commit), (Some(7), Some("0.1.0"), None));
@@ -217,7 +218,7 @@ fn an_entry_whose_departure_never_comes_is_stale_and_not_held() {
 #[test]
 fn what_is_no_entry_is_an_error_with_its_place() {
     let refused = |text: &str, place: (usize, usize), part: &str| {
-        let error = check("entry.toml", text).expect_err(text);
+        let error = check::<Ticketing>("entry.toml", text).expect_err(text);
         assert_eq!((error.line, error.column), place, "{error}");
         assert!(error.to_string().contains(part), "{error}");
     };
@@ -302,7 +303,7 @@ fn a_failing_seed_is_shrunk_and_kept_once() {
 
 /// The entry with the steps of its run.
 fn with_steps() -> String {
-    match renew("entry.toml", ENTRY).expect("an entry") {
+    match renew::<Ticketing>("entry.toml", ENTRY).expect("an entry") {
         (_, Renewal::Text(text)) => text,
         other => panic!("{other:?}"),
     }
@@ -317,13 +318,13 @@ fn astray() -> String {
 #[test]
 fn renewing_adds_the_steps_and_leaves_all_else_as_it_is() {
     let commented = with("seed = 7\n", "seed = 7  # of the sweep\n").replace("[entry]", "# why\n[entry]");
-    let (checked, renewal) = renew("entry.toml", &commented).expect("an entry");
+    let (checked, renewal) = renew::<Ticketing>("entry.toml", &commented).expect("an entry");
     let Renewal::Text(text) = renewal else { panic!("{renewal:?}") };
     assert_eq!((checked.status, checked.retold), (Status::Violated, None));
     assert!(text.starts_with(&commented), "only the steps are new: {text}");
     assert!(text[commented.len()..].starts_with("trace = [\n    \"alice: create t1 at 5\",\n    \""), "{text}");
     assert!(text.ends_with("\",\n]\n"), "{text}");
-    assert_eq!(renew("entry.toml", &text).expect("an entry").1, Renewal::Fresh);
+    assert_eq!(renew::<Ticketing>("entry.toml", &text).expect("an entry").1, Renewal::Fresh);
 }
 
 #[test]
@@ -336,14 +337,14 @@ fn recorded_steps_lead_where_departures_do_not_any_more_and_renewing_finds_depar
         let old = "hold order:cancelled o1@1 -> tickets until order:created o2@0 -> tickets";
         let astray =
             with_steps().replace(&format!("schedule = [\"{old}\"]"), &format!("schedule = [\"{departure}\"] # old"));
-        let checked = check("entry.toml", &astray).expect("an entry");
+        let checked = check::<Ticketing>("entry.toml", &astray).expect("an entry");
         assert_eq!(checked.status, Status::Violated);
         let retold = checked.retold.expect("by its steps");
         assert_eq!(std::mem::discriminant(&retold.departures), std::mem::discriminant(&now), "{:?}", retold.departures);
         assert_eq!(retold.never_came, Vec::new());
-        let (_, renewal) = renew("entry.toml", &astray).expect("an entry");
+        let (_, renewal) = renew::<Ticketing>("entry.toml", &astray).expect("an entry");
         let Renewal::Text(renewed) = renewal else { panic!("{renewal:?}") };
-        let checked = check("entry.toml", &renewed).expect("an entry");
+        let checked = check::<Ticketing>("entry.toml", &renewed).expect("an entry");
         assert_eq!((checked.status, checked.retold, checked.departures), (Status::Violated, None, 1));
         assert!(renewed.contains("] # old\n") && renewed.contains("reason = \"a later order"), "{renewed}");
     }
@@ -357,7 +358,7 @@ fn recorded_steps_are_played_by_name_around_what_is_new_and_what_is_gone() {
     let changed =
         astray.replace(create, &format!("{create}    {{ edit_ticket = {{ ticket = \"t1\", price = 6 }} }},\n"));
     let changed = changed.replace("trace = [\n", "trace = [\n    \"ack of order:created o1@0 -> tickets\",\n");
-    let checked = check("entry.toml", &changed).expect("an entry");
+    let checked = check::<Ticketing>("entry.toml", &changed).expect("an entry");
     assert_eq!(checked.status, Status::Violated);
     let gone: Vec<String> = checked.retold.expect("by steps").never_came.iter().map(ToString::to_string).collect();
     assert_eq!(gone, ["ack of order:created o1@0 -> tickets"]);
@@ -367,7 +368,7 @@ fn recorded_steps_are_played_by_name_around_what_is_new_and_what_is_gone() {
 fn where_recorded_steps_do_not_lead_there_either_the_entry_is_what_its_departures_come_to() {
     let mended = with_steps().replace("defects = [\"LockOverwrite\"]\n", "");
     assert_eq!(status(&mended), Status::Fixed);
-    assert_eq!(renew("entry.toml", &mended).expect("an entry").1, Renewal::Fresh);
+    assert_eq!(renew::<Ticketing>("entry.toml", &mended).expect("an entry").1, Renewal::Fresh);
     let other = with_steps().replace("violated NoLockOverwrite", "violated NoPoison");
     assert!(matches!(status(&other), Status::Broken(_)));
     let gone = mended.replace("hold order:cancelled o1@1", "hold order:cancelled o1@2");
@@ -414,7 +415,7 @@ fn recorded_steps_name_what_exists_and_what_can_go_wrong() {
 #[test]
 fn an_entry_says_how_it_is_played_and_where_it_comes_from() {
     let refused = |text: &str, place: (usize, usize), part: &str| {
-        let error = check("entry.toml", text).expect_err(text);
+        let error = check::<Ticketing>("entry.toml", text).expect_err(text);
         assert_eq!((error.line, error.column), place, "{error}");
         assert!(error.to_string().contains(part), "{error}");
     };
@@ -427,7 +428,8 @@ fn an_entry_says_how_it_is_played_and_where_it_comes_from() {
         refused(&with("seed = 7", &format!("commit = \"{commit}\"")), (19, 10), "this is no commit");
     }
     let hash = "8550958aa8550958aa8550958aa8550958aa8550";
-    let entry = check("entry.toml", &with("seed = 7", &format!("commit = \"{hash}\""))).expect("an entry").entry;
+    let entry =
+        check::<Ticketing>("entry.toml", &with("seed = 7", &format!("commit = \"{hash}\""))).expect("an entry").entry;
     assert_eq!(entry.and_then(|entry| entry.commit).as_deref(), Some(hash));
     refused(ENTRY.trim_end(), (20, 15), "the file ends within a line");
     let behind = format!("{ENTRY}\n[broker]\nprofile = \"stan\"\n");
@@ -440,7 +442,7 @@ fn the_shipped_corpus_has_no_two_entries_that_fail_for_one_cause_in_one_way() {
     let entries = folder.map(|entry| {
         let path = entry.expect("readable").path().display().to_string();
         let text = std::fs::read_to_string(&path).expect("a file");
-        let checked = check(&path, &text).expect("an entry");
+        let checked = check::<Ticketing>(&path, &text).expect("an entry");
         (path, checked)
     });
     assert_eq!(duplicates(&entries.collect::<Vec<_>>()), Vec::new());
@@ -538,7 +540,7 @@ fn an_entry_that_is_added_has_its_steps_and_the_commit_that_is_checked_out() {
         let (code, out, err) = corpus_in(&folder, &all);
         assert_eq!(code, 0, "{out}{err}");
         let text = std::fs::read_to_string(folder.join("no-poison.toml")).expect("an entry");
-        check("no-poison.toml", &text).expect("an entry").entry.expect("an entry")
+        check::<Ticketing>("no-poison.toml", &text).expect("an entry").entry.expect("an entry")
     };
     let hashes = ["1", "2", "3"].map(|digit| digit.repeat(40));
     let git = folder.join(".git");
@@ -570,7 +572,7 @@ proptest! {
         let text = &ENTRY[..at];
         // What stands behind `reason` says where it came from and decides nothing.
         let whole = text.contains("before it\"");
-        if let Ok(checked) = check("entry.toml", text) {
+        if let Ok(checked) = check::<Ticketing>("entry.toml", text) {
             prop_assert!(whole || !checked.status.is_expected(), "{text}");
         }
     }
@@ -581,7 +583,7 @@ proptest! {
         bytes[at] = byte;
         bytes.swap(at, other);
         if let Ok(text) = String::from_utf8(bytes) {
-            let _ = check("entry.toml", &text);
+            let _ = check::<Ticketing>("entry.toml", &text);
         }
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use pellmell::Scenario;
 use pellmell::scenario::Expectation;
 use pellmell::ticketing::Design;
+use pellmell::ticketing::Scenario;
 
 const HEADINGS: [&str; 41] = [
     "Time for Listeners",
@@ -198,7 +198,7 @@ fn the_page_and_the_files_expect_the_same() {
         claimed.entry(name).or_default().extend(row.verdicts);
     }
     for (name, claimed) in claimed {
-        let expects = scenario(&name).expect;
+        let expects = scenario(&name).settings.expect;
         let expects: BTreeMap<String, String> =
             expects.iter().map(|(design, expectation)| (design.clone(), expected(expectation))).collect();
         assert_eq!(claimed, expects, "{name}");
@@ -210,7 +210,7 @@ fn a_design_that_holds_what_a_file_judges_holds_all_it_promises() {
     // Otherwise a file could hide behind the properties it names what its design breaks.
     for row in gaps() {
         let Some(name) = &row.scenario else { continue };
-        let all = Scenario { properties: Vec::new(), ..scenario(name) };
+        let all = scenario(name).with(|settings| settings.properties.clear());
         for design in ["reference", "saga"].into_iter().filter(|design| row.verdicts[*design] == "held") {
             assert_eq!(verdict(&all, design), "held", "{name} under {design}");
         }

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use expect_test::{Expect, expect};
 use pellmell::scenario::SchedulerKind;
-use pellmell::search::{Coverage, Means, PctRuns, RuledOut, Seen, Situation, SituationWatch, Standing, Sweep};
+use pellmell::search::{Coverage, PctRuns, RuledOut, Seen, Situation, SituationWatch, Standing, Sweep};
+use pellmell::ticketing::Scenario;
 use pellmell::ticketing::{Design, Ticket};
-use pellmell::{
-    Answer, Calm, FaultPlan, Hosting, Judges, Limits, Profile, Rate, Ratio, Scenario, Simulation, Sometimes, run,
-};
+use pellmell::{Answer, Calm, FaultPlan, Hosting, Judges, Limits, Profile, Rate, Ratio, Simulation, Sometimes, run};
 use proptest::prelude::*;
 
 /// A ticket is created and edited twice; two orders members copy it. One schedule departs from that.
@@ -43,7 +42,7 @@ commands = [
 }
 
 fn swept(scenario: &Scenario, seeds: std::ops::Range<u64>, threads: u32) -> Coverage {
-    Sweep { scenario, seeds, threads }.run(|_, _| {}).expect("the parts fit").coverage
+    Sweep { source: scenario, seeds, threads }.run(|_, _| {}).expect("the parts fit").coverage
 }
 
 /// What was seen, a line each.
@@ -137,7 +136,7 @@ fn a_copy_comes_while_a_handler_of_the_message_runs() {
 /// One orders member whose handlers overlap, so that a crash cuts off what it has read.
 fn overlapping(schedule: &[&str]) -> String {
     let mut scenario = planted(schedule);
-    scenario.hostings.orders = Hosting { overlapping: true, ..Hosting::ALONE };
+    scenario.hostings.set("orders", Hosting { overlapping: true, ..Hosting::ALONE });
     seen(&swept(&scenario, 0..1, 1))
 }
 
@@ -296,7 +295,9 @@ proptest! {
             scenario.profile = Profile::adversarial();
         }
         scenario.scheduler = Some(if calm { SchedulerKind::Calm } else { SchedulerKind::Random });
-        (scenario.hostings.orders.members, scenario.hostings.tickets.members) = (members, members);
+        for name in ["orders", "tickets"] {
+            scenario.hostings.set(name, Hosting { members, ..Hosting::ALONE });
+        }
         let rate = |on: bool| if on { Rate::of(Ratio::new(1, 3)) } else { Rate::NEVER };
         let [lose_ack, delay_ack, duplicate, crash, pause, lose_message] = kinds.map(rate);
         scenario.faults = FaultPlan { lose_ack, delay_ack, duplicate, crash, pause, lose_message, ..FaultPlan::NONE };
@@ -366,7 +367,7 @@ fn a_goal_of_ones_own_is_told_by_the_report_of_each_run() {
 fn a_watch_forgets_a_run_when_it_ends() {
     let (departing, calm) = (planted(&["lose ack of ticket:updated t1@1 -> orders"]), planted(&[]));
     let simulation = departing.simulation(0).expect("the parts fit");
-    let mut watch = SituationWatch::new(&simulation, &Means::of(&departing));
+    let mut watch = SituationWatch::new(&simulation, &departing.means());
     for (seed, scenario) in [(4, &departing), (3, &calm), (2, &departing)] {
         scenario.run(&mut simulation.world(), &Judges::new(Vec::new()), seed, &mut watch);
         watch.end_run(seed);

@@ -11,10 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use pellmell::corpus::{Status, check};
+use pellmell::results::{ResultFile, Swept};
 use pellmell::scenario::FileError;
-use pellmell::search::{HoldSweep, Part, ResultFile, Sweep, Swept};
+use pellmell::search::{HoldSweep, Part, Sweep};
+use pellmell::ticketing::Scenario;
 use pellmell::trace::Trace;
-use pellmell::{Departure, FaultPlan, NamedStep, Scenario, Verdict};
+use pellmell::{Departure, FaultPlan, NamedStep, Verdict};
 use proptest::prelude::*;
 
 use config::config;
@@ -72,7 +74,7 @@ fn an_entry_that_is_cut_off_anywhere_is_refused_or_says_the_same() {
         let mut same = 0;
         for at in (0..whole.len()).filter(|at| whole.is_char_boundary(*at)) {
             let text = &whole[..at];
-            match check(path, text) {
+            match check::<pellmell::ticketing::Ticketing>(path, text) {
                 Err(error) => assert!(has_a_place(&error, text), "{path} to byte {at}: {error}"),
                 Ok(checked) if checked.status.is_expected() => {
                     assert_eq!(meaning(path, text), meaning(path, &whole), "{path} to byte {at}");
@@ -103,7 +105,7 @@ fn result() -> &'static str {
         let mut scenario = Scenario::parse(path, &read(path)).expect("a scenario");
         scenario.design = pellmell::ticketing::Design::named("course").expect("a design");
         let seeds = 0..14;
-        let result = Sweep { scenario: &scenario, seeds: seeds.clone(), threads: 1 }.run(|_, _| ()).expect("it runs");
+        let result = Sweep { source: &scenario, seeds: seeds.clone(), threads: 1 }.run(|_, _| ()).expect("it runs");
         assert_eq!(result.buckets.len(), 2);
         let swept = Swept::new(path, &scenario, &seeds).expect("it runs");
         let swept = Swept { departures_max: Some(4), ..swept };
@@ -226,7 +228,7 @@ proptest! {
     fn a_damaged_entry_is_refused_with_its_place_or_plays(path in one_of(&ENTRIES), damages in damages()) {
         let bytes = damaged(read(path).as_bytes(), &damages);
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        match check(path, &text) {
+        match check::<pellmell::ticketing::Ticketing>(path, &text) {
             Err(error) => prop_assert!(has_a_place(&error, &text), "{}", error),
             Ok(checked) => {
                 let panicked = matches!(&checked.status, Status::Broken(how) if how.starts_with("panicked"));
@@ -267,7 +269,7 @@ proptest! {
         damages in damages(),
     ) {
         let scenario = Scenario::parse(path, &read(path)).expect("an entry");
-        let steps = scenario.entry.into_iter().flat_map(|entry| entry.trace).map(|step| step.to_string());
+        let steps = scenario.entry.clone().into_iter().flat_map(|entry| entry.trace).map(|step| step.to_string());
         let texts: Vec<String> = scenario.schedule.iter().map(ToString::to_string).chain(steps).collect();
         prop_assume!(!texts.is_empty());
         let bytes = damaged(texts[at.index(texts.len())].as_bytes(), &damages);

@@ -8,10 +8,11 @@ use pellmell::doc_example::{Change, Changed, Item, Shop};
 use pellmell::scenario::SchedulerKind;
 use pellmell::search::Sweep;
 use pellmell::ticketing::Design;
+use pellmell::ticketing::Scenario;
 use pellmell::trace::hex;
 use pellmell::{
-    Context, FaultPlan, Keyed, Limits, Outcome, Profile, RecordId, Rejection, Scenario, Schema, Service, Simulation,
-    Subject, VersionPolicy, determinism,
+    Context, FaultPlan, Keyed, Limits, Outcome, Profile, RecordId, Rejection, Schema, Service, Simulation, Subject,
+    VersionPolicy, determinism,
 };
 
 fn scenario(name: &str) -> Scenario {
@@ -67,7 +68,7 @@ fn fingerprints_are_the_golden_ones() {
 #[test]
 fn a_sweep_is_the_same_with_any_number_of_threads() {
     let scenario = Scenario { design: Design::COURSE, ..scenario("price-5-10-15") };
-    let result = |threads| Sweep { scenario: &scenario, seeds: 0..40, threads }.run(|_, _| {}).expect("it runs");
+    let result = |threads| Sweep { source: &scenario, seeds: 0..40, threads }.run(|_, _| {}).expect("it runs");
     let one = result(1);
     assert!(one.totals.violated > 0, "a sweep without failures compares little");
     assert_eq!(one, result(2));
@@ -93,8 +94,9 @@ fn two_processes_write_the_same_bytes() {
 
 #[test]
 fn the_fault_free_calm_run_is_the_same_for_every_seed() {
-    let scenario =
-        Scenario { scheduler: Some(SchedulerKind::Calm), faults: FaultPlan::NONE, ..scenario("price-5-10-15") };
+    let scenario = scenario("price-5-10-15").with(|settings| {
+        (settings.scheduler, settings.faults) = (Some(SchedulerKind::Calm), FaultPlan::NONE);
+    });
     let fingerprint = |seed| {
         let mut world = scenario.simulation(seed).expect("the parts fit").world();
         scenario.run(&mut world, &scenario.judges(), seed, &mut ()).fingerprint

@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use pellmell::search::{HoldPart, HoldSweep, HoldSweepResult, Shard};
-use pellmell::ticketing::{Defect, Design, Level, Stage, Ticketing, properties};
+use pellmell::results::Shard;
+use pellmell::search::{HoldPart, HoldSweep, HoldSweepResult};
+use pellmell::ticketing::{DEFECTS, Defect, Design, Level, Ticketing, defect, properties};
 use pellmell::zoo::{faults, playground, profile};
 use pellmell::{FaultPlan, Judges, Simulation};
 
@@ -17,7 +18,8 @@ fn sweep(simulation: &Simulation<Ticketing>, faults: FaultPlan, schedules_max: O
 }
 
 fn world_of(defect: &Defect, level: Level) -> Simulation<Ticketing> {
-    playground(&Design::REFERENCE.with(&[*defect]), defect.stage, profile(level), defect.splits)
+    playground(&Design::REFERENCE.with(&[*defect]), defect.playground, profile(level), defect.splits)
+        .expect("the parts fit")
 }
 
 /// The first schedule that fails.
@@ -28,7 +30,7 @@ fn first(result: &HoldSweepResult) -> Option<u64> {
 #[test]
 fn every_defect_of_the_zoo_is_found_and_all_but_two_with_one_departure() {
     let mut with_two = Vec::new();
-    for defect in Defect::ALL {
+    for defect in DEFECTS {
         let level = defect.needs.max(Level::AnyOrder);
         let result = sweep(&world_of(defect, level), faults(level, defect.splits), Some(20_000));
         let place = first(&result).unwrap_or_else(|| panic!("{} is not found", defect.name));
@@ -45,9 +47,10 @@ fn every_defect_of_the_zoo_is_found_and_all_but_two_with_one_departure() {
 #[test]
 fn the_reference_design_raises_no_alarm_whatever_departs() {
     let some = FaultPlan::SOME;
-    for stage in [Stage::Two, Stage::Timed, Stage::Paid, Stage::Four] {
+    for stage in ["two", "timed", "paid", "four"] {
         for splits in [false, true] {
-            let simulation = playground(&Design::REFERENCE, stage, profile(Level::AnyOrder), splits);
+            let simulation =
+                playground(&Design::REFERENCE, stage, profile(Level::AnyOrder), splits).expect("the parts fit");
             let result = sweep(&simulation, some, Some(3_000));
             assert!(result.is_held(), "{stage:?}: {:?}", result.buckets);
             assert!(result.singles.all > 80 && result.singles.played == result.singles.all, "{:?}", result.singles);
@@ -58,7 +61,7 @@ fn the_reference_design_raises_no_alarm_whatever_departs() {
 
 #[test]
 fn only_the_faults_that_may_happen_are_tried() {
-    let simulation = playground(&Design::REFERENCE, Stage::Two, profile(Level::AnyOrder), false);
+    let simulation = playground(&Design::REFERENCE, "two", profile(Level::AnyOrder), false).expect("the parts fit");
     let singles = |faults| sweep(&simulation, faults, Some(0)).singles.all;
     let (orders, duplicates) = (singles(FaultPlan::NONE), singles(faults(Level::Duplicate, false)));
     assert!(orders < duplicates && duplicates < singles(FaultPlan::SOME));
@@ -66,7 +69,7 @@ fn only_the_faults_that_may_happen_are_tried() {
 
 #[test]
 fn a_loss_is_found_and_says_what_was_lost() {
-    let defect = Defect::named("LostMessage").expect("a defect");
+    let defect = defect("LostMessage").expect("a defect");
     let result = sweep(&world_of(&defect, Level::Loss), faults(Level::Loss, false), None);
     let bucket = result.buckets.values().min_by_key(|bucket| bucket.place).expect("it is found");
     let departures: Vec<String> = bucket.departures.iter().map(ToString::to_string).collect();
@@ -75,7 +78,7 @@ fn a_loss_is_found_and_says_what_was_lost() {
 
 #[test]
 fn the_result_does_not_depend_on_the_threads() {
-    let defect = Defect::named("UnguardedRelease").expect("a defect");
+    let defect = defect("UnguardedRelease").expect("a defect");
     let (simulation, judges) = (world_of(&defect, Level::AnyOrder), judges());
     let with = |threads| {
         let sweep = HoldSweep::new(&simulation, &judges).with_faults(FaultPlan::SOME);
@@ -90,7 +93,7 @@ fn the_result_does_not_depend_on_the_threads() {
 
 #[test]
 fn parts_of_it_played_apart_and_stopped_anywhere_join_to_the_whole() {
-    let defect = Defect::named("UnguardedRelease").expect("a defect");
+    let defect = defect("UnguardedRelease").expect("a defect");
     let (simulation, judges) = (world_of(&defect, Level::AnyOrder), judges());
     for schedules_max in [Some(1), Some(700), None] {
         let with = |threads| {
@@ -127,7 +130,7 @@ fn parts_of_it_played_apart_and_stopped_anywhere_join_to_the_whole() {
 
 #[test]
 fn a_sweep_that_is_told_to_stop_begins_no_more_and_has_no_result() {
-    let simulation = world_of(&Defect::named("UnguardedRelease").expect("a defect"), Level::AnyOrder);
+    let simulation = world_of(&defect("UnguardedRelease").expect("a defect"), Level::AnyOrder);
     let judges = judges();
     for threads in [1, 3] {
         let last = AtomicU64::new(0);

@@ -1,6 +1,6 @@
 //! The schedulers of the portfolio, and a message that is late by a chain of 20 deliveries.
 
-use pellmell::ticketing::{Defect, Design, Level, properties};
+use pellmell::ticketing::{DEFECTS, Design, Level, properties};
 use pellmell::trace::{Recorder, TraceRecord};
 use pellmell::zoo::{faults, playground, profile};
 use pellmell::{
@@ -136,8 +136,8 @@ fn the_same_seed_is_the_same_run_and_every_run_ends() {
         let mut fingerprints = std::collections::BTreeSet::new();
         for seed in 0..20 {
             let again = || {
-                let stage = pellmell::ticketing::Stage::Four;
-                let simulation = playground(&design, stage, Profile::adversarial(), true);
+                let stage = "four";
+                let simulation = playground(&design, stage, Profile::adversarial(), true).expect("the parts fit");
                 let mut scheduler = kind.scheduler(&simulation, seed, FaultPlan::SOME);
                 let judges = Judges::new(properties::promised_by(&design));
                 run(&mut simulation.world(), &mut scheduler, &judges, Limits::default(), &mut ())
@@ -182,10 +182,10 @@ fn the_members_of_the_portfolio_take_turns_by_seed_and_have_names() {
 
 #[test]
 fn every_defect_takes_the_portfolio_at_most_100_schedules_on_average() {
-    for defect in Defect::ALL {
+    for defect in DEFECTS {
         let level = defect.needs.max(Level::AnyOrder);
         let design = Design::REFERENCE.with(&[*defect]);
-        let simulation = playground(&design, defect.stage, profile(level), defect.splits);
+        let simulation = playground(&design, defect.playground, profile(level), defect.splits).expect("the parts fit");
         let judges = Judges::new(properties::promised_by(&Design::REFERENCE));
         let named = |seed: &u64| {
             let mut scheduler = SchedulerKind::Portfolio.scheduler(&simulation, *seed, faults(level, defect.splits));

@@ -8,9 +8,10 @@ use pellmell::broker::{Exhausted, MaxDeliver};
 use pellmell::doc_example::{Change, Changed, Item, Shop};
 use pellmell::scheduler::{Departing, Scheduler};
 use pellmell::search::{Bounds, DeliveryOrder, Exhaust, HoldSweep};
+use pellmell::ticketing::Scenario;
 use pellmell::{
-    FaultPlan, Hosting, Judges, Keyed, Limits, Outcome, Profile, RecordId, Report, Scenario, Simulation, Subject,
-    Verdict, VersionPolicy, Violation, run, testing,
+    FaultPlan, Hosting, Judges, Keyed, Limits, Outcome, Profile, RecordId, Report, Simulation, Subject, Verdict,
+    VersionPolicy, Violation, run, testing,
 };
 
 /// What search does with a message about item 2.

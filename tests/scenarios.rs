@@ -1,7 +1,7 @@
 //! Every scenario in the repository, under every design it expects a verdict for.
 
-use pellmell::Scenario;
 use pellmell::ticketing::Design;
+use pellmell::ticketing::Scenario;
 use pellmell::vacuity::Occurred;
 
 fn scenarios() -> Vec<Scenario> {

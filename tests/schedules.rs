@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use expect_test::expect;
 use pellmell::doc_example::{Change, Changed, Item, Shop};
 use pellmell::testing::{Schedule, at_quiescence, kept_in, schedules, service};
+use pellmell::ticketing::Scenario;
 use pellmell::ticketing::Ticketing;
-use pellmell::{FaultPlan, Judges, Outcome, Profile, Property, RecordId, Scenario, Simulation, Stream, Subject};
+use pellmell::{FaultPlan, Judges, Outcome, Profile, Property, RecordId, Simulation, Stream, Subject};
 use pellmell::{Prng, System, VersionPolicy, Violation, World};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -141,7 +142,7 @@ fn a_defect_of_the_zoo_is_shrunk_to_the_departures_it_is_known_to_take() {
     let (_, schedule) = failing(ran(forgetful(), (&simulation, known.judges()), checked));
     assert_eq!(schedule.departures().len(), known.schedule.len(), "{schedule}");
     let verdict = &schedule.report().verdict;
-    assert!(known.entry.expect("an entry").expect.meets(verdict), "{schedule:?}");
+    assert!(known.settings.entry.expect("an entry").expect.meets(verdict), "{schedule:?}");
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use pellmell::search::{Part, ResultFile, SoFar, Sweep};
+use pellmell::results::{Departed, ResultFile};
+use pellmell::search::{Part, SoFar, Sweep};
 
 /// A scenario of a few steps a run, of which many fail in several ways.
 const SMALL: &str = r#"
@@ -143,7 +144,7 @@ fn the_hold_sweep_is_divided_with_its_budget_and_merging_plays_nothing_of_it() {
     write(two, &changed);
     merge();
     assert_ne!(folder.read("out/result.json"), folder.read("whole/result.json"));
-    let with = |change: fn(&mut pellmell::search::Departed)| {
+    let with = |change: fn(&mut Departed)| {
         let mut changed = kept.clone();
         change(changed.departed.as_mut().expect("a hold sweep"));
         write(two, &changed);
@@ -191,8 +192,8 @@ fn a_result_of_the_version_before_is_refused_as_another_version_and_left_as_it_i
 
 #[test]
 fn going_on_from_whatever_was_seen_comes_to_the_same_result() {
-    let scenario = pellmell::Scenario::parse("small.toml", SMALL).expect("a scenario");
-    let sweep = |threads| Sweep { scenario: &scenario, seeds: 5..1_800, threads };
+    let scenario = pellmell::ticketing::Scenario::parse("small.toml", SMALL).expect("a scenario");
+    let sweep = |threads| Sweep { source: &scenario, seeds: 5..1_800, threads };
     let whole = sweep(1).run(|_, _| ()).expect("it runs");
     let mut seen = Vec::new();
     let watch = |so_far: &SoFar<'_>| {

@@ -11,9 +11,10 @@ use pellmell::scenario::ShrinkError;
 use pellmell::scheduler::Tie;
 use pellmell::shrink::{Item, Needed, NothingToShrink, Shrink, same_failure};
 use pellmell::simulation::CommandIndex;
+use pellmell::ticketing::Scenario;
 use pellmell::ticketing::{Design, Hostings, properties};
 use pellmell::vacuity::Kind;
-use pellmell::{Calm, Departing, Departure, FaultPlan, Judges, Keyed, Limits, Profile, Scenario, Verdict, run};
+use pellmell::{Calm, Departing, Departure, FaultPlan, Judges, Keyed, Limits, Profile, Verdict, run};
 use proptest::prelude::*;
 
 use config::config;

@@ -5,9 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use expect_test::expect;
 use pellmell::broker::Profile;
 use pellmell::doc_example::{Change, Changed, Item, Shop};
-use pellmell::testing::{at_quiescence, check, check_scenario, replay, service};
-use pellmell::ticketing::{Defect, Design};
-use pellmell::{Context, FaultPlan, Judges, Outcome, Property, RecordId, Scenario, Simulation, Subject, Version};
+use pellmell::scenario::check_scenario;
+use pellmell::testing::{at_quiescence, check, replay, service};
+use pellmell::ticketing::Design;
+use pellmell::ticketing::Scenario;
+use pellmell::{Context, FaultPlan, Judges, Outcome, Property, RecordId, Simulation, Subject, Version};
 use pellmell::{VersionPolicy, Violation, World};
 
 const ITEM_CHANGED: &[Subject] = &[Subject::new("item:changed")];
@@ -100,7 +102,7 @@ fn a_failing_seed_of_a_scenario_is_told_by_the_commands_that_play_and_shrink_it(
     let path = "scenarios/price-5-10-15.toml";
     let mut scenario = Scenario::parse(path, text).expect("a scenario");
     scenario.design = Design::REFERENCE;
-    scenario.defects.extend(Defect::named("BlindApply"));
+    scenario.defects.push("BlindApply".to_owned());
     let told = panic_of(|| check_scenario(path, &scenario, 0..200));
     expect![[r#"
         to play seed 0 alone, and to shrink it:

@@ -7,11 +7,12 @@ mod support;
 
 use std::collections::BTreeSet;
 
+use pellmell::ticketing::Scenario;
 use pellmell::ticketing::{
-    Alternative, Defect, Design, EXPIRATION_COMPLETE, Lock, Order, PAYMENT_CREATED, REFUND_REQUESTED, Ticket,
-    TicketReplica, TicketingEvent,
+    ALTERNATIVES, Design, EXPIRATION_COMPLETE, Lock, Order, PAYMENT_CREATED, REFUND_REQUESTED, Ticket, TicketReplica,
+    TicketingEvent,
 };
-use pellmell::{Event, Outcome, RecordId, Scenario, Verdict, Version, World};
+use pellmell::{Event, Outcome, RecordId, Verdict, Version, World};
 
 use alone::alone;
 
@@ -27,8 +28,9 @@ fn scenario(name: &str) -> Scenario {
 
 /// Plays a scenario of the repository under a design with these defects, judged by all it promises.
 fn play(name: &str, design: Design, defects: &[&str]) -> (Verdict, World<pellmell::ticketing::Ticketing>) {
-    let defects = defects.iter().map(|name| Defect::named(name).expect("a defect")).collect();
-    let scenario = Scenario { design, defects, properties: Vec::new(), ..scenario(name) };
+    let defects = defects.iter().map(|name| (*name).to_owned()).collect();
+    let scenario = Scenario { design, ..scenario(name) };
+    let scenario = scenario.with(|settings| (settings.defects, settings.properties) = (defects, Vec::new()));
     let mut world = scenario.simulation(scenario.seed).expect("the parts fit").world();
     let report = scenario.run(&mut world, &scenario.judges(), scenario.seed, &mut ());
     (report.verdict, world)
@@ -198,7 +200,7 @@ fn a_skipped_version_comes_again_after_the_ack_wait() {
 #[test]
 fn a_replica_that_takes_any_newer_version_recovers_from_a_lost_event() {
     let strict = scenario("g23-lost-event");
-    let last_writer = Alternative::ALL.iter().find(|rule| rule.name == "LastWriterByVersion").expect("an alternative");
+    let last_writer = ALTERNATIVES.iter().find(|rule| rule.name == "LastWriterByVersion").expect("an alternative");
     let mut design = Design::REFERENCE;
     (last_writer.plant)(&mut design);
     let held = |design: Design| {

@@ -4,8 +4,9 @@
 mod alone;
 mod support;
 
-use pellmell::ticketing::{Defect, Design, Job, Order, OrderReplica, Payment, Status, Ticketing};
-use pellmell::{RecordId, Scenario, Verdict, World};
+use pellmell::ticketing::Scenario;
+use pellmell::ticketing::{Design, Job, Order, OrderReplica, Payment, Status, Ticketing};
+use pellmell::{RecordId, Verdict, World};
 
 use alone::alone;
 
@@ -324,7 +325,8 @@ fn a_timer_may_fire_before_or_after_the_payment_of_its_order_arrives() {
         let (verdict, world) = play("g12-expiry-races-payment", |scenario| {
             let schedule = if early { scenario.schedule.clone() } else { Vec::new() };
             let scheduler = Some(pellmell::scenario::SchedulerKind::Calm);
-            Scenario { design: Design::REFERENCE, schedule, scheduler, ..scenario }
+            let scenario = Scenario { design: Design::REFERENCE, ..scenario };
+            scenario.with(|settings| (settings.schedule, settings.scheduler) = (schedule, scheduler))
         });
         assert_eq!(verdict, Verdict::Held);
         let order = world.store_of("orders").find::<Order>(O1).expect("it was made").status;
@@ -338,9 +340,11 @@ fn a_timer_may_fire_before_or_after_the_payment_of_its_order_arrives() {
 #[test]
 fn a_payment_of_a_cancelled_order_that_is_not_sent_back_is_found() {
     for name in ["g11-payment-of-a-cancelled-order", "g12-expiry-races-payment"] {
-        let defects = vec![Defect::named("NoRefund").expect("a defect")];
-        let (verdict, _) =
-            play(name, |scenario| Scenario { design: Design::REFERENCE, defects: defects.clone(), ..scenario });
+        let defects = vec!["NoRefund".to_owned()];
+        let (verdict, _) = play(name, |scenario| {
+            let scenario = Scenario { design: Design::REFERENCE, ..scenario };
+            scenario.with(|settings| settings.defects.clone_from(&defects))
+        });
         let found = matches!(verdict, Verdict::Violated { property: "PaymentAgreement", .. });
         assert!(found, "{name}: {verdict:?}");
     }

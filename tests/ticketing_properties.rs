@@ -5,9 +5,9 @@ mod support;
 
 use pellmell::broker::Profile;
 use pellmell::ticketing::{
-    CloseRule, CreateRule, Defect as Known, Design, Hostings, LockRules, ORDER_CREATED, Order, Orders, OrdersRules,
-    PublishRules, REFUND_REQUESTED, ReplicaRules, Request, Status, TICKET_CREATED, TICKET_UPDATED, Ticket,
-    TicketReplica, Ticketing, TicketingEvent, Tickets, TicketsRules, What, properties,
+    CloseRule, CreateRule, Design, Hostings, LockRules, ORDER_CREATED, Order, Orders, OrdersRules, PublishRules,
+    REFUND_REQUESTED, ReplicaRules, Request, Status, TICKET_CREATED, TICKET_UPDATED, Ticket, TicketReplica, Ticketing,
+    TicketingEvent, Tickets, TicketsRules, What, properties,
 };
 use pellmell::{
     Context, Departing, FaultPlan, Hosting, Judges, Keyed, Limits, Outcome, PublishMode, Rate, Ratio, RecordId,
@@ -146,7 +146,7 @@ impl Defect {
 
     /// The services with a defect of the zoo.
     fn known(&self, name: &str) -> Simulation<Ticketing> {
-        let known = Known::named(name).unwrap_or_else(|| panic!("{}: no defect `{name}`", self.about));
+        let known = pellmell::ticketing::defect(name).unwrap_or_else(|| panic!("{}: no defect `{name}`", self.about));
         self.design(self.sound.with(&[known]))
     }
 

@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use pellmell::doc_example::{Change, Changed, Item, Shop};
 use pellmell::search::{Bounds, DeliveryOrder, Exhaust, Most, Sweep};
 use pellmell::testing::{self, Check, Checked, Replay, at_quiescence, check, replay, service};
+use pellmell::ticketing::Scenario;
 use pellmell::vacuity::Kind;
 use pellmell::{
-    FaultPlan, Judges, Limits, Outcome, Profile, Property, RecordId, Rejection, Scenario, Simulation, Sometimes,
-    Subject, Verdict, Version, View, Violation, Watch,
+    FaultPlan, Judges, Limits, Outcome, Profile, Property, RecordId, Rejection, Simulation, Sometimes, Subject,
+    Verdict, Version, View, Violation, Watch,
 };
 
 // Scenarios.
@@ -304,8 +305,8 @@ fn what_the_rules_make_impossible_is_known_before_anything_runs() {
 #[test]
 fn a_sweep_says_what_never_happened_whatever_its_threads() {
     let idle = |scenario: &Scenario, threads| {
-        let result = Sweep { scenario, seeds: 0..60, threads }.run(|_, _| ()).expect("the parts fit");
-        let findings = result.vacuous(scenario).expect("the parts fit");
+        let result = Sweep { source: scenario, seeds: 0..60, threads }.run(|_, _| ()).expect("the parts fit");
+        let findings = scenario.vacuous_in_sweep(&result).expect("the parts fit");
         // What a broker makes of the design is another matter.
         let notes = findings.notes.iter().filter(|note| note.kind != Kind::UnheardNak);
         findings.void.iter().chain(notes).map(ToString::to_string).collect::<Vec<_>>()
@@ -629,7 +630,7 @@ fn a_cache_that_outlives_a_run_is_found_by_a_complete_search() {
 #[test]
 fn a_sweep_finds_nothing_between_two_runs_of_its_own_services() {
     let scenario = edits("", "", "[faults]\nlose_ack = \"1/3\"").for_seeds();
-    let sweep = Sweep { scenario: &scenario, seeds: 3..40, threads: 1 };
+    let sweep = Sweep { source: &scenario, seeds: 3..40, threads: 1 };
     let sample = sweep.sample().expect("the parts fit");
     sweep.run(|_, _| ()).expect("the parts fit");
     assert_eq!(sweep.compare(&sample), Ok(()));

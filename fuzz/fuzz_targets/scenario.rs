@@ -2,5 +2,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
-    let _ = pellmell::Scenario::parse("fuzzed.toml", text);
+    let _ = pellmell::ticketing::Scenario::parse("fuzzed.toml", text);
 });

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use pellmell::any::AnySystem;
 use pellmell::vacuity::Findings;
 use serde_json::json;
 
@@ -15,18 +16,18 @@ pub(super) struct CheckArgs {
     files: Vec<PathBuf>,
 }
 
-pub(super) fn check(args: &CheckArgs, format: MessageFormat) -> Result<Ending, Failure> {
+pub(super) fn check(system: &dyn AnySystem, args: &CheckArgs, format: MessageFormat) -> Result<Ending, Failure> {
     let mut out = Out::new();
     for path in &args.files {
         let mut findings = Findings::default();
-        let what = match input::any(path)? {
+        let what = match input::any(system, path)? {
             Input::Scenario(scenario) => {
-                let simulation = scenario.simulation(scenario.seed);
-                let simulation = simulation.map_err(|error| Failure::Input(format!("{}: {error}", shown(path))))?;
+                let size = scenario.size();
+                let (clients, commands) = size.map_err(|error| Failure::Input(format!("{}: {error}", shown(path))))?;
                 let foreseen = scenario.foreseen();
                 findings = foreseen.map_err(|error| Failure::Input(format!("{}: {error}", shown(path))))?;
-                let clients = count(simulation.clients() as u64, "client");
-                format!("a scenario, {clients}, {}", count(simulation.commands() as u64, "command"))
+                let clients = count(clients as u64, "client");
+                format!("a scenario, {clients}, {}", count(commands as u64, "command"))
             }
             Input::Trace(trace) => {
                 format!(

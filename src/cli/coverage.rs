@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use pellmell::Scenario;
+use pellmell::any::AnyScenario;
 use pellmell::search::{Coverage, PctBound, Seen, Standing};
 use pellmell::vacuity::Findings;
 use serde_json::json;
@@ -21,7 +21,7 @@ const NO_OCCASION: &str = "no run published the messages it takes";
 pub(super) fn show(
     out: &mut Out,
     coverage: &Coverage,
-    scenario: &Scenario,
+    scenario: &dyn AnyScenario,
     seeds: &Range<u64>,
     full: bool,
     findings: &Findings,
@@ -110,16 +110,16 @@ fn table(out: &mut Out, coverage: &Coverage) -> Result<(), Failure> {
 }
 
 /// What is to be reached in some run.
-fn goals(out: &mut Out, coverage: &Coverage, scenario: &Scenario) -> Result<(), Failure> {
+fn goals(out: &mut Out, coverage: &Coverage, scenario: &dyn AnyScenario) -> Result<(), Failure> {
     let (all, never) = (coverage.sometimes.len(), coverage.never_reached().count());
     if all == 0 {
         return Ok(());
     }
     let style = if never == 0 { GOOD } else { PLAIN };
     out.status(style, "Reached", format_args!("{} of {all} sometimes-properties", all - never))?;
-    for goal in scenario.sometimes() {
-        if coverage.never_reached().any(|name| name == goal.name()) {
-            out.status(BAD, "MISS", format_args!("{}: in no run {}", goal.name(), goal.about()))?;
+    for (goal, about) in scenario.sometimes() {
+        if coverage.never_reached().any(|name| name == goal) {
+            out.status(BAD, "MISS", format_args!("{goal}: in no run {about}"))?;
         }
     }
     Ok(())

@@ -2,16 +2,15 @@
 
 use std::path::PathBuf;
 
-use pellmell::scenario::Counterexample;
+use pellmell::Verdict;
+use pellmell::any::{AnyScenario, AnySystem, ExhaustPlan, NotSearched, Searched, Smallest};
 use pellmell::schedule::NamedStep;
 use pellmell::search::{
-    Bounds, DeliveryOrder, Dependence, Ended, Exhaust, ExhaustResult, FailingRun, ImpossibleStep, Most, Reduction,
-    steps_named,
+    Bounds, DeliveryOrder, Dependence, Ended, ExhaustResult, FailingRun, ImpossibleStep, Most, Reduction,
+    SEARCHED_STEPS_MAX,
 };
-use pellmell::ticketing::{Defect, Design, Ticketing};
-use pellmell::trace::{Naming, detail, records_of};
+use pellmell::trace::detail;
 use pellmell::vacuity::{Allow, Findings};
-use pellmell::{Judges, Limits, Scenario, Simulation, Verdict, run};
 use serde_json::json;
 
 use super::environment::Threads;
@@ -35,13 +34,13 @@ pub(super) struct ExhaustArgs {
     #[arg(long, value_name = "TRACE@STEP", value_parser = from)]
     from: Option<From>,
     /// The rules of the services instead of the scenario's.
-    #[arg(long, value_parser = super::design)]
-    design: Option<Design>,
+    #[arg(long, value_name = "DESIGN")]
+    design: Option<String>,
     /// Plants a defect in the services, by name or number; may be given several times.
-    #[arg(long = "defect", value_name = "NAME", value_parser = super::defect)]
-    defects: Vec<Defect>,
+    #[arg(long = "defect", value_name = "NAME")]
+    defects: Vec<String>,
     /// Judges these properties only; may be given several times.
-    #[arg(long = "property", value_name = "NAME", value_parser = super::property)]
+    #[arg(long = "property", value_name = "NAME")]
     properties: Vec<String>,
     /// The number that fixes a generated workload.
     #[arg(long, value_parser = number, conflicts_with = "from")]
@@ -119,7 +118,7 @@ fn bytes(text: &str) -> Result<u64, String> {
     bytes.ok_or_else(|| "expected a size such as 512MiB: a whole number and KiB, MiB or GiB".to_owned())
 }
 
-pub(super) fn exhaust(args: &ExhaustArgs, format: MessageFormat) -> Result<Ending, Failure> {
+pub(super) fn exhaust(system: &dyn AnySystem, args: &ExhaustArgs, format: MessageFormat) -> Result<Ending, Failure> {
     let bounds = Bounds {
         order: args.order,
         lost_acks: args.lost_acks,
@@ -129,40 +128,42 @@ pub(super) fn exhaust(args: &ExhaustArgs, format: MessageFormat) -> Result<Endin
         lost_messages: args.lost_messages,
         departures: args.departures,
     };
-    let (scenario, seed, named) = what(args)?;
-    let simulation = scenario.simulation(seed).map_err(|error| Failure::Input(error.to_string()))?;
-    let prefix = steps_named(&simulation, &named).map_err(|step| not_there(&step))?;
+    let (scenario, seed, named) = what(system, args)?;
+    let scenario = &*scenario;
     let mut out = Out::new();
-    let rules = scenario.defects.iter().fold(scenario.design.name.to_owned(), |rules, d| rules + " + " + d.name);
     if format == MessageFormat::Human {
         let place = args.from.as_ref().map_or(String::new(), |from| format!(" from step {}", from.step));
-        out.status(PLAIN, "Exhausting", format_args!("{}{place}   design {rules}, {bounds}", scenario.name))?;
+        let (name, rules) = (&scenario.settings().name, scenario.rules());
+        out.status(PLAIN, "Exhausting", format_args!("{name}{place}   design {rules}, {bounds}"))?;
     }
-    let judges = scenario.judges();
-    let exhaust = Exhaust::new(&simulation, &judges)
-        .with_bounds(bounds)
-        .with_prefix(&prefix)
-        .with_memory_max(args.memory)
-        .with_reduction(!args.no_reduction)
-        .with_threads(args.threads.count()?);
+    let plan = ExhaustPlan {
+        seed,
+        bounds,
+        after: &named,
+        memory_max: args.memory,
+        reduce: !args.no_reduction,
+        threads: args.threads.count()?,
+        executions_max: EXECUTIONS_MAX,
+    };
     let mut searching = Searching::new();
-    let exhausted = exhaust.run_watched(|stats| searching.at(stats));
+    let searched = scenario.exhaust(&plan, &mut |stats| searching.at(stats)).map_err(|error| match error {
+        NotSearched::Build(error) => Failure::Input(error.to_string()),
+        NotSearched::Step(step) => not_there(&step),
+    })?;
+    let Searched { exhausted, services, story, smallest } = searched;
     searching.end(exhausted.stats);
-    let findings = findings(args, &scenario, &bounds, &simulation);
-    let found = exhausted.failing.as_ref().map(|failing| (failing, shrunk(&scenario, seed, failing)));
+    let findings = findings(args, scenario, seed, &bounds)?;
     match format {
         MessageFormat::Human => {
-            if let Some((failing, shrunk)) = &found {
-                let story = records_of(&simulation, &failing.steps);
-                show(&mut out, &simulation.service_names().map(str::to_owned).collect::<Vec<_>>(), failing, &story)?;
-                show_shrunk(&mut out, shrunk.as_deref())?;
+            if let Some(failing) = &exhausted.failing {
+                show(&mut out, &services, failing, &story)?;
+                show_shrunk(&mut out, smallest.as_ref())?;
             }
             summary(&mut out, args, &bounds, &exhausted)?;
             vacuous::show(&mut out, &findings)?;
         }
         MessageFormat::Json => {
-            let shrunk = found.as_ref().and_then(|(_, shrunk)| shrunk.as_deref());
-            let mut value = as_json(&scenario, &rules, &bounds, &exhausted, shrunk);
+            let mut value = as_json(scenario, &bounds, &exhausted, smallest.as_ref());
             value["vacuous"] = vacuous::as_json(&findings);
             out.json(&value)?;
         }
@@ -176,18 +177,19 @@ pub(super) fn exhaust(args: &ExhaustArgs, format: MessageFormat) -> Result<Endin
 }
 
 /// What the bounds and the file ask for that cannot happen.
-fn findings(args: &ExhaustArgs, scenario: &Scenario, bounds: &Bounds, simulation: &Simulation<Ticketing>) -> Findings {
+fn findings(args: &ExhaustArgs, scenario: &dyn AnyScenario, seed: u64, bounds: &Bounds) -> Result<Findings, Failure> {
+    let idle = scenario.idle_in(seed, bounds).map_err(|error| Failure::Input(error.to_string()))?;
     let foreseen = scenario.foreseen().unwrap_or_default();
-    let idle = Allow::none_of(&scenario.allow, bounds.idle_in(simulation));
+    let idle = Allow::none_of(&scenario.settings().allow, idle);
     let void = foreseen.void.into_iter().chain(Allow::none_of(&args.allow, idle));
-    Findings { void: Allow::none_of(&args.allow, void.collect()), notes: foreseen.notes }
+    Ok(Findings { void: Allow::none_of(&args.allow, void.collect()), notes: foreseen.notes })
 }
 
 /// The scenario on the broker that is searched, the seed of its workload, and the steps before.
-fn what(args: &ExhaustArgs) -> Result<(Scenario, u64, Vec<NamedStep>), Failure> {
+fn what(system: &dyn AnySystem, args: &ExhaustArgs) -> Result<(Box<dyn AnyScenario>, u64, Vec<NamedStep>), Failure> {
     let (mut scenario, seed, named) = match (&args.scenario, &args.from) {
         (_, Some(from)) => {
-            let Input::Trace(trace) = input::any(&from.trace)? else {
+            let Input::Trace(trace) = input::any(system, &from.trace)? else {
                 let message = format!("{} is a scenario, and --from begins inside a run", shown(&from.trace));
                 return Err(Failure::Input(format!("{message}\n  = help: record one: run SCENARIO --trace FILE")));
             };
@@ -195,45 +197,32 @@ fn what(args: &ExhaustArgs) -> Result<(Scenario, u64, Vec<NamedStep>), Failure> 
                 let (steps, trace) = (trace.end.steps, shown(&from.trace));
                 return Err(Failure::Input(format!("{trace} has {steps} steps, and --from asks for {}", from.step)));
             }
-            let scenario = replay::scenario_of(&from.trace, &trace)?;
+            let scenario = replay::scenario_of(system, &from.trace, &trace)?;
             let seed = trace.header.seed;
-            let named = first_steps(&scenario, seed, from.step)?;
+            let named = scenario.first_steps(seed, from.step).map_err(|error| Failure::Input(error.to_string()))?;
             (scenario, seed, named)
         }
         (Some(path), None) => {
-            let scenario = input::read_scenario(path)?;
-            let seed = args.seed.unwrap_or(scenario.seed);
+            let scenario = input::read_scenario(system, path)?;
+            let seed = args.seed.unwrap_or(scenario.settings().seed);
             (scenario, seed, Vec::new())
         }
         (None, None) => unreachable!("the command line asks for one of them"),
     };
-    scenario.design = args.design.unwrap_or(scenario.design);
-    scenario.defects.extend(&args.defects);
+    if let Some(design) = &args.design {
+        scenario.choose(design);
+    }
+    let settings = scenario.settings_mut();
+    settings.defects.extend(args.defects.iter().cloned());
     if !args.properties.is_empty() {
-        scenario.properties.clone_from(&args.properties);
+        settings.properties.clone_from(&args.properties);
     }
     Ok((scenario.on_broker(args.order.broker_keys())?, seed, named))
-}
-
-/// The first steps of a scenario's run by name.
-fn first_steps(scenario: &Scenario, seed: u64, steps: u64) -> Result<Vec<NamedStep>, Failure> {
-    let mut world = scenario.simulation(seed).map_err(|error| Failure::Input(error.to_string()))?.world();
-    let mut naming = Naming::default();
-    let limits = Limits { steps_max: steps, ..Limits::default() };
-    let mut scheduler = scenario.scheduler(world.simulation(), seed);
-    run(&mut world, &mut scheduler, &Judges::new(Vec::new()), limits, &mut naming);
-    Ok(naming.into_steps())
 }
 
 fn not_there(ImpossibleStep { step, what }: &ImpossibleStep) -> Failure {
     let message = format!("step {step} of the trace, `{what}`, cannot happen in this order");
     Failure::Input(format!("{message}\n  = help: try --order any, or an earlier step"))
-}
-
-/// What matters of a failing run, as a scenario; `None` if departures do not tell it.
-fn shrunk(scenario: &Scenario, seed: u64, failing: &FailingRun) -> Option<Box<Counterexample>> {
-    let departing = scenario.departing_as(seed, &failing.steps, &failing.verdict)?;
-    departing.shrink(seed, EXECUTIONS_MAX).ok().flatten().map(Box::new)
 }
 
 fn show(
@@ -255,12 +244,12 @@ fn show(
     out.status(PLAIN, "", detail(&failing.verdict).unwrap_or_default())
 }
 
-fn show_shrunk(out: &mut Out, found: Option<&Counterexample>) -> Result<(), Failure> {
-    let Some(Counterexample { shrunk, scenario, text, .. }) = found else {
+fn show_shrunk(out: &mut Out, found: Option<&Smallest>) -> Result<(), Failure> {
+    let Some(Smallest { shrunk, scenario, text, .. }) = found else {
         return out.status(PLAIN, "Note", "departures do not lead to this run: it is only told step by step");
     };
     out.status(PLAIN, "Shrunk", format_args!("to {}", shrink::in_words(&shrunk.size())))?;
-    out.departures(&scenario.schedule)?;
+    out.departures(&scenario.settings().schedule)?;
     out.status(PLAIN, "Explain", "keep what follows in a file: pellmell explain FILE")?;
     out.line("────────────")?;
     out.text(text.trim_end())
@@ -298,7 +287,7 @@ fn summary(out: &mut Out, args: &ExhaustArgs, bounds: &Bounds, exhausted: &Exhau
             out.status(DIM, "Next", format_args!("try --memory {more}MiB, or tighter bounds"))
         }
         Ended::Steps => {
-            let most = count(Exhaust::<Ticketing>::STEPS_MAX.into(), "step");
+            let most = count(SEARCHED_STEPS_MAX.into(), "step");
             out.status(BAD, "NOT COMPLETE", format_args!("a run goes on for more than {most}: nothing found so far"))
         }
         other => out.status(BAD, "NOT COMPLETE", format_args!("it ended with: {}", other.word())),
@@ -306,11 +295,10 @@ fn summary(out: &mut Out, args: &ExhaustArgs, bounds: &Bounds, exhausted: &Exhau
 }
 
 fn as_json(
-    scenario: &Scenario,
-    rules: &str,
+    scenario: &dyn AnyScenario,
     bounds: &Bounds,
     exhausted: &ExhaustResult,
-    shrunk: Option<&Counterexample>,
+    shrunk: Option<&Smallest>,
 ) -> serde_json::Value {
     let ExhaustResult { stats, ended, failing, reduction, .. } = exhausted;
     let (clusters, pairs, together) = match reduction {
@@ -327,8 +315,8 @@ fn as_json(
     });
     json!({
         "reason": "exhaust",
-        "scenario": scenario.name,
-        "design": rules,
+        "scenario": scenario.settings().name,
+        "design": scenario.rules(),
         "bounds": bounds.to_string(),
         "complete": *ended == Ended::All,
         "ended": ended.word(),
@@ -344,7 +332,7 @@ fn as_json(
         "together": together,
         "steps": failing.as_ref().map(|failing| failing.steps.len()),
         "shortest": failing.as_ref().map(|failing| failing.is_shortest),
-        "departures": shrunk.map(|found| shrink::texts(&found.scenario.schedule)),
+        "departures": shrunk.map(|found| shrink::texts(&found.scenario.settings().schedule)),
         "toml": shrunk.map(|found| &found.text),
     })
 }

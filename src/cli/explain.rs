@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use anstyle::Style;
+use pellmell::any::{AnyScenario, AnySystem, NotExplained, Smallest};
 use pellmell::escape::{file_for_shell, for_terminal};
-use pellmell::explain::{Ending, Explain, Explanation, FirstDifference, Row, Without};
-use pellmell::scenario::Counterexample;
+use pellmell::explain::{Ending, Explanation, FirstDifference, Row, Without};
 use pellmell::schedule::{Departure, Target};
 use pellmell::shrink::{Item, NothingToShrink};
 use pellmell::trace::{TraceRecord, in_words};
-use pellmell::{Scenario, Time, Verdict};
+use pellmell::{Time, Verdict};
 use serde_json::{Value, json};
 
 use super::input::Input;
@@ -28,8 +28,6 @@ const STATUS_WIDTH: usize = 13;
 const ROWS_MAX: usize = 20;
 /// How narrow a service's column may become.
 const COLUMN_MIN: usize = 12;
-/// Fields that say a time.
-const TIMES: [&str; 2] = ["due", "expires_at"];
 /// The heading of the column of shares.
 const SHARE: &str = "P(violated)";
 /// How wide a share is with what marks the turn.
@@ -54,39 +52,38 @@ pub(super) struct ExplainArgs {
     what: What,
 }
 
-pub(super) fn explain(args: &ExplainArgs, format: MessageFormat) -> Result<Ended, Failure> {
-    let (scenario, seed) = scenario(args)?;
+pub(super) fn explain(system: &dyn AnySystem, args: &ExplainArgs, format: MessageFormat) -> Result<Ended, Failure> {
+    let (scenario, seed) = scenario(system, args)?;
     let mut out = Out::new();
-    let Some(smallest) = scenario.shrink(seed, args.executions)? else {
-        return nothing(&mut out, args, &scenario, seed, format);
-    };
-    let simulation = scenario.simulation(seed).map_err(|error| Failure::Input(error.to_string()))?;
-    let judges = scenario.judges();
-    let explain = Explain::new(&simulation, &judges).with_limits(scenario.limits);
-    let explain = explain.with_continuations(args.continuations).with_time_fields(&TIMES);
-    let explanation = explain.run(&smallest.shrunk).map_err(|error| {
-        let more = args.executions.saturating_mul(4);
-        Failure::Input(format!("{error}\n  = help: let shrinking take more runs: --executions {more}"))
+    let explained = scenario.explain(seed, args.executions, args.continuations).map_err(|error| match error {
+        NotExplained::Shrink(error) => error.into(),
+        NotExplained::TooLarge(error) => {
+            let more = args.executions.saturating_mul(4);
+            Failure::Input(format!("{error}\n  = help: let shrinking take more runs: --executions {more}"))
+        }
     })?;
+    let Some((smallest, explanation)) = explained else {
+        return nothing(&mut out, args, &*scenario, seed, format);
+    };
     match format {
-        MessageFormat::Human => show(&mut out, args, &scenario, seed, &smallest, &explanation)?,
-        MessageFormat::Json => out.json(&as_json(&scenario, seed, &smallest, &explanation))?,
+        MessageFormat::Human => show(&mut out, args, &*scenario, seed, &smallest, &explanation)?,
+        MessageFormat::Json => out.json(&as_json(&*scenario, seed, &smallest, &explanation))?,
     }
     Ok(Ended::Held)
 }
 
 /// What is explained, and the seed.
-fn scenario(args: &ExplainArgs) -> Result<(Scenario, u64), Failure> {
-    match input::any(&args.file)? {
+fn scenario(system: &dyn AnySystem, args: &ExplainArgs) -> Result<(Box<dyn AnyScenario>, u64), Failure> {
+    match input::any(system, &args.file)? {
         Input::Trace(_) if args.seed.is_some() || !args.what.is_empty() => {
             let message = format!("{} is a trace: what was run is in it", shown(&args.file));
             Err(Failure::Input(format!("{message}\n  = help: leave the flags that change it out")))
         }
-        Input::Trace(trace) => Ok((replay::scenario_of(&args.file, &trace)?, trace.header.seed)),
+        Input::Trace(trace) => Ok((replay::scenario_of(system, &args.file, &trace)?, trace.header.seed)),
         Input::Scenario(mut scenario) => {
-            input::apply(&mut scenario, &args.what)?;
-            let seed = args.seed.unwrap_or(scenario.seed);
-            Ok((*scenario, seed))
+            input::apply(&mut *scenario, &args.what)?;
+            let seed = args.seed.unwrap_or(scenario.settings().seed);
+            Ok((scenario, seed))
         }
     }
 }
@@ -95,7 +92,7 @@ fn scenario(args: &ExplainArgs) -> Result<(Scenario, u64), Failure> {
 fn nothing(
     out: &mut Out,
     args: &ExplainArgs,
-    scenario: &Scenario,
+    scenario: &dyn AnyScenario,
     seed: u64,
     format: MessageFormat,
 ) -> Result<Ended, Failure> {
@@ -103,11 +100,11 @@ fn nothing(
     match format {
         MessageFormat::Human => {
             let why = NothingToShrink.to_string().replace("shrink", "explain");
-            out.status(GOOD, "HELD", format_args!("{} seed {seed}: {why}", scenario.name))?;
+            out.status(GOOD, "HELD", format_args!("{} seed {seed}: {why}", scenario.settings().name))?;
             out.status(PLAIN, "Next", next)?;
         }
         MessageFormat::Json => out.json(&json!({
-            "reason": "explain", "scenario": scenario.name, "seed": seed, "verdict": "held", "next": next,
+            "reason": "explain", "scenario": scenario.settings().name, "seed": seed, "verdict": "held", "next": next,
         }))?,
     }
     Ok(Ended::NothingRan)
@@ -116,14 +113,13 @@ fn nothing(
 fn show(
     out: &mut Out,
     args: &ExplainArgs,
-    scenario: &Scenario,
+    scenario: &dyn AnyScenario,
     seed: u64,
-    smallest: &Counterexample,
+    smallest: &Smallest,
     explanation: &Explanation,
 ) -> Result<(), Failure> {
     let shrunk = &smallest.shrunk;
-    let rules = scenario.defects.iter().map(|defect| format!(" + {}", defect.name)).collect::<String>();
-    let what = format!("{} seed {seed}, design {}{rules}", scenario.name, scenario.design.name);
+    let what = format!("{} seed {seed}, design {}", scenario.settings().name, scenario.rules());
     out.status(PLAIN, "Explaining", format_args!("{what}, shrunk to {}", shrink::in_words(&shrunk.size())))?;
     out.departures(&shrunk.departures)?;
     out.line("")?;
@@ -369,7 +365,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-fn as_json(scenario: &Scenario, seed: u64, smallest: &Counterexample, explanation: &Explanation) -> Value {
+fn as_json(scenario: &dyn AnyScenario, seed: u64, smallest: &Smallest, explanation: &Explanation) -> Value {
     let shrunk = &smallest.shrunk;
     let rows = explanation.rows.iter().map(|row| {
         json!({
@@ -396,8 +392,8 @@ fn as_json(scenario: &Scenario, seed: u64, smallest: &Counterexample, explanatio
     let calm = &explanation.calm;
     json!({
         "reason": "explain",
-        "scenario": scenario.name,
-        "design": scenario.design.name,
+        "scenario": scenario.settings().name,
+        "design": scenario.design(),
         "seed": seed,
         "verdict": explanation.report.verdict.word(),
         "signature": explanation.report.verdict.signature(),

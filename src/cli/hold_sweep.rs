@@ -2,16 +2,20 @@
 
 use std::path::Path;
 
-use pellmell::scenario::SchedulerKind;
+use pellmell::any::{AnyScenario, departed};
 use pellmell::search::{DepartedBucket, HoldSweepResult, Tally};
 use pellmell::trace::hex;
-use pellmell::{FaultPlan, Scenario};
 use serde_json::json;
 
 use super::sweep::{SHRUNK_MAX, show_shrunk};
 use super::{BAD, Failure, GOOD, Out, PLAIN, command, count, grouped, shrink};
 
-pub(super) fn show(out: &mut Out, path: &Path, scenario: &Scenario, result: &HoldSweepResult) -> Result<(), Failure> {
+pub(super) fn show(
+    out: &mut Out,
+    path: &Path,
+    scenario: &dyn AnyScenario,
+    result: &HoldSweepResult,
+) -> Result<(), Failure> {
     for (place, (signature, bucket)) in in_order(result).into_iter().enumerate() {
         let first = match bucket.departures.len() {
             0 => "the calm run fails".to_owned(),
@@ -19,11 +23,11 @@ pub(super) fn show(out: &mut Out, path: &Path, scenario: &Scenario, result: &Hol
         };
         let word = bucket.verdict.to_uppercase();
         out.status(BAD, &word, format_args!("{signature}   {}, {first}", count(bucket.count, "schedule")))?;
-        let departed = departed(scenario, bucket);
+        let departed = departed(scenario, &bucket.departures);
         if place < SHRUNK_MAX {
-            show_shrunk(out, &departed, scenario.seed)?;
+            show_shrunk(out, &*departed, scenario.settings().seed)?;
         }
-        out.status(PLAIN, "Reproduce", command("run", path, &departed, scenario.seed))?;
+        out.status(PLAIN, "Reproduce", command("run", path, &*departed, scenario.settings().seed))?;
     }
     out.status(if result.is_held() { GOOD } else { BAD }, "Departed", in_words(result))
 }
@@ -50,14 +54,6 @@ fn part(tally: &Tally) -> String {
     }
 }
 
-/// The scenario with the departures of a bucket.
-fn departed(scenario: &Scenario, bucket: &DepartedBucket) -> Scenario {
-    match bucket.departures.is_empty() {
-        true => Scenario { scheduler: Some(SchedulerKind::Calm), faults: FaultPlan::NONE, ..scenario.clone() },
-        false => Scenario { schedule: bucket.departures.clone(), ..scenario.clone() },
-    }
-}
-
 /// The buckets, what was played first first.
 fn in_order(result: &HoldSweepResult) -> Vec<(&String, &DepartedBucket)> {
     let mut buckets: Vec<_> = result.buckets.iter().collect();
@@ -68,7 +64,7 @@ fn in_order(result: &HoldSweepResult) -> Vec<(&String, &DepartedBucket)> {
 pub(super) fn show_json(
     out: &mut Out,
     path: &Path,
-    scenario: &Scenario,
+    scenario: &dyn AnyScenario,
     result: &HoldSweepResult,
 ) -> Result<(), Failure> {
     for (signature, bucket) in in_order(result) {
@@ -80,7 +76,7 @@ pub(super) fn show_json(
             "place": bucket.place,
             "count": bucket.count,
             "departures": shrink::texts(&bucket.departures),
-            "reproduce": command("run", path, &departed(scenario, bucket), scenario.seed),
+            "reproduce": command("run", path, &*departed(scenario, &bucket.departures), scenario.settings().seed),
         }))?;
     }
     let tally = |tally: &Tally| json!({ "all": tally.all, "played": tally.played, "held": tally.held });

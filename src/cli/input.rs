@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use pellmell::any::{AnyScenario, AnySystem};
 use pellmell::scenario::FileError;
-use pellmell::{FaultPlan, Scenario, trace::Trace};
+use pellmell::{FaultPlan, trace::Trace};
 
 use super::{Failure, What, shown};
 
@@ -16,52 +17,53 @@ const TRACE_BYTES_MAX: u64 = 1 << 30;
 
 /// What a file turned out to be.
 pub(super) enum Input {
-    Scenario(Box<Scenario>),
+    Scenario(Box<dyn AnyScenario>),
     Trace(Box<Trace>),
 }
 
 /// Reads a scenario and applies what the command line changes. What the file expects is about the
 /// file's own schedule and properties, so it goes with them.
-pub(super) fn scenario(path: &Path, what: &What) -> Result<Scenario, Failure> {
-    let mut scenario = read_scenario(path)?;
-    apply(&mut scenario, what)?;
+pub(super) fn scenario(system: &dyn AnySystem, path: &Path, what: &What) -> Result<Box<dyn AnyScenario>, Failure> {
+    let mut scenario = read_scenario(system, path)?;
+    apply(&mut *scenario, what)?;
     Ok(scenario)
 }
 
 /// Reads a scenario as it is in the file.
-pub(super) fn read_scenario(path: &Path) -> Result<Scenario, Failure> {
+pub(super) fn read_scenario(system: &dyn AnySystem, path: &Path) -> Result<Box<dyn AnyScenario>, Failure> {
     let text = text(path, SCENARIO_BYTES_MAX).map_err(|failure| pointed_to_scenarios(path, failure))?;
-    Ok(Scenario::parse(&path.to_string_lossy(), &text)?)
+    Ok(system.scenario(&path.to_string_lossy(), &text)?)
 }
 
 /// Applies what the command line changes.
-pub(super) fn apply(scenario: &mut Scenario, what: &What) -> Result<(), Failure> {
-    if let Some(design) = what.design {
-        scenario.design = design;
+pub(super) fn apply(scenario: &mut dyn AnyScenario, what: &What) -> Result<(), Failure> {
+    if let Some(design) = &what.design {
+        scenario.choose(design);
     }
+    let settings = scenario.settings_mut();
     if !what.defects.is_empty() {
-        scenario.defects.extend(&what.defects);
-        scenario.expect.clear();
+        settings.defects.extend(what.defects.iter().cloned());
+        settings.expect.clear();
     }
     if let Some(scheduler) = what.scheduler {
-        scenario.scheduler = Some(scheduler);
-        scenario.schedule.clear();
-        scenario.expect.clear();
+        settings.scheduler = Some(scheduler);
+        settings.schedule.clear();
+        settings.expect.clear();
     }
     if what.no_faults {
-        scenario.faults = FaultPlan::NONE;
-        scenario.expect.clear();
+        settings.faults = FaultPlan::NONE;
+        settings.expect.clear();
     }
     if !what.departures.is_empty() {
-        scenario.schedule.clone_from(&what.departures);
-        scenario.expect.clear();
+        settings.schedule.clone_from(&what.departures);
+        settings.expect.clear();
     }
     if !what.properties.is_empty() {
-        scenario.properties.clone_from(&what.properties);
-        scenario.expect.clear();
+        settings.properties.clone_from(&what.properties);
+        settings.expect.clear();
     }
-    scenario.allow.extend(what.allow.iter().cloned());
-    let limits = &mut scenario.limits;
+    settings.allow.extend(what.allow.iter().cloned());
+    let limits = &mut settings.limits;
     limits.steps_max = what.max_steps.unwrap_or(limits.steps_max);
     limits.messages_max = what.max_messages.unwrap_or(limits.messages_max);
     limits.in_flight_max = what.max_in_flight.unwrap_or(limits.in_flight_max);
@@ -69,7 +71,7 @@ pub(super) fn apply(scenario: &mut Scenario, what: &What) -> Result<(), Failure>
 }
 
 /// Reads a file that is a trace if it begins like one, and a scenario otherwise.
-pub(super) fn any(path: &Path) -> Result<Input, Failure> {
+pub(super) fn any(system: &dyn AnySystem, path: &Path) -> Result<Input, Failure> {
     let is_trace = path.extension().is_some_and(|ending| ending == "jsonl");
     let text = text(path, if is_trace { TRACE_BYTES_MAX } else { SCENARIO_BYTES_MAX });
     let text = if is_trace { text? } else { text.map_err(|failure| pointed_to_scenarios(path, failure))? };
@@ -77,7 +79,7 @@ pub(super) fn any(path: &Path) -> Result<Input, Failure> {
     if is_trace || text.starts_with('{') {
         return Ok(Input::Trace(Box::new(Trace::parse(&name, &text)?)));
     }
-    Ok(Input::Scenario(Box::new(Scenario::parse(&name, &text)?)))
+    Ok(Input::Scenario(system.scenario(&name, &text)?))
 }
 
 /// Why a scenario cannot be read, and where there are some if there is none.

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use pellmell::search::{Merging, Sweep};
+use pellmell::any::AnySystem;
+use pellmell::results::Merging;
 use pellmell::trace::hex;
 
 use super::environment::folder;
@@ -21,15 +22,14 @@ pub(super) struct MergeArgs {
     shown: Shown,
 }
 
-pub(super) fn merge(args: &MergeArgs, format: MessageFormat) -> Result<Ending, Failure> {
+pub(super) fn merge(system: &dyn AnySystem, args: &MergeArgs, format: MessageFormat) -> Result<Ending, Failure> {
     let mut merging = Merging::default();
     for path in results(&args.results)? {
         merging.add(&shown(&path), saved::read(&path)?).map_err(|error| saved::differs(&error))?;
     }
     let whole = merging.finish().map_err(|error| saved::differs(&error))?;
-    let scenario = whole.swept.scenario()?;
-    let sweep = Sweep { scenario: &scenario, seeds: whole.request.clone(), threads: 1 };
-    let witness = sweep.witness().map_err(|error| Failure::Input(error.to_string()))?;
+    let scenario = system.scenario_of(&whole.swept)?;
+    let witness = scenario.witness(&whole.request).map_err(|error| Failure::Input(error.to_string()))?;
     if witness != whole.swept.witness {
         let (found, expected) = (hex(witness), hex(whole.swept.witness));
         let message = format!("the first seed's run has the fingerprint {found}, in the shards it has {expected}");
@@ -48,7 +48,7 @@ pub(super) fn merge(args: &MergeArgs, format: MessageFormat) -> Result<Ending, F
     let file = whole.swept.file.clone();
     let (part, departed) = whole.into_parts();
     let departed = departed.map(|departed| departed.result);
-    Report { path: Path::new(&file), scenario: &scenario, part: &part, departed, shown: &args.shown }
+    Report { path: Path::new(&file), scenario: &*scenario, part: &part, departed, shown: &args.shown }
         .show(&mut Out::new(), format)
 }
 

@@ -28,16 +28,17 @@ mod zoo;
 use std::fmt;
 use std::io::{self, Write};
 use std::ops::Range;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use clap::{Parser, Subcommand, ValueEnum};
-use pellmell::Scenario;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use pellmell::any::{AnyScenario, AnySystem, Erased};
 use pellmell::escape::for_terminal;
+use pellmell::scenario::Suite;
 use pellmell::scenario::{SchedulerKind, nearest};
 use pellmell::schedule::Departure;
-use pellmell::ticketing::{Defect, Design, properties};
 use pellmell::trace::grouped;
 use pellmell::vacuity::Allow;
 
@@ -95,11 +96,11 @@ enum Verb {
 #[derive(clap::Args)]
 struct What {
     /// The rules of the services instead of the scenario's.
-    #[arg(long, value_parser = design)]
-    design: Option<Design>,
+    #[arg(long, value_name = "DESIGN")]
+    design: Option<String>,
     /// Plants a defect in the services, by name or number; may be given several times.
-    #[arg(long = "defect", value_name = "NAME", value_parser = defect)]
-    defects: Vec<Defect>,
+    #[arg(long = "defect", value_name = "NAME")]
+    defects: Vec<String>,
     /// Who picks what happens next instead of the scenario's.
     #[arg(long, value_parser = scheduler)]
     scheduler: Option<SchedulerKind>,
@@ -110,7 +111,7 @@ struct What {
     #[arg(long = "departure", value_name = "TEXT", conflicts_with = "scheduler")]
     departures: Vec<Departure>,
     /// Judges these properties only; may be given several times.
-    #[arg(long = "property", value_name = "NAME", value_parser = property)]
+    #[arg(long = "property", value_name = "NAME")]
     properties: Vec<String>,
     /// Lets something asked for not happen: a kind such as `unused-departure`, or a kind and a name; may be
     /// given several times.
@@ -128,13 +129,15 @@ struct What {
 }
 
 /// The command that looks for a failing seed of a scenario.
-fn sweep_command(path: &Path, scenario: &Scenario) -> String {
+fn sweep_command(path: &Path, scenario: &dyn AnyScenario) -> String {
     format!("{} --seeds 0..1000", scenario.command("sweep", path))
 }
 
 /// The command that does something with a seed of a scenario.
-fn command(verb: &str, path: &Path, scenario: &Scenario, seed: u64) -> String {
-    format!("{} --seed {seed}", scenario.for_seed(seed).command(verb, path))
+fn command(verb: &str, path: &Path, scenario: &dyn AnyScenario, seed: u64) -> String {
+    let mut scenario = scenario.copy();
+    scenario.settings_mut().settle_for_seed(seed);
+    format!("{} --seed {seed}", scenario.command(verb, path))
 }
 
 impl What {
@@ -158,22 +161,39 @@ impl What {
     }
 }
 
-fn design(name: &str) -> Result<Design, String> {
-    let known = Design::ALL.map(|design| design.name).join(", ");
-    Design::named(name).ok_or_else(|| format!("unknown design: expected one of {known}"))
+/// Lets clap check the names that are the system's: its designs, defects and properties.
+fn with_names(command: clap::Command, system: &'static dyn AnySystem) -> clap::Command {
+    command.mut_subcommands(|verb| {
+        with_names(verb, system).mut_args(|argument| match argument.get_id().as_str() {
+            "design" => argument.value_parser(move |name: &str| {
+                let designs = system.designs().into_iter().map(|(name, _)| name.to_owned());
+                one_of("design", name, &designs.collect::<Vec<_>>())
+            }),
+            "defects" => argument.value_parser(move |name: &str| defect(system, name)),
+            "properties" => argument.value_parser(move |name: &str| one_of("property", name, &system.properties())),
+            _ => argument,
+        })
+    })
 }
 
-fn defect(name: &str) -> Result<Defect, String> {
-    let known = || Defect::ALL.iter().map(|defect| defect.name).collect::<Vec<_>>().join(", ");
-    Defect::named(name).ok_or_else(|| format!("unknown defect: expected one of {}", known()))
+/// A name that is one of these.
+fn one_of(what: &str, name: &str, known: &[String]) -> Result<String, String> {
+    match known.iter().any(|known| known == name) {
+        true => Ok(name.to_owned()),
+        false => Err(format!("unknown {what}: expected one of {}", known.join(", "))),
+    }
 }
 
-fn property(name: &str) -> Result<String, String> {
-    let known = properties::names();
-    if known.contains(&name) {
-        Ok(name.to_owned())
-    } else {
-        Err(format!("unknown property: expected one of {}", known.join(", ")))
+/// The name of the defect of that name or number.
+fn defect(system: &dyn AnySystem, name: &str) -> Result<String, String> {
+    let defects = system.defects();
+    match defects.iter().find(|defect| defect.name == name || defect.id == name) {
+        Some(defect) => Ok(defect.name.to_owned()),
+        None if defects.is_empty() => Err(format!("the system {} declares no defects", system.name())),
+        None => {
+            let known: Vec<&str> = defects.iter().map(|defect| defect.name).collect();
+            Err(format!("unknown defect: expected one of {}", known.join(", ")))
+        }
     }
 }
 
@@ -242,17 +262,23 @@ impl From<io::Error> for Failure {
     }
 }
 
-pub(crate) fn main() -> ExitCode {
+/// Runs the command line of a system: all that a user's `main` has to do.
+pub(crate) fn main<T: Suite>() -> ExitCode {
+    // It lives as long as the process; parsers of flags keep it.
+    run_verb(Box::leak(Box::new(Erased::<T>::default())))
+}
+
+fn run_verb(system: &'static dyn AnySystem) -> ExitCode {
     if closed::stdout_was_closed() {
         return ExitCode::from(complain("stdout is closed: nobody could read the result", 74));
     }
-    let cli = match Cli::try_parse() {
+    let cli = match parsed(system, std::env::args_os()) {
         Ok(cli) => cli,
-        Err(error) => return ExitCode::from(told_by_clap(error)),
+        Err(error) => return ExitCode::from(told_by_clap(system, error)),
     };
     // What a service panics with becomes a verdict, so it is not printed as well.
     std::panic::set_hook(Box::new(|_| {}));
-    let ended = std::panic::catch_unwind(|| {
+    let ended = std::panic::catch_unwind(AssertUnwindSafe(|| {
         log()?;
         interrupt::survive_full_files()?;
         let format = cli.message_format;
@@ -265,18 +291,18 @@ pub(crate) fn main() -> ExitCode {
             Verb::Sweep(_) | Verb::Merge(_) | Verb::Exhaust(_) | Verb::Zoo(_) => None,
         };
         match cli.verb {
-            Verb::Run(args) => run::run(&args, format),
-            Verb::Sweep(args) => sweep::sweep(&args, format),
-            Verb::Merge(args) => merge::merge(&args, format),
-            Verb::Exhaust(args) => exhaust::exhaust(&args, format),
-            Verb::Shrink(args) => shrink::shrink(&args, format),
-            Verb::Replay(args) => replay::replay(&args, format),
-            Verb::Explain(args) => explain::explain(&args, format),
-            Verb::Check(args) => check::check(&args, format),
-            Verb::Corpus(args) => corpus::corpus(&args, format),
-            Verb::Zoo(args) => zoo::zoo(&args, format),
+            Verb::Run(args) => run::run(system, &args, format),
+            Verb::Sweep(args) => sweep::sweep(system, &args, format),
+            Verb::Merge(args) => merge::merge(system, &args, format),
+            Verb::Exhaust(args) => exhaust::exhaust(system, &args, format),
+            Verb::Shrink(args) => shrink::shrink(system, &args, format),
+            Verb::Replay(args) => replay::replay(system, &args, format),
+            Verb::Explain(args) => explain::explain(system, &args, format),
+            Verb::Check(args) => check::check(system, &args, format),
+            Verb::Corpus(args) => corpus::corpus(system, &args, format),
+            Verb::Zoo(args) => zoo::zoo(system, &args, format),
         }
-    });
+    }));
     let code = match ended {
         Ok(Ok(ending)) => ending as u8,
         Ok(Err(Failure::Input(message))) => complain(&message, 2),
@@ -326,11 +352,21 @@ fn complain(message: &str, code: u8) -> u8 {
     code
 }
 
+/// The flags of the command line, with the system's names.
+fn parsed(
+    system: &'static dyn AnySystem,
+    arguments: impl Iterator<Item = std::ffi::OsString>,
+) -> Result<Cli, clap::Error> {
+    let matches = with_names(Cli::command(), system).try_get_matches_from(arguments)?;
+    Cli::from_arg_matches(&matches)
+}
+
 /// Says what clap says, which is help if it was asked for, and how that ends.
-fn told_by_clap(error: clap::Error) -> u8 {
+fn told_by_clap(system: &'static dyn AnySystem, error: clap::Error) -> u8 {
     // What it says quotes the arguments, so it is asked again with arguments as they are shown.
     let arguments = std::env::args_os().map(|argument| for_terminal(&argument.to_string_lossy()).into_owned());
-    let error = Cli::try_parse_from(arguments).err().filter(|again| again.kind() == error.kind()).unwrap_or(error);
+    let again = parsed(system, arguments.map(Into::into));
+    let error = again.err().filter(|again| again.kind() == error.kind()).unwrap_or(error);
     match error.print() {
         // Who stops reading has seen enough.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => complain(&format!("cannot write: {error}"), 74),

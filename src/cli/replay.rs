@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use pellmell::Scenario;
-use pellmell::scenario::Gone;
-use pellmell::ticketing::Design;
+use pellmell::any::{AnyScenario, AnySystem};
+use pellmell::scenario::{Changes, Gone};
 use pellmell::trace::{Trace, first_difference};
 use pellmell::vacuity::{Allow, Findings};
 use serde_json::json;
@@ -20,8 +19,8 @@ pub(super) struct ReplayArgs {
     #[arg(long, value_parser = number)]
     seed: Option<u64>,
     /// With a scenario: the rules of the services instead of the scenario's.
-    #[arg(long, value_parser = super::design)]
-    design: Option<Design>,
+    #[arg(long, value_name = "DESIGN")]
+    design: Option<String>,
     /// Lets something asked for not happen: a kind such as `unused-departure`, or a kind and a name; may be
     /// given several times.
     #[arg(long = "allow", value_name = "KIND")]
@@ -31,8 +30,8 @@ pub(super) struct ReplayArgs {
     steps: usize,
 }
 
-pub(super) fn replay(args: &ReplayArgs, format: MessageFormat) -> Result<Ending, Failure> {
-    match input::any(&args.file)? {
+pub(super) fn replay(system: &dyn AnySystem, args: &ReplayArgs, format: MessageFormat) -> Result<Ending, Failure> {
+    match input::any(system, &args.file)? {
         Input::Trace(trace) if args.seed.is_some() || args.design.is_some() => {
             let message = format!(
                 "{} is a trace: its seed {} and design {} are in it",
@@ -43,26 +42,28 @@ pub(super) fn replay(args: &ReplayArgs, format: MessageFormat) -> Result<Ending,
             Err(Failure::Input(format!("{message}\n  = help: leave --seed and --design out")))
         }
         Input::Trace(trace) => {
-            let mut scenario = scenario_of(&args.file, &trace)?;
-            scenario.allow.extend(args.allow.iter().cloned());
-            let again = run::look(&scenario, trace.header.seed)?;
-            report(args, format, &scenario, &trace, &again)
+            let mut scenario = scenario_of(system, &args.file, &trace)?;
+            scenario.settings_mut().allow.extend(args.allow.iter().cloned());
+            let again = run::look(&*scenario, trace.header.seed)?;
+            report(system, args, format, &*scenario, &trace, &again)
         }
         Input::Scenario(mut scenario) => {
-            scenario.design = args.design.unwrap_or(scenario.design);
-            scenario.allow.extend(args.allow.iter().cloned());
-            let seed = args.seed.unwrap_or(scenario.seed);
-            let ((first, _), again) = (run::look(&scenario, seed)?, run::look(&scenario, seed)?);
-            report(args, format, &scenario, &first, &again)
+            if let Some(design) = &args.design {
+                scenario.choose(design);
+            }
+            scenario.settings_mut().allow.extend(args.allow.iter().cloned());
+            let seed = args.seed.unwrap_or(scenario.settings().seed);
+            let ((first, _), again) = (run::look(&*scenario, seed)?, run::look(&*scenario, seed)?);
+            report(system, args, format, &*scenario, &first, &again)
         }
     }
 }
 
 /// The scenario a trace is a run of: its text is in the header.
-pub(super) fn scenario_of(path: &Path, trace: &Trace) -> Result<Scenario, Failure> {
+pub(super) fn scenario_of(system: &dyn AnySystem, path: &Path, trace: &Trace) -> Result<Box<dyn AnyScenario>, Failure> {
     let header = &trace.header;
-    let mut scenario = Scenario::parse(&format!("{}.toml", header.scenario), &header.source)?;
-    header.settings().apply(&mut scenario).map_err(|Gone { what, name }| {
+    let mut scenario = system.scenario(&format!("{}.toml", header.scenario), &header.source)?;
+    scenario.change(&Changes::of(header)).map_err(|Gone { what, name }| {
         let message = format!("{}:1:1: the trace's {what} `{name}` does not exist any more", shown(path));
         Failure::Stale(format!("{message}\n  = help: record the run again: run SCENARIO --trace FILE"))
     })?;
@@ -70,9 +71,10 @@ pub(super) fn scenario_of(path: &Path, trace: &Trace) -> Result<Scenario, Failur
 }
 
 fn report(
+    system: &dyn AnySystem,
     args: &ReplayArgs,
     format: MessageFormat,
-    scenario: &Scenario,
+    scenario: &dyn AnyScenario,
     expected: &Trace,
     (found, findings): &(Trace, Findings),
 ) -> Result<Ending, Failure> {
@@ -91,7 +93,7 @@ fn report(
             "vacuous": vacuous::as_json(findings),
         }))?;
     } else {
-        run::show(&mut out, scenario, found, args.steps)?;
+        run::show(&mut out, system, scenario, found, args.steps)?;
         timeline::verdict(&mut out, found)?;
         vacuous::show(&mut out, findings)?;
         match &difference {

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use pellmell::Scenario;
-use pellmell::trace::{CountsText, Format, Header, Recorder, Trace};
-use pellmell::vacuity::{Findings, Kind, Occurred};
+use pellmell::any::{AnyScenario, AnySystem};
+use pellmell::trace::{CountsText, Trace};
+use pellmell::vacuity::Findings;
 
 use super::{
     BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, files, input, number, timeline, vacuous,
@@ -34,12 +34,12 @@ pub(super) fn steps(text: &str) -> Result<usize, String> {
     }
 }
 
-pub(super) fn run(args: &RunArgs, format: MessageFormat) -> Result<Ending, Failure> {
-    let scenario = input::scenario(&args.scenario, &args.what)?;
+pub(super) fn run(system: &dyn AnySystem, args: &RunArgs, format: MessageFormat) -> Result<Ending, Failure> {
+    let scenario = input::scenario(system, &args.scenario, &args.what)?;
     files::check_output(args.trace.as_deref(), &files::TRACE, &args.scenario)?;
-    let seed = args.seed.unwrap_or(scenario.seed);
-    tracing::debug!(scenario = scenario.name, seed, "run");
-    let (trace, findings) = look(&scenario, seed)?;
+    let seed = args.seed.unwrap_or(scenario.settings().seed);
+    tracing::debug!(scenario = scenario.settings().name, seed, "run");
+    let (trace, findings) = look(&*scenario, seed)?;
     if let Some(path) = &args.trace {
         let text = trace.to_jsonl().map_err(|error| Failure::Io(format!("cannot write the trace: {error}")))?;
         files::write(path, &text)?;
@@ -48,8 +48,8 @@ pub(super) fn run(args: &RunArgs, format: MessageFormat) -> Result<Ending, Failu
     match format {
         MessageFormat::Json => out.json(&as_json(&trace, &findings))?,
         MessageFormat::Human => {
-            show(&mut out, &scenario, &trace, args.steps)?;
-            ending_lines(&mut out, &scenario, args, &trace, &findings)?;
+            show(&mut out, system, &*scenario, &trace, args.steps)?;
+            ending_lines(&mut out, &*scenario, args, &trace, &findings)?;
         }
     }
     Ok(ending(&trace, &findings))
@@ -65,69 +65,40 @@ pub(super) fn ending(trace: &Trace, findings: &Findings) -> Ending {
 }
 
 /// Plays one seed of a scenario and records it.
-pub(super) fn play(scenario: &Scenario, seed: u64) -> Result<Trace, Failure> {
+pub(super) fn play(scenario: &dyn AnyScenario, seed: u64) -> Result<Trace, Failure> {
     Ok(look(scenario, seed)?.0)
 }
 
 /// Plays one seed of a scenario and records it, with what was asked for and did not happen.
-pub(super) fn look(scenario: &Scenario, seed: u64) -> Result<(Trace, Findings), Failure> {
-    let simulation = scenario.simulation(seed).map_err(|error| Failure::Input(error.to_string()))?;
-    let services = simulation.service_names().map(str::to_owned).collect();
-    let Format { name: format, version, tool } = Header::format();
-    // What the command line changes is in the header, beside the file's text.
-    let (departures, no_faults) = scenario.departs_otherwise();
-    let header = Header {
-        format,
-        version,
-        tool,
-        scenario: scenario.name.clone(),
-        design: scenario.design.name.to_owned(),
-        defects: scenario.defects.iter().map(|defect| defect.name.to_owned()).collect(),
-        scheduler: scheduler_name(scenario, seed).to_owned(),
-        no_faults,
-        departures,
-        seed,
-        properties: scenario.properties.clone(),
-        limits: scenario.limits,
-        services,
-        source: scenario.source.clone(),
-    };
-    let mut recorder = Recorder::default();
-    let mut world = simulation.world();
-    let mut occurred = Occurred::default();
-    let report = scenario.look(&mut world, &scenario.judges(), seed, &mut recorder, &mut occurred);
-    let mut findings = scenario.vacuous(&occurred).map_err(|error| Failure::Input(error.to_string()))?;
-    if !report.verdict.is_held() {
-        // What the run did not come to may have come later.
-        findings.void.retain(|vacuous| vacuous.kind == Kind::UnusedDeparture);
-        findings.notes.clear();
-    }
-    Ok((recorder.finish(header, &world, &report), findings))
-}
-
-/// Who picks what happens under a seed.
-pub(super) fn scheduler_name(scenario: &Scenario, seed: u64) -> &'static str {
-    if scenario.schedule.is_empty() { scenario.scheduler_kind(seed).name() } else { "departures" }
+pub(super) fn look(scenario: &dyn AnyScenario, seed: u64) -> Result<(Trace, Findings), Failure> {
+    scenario.record(seed, &mut |_| ()).map_err(|error| Failure::Input(error.to_string()))
 }
 
 /// Prints what was run and what happened.
-pub(super) fn show(out: &mut Out, scenario: &Scenario, trace: &Trace, steps: usize) -> Result<(), Failure> {
+pub(super) fn show(
+    out: &mut Out,
+    system: &dyn AnySystem,
+    scenario: &dyn AnyScenario,
+    trace: &Trace,
+    steps: usize,
+) -> Result<(), Failure> {
+    let settings = scenario.settings();
     let header = &trace.header;
     let rules = header.defects.iter().fold(header.design.clone(), |design, defect| design + " + " + defect);
-    let place = format!("design {rules}, profile {}, {} scheduler", scenario.profile.name, header.scheduler);
+    let place = format!("design {rules}, profile {}, {} scheduler", settings.profile.name, header.scheduler);
     out.status(PLAIN, "Running", format_args!("{} seed {}   {place}", header.scenario, header.seed))?;
-    out.status(DIM, "", &scenario.about)?;
-    out.departures(&scenario.schedule)?;
+    out.status(DIM, "", &settings.about)?;
+    out.departures(&settings.schedule)?;
     out.line("")?;
     timeline::steps(out, trace, steps)?;
-    timeline::stores(out, trace)
+    timeline::stores(out, &system.display(), trace)
 }
 
 /// Prints the verdict, what it rests on that did not happen, whether it was expected, and the command
 /// that gives it again.
 fn ending_lines(
     out: &mut Out,
-    scenario: &Scenario,
+    scenario: &dyn AnyScenario,
     args: &RunArgs,
     trace: &Trace,
     findings: &Findings,
@@ -139,15 +110,13 @@ fn ending_lines(
         Some(property) => format!("{} {property}", end.verdict),
         None => end.verdict.clone(),
     };
-    match scenario.expect.get(scenario.design.name).map(ToString::to_string) {
+    match scenario.settings().expect.get(scenario.design()).map(ToString::to_string) {
         Some(expected) if expected == came => {
-            out.status(GOOD, "Expected", format_args!("{expected} under {}", scenario.design.name))?
+            out.status(GOOD, "Expected", format_args!("{expected} under {}", scenario.design()))?
         }
-        Some(expected) => out.status(
-            BAD,
-            "Unexpected",
-            format_args!("the scenario expects {expected} under {}", scenario.design.name),
-        )?,
+        Some(expected) => {
+            out.status(BAD, "Unexpected", format_args!("the scenario expects {expected} under {}", scenario.design()))?
+        }
         None => {}
     }
     out.status(PLAIN, "Exercised", exercised(&end.counts))?;

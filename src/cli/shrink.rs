@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use pellmell::Departure;
+use pellmell::any::{AnyScenario, AnySystem, Smallest};
 use pellmell::escape::file_for_shell;
-use pellmell::scenario::{Counterexample, ShrinkError};
+use pellmell::scenario::ShrinkError;
 use pellmell::shrink::{Needed, NothingToShrink, Size};
-use pellmell::{Departure, Scenario};
 use serde_json::json;
 
 use super::run::play;
@@ -31,10 +32,10 @@ pub(super) struct ShrinkArgs {
     what: What,
 }
 
-pub(super) fn shrink(args: &ShrinkArgs, format: MessageFormat) -> Result<Ending, Failure> {
-    let scenario = input::scenario(&args.scenario, &args.what)?;
+pub(super) fn shrink(system: &dyn AnySystem, args: &ShrinkArgs, format: MessageFormat) -> Result<Ending, Failure> {
+    let scenario = input::scenario(system, &args.scenario, &args.what)?;
     files::check_output(args.write.as_deref(), &files::SHRUNK, &args.scenario)?;
-    let seed = args.seed.unwrap_or(scenario.seed);
+    let seed = args.seed.unwrap_or(scenario.settings().seed);
     let mut out = Out::new();
     match scenario.shrink(seed, args.executions)? {
         Some(found) => {
@@ -42,20 +43,20 @@ pub(super) fn shrink(args: &ShrinkArgs, format: MessageFormat) -> Result<Ending,
                 files::write(path, &found.text)?;
             }
             match format {
-                MessageFormat::Human => show(&mut out, args, &scenario, seed, &found)?,
-                MessageFormat::Json => out.json(&as_json(&scenario, seed, &found))?,
+                MessageFormat::Human => show(&mut out, system, args, &*scenario, seed, &found)?,
+                MessageFormat::Json => out.json(&as_json(&*scenario, seed, &found))?,
             }
             Ok(Ending::Held)
         }
         None => {
-            let next = sweep_command(&args.scenario, &scenario);
+            let next = sweep_command(&args.scenario, &*scenario);
             match format {
                 MessageFormat::Human => {
-                    out.status(GOOD, "HELD", format_args!("{} seed {seed}: {NothingToShrink}", scenario.name))?;
+                    out.status(GOOD, "HELD", format_args!("{} seed {seed}: {NothingToShrink}", scenario.settings().name))?;
                     out.status(PLAIN, "Next", next)?;
                 }
                 MessageFormat::Json => out.json(&json!({
-                    "reason": "shrink", "scenario": scenario.name, "seed": seed, "verdict": "held", "next": next,
+                    "reason": "shrink", "scenario": scenario.settings().name, "seed": seed, "verdict": "held", "next": next,
                 }))?,
             }
             Ok(Ending::NothingRan)
@@ -82,19 +83,21 @@ pub(super) fn in_words(size: &Size) -> String {
 
 fn show(
     out: &mut Out,
+    system: &dyn AnySystem,
     args: &ShrinkArgs,
-    scenario: &Scenario,
+    scenario: &dyn AnyScenario,
     seed: u64,
-    found: &Counterexample,
+    found: &Smallest,
 ) -> Result<(), Failure> {
-    let Counterexample { before, shrunk, scenario: small, text } = found;
-    let place = format!("{} seed {seed} from {} to {}", scenario.name, in_words(before), in_words(&shrunk.size()));
+    let Smallest { before, shrunk, scenario: small, text } = found;
+    let place =
+        format!("{} seed {seed} from {} to {}", scenario.settings().name, in_words(before), in_words(&shrunk.size()));
     out.status(GOOD, "Shrunk", format_args!("{place} in {}", count(shrunk.executions.into(), "execution")))?;
-    out.departures(&small.schedule)?;
+    out.departures(&small.settings().schedule)?;
     out.line("")?;
-    let trace = play(small, small.seed)?;
+    let trace = play(&**small, small.settings().seed)?;
     timeline::steps(out, &trace, 60)?;
-    timeline::stores(out, &trace)?;
+    timeline::stores(out, &system.display(), &trace)?;
     timeline::verdict(out, &trace)?;
     for (item, why) in shrunk.reasons() {
         out.status(PLAIN, "Needed", format_args!("`{item}`: {why}"))?;
@@ -121,15 +124,15 @@ pub(super) fn texts(departures: &[Departure]) -> Vec<String> {
     departures.iter().map(ToString::to_string).collect()
 }
 
-fn as_json(scenario: &Scenario, seed: u64, found: &Counterexample) -> serde_json::Value {
-    let Counterexample { before, shrunk, text, .. } = found;
+fn as_json(scenario: &dyn AnyScenario, seed: u64, found: &Smallest) -> serde_json::Value {
+    let Smallest { before, shrunk, text, .. } = found;
     let because = shrunk.needed.iter().map(|Needed { item, without, .. }| {
         let without = without.as_ref().map(|verdict| verdict.signature().unwrap_or_else(|| "held".to_owned()));
         json!({ "item": item.to_string(), "without": without })
     });
     json!({
         "reason": "shrink",
-        "scenario": scenario.name,
+        "scenario": scenario.settings().name,
         "seed": seed,
         "verdict": shrunk.report.verdict.word(),
         "signature": shrunk.report.verdict.signature(),

@@ -7,8 +7,9 @@ use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pellmell::Scenario;
-use pellmell::search::{Bucket, HoldPart, HoldSweep, HoldSweepResult, Part, SoFar, Sweep, SweepResult, Swept};
+use pellmell::any::{AnyHoldPlan, AnyScenario, AnySystem};
+use pellmell::results::{Shard, Swept};
+use pellmell::search::{Bucket, HoldPart, HoldSweepResult, Part, SoFar, SweepResult};
 use pellmell::trace::{counts_text, hex};
 use pellmell::vacuity::Findings;
 use serde_json::json;
@@ -16,7 +17,7 @@ use serde_json::json;
 use super::environment::{Threads, folder, variable};
 use super::interrupt::Interrupt;
 use super::progress::Progress;
-use super::run::{self, exercised, judged};
+use super::run::{exercised, judged};
 use super::stopwatch::{Stopwatch, duration};
 use super::{
     BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, coverage, hold_sweep, input,
@@ -87,8 +88,10 @@ impl SweepArgs {
     }
 }
 
-pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, Failure> {
-    let scenario = input::scenario(&args.scenario, &args.what)?.for_seeds();
+pub(super) fn sweep(system: &dyn AnySystem, args: &SweepArgs, format: MessageFormat) -> Result<Ending, Failure> {
+    let mut scenario = input::scenario(system, &args.scenario, &args.what)?;
+    scenario.settings_mut().settle_for_seeds();
+    let scenario = &*scenario;
     let request = args.request()?;
     let chosen = shards::chosen(&args.shards, &variable)?;
     let seeds = chosen.as_ref().map_or_else(|| request.clone(), |chosen| chosen.shard.block(&request));
@@ -102,118 +105,158 @@ pub(super) fn sweep(args: &SweepArgs, format: MessageFormat) -> Result<Ending, F
         tell("Shard", &format!("{which}: seeds {}..{}{none}", seeds.start, seeds.end));
     }
     let threads = args.threads.count()?;
-    let sweep = Sweep { scenario: &scenario, seeds: seeds.clone(), threads };
+    let shard = chosen.map(|chosen| chosen.shard);
     // Before there is a file, so that it is whole whenever the signal comes.
     let interrupt = Interrupt::listen()?;
-    let build = |error: pellmell::simulation::BuildError| Failure::Input(error.to_string());
-    let shard = chosen.map(|chosen| chosen.shard);
-    let simulation = scenario.simulation(scenario.seed).map_err(build)?;
-    let (judges, limits, faults) = (scenario.judges(), scenario.limits, scenario.faults);
-    let schedules_max = args.departures_max;
-    let hold_sweep = HoldSweep::new(&simulation, &judges).with_limits(limits).with_faults(faults);
-    let hold_sweep = hold_sweep.with_schedules_max(schedules_max).with_threads(threads);
+    let sweeping = Sweeping { args, scenario, request, seeds, threads, shard, interrupt };
     // A scenario with a schedule of its own is no calm run to depart from.
-    let is_departed = scenario.schedule.is_empty() && schedules_max != Some(0);
-    let plan = is_departed.then(|| hold_sweep.plan());
-    let places = plan.as_ref().map_or(0..0, |plan| {
-        let all = 0..plan.schedules();
-        shard.map_or(all.clone(), |shard| shard.block(&all))
+    if !scenario.settings().schedule.is_empty() || args.departures_max == Some(0) {
+        return sweeping.run(None, format);
+    }
+    let mut ended = None;
+    let planned = scenario.with_hold_plan(args.departures_max, threads, &mut |plan| {
+        ended = Some(sweeping.run(Some(plan), format));
     });
-    let departed = plan.as_ref().map(|plan| plan.none(places.start));
-    let (mut saved, begun, departed) = match folder(&args.out) {
-        None => (None, Part::none(seeds.start), departed),
-        Some(folder) => {
-            let swept = Swept::new(&args.scenario.to_string_lossy(), &scenario, &request).map_err(build)?;
-            let swept = Swept { departures_max: schedules_max, ..swept };
-            let new = Saved::new(&folder, shard, swept, request.clone(), seeds.clone(), places.clone());
-            let (saved, begun, departed) = new.open(&folder, departed)?;
-            (Some(saved), begun, departed)
-        }
-    };
-    let departed_before = departed.as_ref().map_or(places.start, |departed| departed.places.end);
-    if let Some(saved) = saved.as_ref().filter(|_| !begun.seeds.is_empty() || departed_before > places.start) {
-        let schedules = match departed_before < places.end {
-            true => format!("schedules {departed_before}..{} and ", places.end),
-            false => String::new(),
+    planned.map_err(build)?;
+    ended.expect("a plan was made")
+}
+
+fn build(error: pellmell::simulation::BuildError) -> Failure {
+    Failure::Input(error.to_string())
+}
+
+/// A sweep, or a shard of one, that is about to run.
+struct Sweeping<'a> {
+    args: &'a SweepArgs,
+    scenario: &'a dyn AnyScenario,
+    /// The seeds of the whole sweep.
+    request: Range<u64>,
+    /// Those of this shard.
+    seeds: Range<u64>,
+    threads: u32,
+    shard: Option<Shard>,
+    interrupt: Interrupt,
+}
+
+impl Sweeping<'_> {
+    fn run(&self, plan: Option<&dyn AnyHoldPlan>, format: MessageFormat) -> Result<Ending, Failure> {
+        let Sweeping { args, scenario, request, seeds, threads, shard, interrupt } = self;
+        let places = plan.map_or(0..0, |plan| {
+            let all = 0..plan.schedules();
+            shard.map_or(all.clone(), |shard| shard.block(&all))
+        });
+        let departed = plan.map(|plan| plan.none(places.start));
+        let (mut saved, begun, departed) = match folder(&args.out) {
+            None => (None, Part::none(seeds.start), departed),
+            Some(folder) => {
+                let swept = scenario.swept(&args.scenario.to_string_lossy(), request).map_err(build)?;
+                let swept = Swept { departures_max: args.departures_max, ..swept };
+                let new = Saved::new(&folder, *shard, swept, request.clone(), seeds.clone(), places.clone());
+                let (saved, begun, departed) = new.open(&folder, departed)?;
+                (Some(saved), begun, departed)
+            }
         };
-        let seeds = format!("seeds {}..{}", begun.seeds.end, seeds.end);
-        tell("Goes on", &format!("with {}: {schedules}{seeds}", shown(saved.path())));
-    }
-    let sample = sweep.sample().map_err(build)?;
-    let mut failure = None;
-    let departed = match plan.as_ref().zip(departed) {
-        None => None,
-        Some((plan, departed)) => {
-            let progress = Progress::new(places.end - places.start);
-            let watch = |so_far: &SoFar<'_, HoldPart>| {
-                progress.at(so_far.done, so_far.failed);
-                failure = saved.as_mut().and_then(|saved| saved.at_departed(so_far.part, &begun).err());
-                stop_if(failure.is_some() || interrupt.is_asked())
-            };
-            Some(plan.go_on(departed, places.end, watch))
+        self.tell_where(saved.as_ref(), &begun, departed.as_ref(), &places);
+        let sample = scenario.sample(seeds).map_err(build)?;
+        let departed = match plan.zip(departed) {
+            None => None,
+            Some((plan, departed)) => Some(self.depart(plan, departed, &places, &mut saved, &begun)?),
+        };
+        if let Some(departed) = departed.as_ref().filter(|departed| departed.places.end < places.end) {
+            if let Some(saved) = &mut saved {
+                saved.end_departed(departed);
+                saved.write(&begun)?;
+            }
+            let what = format!("at schedule {} of {}..{}", departed.places.end, places.start, places.end);
+            tell_interrupted(&what, saved.is_some());
+            return Ok(Ending::Interrupted);
         }
-    };
-    if let Some(failure) = failure {
-        return Err(failure);
-    }
-    if let Some(departed) = departed.as_ref().filter(|departed| departed.places.end < places.end) {
-        if let Some(saved) = &mut saved {
+        if let Some((saved, departed)) = saved.as_mut().zip(departed.as_ref()) {
             saved.end_departed(departed);
-            saved.write(&begun)?;
         }
-        let what = format!("at schedule {} of {}..{}", departed.places.end, places.start, places.end);
-        tell_interrupted(&what, saved.is_some());
-        return Ok(Ending::Interrupted);
-    }
-    if let Some((saved, departed)) = saved.as_mut().zip(departed.as_ref()) {
-        saved.end_departed(departed);
-    }
-    let clock = Stopwatch::start();
-    let progress = Progress::new(seeds.end - seeds.start).within(args.time_max);
-    let mut failure = None;
-    let out_of_time = || args.time_max.is_some_and(|time_max| clock.elapsed() >= time_max);
-    let watch = |so_far: &SoFar<'_>| {
-        progress.at(so_far.done, so_far.failed);
-        failure = saved.as_mut().and_then(|saved| saved.at(so_far.part).err());
-        stop_if(failure.is_some() || interrupt.is_asked() || out_of_time())
-    };
-    let runs_before = begun.result.totals.runs();
-    let part = sweep.go_on(begun, watch).map_err(build)?;
-    progress.end(part.result.totals.runs() - runs_before);
-    if let Some(failure) = failure {
-        return Err(failure);
-    }
-    let is_interrupted = part.seeds.end < seeds.end && interrupt.is_asked();
-    if !interrupt.is_asked()
-        && let Err((seed, divergence)) = sweep.compare(&sample)
-    {
-        let help = "what a handler keeps, keep in its store";
-        return Err(Failure::Stale(format!("seed {seed}: {divergence}\n  = help: {help}")));
-    }
-    if let Some(saved) = &mut saved {
-        if shard.is_none() && !is_interrupted {
-            saved.end_at(part.seeds.end);
+        let clock = Stopwatch::start();
+        let progress = Progress::new(seeds.end - seeds.start).within(args.time_max);
+        let mut failure = None;
+        let out_of_time = || args.time_max.is_some_and(|time_max| clock.elapsed() >= time_max);
+        let mut watch = |so_far: &SoFar<'_>| {
+            progress.at(so_far.done, so_far.failed);
+            failure = saved.as_mut().and_then(|saved| saved.at(so_far.part).err());
+            stop_if(failure.is_some() || interrupt.is_asked() || out_of_time())
+        };
+        let runs_before = begun.result.totals.runs();
+        let part = scenario.sweep(seeds, *threads, begun, &mut watch).map_err(build)?;
+        progress.end(part.result.totals.runs() - runs_before);
+        if let Some(failure) = failure {
+            return Err(failure);
         }
-        saved.write(&part)?;
-        tell("Written", &shown(saved.path()));
+        let is_interrupted = part.seeds.end < seeds.end && interrupt.is_asked();
+        if !interrupt.is_asked()
+            && let Err((seed, divergence)) = scenario.compare(seeds, &sample)
+        {
+            let help = "what a handler keeps, keep in its store";
+            return Err(Failure::Stale(format!("seed {seed}: {divergence}\n  = help: {help}")));
+        }
+        if let Some(saved) = &mut saved {
+            if shard.is_none() && !is_interrupted {
+                saved.end_at(part.seeds.end);
+            }
+            saved.write(&part)?;
+            tell("Written", &shown(saved.path()));
+        }
+        let departed = departed.map(|departed| departed.result);
+        let departed_hold = departed.as_ref().is_none_or(HoldSweepResult::is_held);
+        let swept = Report { path: &args.scenario, scenario: *scenario, part: &part, departed, shown: &args.shown };
+        let ending = swept.show(&mut Out::new(), format)?;
+        if is_interrupted {
+            let what = format!("at seed {} of {}..{}", part.seeds.end, seeds.start, seeds.end);
+            tell_interrupted(&what, saved.is_some());
+            return Ok(Ending::Interrupted);
+        }
+        Ok(match ending {
+            // More shards than seeds is no mistake of this one.
+            Ending::NothingRan if shard.is_some() && !request.is_empty() => match departed_hold {
+                true => Ending::Held,
+                false => Ending::Failed,
+            },
+            ending => ending,
+        })
     }
-    let departed = departed.map(|departed| departed.result);
-    let departed_hold = departed.as_ref().is_none_or(HoldSweepResult::is_held);
-    let swept = Report { path: &args.scenario, scenario: &scenario, part: &part, departed, shown: &args.shown };
-    let ending = swept.show(&mut Out::new(), format)?;
-    if is_interrupted {
-        let what = format!("at seed {} of {}..{}", part.seeds.end, seeds.start, seeds.end);
-        tell_interrupted(&what, saved.is_some());
-        return Ok(Ending::Interrupted);
+
+    /// Says from where it goes on, if something is done already.
+    fn tell_where(&self, saved: Option<&Saved>, begun: &Part, departed: Option<&HoldPart>, places: &Range<u64>) {
+        let departed_before = departed.map_or(places.start, |departed| departed.places.end);
+        if let Some(saved) = saved.filter(|_| !begun.seeds.is_empty() || departed_before > places.start) {
+            let schedules = match departed_before < places.end {
+                true => format!("schedules {departed_before}..{} and ", places.end),
+                false => String::new(),
+            };
+            let seeds = format!("seeds {}..{}", begun.seeds.end, self.seeds.end);
+            tell("Goes on", &format!("with {}: {schedules}{seeds}", shown(saved.path())));
+        }
     }
-    Ok(match ending {
-        // More shards than seeds is no mistake of this one.
-        Ending::NothingRan if shard.is_some() && !request.is_empty() => match departed_hold {
-            true => Ending::Held,
-            false => Ending::Failed,
-        },
-        ending => ending,
-    })
+
+    /// Plays the schedules of the hold sweep that are not done.
+    fn depart(
+        &self,
+        plan: &dyn AnyHoldPlan,
+        departed: HoldPart,
+        places: &Range<u64>,
+        saved: &mut Option<Saved>,
+        begun: &Part,
+    ) -> Result<HoldPart, Failure> {
+        let progress = Progress::new(places.end - places.start);
+        let mut failure = None;
+        let mut watch = |so_far: &SoFar<'_, HoldPart>| {
+            progress.at(so_far.done, so_far.failed);
+            failure = saved.as_mut().and_then(|saved| saved.at_departed(so_far.part, begun).err());
+            stop_if(failure.is_some() || self.interrupt.is_asked())
+        };
+        let departed = plan.go_on(departed, places.end, &mut watch);
+        match failure {
+            Some(failure) => Err(failure),
+            None => Ok(departed),
+        }
+    }
 }
 
 fn stop_if(asked: bool) -> ControlFlow<()> {
@@ -232,7 +275,7 @@ fn tell_interrupted(at: &str, is_saved: bool) {
 /// sweep was divided it reads the same.
 pub(super) struct Report<'a> {
     pub(super) path: &'a Path,
-    pub(super) scenario: &'a Scenario,
+    pub(super) scenario: &'a dyn AnyScenario,
     pub(super) part: &'a Part,
     pub(super) departed: Option<HoldSweepResult>,
     pub(super) shown: &'a Shown,
@@ -242,8 +285,9 @@ impl Report<'_> {
     /// Prints it, and says how the sweep ends.
     pub(super) fn show(&self, out: &mut Out, format: MessageFormat) -> Result<Ending, Failure> {
         let Report { path, scenario, part, departed, shown } = self;
+        let scenario = *scenario;
         let coverage = &part.result.coverage;
-        let findings = part.result.vacuous(scenario).map_err(|error| Failure::Input(error.to_string()))?;
+        let findings = scenario.vacuous_in_sweep(&part.result).map_err(|error| Failure::Input(error.to_string()))?;
         let falls_short = shown.strict && coverage.never_reached().next().is_some();
         let rests = shown.strict && part.result.totals.runs() > 0 && !findings.void.is_empty();
         match format {
@@ -285,32 +329,44 @@ impl Report<'_> {
     }
 }
 
-fn show_what_was_run(out: &mut Out, scenario: &Scenario, seeds: &Range<u64>) -> Result<(), Failure> {
+fn show_what_was_run(out: &mut Out, scenario: &dyn AnyScenario, seeds: &Range<u64>) -> Result<(), Failure> {
     let many = count(seeds.end - seeds.start, "seed");
-    let what = format!("{} × {many}, {}..{}", scenario.name, seeds.start, seeds.end);
+    let what = format!("{} × {many}, {}..{}", scenario.settings().name, seeds.start, seeds.end);
     out.status(
         PLAIN,
         "Swept",
-        format_args!("{what}   design {}, profile {}{}", scenario.design.name, scenario.profile.name, by(scenario)),
+        format_args!(
+            "{what}   design {}, profile {}{}",
+            scenario.design(),
+            scenario.settings().profile.name,
+            by(scenario)
+        ),
     )?;
-    if !scenario.schedule.is_empty() && !scenario.varies() {
+    if !scenario.settings().schedule.is_empty() && !scenario.varies() {
         out.status(PLAIN, "Note", "the scenario's schedule leaves nothing to the seed: all runs are the same")?;
     }
     Ok(())
 }
 
 /// Who plays the seeds, unless that is a schedule.
-fn by(scenario: &Scenario) -> String {
-    let kind = scenario.scheduler.filter(|_| scenario.schedule.is_empty());
+fn by(scenario: &dyn AnyScenario) -> String {
+    let kind = scenario.settings().scheduler.filter(|_| scenario.settings().schedule.is_empty());
     kind.map_or_else(String::new, |kind| format!(", {} scheduler", kind.name()))
 }
 
+/// Who plays one seed, unless that is a schedule.
+fn by_for(scenario: &dyn AnyScenario, seed: u64) -> String {
+    let mut scenario = scenario.copy();
+    scenario.settings_mut().settle_for_seed(seed);
+    by(&*scenario)
+}
+
 /// The failing run of a seed, shrunk: its size and its departures.
-pub(super) fn show_shrunk(out: &mut Out, scenario: &Scenario, seed: u64) -> Result<(), Failure> {
+pub(super) fn show_shrunk(out: &mut Out, scenario: &dyn AnyScenario, seed: u64) -> Result<(), Failure> {
     match scenario.shrink(seed, EXECUTIONS_MAX) {
         Ok(Some(found)) => {
             out.status(PLAIN, "Shrunk", format_args!("to {}", shrink::in_words(&found.shrunk.size())))?;
-            out.departures(&found.scenario.schedule)
+            out.departures(&found.scenario.settings().schedule)
         }
         Ok(None) => Ok(()),
         Err(error) => out.status(PLAIN, "Note", format_args!("seed {seed} is not shrunk: {error}")),
@@ -319,6 +375,7 @@ pub(super) fn show_shrunk(out: &mut Out, scenario: &Scenario, seed: u64) -> Resu
 
 fn show(out: &mut Out, report: &Report<'_>, findings: &Findings) -> Result<(), Failure> {
     let Report { path, scenario, part, shown, .. } = report;
+    let scenario = *scenario;
     let result = &part.result;
     for (place, (signature, bucket)) in by_seed(result).into_iter().enumerate() {
         let word = bucket.verdict.to_uppercase();
@@ -330,7 +387,7 @@ fn show(out: &mut Out, report: &Report<'_>, findings: &Findings) -> Result<(), F
                 "{signature}   {}, first seed {}{}, {steps}",
                 count(bucket.count, "run"),
                 bucket.seed,
-                by(&scenario.for_seed(bucket.seed))
+                by_for(scenario, bucket.seed)
             ),
         )?;
         if place < SHRUNK_MAX {
@@ -376,7 +433,13 @@ fn by_seed(result: &SweepResult) -> Vec<(&String, &Bucket)> {
     buckets
 }
 
-fn show_json(out: &mut Out, path: &Path, scenario: &Scenario, part: &Part, findings: &Findings) -> Result<(), Failure> {
+fn show_json(
+    out: &mut Out,
+    path: &Path,
+    scenario: &dyn AnyScenario,
+    part: &Part,
+    findings: &Findings,
+) -> Result<(), Failure> {
     let result = &part.result;
     for (place, (signature, bucket)) in by_seed(result).into_iter().enumerate() {
         let found = if place < SHRUNK_MAX { scenario.shrink(bucket.seed, EXECUTIONS_MAX).ok().flatten() } else { None };
@@ -386,9 +449,9 @@ fn show_json(out: &mut Out, path: &Path, scenario: &Scenario, part: &Part, findi
             "verdict": bucket.verdict,
             "detail": bucket.detail,
             "seed": bucket.seed,
-            "scheduler": run::scheduler_name(scenario, bucket.seed),
+            "scheduler": scenario.settings().scheduler_name(bucket.seed),
             "count": bucket.count,
-            "departures": found.as_ref().map(|found| shrink::texts(&found.scenario.schedule)),
+            "departures": found.as_ref().map(|found| shrink::texts(&found.scenario.settings().schedule)),
             "toml": found.as_ref().map(|found| &found.text),
             "reproduce": command("run", path, scenario, bucket.seed),
             "shrink": command("shrink", path, scenario, bucket.seed),
@@ -397,8 +460,8 @@ fn show_json(out: &mut Out, path: &Path, scenario: &Scenario, part: &Part, findi
     let totals = &result.totals;
     out.json(&json!({
         "reason": "summary",
-        "scenario": scenario.name,
-        "design": scenario.design.name,
+        "scenario": scenario.settings().name,
+        "design": scenario.design(),
         "seeds": [part.seeds.start, part.seeds.end],
         "runs": totals.runs(),
         "held": totals.held,

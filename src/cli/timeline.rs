@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anstyle::Style;
 use pellmell::escape::for_terminal;
+use pellmell::scenario::Display;
 use pellmell::trace::{Saved, Trace, TraceRecord, plain};
 
 use super::{BAD, DIM, Failure, GOOD, Out, PLAIN, count};
@@ -12,9 +13,6 @@ use super::{BAD, DIM, Failure, GOOD, Out, PLAIN, count};
 const COLUMN_MAX: usize = 52;
 /// How many records are listed before only the differing ones are.
 const ROWS_MAX: usize = 16;
-
-/// Fields that would fill the table and tell nothing: `--trace` has them.
-const HIDDEN: [&str; 3] = ["title", "user", "expires_at"];
 
 /// Prints the last `steps` steps of a trace.
 pub(super) fn steps(out: &mut Out, trace: &Trace, steps: usize) -> Result<(), Failure> {
@@ -109,19 +107,19 @@ pub(super) fn fit(text: &str, width: usize) -> String {
 }
 
 /// Prints what each service holds, record by record.
-pub(super) fn stores(out: &mut Out, trace: &Trace) -> Result<(), Failure> {
+pub(super) fn stores(out: &mut Out, display: &Display, trace: &Trace) -> Result<(), Failure> {
     let services = &trace.header.services;
     let mut rows: BTreeMap<(String, u32), Vec<String>> = BTreeMap::new();
     for (place, store) in trace.end.stores.iter().enumerate() {
         for saved in store {
             let row = rows.entry(order_of(&saved.id)).or_insert_with(|| vec![String::new(); services.len()]);
             let separator = if row[place].is_empty() { "" } else { ", " };
-            row[place] = format!("{}{separator}{}", row[place], for_terminal(&cell(saved)));
+            row[place] = format!("{}{separator}{}", row[place], for_terminal(&cell(display, saved)));
         }
     }
     let total = rows.len();
     if total > ROWS_MAX {
-        rows.retain(|(kind, number), _| differs(trace, &format!("{kind}{number}")));
+        rows.retain(|(kind, number), _| differs(display, trace, &format!("{kind}{number}")));
     }
     let widths = widths(services, rows.values());
     out.line("")?;
@@ -131,7 +129,7 @@ pub(super) fn stores(out: &mut Out, trace: &Trace) -> Result<(), Failure> {
         let cells = pad(row, &widths);
         let id = format!("{kind}{number}");
         let row = format!("{id:>16} │ {} │", cells.join(" │ "));
-        match differs(trace, &id) {
+        match differs(display, trace, &id) {
             true => out.parts(&[(Style::new(), &format!("{row} ")), (BAD, "◀ differ")])?,
             false => out.line(row)?,
         }
@@ -150,32 +148,35 @@ fn order_of(id: &str) -> (String, u32) {
     (id[..digits].to_owned(), id[digits..].parse().unwrap_or(0))
 }
 
-fn cell(saved: &Saved) -> String {
+fn cell(display: &Display, saved: &Saved) -> String {
     let fields = match &saved.fields {
         serde_json::Value::Object(fields) => {
-            let parts = fields.iter().filter(|(name, _)| !HIDDEN.contains(&name.as_str()));
+            let parts = fields.iter().filter(|(name, _)| !display.hidden_fields.contains(&name.as_str()));
             parts.map(|(name, value)| format!("{name} {}", plain(value))).collect::<Vec<_>>().join(" ")
         }
         other => plain(other),
     };
-    if saved.collection == "ledger" {
+    if display.not_compared.contains(&saved.collection.as_str()) {
         format!("{} {fields}", saved.collection)
     } else {
         format!("v{} {fields}", saved.version)
     }
 }
 
-/// Whether two services hold the same collection's record with another version.
-fn differs(trace: &Trace, id: &str) -> bool {
+/// Whether two services hold a record in different versions; of a kind that two must hold also if they have
+/// other values, or only one of them holds it.
+fn differs(display: &Display, trace: &Trace, id: &str) -> bool {
+    let replicated = display.replicated.iter().find(|(kind, _)| id.starts_with(*kind));
+    let compared: &[&str] = replicated.map_or(&[], |(_, fields)| fields);
     let held = |store: &Vec<Saved>| {
-        let same: Vec<_> = store.iter().filter(|row| row.id == id && row.collection != "ledger").collect();
-        same.first().map(|row| (row.collection.clone(), row.version, row.fields.get("price").cloned()))
+        let compared_row = |row: &&Saved| row.id == id && !display.not_compared.contains(&row.collection.as_str());
+        let row = store.iter().find(compared_row)?;
+        let fields: Vec<_> = compared.iter().map(|field| row.fields.get(field).cloned()).collect();
+        Some((row.collection.clone(), row.version, fields))
     };
-    let owners: Vec<_> = trace.end.stores.iter().map(held).collect();
-    // Orders have no replica among these services; a ticket that one service lacks differs.
-    let wanted = id.starts_with('t');
-    let present: Vec<_> = owners.iter().flatten().collect();
-    wanted && (present.len() < 2 || present.windows(2).any(|pair| pair[0] != pair[1]))
+    let present: Vec<_> = trace.end.stores.iter().filter_map(held).collect();
+    let (is_compared, is_alone) = (display.replicated.is_empty() || replicated.is_some(), present.len() < 2);
+    is_compared && (is_alone && replicated.is_some() || present.windows(2).any(|pair| pair[0] != pair[1]))
 }
 
 /// Prints the verdict of a run.

@@ -1,19 +1,20 @@
 //! `pellmell zoo`: every known defect, and what catches it.
 
+use pellmell::any::{AnySystem, ZooPlan};
+use pellmell::scenario::{Defect, Level};
 use pellmell::search::Cost;
-use pellmell::ticketing::{Defect, Level};
-use pellmell::zoo::{Complaint, Played, Row, Zoo};
+use pellmell::zoo::{Complaint, Played, Row};
 use serde_json::json;
 
 use super::environment::Threads;
 use super::shrink::texts;
-use super::{BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, defect, timeline};
+use super::{BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, timeline};
 
 #[derive(clap::Args)]
 pub(super) struct ZooArgs {
     /// Plays these defects only, by name or number; a single one is shown step by step.
-    #[arg(value_name = "DEFECT", value_parser = defect)]
-    defects: Vec<Defect>,
+    #[arg(value_name = "DEFECT")]
+    defects: Vec<String>,
     /// Shows at what cost each defect breaks a property under each delivery.
     #[arg(long)]
     matrix: bool,
@@ -24,18 +25,23 @@ pub(super) struct ZooArgs {
     threads: Threads,
 }
 
-pub(super) fn zoo(args: &ZooArgs, format: MessageFormat) -> Result<Ending, Failure> {
-    let mut zoo = Zoo { tries: args.tries, all_levels: args.matrix, ..Zoo::default() };
-    zoo.threads = args.threads.count()? as usize;
-    if !args.defects.is_empty() {
-        zoo.defects.clone_from(&args.defects);
-    }
+pub(super) fn zoo(system: &dyn AnySystem, args: &ZooArgs, format: MessageFormat) -> Result<Ending, Failure> {
+    let (defects, tries, all_levels) = (args.defects.clone(), args.tries, args.matrix);
+    let plan = ZooPlan { defects, tries, all_levels, threads: args.threads.count()? as usize };
     let mut out = Out::new();
-    if format == MessageFormat::Human {
-        let what = count(zoo.defects.len() as u64, "defect");
-        out.status(PLAIN, "Playing", format_args!("{what} of the design reference, {} tries each", zoo.tries))?;
+    if system.defects().is_empty() {
+        let message = format!("the system {} declares no defects, so there is nothing to play", system.name());
+        return Err(Failure::Input(format!("{message}\n  = help: declare them: `Suite::defects` and `playgrounds`")));
     }
-    let played = zoo.play();
+    let (usual, _) = system.designs().first().copied().unwrap_or_default();
+    let mut begun = Ok(());
+    let played = system.zoo(&plan, &mut |defects| {
+        if format == MessageFormat::Human {
+            let what = count(defects as u64, "defect");
+            begun = out.status(PLAIN, "Playing", format_args!("{what} of the design {usual}, {tries} tries each"));
+        }
+    })?;
+    begun?;
     match format {
         MessageFormat::Json => show_json(&mut out, &played)?,
         MessageFormat::Human => {
@@ -68,7 +74,7 @@ fn columns(out: &mut Out, headings: &[&str], rows: &[Vec<String>]) -> Result<(),
     rows.iter().try_for_each(|row| out.line(line(&mut row.iter().map(String::as_str))))
 }
 
-fn name(defect: &Defect) -> String {
+fn name(defect: &Defect<()>) -> String {
     format!("{:<5}{}", defect.id, defect.name)
 }
 
@@ -117,9 +123,8 @@ fn nothing() -> String {
     "-".to_owned()
 }
 
-fn known(defect: &Defect) -> String {
-    let (deliveries, commands) = defect.known;
-    Cost { deliveries, commands }.to_string()
+fn known(defect: &Defect<()>) -> String {
+    defect.known.map_or_else(nothing, |(deliveries, commands)| Cost { deliveries, commands }.to_string())
 }
 
 /// A column for each level: what the cheapest violation costs there.
@@ -142,13 +147,13 @@ fn matrix(out: &mut Out, rows: &[Row]) -> Result<(), Failure> {
 
 /// The shortest way of one defect, step by step.
 fn story(out: &mut Out, row: &Row) -> Result<(), Failure> {
-    let (Some((level, found)), Some((services, records))) = (&row.shortest, row.story()) else { return Ok(()) };
+    let (Some((level, found)), Some((services, records))) = (&row.shortest, &row.story) else { return Ok(()) };
     out.line("")?;
     let defect = &row.defect;
     out.status(PLAIN, "Defect", format_args!("{}: {}", defect.name, defect.about))?;
     out.status(PLAIN, "Shortest", format_args!("{} under delivery in {}", found.cost, level.name()))?;
     out.line("")?;
-    timeline::last_steps(out, &services, &records, usize::MAX)?;
+    timeline::last_steps(out, services, records, usize::MAX)?;
     out.line("")?;
     out.status(BAD, "VIOLATED", format_args!("{} {}", found.property, found.violation))?;
     let Some(shrunk) = &row.shrunk else { return Ok(()) };
@@ -165,7 +170,7 @@ fn summary(out: &mut Out, played: &Played) -> Result<(), Failure> {
         }
     }
     for alarm in &played.alarms {
-        let place = format!("{} ({:?}, {})", alarm.design, alarm.stage, alarm.level.name());
+        let place = format!("{} ({}, {})", alarm.design, alarm.playground, alarm.level.name());
         out.status(BAD, "FALSE ALARM", format_args!("{place}: {}", alarm.verdict))?;
     }
     if !played.canary {
@@ -191,7 +196,7 @@ fn summary(out: &mut Out, played: &Played) -> Result<(), Failure> {
     )
 }
 
-fn in_words(complaint: &Complaint, defect: &Defect) -> String {
+fn in_words(complaint: &Complaint, defect: &Defect<()>) -> String {
     match complaint {
         Complaint::Missed => "nothing catches it".to_owned(),
         Complaint::Misnamed(property) => format!("{property} catches it, expected {}", defect.property),
@@ -235,7 +240,7 @@ fn show_json(out: &mut Out, played: &Played) -> Result<(), Failure> {
         out.json(&json!({
             "reason": "false alarm",
             "design": alarm.design,
-            "services": format!("{:?}", alarm.stage).to_lowercase(),
+            "services": alarm.playground,
             "level": alarm.level.name(),
             "verdict": alarm.verdict,
         }))?;

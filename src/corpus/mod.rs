@@ -15,11 +15,10 @@ pub use renew::{Renewal, entry_of, renew};
 use std::fmt;
 
 use crate::run::{Judges, Verdict, run};
-use crate::scenario::{Entry, FileError, Scenario, nearest};
+use crate::scenario::{Entry, FileError, Scenario, Suite, nearest};
 use crate::schedule::{Departure, NamedStep, Target};
 use crate::scheduler::{Came, Departing, Retold};
 use crate::simulation::Simulation;
-use crate::ticketing::Ticketing;
 use crate::trace::{Naming, in_words};
 use crate::vacuity::{Kind, Vacuous};
 
@@ -120,12 +119,12 @@ impl fmt::Display for Bucket {
     }
 }
 
-/// The bucket of a verdict of a scenario; `None` if it held.
-#[must_use]
-pub fn bucket(scenario: &Scenario, verdict: &Verdict) -> Option<Bucket> {
-    let defects = scenario.defects.iter().map(|defect| format!(" + {}", defect.name));
-    let rules = std::iter::once(scenario.design.name.to_owned()).chain(defects).collect();
-    verdict.signature().map(|signature| Bucket { rules, signature })
+impl Bucket {
+    /// The bucket of a verdict under these rules (see [`Scenario::rules`]); `None` if it held.
+    #[must_use]
+    pub fn of(rules: &str, verdict: &Verdict) -> Option<Bucket> {
+        verdict.signature().map(|signature| Bucket { rules: rules.to_owned(), signature })
+    }
 }
 
 /// Reads an entry and plays its departures; if it should violate a property and they do not lead there,
@@ -135,8 +134,8 @@ pub fn bucket(scenario: &Scenario, verdict: &Verdict) -> Option<Bucket> {
 /// # Errors
 /// If the text is no entry: damaged, of another version, or a scenario without an `[entry]` table. A
 /// text that only names what does not exist any more is no error but [`Status::Stale`].
-pub fn check(file: &str, text: &str) -> Result<Checked, FileError> {
-    let scenario = match Scenario::parse(file, text) {
+pub fn check<T: Suite>(file: &str, text: &str) -> Result<Checked, FileError> {
+    let scenario = match Scenario::<T>::parse(file, text) {
         Ok(scenario) => scenario,
         Err(error) if error.is_about_a_name() && is_entry(text) => {
             return Ok(Checked::stale(format!("line {}: {}", error.line, error.in_a_line()), None));
@@ -162,7 +161,7 @@ fn is_entry(text: &str) -> bool {
 
 /// Plays an entry of a scenario in these services: its own, or others that came of them since.
 #[must_use]
-pub fn play(scenario: &Scenario, entry: Entry, simulation: &Simulation<Ticketing>) -> Checked {
+pub fn play<T: Suite>(scenario: &Scenario<T>, entry: Entry, simulation: &Simulation<T>) -> Checked {
     let departures = scenario.schedule.len();
     let commands = scenario.clients_of(scenario.seed).iter().map(|client| client.commands.len()).sum();
     let (played, retold) = match departs(scenario, &entry, simulation) {
@@ -195,7 +194,7 @@ struct Played {
 }
 
 /// Plays the departures of an entry.
-fn departs(scenario: &Scenario, entry: &Entry, simulation: &Simulation<Ticketing>) -> Played {
+fn departs<T: Suite>(scenario: &Scenario<T>, entry: &Entry, simulation: &Simulation<T>) -> Played {
     let mut departing = Departing::new(scenario.schedule.clone());
     let report = run(&mut simulation.world(), &mut departing, &scenario.judges(), scenario.limits, &mut ());
     let is_met = entry.expect.meets(&report.verdict);
@@ -212,11 +211,11 @@ fn departs(scenario: &Scenario, entry: &Entry, simulation: &Simulation<Ticketing
             None => status_of(entry, &report.verdict),
         },
     };
-    Played { status, deliveries: report.counts.deliveries, bucket: bucket(scenario, &report.verdict) }
+    Played { status, deliveries: report.counts.deliveries, bucket: Bucket::of(&scenario.rules(), &report.verdict) }
 }
 
 /// The first departure that was not done as it says, unless that is allowed.
-fn cut_short<'a>(scenario: &Scenario, departing: &'a Departing) -> Option<&'a Departure> {
+fn cut_short<'a, T: Suite>(scenario: &Scenario<T>, departing: &'a Departing) -> Option<&'a Departure> {
     let is_allowed = |departure: &Departure| {
         let kinds = [Kind::EndedEarly, Kind::UnusedDeparture];
         let not_done = kinds.map(|kind| Vacuous::new(kind, departure.to_string(), ""));
@@ -227,11 +226,11 @@ fn cut_short<'a>(scenario: &Scenario, departing: &'a Departing) -> Option<&'a De
 }
 
 /// Plays the recorded steps of an entry; also tells those that never came.
-fn retells(scenario: &Scenario, entry: &Entry, simulation: &Simulation<Ticketing>) -> (Played, Vec<NamedStep>) {
+fn retells<T: Suite>(scenario: &Scenario<T>, entry: &Entry, simulation: &Simulation<T>) -> (Played, Vec<NamedStep>) {
     let mut retold = Retold::new(entry.trace.clone());
     let report = run(&mut simulation.world(), &mut retold, &scenario.judges(), scenario.limits, &mut ());
     let status = status_of(entry, &report.verdict);
-    let bucket = bucket(scenario, &report.verdict);
+    let bucket = Bucket::of(&scenario.rules(), &report.verdict);
     let never_came = retold.never_came().into_iter().cloned().collect();
     (Played { status, deliveries: report.counts.deliveries, bucket }, never_came)
 }
@@ -246,7 +245,7 @@ fn status_of(entry: &Entry, verdict: &Verdict) -> Status {
 }
 
 /// Says which departure names what never comes, and what comes that is nearest to it.
-fn gone_in_words(scenario: &Scenario, departure: &Departure, simulation: &Simulation<Ticketing>) -> String {
+fn gone_in_words<T: Suite>(scenario: &Scenario<T>, departure: &Departure, simulation: &Simulation<T>) -> String {
     let came = what_comes(scenario, simulation);
     match nearest(&departure.what().to_string(), came.iter().map(String::as_str)) {
         Some(near) => format!("nothing comes that `{departure}` names; the nearest is `{near}`"),
@@ -255,7 +254,7 @@ fn gone_in_words(scenario: &Scenario, departure: &Departure, simulation: &Simula
 }
 
 /// The names of everything that happens in the run without judges.
-fn what_comes(scenario: &Scenario, simulation: &Simulation<Ticketing>) -> Vec<String> {
+fn what_comes<T: Suite>(scenario: &Scenario<T>, simulation: &Simulation<T>) -> Vec<String> {
     let mut naming = Naming::default();
     let mut departing = Departing::new(scenario.schedule.clone());
     let nobody = Judges::new(Vec::new());
@@ -264,7 +263,7 @@ fn what_comes(scenario: &Scenario, simulation: &Simulation<Ticketing>) -> Vec<St
 }
 
 /// The first recorded delivery to a group that does not listen to its subject any more, in words.
-fn unheard(entry: &Entry, simulation: &Simulation<Ticketing>) -> Option<String> {
+fn unheard<T: Suite>(entry: &Entry, simulation: &Simulation<T>) -> Option<String> {
     let deliveries = entry.trace.iter().filter_map(|step| match &step.what {
         Target::Delivery(delivery) => Some(delivery),
         _ => None,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Checked, Status};
 use crate::event::Command;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Suite};
 use crate::schedule::{Departure, Target};
 
 /// An entry that says nothing that a smaller one does not say.
@@ -47,7 +47,7 @@ pub struct Way {
 }
 
 impl Way {
-    pub(super) fn of(scenario: &Scenario) -> Way {
+    pub(super) fn of<T: Suite>(scenario: &Scenario<T>) -> Way {
         let mut departures: Vec<String> = scenario.schedule.iter().map(kind_of_departure).collect();
         departures.sort_unstable();
         let clients = scenario.clients_of(scenario.seed);

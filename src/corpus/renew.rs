@@ -5,7 +5,7 @@ use toml_edit::{Array, DocumentMut, Item, Value};
 use super::{Checked, Played, Status, check, departs, retells};
 use crate::extract::extract;
 use crate::run::run;
-use crate::scenario::{Entry, FileError, Scenario};
+use crate::scenario::{Entry, FileError, Scenario, Suite};
 use crate::schedule::{Departure, NamedStep};
 use crate::scheduler::{Departing, Retold, Tie};
 use crate::shrink::Shrink;
@@ -47,12 +47,12 @@ pub fn entry_of(text: &str, entry: &Entry) -> String {
 ///
 /// # Errors
 /// As [`check`].
-pub fn renew(file: &str, text: &str) -> Result<(Checked, Renewal), FileError> {
-    let checked = check(file, text)?;
+pub fn renew<T: Suite>(file: &str, text: &str) -> Result<(Checked, Renewal), FileError> {
+    let checked = check::<T>(file, text)?;
     if checked.status != Status::Violated {
         return Ok((checked, Renewal::Fresh));
     }
-    let scenario = Scenario::parse(file, text)?;
+    let scenario = Scenario::<T>::parse(file, text)?;
     let departures = match (&checked.retold, &checked.entry) {
         (Some(_), Some(entry)) => match departures_of(&scenario, &entry.trace) {
             Ok(departures) => departures,
@@ -62,13 +62,13 @@ pub fn renew(file: &str, text: &str) -> Result<(Checked, Renewal), FileError> {
     };
     let renewed = written(text, &scenario, &departures).and_then(|renewed| match renewed == text {
         true => Ok(Renewal::Fresh),
-        false => leads_there_both_ways(file, &renewed).map(|()| Renewal::Text(renewed)),
+        false => leads_there_both_ways::<T>(file, &renewed).map(|()| Renewal::Text(renewed)),
     });
     Ok((checked, renewed.unwrap_or_else(Renewal::Impossible)))
 }
 
 /// The fewest departures that give the failure that these steps lead to.
-fn departures_of(scenario: &Scenario, steps: &[NamedStep]) -> Result<Vec<Departure>, String> {
+fn departures_of<T: Suite>(scenario: &Scenario<T>, steps: &[NamedStep]) -> Result<Vec<Departure>, String> {
     let simulation = scenario.simulation(scenario.seed).map_err(|error| error.to_string())?;
     let judges = scenario.judges();
     let extracted = extract(&simulation, Retold::new(steps.to_vec()), &judges, scenario.limits, Tie::InOrder);
@@ -83,7 +83,7 @@ fn departures_of(scenario: &Scenario, steps: &[NamedStep]) -> Result<Vec<Departu
 }
 
 /// The entry's text with these departures and the steps of their run.
-fn written(text: &str, scenario: &Scenario, departures: &[Departure]) -> Result<String, String> {
+fn written<T: Suite>(text: &str, scenario: &Scenario<T>, departures: &[Departure]) -> Result<String, String> {
     let simulation = scenario.simulation(scenario.seed).map_err(|error| error.to_string())?;
     let mut naming = Naming::default();
     let mut departing = Departing::new(departures.to_vec());
@@ -120,8 +120,8 @@ fn put(place: &mut Item, texts: impl Iterator<Item = String>) {
 }
 
 /// Reads what was written, as [`check`] will: both its departures and its steps must lead there.
-fn leads_there_both_ways(file: &str, text: &str) -> Result<(), String> {
-    let scenario = Scenario::parse(file, text).map_err(|error| error.in_a_line())?;
+fn leads_there_both_ways<T: Suite>(file: &str, text: &str) -> Result<(), String> {
+    let scenario = Scenario::<T>::parse(file, text).map_err(|error| error.in_a_line())?;
     let Some(entry) = &scenario.entry else { return Err("the text is no entry".to_owned()) };
     let says = |way: &str, played: Played| match played.status {
         Status::Violated => Ok(()),

@@ -2,24 +2,22 @@
 
 use std::fmt;
 
-use super::{FileError, Scenario};
+use super::{FileError, Scenario, Suite};
 use crate::extract::{ExtractError, extract};
 use crate::run::{Verdict, run};
 use crate::schedule::Departure;
 use crate::scheduler::{Departing, Tie};
 use crate::shrink::{NothingToShrink, Shrink, Shrunk, Size, same_failure};
 use crate::simulation::{BuildError, CommandIndex};
-use crate::ticketing::Request;
 
 /// The smallest scenario that fails in the same way as a seed of another one.
-#[derive(Clone, Debug)]
-pub struct Counterexample {
+pub struct Counterexample<T: Suite> {
     /// How large the run of the seed was.
     pub before: Size,
     /// What is left of it, by the places that commands have in the scenario it comes from.
-    pub shrunk: Shrunk<Request>,
+    pub shrunk: Shrunk<T::Command>,
     /// The scenario that has it, read from `text`.
-    pub scenario: Scenario,
+    pub scenario: Scenario<T>,
     /// The text of that scenario's file.
     pub text: String,
 }
@@ -60,12 +58,12 @@ impl fmt::Display for ShrinkError {
 
 impl std::error::Error for ShrinkError {}
 
-impl Scenario {
+impl<T: Suite> Scenario<T> {
     /// Shrinks the run of `seed` in at most `executions_max` runs; `None` if it holds.
     ///
     /// # Errors
     /// If the run cannot be told as departures, or what is left of it not as a scenario file.
-    pub fn shrink(&self, seed: u64, executions_max: u32) -> Result<Option<Counterexample>, ShrinkError> {
+    pub fn shrink(&self, seed: u64, executions_max: u32) -> Result<Option<Counterexample<T>>, ShrinkError> {
         let simulation = self.simulation(seed).map_err(ShrinkError::Build)?;
         let judges = self.judges();
         let departures = self.departures(seed)?;
@@ -104,8 +102,8 @@ impl Scenario {
 }
 
 /// Reads the written scenario as `run` would, and plays it: it must fail as the shrunk run did.
-fn read_back(text: &str, shrunk: &Shrunk<Request>) -> Result<Scenario, ShrinkError> {
-    let small = Scenario::parse("shrunk.toml", text).map_err(ShrinkError::File)?;
+fn read_back<T: Suite>(text: &str, shrunk: &Shrunk<T::Command>) -> Result<Scenario<T>, ShrinkError> {
+    let small = Scenario::<T>::parse("shrunk.toml", text).map_err(ShrinkError::File)?;
     let simulation = small.simulation(small.seed).map_err(ShrinkError::Build)?;
     let report = small.run(&mut simulation.world(), &small.judges(), small.seed, &mut ());
     match same_failure(&shrunk.report.verdict, &report.verdict) {

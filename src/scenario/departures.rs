@@ -3,28 +3,31 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::read::{Source, known_records};
-use super::write::made_by;
-use super::{FileError, Scenario, nearest, subjects};
+use super::own::never_created;
+use super::read::subjects;
+use super::source::Source;
+use super::suite::{Stored, Suite};
+use super::{FileError, Hostings, Scenario, nearest};
 use crate::event::Command;
 use crate::ids::RecordId;
 use crate::schedule::{CommandSpec, Departure, NamedStep, ParseDepartureError, Target};
-use crate::simulation::{Client, Hosting};
-use crate::ticketing::Request;
+use crate::simulation::Client;
 use toml::Spanned;
 
 /// The most names an error lists.
 const NAMES_SHOWN: usize = 12;
 
 /// What a schedule can speak of.
-pub(super) struct Known<'a> {
+pub(super) struct Known<'a, C> {
+    /// The records that are created; none if no command says what it creates.
     pub(super) records: &'a BTreeSet<RecordId>,
+    pub(super) subjects: &'a [String],
     /// The services, whose groups are named like them.
-    pub(super) services: &'a [(&'a str, &'a Hosting)],
+    pub(super) services: &'a Hostings,
     /// The clients written out in the file.
-    pub(super) written: &'a [Client<Request>],
+    pub(super) written: &'a [Client<C>],
     /// The clients a workload generates.
-    pub(super) generated: &'a [Client<Request>],
+    pub(super) generated: &'a [Client<C>],
 }
 
 /// Reads a schedule.
@@ -40,8 +43,12 @@ pub(super) fn read(source: &Source<'_>, texts: &[Spanned<String>]) -> Result<Vec
 }
 
 /// Checks that every name in a schedule exists and that what shall pause can.
-pub(super) fn check(source: &Source<'_>, schedule: &[Spanned<Departure>], known: &Known<'_>) -> Result<(), FileError> {
-    let services: Vec<&str> = known.services.iter().map(|(name, _)| *name).collect();
+pub(super) fn check<C: Command>(
+    source: &Source<'_>,
+    schedule: &[Spanned<Departure>],
+    known: &Known<'_, C>,
+) -> Result<(), FileError> {
+    let services: Vec<&str> = known.services.names().collect();
     for departure in schedule {
         let at = Place { source, span: departure.span() };
         if let Departure::Crash { service, .. } = departure.get_ref() {
@@ -58,7 +65,7 @@ pub(super) fn check(source: &Source<'_>, schedule: &[Spanned<Departure>], known:
     Ok(())
 }
 
-impl Scenario {
+impl<T: Suite> Scenario<T> {
     /// Checks that departures speak of what there is in this scenario, as those of its file do: that every
     /// name exists, and that what shall pause can.
     ///
@@ -71,10 +78,16 @@ impl Scenario {
         }
         let clients = self.clients_of(self.seed);
         let commands = clients.iter().flat_map(|client| &client.commands);
-        let made = commands.filter_map(|sending| made_by(&sending.what));
-        let records = made.chain(self.stored.iter().map(|stored| stored.ticket)).collect();
-        let services = self.hostings.named();
-        let known = Known { records: &records, services: &services, written: &self.clients, generated: &clients };
+        let created = commands.filter_map(|sending| sending.command.creates());
+        let records = created.chain(self.stored.iter().map(Stored::record)).collect();
+        let subjects = subjects::<T>();
+        let known = Known {
+            records: &records,
+            subjects: &subjects,
+            services: &self.hostings,
+            written: &self.clients,
+            generated: &clients,
+        };
         departures.iter().try_for_each(|departure| {
             let text = departure.to_string();
             let place = Spanned::new(0..text.len(), departure.clone());
@@ -84,12 +97,12 @@ impl Scenario {
 }
 
 /// Checks that every name in recorded steps exists and that what paused can.
-pub(super) fn check_steps(
+pub(super) fn check_steps<C: Command>(
     source: &Source<'_>,
     steps: &[Spanned<NamedStep>],
-    known: &Known<'_>,
+    known: &Known<'_, C>,
 ) -> Result<(), FileError> {
-    let services: Vec<&str> = known.services.iter().map(|(name, _)| *name).collect();
+    let services: Vec<&str> = known.services.names().collect();
     let check =
         |step: &Spanned<NamedStep>| Place { source, span: step.span() }.target(&step.get_ref().what, &services, known);
     steps.iter().try_for_each(check)
@@ -102,10 +115,11 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn target(&self, target: &Target, services: &[&str], known: &Known<'_>) -> Result<(), FileError> {
+    fn target<C: Command>(&self, target: &Target, services: &[&str], known: &Known<'_, C>) -> Result<(), FileError> {
         match target {
             Target::Delivery(delivery) | Target::Ack(delivery) | Target::AckWait(delivery) => {
-                self.one_of(&delivery.subject, "subject", &subjects())?;
+                let subjects: Vec<&str> = known.subjects.iter().map(String::as_str).collect();
+                self.one_of(&delivery.subject, "subject", &subjects)?;
                 self.one_of(&delivery.group, "group", services)?;
                 self.record(delivery.record, known)
             }
@@ -120,7 +134,7 @@ impl Place<'_> {
             }
             Target::Join(group) => {
                 self.one_of(group, "group", services)?;
-                match known.services.iter().any(|(name, hosting)| name == group && !hosting.joins_late) {
+                match known.services.get(group).is_some_and(|hosting| !hosting.joins_late) {
                     false => Ok(()),
                     true => {
                         let message = format!("`{group}` is there from the start: it does not join");
@@ -144,16 +158,15 @@ impl Place<'_> {
         Err(self.source.unknown(&Spanned::new(self.span.clone(), name.to_owned()), what, &shown))
     }
 
-    fn record(&self, record: RecordId, known: &Known<'_>) -> Result<(), FileError> {
-        if known.records.contains(&record) {
+    fn record<C: Command>(&self, record: RecordId, known: &Known<'_, C>) -> Result<(), FileError> {
+        if known.records.is_empty() || known.records.contains(&record) {
             return Ok(());
         }
-        let error = self.source.at(self.span.clone(), format!("no command creates `{record}`"));
-        Err(error.help(known_records(known.records, record.kind())))
+        Err(never_created(self.source, record, self.span.clone(), known.records))
     }
 
     /// The commands of a workload depend on the seed, so only those written out are checked.
-    fn command(&self, command: &CommandSpec, known: &Known<'_>) -> Result<(), FileError> {
+    fn command<C: Command>(&self, command: &CommandSpec, known: &Known<'_, C>) -> Result<(), FileError> {
         let clients = known.written.iter().chain(known.generated);
         let names: Vec<&str> = clients.map(|client| client.name.as_str()).collect();
         self.one_of(&command.client, "client", &names)?;
@@ -170,13 +183,13 @@ impl Place<'_> {
         self.one_of(&command.label, &format!("command of `{}`", client.name), &labels)
     }
 
-    fn can_pause(&self, what: &Target, known: &Known<'_>) -> Result<(), FileError> {
+    fn can_pause<C: Command>(&self, what: &Target, known: &Known<'_, C>) -> Result<(), FileError> {
         let service = match what {
             Target::Delivery(delivery) => Some(delivery.group.as_str()),
             Target::Command(command) => service_of(command, known),
             _ => None,
         };
-        let hosted = known.services.iter().find(|(name, _)| Some(*name) == service);
+        let hosted = service.and_then(|name| Some((name, known.services.get(name)?)));
         match hosted {
             Some((name, hosting)) if !hosting.may_pause() => {
                 let message =
@@ -191,7 +204,7 @@ impl Place<'_> {
 
 /// The service a command goes to: that of the client's command of this label or, where labels depend
 /// on the seed, of its first one.
-fn service_of<'a>(command: &CommandSpec, known: &Known<'a>) -> Option<&'a str> {
+fn service_of<'a, C: Command>(command: &CommandSpec, known: &Known<'a, C>) -> Option<&'a str> {
     let clients: Vec<_> = known.written.iter().chain(known.generated).collect();
     let client = clients.into_iter().find(|client| client.name == command.client)?;
     let first = command.at_first_attempt().map(|first| first.label);
@@ -202,7 +215,7 @@ fn service_of<'a>(command: &CommandSpec, known: &Known<'a>) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use crate::scenario::Scenario;
+    use crate::ticketing::Scenario;
 
     fn refused(departure: &str, services: &str) -> String {
         let text = format!(

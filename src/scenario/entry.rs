@@ -6,8 +6,10 @@ use toml::Spanned;
 
 use super::departures::{self, Known};
 use super::file::{EntryTable, File};
-use super::read::{Source, expectation};
+use super::read::expectation;
+use super::source::Source;
 use super::{Entry, Expectation, FileError};
+use crate::event::Command;
 use crate::schedule::{NamedStep, ParseDepartureError, Target};
 
 /// How many digits a commit's name has, shortened or not.
@@ -21,12 +23,17 @@ impl Entry {
     }
 }
 
-pub(super) fn entry(source: &Source<'_>, file: &File, known: &Known<'_>) -> Result<Option<Entry>, FileError> {
+pub(super) fn entry<C: Command>(
+    source: &Source<'_>,
+    file: &File,
+    known: &Known<'_, C>,
+    properties: &[&'static str],
+) -> Result<Option<Entry>, FileError> {
     let Some(table) = &file.entry else { return Ok(None) };
     check_played(source, file, table)?;
     check_whole(source, table)?;
     let EntryTable { expect, reason, seed, tool, commit, trace } = table;
-    let verdict = expectation(source, expect)?;
+    let verdict = expectation(source, expect, properties)?;
     if let Some(commit) = commit {
         check_commit(source, commit)?;
     }

@@ -1,13 +1,14 @@
-//! The scenario file as it is written: tables and keys, nothing else accepted.
+//! The scenario file as it is written: tables and keys, nothing else accepted. What is up to the system
+//! (commands, a workload, records) is read elsewhere, from the same text.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use crate::broker::Limit;
-use crate::ids::RecordId;
 use crate::prng::Ratio;
 
 #[derive(Deserialize)]
@@ -29,11 +30,12 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) broker: BrokerTable,
     #[serde(default)]
-    pub(super) services: ServicesTable,
+    pub(super) services: BTreeMap<Spanned<String>, ServiceTable>,
     pub(super) faults: Option<Spanned<FaultsTable>>,
-    pub(super) workload: Option<Spanned<WorkloadTable>>,
+    pub(super) workload: Option<Spanned<IgnoredAny>>,
     #[serde(default)]
-    pub(super) record: Vec<Spanned<RecordTable>>,
+    #[expect(dead_code, reason = "they are read by the system")]
+    pub(super) record: Vec<IgnoredAny>,
     #[serde(default)]
     pub(super) client: Vec<ClientTable>,
     #[serde(default)]
@@ -180,21 +182,10 @@ fn parse_wait(text: &str) -> Result<Duration, String> {
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ServicesTable {
-    pub(super) tickets: Option<ServiceTable>,
-    pub(super) orders: Option<ServiceTable>,
-    pub(super) expiration: Option<ServiceTable>,
-    pub(super) payments: Option<ServiceTable>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
 pub(super) struct ServiceTable {
     pub(super) members: Option<Spanned<u16>>,
-    #[serde(default)]
-    pub(super) overlapping: bool,
-    #[serde(default)]
-    pub(super) joins_late: bool,
+    pub(super) overlapping: Option<bool>,
+    pub(super) joins_late: Option<bool>,
 }
 
 #[derive(Deserialize, Default)]
@@ -218,150 +209,24 @@ pub(super) struct FaultsTable {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct WorkloadTable {
-    pub(super) tickets: Spanned<u32>,
-    pub(super) prices: Spanned<Vec<u32>>,
-    #[serde(default = "none")]
-    pub(super) edits: Spanned<u32>,
-    #[serde(default = "none")]
-    pub(super) buyers: Spanned<u32>,
-    #[serde(default = "none")]
-    pub(super) orders: Spanned<u32>,
-    #[serde(default = "none")]
-    pub(super) cancels: Spanned<u32>,
-    #[serde(default = "none")]
-    pub(super) pays: Spanned<u32>,
-}
-
-fn none() -> Spanned<u32> {
-    Spanned::new(0..0, 0)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct ClientTable {
     pub(super) name: Spanned<String>,
     /// Whom the client signs in as; its name if absent, nobody if empty.
     pub(super) signs_in_as: Option<String>,
-    pub(super) commands: Vec<Spanned<CommandTable>>,
+    /// They are read by the system (see `commands`).
+    #[expect(dead_code, reason = "they are read by the system")]
+    pub(super) commands: Vec<IgnoredAny>,
 }
 
-/// A record that is there from the start.
+/// The keys of a command that say how it is sent.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RecordTable {
-    pub(super) ticket: RecordId,
-    #[serde(default = "default_title")]
-    pub(super) title: String,
-    pub(super) price: u32,
-    pub(super) seller: String,
-    #[serde(default = "default_replica")]
-    pub(super) replica: bool,
-}
-
-fn default_replica() -> bool {
-    true
-}
-
-#[derive(Clone)]
-pub(super) enum WhatTable {
-    CreateTicket(CreateTicket),
-    EditTicket(EditTicket),
-    ShowTicket(OneTicket),
-    CreateOrder(CreateOrder),
-    ShowOrder(OneOrder),
-    CancelOrder(OneOrder),
-    Pay(Pay),
-}
-
-/// The keys of a command: one says what it is, the others how it is sent.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CommandTable {
-    create_ticket: Option<CreateTicket>,
-    edit_ticket: Option<EditTicket>,
-    show_ticket: Option<OneTicket>,
-    create_order: Option<CreateOrder>,
-    show_order: Option<OneOrder>,
-    cancel_order: Option<OneOrder>,
-    pay: Option<Pay>,
+pub(super) struct HowTable {
     #[serde(default)]
     pub(super) waits_for: Vec<Spanned<String>>,
     #[serde(default)]
     pub(super) until_accepted: bool,
     #[serde(default)]
     pub(super) setup: bool,
-}
-
-impl CommandTable {
-    /// What it is; `None` if it says nothing, or several things.
-    pub(super) fn what(&self) -> Option<WhatTable> {
-        let whats = [
-            self.create_ticket.clone().map(WhatTable::CreateTicket),
-            self.edit_ticket.clone().map(WhatTable::EditTicket),
-            self.show_ticket.clone().map(WhatTable::ShowTicket),
-            self.create_order.clone().map(WhatTable::CreateOrder),
-            self.show_order.clone().map(WhatTable::ShowOrder),
-            self.cancel_order.clone().map(WhatTable::CancelOrder),
-            self.pay.clone().map(WhatTable::Pay),
-        ];
-        let mut whats = whats.into_iter().flatten();
-        let what = whats.next();
-        what.filter(|_| whats.next().is_none())
-    }
-}
-
-#[derive(Deserialize, Clone)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CreateTicket {
-    pub(super) ticket: RecordId,
-    #[serde(default = "default_title")]
-    pub(super) title: String,
-    pub(super) price: u32,
-}
-
-fn default_title() -> String {
-    "ticket".to_owned()
-}
-
-#[derive(Deserialize, Clone)]
-#[serde(deny_unknown_fields)]
-pub(super) struct EditTicket {
-    pub(super) ticket: RecordId,
-    pub(super) title: Option<String>,
-    pub(super) price: u32,
-}
-
-#[derive(Deserialize, Clone)]
-#[serde(deny_unknown_fields)]
-pub(super) struct OneTicket {
-    pub(super) ticket: RecordId,
-}
-
-#[derive(Deserialize, Clone)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CreateOrder {
-    pub(super) order: RecordId,
-    pub(super) ticket: RecordId,
-}
-
-#[derive(Deserialize, Clone)]
-#[serde(deny_unknown_fields)]
-pub(super) struct OneOrder {
-    pub(super) order: RecordId,
-}
-
-#[derive(Deserialize, Clone)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Pay {
-    pub(super) payment: RecordId,
-    pub(super) order: RecordId,
-    #[serde(default = "default_token")]
-    pub(super) token: String,
-}
-
-fn default_token() -> String {
-    "token".to_owned()
 }
 
 #[derive(Deserialize, Default)]

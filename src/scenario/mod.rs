@@ -1,20 +1,27 @@
-//! Scenarios: a situation of the ticketing services, told in a TOML file.
+//! Scenarios: a situation of a system's services, written as a TOML file.
 //!
 //! A scenario says which clients send what, on which broker, under which faults or departures, and
 //! what should come of it under which design. The library parses text; it opens no files.
 
+mod changes;
 mod counterexample;
+mod defect;
 mod departures;
 mod entry;
 mod file;
+mod own;
 mod played;
 mod read;
-mod settings;
+mod rules;
+mod source;
+mod suite;
+mod test;
 mod vacuous;
 mod write;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 use crate::broker::Profile;
 use crate::faults::FaultPlan;
@@ -22,27 +29,47 @@ use crate::property::Sometimes;
 use crate::run::{Judges, Limits, Observer, Report, Verdict, run};
 use crate::schedule::{Departure, NamedStep};
 use crate::scheduler::{Departing, Scheduler};
-use crate::simulation::{BuildError, Client, Simulation};
-use crate::ticketing::{Defect, Design, Hostings, Request, StoredTicket, Ticketing, Workload, properties};
+use crate::search::{Means, Source};
+use crate::simulation::{BuildError, Client, Hosting, Simulation};
 use crate::vacuity::Allow;
 use crate::world::World;
 
+pub use self::changes::{Changes, Gone};
 pub use self::counterexample::{Counterexample, ShrinkError};
-pub use self::settings::{Gone, Settings};
+pub use self::defect::{Alternative, Defect, Level, planted};
+pub(crate) use self::suite::Comparing;
+pub use self::suite::{
+    Comparison, Design, Display, NoRecords, NoWorkload, Services, Stored, Suite, TakingPart, Workload,
+};
+pub use self::test::check_scenario;
 pub use crate::file_error::FileError;
+pub use crate::nearest::nearest;
 pub use crate::portfolio::SchedulerKind;
 
-/// A situation of the ticketing services.
+/// A situation of a system's services. What it says whatever the system is in [`Settings`], to which it
+/// dereferences.
+pub struct Scenario<T: Suite> {
+    /// What it says whatever the system.
+    pub settings: Settings,
+    /// The design of the services.
+    pub design: T::Design,
+    /// The records that are there from the start.
+    pub stored: Vec<T::Stored>,
+    /// The clients written out in the file.
+    pub clients: Vec<Client<T::Command>>,
+    /// The clients to generate.
+    pub workload: Option<T::Workload>,
+}
+
+/// What a scenario says whatever the system.
 #[derive(Clone, Debug)]
-pub struct Scenario {
+pub struct Settings {
     /// Its name: the file's, without folder and ending.
     pub name: String,
     /// What it is about, in a sentence.
     pub about: String,
     /// The seed it is run with unless another one is asked for.
     pub seed: u64,
-    /// The rules of the services.
-    pub design: Design,
     /// The rules of the broker.
     pub profile: Profile,
     /// Who picks what happens next; `None` if the file leaves it to those who play it: one seed is
@@ -52,16 +79,10 @@ pub struct Scenario {
     pub schedule: Vec<Departure>,
     /// What may go wrong.
     pub faults: FaultPlan,
-    /// What is wrong with the services besides.
-    pub defects: Vec<Defect>,
-    /// How each service is hosted.
+    /// The defects planted in the design, by name.
+    pub defects: Vec<String>,
+    /// The services that take part, and how.
     pub hostings: Hostings,
-    /// The tickets that are there from the start.
-    pub stored: Vec<StoredTicket>,
-    /// The clients written out in the file.
-    pub clients: Vec<Client<Request>>,
-    /// The clients to generate.
-    pub workload: Option<Workload>,
     /// The names of the properties to judge; those the design promises if empty.
     pub properties: Vec<String>,
     /// How far a run may go.
@@ -74,6 +95,113 @@ pub struct Scenario {
     pub entry: Option<Entry>,
     /// The file's text.
     pub source: String,
+}
+
+/// The services that take part in a scenario, and how each does.
+#[derive(Clone, Debug, Default)]
+pub struct Hostings {
+    named: Vec<(String, Hosting)>,
+}
+
+impl Hostings {
+    /// The services, in the order of a timeline's columns.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.named.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// How a service takes part; `None` if it does not.
+    #[must_use]
+    pub fn get(&self, service: &str) -> Option<&Hosting> {
+        self.named.iter().find(|(name, _)| name == service).map(|(_, hosting)| hosting)
+    }
+
+    /// Says how a service takes part; one that did not comes last.
+    pub fn set(&mut self, service: &str, hosting: Hosting) {
+        match self.named.iter_mut().find(|(name, _)| name == service) {
+            Some((_, known)) => *known = hosting,
+            None => self.push(service, hosting),
+        }
+    }
+
+    /// Changes how each service takes part.
+    pub fn each_mut(&mut self) -> impl Iterator<Item = (&str, &mut Hosting)> {
+        self.named.iter_mut().map(|(name, hosting)| (name.as_str(), hosting))
+    }
+
+    fn push(&mut self, service: &str, hosting: Hosting) {
+        self.named.push((service.to_owned(), hosting));
+    }
+}
+
+impl Settings {
+    /// Which scheduler plays `seed`, if there is no schedule.
+    #[must_use]
+    pub fn scheduler_kind(&self, seed: u64) -> SchedulerKind {
+        self.scheduler.unwrap_or(SchedulerKind::Random).for_seed(seed)
+    }
+
+    /// Who picks what happens under a seed: a scheduler's name, or `departures`.
+    #[must_use]
+    pub fn scheduler_name(&self, seed: u64) -> &'static str {
+        if self.schedule.is_empty() { self.scheduler_kind(seed).name() } else { "departures" }
+    }
+
+    /// What the runs may meet.
+    #[must_use]
+    pub fn means(&self) -> Means {
+        match self.scheduler {
+            _ if !self.schedule.is_empty() => Means::of_schedule(&self.schedule),
+            // It has no faults.
+            Some(SchedulerKind::Rounds) => Means::default(),
+            _ => Means::of_plan(&self.faults),
+        }
+    }
+
+    /// Settles that only `seed` is played: a portfolio becomes the scheduler of it that plays that seed.
+    pub fn settle_for_seed(&mut self, seed: u64) {
+        self.scheduler = self.scheduler.map(|kind| kind.for_seed(seed));
+    }
+
+    /// Settles that many seeds are played: by the portfolio, unless there is a scheduler or a schedule.
+    pub fn settle_for_seeds(&mut self) {
+        self.scheduler = self.scheduler.or(self.schedule.is_empty().then_some(SchedulerKind::Portfolio));
+    }
+}
+
+impl<T: Suite> Deref for Scenario<T> {
+    type Target = Settings;
+
+    fn deref(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+impl<T: Suite> DerefMut for Scenario<T> {
+    fn deref_mut(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+}
+
+impl<T: Suite> Clone for Scenario<T> {
+    fn clone(&self) -> Scenario<T> {
+        let Scenario { settings, design, stored, clients, workload } = self;
+        Scenario {
+            settings: settings.clone(),
+            design: design.clone(),
+            stored: stored.clone(),
+            clients: clients.clone(),
+            workload: workload.clone(),
+        }
+    }
+}
+
+impl<T: Suite> fmt::Debug for Scenario<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Scenario { settings, design, stored, clients, workload } = self;
+        let mut shown = f.debug_struct("Scenario");
+        shown.field("settings", settings).field("design", design).field("stored", stored);
+        shown.field("clients", clients).field("workload", workload).finish()
+    }
 }
 
 /// The verdict a design should get.
@@ -123,54 +251,91 @@ impl fmt::Display for Expectation {
     }
 }
 
-impl Scenario {
+impl<T: Suite> Scenario<T> {
     /// Reads a scenario from a file's text. `file` is the name that errors show.
     ///
     /// # Errors
     /// The first mistake, with its place and what was expected.
-    pub fn parse(file: &str, text: &str) -> Result<Scenario, FileError> {
+    pub fn parse(file: &str, text: &str) -> Result<Scenario<T>, FileError> {
         read::scenario(file, text)
+    }
+
+    /// The design with the defects that are planted in it.
+    ///
+    /// # Panics
+    /// If there is no defect of one of the names, which [`Scenario::parse`] sees to.
+    #[must_use]
+    pub fn planted(&self) -> T::Design {
+        let defects = self.defects.iter().map(|name| T::defect(name).unwrap_or_else(|| panic!("no defect `{name}`")));
+        planted(&self.design, &defects.collect::<Vec<_>>())
+    }
+
+    /// The name of the design and those of the defects planted in it, such as `reference + LastWriteWins`.
+    #[must_use]
+    pub fn rules(&self) -> String {
+        self.defects.iter().fold(self.design.name().to_owned(), |rules, defect| rules + " + " + defect)
     }
 
     /// The simulation under `seed`, which decides a generated workload.
     ///
     /// # Errors
-    /// If the broker's rules are not simulated yet.
-    pub fn simulation(&self, seed: u64) -> Result<Simulation<Ticketing>, BuildError> {
-        let design = self.design.with(&self.defects);
-        let mut builder = design.host(Simulation::on(self.profile.clone()), &self.hostings);
-        builder = self.stored.iter().fold(builder, |builder, stored| design.with_stored(builder, stored));
-        let generated = self.workload.iter().flat_map(|workload| workload.clients(seed));
-        for client in self.clients.iter().cloned().chain(generated) {
+    /// If the broker's rules are not simulated yet, or the system's parts do not fit.
+    pub fn simulation(&self, seed: u64) -> Result<Simulation<T>, BuildError> {
+        let design = self.planted();
+        let mut builder = Simulation::on(self.profile.clone());
+        for part in T::services(&design).parts {
+            if let Some(hosting) = self.hostings.get(part.service.name()) {
+                // A scenario says nothing of groups, and a planted design may.
+                let hosting = Hosting { group: part.hosting.group, ..hosting.clone() };
+                builder = builder.boxed(part.service, hosting);
+            }
+        }
+        builder = self.stored.iter().fold(builder, |builder, stored| stored.seed(&design, builder));
+        for client in self.clients_of(seed) {
             builder = builder.client(client.name, client.commands);
         }
         builder.build()
     }
 
+    /// The clients that take part under `seed`: those of the file, and those of its workload.
+    #[must_use]
+    pub fn clients_of(&self, seed: u64) -> Vec<Client<T::Command>> {
+        let generated = self.workload.iter().flat_map(|workload| workload.clients(seed));
+        self.clients.iter().cloned().chain(generated).collect()
+    }
+
     /// Whether the workload is another one for each seed.
     #[must_use]
     pub fn varies(&self) -> bool {
-        self.workload.as_ref().is_some_and(|workload| workload.edits > 0 || workload.buyers > 0)
+        self.workload.as_ref().is_some_and(Workload::varies)
     }
 
     /// What a run is judged by.
     #[must_use]
-    pub fn judges(&self) -> Judges<Ticketing> {
+    pub fn judges(&self) -> Judges<T> {
         if self.properties.is_empty() {
-            return Judges::new(properties::promised_by(&self.design));
+            return Judges::new(T::properties(&self.design));
         }
         let wanted = |name: &str| self.properties.iter().any(|wanted| wanted == name);
-        Judges::new(properties::all().into_iter().filter(|property| wanted(property.name())).collect())
+        Judges::new(T::all_properties().into_iter().filter(|property| wanted(property.name())).collect())
     }
 
     /// What is to be reached in some run, if it is to say much about the services that take part and
     /// what clients ask of them.
     #[must_use]
-    pub fn sometimes(&self) -> Vec<Sometimes<Ticketing>> {
+    pub fn sometimes(&self) -> Vec<Sometimes<T>> {
+        let written = self.clients.iter().flat_map(|client| &client.commands);
         let generated = self.workload.iter().flat_map(Workload::verbs);
-        let written = self.clients.iter().flat_map(|client| &client.commands).map(|request| request.what.verb());
-        let services = self.hostings.named().into_iter().map(|(name, _)| name);
-        properties::sometimes(&self.design, services, written.chain(generated))
+        let verbs = written.map(|sending| suite::verb(&sending.command)).chain(generated).collect();
+        let services = self.hostings.names().map(str::to_owned).collect();
+        T::sometimes(&self.design, &TakingPart { services, verbs })
+    }
+
+    /// The same with something else in its settings.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Settings)) -> Scenario<T> {
+        change(&mut self.settings);
+        self
     }
 
     /// The same for a single seed: with the scheduler that plays it.
@@ -178,26 +343,23 @@ impl Scenario {
     /// A scenario of which many seeds are played has [`SchedulerKind::Portfolio`], and this is what says
     /// who of it plays one of them.
     #[must_use]
-    pub fn for_seed(&self, seed: u64) -> Scenario {
-        Scenario { scheduler: self.scheduler.map(|kind| kind.for_seed(seed)), ..self.clone() }
+    pub fn for_seed(&self, seed: u64) -> Scenario<T> {
+        let mut scenario = self.clone();
+        scenario.settle_for_seed(seed);
+        scenario
     }
 
     /// The same for many seeds: with the portfolio, unless it names a scheduler or has a schedule.
     #[must_use]
-    pub fn for_seeds(&self) -> Scenario {
-        let scheduler = self.scheduler.or(self.schedule.is_empty().then_some(SchedulerKind::Portfolio));
-        Scenario { scheduler, ..self.clone() }
-    }
-
-    /// Which scheduler plays `seed`, if there is no schedule.
-    #[must_use]
-    pub fn scheduler_kind(&self, seed: u64) -> SchedulerKind {
-        self.scheduler.unwrap_or(SchedulerKind::Random).for_seed(seed)
+    pub fn for_seeds(&self) -> Scenario<T> {
+        let mut scenario = self.clone();
+        scenario.settle_for_seeds();
+        scenario
     }
 
     /// Who picks, for `seed`, of which this is the simulation.
     #[must_use]
-    pub fn scheduler(&self, simulation: &Simulation<Ticketing>, seed: u64) -> Box<dyn Scheduler> {
+    pub fn scheduler(&self, simulation: &Simulation<T>, seed: u64) -> Box<dyn Scheduler> {
         match self.schedule.is_empty() {
             true => self.scheduler_kind(seed).scheduler(simulation, seed, self.faults),
             false => Box::new(Departing::new(self.schedule.clone())),
@@ -205,59 +367,42 @@ impl Scenario {
     }
 
     /// Runs a world of this scenario to its verdict.
-    pub fn run(
-        &self,
-        world: &mut World<Ticketing>,
-        judges: &Judges<Ticketing>,
-        seed: u64,
-        observer: &mut impl Observer<Ticketing>,
-    ) -> Report {
+    pub fn run(&self, world: &mut World<T>, judges: &Judges<T>, seed: u64, observer: &mut impl Observer<T>) -> Report {
         let mut scheduler = self.scheduler(world.simulation(), seed);
         run(world, &mut scheduler, judges, self.limits, observer)
     }
 }
 
-/// The names of the subjects a scenario can speak of.
-fn subjects() -> Vec<&'static str> {
-    use crate::ticketing as t;
-    let of_tickets = [t::TICKET_CREATED, t::TICKET_UPDATED];
-    let of_orders = [t::ORDER_CREATED, t::ORDER_CANCELLED, t::ORDER_RESERVED, t::ORDER_COMPLETED];
-    let of_others = [t::EXPIRATION_COMPLETE, t::PAYMENT_CREATED, t::REFUND_REQUESTED];
-    let all = of_tickets.into_iter().chain(of_orders).chain(of_others);
-    all.map(|subject| subject.name()).collect()
-}
-
-/// The nearest of `known` to what was written, if one is near.
-#[must_use]
-pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let close = known.into_iter().map(|name| (distance(written, name), name)).min();
-    close.filter(|(distance, name)| *distance * 3 <= name.chars().count().max(3)).map(|(_, name)| name)
-}
-
-/// How many characters must be put in, taken out or replaced to turn one word into the other.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, c) in one.chars().take(64).enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, d) in other.iter().enumerate() {
-            let replaced = diagonal + usize::from(c != *d);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
+impl<T: Suite> Source<T> for Scenario<T> {
+    fn simulation(&self, seed: u64) -> Result<Simulation<T>, BuildError> {
+        Scenario::simulation(self, seed)
     }
-    row[other.len()]
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    fn scheduler(&self, simulation: &Simulation<T>, seed: u64) -> Box<dyn Scheduler> {
+        Scenario::scheduler(self, simulation, seed)
+    }
 
-    #[test]
-    fn the_nearest_name_is_near() {
-        let known = ["orders", "tickets"];
-        assert_eq!(nearest("order", known), Some("orders"));
-        assert_eq!(nearest("tikets", known), Some("tickets"));
-        assert_eq!(nearest("payments", known), None);
+    fn schedule(&self) -> &[Departure] {
+        &self.settings.schedule
+    }
+
+    fn judges(&self) -> Judges<T> {
+        Scenario::judges(self)
+    }
+
+    fn sometimes(&self) -> Vec<Sometimes<T>> {
+        Scenario::sometimes(self)
+    }
+
+    fn limits(&self) -> Limits {
+        self.settings.limits
+    }
+
+    fn means(&self) -> Means {
+        self.settings.means()
+    }
+
+    fn varies(&self) -> bool {
+        Scenario::varies(self)
     }
 }

@@ -1,25 +1,23 @@
 //! What of a scenario was asked for and did not happen.
 
-use std::collections::BTreeSet;
-
-use super::{Scenario, SchedulerKind};
+use super::{Scenario, SchedulerKind, Suite};
 use crate::faults::FaultPlan;
 use crate::property::{BoundedRedelivery, Property};
-use crate::run::{Counts, Judges, Observer, Report, run};
-use crate::scheduler::{Came, Departing};
+use crate::run::{Judges, Observer, Report, run};
+use crate::scheduler::Departing;
+use crate::search::{Looked, SweepResult};
 use crate::simulation::{BuildError, Simulation};
-use crate::ticketing::Ticketing;
 use crate::vacuity::{Asked, FEW_RUNS, Findings, Kind, Looking, Occurred, Vacuous};
 use crate::world::World;
 
-impl Scenario {
+impl<T: Suite> Scenario<T> {
     /// [`Scenario::run`], noting in `occurred` what the run did.
     pub fn look(
         &self,
-        world: &mut World<Ticketing>,
-        judges: &Judges<Ticketing>,
+        world: &mut World<T>,
+        judges: &Judges<T>,
         seed: u64,
-        observer: &mut impl Observer<Ticketing>,
+        observer: &mut impl Observer<T>,
         occurred: &mut Occurred,
     ) -> Report {
         let mut departing = Departing::new(self.schedule.clone());
@@ -56,7 +54,7 @@ impl Scenario {
 
     /// What was vacuous in all runs of which this is what occurred.
     ///
-    /// What services of the ticketing system do not hear because a scenario leaves the others out, and
+    /// What services do not hear because a scenario leaves the others out, and
     /// what few runs refuse, is noted and makes no result void.
     ///
     /// # Errors
@@ -68,31 +66,23 @@ impl Scenario {
         Ok(self.sorted(found, Some(occurred.runs)))
     }
 
-    /// [`Scenario::vacuous`] of runs of which no more is known than this: how many, what happened how often,
-    /// how many messages were given up, the best that came of each departure, and which clients were always
-    /// refused.
-    pub(crate) fn vacuous_in_many(
-        &self,
-        runs: u64,
-        counts: Counts,
-        dead: u64,
-        came: &[Came],
-        refused: &BTreeSet<String>,
-    ) -> Result<Findings, BuildError> {
+    /// What the scenario asks for and did not happen in any run of a sweep.
+    ///
+    /// # Errors
+    /// If the scenario's parts do not fit.
+    pub fn vacuous_in_sweep(&self, swept: &SweepResult) -> Result<Findings, BuildError> {
+        let Some(Looked { dead, refused, came }) = &swept.looked else { return self.foreseen() };
+        let (runs, counts, dead) = (swept.totals.runs(), swept.totals.counts, *dead);
         let simulation = self.simulation(self.seed)?;
         let judges = self.judges();
         let mut occurred = Occurred::default();
-        (occurred.runs, occurred.counts, occurred.dead, occurred.came) = (runs, counts, dead, came.to_vec());
+        (occurred.runs, occurred.counts, occurred.dead, occurred.came) = (runs, counts, dead, came.clone());
         let mut found = self.asked(&simulation, &judges).found_by_counts(&occurred);
         found.extend(refused.iter().map(|name| Vacuous::refused(name)));
         Ok(self.sorted(found, Some(runs)))
     }
 
-    fn asked<'a>(
-        &'a self,
-        simulation: &'a Simulation<Ticketing>,
-        judges: &'a Judges<Ticketing>,
-    ) -> Asked<'a, Ticketing> {
+    fn asked<'a>(&'a self, simulation: &'a Simulation<T>, judges: &'a Judges<T>) -> Asked<'a, T> {
         Asked { simulation, judges, plan: &self.faults, schedule: &self.schedule }
     }
 
@@ -101,7 +91,7 @@ impl Scenario {
         // What a design promises is more than what most scenarios are about.
         let asks_for = !self.properties.is_empty();
         found.retain(|vacuous| vacuous.kind != Kind::PropertyWithoutOccasion || asks_for);
-        let name = Property::<Ticketing>::name(&BoundedRedelivery);
+        let name = Property::<T>::name(&BoundedRedelivery);
         let in_rounds = self.scheduler == Some(SchedulerKind::Rounds) && self.schedule.is_empty();
         if !in_rounds && self.properties.iter().any(|property| property == name) {
             let reason = "it judges the rounds scheduler alone: give `scheduler = \"rounds\"`";

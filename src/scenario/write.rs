@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 
+use super::suite::{Design, Stored, Suite};
 use super::{Scenario, SchedulerKind};
 use crate::escape::{file_for_shell, for_shell, for_terminal};
 use crate::event::Command;
@@ -13,21 +14,13 @@ use crate::run::{Limits, Verdict};
 use crate::schedule::{CommandSpec, Departure, Target};
 use crate::shrink::{Shrunk, Simpler};
 use crate::simulation::{Client, CommandIndex, Sending};
-use crate::ticketing::{Request, StoredTicket, What};
 
-impl Scenario {
-    /// The clients that take part under `seed`: those of the file, and those of its workload.
-    #[must_use]
-    pub fn clients_of(&self, seed: u64) -> Vec<Client<Request>> {
-        let generated = self.workload.iter().flat_map(|workload| workload.clients(seed));
-        self.clients.iter().cloned().chain(generated).collect()
-    }
-
+impl<T: Suite> Scenario<T> {
     /// What this departs from otherwise than the text it was read from, and whether it has no faults
     /// although that text has: with the text enough to have the same runs again.
     #[must_use]
     pub fn departs_otherwise(&self) -> (Vec<String>, bool) {
-        let written = Scenario::parse(&self.name, &self.source).unwrap_or_else(|_| self.clone());
+        let written = Scenario::<T>::parse(&self.name, &self.source).unwrap_or_else(|_| self.clone());
         let others = self.schedule.iter().filter(|_| self.schedule != written.schedule);
         (others.map(ToString::to_string).collect(), self.faults == FaultPlan::NONE && written.faults != FaultPlan::NONE)
     }
@@ -36,8 +29,8 @@ impl Scenario {
     /// design, and by a flag whatever else is another than in the text this was read from. A shell reads it as it is.
     #[must_use]
     pub fn command(&self, verb: &str, path: &Path) -> String {
-        let written = Scenario::parse(&path.to_string_lossy(), &self.source).unwrap_or_else(|_| self.clone());
-        let mut command = format!("pellmell {verb} {} --design {}", file_for_shell(path), self.design.name);
+        let written = Scenario::<T>::parse(&path.to_string_lossy(), &self.source).unwrap_or_else(|_| self.clone());
+        let mut command = format!("pellmell {verb} {} --design {}", file_for_shell(path), self.design.name());
         // Departures replace the scheduler.
         let is_drawn = self.schedule.is_empty();
         if is_drawn && (self.scheduler != written.scheduler || !written.schedule.is_empty()) {
@@ -50,7 +43,7 @@ impl Scenario {
             command += &format!(" --departure {}", for_shell(departure.to_string().as_ref()));
         }
         for defect in self.defects.iter().skip(written.defects.len()) {
-            command += &format!(" --defect {}", defect.name);
+            command += &format!(" --defect {defect}");
         }
         for property in self.properties.iter().filter(|_| self.properties != written.properties) {
             command += &format!(" --property {property}");
@@ -72,7 +65,7 @@ impl Scenario {
     /// A counterexample to this scenario as the text of a scenario file: the clients `seed` gives it
     /// with the commands that are left, the departures, and the verdict it comes to as what to expect.
     #[must_use]
-    pub fn counterexample(&self, seed: u64, shrunk: &Shrunk<Request>) -> String {
+    pub fn counterexample(&self, seed: u64, shrunk: &Shrunk<T::Command>) -> String {
         let all = replaced(self.clients_of(seed), &shrunk.simpler);
         let clients = kept(&all, &shrunk.commands);
         let verdict = &shrunk.report.verdict;
@@ -83,9 +76,9 @@ impl Scenario {
         let mut text = String::from("version = 1\n");
         // Writing to a string cannot fail.
         let _ = writeln!(text, "about = {}", quoted(&format!("Shrunk from {}, seed {seed}: {what}.", self.name)));
-        let _ = writeln!(text, "design = {}", quoted(self.design.name));
+        let _ = writeln!(text, "design = {}", quoted(self.design.name()));
         if !self.defects.is_empty() {
-            let _ = writeln!(text, "defects = {}", list(self.defects.iter().map(|defect| defect.name.to_owned())));
+            let _ = writeln!(text, "defects = {}", list(self.defects.iter().map(|defect| defect.clone())));
         }
         if !self.properties.is_empty() {
             let _ = writeln!(text, "properties = {}", list(self.properties.iter().cloned()));
@@ -101,13 +94,13 @@ impl Scenario {
         }
         text += &self.tables_as_written();
         text += &limits(self.limits);
-        self.stored.iter().for_each(|stored| text += &record_table(stored));
+        self.stored.iter().for_each(|stored| text += &record_table::<T>(stored));
         for client in &clients {
             text += &client_table(client);
         }
         if let Verdict::Violated { property, .. } = verdict {
             let expected = quoted(&format!("violated {property}"));
-            let _ = write!(text, "\n[expect]\n{} = {expected}\n", self.design.name);
+            let _ = write!(text, "\n[expect]\n{} = {expected}\n", self.design.name());
         }
         text
     }
@@ -117,28 +110,31 @@ impl Scenario {
     #[must_use]
     pub fn can_be_written(
         &self,
-        clients: &[Client<Request>],
+        clients: &[Client<T::Command>],
         commands: &[CommandIndex],
         departures: &[Departure],
     ) -> bool {
         let clients = kept(clients, commands);
-        let requests: Vec<&Sending<Request>> = clients.iter().flat_map(|client| &client.commands).collect();
-        let created = requests.iter().filter_map(|request| made_by(&request.what));
-        let made: BTreeSet<RecordId> = created.chain(self.stored.iter().map(|stored| stored.ticket)).collect();
+        let requests: Vec<&Sending<T::Command>> = clients.iter().flat_map(|client| &client.commands).collect();
+        let created = requests.iter().filter_map(|request| request.command.creates());
+        let made: BTreeSet<RecordId> = created.chain(self.stored.iter().map(Stored::record)).collect();
+        // Where no command says what it creates, nothing is known to be missing.
+        let knows_nothing = made.is_empty();
         let sent = |spec: &CommandSpec| {
             let client = clients.iter().find(|client| client.name == spec.client);
             let first = spec.at_first_attempt().map(|first| first.label);
             let is_named = |label: &str| label == spec.label || first.as_deref() == Some(label);
             client.is_some_and(|client| client.commands.iter().any(|request| is_named(&request.label())))
         };
-        let named = |request: &Sending<Request>| {
+        let named = |request: &Sending<T::Command>| {
             let awaited = request.waits_for.iter().map(|awaited| awaited.record);
-            request.what.records().iter().copied().chain(awaited).all(|id| made.contains(&id))
+            request.command.needs().into_iter().chain(awaited).all(|id| knows_nothing || made.contains(&id))
         };
         fn there(target: &Target, made: &BTreeSet<RecordId>, sent: &dyn Fn(&CommandSpec) -> bool) -> bool {
+            let is_made = |record: &RecordId| made.is_empty() || made.contains(record);
             match target {
-                Target::Delivery(spec) | Target::Ack(spec) | Target::AckWait(spec) => made.contains(&spec.record),
-                Target::Timer(spec) => made.contains(&spec.record),
+                Target::Delivery(spec) | Target::Ack(spec) | Target::AckWait(spec) => is_made(&spec.record),
+                Target::Timer(spec) => is_made(&spec.record),
                 Target::Command(spec) => sent(spec),
                 Target::Pause(what) => there(what, made, sent),
                 Target::Join(_) => true,
@@ -162,14 +158,14 @@ impl Scenario {
     }
 }
 
-fn replaced(mut clients: Vec<Client<Request>>, simpler: &[Simpler<Request>]) -> Vec<Client<Request>> {
+fn replaced<C: Clone>(mut clients: Vec<Client<C>>, simpler: &[Simpler<C>]) -> Vec<Client<C>> {
     for Simpler { index, command } in simpler {
         clients[index.client].commands[index.position].command = command.clone();
     }
     clients
 }
 
-fn kept(clients: &[Client<Request>], commands: &[CommandIndex]) -> Vec<Client<Request>> {
+fn kept<C: Clone>(clients: &[Client<C>], commands: &[CommandIndex]) -> Vec<Client<C>> {
     let kept = commands.chunk_by(|one, next| one.client == next.client).map(|of_client| {
         let client = &clients[of_client[0].client];
         let commands = of_client.iter().map(|index| client.commands[index.position].clone()).collect();
@@ -179,7 +175,11 @@ fn kept(clients: &[Client<Request>], commands: &[CommandIndex]) -> Vec<Client<Re
 }
 
 /// The departures with commands counted among those that are left.
-fn renumbered(departures: &[Departure], clients: &[Client<Request>], commands: &[CommandIndex]) -> Vec<Departure> {
+fn renumbered<C: Command>(
+    departures: &[Departure],
+    clients: &[Client<C>],
+    commands: &[CommandIndex],
+) -> Vec<Departure> {
     let rename = |spec: &mut CommandSpec| {
         let Some(client) = clients.iter().position(|client| client.name == spec.client) else { return };
         let places = 0..clients[client].commands.len();
@@ -200,15 +200,6 @@ fn renumbered(departures: &[Departure], clients: &[Client<Request>], commands: &
     departures
 }
 
-pub(super) fn made_by(what: &What) -> Option<RecordId> {
-    match what {
-        What::CreateTicket { ticket, .. } => Some(*ticket),
-        What::CreateOrder { order, .. } => Some(*order),
-        What::Pay { payment, .. } => Some(*payment),
-        _ => None,
-    }
-}
-
 fn limits(limits: Limits) -> String {
     let usual = Limits::default();
     let values = [
@@ -221,61 +212,67 @@ fn limits(limits: Limits) -> String {
     if lines.is_empty() { lines } else { format!("\n[limits]\n{lines}") }
 }
 
-fn client_table(client: &Client<Request>) -> String {
+fn client_table<C: Command>(client: &Client<C>) -> String {
     let mut text = format!("\n[[client]]\nname = {}\n", quoted(&client.name));
-    let user = client.commands.first().and_then(|request| request.user.as_deref()).unwrap_or_default();
-    if user != client.name {
+    let sender = client.commands.first().and_then(|sending| sending.command.sender()).unwrap_or_default();
+    // Of commands that carry no sender nothing is to be said.
+    let is_carried = client.commands.iter().any(|sending| {
+        let command = sending.command.clone();
+        command.sent_by(Some("a")).sender() != sending.command.clone().sent_by(Some("b")).sender()
+    });
+    if is_carried && sender != client.name {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "signs_in_as = {}", quoted(user));
+        let _ = writeln!(text, "signs_in_as = {}", quoted(sender));
     }
     text += "commands = [\n";
-    client.commands.iter().for_each(|sending| text += &format!("    {{ {} }},\n", command(sending)));
+    client.commands.iter().for_each(|sending| text += &format!("    {},\n", command(sending)));
     text + "]\n"
 }
 
-fn record_table(stored: &StoredTicket) -> String {
-    let StoredTicket { ticket, title, price, seller, replica } = stored;
-    let title = if &**title == "ticket" { String::new() } else { format!("title = {}\n", quoted(title)) };
-    let replica = if *replica { "" } else { "replica = false\n" };
-    let seller = quoted(seller);
-    format!("\n[[record]]\nticket = \"{ticket}\"\n{title}price = {price}\nseller = {seller}\n{replica}")
+fn record_table<T: Suite>(stored: &T::Stored) -> String {
+    format!("\n[[record]]\n{}", toml::to_string(stored).unwrap_or_default())
 }
 
-/// A command and how it is sent, without the braces around it.
-fn command(sending: &Sending<Request>) -> String {
-    let mut text = what(&sending.what);
+/// A command and how it is sent.
+fn command<C: Command>(sending: &Sending<C>) -> String {
+    let mut how = String::new();
     if !sending.waits_for.is_empty() {
-        text += &format!(", waits_for = {}", list(sending.waits_for.iter().map(ToString::to_string)));
+        how += &format!(", waits_for = {}", list(sending.waits_for.iter().map(ToString::to_string)));
     }
     if sending.until_accepted {
-        text += ", until_accepted = true";
+        how += ", until_accepted = true";
     }
     if sending.setup {
-        text += ", setup = true";
+        how += ", setup = true";
     }
-    text
+    let what = value(&sending.command);
+    match what.strip_suffix('}') {
+        Some(keys) => format!("{}{how} }}", keys.trim_end()),
+        None => what,
+    }
 }
 
-fn what(what: &What) -> String {
-    let (name, keys) = match what {
-        What::CreateTicket { ticket, title, price } => {
-            let title = if &**title == "ticket" { String::new() } else { format!(", title = {}", quoted(title)) };
-            ("create_ticket", format!("ticket = \"{ticket}\"{title}, price = {price}"))
-        }
-        What::EditTicket { ticket, title, price } => {
-            let title = title.as_deref().map(|title| format!(", title = {}", quoted(title))).unwrap_or_default();
-            ("edit_ticket", format!("ticket = \"{ticket}\"{title}, price = {price}"))
-        }
-        What::ShowTicket { ticket } => ("show_ticket", format!("ticket = \"{ticket}\"")),
-        What::CreateOrder { order, ticket } => ("create_order", format!("order = \"{order}\", ticket = \"{ticket}\"")),
-        What::ShowOrder { order } => ("show_order", format!("order = \"{order}\"")),
-        What::CancelOrder { order } => ("cancel_order", format!("order = \"{order}\"")),
-        What::Pay { payment, order, token } => {
-            let token = if &**token == "token" { String::new() } else { format!(", token = {}", quoted(token)) };
-            ("pay", format!("payment = \"{payment}\", order = \"{order}\"{token}"))
-        }
+/// A value on one line, with its keys in the order in which it has them, and with nothing in it that a
+/// terminal obeys.
+fn value<V: serde::Serialize>(of: &V) -> String {
+    let mut text = String::new();
+    let written = of.serialize(toml::ser::ValueSerializer::new(&mut text));
+    if written.is_ok() && for_terminal(&text) == text {
+        return text;
+    }
+    plain(&toml::Value::try_from(of).unwrap_or(toml::Value::Boolean(false)))
+}
+
+fn plain(value: &toml::Value) -> String {
+    let pairs = |table: &toml::Table| -> Vec<String> {
+        table.iter().map(|(key, value)| format!("{key} = {}", plain(value))).collect()
     };
-    format!("{name} = {{ {keys} }}")
+    match value {
+        toml::Value::String(text) => quoted(text),
+        toml::Value::Array(values) => format!("[{}]", values.iter().map(plain).collect::<Vec<_>>().join(", ")),
+        toml::Value::Table(table) => format!("{{ {} }}", pairs(table).join(", ")),
+        other => other.to_string(),
+    }
 }
 
 /// A text as TOML, on one line and with nothing in it that a terminal obeys: it is printed, too.

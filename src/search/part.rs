@@ -48,7 +48,7 @@ pub struct SoFar<'a, P = Part> {
 }
 
 /// What came of numbers in a row, such as seeds.
-pub(super) trait Piece: Sized {
+pub trait Piece: Sized {
     /// The numbers.
     fn range(&self) -> &Range<u64>;
 

@@ -7,6 +7,7 @@ use crate::broker::{Dispatch, InFlight, Limit, Ordering, Profile, RedeliverAt, S
 use crate::faults::Fate;
 use crate::prng::{Prng, Stream};
 use crate::run::step_apart;
+use crate::scenario::Workload as _;
 use crate::scheduler::Action;
 use crate::simulation::{Hosting, Simulation};
 use crate::ticketing::{Design, Hostings, Ticketing, Workload};

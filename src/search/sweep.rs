@@ -1,4 +1,4 @@
-//! A sweep: many seeds of one scenario, failures put into buckets by what they have in common.
+//! A sweep: many seeds of one source of runs, failures put into buckets by what they have in common.
 //!
 //! Seeds are independent, so threads take blocks of them; what comes out depends on the seeds alone
 //! and not on the threads, because merging is a sum, and the first seed of a bucket is a minimum.
@@ -9,24 +9,23 @@ use std::ops::{ControlFlow, Range};
 use serde::{Deserialize, Serialize};
 
 use super::buckets;
-use super::coverage::{Coverage, Means, SituationWatch};
+use super::coverage::{Coverage, SituationWatch};
 use super::part::{self, Part, SoFar};
+use super::source::Source;
 use crate::determinism::{Divergence, Footprints, Sample};
+use crate::event::System;
 use crate::property::Sometimes;
-use crate::run::{Counts, Judges, Report, Verdict, run};
-use crate::scenario::Scenario;
-use crate::scheduler::Came;
+use crate::run::{Counts, Judges, Observer, Report, Verdict, run};
+use crate::scheduler::{Came, Departing, Scheduler};
 use crate::simulation::{BuildError, Simulation};
-use crate::ticketing::Ticketing;
 use crate::trace::detail;
-use crate::vacuity::{Findings, Looking, Occurred};
+use crate::vacuity::{Looking, Occurred};
 use crate::world::World;
 
-/// A range of seeds of a scenario.
-#[derive(Clone, Debug)]
-pub struct Sweep<'a> {
-    /// The scenario.
-    pub scenario: &'a Scenario,
+/// A range of seeds of a source of runs.
+pub struct Sweep<'a, S: System> {
+    /// Where the runs come from.
+    pub source: &'a dyn Source<S>,
     /// The seeds.
     pub seeds: Range<u64>,
     /// How many threads run them; at least 1.
@@ -92,7 +91,7 @@ pub struct SweepResult {
     /// The failures by signature.
     pub buckets: BTreeMap<String, Bucket>,
     /// The sum of the runs' fingerprints: equal for equal sweeps, whatever the threads.
-    #[serde(with = "super::result_file::hex_text")]
+    #[serde(with = "super::hex_text")]
     pub fingerprint: u64,
     /// Which delivery situations the runs met.
     pub coverage: Coverage,
@@ -115,7 +114,7 @@ pub struct Looked {
 }
 
 impl Looked {
-    fn of(occurred: &Occurred, simulation: &Simulation<Ticketing>) -> Looked {
+    fn of<S: System>(occurred: &Occurred, simulation: &Simulation<S>) -> Looked {
         Looked { dead: occurred.dead, refused: occurred.refused(simulation), came: occurred.came.clone() }
     }
 
@@ -177,22 +176,7 @@ impl SweepResult {
     }
 }
 
-impl SweepResult {
-    /// What the scenario asks for and did not happen in any run.
-    ///
-    /// # Errors
-    /// If the scenario's parts do not fit.
-    pub fn vacuous(&self, scenario: &Scenario) -> Result<Findings, BuildError> {
-        match &self.looked {
-            None => scenario.foreseen(),
-            Some(Looked { dead, refused, came }) => {
-                scenario.vacuous_in_many(self.totals.runs(), self.totals.counts, *dead, came, refused)
-            }
-        }
-    }
-}
-
-impl Sweep<'_> {
+impl<S: System> Sweep<'_, S> {
     /// Plays the few seeds that [`Sweep::compare`] plays a second time; to be called before all others.
     ///
     /// # Errors
@@ -201,7 +185,7 @@ impl Sweep<'_> {
         let mut sample = Sample::default();
         for seed in Sample::of(&self.seeds) {
             let mut footprints = Footprints::default();
-            self.scenario.run(&mut self.scenario.simulation(seed)?.world(), &self.judges(), seed, &mut footprints);
+            play(self.source, &mut self.source.simulation(seed)?.world(), seed, &mut footprints);
             sample.keep(seed, footprints);
         }
         Ok(sample)
@@ -214,14 +198,10 @@ impl Sweep<'_> {
     /// elsewhere than in its store.
     pub fn compare(&self, sample: &Sample) -> Result<(), (u64, Divergence)> {
         sample.compare(|seed, footprints| {
-            if let Ok(simulation) = self.scenario.simulation(seed) {
-                self.scenario.run(&mut simulation.world(), &self.judges(), seed, footprints);
+            if let Ok(simulation) = self.source.simulation(seed) {
+                play(self.source, &mut simulation.world(), seed, footprints);
             }
         })
-    }
-
-    fn judges(&self) -> Judges<Ticketing> {
-        self.scenario.judges()
     }
 
     /// Runs all seeds. `progress` hears how many runs are done and how many of them failed.
@@ -249,9 +229,9 @@ impl Sweep<'_> {
         watch: impl FnMut(&SoFar<'_>) -> ControlFlow<()> + Send,
     ) -> Result<Part, BuildError> {
         // Found out here, so that no thread has to report it.
-        self.scenario.simulation(self.seeds.start)?;
+        self.source.simulation(self.seeds.start)?;
         part::play(begun, self.seeds.end, self.threads, watch, || {
-            let mut player = Player::new(self.scenario);
+            let mut player = Player::new(self.source);
             move |seeds| player.play(seeds)
         })
     }
@@ -263,23 +243,32 @@ impl Sweep<'_> {
     /// If the scenario's parts do not fit.
     pub fn witness(&self) -> Result<u64, BuildError> {
         let seed = self.seeds.start;
-        let mut world = self.scenario.simulation(seed)?.world();
-        Ok(self.scenario.run(&mut world, &self.scenario.judges(), seed, &mut ()).fingerprint)
+        let mut world = self.source.simulation(seed)?.world();
+        Ok(play(self.source, &mut world, seed, &mut ()).fingerprint)
     }
 }
 
-/// Plays seeds of a scenario in one world, or in a new one for each if their workloads differ.
-struct Player<'a> {
-    scenario: &'a Scenario,
-    judges: Judges<Ticketing>,
-    world: Option<World<Ticketing>>,
+/// Plays a seed of a source of runs.
+fn play<S: System>(source: &dyn Source<S>, world: &mut World<S>, seed: u64, observer: &mut impl Observer<S>) -> Report {
+    let mut scheduler: Box<dyn Scheduler> = match source.schedule() {
+        [] => source.scheduler(world.simulation(), seed),
+        schedule => Box::new(Departing::new(schedule.to_vec())),
+    };
+    run(world, &mut scheduler, &source.judges(), source.limits(), observer)
+}
+
+/// Plays seeds of a source in one world, or in a new one for each if their workloads differ.
+struct Player<'a, S: System> {
+    source: &'a dyn Source<S>,
+    judges: Judges<S>,
+    world: Option<World<S>>,
     watch: Option<SituationWatch>,
 }
 
-impl Player<'_> {
-    fn new(scenario: &Scenario) -> Player<'_> {
-        let judges = scenario.judges().with_sometimes(scenario.sometimes());
-        Player { scenario, judges, world: None, watch: None }
+impl<S: System> Player<'_, S> {
+    fn new(source: &dyn Source<S>) -> Player<'_, S> {
+        let judges = source.judges().with_sometimes(source.sometimes());
+        Player { source, judges, world: None, watch: None }
     }
 
     /// What comes of these seeds, and in how many steps.
@@ -289,16 +278,16 @@ impl Player<'_> {
         let names: Vec<&str> = self.judges.sometimes().map(Sometimes::name).collect();
         for seed in seeds.clone() {
             let world = match &mut self.world {
-                Some(world) if !self.scenario.varies() => world,
-                slot => slot.insert(self.scenario.simulation(seed)?.world()),
+                Some(world) if !self.source.varies() => world,
+                slot => slot.insert(self.source.simulation(seed)?.world()),
             };
             world.reset();
-            let means = || Means::of(self.scenario);
+            let means = || self.source.means();
             let watch = self.watch.get_or_insert_with(|| SituationWatch::new(world.simulation(), &means()));
-            let (report, guarantee) = match self.scenario.schedule.is_empty() {
-                true => {
-                    let mut scheduler = self.scenario.scheduler(world.simulation(), seed);
-                    let limits = self.scenario.limits;
+            let limits = self.source.limits();
+            let (report, guarantee) = match self.source.schedule() {
+                [] => {
+                    let mut scheduler = self.source.scheduler(world.simulation(), seed);
                     // What is not known yet of these seeds is all that steps are looked at for.
                     let report = match occurred.has_accepted_all(world.simulation()) {
                         true => run(world, &mut scheduler, &self.judges, limits, watch),
@@ -310,7 +299,14 @@ impl Player<'_> {
                     occurred.note(world, &report);
                     (report, scheduler.guarantee())
                 }
-                false => (self.scenario.look(world, &self.judges, seed, watch, &mut occurred), None),
+                schedule => {
+                    let mut departing = Departing::new(schedule.to_vec());
+                    let mut looking = Looking::new(&mut occurred, watch);
+                    let report = run(world, &mut departing, &self.judges, limits, &mut looking);
+                    occurred.note(world, &report);
+                    occurred.note_departures(&departing);
+                    (report, None)
+                }
             };
             watch.end_run(seed);
             if let Some(guarantee) = guarantee {

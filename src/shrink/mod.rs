@@ -17,7 +17,7 @@ mod values;
 
 use std::fmt;
 
-use crate::event::System;
+use crate::event::{Command, System};
 use crate::ids::RecordId;
 use crate::run::{Judges, Limits, Report, Verdict};
 use crate::schedule::{CommandSpec, Departure};
@@ -147,6 +147,18 @@ impl<C> Shrunk<C> {
         let leaning =
             (!self.anchored).then_some("it fails only because the calm run serves the groups in the order it does");
         unfinished.into_iter().chain(leaning)
+    }
+
+    /// The same with the labels of commands in the place of the commands.
+    #[must_use]
+    pub fn with_labels(self) -> Shrunk<String>
+    where
+        C: Command,
+    {
+        let Shrunk { departures, commands, simpler, report, executions, needed, minimal, anchored } = self;
+        let label = |Simpler { index, command }: Simpler<C>| Simpler { index, command: command.label() };
+        let simpler = simpler.into_iter().map(label).collect();
+        Shrunk { departures, commands, simpler, report, executions, needed, minimal, anchored }
     }
 
     /// The simulation with the commands that are left.

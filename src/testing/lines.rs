@@ -1,7 +1,7 @@
 //! A schedule as lines: departures, and the commands that are sent if that is not all of them.
 
 use crate::event::System;
-use crate::scenario::nearest;
+use crate::nearest::nearest;
 use crate::schedule::{CommandSpec, Departure};
 use crate::shrink::Case;
 use crate::simulation::Simulation;

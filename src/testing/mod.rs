@@ -23,7 +23,7 @@ mod lines;
 #[cfg(feature = "proptest")]
 mod schedules;
 mod small;
-mod story;
+pub mod story;
 #[cfg(feature = "proptest")]
 mod tree;
 
@@ -32,9 +32,7 @@ use std::ops::Range;
 use crate::event::System;
 use crate::faults::FaultPlan;
 use crate::run::Judges;
-use crate::scenario::Scenario;
 use crate::simulation::Simulation;
-use crate::vacuity::Occurred;
 
 pub use self::check::{Check, Checked, Replay};
 #[cfg(feature = "proptest")]
@@ -99,49 +97,4 @@ pub fn check<S: System>(simulation: &Simulation<S>, seeds: Range<u64>, plan: Fau
 #[track_caller]
 pub fn replay<S: System>(simulation: &Simulation<S>, schedule: &[&str], judges: &Judges<S>) -> Checked {
     Replay::new(simulation, schedule, judges).run()
-}
-
-/// Runs a scenario of the ticketing services once for each seed and judges every run; the schedulers of
-/// the portfolio take turns unless the file names one or has a schedule. `path` is the
-/// name of its file, which is printed; nothing is read from there.
-///
-/// ```
-/// use pellmell::{Scenario, testing};
-///
-/// let path = "scenarios/one-lost-ack.toml";
-/// # let text = include_str!("../../scenarios/one-lost-ack.toml");
-/// # const _: &str = r#"
-/// let text = include_str!("../scenarios/one-lost-ack.toml");
-/// # "#;
-/// let mut scenario = Scenario::parse(path, text).unwrap_or_else(|error| panic!("{error}"));
-/// scenario.design = pellmell::ticketing::Design::REFERENCE;
-/// testing::check_scenario(path, &scenario, 0..20);
-/// ```
-///
-/// # Panics
-/// If there are no seeds or the scenario's parts do not fit, and on the first seed whose run does not
-/// hold: with the commands that play it and shrink it, and then as [`check`] does. If all hold and what
-/// the file asks for never happened, with how to allow that in the file.
-#[track_caller]
-pub fn check_scenario(path: &str, scenario: &Scenario, seeds: Range<u64>) {
-    assert!(!seeds.is_empty(), "no seed was run: {seeds:?} is empty");
-    let (scenario, judges) = (&scenario.for_seeds(), scenario.judges());
-    let mut occurred = Occurred::default();
-    for seed in seeds {
-        let simulation = scenario.simulation(seed).unwrap_or_else(|error| panic!("{path}: {error}"));
-        let report = scenario.look(&mut simulation.world(), &judges, seed, &mut (), &mut occurred);
-        if !report.verdict.is_held() {
-            panic!("{}", story::of_scenario(path, scenario, seed, &report.verdict));
-        }
-    }
-    let findings = scenario.vacuous(&occurred).unwrap_or_else(|error| panic!("{path}: {error}"));
-    if !findings.void.is_empty() {
-        let found: String = findings.void.iter().map(|vacuous| format!("    {vacuous}\n")).collect();
-        let allow: Vec<String> = findings.void.iter().map(|vacuous| format!("{:?}", vacuous.what())).collect();
-        let allow = allow.join(", ");
-        panic!(
-            "{path}: its runs hold, and that rests on what did not happen:\n{found}\
-             mend it, or allow it by its name, in the file:\n    allow = [{allow}]"
-        );
-    }
 }

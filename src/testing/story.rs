@@ -1,7 +1,6 @@
 //! What a test that fails prints: how to play the run again, then the least that makes it fail.
 
 use std::fmt::Write;
-use std::path::Path;
 
 use super::lines;
 use crate::determinism::Divergence;
@@ -11,7 +10,6 @@ use crate::faults::FaultPlan;
 use crate::ids::Time;
 use crate::portfolio::SchedulerKind;
 use crate::run::{Judges, Limits, Report, Verdict, run};
-use crate::scenario::Scenario;
 use crate::scheduler::{Departing, Scheduler, Tie};
 use crate::shrink::{Case, Shrink, Shrunk, Size};
 use crate::simulation::Simulation;
@@ -76,29 +74,8 @@ fn enough_for(verdict: &Verdict, limits: Limits) -> Limits {
     }
 }
 
-/// What a failing seed of a scenario did.
-pub(super) fn of_scenario(path: &str, scenario: &Scenario, seed: u64, verdict: &Verdict) -> String {
-    let command = |verb| format!("    {} --seed {seed}\n", scenario.for_seed(seed).command(verb, Path::new(path)));
-    let mut text = format!("to play seed {seed} alone, and to shrink it:\n{}{}", command("run"), command("shrink"));
-    let play = |scenario: &Scenario, seed| {
-        let mut recorder = Recorder::default();
-        if let Ok(simulation) = scenario.simulation(seed) {
-            scenario.run(&mut simulation.world(), &scenario.judges(), seed, &mut recorder);
-        }
-        recorder.into_records()
-    };
-    match scenario.shrink(seed, EXECUTIONS_MAX) {
-        Ok(Some(found)) => {
-            let records = play(&found.scenario, found.scenario.seed);
-            text += &minimal(found.before, &found.shrunk, &records);
-        }
-        Ok(None) => text += &unshrunk(verdict, &play(scenario, seed), NOT_ALONE),
-        Err(error) => text += &unshrunk(verdict, &play(scenario, seed), &error.to_string()),
-    }
-    text
-}
-
-const NOT_ALONE: &str = "with its departures alone the run does not fail";
+/// Why a failing run is not shrunk whose departures alone hold.
+pub const NOT_ALONE: &str = "with its departures alone the run does not fail";
 
 fn recorded<S: System>(
     simulation: &Simulation<S>,
@@ -165,7 +142,7 @@ pub(super) fn of_two_runs(seed: u64, divergence: &Divergence) -> String {
 }
 
 /// What a counterexample is, in words.
-fn minimal<C>(before: Size, shrunk: &Shrunk<C>, records: &[TraceRecord]) -> String {
+pub fn minimal<C>(before: Size, shrunk: &Shrunk<C>, records: &[TraceRecord]) -> String {
     let after = shrunk.size();
     let mut text = verdict(&shrunk.report.verdict);
     // Writing to a string cannot fail.
@@ -188,7 +165,7 @@ fn minimal<C>(before: Size, shrunk: &Shrunk<C>, records: &[TraceRecord]) -> Stri
 }
 
 /// A failure that could not be shrunk, in words.
-fn unshrunk(failure: &Verdict, records: &[TraceRecord], why: &str) -> String {
+pub fn unshrunk(failure: &Verdict, records: &[TraceRecord], why: &str) -> String {
     format!("{}note: it is not shrunk: {why}\n{}", verdict(failure), last_steps(records))
 }
 

@@ -11,6 +11,7 @@ use super::rules::{
 };
 use super::tickets::Tickets;
 use crate::ids::Subject;
+use crate::scenario::{self, Services};
 use crate::simulation::{Hosting, SimulationBuilder};
 use crate::store::VersionPolicy;
 
@@ -220,5 +221,32 @@ impl Design {
             builder = builder.hosted(Payments(self.payments), Hosting { group, ..hosting.clone() });
         }
         builder
+    }
+
+    /// The services with this design's rules, for scenarios: expiration and payments are optional.
+    #[must_use]
+    pub fn services(&self) -> Services<Ticketing> {
+        let payments = Hosting { group: self.payments.group.map(str::to_owned), ..Hosting::ALONE };
+        Services::new()
+            .service(Tickets(self.tickets))
+            .service(Orders(self.orders))
+            .optional(Expiration(self.expiration))
+            .optional_hosted(Payments(self.payments), payments)
+    }
+}
+
+impl Default for Design {
+    fn default() -> Design {
+        Design::REFERENCE
+    }
+}
+
+impl scenario::Design for Design {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn about(&self) -> &'static str {
+        self.about
     }
 }

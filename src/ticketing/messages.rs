@@ -1,6 +1,6 @@
 //! The events and commands of the ticketing services.
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::records::{Lock, Status, Text};
 use crate::event::{Command, Event, System};
@@ -174,24 +174,28 @@ impl Event for TicketingEvent {
     }
 }
 
-/// A client's request: who asks for what.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+/// A client's request: who asks for what. As text it is what is asked for; who asks is the client.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Request {
     /// Who is signed in, if anybody.
+    #[serde(skip)]
     pub user: Option<Text>,
     /// What is asked for.
     pub what: What,
 }
 
 /// What a client can ask for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum What {
     /// `POST /api/tickets`
     CreateTicket {
         /// The name of the new ticket.
+        #[serde(deserialize_with = "ticket")]
         ticket: RecordId,
         /// Its title.
+        #[serde(default = "usual_title", skip_serializing_if = "is_usual_title")]
         title: Text,
         /// Its price.
         price: u32,
@@ -199,8 +203,10 @@ pub enum What {
     /// `PUT /api/tickets/:id`
     EditTicket {
         /// The ticket.
+        #[serde(deserialize_with = "ticket")]
         ticket: RecordId,
         /// Its new title; as it was if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         title: Option<Text>,
         /// Its new price.
         price: u32,
@@ -208,34 +214,80 @@ pub enum What {
     /// `GET /api/tickets/:id`
     ShowTicket {
         /// The ticket.
+        #[serde(deserialize_with = "ticket")]
         ticket: RecordId,
     },
     /// `POST /api/orders`
     CreateOrder {
         /// The name of the new order.
+        #[serde(deserialize_with = "order")]
         order: RecordId,
         /// The ticket.
+        #[serde(deserialize_with = "ticket")]
         ticket: RecordId,
     },
     /// `GET /api/orders/:id`
     ShowOrder {
         /// The order.
+        #[serde(deserialize_with = "order")]
         order: RecordId,
     },
     /// `DELETE /api/orders/:id`
     CancelOrder {
         /// The order.
+        #[serde(deserialize_with = "order")]
         order: RecordId,
     },
     /// `POST /api/payments`
     Pay {
         /// The name of the new payment.
+        #[serde(deserialize_with = "payment")]
         payment: RecordId,
         /// The order.
+        #[serde(deserialize_with = "order")]
         order: RecordId,
         /// What the card company calls the card.
+        #[serde(default = "usual_token", skip_serializing_if = "is_usual_token")]
         token: Text,
     },
+}
+
+fn of_kind<'de, D: Deserializer<'de>>(deserializer: D, kind: char, kinds: &str) -> Result<RecordId, D::Error> {
+    let id = RecordId::deserialize(deserializer)?;
+    match id.kind() == kind {
+        true => Ok(id),
+        false => Err(serde::de::Error::custom(format!(
+            "`{id}` cannot be used here: {kinds} are named `{kind}1`, `{kind}2`, …"
+        ))),
+    }
+}
+
+pub(super) fn ticket<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RecordId, D::Error> {
+    of_kind(deserializer, 't', "tickets")
+}
+
+fn order<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RecordId, D::Error> {
+    of_kind(deserializer, 'o', "orders")
+}
+
+fn payment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RecordId, D::Error> {
+    of_kind(deserializer, 'p', "payments")
+}
+
+pub(super) fn usual_title() -> Text {
+    "ticket".into()
+}
+
+pub(super) fn is_usual_title(title: &Text) -> bool {
+    **title == *"ticket"
+}
+
+fn usual_token() -> Text {
+    "token".into()
+}
+
+fn is_usual_token(token: &Text) -> bool {
+    **token == *"token"
 }
 
 impl What {
@@ -293,6 +345,27 @@ impl Command for Request {
             What::ShowOrder { order } | What::CancelOrder { order } => format!("{verb} {order}"),
             What::Pay { payment, order, .. } => format!("{verb} {order} as {payment}"),
         }
+    }
+
+    fn creates(&self) -> Option<RecordId> {
+        match &self.what {
+            What::CreateTicket { ticket, .. } => Some(*ticket),
+            What::CreateOrder { order, .. } => Some(*order),
+            What::Pay { payment, .. } => Some(*payment),
+            _ => None,
+        }
+    }
+
+    fn needs(&self) -> Vec<RecordId> {
+        self.what.records()
+    }
+
+    fn sender(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    fn sent_by(self, user: Option<&str>) -> Request {
+        Request { user: user.map(Text::from), ..self }
     }
 
     /// A ticket is created at 5 and edited to 10, 15, …; no edit has a title.

@@ -17,10 +17,12 @@ mod records;
 mod replicas;
 mod rules;
 mod stored;
+mod suite;
 mod tickets;
 mod workload;
 
-pub use defects::{Alternative, Defect, Level, Stage};
+pub use crate::scenario::Level;
+pub use defects::{ALTERNATIVES, Alternative, CANARY, DEFECTS, Defect, defect};
 pub use designs::{Design, Hostings};
 pub use expiration::Expiration;
 pub use messages::{
@@ -40,3 +42,6 @@ pub use rules::{
 pub use stored::StoredTicket;
 pub use tickets::Tickets;
 pub use workload::Workload;
+
+/// A scenario of the ticketing services.
+pub type Scenario = crate::scenario::Scenario<Ticketing>;

@@ -1,25 +1,46 @@
 //! Tickets that are there before a run begins.
 
+use serde::{Deserialize, Serialize};
+
 use super::designs::Design;
-use super::messages::Ticketing;
+use super::messages::{Ticketing, is_usual_title, ticket, usual_title};
 use super::records::{Lock, Text, Ticket, TicketReplica};
 use super::replicas::Announced;
 use crate::ids::{RecordId, Time};
+use crate::scenario::Stored;
 use crate::simulation::SimulationBuilder;
 
 /// A ticket that is for sale from the start: nobody creates it, and no event says so.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct StoredTicket {
     /// Its id.
+    #[serde(deserialize_with = "ticket")]
     pub ticket: RecordId,
     /// What it is for.
+    #[serde(default = "usual_title", skip_serializing_if = "is_usual_title")]
     pub title: Text,
     /// What it costs.
     pub price: u32,
     /// Who sells it.
     pub seller: Text,
     /// Whether orders knows it, too.
+    #[serde(default = "is_there", skip_serializing_if = "Clone::clone")]
     pub replica: bool,
+}
+
+fn is_there() -> bool {
+    true
+}
+
+impl Stored<Ticketing> for StoredTicket {
+    fn record(&self) -> RecordId {
+        self.ticket
+    }
+
+    fn seed(&self, design: &Design, on: SimulationBuilder<Ticketing>) -> SimulationBuilder<Ticketing> {
+        design.with_stored(on, self)
+    }
 }
 
 impl Design {

@@ -36,6 +36,7 @@ impl<S: System> World<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::Workload as _;
     use crate::scheduler::Action;
     use crate::simulation::Simulation;
     use crate::ticketing::{Design, Hostings, Ticketing, Workload};

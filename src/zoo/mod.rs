@@ -15,27 +15,25 @@ use std::sync::{Mutex, PoisonError};
 use crate::extract::extract;
 use crate::portfolio::SchedulerKind;
 use crate::run::{Judges, Limits, Observer, Verdict, run};
+use crate::scenario::{Comparing, Defect, Design, FileError, Level, Suite, planted};
 use crate::scheduler::{Scheduler, Tie};
 use crate::search::{Cost, Found, Shortest, ShortestResult};
 use crate::shrink::{Shrink, Shrunk};
 use crate::simulation::Simulation;
-use crate::ticketing::properties::{self, Accepted, ScheduleIndependence};
-use crate::ticketing::{Alternative, Defect, Design, Level, Request, Stage, Ticketing};
 use crate::trace::{TraceRecord, detail, records_of};
 use crate::world::World;
 
-pub use playground::{bounds, faults, playground, profile};
+pub use playground::{bounds, faults, playground, profile, scenario};
 
 /// The most states a search looks at. None of the small worlds has as many.
 const STATES_MAX: u64 = 2_000_000;
 
 /// How the zoo is played.
-#[derive(Clone, Debug)]
-pub struct Zoo {
-    /// The defects to play.
-    pub defects: Vec<Defect>,
+pub struct Zoo<T: Suite> {
+    /// The defects to play. One without a playground is not looked for.
+    pub defects: Vec<Defect<T::Design>>,
     /// The design they are planted in, in which nothing may be found.
-    pub design: Design,
+    pub design: T::Design,
     /// How often schedules are drawn until one shows the defect, each time with other seeds.
     pub tries: u32,
     /// The most schedules that are drawn in one try.
@@ -46,10 +44,30 @@ pub struct Zoo {
     pub threads: usize,
 }
 
-impl Default for Zoo {
-    fn default() -> Zoo {
-        let (defects, design) = (Defect::ALL.to_vec(), Design::REFERENCE);
+impl<T: Suite> Zoo<T> {
+    /// All defects that have a playground, in this design: 20 tries of at most 4,000 schedules each, with
+    /// one thread.
+    #[must_use]
+    pub fn new(design: T::Design) -> Zoo<T> {
+        let defects = T::defects().into_iter().filter(|defect| !defect.playground.is_empty()).collect();
         Zoo { defects, design, tries: 20, schedules_max: 4_000, all_levels: false, threads: 1 }
+    }
+
+    /// Checks that there are the playgrounds it needs.
+    ///
+    /// # Errors
+    /// The first that is none, or a name that is none.
+    pub fn check(&self) -> Result<(), FileError> {
+        for defect in &self.defects {
+            if scenario::<T>(defect.playground)?.is_none() {
+                let message =
+                    format!("{} names a playground `{}` that there is none of", defect.name, defect.playground);
+                let known: Vec<&str> = T::playgrounds().iter().map(|(name, _)| *name).collect();
+                let error = FileError::new("Suite::playgrounds", "", 0..0, message);
+                return Err(error.help(format!("name one of {}", known.join(", "))));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -57,9 +75,7 @@ impl Default for Zoo {
 #[derive(Clone, Debug)]
 pub struct Row {
     /// The defect.
-    pub defect: Defect,
-    /// The design with it.
-    pub design: Design,
+    pub defect: Defect<()>,
     /// The weakest level under which it shows, and the cheapest violations there.
     pub weakest: Option<(Level, Vec<Found>)>,
     /// What the cheapest violation costs at each level; nothing for those that were not searched.
@@ -71,7 +87,9 @@ pub struct Row {
     /// before any other. A fault has other symptoms too, which count for nothing here.
     pub drawn: Vec<Option<u32>>,
     /// What matters of the first drawn schedule that broke such a property.
-    pub shrunk: Option<Shrunk<Request>>,
+    pub shrunk: Option<Shrunk<String>>,
+    /// The shortest way step by step, and the names of the services.
+    pub story: Option<(Vec<String>, Vec<TraceRecord>)>,
     /// Levels whose search found nothing and did not end.
     pub unfinished: Vec<Level>,
     /// How many states were looked at.
@@ -96,12 +114,6 @@ pub enum Complaint {
 }
 
 impl Row {
-    /// Where it is looked for at a level.
-    fn place(&self, level: Level) -> Place {
-        let Defect { stage, splits, .. } = self.defect;
-        Place { design: self.design, stage, level, splits }
-    }
-
     /// The property that catches it at the weakest level.
     #[must_use]
     pub fn caught_by(&self) -> Option<&'static str> {
@@ -124,19 +136,8 @@ impl Row {
     /// Whether the cheapest way is as long as the known one.
     #[must_use]
     pub fn is_as_known(&self) -> bool {
-        let (deliveries, commands) = self.defect.known;
+        let Some((deliveries, commands)) = self.defect.known else { return true };
         self.shortest.as_ref().is_some_and(|(_, found)| found.cost == Cost { deliveries, commands })
-    }
-
-    /// The shortest way step by step, and the names of the services.
-    ///
-    /// # Panics
-    /// If a handler panics.
-    #[must_use]
-    pub fn story(&self) -> Option<(Vec<String>, Vec<TraceRecord>)> {
-        let (level, found) = self.shortest.as_ref()?;
-        let simulation = self.place(*level).simulation();
-        Some((simulation.service_names().map(str::to_owned).collect(), records_of(&simulation, &found.path)))
     }
 
     /// What is wrong with it: a defect that is not caught as it should be.
@@ -166,8 +167,8 @@ impl Row {
 pub struct Alarm {
     /// The design, or the alternative rule.
     pub design: &'static str,
-    /// Where.
-    pub stage: Stage,
+    /// In which playground.
+    pub playground: &'static str,
     /// Under which delivery.
     pub level: Level,
     /// What was said.
@@ -179,7 +180,7 @@ pub struct Alarm {
 pub struct Played {
     /// The defects.
     pub rows: Vec<Row>,
-    /// Whether the defect nobody could miss was caught.
+    /// Whether the defect nobody could miss was caught, if there is one.
     pub canary: bool,
     /// Alarms in designs that are right.
     pub alarms: Vec<Alarm>,
@@ -196,12 +197,12 @@ impl Played {
 }
 
 /// One thing to do.
-enum Task {
-    Defect(Defect),
+enum Task<T: Suite> {
+    Defect(Defect<T::Design>),
     /// A design that is right, in one small world.
     Right {
         name: &'static str,
-        place: Place,
+        place: Place<T>,
     },
 }
 
@@ -210,18 +211,19 @@ enum Done {
     Right(Option<Alarm>),
 }
 
-impl Zoo {
+impl<T: Suite> Zoo<T> {
     /// Plays every defect, the canary, and everything that is right.
     ///
     /// # Panics
-    /// If a handler or a property panics.
+    /// If a handler or a property panics, or a playground is none (see [`Zoo::check`]).
     #[must_use]
     pub fn play(&self) -> Played {
         let tasks = self.tasks();
-        let mut played = Played { rows: Vec::new(), canary: false, alarms: Vec::new(), quiet: 0 };
+        let canary = T::canary().map(|canary| canary.id);
+        let mut played = Played { rows: Vec::new(), canary: canary.is_none(), alarms: Vec::new(), quiet: 0 };
         for done in in_threads(self.threads, &tasks, |task| self.run(task)) {
             match done {
-                Done::Row(row) if row.defect.id == Defect::CANARY.id => played.canary = row.complaints().is_empty(),
+                Done::Row(row) if Some(row.defect.id) == canary => played.canary = row.complaints().is_empty(),
                 Done::Row(row) => played.rows.push(*row),
                 Done::Right(None) => played.quiet += 1,
                 Done::Right(Some(alarm)) => played.alarms.push(alarm),
@@ -231,15 +233,18 @@ impl Zoo {
     }
 
     /// The defects, then what is right in each world in which a defect is looked for.
-    fn tasks(&self) -> Vec<Task> {
-        let defects = std::iter::once(Defect::CANARY).chain(self.defects.iter().copied());
-        let mut tasks: Vec<Task> = defects.map(Task::Defect).collect();
-        for (stage, level, splits) in self.worlds() {
-            let right = |name, design| Task::Right { name, place: Place { design, stage, level, splits } };
-            tasks.push(right(self.design.name, self.design));
-            if stage == Stage::Two && !splits {
-                for alternative in Alternative::ALL {
-                    let mut design = self.design;
+    fn tasks(&self) -> Vec<Task<T>> {
+        let defects = T::canary().into_iter().chain(self.defects.iter().copied());
+        let mut tasks: Vec<Task<T>> = defects.map(Task::Defect).collect();
+        let playgrounds = T::playgrounds();
+        for (nth, level, splits) in self.worlds() {
+            let (playground, _) = playgrounds[nth];
+            let right =
+                |name, design: T::Design| Task::Right { name, place: Place { design, playground, level, splits } };
+            tasks.push(right(self.design.name(), self.design.clone()));
+            if nth == 0 && !splits {
+                for alternative in T::alternatives() {
+                    let mut design = self.design.clone();
                     (alternative.plant)(&mut design);
                     tasks.push(right(alternative.name, design));
                 }
@@ -248,28 +253,31 @@ impl Zoo {
         tasks
     }
 
-    /// The worlds in which the defects are looked for, but none in which the broker loses messages:
-    /// there the broker is the fault.
-    fn worlds(&self) -> BTreeSet<(Stage, Level, bool)> {
-        let wanted = |defect: &Defect, level: Level| self.all_levels || level <= defect.needs.max(Level::AnyOrder);
-        let of = |defect: &Defect| {
+    /// The worlds in which the defects are looked for, by the places of their playgrounds, but none in which
+    /// the broker loses messages: there the broker is the fault.
+    fn worlds(&self) -> BTreeSet<(usize, Level, bool)> {
+        let playgrounds = T::playgrounds();
+        let wanted =
+            |defect: &Defect<T::Design>, level: Level| self.all_levels || level <= defect.needs.max(Level::AnyOrder);
+        let of = |defect: &Defect<T::Design>| {
+            let nth = playgrounds.iter().position(|(name, _)| *name == defect.playground);
             let levels = Level::ALL.into_iter().filter(|level| *level != Level::Loss && wanted(defect, *level));
-            levels.map(|level| (defect.stage, level, defect.splits)).collect::<Vec<_>>()
+            levels.filter_map(|level| Some((nth?, level, defect.splits))).collect::<Vec<_>>()
         };
         self.defects.iter().flat_map(of).collect()
     }
 
-    fn run(&self, task: &Task) -> Done {
+    fn run(&self, task: &Task<T>) -> Done {
         match task {
-            Task::Defect(defect) => Done::Row(Box::new(self.row(*defect))),
+            Task::Defect(defect) => Done::Row(Box::new(self.row(defect))),
             Task::Right { name, place } => {
-                let searched = place.search(&judges(), |_| true);
+                let searched = place.search(&self.judges(), |_| true);
                 let unfinished = || (!searched.complete).then(|| "the search did not end".to_owned());
                 let verdict = searched.found.first().map(in_words).or_else(unfinished);
-                let verdict = verdict.or_else(|| place.draw_all(self.schedules_max.into()).err());
+                let verdict = verdict.or_else(|| place.draw_all(&self.judges(), self.schedules_max.into()).err());
                 Done::Right(verdict.map(|verdict| Alarm {
                     design: name,
-                    stage: place.stage,
+                    playground: place.playground,
                     level: place.level,
                     verdict,
                 }))
@@ -277,16 +285,24 @@ impl Zoo {
         }
     }
 
-    fn row(&self, defect: Defect) -> Row {
-        let design = self.design.with(&[defect]);
+    /// A zoo judges by what the usual design promises, whatever is played.
+    fn judges(&self) -> Judges<T> {
+        Judges::new(T::properties(&T::usual()))
+    }
+
+    fn row(&self, defect: &Defect<T::Design>) -> Row {
+        let design = planted(&self.design, &[*defect]);
+        let (playground, splits) = (defect.playground, defect.splits);
+        let place = |level| Place::<T> { design: design.clone(), playground, level, splits };
+        let defect = defect.described();
         let mut row = Row {
             defect,
-            design,
             weakest: None,
             by_level: Vec::new(),
             shortest: None,
             drawn: Vec::new(),
             shrunk: None,
+            story: None,
             unfinished: Vec::new(),
             states: 0,
         };
@@ -296,8 +312,7 @@ impl Zoo {
             if row.weakest.is_some() && !self.all_levels {
                 break;
             }
-            let judges = judges();
-            let ShortestResult { found, states, complete } = row.place(level).search(&judges, past_the_first());
+            let ShortestResult { found, states, complete } = place(level).search(&self.judges(), past_the_first());
             row.states += states;
             if found.is_empty() && !complete {
                 row.unfinished.push(level);
@@ -310,18 +325,19 @@ impl Zoo {
         let Some((weakest, _)) = &row.weakest else { return row };
         // The cheapest way is looked for in any order, where there are most ways.
         let widest = (*weakest).max(defect.needs).max(Level::AnyOrder);
-        let named = judges_of(defect.property);
-        let searched = row.place(widest).search(&named, |_| true);
+        let named = judges_of::<T>(defect.property);
+        let searched = place(widest).search(&named, |_| true);
         row.states += searched.states;
         row.shortest = searched.found.into_iter().next().map(|found| (widest, found));
-        let judges = judges();
+        row.story = row.shortest.as_ref().map(|(level, found)| place(*level).story(found));
+        let judges = self.judges();
         for start in 0..self.tries {
             let first = u64::from(start) * u64::from(self.schedules_max);
             let seeds = first..first + u64::from(self.schedules_max);
-            let drawn = row.place(widest).draw(&judges, seeds, |property| defect.is_named_by(property));
+            let drawn = place(widest).draw(&judges, seeds, |property| defect.is_named_by(property));
             row.drawn.push(drawn.map(|seed| (seed - first + 1) as u32));
             if row.shrunk.is_none() {
-                row.shrunk = drawn.and_then(|seed| row.place(widest).shrink(&judges, seed));
+                row.shrunk = drawn.and_then(|seed| place(widest).shrink(&judges, seed));
             }
         }
         row
@@ -329,31 +345,38 @@ impl Zoo {
 }
 
 /// A design in a small world under a delivery.
-struct Place {
-    design: Design,
-    stage: Stage,
+struct Place<T: Suite> {
+    design: T::Design,
+    playground: &'static str,
     level: Level,
     splits: bool,
 }
 
-impl Place {
-    fn simulation(&self) -> Simulation<Ticketing> {
-        playground(&self.design, self.stage, profile(self.level), self.splits)
+impl<T: Suite> Place<T> {
+    fn simulation(&self) -> Simulation<T> {
+        let simulation = playground(&self.design, self.playground, profile(self.level), self.splits);
+        simulation.unwrap_or_else(|error| panic!("the playground {}: {error}", self.playground))
     }
 
-    fn scheduler(&self, simulation: &Simulation<Ticketing>, seed: u64) -> Box<dyn Scheduler> {
+    fn scheduler(&self, simulation: &Simulation<T>, seed: u64) -> Box<dyn Scheduler> {
         SchedulerKind::Portfolio.scheduler(simulation, seed, faults(self.level, self.splits))
     }
 
-    fn search(&self, judges: &Judges<Ticketing>, enough: impl FnMut(&Found) -> bool) -> ShortestResult {
+    fn search(&self, judges: &Judges<T>, enough: impl FnMut(&Found) -> bool) -> ShortestResult {
         let simulation = self.simulation();
         let bounds = bounds(self.level, self.splits);
         let shortest = Shortest::new(&simulation, judges).with_bounds(bounds).with_states_max(STATES_MAX);
         shortest.run_until(enough)
     }
 
+    /// The steps of a way that was found, and the names of the services.
+    fn story(&self, found: &Found) -> (Vec<String>, Vec<TraceRecord>) {
+        let simulation = self.simulation();
+        (simulation.service_names().map(str::to_owned).collect(), records_of(&simulation, &found.path))
+    }
+
     /// The first seed whose schedule breaks one of these properties before any other.
-    fn draw(&self, judges: &Judges<Ticketing>, mut seeds: Range<u64>, counts: impl Fn(&str) -> bool) -> Option<u64> {
+    fn draw(&self, judges: &Judges<T>, mut seeds: Range<u64>, counts: impl Fn(&str) -> bool) -> Option<u64> {
         let mut world = self.simulation().world();
         seeds.find(|seed| match self.run(&mut world, judges, *seed, &mut ()) {
             Verdict::Violated { property, .. } => counts(property),
@@ -362,36 +385,29 @@ impl Place {
     }
 
     /// What matters of the run of a seed; `None` if it holds or has a name twice.
-    fn shrink(&self, judges: &Judges<Ticketing>, seed: u64) -> Option<Shrunk<Request>> {
+    fn shrink(&self, judges: &Judges<T>, seed: u64) -> Option<Shrunk<String>> {
         let (simulation, limits) = (self.simulation(), Limits::default());
         let extracted = extract(&simulation, self.scheduler(&simulation, seed), judges, limits, Tie::InOrder).ok()?;
-        Shrink::new(&simulation, judges).with_limits(limits).run(extracted.departures).ok()
+        let shrunk = Shrink::new(&simulation, judges).with_limits(limits).run(extracted.departures).ok()?;
+        Some(shrunk.with_labels())
     }
 
     /// Draws so many schedules and compares what came of them.
-    fn draw_all(&self, schedules: u64) -> Result<(), String> {
-        let judges = judges();
+    fn draw_all(&self, judges: &Judges<T>, schedules: u64) -> Result<(), String> {
         let mut world = self.simulation().world();
-        let mut independence = ScheduleIndependence::default();
+        let mut comparison = T::comparison();
         for seed in 0..schedules {
-            let mut accepted = Accepted::default();
-            let verdict = self.run(&mut world, &judges, seed, &mut accepted);
+            comparison.begin();
+            let verdict = self.run(&mut world, judges, seed, &mut Comparing(&mut *comparison));
             if verdict != Verdict::Held {
                 return Err(format!("seed {seed}: {}", detail(&verdict).unwrap_or_default()));
             }
-            let same = independence.add(seed, accepted, &world);
-            same.map_err(|difference| format!("{}: {difference}", ScheduleIndependence::NAME))?;
+            comparison.end(seed, &world)?;
         }
         Ok(())
     }
 
-    fn run(
-        &self,
-        world: &mut World<Ticketing>,
-        judges: &Judges<Ticketing>,
-        seed: u64,
-        observer: &mut impl Observer<Ticketing>,
-    ) -> Verdict {
+    fn run(&self, world: &mut World<T>, judges: &Judges<T>, seed: u64, observer: &mut impl Observer<T>) -> Verdict {
         world.reset();
         let mut scheduler = self.scheduler(world.simulation(), seed);
         run(world, &mut scheduler, judges, Limits::default(), observer).verdict
@@ -404,12 +420,8 @@ fn past_the_first() -> impl FnMut(&Found) -> bool {
     move |found: &Found| *least.get_or_insert(found.cost) < found.cost
 }
 
-fn judges() -> Judges<Ticketing> {
-    Judges::new(properties::promised_by(&Design::REFERENCE))
-}
-
-fn judges_of(name: &str) -> Judges<Ticketing> {
-    Judges::new(properties::all().into_iter().filter(|property| property.name() == name).collect())
+fn judges_of<T: Suite>(name: &str) -> Judges<T> {
+    Judges::new(T::all_properties().into_iter().filter(|property| property.name() == name).collect())
 }
 
 fn in_words(found: &Found) -> String {

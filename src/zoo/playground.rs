@@ -1,70 +1,41 @@
-//! Where the defects are looked for: small worlds, each with what its clients may want.
+//! Where the defects are looked for: small situations, each with what its clients may want, under a level of
+//! delivery.
 
 use crate::broker::Profile;
 use crate::faults::{FaultPlan, Rate};
-use crate::ids::RecordId;
 use crate::prng::Ratio;
+use crate::scenario::{FileError, Level, Scenario, Suite};
 use crate::search::{DeliveryOrder, ShortestBounds};
-use crate::simulation::{Hosting, Simulation};
-use crate::ticketing::{Design, Hostings, Level, Request, Stage, Ticketing, What};
+use crate::simulation::{BuildError, Simulation};
 
-const T1: RecordId = RecordId::new('t', 1);
-const O1: RecordId = RecordId::new('o', 1);
-const O2: RecordId = RecordId::new('o', 2);
-
-/// A design in a small world: one ticket, at most two orders, two edits, two cancels, two payments.
+/// Reads the playground of a name; `None` if there is none.
 ///
-/// # Panics
-/// If the services do not fit together, which they do.
-#[must_use]
-pub fn playground(design: &Design, stage: Stage, profile: Profile, splits: bool) -> Simulation<Ticketing> {
-    let hosting = Hosting { overlapping: splits, ..Hosting::ALONE };
-    let on = |wanted: bool| wanted.then(|| hosting.clone());
-    let hostings = Hostings {
-        tickets: hosting.clone(),
-        orders: hosting.clone(),
-        expiration: on(matches!(stage, Stage::Timed | Stage::Four)),
-        payments: on(matches!(stage, Stage::Paid | Stage::Four)),
-    };
-    let services = design.host(Simulation::on(profile), &hostings);
-    let hosted = clients(stage).into_iter().fold(services, |services, (name, user, wishes)| {
-        let commands = wishes.into_iter().map(|what| Request { user: Some(user.into()), what });
-        services.client(name, commands.collect())
-    });
-    hosted.build().expect("the services fit together")
+/// # Errors
+/// If its text is no scenario.
+pub fn scenario<T: Suite>(name: &str) -> Result<Option<Scenario<T>>, FileError> {
+    let text = T::playgrounds().into_iter().find(|(known, _)| *known == name).map(|(_, text)| text);
+    text.map(|text| Scenario::parse(&format!("{name}.toml"), text)).transpose()
 }
 
-/// Each client with whom it signs in as and what it asks for, one after the other.
-fn clients(stage: Stage) -> Vec<(&'static str, &'static str, Vec<What>)> {
-    let create = What::CreateTicket { ticket: T1, title: "concert".into(), price: 5 };
-    let edit = |price| What::EditTicket { ticket: T1, title: None, price };
-    let order = |order| What::CreateOrder { order, ticket: T1 };
-    let cancel = What::CancelOrder { order: O1 };
-    let pay = |number| What::Pay { payment: RecordId::new('p', number), order: O1, token: "token".into() };
-    match stage {
-        Stage::Two => vec![
-            ("seller", "seller", vec![create, edit(10)]),
-            ("seller-edits", "seller", vec![edit(15)]),
-            ("ann", "ann", vec![order(O1), cancel.clone(), cancel]),
-            ("bob", "bob", vec![order(O2)]),
-        ],
-        Stage::Timed => vec![
-            ("seller", "seller", vec![create]),
-            ("ann", "ann", vec![order(O1), cancel]),
-            ("bob", "bob", vec![order(O2)]),
-        ],
-        Stage::Paid => vec![
-            ("seller", "seller", vec![create]),
-            ("ann", "ann", vec![order(O1), cancel]),
-            ("ann-pays", "ann", vec![pay(1), pay(2)]),
-            ("bob", "bob", vec![order(O2)]),
-        ],
-        Stage::Four => vec![
-            ("seller", "seller", vec![create]),
-            ("ann", "ann", vec![order(O1), cancel]),
-            ("ann-pays", "ann", vec![pay(1)]),
-        ],
-    }
+/// A design in a playground, under these rules of a broker; with `splits` handlers may overlap.
+///
+/// # Errors
+/// If its parts do not fit.
+///
+/// # Panics
+/// If there is no playground of that name, or its text is no scenario.
+pub fn playground<T: Suite>(
+    design: &T::Design,
+    name: &str,
+    profile: Profile,
+    splits: bool,
+) -> Result<Simulation<T>, BuildError> {
+    let read = scenario(name).unwrap_or_else(|error| panic!("{error}"));
+    let mut scenario: Scenario<T> = read.unwrap_or_else(|| panic!("there is no playground `{name}`"));
+    scenario.design = design.clone();
+    scenario.profile = profile;
+    scenario.hostings.each_mut().for_each(|(_, hosting)| hosting.overlapping = splits);
+    scenario.simulation(scenario.seed)
 }
 
 /// The broker rules of a level.

@@ -3,8 +3,9 @@
 
 use pellmell::extract::extract;
 use pellmell::scheduler::{Action, Tie};
+use pellmell::ticketing::Scenario;
 use pellmell::trace::Recorder;
-use pellmell::{Departing, Hosting, Judges, Limits, Scenario, World, run};
+use pellmell::{Departing, Hosting, Judges, Limits, World, run};
 
 use super::common::{Notes, Publish, Setup, stan};
 

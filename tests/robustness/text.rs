@@ -5,7 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
 
-use pellmell::{Departure, NamedStep, Scenario};
+use pellmell::ticketing::Scenario;
+use pellmell::{Departure, NamedStep};
 use proptest::prelude::*;
 
 use super::folder::{Folder, failing};

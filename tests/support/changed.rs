@@ -1,14 +1,14 @@
 //! The ticketing services after a change of their structure, for cases that should survive it.
 
 use pellmell::testing::service;
+use pellmell::ticketing::Scenario;
 use pellmell::ticketing::{EXPIRATION_COMPLETE, PAYMENT_CREATED};
 use pellmell::ticketing::{
     Expiration, ORDER_CANCELLED, ORDER_COMPLETED, ORDER_CREATED, ORDER_RESERVED, Orders, Payments, REFUND_REQUESTED,
     Request, TICKET_CREATED, TICKET_UPDATED, Ticketing, TicketingEvent, Tickets, What,
 };
 use pellmell::{
-    AckTiming, Context, Hosting, Outcome, PublishMode, RecordId, Rejection, Scenario, Schema, Service, Simulation,
-    Subject, Work,
+    AckTiming, Context, Hosting, Outcome, PublishMode, RecordId, Rejection, Schema, Service, Simulation, Subject, Work,
 };
 
 /// A change of the structure, not of any rule.
@@ -102,17 +102,17 @@ const SAID_BESIDES: &[Subject] = &[REFUND_REQUESTED];
 
 /// The services of a scenario with how they are hosted, in order.
 fn services(scenario: &Scenario) -> Vec<(Changed, Hosting)> {
-    let design = scenario.design.with(&scenario.defects);
-    let hostings = &scenario.hostings;
+    let design = scenario.planted();
+    let hosting = |name: &str| scenario.hostings.get(name).cloned();
+    let alone = || Hosting::ALONE;
     let mut services = vec![
-        (Changed::of(Tickets(design.tickets)), hostings.tickets.clone()),
-        (Changed::of(Orders(design.orders)), hostings.orders.clone()),
+        (Changed::of(Tickets(design.tickets)), hosting("tickets").unwrap_or_else(alone)),
+        (Changed::of(Orders(design.orders)), hosting("orders").unwrap_or_else(alone)),
     ];
-    let expiration = hostings.expiration.iter().cloned();
-    services.extend(expiration.map(|hosting| (Changed::of(Expiration(design.expiration)), hosting)));
-    services.extend(hostings.payments.iter().map(|hosting| {
+    services.extend(hosting("expiration").map(|hosting| (Changed::of(Expiration(design.expiration)), hosting)));
+    services.extend(hosting("payments").map(|hosting| {
         let group = design.payments.group.map(str::to_owned).or(hosting.group.clone());
-        (Changed::of(Payments(design.payments)), Hosting { group, ..hosting.clone() })
+        (Changed::of(Payments(design.payments)), Hosting { group, ..hosting })
     }));
     services
 }

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use pellmell::Verdict;
-use pellmell::corpus::{Renewal, bucket, check, entry_of, renew};
+use pellmell::any::{AnySystem, Smallest};
+use pellmell::corpus::{Bucket, Renewal, entry_of};
 use pellmell::escape::file_for_shell;
-use pellmell::scenario::{Counterexample, Entry, Expectation};
+use pellmell::scenario::{Entry, Expectation};
 use serde_json::json;
 
 use super::super::{
@@ -36,18 +37,18 @@ pub(super) struct AddArgs {
     what: What,
 }
 
-pub(super) fn add(args: &AddArgs, format: MessageFormat) -> Result<Ending, Failure> {
-    let scenario = input::scenario(&args.scenario, &args.what)?;
-    let seed = args.seed.unwrap_or(scenario.seed);
-    let Some(Counterexample { shrunk, text, .. }) = scenario.shrink(seed, EXECUTIONS)? else {
-        return nothing_to_keep(format, &format!("{} seed {seed} holds", scenario.name));
+pub(super) fn add(system: &dyn AnySystem, args: &AddArgs, format: MessageFormat) -> Result<Ending, Failure> {
+    let scenario = input::scenario(system, &args.scenario, &args.what)?;
+    let seed = args.seed.unwrap_or(scenario.settings().seed);
+    let Some(Smallest { shrunk, text, .. }) = scenario.shrink(seed, EXECUTIONS)? else {
+        return nothing_to_keep(format, &format!("{} seed {seed} holds", scenario.settings().name));
     };
     let verdict = &shrunk.report.verdict;
     let Verdict::Violated { property, .. } = verdict else {
         let message = format!("the run is {}: an entry holds or violates a property", verdict.word());
         return Err(Failure::Input(message));
     };
-    let bucket = bucket(&scenario, verdict);
+    let bucket = Bucket::of(&scenario.rules(), verdict);
     if !args.to.is_dir() {
         return Err(Failure::Io(format!("there is no folder {}", shown(&args.to))));
     }
@@ -60,11 +61,11 @@ pub(super) fn add(args: &AddArgs, format: MessageFormat) -> Result<Ending, Failu
         commit: args.commit.clone().or_else(commit::of_working_directory),
         trace: Vec::new(),
     };
-    let text = with_steps(&args.to.join("entry.toml"), &entry_of(&text, &entry))?;
+    let text = with_steps(system, &args.to.join("entry.toml"), &entry_of(&text, &entry))?;
     let path = loop {
         for path in files(std::slice::from_ref(&args.to))? {
             let (name, text) = renamed(&path)?;
-            if check(&name, &text)?.bucket == bucket {
+            if system.check_entry(&name, &text)?.bucket == bucket {
                 return nothing_to_keep(
                     format,
                     &format!("a failure of the same cause is in {}", path.to_string_lossy()),
@@ -92,8 +93,8 @@ pub(super) fn add(args: &AddArgs, format: MessageFormat) -> Result<Ending, Failu
 }
 
 /// The entry with the steps that lead where it says.
-fn with_steps(path: &Path, text: &str) -> Result<String, Failure> {
-    match renew(&path.to_string_lossy(), text)? {
+fn with_steps(system: &dyn AnySystem, path: &Path, text: &str) -> Result<String, Failure> {
+    match system.renew_entry(&path.to_string_lossy(), text)? {
         (_, Renewal::Text(text)) => Ok(text),
         (checked, Renewal::Fresh) => {
             let came = checked.status.word();

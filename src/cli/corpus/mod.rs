@@ -10,7 +10,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use pellmell::corpus::{Checked, Renames, Retelling, Status, check};
+use pellmell::any::AnySystem;
+use pellmell::corpus::{Checked, Renames, Retelling, Status};
 use pellmell::escape::file_for_shell;
 use serde_json::json;
 
@@ -52,13 +53,13 @@ struct Entries {
     paths: Vec<PathBuf>,
 }
 
-pub(super) fn corpus(args: &CorpusArgs, format: MessageFormat) -> Result<Ending, Failure> {
+pub(super) fn corpus(system: &dyn AnySystem, args: &CorpusArgs, format: MessageFormat) -> Result<Ending, Failure> {
     match &args.verb {
-        CorpusVerb::Check(entries) => check_all(&files(&entries.paths)?, format),
-        CorpusVerb::List(entries) => list(&files(&entries.paths)?, format),
-        CorpusVerb::Add(args) => add(args, format),
-        CorpusVerb::Renew(entries) => renew(&files(&entries.paths)?, format),
-        CorpusVerb::Prune(args) => prune(args, format),
+        CorpusVerb::Check(entries) => check_all(system, &files(&entries.paths)?, format),
+        CorpusVerb::List(entries) => list(system, &files(&entries.paths)?, format),
+        CorpusVerb::Add(args) => add(system, args, format),
+        CorpusVerb::Renew(entries) => renew(system, &files(&entries.paths)?, format),
+        CorpusVerb::Prune(args) => prune(system, args, format),
     }
 }
 
@@ -170,12 +171,12 @@ impl Tally {
     }
 }
 
-fn check_all(files: &[PathBuf], format: MessageFormat) -> Result<Ending, Failure> {
+fn check_all(system: &dyn AnySystem, files: &[PathBuf], format: MessageFormat) -> Result<Ending, Failure> {
     let mut out = Out::new();
     let mut tally = Tally::default();
     for path in files {
         // The others are played all the same; one that cannot be read is never a green run.
-        match renamed(path).and_then(|(name, text)| Ok(check(&name, &text)?)) {
+        match renamed(path).and_then(|(name, text)| Ok(system.check_entry(&name, &text)?)) {
             Ok(checked) => {
                 tally.add(&checked.status);
                 show(&mut out, path, &checked, format)?;
@@ -237,22 +238,23 @@ fn led_by_steps(retold: &Retelling, path: &Path) -> String {
     format!("its departures do not lead there any more ({departures}), its recorded steps do{gone}: {renew}")
 }
 
-fn list(files: &[PathBuf], format: MessageFormat) -> Result<Ending, Failure> {
+fn list(system: &dyn AnySystem, files: &[PathBuf], format: MessageFormat) -> Result<Ending, Failure> {
     let mut out = Out::new();
     for path in files {
-        let scenario = input::read_scenario(path)?;
-        let Some(entry) = &scenario.entry else { continue };
+        let scenario = input::read_scenario(system, path)?;
+        let settings = scenario.settings();
+        let Some(entry) = &settings.entry else { continue };
         let expect = entry.expect.to_string();
         match format {
             MessageFormat::Json => out.json(&json!({
                 "reason": "entry",
-                "name": scenario.name,
+                "name": settings.name,
                 "expect": expect,
                 "why": entry.reason,
-                "departures": scenario.schedule.len(),
+                "departures": settings.schedule.len(),
             }))?,
             MessageFormat::Human => {
-                out.status(PLAIN, "Entry", format_args!("{:<34} {expect:<36} {}", scenario.name, entry.reason))?;
+                out.status(PLAIN, "Entry", format_args!("{:<34} {expect:<36} {}", settings.name, entry.reason))?;
             }
         }
     }

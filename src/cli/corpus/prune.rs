@@ -1,6 +1,7 @@
 //! `pellmell corpus prune`: entries that fail for the cause of a smaller one go.
 
-use pellmell::corpus::{Checked, Duplicate, check, duplicates};
+use pellmell::any::AnySystem;
+use pellmell::corpus::{Checked, Duplicate, duplicates};
 use serde_json::json;
 
 use super::super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, shown};
@@ -15,13 +16,13 @@ pub(super) struct PruneArgs {
     write: bool,
 }
 
-pub(super) fn prune(args: &PruneArgs, format: MessageFormat) -> Result<Ending, Failure> {
+pub(super) fn prune(system: &dyn AnySystem, args: &PruneArgs, format: MessageFormat) -> Result<Ending, Failure> {
     let files = files(&args.entries.paths)?;
     let mut entries: Vec<(String, Checked)> = Vec::new();
     for path in &files {
         // Nothing is removed beside what cannot be read.
         let (name, text) = renamed(path)?;
-        entries.push((name_of(path), check(&name, &text)?));
+        entries.push((name_of(path), system.check_entry(&name, &text)?));
     }
     if entries.is_empty() {
         return Ok(Ending::NothingRan);

@@ -2,19 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use pellmell::corpus::{self, Checked, Renewal};
+use pellmell::any::AnySystem;
+use pellmell::corpus::{Checked, Renewal};
 use serde_json::json;
 
 use super::super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, files, input};
 use super::{Tally, name_of, renamed, show};
 
-pub(super) fn renew(files: &[PathBuf], format: MessageFormat) -> Result<Ending, Failure> {
+pub(super) fn renew(system: &dyn AnySystem, files: &[PathBuf], format: MessageFormat) -> Result<Ending, Failure> {
     let mut out = Out::new();
     let mut tally = Tally::default();
     let mut impossible = 0;
     for path in files {
         // The others are renewed all the same.
-        match renamed(path).and_then(|(name, text)| Ok((corpus::renew(&name, &text)?, text))) {
+        match renamed(path).and_then(|(name, text)| Ok((system.renew_entry(&name, &text)?, text))) {
             Ok(((checked, renewal), text)) => {
                 tally.add(&checked.status);
                 impossible += usize::from(matches!(renewal, Renewal::Impossible(_)));

@@ -5,7 +5,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pellmell::search::{HoldPart, Mismatch, Part, ResultFile, Shard, Swept};
+use pellmell::results::{Mismatch, ResultFile, Shard, Swept};
+use pellmell::search::{HoldPart, Part};
 
 use super::super::stopwatch::Stopwatch;
 use super::super::{Failure, files, input, shown};

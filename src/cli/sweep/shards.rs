@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use pellmell::search::Shard;
+use pellmell::results::Shard;
 
 use super::super::environment::{Variables, number_in};
 use super::super::{Failure, number, shown};

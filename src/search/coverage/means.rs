@@ -7,10 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::Situation;
 use crate::broker::{GroupSetup, MaxDeliver, Profile, Stale};
 use crate::faults::{FaultPlan, Rate, Window};
-use crate::scenario::{Scenario, SchedulerKind};
 use crate::schedule::Departure;
 
-/// Which faults the runs of a scenario may meet.
+/// Which faults runs may meet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Means {
     lose_ack: bool,
@@ -23,17 +22,6 @@ pub struct Means {
 }
 
 impl Means {
-    /// What the runs of a scenario may meet.
-    #[must_use]
-    pub fn of(scenario: &Scenario) -> Means {
-        match scenario.scheduler {
-            _ if !scenario.schedule.is_empty() => Means::of_schedule(&scenario.schedule),
-            // It has no faults.
-            Some(SchedulerKind::Rounds) => Means::default(),
-            _ => Means::of_plan(&scenario.faults),
-        }
-    }
-
     /// What a plan may draw.
     #[must_use]
     pub fn of_plan(plan: &FaultPlan) -> Means {

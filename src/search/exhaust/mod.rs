@@ -186,9 +186,12 @@ impl ExhaustResult {
     }
 }
 
+/// The most steps of a run that a complete search follows.
+pub const SEARCHED_STEPS_MAX: u32 = 10_000;
+
 impl<'a, S: System> Exhaust<'a, S> {
     /// The most steps of a run that the search follows.
-    pub const STEPS_MAX: u32 = 10_000;
+    pub const STEPS_MAX: u32 = SEARCHED_STEPS_MAX;
 
     /// A search of this simulation, whose runs must hold as these judges judge them.
     #[must_use]

@@ -143,9 +143,8 @@ mod tests {
     use super::*;
     use crate::ids::RecordId;
     use crate::run::Judges;
-    use crate::scenario::Scenario;
     use crate::search::DeliveryOrder;
-    use crate::ticketing::{Design, Ticketing};
+    use crate::ticketing::{Design, Scenario, Ticketing};
 
     /// The result of one worker: its states, the verdict, what it touched.
     fn result(exhaust: &Exhaust<'_, Ticketing>, queue: &WorkQueue) -> (u64, Option<Verdict>, Vec<RecordId>) {

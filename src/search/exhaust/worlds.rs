@@ -158,6 +158,7 @@ pub(super) mod tests {
     use crate::broker::{DeliveryIndex, Ordering, Profile, RedeliverAt};
     use crate::ids::RecordId;
     use crate::prng::{Prng, Stream};
+    use crate::scenario::Workload as _;
     use crate::simulation::{Hosting, Sending, Simulation};
     use crate::ticketing::{Design, Hostings, Request, Ticketing, Workload};
 

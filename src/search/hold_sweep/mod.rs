@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use self::pairs::Plan;
 use self::singles::Calm;
+use super::buckets;
 use super::part::{self, Piece, SoFar};
-use super::{buckets, result_file};
 use crate::event::System;
 use crate::faults::FaultPlan;
 use crate::hash;
@@ -91,7 +91,7 @@ pub struct HoldSweepResult {
     /// What is delivered in the calm run.
     pub deliveries: u64,
     /// The fingerprint of the calm run.
-    #[serde(with = "result_file::hex_text")]
+    #[serde(with = "super::hex_text")]
     pub calm: u64,
     /// How many schedules the whole hold sweep has, the calm run among them.
     pub schedules: u64,
@@ -102,7 +102,7 @@ pub struct HoldSweepResult {
     /// The failures by signature, those of the calm run among them.
     pub buckets: BTreeMap<String, DepartedBucket>,
     /// The sum of the runs' fingerprints: equal for equal sweeps, whatever the threads.
-    #[serde(with = "result_file::hex_text")]
+    #[serde(with = "super::hex_text")]
     pub fingerprint: u64,
 }
 
@@ -302,12 +302,14 @@ impl HoldSweepResult {
     }
 
     /// How many failed.
-    pub(super) fn failed(&self) -> u64 {
+    #[must_use]
+    pub fn failed(&self) -> u64 {
         self.buckets.values().map(|bucket| bucket.count).fold(0, u64::saturating_add)
     }
 
     /// Whether both are of one hold sweep: the same calm run, and the same schedules around it.
-    pub(super) fn is_of_one_with(&self, other: &HoldSweepResult) -> bool {
+    #[must_use]
+    pub fn is_of_one_with(&self, other: &HoldSweepResult) -> bool {
         let scope = |result: &HoldSweepResult| {
             let HoldSweepResult { deliveries, calm, schedules, singles, pairs, .. } = result;
             (*deliveries, *calm, *schedules, singles.all, pairs.all)

@@ -11,6 +11,7 @@ use crate::hash;
 use crate::ids::RecordId;
 use crate::property::View;
 use crate::run::Observer;
+use crate::scenario::Comparison;
 use crate::store::{Store, Versioned};
 use crate::ticketing::messages::{Ticketing, TicketingEvent};
 use crate::ticketing::records::{Lock, Order, Payment, Status, Text, Ticket, TicketReplica};
@@ -107,5 +108,27 @@ impl ScheduleIndependence {
     #[must_use]
     pub fn kinds(&self) -> usize {
         self.seen.len()
+    }
+}
+
+/// The same for a zoo: each run is noted from its first step.
+#[derive(Clone, Debug, Default)]
+pub struct Independence {
+    accepted: Accepted,
+    runs: ScheduleIndependence,
+}
+
+impl Comparison<Ticketing> for Independence {
+    fn begin(&mut self) {
+        self.accepted = Accepted::default();
+    }
+
+    fn step(&mut self, world: &World<Ticketing>, step: &Step) {
+        self.accepted.after(world, step);
+    }
+
+    fn end(&mut self, number: u64, world: &World<Ticketing>) -> Result<(), String> {
+        let same = self.runs.add(number, std::mem::take(&mut self.accepted), world);
+        same.map_err(|difference| format!("{}: {difference}", ScheduleIndependence::NAME))
     }
 }

@@ -11,7 +11,7 @@ mod owners;
 mod replicas;
 mod sometimes;
 
-pub use independence::{Accepted, ScheduleIndependence};
+pub use independence::{Accepted, Independence, ScheduleIndependence};
 pub use sometimes::sometimes;
 
 use super::designs::Design;

@@ -3,6 +3,7 @@
 use crate::event::Event;
 use crate::ids::Subject;
 use crate::property::{Sometimes, View};
+use crate::scenario::TakingPart;
 use crate::ticketing::designs::Design;
 use crate::ticketing::messages::{EXPIRATION_COMPLETE, REFUND_REQUESTED, Ticketing};
 use crate::ticketing::records::{Lock, Order, Reservation, Status, Ticket};
@@ -107,17 +108,10 @@ const GOALS: [Goal; 9] = [
 /// What is to be reached with a design where these services take part and clients ask for this (see
 /// [`What::verb`](crate::ticketing::What::verb)).
 #[must_use]
-pub fn sometimes<'a>(
-    design: &Design,
-    services: impl IntoIterator<Item = &'a str>,
-    asked: impl IntoIterator<Item = &'a str>,
-) -> Vec<Sometimes<Ticketing>> {
-    let services: Vec<&str> = services.into_iter().collect();
-    let asked: Vec<&str> = asked.into_iter().collect();
-    let within = |needed: &[&str], there: &[&str]| needed.iter().all(|name| there.contains(name));
+pub fn sometimes(design: &Design, part: &TakingPart) -> Vec<Sometimes<Ticketing>> {
     let goals = GOALS
         .into_iter()
-        .filter(|goal| within(goal.services, &services) && within(goal.asked, &asked) && (goal.design)(design));
+        .filter(|goal| part.has_services(goal.services) && part.has_verbs(goal.asked) && (goal.design)(design));
     goals.map(|goal| Sometimes::new(goal.name, goal.about, goal.reached)).collect()
 }
 

@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use super::hold_sweep::HoldPart;
-use super::part::{Part, Piece};
-use super::result_file::{Mismatch, ResultFile};
+use super::file::{Mismatch, ResultFile};
+use crate::search::{HoldPart, Part, Piece};
 
 /// How many gaps an error lists.
 const GAPS_MAX: usize = 10;

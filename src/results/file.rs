@@ -10,13 +10,11 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::hold_sweep::{HoldPart, HoldSweepResult};
-use super::part::Part;
-use super::sweep::{Sweep, SweepResult};
 use crate::file_error::FileError;
 use crate::hash;
 use crate::run::Limits;
-use crate::scenario::{Gone, Scenario, SchedulerKind, Settings};
+use crate::scenario::{Changes, Gone, Scenario, SchedulerKind, Suite};
+use crate::search::{HoldPart, HoldSweepResult, Part, Sweep, SweepResult, hex_text};
 use crate::simulation::BuildError;
 use crate::trace::hex;
 
@@ -90,7 +88,7 @@ pub struct Swept {
     pub properties: Vec<String>,
     /// How far a run may go.
     pub limits: Limits,
-    /// The most schedules of the hold sweep, see [`HoldSweep::schedules_max`](super::HoldSweep); with 0
+    /// The most schedules of the hold sweep, see [`HoldSweep`](crate::search::HoldSweep); with 0
     /// there is no hold sweep.
     pub departures_max: Option<u64>,
     /// The fingerprint of the run of the whole sweep's first seed ([`Sweep::witness`]): every shard
@@ -140,21 +138,21 @@ impl Swept {
     ///
     /// # Errors
     /// If the scenario's parts do not fit.
-    pub fn new(file: &str, scenario: &Scenario, request: &Range<u64>) -> Result<Swept, BuildError> {
+    pub fn new<T: Suite>(file: &str, scenario: &Scenario<T>, request: &Range<u64>) -> Result<Swept, BuildError> {
         let kind = scenario.scheduler.unwrap_or(SchedulerKind::Random);
         let scheduler = if scenario.schedule.is_empty() { kind.name() } else { BY_SCHEDULE };
         let (departures, no_faults) = scenario.departs_otherwise();
         Ok(Swept {
             file: file.to_owned(),
-            design: scenario.design.name.to_owned(),
-            defects: scenario.defects.iter().map(|defect| defect.name.to_owned()).collect(),
+            design: crate::scenario::Design::name(&scenario.design).to_owned(),
+            defects: scenario.defects.clone(),
             scheduler: scheduler.to_owned(),
             departures,
             no_faults,
             properties: scenario.properties.clone(),
             limits: scenario.limits,
             departures_max: Some(0),
-            witness: Sweep { scenario, seeds: request.clone(), threads: 1 }.witness()?,
+            witness: Sweep { source: scenario, seeds: request.clone(), threads: 1 }.witness()?,
             source: scenario.source.clone(),
         })
     }
@@ -163,12 +161,12 @@ impl Swept {
     ///
     /// # Errors
     /// If it names what does not exist.
-    pub fn scenario(&self) -> Result<Scenario, FileError> {
+    pub fn scenario<T: Suite>(&self) -> Result<Scenario<T>, FileError> {
         let mut scenario = Scenario::parse(&self.file, &self.source)?;
         let Swept { design, defects, scheduler, departures, no_faults, properties, limits, .. } = self;
         let (no_faults, limits) = (*no_faults, *limits);
-        let settings = Settings { design, defects, scheduler, departures, no_faults, properties, limits };
-        settings.apply(&mut scenario).map_err(|Gone { what, name }| {
+        let changes = Changes { design, defects, scheduler, departures, no_faults, properties, limits };
+        changes.apply(&mut scenario).map_err(|Gone { what, name }| {
             FileError::new(&self.file, &self.source, 0..0, format!("there is no {what} `{name}` any more"))
                 .help("run the sweep again with this version")
         })?;
@@ -420,23 +418,5 @@ impl Departed {
         let (one, another) = (words(&self.result), words(other));
         let message = format!("the calm run is another one: {name} has {one} around it, {other_name} has {another}");
         Err(Mismatch { message, is_of_code: true })
-    }
-}
-
-/// A fingerprint as the sixteen digits it is shown with.
-pub(super) mod hex_text {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-    pub(crate) fn serialize<S: Serializer>(fingerprint: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&crate::trace::hex(*fingerprint))
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let is_hex =
-            text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase());
-        let number = is_hex.then(|| u64::from_str_radix(&text, 16).ok()).flatten();
-        number.ok_or_else(|| Error::custom("expected a fingerprint of 16 hexadecimal digits"))
     }
 }

@@ -1,14 +1,14 @@
 //! What a run has besides its scenario file's text, by name.
 
-use super::{Scenario, SchedulerKind};
+use super::{Scenario, SchedulerKind, Suite};
 use crate::faults::FaultPlan;
 use crate::run::Limits;
-use crate::ticketing::{Defect, Design, properties};
+use crate::trace::Header;
 
 /// What decides the runs of a scenario besides the seed and its file's text, as traces and results of
 /// sweeps keep it.
 #[derive(Clone, Copy, Debug)]
-pub struct Settings<'a> {
+pub struct Changes<'a> {
     /// The design.
     pub design: &'a str,
     /// All defects planted in it.
@@ -34,15 +34,24 @@ pub struct Gone {
     pub name: String,
 }
 
-impl Settings<'_> {
+impl<'a> Changes<'a> {
+    /// What a trace's header has besides the scenario file's text.
+    #[must_use]
+    pub fn of(header: &'a Header) -> Changes<'a> {
+        let Header { design, defects, scheduler, departures, no_faults, properties, limits, .. } = header;
+        let (no_faults, limits) = (*no_faults, *limits);
+        Changes { design, defects, scheduler, departures, no_faults, properties, limits }
+    }
+
     /// Gives them to the scenario that was read from the file's text.
     ///
     /// # Errors
     /// The first name that means nothing any more.
-    pub fn apply(&self, scenario: &mut Scenario) -> Result<(), Gone> {
+    pub fn apply<T: Suite>(&self, scenario: &mut Scenario<T>) -> Result<(), Gone> {
         let gone = |what, name: &str| Gone { what, name: name.to_owned() };
-        scenario.design = Design::named(self.design).ok_or_else(|| gone("design", self.design))?;
-        let planted = self.defects.iter().map(|name| Defect::named(name).ok_or_else(|| gone("defect", name)));
+        scenario.design = T::design(self.design).ok_or_else(|| gone("design", self.design))?;
+        let planted = self.defects.iter().map(|name| T::defect(name).ok_or_else(|| gone("defect", name)));
+        let planted = planted.map(|defect| defect.map(|defect| defect.name.to_owned()));
         scenario.defects = planted.collect::<Result<_, _>>()?;
         if self.no_faults {
             scenario.faults = FaultPlan::NONE;
@@ -56,7 +65,9 @@ impl Settings<'_> {
             scenario.scheduler = Some(named.ok_or_else(|| gone("scheduler", self.scheduler))?);
             scenario.schedule.clear();
         }
-        if let Some(name) = self.properties.iter().find(|name| !properties::names().contains(&name.as_str())) {
+        let known = T::all_properties();
+        let is_known = |name: &&String| known.iter().any(|property| property.name() == name.as_str());
+        if let Some(name) = self.properties.iter().find(|name| !is_known(name)) {
             return Err(gone("property", name));
         }
         (scenario.properties, scenario.limits) = (self.properties.to_vec(), self.limits);

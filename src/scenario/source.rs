@@ -1,0 +1,89 @@
+//! The text a scenario is read from, and errors that point into it.
+
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::{FileError, nearest};
+
+/// Makes errors that point into the file.
+pub(super) struct Source<'a> {
+    file: &'a str,
+    text: &'a str,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn of(file: &'a str, text: &'a str) -> Source<'a> {
+        Source { file, text }
+    }
+
+    pub(super) fn text(&self) -> &'a str {
+        self.text
+    }
+
+    pub(super) fn at(&self, span: Range<usize>, message: impl Into<String>) -> FileError {
+        FileError::new(self.file, self.text, span, message)
+    }
+
+    /// A name that is none of the known ones.
+    pub(super) fn unknown(&self, name: &Spanned<String>, what: &str, known: &[&str]) -> FileError {
+        let written: String = name.get_ref().chars().take(40).collect();
+        let error = self.at(name.span(), format!("unknown {what} `{written}`")).about_a_name();
+        match nearest(&written, known.iter().copied()) {
+            Some(near) => error.help(format!("did you mean `{near}`? Known are {}", known.join(", "))),
+            None => error.help(format!("expected one of {}", known.join(", "))),
+        }
+    }
+}
+
+/// The file's name without folder and ending.
+pub(super) fn stem(file: &str) -> String {
+    let name = file.rsplit(['/', '\\']).next().unwrap_or(file);
+    name.strip_suffix(".toml").unwrap_or(name).to_owned()
+}
+
+pub(super) fn parse_error(source: &Source<'_>, error: &toml::de::Error) -> FileError {
+    let message = error.message().lines().collect::<Vec<_>>().join(": ");
+    let place = source.at(error.span().unwrap_or(0..0), message);
+    if source.text.trim().is_empty() {
+        return place.help("the file is empty: a scenario begins with `version = 1`");
+    }
+    if let Some((_, help)) = OTHER_KEYS.iter().find(|(key, _)| error.message().starts_with(&unknown_field(key))) {
+        return place.help(*help);
+    }
+    if let Some((written, known)) = unknown_name("variant", error.message()) {
+        let place = place.about_a_name();
+        return match nearest(written, known.iter().copied()) {
+            Some(near) => place.help(format!("did you mean `{near}`?")),
+            None => place.help(SEE),
+        };
+    }
+    let field = unknown_name("field", error.message());
+    match field.and_then(|(written, known)| nearest(written, known).map(str::to_owned)) {
+        Some(near) => place.help(format!("did you mean `{near}`?")),
+        None => place.help(SEE),
+    }
+}
+
+const SEE: &str = "see docs/scenarios.md for what a scenario file may say";
+
+fn unknown_field(key: &str) -> String {
+    format!("unknown field `{key}`")
+}
+
+/// What serde says of a name that is none of those it knows: that name, and those.
+pub(super) fn unknown_name<'a>(what: &str, message: &'a str) -> Option<(&'a str, Vec<&'a str>)> {
+    let (written, rest) = message.strip_prefix("unknown ")?.strip_prefix(what)?.strip_prefix(" `")?.split_once('`')?;
+    Some((written, rest.split('`').skip(1).step_by(2).collect()))
+}
+
+/// Keys that one may expect of a broker, and what to write instead.
+const OTHER_KEYS: [(&str, &str); 7] = [
+    ("ack_timeout", "write `ack_wait`"),
+    ("ack", "each message is acked alone; cumulative acks are not simulated yet: see docs/broker.md"),
+    ("dedup_window", "a publisher's retry is not simulated yet, so there is nothing to recognise: see docs/broker.md"),
+    ("release_on", "write `release_on_crash`; other events of a member are not simulated yet: see docs/broker.md"),
+    ("release_on_close", "members do not close their subscription: not simulated yet, see docs/broker.md"),
+    ("release_on_reconnect", "members do not reconnect: not simulated yet, see docs/broker.md"),
+    ("release_on_claim", "members do not claim: not simulated yet, see docs/broker.md"),
+];

@@ -1,0 +1,71 @@
+//! What scenario files and the command line need to know of the ticketing services.
+
+use super::defects::{ALTERNATIVES, Alternative, CANARY, DEFECTS, Defect};
+use super::designs::Design;
+use super::messages::Ticketing;
+use super::properties::{self, Independence};
+use super::stored::StoredTicket;
+use super::workload::Workload;
+use crate::property::{Property, Sometimes};
+use crate::scenario::{Comparison, Display, Services, Suite, TakingPart};
+
+impl Suite for Ticketing {
+    const NAME: &'static str = "ticketing";
+    type Design = Design;
+    type Workload = Workload;
+    type Stored = StoredTicket;
+
+    fn designs() -> Vec<Design> {
+        let others = Design::ALL.into_iter().filter(|design| *design != Design::REFERENCE);
+        std::iter::once(Design::REFERENCE).chain(others).collect()
+    }
+
+    fn services(design: &Design) -> Services<Ticketing> {
+        design.services()
+    }
+
+    fn properties(design: &Design) -> Vec<Box<dyn Property<Ticketing>>> {
+        properties::promised_by(design)
+    }
+
+    fn all_properties() -> Vec<Box<dyn Property<Ticketing>>> {
+        properties::all()
+    }
+
+    fn sometimes(design: &Design, part: &TakingPart) -> Vec<Sometimes<Ticketing>> {
+        properties::sometimes(design, part)
+    }
+
+    fn defects() -> Vec<Defect> {
+        DEFECTS.to_vec()
+    }
+
+    fn canary() -> Option<Defect> {
+        Some(CANARY)
+    }
+
+    fn alternatives() -> Vec<Alternative> {
+        ALTERNATIVES.to_vec()
+    }
+
+    fn playgrounds() -> Vec<(&'static str, &'static str)> {
+        vec![
+            ("two", include_str!("../../scenarios/zoo/two.toml")),
+            ("timed", include_str!("../../scenarios/zoo/timed.toml")),
+            ("paid", include_str!("../../scenarios/zoo/paid.toml")),
+            ("four", include_str!("../../scenarios/zoo/four.toml")),
+        ]
+    }
+
+    fn comparison() -> Box<dyn Comparison<Ticketing>> {
+        Box::new(Independence::default())
+    }
+
+    fn display() -> Display {
+        Display::USUAL
+            .with_hidden_fields(&["title", "user", "expires_at"])
+            .with_time_fields(&["due", "expires_at"])
+            .with_not_compared(&["ledger"])
+            .with_replicated(&[('t', &["price"])])
+    }
+}
