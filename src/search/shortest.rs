@@ -443,7 +443,7 @@ impl<'a, S: System> Search<'a, S> {
 
     /// What tells nodes apart. In lockstep the publish order decides what comes next.
     fn key(&self, world: &World<S>, digest: u64, budget: FaultBudget) -> u64 {
-        let mut key = hash::mix3(digest, world.broker().turns(), budget.word());
+        let mut key = hash::mix3(digest, world.broker().rotation(), budget.word());
         if self.shortest.bounds.order == DeliveryOrder::Lockstep {
             let broker = world.broker();
             let mut open: Vec<_> = broker.open().map(|index| (broker.delivery(index).message, index)).collect();

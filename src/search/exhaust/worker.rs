@@ -115,8 +115,8 @@ pub(super) struct Worker<'e, 'p, S: System> {
     judges: &'e Judges<S>,
     common: &'p Common<'p>,
     choices: Choices,
-    /// Whether members compete, so that it matters whose turn it is.
-    has_turns: bool,
+    /// Whether members compete, so that the position of the round robin matters.
+    has_rotation: bool,
     /// Whether a delivery that changed nothing is not tried again until its service's store changes.
     notes_futile: bool,
     /// Whether the digest is all that tells states apart, so that transitions can be memoised.
@@ -151,16 +151,16 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
         for Move { action, fate } in exhaust.prefix {
             step_apart(&mut world, *action, *fate);
         }
-        let has_turns = world.broker().has_turns();
+        let has_rotation = world.broker().has_rotation();
         let waits_for_acks = world.broker().profile().ack_wait != [Duration::ZERO];
         Worker {
             bounds: exhaust.bounds,
             judges: exhaust.judges,
             common,
             choices: Choices::of(&exhaust.bounds, simulation),
-            has_turns,
-            notes_futile: !has_turns && !waits_for_acks,
-            memoises: !has_turns && !waits_for_acks && !exhaust.bounds.knows_calm(),
+            has_rotation,
+            notes_futile: !has_rotation && !waits_for_acks,
+            memoises: !has_rotation && !waits_for_acks && !exhaust.bounds.knows_calm(),
             memo: Memo::default(),
             worlds: Worlds::new(world),
             frames: Vec::new(),
@@ -283,8 +283,8 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
     fn key(&self, depth: usize, digest: Digest) -> u64 {
         let world = self.worlds.at(depth);
         let mut key = digest.word();
-        if self.has_turns {
-            key = hash::mix(key, world.broker().turns());
+        if self.has_rotation {
+            key = hash::mix(key, world.broker().rotation());
         }
         if self.bounds.knows_calm() {
             let broker = world.broker();
@@ -308,10 +308,10 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
         frame.actions.extend(enabled.iter());
         match self.bounds.order {
             DeliveryOrder::Lockstep => frame.actions.sort_unstable_by_key(|action| {
-                (!matches!(action, Action::Deliver(_)), enabled.turn(*action, Tie::InOrder))
+                (!matches!(action, Action::Deliver(_)), enabled.calm_rank(*action, Tie::InOrder))
             }),
             _ if self.bounds.knows_calm() => {
-                frame.actions.sort_unstable_by_key(|action| enabled.turn(*action, Tie::InOrder));
+                frame.actions.sort_unstable_by_key(|action| enabled.calm_rank(*action, Tie::InOrder));
             }
             _ => {}
         }
@@ -331,7 +331,7 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
             let fate_at = frame.next_fate;
             let action = *frame.actions.get(frame.next_action)?;
             if fate_at == 0 {
-                if is_redundant(world, &self.bounds, self.has_turns, frame, action) {
+                if is_redundant(world, &self.bounds, self.has_rotation, frame, action) {
                     frame.skip_action();
                     continue;
                 }
@@ -363,7 +363,7 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
             {
                 continue;
             }
-            let cost = cost.plus(self.step_cost).plus(cost_of_turn(world, &self.bounds, frame.past_calm, action));
+            let cost = cost.plus(self.step_cost).plus(cost_of_action(world, &self.bounds, frame.past_calm, action));
             let budget = frame.budget.spend(cost);
             if budget.is_some() || is_probe {
                 return Some(Try { action, fate, budget });
@@ -508,7 +508,7 @@ fn failing(verdict: Verdict) -> Stop {
 fn is_redundant<S: System>(
     world: &World<S>,
     bounds: &Bounds,
-    has_turns: bool,
+    has_rotation: bool,
     frame: &mut Frame,
     action: Action,
 ) -> bool {
@@ -516,7 +516,7 @@ fn is_redundant<S: System>(
         return !matches!(action, Action::Resume(_) | Action::Ack(_));
     }
     let Action::Deliver(index) = action else { return false };
-    if has_turns || bounds.knows_calm() {
+    if has_rotation || bounds.knows_calm() {
         return false;
     }
     let hash = world.broker().noted_digest_of(index);
@@ -535,7 +535,7 @@ fn has_copies<S: System>(world: &World<S>, bounds: &Bounds, action: Action) -> b
 
 /// What an action costs at this moment, whatever its fate: whether it is out of the calm order, and
 /// whether it overtakes a handler of the same message, of which the broker has heard nothing.
-fn cost_of_turn<S: System>(world: &World<S>, bounds: &Bounds, past_calm: bool, action: Action) -> Budget {
+fn cost_of_action<S: System>(world: &World<S>, bounds: &Bounds, past_calm: bool, action: Action) -> Budget {
     let mut cost = Budget::NOTHING;
     if past_calm && bounds.order != DeliveryOrder::Lockstep && bounds.departures != Most::Any {
         cost = cost.plus(Budget::DEPARTURE);
