@@ -17,7 +17,7 @@ use crate::scenario::{
 use crate::schedule::{Departure, NamedStep};
 use crate::scheduler::Action;
 use crate::search::{
-    Bounds, Exhaust, Exhausted, FailingRun, HoldPart, HoldSweep, ImpossibleStep, Part, Reached, SoFar, Sweep,
+    Bounds, Exhaust, ExhaustResult, FailingRun, HoldPart, HoldSweep, ImpossibleStep, Part, SearchStats, SoFar, Sweep,
     SweepResult, steps_named,
 };
 use crate::shrink::{Shrunk, Size};
@@ -198,7 +198,7 @@ pub trait AnyScenario: Send + Sync {
     fn exhaust(
         &self,
         how: &ExhaustPlan<'_>,
-        progress: &mut (dyn FnMut(Reached) + Send),
+        progress: &mut (dyn FnMut(SearchStats) + Send),
     ) -> Result<Searched, NotSearched>;
 
     /// What of bounds can have no effect.
@@ -333,7 +333,7 @@ pub struct ExhaustPlan<'a> {
 /// What came of a search.
 pub struct Searched {
     /// How it ended.
-    pub exhausted: Exhausted,
+    pub exhausted: ExhaustResult,
     /// The names of the services.
     pub services: Vec<String>,
     /// The steps of the failing run, if there is one.
@@ -563,7 +563,7 @@ impl<T: Suite> AnyScenario for Scenario<T> {
     fn exhaust(
         &self,
         how: &ExhaustPlan<'_>,
-        progress: &mut (dyn FnMut(Reached) + Send),
+        progress: &mut (dyn FnMut(SearchStats) + Send),
     ) -> Result<Searched, NotSearched> {
         let simulation = self.simulation(how.seed).map_err(NotSearched::Build)?;
         let prefix = steps_named(&simulation, how.after).map_err(NotSearched::Step)?;

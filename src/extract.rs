@@ -25,7 +25,7 @@ pub struct Extracted {
     pub departures: Vec<Departure>,
     /// The steps.
     pub steps: Vec<Move>,
-    /// What the run came to.
+    /// The report of the run.
     pub report: Report,
 }
 
@@ -56,11 +56,11 @@ pub fn extract<S: System>(
     tie: Tie,
 ) -> Result<Extracted, ExtractError> {
     let mut beside = Beside { tie, ..Beside::default() };
-    let mut noting = Noting { scheduler, steps: Vec::new() };
-    let report = run(&mut simulation.world(), &mut noting, judges, limits, &mut beside);
-    let steps = noting.steps;
+    let mut recording = Recording { scheduler, steps: Vec::new() };
+    let report = run(&mut simulation.world(), &mut recording, judges, limits, &mut beside);
+    let steps = recording.steps;
     let departures = beside.departures(&steps);
-    let mut again = Noting { scheduler: Departing::with_tie(departures.clone(), tie), steps: Vec::new() };
+    let mut again = Recording { scheduler: Departing::with_tie(departures.clone(), tie), steps: Vec::new() };
     let report_again = run(&mut simulation.world(), &mut again, judges, limits, &mut ());
     if (&again.steps, report_again.fingerprint) != (&steps, report.fingerprint) {
         let same = steps.iter().zip(&again.steps).take_while(|(one, other)| one == other).count();
@@ -69,13 +69,13 @@ pub fn extract<S: System>(
     Ok(Extracted { departures, steps, report })
 }
 
-/// Notes what a scheduler decides.
-struct Noting<T> {
+/// Records what a scheduler decides.
+struct Recording<T> {
     scheduler: T,
     steps: Vec<Move>,
 }
 
-impl<T: Scheduler> Scheduler for Noting<T> {
+impl<T: Scheduler> Scheduler for Recording<T> {
     fn offer(&mut self, offer: Offer) {
         self.scheduler.offer(offer);
     }
@@ -134,9 +134,9 @@ struct Beside {
 impl<S: System> Observer<S> for Beside {
     fn before(&mut self, world: &World<S>, action: Action) {
         let enabled = world.enabled();
-        let (turn, step) = (enabled.turn(action, self.tie), self.targets.len());
+        let (rank, step) = (enabled.calm_rank(action, self.tie), self.targets.len());
         let mut others = Vec::new();
-        for other in enabled.iter().filter(|other| enabled.turn(*other, self.tie) < turn) {
+        for other in enabled.iter().filter(|other| enabled.calm_rank(*other, self.tie) < rank) {
             let Some(key) = key_of(world, other) else { continue };
             others.push(key);
             match self.held.get_mut(&key) {

@@ -115,7 +115,7 @@ pub use property::{Property, Sometimes, View, Violation, Watch};
 pub use run::{Judges, Limits, Report, Verdict, run};
 pub use scenario::{Scenario, Suite};
 pub use schedule::{Departure, NamedStep};
-pub use scheduler::{Balanced, Calm, Departing, Keyed, Pct, Pos, Retold, Rounds, Scheduler, Swarm, Walk};
+pub use scheduler::{Balanced, Calm, Departing, Keyed, Pct, Pos, Replayed, Rounds, Scheduler, Swarm, Walk};
 pub use service::{AckTiming, Context, Outcome, PublishMode, Rejection, Service, Work};
 pub use simulation::{Hosting, Sending, Simulation};
 pub use store::{Bump, Record, Schema, Store, VersionConflict, VersionPolicy, VersionScheme, Versioned};

@@ -251,7 +251,7 @@ fn answer_in_words(answer: Answer) -> String {
     }
 }
 
-/// Notes the steps of a run by name, as [`Retold`](crate::scheduler::Retold) plays them again.
+/// Notes the steps of a run by name, as [`Replayed`](crate::scheduler::Replayed) plays them again.
 #[derive(Debug, Default)]
 pub struct Naming {
     steps: Vec<NamedStep>,

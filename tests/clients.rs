@@ -9,13 +9,13 @@ use std::collections::BTreeSet;
 
 use pellmell::explain::Explain;
 use pellmell::scheduler::{Scripted, Tie};
-use pellmell::search::{Bounds, Exhaust, Most, Order};
+use pellmell::search::{Bounds, DeliveryOrder, Exhaust, Most};
 use pellmell::shrink::Shrink;
 use pellmell::simulation::{Client, Sending};
 use pellmell::ticketing::Scenario;
 use pellmell::ticketing::{Design, Hostings, Request, StoredTicket, Ticketing, properties};
 use pellmell::{
-    Answer, Calm, Departing, FaultPlan, Judges, Keyed, Limits, Profile, Rate, Ratio, RecordId, Report, Retold,
+    Answer, Calm, Departing, FaultPlan, Judges, Keyed, Limits, Profile, Rate, Ratio, RecordId, Replayed, Report,
     Scheduler, SchedulerKind, Simulation, Step, Window, World, run, testing,
 };
 
@@ -398,7 +398,7 @@ fn a_complete_search_ends_where_clients_try_again_and_says_what_runs_say() {
     let mut verdicts = Vec::new();
     for design in [Design::REFERENCE, Design::COURSE] {
         let judges = Judges::new(properties::promised_by(&design));
-        let bounds = Bounds { crashes: Most::Of(1), ..Bounds::of(Order::Any) };
+        let bounds = Bounds { crashes: Most::Of(1), ..Bounds::of(DeliveryOrder::Any) };
         let hosted = design.host(Simulation::on(bounds.order.profile()), &Hostings::TWO);
         let all = clients(Sending::until_accepted);
         let hosted = all.into_iter().fold(hosted, |on, client| on.client(client.name, client.commands));
@@ -417,7 +417,7 @@ fn a_complete_search_ends_where_clients_try_again_and_says_what_runs_say() {
             let again = run(&mut simulation.world(), &mut scripted, &judges, LIMITS, &mut ()).verdict;
             assert_eq!(again.signature(), failing.verdict.signature());
         } else {
-            assert!(found.is_complete() && found.reached.states > 100, "{found:?}");
+            assert!(found.is_complete() && found.stats.states > 100, "{found:?}");
         }
         verdicts.push(failing);
     }
@@ -433,8 +433,8 @@ fn settled(text: &str, property: &str) -> (String, Option<u64>, Option<u64>) {
         Shrink::new(&simulation, &judges).with_limits(scenario.limits).run(Vec::new()).expect("the calm run fails");
     let explained = Explain::new(&simulation, &judges).with_limits(scenario.limits).run(&shrunk).expect("it is small");
     let settled = explained.settled.expect("it is settled by some step");
-    let row = explained.rows.iter().find(|row| row.record.step == settled).expect("a row");
-    (row.record.action.clone(), explained.turn, Some(settled))
+    let row = explained.steps.iter().find(|row| row.record.step == settled).expect("a row");
+    (row.record.action.clone(), explained.turning_point, Some(settled))
 }
 
 #[test]
@@ -484,7 +484,7 @@ fn the_steps_of_a_run_with_attempts_are_told_again_by_name() {
         let texts: Vec<String> = naming.into_steps().iter().map(ToString::to_string).collect();
         attempts += texts.iter().filter(|text| text.starts_with("bob") && text.contains('#')).count();
         let steps = texts.iter().map(|text| text.parse().expect("a step")).collect();
-        let again = run(&mut simulation.world(), &mut Retold::new(steps), &judges, LIMITS, &mut ());
+        let again = run(&mut simulation.world(), &mut Replayed::new(steps), &judges, LIMITS, &mut ());
         assert_eq!(again.fingerprint, report.fingerprint, "{texts:?}");
         let extracted =
             pellmell::extract::extract(&simulation, Keyed::new(seed, FaultPlan::SOME), &judges, LIMITS, Tie::InOrder);

@@ -7,7 +7,7 @@ use std::process::Command;
 use pellmell::corpus::{Renames, Renewal, Status, check, duplicates, renew};
 use pellmell::scenario::Expectation;
 use pellmell::ticketing::{Scenario, Ticketing};
-use pellmell::{Retold, run};
+use pellmell::{Replayed, run};
 use proptest::prelude::*;
 
 /// One test for each entry of `scenarios/corpus`.
@@ -106,10 +106,10 @@ fn plays(name: &str) {
     if entry.expect != Expectation::Held {
         let scenario = Scenario::parse(&path, &text).expect("a scenario");
         let simulation = scenario.simulation(scenario.seed).expect("a simulation");
-        let mut retold = Retold::new(entry.trace.clone());
+        let mut retold = Replayed::new(entry.trace.clone());
         let report = run(&mut simulation.world(), &mut retold, &scenario.judges(), scenario.limits, &mut ());
         assert!(entry.expect.meets(&report.verdict), "{path}: {:?}", report.verdict);
-        assert!(retold.never_came().is_empty(), "{path}: {:?}", retold.never_came());
+        assert!(retold.missing().is_empty(), "{path}: {:?}", retold.missing());
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use expect_test::{Expect, expect};
 use pellmell::scenario::SchedulerKind;
-use pellmell::search::{Coverage, Means, PctRuns, RuledOut, Seen, Situation, SituationWatch, Standing, Sweep};
+use pellmell::search::{Coverage, PctRuns, RuledOut, Seen, Situation, SituationWatch, Standing, Sweep};
 use pellmell::ticketing::Scenario;
 use pellmell::ticketing::{Design, Ticket};
 use pellmell::{Answer, Calm, FaultPlan, Hosting, Judges, Limits, Profile, Rate, Ratio, Simulation, Sometimes, run};

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use pellmell::property::End;
 use pellmell::scheduler::{Action, Scripted};
-use pellmell::search::{Bounds, Ended, Exhaust, Exhausted, Most, Order, Reduction};
+use pellmell::search::{Bounds, DeliveryOrder, Ended, Exhaust, ExhaustResult, Most, Reduction};
 use pellmell::ticketing::{ApplyRule, Design, Orders, OrdersRules, ReplicaRules, Ticketing, Tickets, properties};
 use pellmell::{
     AckFate, Command, Event, Fate, Hosting, Judges, Limits, Outcome, Property, Record, RecordId, Simulation, Step,
@@ -60,7 +60,7 @@ struct Enumeration<'a, S: System> {
     broken_after: Option<u32>,
 }
 
-type Reached<S> = (World<S>, Budget, u32);
+type SearchStats<S> = (World<S>, Budget, u32);
 
 impl<'a, S: System> Enumeration<'a, S> {
     fn of(simulation: &Simulation<S>, property: &'a dyn Property<S>, bounds: Bounds) -> Enumeration<'a, S> {
@@ -73,7 +73,7 @@ impl<'a, S: System> Enumeration<'a, S> {
             lost_messages: number(bounds.lost_messages),
         };
         let mut known = BTreeSet::new();
-        let mut open: VecDeque<Reached<S>> = VecDeque::from([(simulation.world(), budget, 0)]);
+        let mut open: VecDeque<SearchStats<S>> = VecDeque::from([(simulation.world(), budget, 0)]);
         while let Some((world, budget, steps)) = open.pop_front() {
             if known.insert((world.digest(), budget)) {
                 all.states.insert(world.digest());
@@ -87,7 +87,7 @@ impl<'a, S: System> Enumeration<'a, S> {
         self.broken_after = Some(self.broken_after.map_or(steps, |before| before.min(steps)));
     }
 
-    fn expand(&mut self, world: &World<S>, budget: Budget, steps: u32, open: &mut VecDeque<Reached<S>>) {
+    fn expand(&mut self, world: &World<S>, budget: Budget, steps: u32, open: &mut VecDeque<SearchStats<S>>) {
         let mut is_calm = true;
         let digest = world.digest();
         for action in world.enabled().iter() {
@@ -183,11 +183,11 @@ fn only(name: &str) -> Judges<Ticketing> {
     Judges::new(properties::all().into_iter().filter(|property| property.name() == name).collect())
 }
 
-fn search<S: System>(simulation: &Simulation<S>, judges: &Judges<S>, bounds: Bounds) -> Exhausted {
+fn search<S: System>(simulation: &Simulation<S>, judges: &Judges<S>, bounds: Bounds) -> ExhaustResult {
     Exhaust::new(simulation, judges).with_bounds(bounds).run()
 }
 
-const ANY: Bounds = Bounds::of(Order::Any);
+const ANY: Bounds = Bounds::of(DeliveryOrder::Any);
 const ONE: Most = Most::Of(1);
 
 #[test]
@@ -205,7 +205,7 @@ fn it_agrees_with_a_plain_enumeration_on_states_verdicts_and_shortest_runs() {
     ];
     let all_bounds = [
         (&clients[..], ANY),
-        (&clients[..], Bounds::of(Order::PerSubject)),
+        (&clients[..], Bounds::of(DeliveryOrder::PerSubject)),
         (&few[..], Bounds { lost_acks: Most::Of(2), crashes: ONE, ..ANY }),
         (&few[..], Bounds { duplicates: 1, ..ANY }),
         (&few[..], Bounds { lost_acks: ONE, pauses: ONE, ..ANY }),
@@ -226,7 +226,7 @@ fn it_agrees_with_a_plain_enumeration_on_states_verdicts_and_shortest_runs() {
                 assert_eq!(steps, expected.broken_after, "{about}");
                 if found.failing.is_none() {
                     assert!(found.is_complete(), "{about}");
-                    assert_eq!(found.reached.states, expected.states.len() as u64, "{about}");
+                    assert_eq!(found.stats.states, expected.states.len() as u64, "{about}");
                 } else if bounds.lost_messages == Most::NONE {
                     broken.insert(design_name);
                 }
@@ -277,7 +277,7 @@ fn departures_are_counted_one_for_each_step_out_of_the_calm_order_and_one_for_ea
     assert_eq!([0, 1].map(poison), [Ended::All, Ended::Failing]);
     let bounds = Bounds { departures: Most::NONE, ..ANY };
     let calm = search(&ticketing(&clients, bounds, course.orders, course), &only("NoPoison"), bounds);
-    assert_eq!(calm.reached.states, u64::from(calm.reached.depth_max) + 1, "one run, one state after each step");
+    assert_eq!(calm.stats.states, u64::from(calm.stats.depth_max) + 1, "one run, one state after each step");
 }
 
 #[test]
@@ -285,8 +285,8 @@ fn the_result_does_not_depend_on_the_threads() {
     let clients: [&[&str]; 2] = [&["sue create t1 5", "sue edit t1 10"], &["ann order t1 as o1", "ann cancel o1"]];
     let all_bounds = [
         Bounds { lost_acks: ONE, ..ANY },
-        Bounds { crashes: ONE, ..Bounds::of(Order::PerSubject) },
-        Bounds { lost_acks: ONE, pauses: ONE, ..Bounds::of(Order::Lockstep) },
+        Bounds { crashes: ONE, ..Bounds::of(DeliveryOrder::PerSubject) },
+        Bounds { lost_acks: ONE, pauses: ONE, ..Bounds::of(DeliveryOrder::Lockstep) },
         Bounds { departures: Most::Of(3), lost_acks: ONE, ..ANY },
     ];
     let mut ended = BTreeSet::new();
@@ -298,7 +298,7 @@ fn the_result_does_not_depend_on_the_threads() {
             // What is told without regard to who came first.
             let told = |threads| {
                 let found = Exhaust::new(&simulation, &judges).with_bounds(bounds).with_threads(threads).run();
-                let states = found.is_complete().then_some(found.reached.states);
+                let states = found.is_complete().then_some(found.stats.states);
                 (found.ended, states, found.failing, found.reduction)
             };
             let one = told(1);
@@ -318,12 +318,12 @@ fn a_search_without_enough_memory_is_not_complete() {
     let (mut memory_max, mut most) = (1_000, 0);
     let complete = loop {
         let exhausted = within(memory_max);
-        assert!(exhausted.reached.bytes <= memory_max, "{:?}", exhausted.reached);
+        assert!(exhausted.stats.bytes <= memory_max, "{:?}", exhausted.stats);
         if exhausted.is_complete() {
-            break exhausted.reached;
+            break exhausted.stats;
         }
         assert_eq!((exhausted.ended, exhausted.failing), (Ended::Memory, None));
-        most = exhausted.reached.states;
+        most = exhausted.stats.states;
         memory_max += memory_max / 4;
     };
     assert!(most > 0 && most < complete.states && memory_max > 10_000, "{most} states, then {complete:?}");
@@ -341,17 +341,17 @@ fn worlds_that_grow_count_against_the_memory_of_a_search() {
             ctx.publish(testing::Snapshot { version: pellmell::Version(event.version.0 + 1), ..event.clone() });
             Outcome::Ack
         });
-        let services = Simulation::on(Order::Any.profile()).service(shop).service(echo);
+        let services = Simulation::on(DeliveryOrder::Any.profile()).service(shop).service(echo);
         services.client("ann", vec![Set(item(1), 1)]).build().expect("the parts fit")
     };
     for threads in [1, 2] {
         let judges = Judges::new(Vec::new());
         let exhaust = Exhaust::new(&simulation, &judges).with_memory_max(16 << 20).with_threads(threads);
         let exhausted = exhaust.run();
-        assert_eq!((exhausted.ended, exhausted.failing), (Ended::Memory, None), "{:?}", exhausted.reached);
+        assert_eq!((exhausted.ended, exhausted.failing), (Ended::Memory, None), "{:?}", exhausted.stats);
         // Each world of the way has all messages so far in it, so the way ends long before that.
-        let (depth_max, bytes) = (exhausted.reached.depth_max, exhausted.reached.bytes);
-        assert!((50..2_000).contains(&depth_max) && bytes <= 16 << 20, "{:?}", exhausted.reached);
+        let (depth_max, bytes) = (exhausted.stats.depth_max, exhausted.stats.bytes);
+        assert!((50..2_000).contains(&depth_max) && bytes <= 16 << 20, "{:?}", exhausted.stats);
     }
 }
 
@@ -363,7 +363,7 @@ fn a_handler_that_panics_is_a_failing_run() {
     });
     let subjects = const { &[testing::Snapshot::<Price>::SUBJECT] };
     let search_service = testing::service::<Shop>("search").on_event(subjects, |_, _| panic!("out of paper"));
-    let simulation = Simulation::on(Order::Any.profile()).service(service).service(search_service);
+    let simulation = Simulation::on(DeliveryOrder::Any.profile()).service(service).service(search_service);
     let simulation = simulation.client("ann", vec![Set(item(1), 1)]).build().expect("the parts fit");
     let failing = search(&simulation, &Judges::new(Vec::new()), ANY).failing.expect("it panics");
     assert_eq!(failing.verdict, Verdict::Panicked { message: "out of paper".to_owned() });
@@ -373,7 +373,7 @@ fn a_handler_that_panics_is_a_failing_run() {
 // Clients searched apart.
 
 fn two_tickets(updates: u32) -> Simulation<W1> {
-    let services = Simulation::on(Order::Any.profile()).service(Owner).service(Replica);
+    let services = Simulation::on(DeliveryOrder::Any.profile()).service(Owner).service(Replica);
     let clients = (1..=2).map(|number| {
         let ticket = RecordId::new('t', number);
         (0..=updates).map(|update| SetPrice { ticket, price: 10 + update }).collect::<Vec<_>>()
@@ -400,8 +400,8 @@ fn two_tickets_have_the_product_of_their_states_together_and_the_sum_apart() {
         let searched = |reduce| Exhaust::new(&simulation, &judges).with_bounds(bounds).with_reduction(reduce).run();
         let (together, apart) = (searched(false), searched(true));
         assert!(together.is_complete() && apart.is_complete());
-        assert_eq!(together.reached.states, of_one * of_one);
-        assert_eq!(apart.reached.states, 2 * of_one - 1);
+        assert_eq!(together.stats.states, of_one * of_one);
+        assert_eq!(apart.stats.states, 2 * of_one - 1);
         assert_eq!(
             (together.reduction, apart.reduction),
             (Reduction::None, Reduction::Clusters { clusters: 2, pairs: 10_000 })
@@ -457,7 +457,7 @@ fn shop(copy: impl Fn(u32, &pellmell::Store) -> u32 + Send + Sync + 'static) -> 
         ctx.store.overwrite(event.id, Price(price), held);
         Outcome::Ack
     });
-    let services = Simulation::on(Order::Any.profile()).service(shop).service(search);
+    let services = Simulation::on(DeliveryOrder::Any.profile()).service(shop).service(search);
     let clients = services.client("ann", vec![Set(item(1), 5)]).client("bob", vec![Set(item(2), 7)]);
     clients.build().expect("the parts fit")
 }
@@ -544,7 +544,7 @@ fn relayed() -> Simulation<Relayed> {
         Outcome::Ack
     });
     let idle = |name| testing::service::<Relayed>(name).on_event(&[C], |_, _| Outcome::Ack);
-    let services = Simulation::on(Order::Any.profile()).service(shop).service(other);
+    let services = Simulation::on(DeliveryOrder::Any.profile()).service(shop).service(other);
     let services = services.service(idle("one")).service(idle("two")).service(relay);
     services.client("ann", vec![Set(item(1), 1)]).redeliver_futile(true).build().expect("the parts fit")
 }
@@ -641,7 +641,7 @@ fn a_record_that_two_clients_write_without_naming_it_puts_them_together() {
         ctx.store.overwrite(total, Price(sum.unwrap_or(0) + price), version);
         Ok(())
     });
-    let simulation = Simulation::on(Order::Any.profile()).service(adds);
+    let simulation = Simulation::on(DeliveryOrder::Any.profile()).service(adds);
     let simulation = simulation.client("ann", vec![Set(item(1), 5)]).client("bob", vec![Set(item(2), 5)]);
     let simulation = simulation.build().expect("the parts fit");
     let both =
@@ -680,7 +680,7 @@ fn clients_are_not_searched_apart_where_something_couples_all_records() {
     assert!(matches!(reduction(&edits, ANY), Reduction::Clusters { clusters: 2, .. }));
     // An order expires so long after it was made, and every command takes time.
     assert!(matches!(reduction(&orders, ANY), Reduction::Dependent(_)));
-    let per_subject = Bounds::of(Order::PerSubject);
+    let per_subject = Bounds::of(DeliveryOrder::PerSubject);
     assert!(matches!(reduction(&edits, per_subject), Reduction::Refused(_)));
     let few = Bounds { departures: ONE, ..ANY };
     assert!(matches!(reduction(&edits, few), Reduction::Refused(_)));

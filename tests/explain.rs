@@ -6,7 +6,7 @@ mod ran;
 use std::path::PathBuf;
 
 use expect_test::{Expect, expect};
-use pellmell::explain::{Explain, Explanation, Share};
+use pellmell::explain::{EarlierEnd, Explain, Explanation, FailureRate};
 use pellmell::scenario::Expectation;
 use pellmell::schedule::Target;
 use pellmell::shrink::{Shrink, Shrunk, same_failure};
@@ -98,16 +98,16 @@ fn every_failure_that_is_kept_is_explained_on_one_screen() {
 fn shares_end_at_all_and_the_turn_is_their_largest_rise() {
     for (path, scenario) in failing_entries() {
         let explanation = explained(&scenario, 50).explanation;
-        let shares = || std::iter::once(explanation.before).chain(explanation.rows.iter().map(|row| row.share));
+        let shares = || std::iter::once(explanation.before).chain(explanation.steps.iter().map(|row| row.failure_rate));
         assert!(shares().all(|share| share.of == 50 && share.failing <= 50), "{}", path.display());
-        assert_eq!(shares().last(), Some(Share { failing: 50, of: 50 }), "{}", path.display());
+        assert_eq!(shares().last(), Some(FailureRate { failing: 50, of: 50 }), "{}", path.display());
         let rises: Vec<i64> = shares()
             .zip(shares().skip(1))
             .map(|(one, next)| i64::from(next.failing) - i64::from(one.failing))
             .collect();
         let most = rises.iter().copied().max().filter(|most| *most > 0);
         let place = most.and_then(|most| rises.iter().position(|rise| *rise == most));
-        assert_eq!(explanation.turn, place.map(|place| place as u64 + 1), "{}", path.display());
+        assert_eq!(explanation.turning_point, place.map(|place| place as u64 + 1), "{}", path.display());
     }
 }
 
@@ -117,9 +117,9 @@ fn a_share_is_about_the_probability_of_what_is_drawn() {
     let scenario = Scenario::parse("one-lost-ack.toml", &text).expect("a scenario");
     let explanation = explained(&scenario, 2_000).explanation;
     // One delivery is left whose ack is lost 1 time in 10, and it fails exactly then.
-    let before = explanation.rows[0].share.failing;
+    let before = explanation.steps[0].failure_rate.failing;
     assert!((150..=250).contains(&before), "{before} of 2000");
-    assert_eq!(explanation.rows[1].share, Share { failing: 2_000, of: 2_000 });
+    assert_eq!(explanation.steps[1].failure_rate, FailureRate { failing: 2_000, of: 2_000 });
 }
 
 #[test]
@@ -127,13 +127,13 @@ fn without_anything_that_is_necessary_it_does_not_fail() {
     let mut tried = 0;
     for (path, scenario) in failing_entries() {
         let explained = explained(&scenario, 1);
-        for departure in explained.explanation.rows.iter().flat_map(|row| &row.necessary) {
+        for departure in explained.explanation.steps.iter().flat_map(|row| &row.necessary) {
             let rest = explained.shrunk.departures.iter().filter(|other| *other != departure).cloned().collect();
             let (fails, _) = explained.fails(&scenario, rest);
             assert!(!fails, "{}: without {departure}", path.display());
             tried += 1;
         }
-        let shown = explained.explanation.rows.iter().map(|row| row.necessary.len()).sum::<usize>();
+        let shown = explained.explanation.steps.iter().map(|row| row.necessary.len()).sum::<usize>();
         assert_eq!(shown, explained.shrunk.departures.len(), "{}: each shows in one step", path.display());
     }
     assert!(tried > 30, "{tried} departures");
@@ -151,7 +151,7 @@ fn a_step_in_any_order_changes_places_with_its_neighbours_and_it_fails_all_the_s
     let (mut said, mut tried) = (0, 0);
     for (path, scenario) in failing_entries() {
         let explained = explained(&scenario, 1);
-        let rows = &explained.explanation.rows;
+        let rows = &explained.explanation.steps;
         let actions: Vec<&String> = rows.iter().map(|row| &row.record.action).collect();
         for place in 1..rows.len() {
             if !rows[place - 1].anywhere && !rows[place].anywhere {
@@ -188,11 +188,11 @@ fn what_waits_may_end_where_it_says_and_not_earlier() {
                 };
                 explained.fails(&scenario, explained.shrunk.departures.iter().map(change).collect()).0
             };
-            if let Some((_, end)) = &ending.enough {
+            if let Some(EarlierEnd { what: end, .. }) = &ending.enough {
                 assert!(ended(end), "{}: {} until {end}", path.display(), ending.departure);
                 tried += 1;
             }
-            if let Some((_, end, _)) = &ending.too_early {
+            if let Some(EarlierEnd { what: end, .. }) = &ending.too_early {
                 assert!(!ended(end), "{}: {} until {end}", path.display(), ending.departure);
                 tried += 1;
             }

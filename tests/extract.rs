@@ -12,7 +12,7 @@ use pellmell::scheduler::{Scripted, Tie};
 use pellmell::simulation::Client;
 use pellmell::ticketing::{Design, Request, properties};
 use pellmell::trace::Naming;
-use pellmell::{Calm, Departing, Departure, Judges, Keyed, Limits, NamedStep, Retold, Rounds, Scheduler, Walk, run};
+use pellmell::{Calm, Departing, Departure, Judges, Keyed, Limits, NamedStep, Replayed, Rounds, Scheduler, Walk, run};
 use proptest::prelude::*;
 
 use config::config;
@@ -75,10 +75,10 @@ proptest! {
             run(&mut simulation.world(), scripted, &judges, LIMITS, &mut naming);
             let texts: Vec<String> = naming.into_steps().iter().map(ToString::to_string).collect();
             let read: Result<Vec<NamedStep>, _> = texts.iter().map(|text| text.parse()).collect();
-            let mut retold = Retold::new(read.expect("steps"));
+            let mut retold = Replayed::new(read.expect("steps"));
             let again = run(&mut simulation.world(), &mut retold, &judges, LIMITS, &mut ());
             prop_assert_eq!(again.fingerprint, report.fingerprint, "{}", name);
-            prop_assert_eq!(retold.never_came(), Vec::<&NamedStep>::new(), "{}", name);
+            prop_assert_eq!(retold.missing(), Vec::<&NamedStep>::new(), "{}", name);
             for tie in &Tie::ALL[1..] {
                 let other = extract(&simulation, Scripted::new(steps.clone()), &judges, LIMITS, *tie);
                 prop_assert_eq!(other.map(|other| other.report.fingerprint), Ok(report.fingerprint), "{} {:?}", name, tie);

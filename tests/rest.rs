@@ -7,7 +7,7 @@ use std::time::Duration;
 use pellmell::broker::{Exhausted, MaxDeliver};
 use pellmell::doc_example::{Change, Changed, Item, Shop};
 use pellmell::scheduler::{Departing, Scheduler};
-use pellmell::search::{Bounds, Exhaust, HoldSweep, Order};
+use pellmell::search::{Bounds, DeliveryOrder, Exhaust, HoldSweep};
 use pellmell::ticketing::Scenario;
 use pellmell::{
     FaultPlan, Hosting, Judges, Keyed, Limits, Outcome, Profile, RecordId, Report, Simulation, Subject, Verdict,
@@ -102,7 +102,7 @@ fn poison_about_another_record_hides_no_wrong_moment_from_any_search() {
         assert_eq!(violated(&calm(&simulation).verdict), Some("CopyIsRight"));
         let failing = (0..400).filter(|seed| !play(&simulation, Keyed::new(*seed, FaultPlan::NONE)).verdict.is_held());
         assert!(failing.count() > 100);
-        for order in [Order::Lockstep, Order::Any] {
+        for order in [DeliveryOrder::Lockstep, DeliveryOrder::Any] {
             let bounds = Bounds::of(order);
             let judges = copy_is_right();
             let exhausted = Exhaust::new(&simulation, &judges).with_bounds(bounds).run();

@@ -4,7 +4,7 @@
 mod support;
 
 use pellmell::scheduler::Scripted;
-use pellmell::search::{Cost, Found, Order, Searched, Shortest, ShortestBounds};
+use pellmell::search::{Cost, DeliveryOrder, Found, Shortest, ShortestBounds, ShortestResult};
 use pellmell::ticketing::{
     ApplyRule, CreateRule, Design, LockRules, Orders, OrdersRules, PublishRules, ReplicaRules, Ticketing, Tickets,
     TicketsRules, properties,
@@ -48,7 +48,7 @@ fn judges() -> Judges<Ticketing> {
     Judges::new(properties::promised_by(&Design::REFERENCE))
 }
 
-fn search(simulation: &Simulation<Ticketing>, bounds: ShortestBounds) -> Searched {
+fn search(simulation: &Simulation<Ticketing>, bounds: ShortestBounds) -> ShortestResult {
     let judges = judges();
     Shortest::new(simulation, &judges).with_bounds(bounds).with_states_max(3_000_000).run()
 }
@@ -61,9 +61,9 @@ fn least(simulation: &Simulation<Ticketing>, bounds: ShortestBounds, property: &
     searched.found.into_iter().find(|found| found.property == property)
 }
 
-const ANY: ShortestBounds = ShortestBounds::of(Order::Any);
-const PER_SUBJECT: ShortestBounds = ShortestBounds::of(Order::PerSubject);
-const LOCKSTEP: ShortestBounds = ShortestBounds::of(Order::Lockstep);
+const ANY: ShortestBounds = ShortestBounds::of(DeliveryOrder::Any);
+const PER_SUBJECT: ShortestBounds = ShortestBounds::of(DeliveryOrder::PerSubject);
+const LOCKSTEP: ShortestBounds = ShortestBounds::of(DeliveryOrder::Lockstep);
 
 const ANY_ACK_LOST: ShortestBounds = ShortestBounds { lost_acks: 1, ..ANY };
 const LOCKSTEP_ACK_LOST: ShortestBounds = ShortestBounds { lost_acks: 1, ..LOCKSTEP };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pellmell::doc_example::{Change, Changed, Item, Shop};
 use pellmell::property::End;
 use pellmell::scheduler::Action;
-use pellmell::search::{Order, Shortest, ShortestBounds};
+use pellmell::search::{DeliveryOrder, Shortest, ShortestBounds};
 use pellmell::{
     Calm, Context, Departing, Fate, FaultPlan, Hosting, Judges, Limits, Profile, Property, PublishMode, Rate, Ratio,
     RecordId, Rejection, Schema, Service, Simulation, Time, Version, VersionPolicy, Violation, Window, Work, World,
@@ -229,13 +229,13 @@ impl Property<Shop> for EachFires {
 fn a_search_finds_the_crash_that_kills_a_timer_and_waits_for_those_that_are_armed() {
     for (in_memory, crashes, expected) in [(false, 2, None), (true, 0, None), (true, 1, Some("0d/1c"))] {
         let items = [1, 2].map(|number| Change { item: RecordId::new('i', number), price: 0 });
-        let simulation = Simulation::on(Order::Lockstep.profile())
+        let simulation = Simulation::on(DeliveryOrder::Lockstep.profile())
             .service(Clockwork { in_memory, twins: 1, again: 0 })
             .client("a", items.to_vec())
             .build()
             .expect("the parts fit");
         let judges = Judges::new(vec![Box::new(EachFires)]);
-        let bounds = ShortestBounds { crashes, ..ShortestBounds::of(Order::Lockstep) };
+        let bounds = ShortestBounds { crashes, ..ShortestBounds::of(DeliveryOrder::Lockstep) };
         let shortest = Shortest::new(&simulation, &judges).with_bounds(bounds).with_states_max(1_000);
         let searched = shortest.run();
         let costs: Vec<String> = searched.found.iter().map(|found| found.cost.to_string()).collect();

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use pellmell::doc_example::{Change, Changed, Item, Shop};
-use pellmell::search::{Bounds, Exhaust, Most, Order, Sweep};
+use pellmell::search::{Bounds, DeliveryOrder, Exhaust, Most, Sweep};
 use pellmell::testing::{self, Check, Checked, Replay, at_quiescence, check, replay, service};
 use pellmell::ticketing::Scenario;
 use pellmell::vacuity::Kind;
@@ -327,7 +327,7 @@ fn a_sweep_says_what_never_happened_whatever_its_threads() {
 
 #[test]
 fn bounds_of_a_complete_search_that_nothing_can_use_are_named() {
-    let bounds = Bounds { pauses: Most::Of(1), ..Bounds::of(Order::Any) };
+    let bounds = Bounds { pauses: Most::Of(1), ..Bounds::of(DeliveryOrder::Any) };
     let told = |hosting: &str| {
         let simulation = edits("", "", hosting).simulation(0).expect("the parts fit");
         bounds.idle_in(&simulation).iter().map(ToString::to_string).collect::<Vec<_>>()

@@ -15,7 +15,7 @@ mod system;
 
 use std::time::Instant;
 
-use pellmell::search::{Bounds, Exhaust, Exhausted, Most, Order};
+use pellmell::search::{Bounds, DeliveryOrder, Exhaust, ExhaustResult, Most};
 use pellmell::{Judges, RecordId, Simulation};
 use system::{AckedApplied, Converged, Owner, Prefix, Replica, SetPrice, W1};
 
@@ -23,7 +23,7 @@ const ROUNDS: usize = 7;
 const UPDATES: u32 = 3;
 
 fn main() {
-    let bounds = Bounds { lost_acks: Most::Any, duplicates: 1, ..Bounds::of(Order::Any) };
+    let bounds = Bounds { lost_acks: Most::Any, duplicates: 1, ..Bounds::of(DeliveryOrder::Any) };
     let judges = Judges::<W1>::new(vec![Box::new(Prefix), Box::new(AckedApplied), Box::new(Converged)]);
     let simulation = simulation(bounds);
     println!("2 tickets with {UPDATES} updates each, {bounds}, median of {ROUNDS} rounds, one thread");
@@ -33,15 +33,15 @@ fn main() {
     for (word, reduce, expected) in [("together", false, of_one * of_one), ("apart", true, 2 * of_one - 1)] {
         let search = Exhaust::new(&simulation, &judges).with_bounds(bounds).with_reduction(reduce);
         let (exhausted, took_us) = timed(&search);
-        assert!(exhausted.is_complete() && exhausted.reached.states == expected, "{exhausted:?}");
-        let (states, steps) = (exhausted.reached.states, exhausted.reached.transitions);
+        assert!(exhausted.is_complete() && exhausted.stats.states == expected, "{exhausted:?}");
+        let (states, steps) = (exhausted.stats.states, exhausted.stats.transitions);
         let rate = u128::from(states) * 1_000_000 / took_us.max(1);
         println!("  {word:<9} {states:>7} states, {steps:>7} steps, {took_us:>9} us, {rate:>8} states/s");
     }
 }
 
-fn timed(search: &Exhaust<'_, W1>) -> (Exhausted, u128) {
-    let mut rounds: Vec<(u128, Exhausted)> = (0..ROUNDS)
+fn timed(search: &Exhaust<'_, W1>) -> (ExhaustResult, u128) {
+    let mut rounds: Vec<(u128, ExhaustResult)> = (0..ROUNDS)
         .map(|_| {
             let began = Instant::now();
             let exhausted = search.run();

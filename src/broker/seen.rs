@@ -275,9 +275,9 @@ impl<E: Event> Broker<E> {
         delivery.successor.map_or(hash, |successor| hash::mix(hash, self.digest_of(successor)))
     }
 
-    /// A hash of whose turn it is where several members compete. It goes on with every attempt, also
+    /// A hash of where the round robin stands where several members compete. It goes on with every attempt, also
     /// with those that change nothing, and is no part of the digest for that reason.
-    pub(crate) fn turns(&self) -> u64 {
+    pub(crate) fn rotation(&self) -> u64 {
         let mut hash = 0u64;
         for (place, group) in self.groups.iter().enumerate().filter(|(_, group)| group.members.len() > 1) {
             let members = group.members.len() as u32;
@@ -294,8 +294,8 @@ impl<E: Event> Broker<E> {
         hash
     }
 
-    /// Whether members compete, so that it matters whose turn it is.
-    pub(crate) fn has_turns(&self) -> bool {
+    /// Whether members compete, so that the position of the round robin matters.
+    pub(crate) fn has_rotation(&self) -> bool {
         self.groups.iter().any(|group| group.members.len() > 1)
     }
 

@@ -6,7 +6,8 @@ use pellmell::Verdict;
 use pellmell::any::{AnyScenario, AnySystem, ExhaustPlan, NotSearched, Searched, Smallest};
 use pellmell::schedule::NamedStep;
 use pellmell::search::{
-    Bounds, Dependence, Ended, Exhausted, FailingRun, ImpossibleStep, Most, Order, Reduction, SEARCHED_STEPS_MAX,
+    Bounds, DeliveryOrder, Dependence, Ended, ExhaustResult, FailingRun, ImpossibleStep, Most, Reduction,
+    SEARCHED_STEPS_MAX,
 };
 use pellmell::trace::detail;
 use pellmell::vacuity::{Allow, Findings};
@@ -46,7 +47,7 @@ pub(super) struct ExhaustArgs {
     seed: Option<u64>,
     /// The order of deliveries: `any`, `per-subject` or `lockstep`.
     #[arg(long, default_value = "any", value_parser = order)]
-    order: Order,
+    order: DeliveryOrder,
     /// At most so many acks are lost: a number or `any`.
     #[arg(long, default_value = "0", value_name = "N", value_parser = most)]
     lost_acks: Most,
@@ -93,11 +94,11 @@ fn from(text: &str) -> Result<From, String> {
     if trace.is_empty() { Err(wrong()) } else { Ok(From { trace: trace.into(), step }) }
 }
 
-fn order(name: &str) -> Result<Order, String> {
+fn order(name: &str) -> Result<DeliveryOrder, String> {
     match name {
-        "any" => Ok(Order::Any),
-        "per-subject" => Ok(Order::PerSubject),
-        "lockstep" => Ok(Order::Lockstep),
+        "any" => Ok(DeliveryOrder::Any),
+        "per-subject" => Ok(DeliveryOrder::PerSubject),
+        "lockstep" => Ok(DeliveryOrder::Lockstep),
         _ => Err("unknown order: expected any, per-subject or lockstep".to_owned()),
     }
 }
@@ -145,12 +146,12 @@ pub(super) fn exhaust(system: &dyn AnySystem, args: &ExhaustArgs, format: Messag
         executions_max: EXECUTIONS_MAX,
     };
     let mut searching = Searching::new();
-    let searched = scenario.exhaust(&plan, &mut |reached| searching.at(reached)).map_err(|error| match error {
+    let searched = scenario.exhaust(&plan, &mut |stats| searching.at(stats)).map_err(|error| match error {
         NotSearched::Build(error) => Failure::Input(error.to_string()),
         NotSearched::Step(step) => not_there(&step),
     })?;
     let Searched { exhausted, services, story, smallest } = searched;
-    searching.end(exhausted.reached);
+    searching.end(exhausted.stats);
     let findings = findings(args, scenario, seed, &bounds)?;
     match format {
         MessageFormat::Human => {
@@ -255,7 +256,7 @@ fn show_shrunk(out: &mut Out, found: Option<&Smallest>) -> Result<(), Failure> {
 }
 
 /// What came of it. It says nothing of what depends on which thread came first; that is on stderr.
-fn summary(out: &mut Out, args: &ExhaustArgs, bounds: &Bounds, exhausted: &Exhausted) -> Result<(), Failure> {
+fn summary(out: &mut Out, args: &ExhaustArgs, bounds: &Bounds, exhausted: &ExhaustResult) -> Result<(), Failure> {
     out.line("────────────")?;
     match &exhausted.reduction {
         Reduction::None => {}
@@ -276,7 +277,7 @@ fn summary(out: &mut Out, args: &ExhaustArgs, bounds: &Bounds, exhausted: &Exhau
     }
     match exhausted.ended {
         Ended::All => {
-            let states = count(exhausted.reached.states, "state");
+            let states = count(exhausted.stats.states, "state");
             out.status(GOOD, "HELD", format_args!("exhaustive within {bounds}: {states}"))
         }
         Ended::Failing => out.status(BAD, "Summary", format_args!("violated within {bounds}")),
@@ -296,10 +297,10 @@ fn summary(out: &mut Out, args: &ExhaustArgs, bounds: &Bounds, exhausted: &Exhau
 fn as_json(
     scenario: &dyn AnyScenario,
     bounds: &Bounds,
-    exhausted: &Exhausted,
+    exhausted: &ExhaustResult,
     shrunk: Option<&Smallest>,
 ) -> serde_json::Value {
-    let Exhausted { reached, ended, failing, reduction, .. } = exhausted;
+    let ExhaustResult { stats, ended, failing, reduction, .. } = exhausted;
     let (clusters, pairs, together) = match reduction {
         Reduction::None => (1, 0, None),
         Reduction::Clusters { clusters, pairs } => (*clusters, *pairs, None),
@@ -325,7 +326,7 @@ fn as_json(
         },
         "property": property,
         "detail": verdict.and_then(detail),
-        "states": (*ended == Ended::All).then_some(reached.states),
+        "states": (*ended == Ended::All).then_some(stats.states),
         "clusters": clusters,
         "pairs": pairs,
         "together": together,

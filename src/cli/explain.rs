@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anstyle::Style;
 use pellmell::any::{AnyScenario, AnySystem, NotExplained, Smallest};
 use pellmell::escape::{file_for_shell, for_terminal};
-use pellmell::explain::{Ending, Explanation, FirstDifference, Row, Without};
+use pellmell::explain::{Ending, ExplainedStep, Explanation, FirstDifference, Without};
 use pellmell::schedule::{Departure, Target};
 use pellmell::shrink::{Item, NothingToShrink};
 use pellmell::trace::{TraceRecord, in_words};
@@ -126,7 +126,7 @@ fn show(
     table(out, explanation)?;
     out.line("")?;
     out.status(DIM, "", note(explanation, &shrunk.departures))?;
-    if explanation.turn.is_none() && explanation.before.failing == explanation.before.of {
+    if explanation.turning_point.is_none() && explanation.before.failing == explanation.before.of {
         let nowhere = "at no step: all continuations fail from the start, so the commands suffice, in whatever order";
         out.status(PLAIN, "Turns", nowhere)?;
     }
@@ -135,7 +135,7 @@ fn show(
         let settled = format!("with step {settled}: after it the run fails though no client sends anything more");
         out.status(PLAIN, "Settled", settled)?;
     }
-    if let Some(turn) = explanation.turn {
+    if let Some(turn) = explanation.turning_point {
         out.status(PLAIN, "Turns", turns(explanation, turn))?;
     }
     if !explanation.anywhere.is_empty() {
@@ -163,8 +163,8 @@ fn show(
 
 /// The steps, a column for each service, and how likely the failure is after each.
 fn table(out: &mut Out, explanation: &Explanation) -> Result<(), Failure> {
-    let skipped = explanation.rows.len().saturating_sub(ROWS_MAX);
-    let (services, rows) = (&explanation.services, &explanation.rows[skipped..]);
+    let skipped = explanation.steps.len().saturating_sub(ROWS_MAX);
+    let (services, rows) = (&explanation.services, &explanation.steps[skipped..]);
     let mut cells: Vec<Option<Vec<String>>> = rows.iter().map(|row| timeline::cells(&row.record, services)).collect();
     let mut widths = timeline::widths(services, cells.iter().flatten());
     let marks = rows.iter().map(|row| long_mark(row).chars().count()).max().unwrap_or(0);
@@ -183,7 +183,7 @@ fn table(out: &mut Out, explanation: &Explanation) -> Result<(), Failure> {
     };
     let share = match skipped.checked_sub(1) {
         None => explanation.before,
-        Some(place) => explanation.rows[place].share,
+        Some(place) => explanation.steps[place].failure_rate,
     };
     let (step, plain) = (format!("{skipped:>5} {:>10} │ ", ""), Style::new());
     out.parts(&[(plain, &step), (DIM, &fit(&before, across)), (plain, &format!(" │ {share:>5}"))])?;
@@ -194,8 +194,8 @@ fn table(out: &mut Out, explanation: &Explanation) -> Result<(), Failure> {
             // What no service did goes across.
             None => (DIM, fit(&for_terminal(&row.record.action), across)),
         };
-        let turn = if explanation.turn == Some(row.record.step) { " ▲" } else { "" };
-        let (step, share) = (format!("{:>5} {time:>10} │ ", row.record.step), row.share.to_string());
+        let turn = if explanation.turning_point == Some(row.record.step) { " ▲" } else { "" };
+        let (step, share) = (format!("{:>5} {time:>10} │ ", row.record.step), row.failure_rate.to_string());
         let mark = mark(row, LINE_MAX.saturating_sub(19 + across + 3 + SHARE_WIDTH));
         let gap = if turn.is_empty() && !mark.is_empty() { "  " } else { "" };
         out.parts(&[(plain, &step), (style, &what), (plain, &format!(" │ {share:>5}{turn}{gap}")), (BAD, &mark)])?;
@@ -219,12 +219,12 @@ fn narrow(widths: &mut [usize], most: usize) {
 }
 
 /// The departures that show in a step, if there is room for them.
-fn mark(row: &Row, width: usize) -> String {
+fn mark(row: &ExplainedStep, width: usize) -> String {
     let long = long_mark(row);
     if long.chars().count() > width { MARK.to_owned() } else { long }
 }
 
-fn long_mark(row: &Row) -> String {
+fn long_mark(row: &ExplainedStep) -> String {
     let names: Vec<String> = row.necessary.iter().map(|departure| brief(departure, &row.record)).collect();
     if names.is_empty() { String::new() } else { format!("{MARK}: {}", for_terminal(&names.join(", "))) }
 }
@@ -250,10 +250,10 @@ fn note(explanation: &Explanation, departures: &[Departure]) -> String {
 }
 
 fn turns(explanation: &Explanation, turn: u64) -> String {
-    let shares = std::iter::once(explanation.before).chain(explanation.rows.iter().map(|row| row.share));
-    let rows = shares.zip(&explanation.rows);
+    let shares = std::iter::once(explanation.before).chain(explanation.steps.iter().map(|row| row.failure_rate));
+    let rows = shares.zip(&explanation.steps);
     let rose = rows.filter(|(_, row)| row.record.step == turn);
-    rose.map(|(before, row)| format!("at step {turn} ▲, from {before} to {}", row.share)).collect()
+    rose.map(|(before, row)| format!("at step {turn} ▲, from {before} to {}", row.failure_rate)).collect()
 }
 
 fn anywhere(steps: &[u64]) -> String {
@@ -271,7 +271,7 @@ fn calm(explanation: &Explanation) -> String {
     match &calm.differs {
         None => "is this run: no departure is needed for the failure".to_owned(),
         Some(FirstDifference { step, calm: there, .. }) => {
-            let here = explanation.rows.iter().find(|row| row.record.step == *step);
+            let here = explanation.steps.iter().find(|row| row.record.step == *step);
             let there = match (there, here) {
                 (Some(there), Some(here)) if there.action == here.record.action => {
                     "the same happens and nothing goes wrong".to_owned()
@@ -331,9 +331,9 @@ fn ending(ending: &Ending) -> String {
     let departure = ending.departure.to_string();
     let what = departure.rsplit_once(" until ").map_or(departure.as_str(), |(what, _)| what);
     let until = |step: u64, target: &Target| format!("until step {step} (`{target}`)");
-    let enough = ending.enough.as_ref().map(|(step, end)| format!("{} is enough", until(*step, end)));
+    let enough = ending.enough.as_ref().map(|end| format!("{} is enough", until(end.step, &end.what)));
     let too_early = ending.too_early.as_ref();
-    let too_early = too_early.map(|(step, end, verdict)| format!("{} only: {}", until(*step, end), outcome(verdict)));
+    let too_early = too_early.map(|end| format!("{} only: {}", until(end.step, &end.what), outcome(&end.verdict)));
     let told: Vec<String> = enough.into_iter().chain(too_early).collect();
     format!("`{what}` {}", told.join("; "))
 }
@@ -367,12 +367,12 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 
 fn as_json(scenario: &dyn AnyScenario, seed: u64, smallest: &Smallest, explanation: &Explanation) -> Value {
     let shrunk = &smallest.shrunk;
-    let rows = explanation.rows.iter().map(|row| {
+    let rows = explanation.steps.iter().map(|row| {
         json!({
             "step": row.record.step,
             "record": row.record,
-            "failing": row.share.failing,
-            "percent": row.share.to_string(),
+            "failing": row.failure_rate.failing,
+            "percent": row.failure_rate.to_string(),
             "necessary": texts(&row.necessary),
             "any_order": row.anywhere,
         })
@@ -382,11 +382,11 @@ fn as_json(scenario: &dyn AnyScenario, seed: u64, smallest: &Smallest, explanati
         json!({ "items": items, "verdict": without.verdict.as_ref().map(in_words) })
     });
     let endings = explanation.endings.iter().map(|ending| {
-        let enough = ending.enough.as_ref().map(|(step, end)| json!({ "step": step, "end": end.to_string() }));
+        let enough = ending.enough.as_ref().map(|end| json!({ "step": end.step, "end": end.what.to_string() }));
         let too_early = ending
             .too_early
             .as_ref()
-            .map(|(step, end, verdict)| json!({ "step": step, "end": end.to_string(), "verdict": in_words(verdict) }));
+            .map(|end| json!({ "step": end.step, "end": end.what.to_string(), "verdict": in_words(&end.verdict) }));
         json!({ "departure": ending.departure.to_string(), "enough": enough, "too_early": too_early })
     });
     let calm = &explanation.calm;
@@ -403,7 +403,7 @@ fn as_json(scenario: &dyn AnyScenario, seed: u64, smallest: &Smallest, explanati
         "services": explanation.services,
         "before": { "failing": explanation.before.failing, "percent": explanation.before.to_string() },
         "steps": rows.collect::<Vec<_>>(),
-        "turn": explanation.turn,
+        "turn": explanation.turning_point,
         "settled": explanation.settled,
         "any_order": explanation.anywhere,
         "calm": {

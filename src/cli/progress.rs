@@ -7,7 +7,7 @@ use std::time::Duration;
 #[expect(clippy::disallowed_types, reason = "how long the user waits is wall time; it reaches stderr alone")]
 use std::time::Instant;
 
-use pellmell::search::Reached;
+use pellmell::search::SearchStats;
 
 use super::{count, grouped, tell};
 
@@ -98,15 +98,15 @@ impl Searching {
     }
 
     /// Shows how far it is, if it is time to.
-    pub(super) fn at(&mut self, reached: Reached) {
+    pub(super) fn at(&mut self, stats: SearchStats) {
         let pause = if self.terminal { Duration::from_millis(100) } else { PAUSE };
         if self.shown.elapsed() < pause {
             return;
         }
         self.shown = Instant::now();
-        let (states, memory) = (count(reached.states, "state"), grouped(reached.bytes >> 20));
-        let way = format!("way {} of at most {} steps so far", reached.depth, reached.depth_max);
-        let text = format!("{states}  {} states/s  {way}  {memory} MiB", grouped(self.rate(reached.states)));
+        let (states, memory) = (count(stats.states, "state"), grouped(stats.bytes >> 20));
+        let way = format!("way {} of at most {} steps so far", stats.depth, stats.depth_max);
+        let text = format!("{states}  {} states/s  {way}  {memory} MiB", grouped(self.rate(stats.states)));
         // Nobody to tell is no reason to stop.
         let _ = match self.terminal {
             true => write!(std::io::stderr(), "\r[{:>4}s] {text}\x1b[K", self.began.elapsed().as_secs()),
@@ -120,10 +120,10 @@ impl Searching {
     }
 
     /// Takes the line away and says how long it took.
-    pub(super) fn end(&self, reached: Reached) {
-        let rate = grouped(self.rate(reached.states));
-        let (states, steps) = (count(reached.states, "state"), count(reached.transitions, "step"));
-        let (longest, memory) = (count(reached.depth_max.into(), "step"), grouped(reached.bytes >> 20));
+    pub(super) fn end(&self, stats: SearchStats) {
+        let rate = grouped(self.rate(stats.states));
+        let (states, steps) = (count(stats.states, "state"), count(stats.transitions, "step"));
+        let (longest, memory) = (count(stats.depth_max.into(), "step"), grouped(stats.bytes >> 20));
         let what = format!("{rate} states/s; {states}, {steps}, the longest way {longest}, {memory} MiB");
         took(self.began.elapsed(), self.terminal, &what);
     }

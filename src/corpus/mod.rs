@@ -17,7 +17,7 @@ use std::fmt;
 use crate::run::{Judges, Verdict, run};
 use crate::scenario::{Entry, FileError, Scenario, Suite, nearest};
 use crate::schedule::{Departure, NamedStep, Target};
-use crate::scheduler::{Came, Departing, Retold};
+use crate::scheduler::{Came, Departing, Replayed};
 use crate::simulation::Simulation;
 use crate::trace::{Naming, in_words};
 use crate::vacuity::{Kind, Vacuous};
@@ -227,11 +227,11 @@ fn cut_short<'a, T: Suite>(scenario: &Scenario<T>, departing: &'a Departing) -> 
 
 /// Plays the recorded steps of an entry; also tells those that never came.
 fn retells<T: Suite>(scenario: &Scenario<T>, entry: &Entry, simulation: &Simulation<T>) -> (Played, Vec<NamedStep>) {
-    let mut retold = Retold::new(entry.trace.clone());
+    let mut retold = Replayed::new(entry.trace.clone());
     let report = run(&mut simulation.world(), &mut retold, &scenario.judges(), scenario.limits, &mut ());
     let status = status_of(entry, &report.verdict);
     let bucket = Bucket::of(&scenario.rules(), &report.verdict);
-    let never_came = retold.never_came().into_iter().cloned().collect();
+    let never_came = retold.missing().into_iter().cloned().collect();
     (Played { status, deliveries: report.counts.deliveries, bucket }, never_came)
 }
 

@@ -7,7 +7,7 @@ use crate::extract::extract;
 use crate::run::run;
 use crate::scenario::{Entry, FileError, Scenario, Suite};
 use crate::schedule::{Departure, NamedStep};
-use crate::scheduler::{Departing, Retold, Tie};
+use crate::scheduler::{Departing, Replayed, Tie};
 use crate::shrink::Shrink;
 use crate::simulation::CommandIndex;
 use crate::trace::Naming;
@@ -71,7 +71,7 @@ pub fn renew<T: Suite>(file: &str, text: &str) -> Result<(Checked, Renewal), Fil
 fn departures_of<T: Suite>(scenario: &Scenario<T>, steps: &[NamedStep]) -> Result<Vec<Departure>, String> {
     let simulation = scenario.simulation(scenario.seed).map_err(|error| error.to_string())?;
     let judges = scenario.judges();
-    let extracted = extract(&simulation, Retold::new(steps.to_vec()), &judges, scenario.limits, Tie::InOrder);
+    let extracted = extract(&simulation, Replayed::new(steps.to_vec()), &judges, scenario.limits, Tie::InOrder);
     let extracted = extracted.map_err(|error| error.to_string())?;
     // The commands are what the entry is about.
     let all = simulation.commands();

@@ -1,9 +1,9 @@
 //! Explanations: what made a run fail, step by step and in words.
 //!
 //! [`Explain`] takes a counterexample that [`Shrink`](crate::shrink::Shrink) found and plays it many
-//! times over: from each of its steps on with everything later drawn anew, with each step moved to
+//! times over: from each of its steps on with everything later drawn again, with each step moved to
 //! where else it can stand, with what waits released earlier, and without any departure. An
-//! [`Explanation`] is what came of these runs; nothing in it is known beforehand about the services.
+//! [`Explanation`] summarises these runs; nothing in it is known beforehand about the services.
 //!
 //! ```
 //! use pellmell::explain::Explain;
@@ -23,15 +23,15 @@
 //! let (simulation, judges) = (scenario.simulation(0).unwrap(), scenario.judges());
 //! let shrunk = Shrink::new(&simulation, &judges).run(scenario.schedule.clone()).unwrap();
 //! let explanation = Explain::new(&simulation, &judges).run(&shrunk).unwrap();
-//! assert_eq!(explanation.turn, Some(2), "the step whose ack is lost");
+//! assert_eq!(explanation.turning_point, Some(2), "the step whose ack is lost");
 //! assert!(explanation.calm.verdict.is_held());
 //! assert!(explanation.why[0].starts_with("The ack of `ticket:created t1@0 -> orders` is lost (step 2)"));
 //! ```
 
 mod ends;
+mod failure_rate;
+mod observed;
 mod order;
-mod played;
-mod share;
 mod story;
 
 use std::fmt;
@@ -43,9 +43,9 @@ use crate::shrink::{Item, Needed, Shrunk};
 use crate::simulation::Simulation;
 use crate::trace::TraceRecord;
 
-pub use ends::Ending;
-use played::Played;
-pub use share::Share;
+pub use ends::{EarlierEnd, Ending};
+pub use failure_rate::FailureRate;
+use observed::ObservedRun;
 
 /// How many continuations are played from each step, unless said otherwise.
 const CONTINUATIONS: u32 = 200;
@@ -91,39 +91,39 @@ pub struct Explain<'a, S: System> {
 pub struct Explanation {
     /// The services that take part, in the order in which they were added.
     pub services: Vec<String>,
-    /// How many continuations fail before the first step.
-    pub before: Share,
+    /// The failure rate before the first step.
+    pub before: FailureRate,
     /// The steps.
-    pub rows: Vec<Row>,
-    /// The number of the step in which the share rises most; the first of several.
-    pub turn: Option<u64>,
+    pub steps: Vec<ExplainedStep>,
+    /// The number of the step in which the failure rate rises most; the first of several.
+    pub turning_point: Option<u64>,
     /// The number of the first step after which all continuations fail although no client sends anything
     /// more; `None` if that is so before the first step.
     pub settled: Option<u64>,
-    /// The numbers of the steps that may stand anywhere (see [`Row::anywhere`]).
+    /// The numbers of the steps that may stand anywhere (see [`ExplainedStep::anywhere`]).
     pub anywhere: Vec<u64>,
     /// The run of the same commands without departures.
-    pub calm: Calm,
+    pub calm: CalmRun,
     /// What happened and why that is wrong: one sentence or two in each.
     pub why: Vec<String>,
-    /// What comes of it without one of the things that are left: those with one outcome together.
+    /// The outcome without one of the things that are left: those with one outcome together.
     pub without: Vec<Without>,
-    /// What comes of ending earlier what waits.
+    /// The outcome of ending earlier what waits.
     pub endings: Vec<Ending>,
     /// Whether it fails in the same way if the calm run serves the groups in other orders.
     pub anchored: bool,
-    /// What the run came to.
+    /// The report of the run.
     pub report: Report,
 }
 
 /// A step.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Row {
+pub struct ExplainedStep {
     /// What happened.
     pub record: TraceRecord,
-    /// How many continuations fail after this step.
-    pub share: Share,
+    /// The failure rate after this step.
+    pub failure_rate: FailureRate,
     /// The departures that show in this step, each of which is needed: what begins to wait here, and
     /// what goes wrong.
     pub necessary: Vec<Departure>,
@@ -137,8 +137,8 @@ pub struct Row {
 /// The calm run of the commands that are left.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Calm {
-    /// What it comes to.
+pub struct CalmRun {
+    /// Its verdict.
     pub verdict: Verdict,
     /// Where the runs differ first; `None` if no step differs, so that no departure is needed.
     pub differs: Option<FirstDifference>,
@@ -154,13 +154,13 @@ pub struct FirstDifference {
     pub calm: Option<TraceRecord>,
 }
 
-/// Things that are needed, and what comes of it without any one of them.
+/// Things that are needed, and the outcome without any one of them.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Without {
     /// The things.
     pub items: Vec<Item>,
-    /// What the run comes to without each of them; `None` if what is left names it, so that it cannot
+    /// The verdict without each of them; `None` if what is left names it, so that it cannot
     /// be left out alone.
     pub verdict: Option<Verdict>,
 }
@@ -204,32 +204,33 @@ impl<'a, S: System> Explain<'a, S> {
         }
         let (simulation, judges) = (shrunk.simulation(self.simulation), self.judges);
         let departures = &shrunk.departures;
-        let played = Played::departing(&simulation, departures, judges, self.limits);
-        let calm = Played::departing(&simulation, &[], judges, self.limits);
-        let limits = self.limits_of(&played.report);
-        let plan = share::plan(departures);
-        let shares = share::shares(&simulation, &played, plan, judges, limits, self.continuations.max(1));
-        let settled = share::settled(&played, plan, judges, limits, self.continuations.max(1));
-        let anywhere = order::anywhere(&played, judges, limits);
-        let rows = played.steps.iter().enumerate().map(|(place, step)| Row {
+        let observed = ObservedRun::departing(&simulation, departures, judges, self.limits);
+        let calm = ObservedRun::departing(&simulation, &[], judges, self.limits);
+        let limits = self.limits_of(&observed.report);
+        let plan = failure_rate::plan(departures);
+        let rates =
+            failure_rate::failure_rates(&simulation, &observed, plan, judges, limits, self.continuations.max(1));
+        let settled = failure_rate::settled(&observed, plan, judges, limits, self.continuations.max(1));
+        let anywhere = order::anywhere(&observed, judges, limits);
+        let steps = observed.steps.iter().enumerate().map(|(place, step)| ExplainedStep {
             record: step.record.clone(),
-            share: shares[place + 1],
-            necessary: departures.iter().filter(|one| played.shows_in(one) == Some(place)).cloned().collect(),
+            failure_rate: rates[place + 1],
+            necessary: departures.iter().filter(|one| observed.shows_in(one) == Some(place)).cloned().collect(),
             anywhere: anywhere.contains(&place),
         });
         Ok(Explanation {
-            services: services(&simulation, &played),
-            before: shares[0],
-            rows: rows.collect(),
-            turn: turn(&shares).map(|place| played.steps[place].record.step),
-            settled: settled.map(|place| played.steps[place].record.step),
-            anywhere: anywhere.iter().map(|place| played.steps[*place].record.step).collect(),
-            calm: Calm { verdict: calm.report.verdict.clone(), differs: differs(&played, &calm) },
-            why: story::sentences(&played, &calm, departures, judges, self.time_fields),
+            services: services(&simulation, &observed),
+            before: rates[0],
+            steps: steps.collect(),
+            turning_point: turning_point(&rates).map(|place| observed.steps[place].record.step),
+            settled: settled.map(|place| observed.steps[place].record.step),
+            anywhere: anywhere.iter().map(|place| observed.steps[*place].record.step).collect(),
+            calm: CalmRun { verdict: calm.report.verdict.clone(), differs: differs(&observed, &calm) },
+            why: story::sentences(&observed, &calm, departures, judges, self.time_fields),
             without: without(shrunk),
-            endings: ends::endings(&simulation, departures, &played, judges, limits),
+            endings: ends::endings(&simulation, departures, &observed, judges, limits),
             anchored: shrunk.anchored,
-            report: played.report,
+            report: observed.report,
         })
     }
 
@@ -243,38 +244,38 @@ impl<'a, S: System> Explain<'a, S> {
     }
 }
 
-/// The place of the step in which the share rises most.
-fn turn(shares: &[Share]) -> Option<usize> {
-    let rises = shares.windows(2).map(|pair| pair[1].failing.saturating_sub(pair[0].failing)).enumerate();
+/// The place of the step in which the failure rate rises most.
+fn turning_point(rates: &[FailureRate]) -> Option<usize> {
+    let rises = rates.windows(2).map(|pair| pair[1].failing.saturating_sub(pair[0].failing)).enumerate();
     let most = rises.max_by_key(|(place, rise)| (*rise, std::cmp::Reverse(*place)));
     most.filter(|(_, rise)| *rise > 0).map(|(place, _)| place)
 }
 
 /// The services whose handlers run, and the one where it fails.
-fn services<S: System>(simulation: &Simulation<S>, played: &Played<S>) -> Vec<String> {
-    let fails_at = match &played.report.verdict {
+fn services<S: System>(simulation: &Simulation<S>, observed: &ObservedRun<S>) -> Vec<String> {
+    let fails_at = match &observed.report.verdict {
         Verdict::Violated { violation, .. } => Some(violation.service.as_str()),
         _ => None,
     };
-    let runs = |name: &str| played.steps.iter().any(|step| step.record.service.as_deref() == Some(name));
+    let runs = |name: &str| observed.steps.iter().any(|step| step.record.service.as_deref() == Some(name));
     let names = simulation.service_names().filter(|name| runs(name) || fails_at == Some(*name));
     names.map(str::to_owned).collect()
 }
 
-fn differs<S: System>(played: &Played<S>, calm: &Played<S>) -> Option<FirstDifference> {
-    let same = played.steps.iter().zip(&calm.steps).take_while(|(one, other)| {
+fn differs<S: System>(observed: &ObservedRun<S>, calm: &ObservedRun<S>) -> Option<FirstDifference> {
+    let same = observed.steps.iter().zip(&calm.steps).take_while(|(one, other)| {
         // Of a late attempt the calm run knows nothing, so that the names suffice.
         (one.name, one.fate) == (other.name, other.fate)
     });
     let place = same.count();
-    let both_end = place == played.steps.len() && place == calm.steps.len();
+    let both_end = place == observed.steps.len() && place == calm.steps.len();
     (!both_end).then(|| FirstDifference {
         step: place as u64 + 1,
         calm: calm.steps.get(place).map(|step| step.record.clone()),
     })
 }
 
-/// What is needed, by what comes of it without.
+/// What is needed, by the outcome without it.
 fn without<C>(shrunk: &Shrunk<C>) -> Vec<Without> {
     let mut grouped: Vec<Without> = Vec::new();
     for Needed { item, without: verdict } in &shrunk.needed {

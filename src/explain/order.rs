@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::played::{Played, Taken, go_on};
+use super::observed::{ObservedRun, ObservedStep, continue_run};
 use crate::event::System;
 use crate::faults::Fate;
 use crate::run::{Judges, Limits};
@@ -17,11 +17,11 @@ use crate::shrink::same_failure;
 /// leads to them, come as soon as they can; and in the end comes the calm order. The clock does not
 /// count: it moves when time passes, not in an order. A step with no other place to stand at is not
 /// among them.
-pub(super) fn anywhere<S: System>(played: &Played<S>, judges: &Judges<S>, limits: Limits) -> Vec<usize> {
-    let places = 0..played.steps.len();
-    let movable = places.clone().filter(|place| played.steps[*place].action != Action::Advance);
+pub(super) fn anywhere<S: System>(observed: &ObservedRun<S>, judges: &Judges<S>, limits: Limits) -> Vec<usize> {
+    let places = 0..observed.steps.len();
+    let movable = places.clone().filter(|place| observed.steps[*place].action != Action::Advance);
     let anywhere = movable.filter(|from| {
-        let fails = |to: usize| fails_moved(played, *from, to, judges, limits);
+        let fails = |to: usize| fails_moved(observed, *from, to, judges, limits);
         let mut others = places.clone().filter(|to| to != from).filter_map(fails).peekable();
         others.peek().is_some() && others.all(|fails| fails)
     });
@@ -31,14 +31,14 @@ pub(super) fn anywhere<S: System>(played: &Played<S>, judges: &Judges<S>, limits
 /// Whether the run fails in the same way with one step moved to the place of another one; `None` if it
 /// cannot stand there.
 fn fails_moved<S: System>(
-    played: &Played<S>,
+    observed: &ObservedRun<S>,
     from: usize,
     to: usize,
     judges: &Judges<S>,
     limits: Limits,
 ) -> Option<bool> {
     let begin = from.min(to);
-    let mut order: Vec<&Taken> = played.steps[begin..].iter().collect();
+    let mut order: Vec<&ObservedStep> = observed.steps[begin..].iter().collect();
     let moved = order.remove(from - begin);
     let behind = order.split_off(to - begin);
     let mut script = ByName {
@@ -50,8 +50,8 @@ fn fails_moved<S: System>(
         names: BTreeMap::new(),
         fate: Fate::CALM,
     };
-    let verdict = go_on(&mut played.worlds.get(begin)?.clone(), &mut script, judges, limits);
-    (!script.broken).then(|| same_failure(&played.report.verdict, &verdict))
+    let verdict = continue_run(&mut observed.worlds.get(begin)?.clone(), &mut script, judges, limits);
+    (!script.broken).then(|| same_failure(&observed.report.verdict, &verdict))
 }
 
 /// Plays steps by their names, and then the calm order.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::played::{Played, Taken};
+use super::observed::{ObservedRun, ObservedStep};
 use crate::event::System;
 use crate::faults::Window;
 use crate::ids::{RecordId, Time};
@@ -18,20 +18,20 @@ const NAMED_MAX: usize = 2;
 
 /// The sentences about a run, compared to the calm one.
 pub(super) fn sentences<S: System>(
-    played: &Played<S>,
-    calm: &Played<S>,
+    observed: &ObservedRun<S>,
+    calm: &ObservedRun<S>,
     departures: &[Departure],
     judges: &Judges<S>,
     times: &[&str],
 ) -> Vec<String> {
-    let story = Story { played, calm, times };
+    let story = Story { observed, calm, times };
     let mut sentences: Vec<String> = departures.iter().filter_map(|departure| story.departs(departure)).collect();
     if departures.is_empty() {
         sentences.push("Nothing has to go wrong for it: the calm run of these commands fails.".to_owned());
         sentences.extend(story.nothing_there());
     }
     sentences.extend(story.told(departures).into_iter().map(|place| story.does(place)));
-    sentences.push(fails(&played.report.verdict, judges));
+    sentences.push(fails(&observed.report.verdict, judges));
     sentences
 }
 
@@ -54,20 +54,20 @@ fn fails<S: System>(verdict: &Verdict, judges: &Judges<S>) -> String {
 }
 
 struct Story<'a, S: System> {
-    played: &'a Played<S>,
-    calm: &'a Played<S>,
+    observed: &'a ObservedRun<S>,
+    calm: &'a ObservedRun<S>,
     /// Fields that say a time.
     times: &'a [&'a str],
 }
 
 impl<S: System> Story<'_, S> {
-    fn steps(&self) -> &[Taken] {
-        &self.played.steps
+    fn steps(&self) -> &[ObservedStep] {
+        &self.observed.steps
     }
 
     /// What a departure brings about; nothing if it has no effect.
     fn departs(&self, departure: &Departure) -> Option<String> {
-        let place = self.played.place_of(&departure.what());
+        let place = self.observed.place_of(&departure.what());
         match departure {
             Departure::Hold { what, .. } => self.waits(what, place),
             Departure::Pause { what, .. } => self.pauses(what, place?),
@@ -101,7 +101,7 @@ impl<S: System> Story<'_, S> {
 
     /// Says so if no handler at the service of the violation worked on the record that is wrong.
     fn nothing_there(&self) -> Option<String> {
-        let Verdict::Violated { violation, .. } = &self.played.report.verdict else { return None };
+        let Verdict::Violated { violation, .. } = &self.observed.report.verdict else { return None };
         let record = violation.record?;
         let about = |place: &usize| self.is_at_fault(*place) && self.is_about(*place, record);
         let none = !(0..self.steps().len()).any(|place| about(&place));
@@ -114,7 +114,7 @@ impl<S: System> Story<'_, S> {
 
     /// The place of the next attempt at a delivery after a step.
     fn again(&self, what: &DeliverySpec, after: usize) -> Option<usize> {
-        let is_again = |step: &Taken| match &step.target {
+        let is_again = |step: &ObservedStep| match &step.target {
             Some(Target::Delivery(other)) => DeliverySpec { attempt: what.attempt, ..other.clone() } == *what,
             _ => false,
         };
@@ -201,7 +201,7 @@ impl<S: System> Story<'_, S> {
 
     /// The timers of a service that fire in the calm run and not in this one.
     fn timers_lost(&self, service: &str) -> Vec<String> {
-        let fired = |steps: &[Taken]| -> BTreeSet<String> {
+        let fired = |steps: &[ObservedStep]| -> BTreeSet<String> {
             let timers = steps.iter().filter_map(|step| match &step.target {
                 Some(Target::Timer(timer)) if timer.service == service => Some(format!("timer {}", timer.record)),
                 _ => None,
@@ -245,7 +245,7 @@ impl<S: System> Story<'_, S> {
         let others = (0..self.steps().len()).filter(|place| self.handles(*place));
         let mut told: Vec<usize> = others.filter(|place| self.is_other(*place)).filter(at_fault).collect();
         if told.is_empty() {
-            let begins = departures.iter().filter_map(|departure| self.played.shows_in(departure)).min().unwrap_or(0);
+            let begins = departures.iter().filter_map(|departure| self.observed.shows_in(departure)).min().unwrap_or(0);
             told = chain.into_iter().filter(|place| *place >= begins).take(TOLD_MAX).collect();
             told.sort_unstable();
         }
@@ -281,7 +281,7 @@ impl<S: System> Story<'_, S> {
 
     /// Whether a step is at the service of the violation.
     fn is_at_fault(&self, place: usize) -> bool {
-        match &self.played.report.verdict {
+        match &self.observed.report.verdict {
             Verdict::Violated { violation, .. } => {
                 self.steps()[place].record.service.as_ref() == Some(&violation.service)
             }
@@ -307,7 +307,7 @@ impl<S: System> Story<'_, S> {
     /// about the record that is wrong, the last one of all, the last one anywhere that saved the record,
     /// the one that published what the first handles, and the one before that saved what it finds.
     fn chain(&self) -> Vec<usize> {
-        let record = match &self.played.report.verdict {
+        let record = match &self.observed.report.verdict {
             Verdict::Violated { violation, .. } => violation.record,
             _ => None,
         };
@@ -417,7 +417,7 @@ impl<S: System> Story<'_, S> {
     /// What a service holds of these records before a step.
     fn held(&self, place: usize, ids: &[String]) -> Vec<Saved> {
         let service = self.steps()[place].record.service.as_deref();
-        let world = &self.played.worlds[place];
+        let world = &self.observed.worlds[place];
         let Some(service) = service.and_then(|service| world.service(service)) else { return Vec::new() };
         let rows = world.store(service).texts().into_iter().map(Saved::from);
         rows.filter(|row| ids.contains(&row.id)).collect()
@@ -463,7 +463,7 @@ fn ticked(names: &[String]) -> String {
 }
 
 /// A step by what it is about, with its number.
-fn in_words(step: &Taken) -> String {
+fn in_words(step: &ObservedStep) -> String {
     let what = match &step.target {
         Some(target) => short(target),
         None => step.record.action.clone(),

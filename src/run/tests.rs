@@ -143,17 +143,17 @@ impl Property<Talk> for Breaks {
 }
 
 /// Takes what is named here, in order, each with its fate, and then whatever comes first.
-struct Script(Vec<(Turn, Fate)>, Fate);
+struct Script(Vec<(Pick, Fate)>, Fate);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
+enum Pick {
     Command,
     Delivery,
 }
 
 impl Script {
-    fn new(turns: &[(Turn, Fate)]) -> Script {
-        Script(turns.iter().rev().copied().collect(), Fate::CALM)
+    fn new(picks: &[(Pick, Fate)]) -> Script {
+        Script(picks.iter().rev().copied().collect(), Fate::CALM)
     }
 }
 
@@ -162,8 +162,8 @@ impl Scheduler for Script {
         let next = self.0.pop();
         self.1 = next.map_or(Fate::CALM, |(_, fate)| fate);
         match next {
-            Some((Turn::Command, _)) => Action::Command(ClientIndex(0)),
-            Some((Turn::Delivery, _)) => Action::Deliver(enabled.ready[0]),
+            Some((Pick::Command, _)) => Action::Command(ClientIndex(0)),
+            Some((Pick::Delivery, _)) => Action::Deliver(enabled.ready[0]),
             None => enabled.iter().next().expect("something is enabled"),
         }
     }
@@ -179,7 +179,7 @@ struct Onlooker;
 impl Observer<Talk> for Onlooker {}
 
 /// After how many steps a run ends that is broken in the step `at`, seen by nobody and by an onlooker.
-fn steps(does: Does, watches: Watch, at: u64, turns: &[(Turn, Fate)]) -> [u64; 2] {
+fn steps(does: Does, watches: Watch, at: u64, picks: &[(Pick, Fate)]) -> [u64; 2] {
     let simulation = Simulation::on(Profile::adversarial())
         .service(Speaker)
         .service(Listener(does))
@@ -188,11 +188,11 @@ fn steps(does: Does, watches: Watch, at: u64, turns: &[(Turn, Fate)]) -> [u64; 2
         .expect("the parts fit");
     let judges = Judges::new(vec![Box::new(Breaks { at, watches })]);
     let limits = Limits { steps_max: 50, ..Limits::default() };
-    let unseen = run(&mut simulation.world(), &mut Script::new(turns), &judges, limits, &mut ());
-    let seen = run(&mut simulation.world(), &mut Script::new(turns), &judges, limits, &mut Onlooker);
-    assert_eq!(unseen, seen, "{does:?}, {turns:?}");
+    let unseen = run(&mut simulation.world(), &mut Script::new(picks), &judges, limits, &mut ());
+    let seen = run(&mut simulation.world(), &mut Script::new(picks), &judges, limits, &mut Onlooker);
+    assert_eq!(unseen, seen, "{does:?}, {picks:?}");
     let is_broken = matches!(unseen.verdict, Verdict::Violated { property: "Breaks", .. });
-    assert_eq!(is_broken, unseen.steps == at, "{does:?}, {turns:?}: {:?}", unseen.verdict);
+    assert_eq!(is_broken, unseen.steps == at, "{does:?}, {picks:?}: {:?}", unseen.verdict);
     [unseen.steps, seen.steps]
 }
 
@@ -217,12 +217,12 @@ const WATCHED: [(Does, Watch); 5] = [
 /// one. The first delivery is the second step of the run and the other one is the fourth.
 #[test]
 fn a_delivery_is_judged_in_its_step_whatever_goes_wrong_with_it() {
-    let first = [(Turn::Command, Fate::CALM), (Turn::Delivery, Fate::CALM)];
+    let first = [(Pick::Command, Fate::CALM), (Pick::Delivery, Fate::CALM)];
     for (does, watches) in WATCHED {
         for fate in fates().filter(|fate| fate.crash != Some(Window::BeforeSave)) {
-            let in_first = [first[0], (Turn::Delivery, fate)];
+            let in_first = [first[0], (Pick::Delivery, fate)];
             assert_eq!(steps(does, watches, 2, &in_first), [2, 2], "{does:?}, {fate:?}");
-            let in_second = [first[0], first[0], first[1], (Turn::Delivery, fate)];
+            let in_second = [first[0], first[0], first[1], (Pick::Delivery, fate)];
             assert_eq!(steps(does, watches, 4, &in_second), [4, 4], "{does:?}, {fate:?}");
         }
     }
@@ -233,8 +233,8 @@ fn a_delivery_is_judged_in_its_step_whatever_goes_wrong_with_it() {
 fn a_command_is_judged_in_its_step_whatever_goes_wrong_with_it() {
     for watches in [Watch::SAVES, Watch::PUBLISHES] {
         for fate in fates().filter(|fate| fate.crash != Some(Window::BeforeSave)) {
-            let turns = [(Turn::Command, Fate::CALM), (Turn::Command, fate)];
-            assert_eq!(steps(Does::Saves, watches, 2, &turns), [2, 2], "{fate:?}");
+            let picks = [(Pick::Command, Fate::CALM), (Pick::Command, fate)];
+            assert_eq!(steps(Does::Saves, watches, 2, &picks), [2, 2], "{fate:?}");
         }
     }
 }

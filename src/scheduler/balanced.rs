@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::calm_order::CalmOrder;
-use super::haste::Haste;
 use super::queue::Queue;
+use super::speeds::Speeds;
 use super::{Action, Chosen, Enabled, Offer, Scheduler};
 use crate::faults::{Fate, Fates, FaultPlan};
 use crate::prng::RunKey;
@@ -113,13 +113,13 @@ impl Balanced {
 
 impl Scheduler for Balanced {
     fn offer(&mut self, offer: Offer) {
-        let wait = (Haste(self.key).wait(&offer) << 16) / self.expected.of(offer.key, offer.lane);
+        let wait = (Speeds(self.key).wait(&offer) << 16) / self.expected.of(offer.key, offer.lane);
         self.queue.push(self.now + wait, offer.key, offer.action);
     }
 
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
-        let (haste, expected, now) = (Haste(self.key), &self.expected, self.now);
-        let wait = |timer| (haste.wait_of_clock(timer) << 16) / expected.of(timer, timer);
+        let (speeds, expected, now) = (Speeds(self.key), &self.expected, self.now);
+        let wait = |timer| (speeds.wait_of_clock(timer) << 16) / expected.of(timer, timer);
         let (time, _, action) = self.queue.pop(enabled, |timer| now + wait(timer));
         self.now = self.now.max(time);
         action

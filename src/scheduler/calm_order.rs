@@ -1,5 +1,4 @@
-//! What is ready, in the order in which the calm run takes it: a priority queue whose entries are looked
-//! at again before they count.
+//! What is ready, in the order in which the calm run takes it: a priority queue with lazy deletion.
 //!
 //! Looking through all that is ready at each step makes a run quadratic in its messages; what was
 //! offered is kept in order instead.
@@ -7,20 +6,20 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::{Action, Enabled, Tie, Turn};
+use super::{Action, CalmRank, Enabled, Tie};
 use crate::broker::DeliveryIndex;
 
 /// How many entries of deliveries that are not ready any more may lie around.
 const SPARE: usize = 64;
 
-/// The deliveries that were offered, by their turns.
+/// The deliveries that were offered, by their ranks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct CalmOrder {
     tie: Tie,
-    /// What was offered and has no turn yet.
+    /// What was offered and has no rank yet.
     fresh: Vec<DeliveryIndex>,
     /// What is not ready any more, or ready with another attempt, was overtaken by events.
-    ranked: BinaryHeap<Reverse<(Turn, DeliveryIndex)>>,
+    ranked: BinaryHeap<Reverse<(CalmRank, DeliveryIndex)>>,
 }
 
 impl CalmOrder {
@@ -40,7 +39,7 @@ impl CalmOrder {
     /// The first delivery that is ready.
     pub(super) fn first(&mut self, enabled: &Enabled<'_>) -> Option<DeliveryIndex> {
         let CalmOrder { tie, fresh, ranked } = self;
-        let rank = |index| Reverse((enabled.turn(Action::Deliver(index), *tie), index));
+        let rank = |index| Reverse((enabled.calm_rank(Action::Deliver(index), *tie), index));
         ranked.extend(fresh.drain(..).map(rank));
         if ranked.len() > 2 * enabled.ready.len() + SPARE {
             ranked.clear();

@@ -7,16 +7,16 @@ mod balanced;
 mod calm;
 mod calm_order;
 mod departing;
-mod haste;
 mod in_turn;
 mod keyed;
 mod pct;
 mod pctcp;
 mod pos;
 mod queue;
-mod retold;
+mod replayed;
 mod rounds;
 mod scripted;
+mod speeds;
 mod swarm;
 mod walk;
 
@@ -28,7 +28,7 @@ pub use keyed::Keyed;
 pub use pct::Pct;
 pub use pctcp::Pctcp;
 pub use pos::Pos;
-pub use retold::Retold;
+pub use replayed::Replayed;
 pub use rounds::Rounds;
 pub use scripted::Scripted;
 pub use swarm::Swarm;
@@ -215,7 +215,7 @@ impl Tie {
 }
 
 /// When the calm run takes an action, compared to the others that are enabled.
-pub(crate) type Turn = (u8, u32, u32, u32);
+pub(crate) type CalmRank = (u8, u32, u32, u32);
 
 impl<'a> Enabled<'a> {
     /// The number of actions.
@@ -332,7 +332,7 @@ impl<'a> Enabled<'a> {
     #[must_use]
     pub fn calm(&self) -> Option<Action> {
         let ready = || self.ready.iter().map(|index| Action::Deliver(*index));
-        let first = || ready().min_by_key(|action| self.turn(*action, Tie::InOrder));
+        let first = || ready().min_by_key(|action| self.calm_rank(*action, Tie::InOrder));
         self.calm_before_clock(|_| true, |_| false, first).or_else(|| self.clock.map(|_| Action::Advance))
     }
 
@@ -362,7 +362,7 @@ impl<'a> Enabled<'a> {
     }
 
     /// When the calm run takes this enabled action.
-    pub(crate) fn turn(&self, action: Action, tie: Tie) -> Turn {
+    pub(crate) fn calm_rank(&self, action: Action, tie: Tie) -> CalmRank {
         looked_at(1);
         match action {
             Action::Resume(index) => (0, index.0, 0, 0),
@@ -388,7 +388,7 @@ impl<'a> Enabled<'a> {
     /// ack, a join, a command.
     pub(crate) fn first_waiting(&self, tie: Tie, wanted: impl Fn(Action) -> bool) -> Option<Action> {
         let wanted = self.iter().filter(|action| *action != Action::Advance && wanted(*action));
-        wanted.min_by_key(|action| (!matches!(action, Action::Deliver(_)), self.turn(*action, tie)))
+        wanted.min_by_key(|action| (!matches!(action, Action::Deliver(_)), self.calm_rank(*action, tie)))
     }
 
     /// The delivery whose ack wait ends if the clock moves, if it moves to the end of one.

@@ -2,35 +2,36 @@
 //!
 //! After Ozkan, Majumdar, Niksic, Tabaei Befrouei and Weissenbacher, "Randomized testing of
 //! distributed systems with probabilistic guarantees" (OOPSLA 2018). The actions of a run fall into
-//! chains: of what a delivery makes possible one first attempt of another goes on with its chain, and
-//! each of the others begins one. A chain has a random priority, and the enabled action of the most
-//! urgent chain is next; so a message that lies in an unhurried chain waits until the others have come
-//! to their ends, be they 2 deliveries long or 20. At d - 1 changes a chain falls behind.
+//! chains: of what a delivery makes possible one first attempt of another continues its chain, and
+//! each of the others begins one. A chain has a random priority, and the enabled action of the chain
+//! with the highest priority is next; so a message in a chain of low priority waits until the others
+//! have ended, whether they are 2 deliveries long or 20. At d - 1 priority change points the running chain
+//! is demoted.
 //!
 //! Everything is drawn by name. The priority of a chain is drawn by the name of what begins it; of
-//! several first attempts that name goes on with the chain whose draw is smallest, so a new listener
+//! several first attempts the one whose draw is smallest continues the chain, so a new listener
 //! changes at most which that is. Commands, retries, late acks and handlers that paused begin chains:
 //! they are there to be late. Services, clients and the clock have speeds of their own as well (see
-//! `haste`), and half of the seeds let one client after the other speak (see `InTurn`).
+//! `speeds`), and half of the seeds let one client after the other speak (see `InTurn`).
 //!
-//! The paper draws d - 1 steps out of n at which changes happen. Steps are positions; here each action
-//! is a change with probability (d - 1)/n, by its name, so that their number is d - 1 on average. And
+//! The paper draws d - 1 change points out of n steps. Steps are positions; here each action
+//! is a change point with probability (d - 1)/n, by its name, so that their number is d - 1 on average. And
 //! n, the number of actions to expect, is drawn by the seed: 8, 32, 128 or 512. So the paper's
 //! guarantee does not hold as it stands: priorities are not even, and a run of n actions in which some
-//! d - 1 must be changes is met with probability about ((d - 1)/n)^(d - 1) · e^-(d - 1), if the seed
+//! d - 1 must be change points is met with probability about ((d - 1)/n)^(d - 1) · e^-(d - 1), if the seed
 //! has drawn about the right n, which one in 4 does. For that a scheduler needs not be told how long
 //! the run is going to be. What keeps to the papers is [`Pctcp`](super::Pctcp). With d = 1 the
 //! probability is 1/1024 instead of none, so that services
 //! which talk to each other until something else happens cannot keep that waiting for ever.
 
-use super::haste::Haste;
 use super::queue::{Queue, exponential};
+use super::speeds::Speeds;
 use super::{Action, Chosen, Enabled, Offer, Scheduler};
 use crate::faults::{Fate, Fates, FaultPlan};
 use crate::hash;
 use crate::prng::{Prng, Purpose, Ratio, RunKey, Stream, below};
 
-/// Picks the action of the most urgent chain.
+/// Picks the action of the chain with the highest priority.
 #[derive(Clone, Debug)]
 pub struct Pct {
     fates: Fates,
@@ -54,13 +55,13 @@ struct Drawing {
 impl Drawing {
     /// The urgency of the chain that begins with an action that `key` names.
     fn first(self, offer: &Offer) -> u64 {
-        self.then(Haste(self.key).wait(offer), offer.key)
+        self.then(Speeds(self.key).wait(offer), offer.key)
     }
 
     /// The urgency of the clock, which moves to a timer.
     fn of_clock(self, timer: u64) -> u64 {
         let key = hash::mix(self.fired, timer);
-        self.then(Haste(self.key).wait_of_clock(key), key)
+        self.then(Speeds(self.key).wait_of_clock(key), key)
     }
 
     /// The urgency of a chain from what `key` names on.
@@ -75,7 +76,7 @@ impl Drawing {
 }
 
 impl Pct {
-    /// Chains for `seed` with the faults it draws from `plan`, and `depth` - 1 changes on average.
+    /// Chains for `seed` with the faults it draws from `plan`, and `depth` - 1 priority change points on average.
     ///
     /// # Panics
     /// If `depth` is not from 1 to 4.
@@ -98,10 +99,10 @@ impl Pct {
             }
             _ => false,
         };
-        let heir = heir(drawing.key, self.fresh.iter().filter(goes_on));
+        let continuing = continuing(drawing.key, self.fresh.iter().filter(goes_on));
         for offer in self.fresh.drain(..) {
             let urgency = match self.running {
-                Some((_, urgency)) if heir == Some(offer.key) => drawing.then(urgency, offer.key),
+                Some((_, urgency)) if continuing == Some(offer.key) => drawing.then(urgency, offer.key),
                 _ => drawing.first(&offer),
             };
             self.queue.push(urgency, offer.key, offer.action);
@@ -109,8 +110,8 @@ impl Pct {
     }
 }
 
-/// Of what could go on with a chain the key of what does.
-pub(super) fn heir<'a>(key: RunKey, offers: impl Iterator<Item = &'a Offer>) -> Option<u64> {
+/// Of what could continue a chain, the key of what does.
+pub(super) fn continuing<'a>(key: RunKey, offers: impl Iterator<Item = &'a Offer>) -> Option<u64> {
     offers.map(|offer| offer.key).min_by_key(|offer| key.draw(Purpose::Chain, *offer))
 }
 

@@ -10,8 +10,9 @@
 //!   smallest; everything else begins a chain.
 //! - Each chain has a priority, drawn evenly and independently by the name of what begins it. The most
 //!   urgent chain with an enabled action has the turn.
-//! - Of the turns 1 to n, d - 1 are drawn evenly and independently. Whose turn is the i-th of them does
-//!   not act; its chain falls behind all chains that did not fall, and the i-th behind those before it.
+//! - Of the turns 1 to n, d - 1 are drawn evenly and independently: the priority change points. Whose turn
+//!   is the i-th of them does not act; its chain falls behind all chains that did not fall, and the i-th
+//!   behind those before it.
 //! - What was handled without changing anything comes again when nothing else can. A service that
 //!   refuses what came too early would otherwise draw chain upon chain, and one that waits for what is
 //!   late would never be waited for.
@@ -34,7 +35,7 @@
 //! Faults are drawn by name, independently of all that: the bug is one that shows with the faults of the
 //! run, or it takes the probability of the faults besides. What is drawn is a hash, taken for chance.
 
-use super::pct::heir;
+use super::pct::continuing;
 use super::queue::Queue;
 use super::{Action, Chosen, Enabled, Guarantee, Offer, Scheduler};
 use crate::faults::{Fate, Fates, FaultPlan};
@@ -51,9 +52,10 @@ const AGAIN: u64 = 1 << 63;
 pub struct Pctcp {
     fates: Fates,
     key: RunKey,
-    /// The last of the turns at which a chain may fall, and those at which one does.
+    /// The last of the turns at which a chain may fall.
     turns: u32,
-    changes: Vec<u64>,
+    /// The turns at which one does.
+    change_points: Vec<u64>,
     turn: u64,
     /// How many chains had a priority drawn.
     chains: u64,
@@ -81,7 +83,7 @@ impl Pctcp {
             fates: Fates::new(&plan.for_seed(seed), key),
             key,
             turns,
-            changes: (1..depth).map(change).collect(),
+            change_points: (1..depth).map(change).collect(),
             turn: 0,
             chains: 0,
             queue: Queue::default(),
@@ -100,11 +102,11 @@ impl Pctcp {
             (Some(_), Action::Deliver(index)) => enabled.delivery(index).attempt == 1,
             _ => false,
         };
-        let heir = heir(self.key, self.fresh.iter().filter(goes_on));
+        let continuing = continuing(self.key, self.fresh.iter().filter(goes_on));
         for offer in self.fresh.drain(..) {
             let drawn = self.key.draw(Purpose::Order, offer.key) >> 2;
             let urgency = match (self.running, offer.action) {
-                (Some((_, urgency)), _) if heir == Some(offer.key) => urgency,
+                (Some((_, urgency)), _) if continuing == Some(offer.key) => urgency,
                 (_, Action::Deliver(index)) if enabled.delivery(index).changed_nothing() => AGAIN + drawn,
                 _ => {
                     self.chains += 1;
@@ -130,7 +132,7 @@ impl Scheduler for Pctcp {
                 key.draw(Purpose::Order, hash::mix(*fired, timer)) >> 2
             });
             self.turn += 1;
-            if let Some(place) = self.changes.iter().rposition(|turn| *turn == self.turn) {
+            if let Some(place) = self.change_points.iter().rposition(|turn| *turn == self.turn) {
                 self.queue.push(FALLEN + place as u64, name, action);
                 continue;
             }
@@ -147,6 +149,6 @@ impl Scheduler for Pctcp {
     }
 
     fn guarantee(&self) -> Option<Guarantee> {
-        Some(Guarantee { depth: self.changes.len() as u32 + 1, chains: self.chains, turns: self.turns.into() })
+        Some(Guarantee { depth: self.change_points.len() as u32 + 1, chains: self.chains, turns: self.turns.into() })
     }
 }

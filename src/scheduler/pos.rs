@@ -16,7 +16,7 @@
 
 use std::collections::BTreeMap;
 
-use super::haste::Haste;
+use super::speeds::Speeds;
 use super::{Action, Chosen, Enabled, Offer, Scheduler, looked_at};
 use crate::faults::{Fate, Fates, FaultPlan};
 use crate::hash;
@@ -101,7 +101,7 @@ impl Ranked {
 
 /// The urgency of what races with what happened.
 fn again(key: RunKey, happened: &Offer, offer: &Offer) -> u64 {
-    Haste(key).wait_drawn(offer, key.draw(Purpose::Race, hash::mix(happened.key, offer.key)))
+    Speeds(key).wait_drawn(offer, key.draw(Purpose::Race, hash::mix(happened.key, offer.key)))
 }
 
 impl Pending {
@@ -165,11 +165,11 @@ impl Pos {
 
 impl Scheduler for Pos {
     fn offer(&mut self, offer: Offer) {
-        self.pending.add(Haste(self.key).wait(&offer), offer);
+        self.pending.add(Speeds(self.key).wait(&offer), offer);
     }
 
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
-        let clock = enabled.clock().map(|timer| Haste(self.key).wait_of_clock(hash::mix(self.fired, timer)));
+        let clock = enabled.clock().map(|timer| Speeds(self.key).wait_of_clock(hash::mix(self.fired, timer)));
         while let Some(offer) = self.pending.take_first(clock) {
             if enabled.has(offer.action) {
                 self.pending.race(self.key, &offer);

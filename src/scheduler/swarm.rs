@@ -5,8 +5,8 @@
 //! slowed down by a factor between 1 and 1,024 that the seed draws for it; so is the clock. So some
 //! seeds starve what others hurry, without anybody saying what is worth starving.
 
-use super::haste::Haste;
 use super::queue::Queue;
+use super::speeds::Speeds;
 use super::{Action, Chosen, Enabled, Offer, Scheduler};
 use crate::faults::{Fate, Fates, FaultPlan};
 use crate::prng::{Purpose, RunKey, below};
@@ -36,12 +36,12 @@ impl Swarm {
 impl Scheduler for Swarm {
     fn offer(&mut self, offer: Offer) {
         let slow = below(self.key.draw(Purpose::Lane, offer.lane), SPEEDS);
-        self.queue.push(self.now + (Haste(self.key).wait(&offer) << slow), offer.key, offer.action);
+        self.queue.push(self.now + (Speeds(self.key).wait(&offer) << slow), offer.key, offer.action);
     }
 
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
-        let (haste, now) = (Haste(self.key), self.now);
-        let (time, _, action) = self.queue.pop(enabled, |timer| now + haste.wait_of_clock(timer));
+        let (speeds, now) = (Speeds(self.key), self.now);
+        let (time, _, action) = self.queue.pop(enabled, |timer| now + speeds.wait_of_clock(timer));
         self.now = now.max(time);
         action
     }

@@ -19,11 +19,11 @@ mod sweep;
 pub use bound::{PctBound, PctRuns, pct_bound};
 pub use coverage::{Coverage, Means, RuledOut, Seen, Situation, SituationWatch, Standing};
 pub use exhaust::{
-    Bounds, Dependence, Ended, Exhaust, Exhausted, FailingRun, ImpossibleStep, Most, Reached, Reduction,
-    SEARCHED_STEPS_MAX, steps_named,
+    Bounds, Dependence, Ended, Exhaust, ExhaustResult, FailingRun, ImpossibleStep, Most, Reduction, SEARCHED_STEPS_MAX,
+    SearchStats, steps_named,
 };
 pub use hold_sweep::{DepartedBucket, HoldPart, HoldPlan, HoldSweep, HoldSweepResult, PAIRS_STEPS, Tally};
 pub use part::{Part, Piece, SoFar};
-pub use shortest::{Cost, Found, Order, Searched, Shortest, ShortestBounds};
+pub use shortest::{Cost, DeliveryOrder, Found, Shortest, ShortestBounds, ShortestResult};
 pub use source::{Seeds, Source};
 pub use sweep::{Bucket, Looked, Sweep, SweepResult, Totals};

@@ -1,13 +1,13 @@
-//! The cheapest violation: what a property's failure costs at least, and a way to it.
+//! The cheapest violation: what a property's failure costs at least, and a path to it.
 //!
 //! A uniform-cost search (Dijkstra's) whose nodes are worlds. From a world it tries every step that
 //! the bounds allow, with every fate there is budget for, and goes on from the cheapest world it has
-//! reached and not looked at yet. Worlds with the same [`World::digest`] and the same budgets left
+//! reached and not expanded yet. Worlds with the same [`World::digest`] and the same remaining budget
 //! are one node. So whatever is found is found at its least cost, and if the search ends by itself,
 //! what was not found cannot happen within the bounds.
 //!
 //! A client may stop sending at any time, so convergence is judged wherever no delivery changes
-//! anything any more, with commands and timers left or not.
+//! anything any more, with commands and timers budget or not.
 //!
 //! What it does not try: late acks, duplicates besides those that come of lost acks, and two faults
 //! at one step.
@@ -29,7 +29,7 @@ use crate::world::{Answer, Step, World};
 /// In which order deliveries are handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum Order {
+pub enum DeliveryOrder {
     /// Each at once and in publish order; the next command and the next timer wait until none
     /// changes anything any more. A handler that paused is resumed at any time, and the others do
     /// not wait for it.
@@ -40,21 +40,21 @@ pub enum Order {
     Any,
 }
 
-impl Order {
+impl DeliveryOrder {
     /// The broker rules under which a simulation has this order: no patience, no limits.
     #[must_use]
     pub fn profile(self) -> Profile {
         match self {
             // The search keeps the order itself.
-            Order::Lockstep => Profile { name: "lockstep", ..Profile::adversarial() },
-            Order::PerSubject => Profile {
+            DeliveryOrder::Lockstep => Profile { name: "lockstep", ..Profile::adversarial() },
+            DeliveryOrder::PerSubject => Profile {
                 name: "per-subject",
                 ordering: Ordering::Log,
                 reorder_window: Limit::Of(0),
                 dispatch: Dispatch::Exclusive,
                 ..Profile::adversarial()
             },
-            Order::Any => Profile::adversarial(),
+            DeliveryOrder::Any => Profile::adversarial(),
         }
     }
 
@@ -62,19 +62,19 @@ impl Order {
     #[must_use]
     pub const fn broker_keys(self) -> &'static str {
         match self {
-            Order::Lockstep | Order::Any => "profile = \"adversarial\"",
-            Order::PerSubject => {
+            DeliveryOrder::Lockstep | DeliveryOrder::Any => "profile = \"adversarial\"",
+            DeliveryOrder::PerSubject => {
                 "profile = \"adversarial\"\nordering = \"log\"\nreorder_window = 0\ndispatch = \"exclusive\""
             }
         }
     }
 }
 
-/// What may happen on the way to a violation.
+/// What may happen on the path to a violation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShortestBounds {
-    /// The order of deliveries. The simulation's broker has to allow it: see [`Order::profile`].
-    pub order: Order,
+    /// The order of deliveries. The simulation's broker has to allow it: see [`DeliveryOrder::profile`].
+    pub order: DeliveryOrder,
     /// At most this many acks are lost, or come after the broker has handed out the message again
     /// to a member while a paused handler still works on it.
     pub lost_acks: u8,
@@ -89,12 +89,12 @@ pub struct ShortestBounds {
 impl ShortestBounds {
     /// This order and no faults.
     #[must_use]
-    pub const fn of(order: Order) -> ShortestBounds {
+    pub const fn of(order: DeliveryOrder) -> ShortestBounds {
         ShortestBounds { order, lost_acks: 0, crashes: 0, lost_messages: 0, pauses: 0 }
     }
 }
 
-/// What a way costs: deliveries first, then what came from outside. Written `3d/4c`.
+/// What a path costs: deliveries first, then what came from outside. Written `3d/4c`.
 ///
 /// A delivery counts if it took effect: its handler acked, saved, published, armed a timer or
 /// paused. A command counts if it was accepted, and once more when it was paused and is resumed. So
@@ -128,7 +128,7 @@ impl fmt::Display for Cost {
     }
 }
 
-/// A property and the cheapest way to break it.
+/// A property and the cheapest path that breaks it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Found {
@@ -136,20 +136,20 @@ pub struct Found {
     pub property: &'static str,
     /// What is wrong.
     pub violation: Violation,
-    /// What the way costs.
+    /// What the path costs.
     pub cost: Cost,
-    /// The way, from the world before the first step. A [`Scripted`](crate::scheduler::Scripted)
+    /// The path, from the world before the first step. A [`Scripted`](crate::scheduler::Scripted)
     /// scheduler plays it again.
     pub path: Vec<Move>,
 }
 
-/// What came of a search.
+/// The result of a search for the cheapest violations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Searched {
-    /// For each property that can be broken, the cheapest way; in order of cost.
+pub struct ShortestResult {
+    /// For each property that can be broken, the cheapest violation; in order of cost.
     pub found: Vec<Found>,
-    /// How many states were looked at.
+    /// How many states were expanded.
     pub states: u64,
     /// Whether that was every state within the bounds and the cost: what is not found then cannot
     /// happen within them.
@@ -158,7 +158,7 @@ pub struct Searched {
 
 /// A search for the cheapest violations.
 ///
-/// Handlers are taken at their word that they depend on the event and the store. One that looks at
+/// Assumes that handlers are pure functions of event and store. One that looks at
 /// [`Context::attempt`](crate::Context::attempt) may behave in ways this search does not see, because
 /// states that differ in attempts alone are one to it. A handler that refuses a delivery for some
 /// time makes the clock go on, which gives new states without end.
@@ -176,12 +176,12 @@ impl<'a, S: System> Shortest<'a, S> {
     /// A search of this simulation, from its first world on, for violations of what these judges judge.
     #[must_use]
     pub fn new(simulation: &'a Simulation<S>, judges: &'a Judges<S>) -> Shortest<'a, S> {
-        let bounds = ShortestBounds::of(Order::Any);
+        let bounds = ShortestBounds::of(DeliveryOrder::Any);
         Shortest { simulation, judges, bounds, states_max: u64::MAX, cost_max: None }
     }
 
     /// What may happen. The simulation's broker has to allow the order of the bounds: see
-    /// [`Order::profile`].
+    /// [`DeliveryOrder::profile`].
     #[must_use]
     pub fn with_bounds(self, bounds: ShortestBounds) -> Shortest<'a, S> {
         Shortest { bounds, ..self }
@@ -204,7 +204,7 @@ impl<'a, S: System> Shortest<'a, S> {
     /// # Panics
     /// If a handler or a property panics.
     #[must_use]
-    pub fn run(&self) -> Searched {
+    pub fn run(&self) -> ShortestResult {
         self.run_until(|_| false)
     }
 
@@ -213,28 +213,28 @@ impl<'a, S: System> Shortest<'a, S> {
     ///
     /// # Panics
     /// If a handler or a property panics.
-    pub fn run_until(&self, enough: impl FnMut(&Found) -> bool) -> Searched {
+    pub fn run_until(&self, enough: impl FnMut(&Found) -> bool) -> ShortestResult {
         Search::new(self).run(enough)
     }
 }
 
-/// What is left of the faults a way may meet.
+/// The remaining budget of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Left {
+struct FaultBudget {
     lost_acks: u8,
     crashes: u8,
     lost_messages: u8,
     pauses: u8,
 }
 
-impl Left {
+impl FaultBudget {
     fn word(self) -> u64 {
         u32::from_le_bytes([self.lost_acks, self.crashes, self.lost_messages, self.pauses]).into()
     }
 
-    /// What is left after a fate there was enough left for.
-    fn after(self, fate: Fate) -> Left {
-        Left {
+    /// The budget that remains after a fate that it allows.
+    fn spend(self, fate: Fate) -> FaultBudget {
+        FaultBudget {
             lost_acks: self.lost_acks - u8::from(fate.ack == AckFate::Lost),
             crashes: self.crashes - u8::from(fate.crash.is_some()),
             lost_messages: self.lost_messages - u8::from(fate.lose),
@@ -244,18 +244,18 @@ impl Left {
 }
 
 /// The fates other than the calm one that something can meet.
-fn fates_of(chosen: &Chosen, left: Left) -> impl Iterator<Item = Fate> + use<> {
-    let lost_ack = (chosen.is_delivery && left.lost_acks > 0).then_some(Fate { ack: AckFate::Lost, ..Fate::CALM });
-    let pause = (chosen.may_pause && left.pauses > 0).then_some(Fate { pause: true, ..Fate::CALM });
+fn fates_of(chosen: &Chosen, budget: FaultBudget) -> impl Iterator<Item = Fate> + use<> {
+    let lost_ack = (chosen.is_delivery && budget.lost_acks > 0).then_some(Fate { ack: AckFate::Lost, ..Fate::CALM });
+    let pause = (chosen.may_pause && budget.pauses > 0).then_some(Fate { pause: true, ..Fate::CALM });
     // What has no ack has no window behind it.
-    let windows = match left.crashes {
+    let windows = match budget.crashes {
         0 => &[],
         _ if !chosen.may_crash => &[],
         _ if chosen.is_delivery => Window::ALL.as_slice(),
         _ => &Window::ALL[..3],
     };
     let crashes = windows.iter().map(|window| Fate { crash: Some(*window), ..Fate::CALM });
-    let lose = (chosen.is_delivery && left.lost_messages > 0).then_some(Fate { lose: true, ..Fate::CALM });
+    let lose = (chosen.is_delivery && budget.lost_messages > 0).then_some(Fate { lose: true, ..Fate::CALM });
     lost_ack.into_iter().chain(crashes).chain(pause).chain(lose)
 }
 
@@ -284,7 +284,7 @@ fn cost_of_step(step: &Step, armed: bool) -> Option<Cost> {
 /// A world that was reached and is to be looked at.
 struct Node<S: System> {
     world: Box<World<S>>,
-    left: Left,
+    budget: FaultBudget,
     cost: Cost,
     digest: u64,
     key: u64,
@@ -300,28 +300,28 @@ struct Link {
     step: Move,
 }
 
-/// The end of a way.
+/// The end of a path.
 #[derive(Clone, Copy)]
-enum Way {
+enum PathEnd {
     /// The step at this place.
     To(usize),
     /// One step further.
     Past(Link),
 }
 
-/// The cheapest way to break a property so far.
+/// The cheapest violation of a property so far.
 enum Best {
     None,
-    Candidate(Cost, Way, Violation),
+    Candidate(Cost, PathEnd, Violation),
     Final,
 }
 
 /// A step from a node, tried.
-struct Tried<S: System> {
+struct Attempt<S: System> {
     world: Box<World<S>>,
     action: Action,
     fate: Fate,
-    left: Left,
+    budget: FaultBudget,
     cost: Cost,
     digest: u64,
 }
@@ -355,7 +355,7 @@ impl<'a, S: System> Search<'a, S> {
         }
     }
 
-    fn run(mut self, mut enough: impl FnMut(&Found) -> bool) -> Searched {
+    fn run(mut self, mut enough: impl FnMut(&Found) -> bool) -> ShortestResult {
         let first = self.first();
         self.reached.insert(first.key, first.cost);
         self.frontier.entry(first.cost).or_default().push_back(first);
@@ -382,13 +382,13 @@ impl<'a, S: System> Search<'a, S> {
     /// The world before the first step.
     fn first(&self) -> Node<S> {
         let ShortestBounds { lost_acks, crashes, lost_messages, pauses, .. } = self.shortest.bounds;
-        let left = Left { lost_acks, crashes, lost_messages, pauses };
+        let budget = FaultBudget { lost_acks, crashes, lost_messages, pauses };
         let mut world = Box::new(self.shortest.simulation.world());
         // Otherwise what is parked could neither be paused nor crash a member.
         world.hand_out_futile();
         let digest = world.digest();
-        let key = self.key(&world, digest, left);
-        Node { world, left, cost: Cost::NOTHING, digest, key, at: 0 }
+        let key = self.key(&world, digest, budget);
+        Node { world, budget, cost: Cost::NOTHING, digest, key, at: 0 }
     }
 
     /// The least cost of what is to be looked at.
@@ -402,11 +402,11 @@ impl<'a, S: System> Search<'a, S> {
         None
     }
 
-    fn searched(self, complete: bool) -> Searched {
-        Searched { found: self.found, states: self.states, complete }
+    fn searched(self, complete: bool) -> ShortestResult {
+        ShortestResult { found: self.found, states: self.states, complete }
     }
 
-    /// Reports what is final now that nothing below `cost` is left; says whether it is enough.
+    /// Reports what is final now that nothing cheaper than `cost` can come; says whether it is enough.
     fn settle(&mut self, cost: Option<Cost>, enough: &mut impl FnMut(&Found) -> bool) -> bool {
         loop {
             let candidates = self.best.iter().enumerate().filter_map(|(place, best)| match best {
@@ -414,11 +414,11 @@ impl<'a, S: System> Search<'a, S> {
                 _ => None,
             });
             let Some((cost, place)) = candidates.min() else { return false };
-            let Best::Candidate(_, way, violation) = std::mem::replace(&mut self.best[place], Best::Final) else {
+            let Best::Candidate(_, end, violation) = std::mem::replace(&mut self.best[place], Best::Final) else {
                 unreachable!("it was a candidate")
             };
             let property = self.shortest.judges.property(place).name();
-            let found = Found { property, violation, cost, path: self.path(way) };
+            let found = Found { property, violation, cost, path: self.path(end) };
             let stop = enough(&found);
             self.found.push(found);
             if stop {
@@ -427,10 +427,10 @@ impl<'a, S: System> Search<'a, S> {
         }
     }
 
-    fn path(&self, way: Way) -> Vec<Move> {
-        let (mut at, mut path) = match way {
-            Way::To(at) => (at, Vec::new()),
-            Way::Past(Link { before, step }) => (before, vec![step]),
+    fn path(&self, end: PathEnd) -> Vec<Move> {
+        let (mut at, mut path) = match end {
+            PathEnd::To(at) => (at, Vec::new()),
+            PathEnd::Past(Link { before, step }) => (before, vec![step]),
         };
         while at != 0 {
             let Link { before, step } = self.links[at];
@@ -442,9 +442,9 @@ impl<'a, S: System> Search<'a, S> {
     }
 
     /// What tells nodes apart. In lockstep the publish order decides what comes next.
-    fn key(&self, world: &World<S>, digest: u64, left: Left) -> u64 {
-        let mut key = hash::mix3(digest, world.broker().turns(), left.word());
-        if self.shortest.bounds.order == Order::Lockstep {
+    fn key(&self, world: &World<S>, digest: u64, budget: FaultBudget) -> u64 {
+        let mut key = hash::mix3(digest, world.broker().rotation(), budget.word());
+        if self.shortest.bounds.order == DeliveryOrder::Lockstep {
             let broker = world.broker();
             let mut open: Vec<_> = broker.open().map(|index| (broker.delivery(index).message, index)).collect();
             open.sort_unstable();
@@ -453,19 +453,19 @@ impl<'a, S: System> Search<'a, S> {
         key
     }
 
-    fn breaks(&mut self, place: usize, cost: Cost, way: Way, violation: Violation) {
+    fn breaks(&mut self, place: usize, cost: Cost, end: PathEnd, violation: Violation) {
         let is_better = match &self.best[place] {
             Best::None => true,
             Best::Candidate(known, ..) => cost < *known,
             Best::Final => false,
         };
         if is_better && self.shortest.cost_max.is_none_or(|most| cost <= most) {
-            self.best[place] = Best::Candidate(cost, way, violation);
+            self.best[place] = Best::Candidate(cost, end, violation);
         }
     }
 
     /// Takes one step from a node, elsewhere, and judges it.
-    fn attempt(&mut self, node: &Node<S>, action: Action, fate: Fate, left: Left) -> Option<Tried<S>> {
+    fn attempt(&mut self, node: &Node<S>, action: Action, fate: Fate, budget: FaultBudget) -> Option<Attempt<S>> {
         let mut world = match self.spent.pop() {
             Some(mut world) => {
                 world.clone_from(&node.world);
@@ -484,17 +484,22 @@ impl<'a, S: System> Search<'a, S> {
             if !matches!(self.best[place], Best::Final)
                 && let Err(violation) = self.shortest.judges.judge_step(place, &world, &step)
             {
-                self.breaks(place, cost, Way::Past(Link { before: node.at, step: Move { action, fate } }), violation);
+                self.breaks(
+                    place,
+                    cost,
+                    PathEnd::Past(Link { before: node.at, step: Move { action, fate } }),
+                    violation,
+                );
             }
         }
         let digest = world.digest();
-        Some(Tried { world, action, fate, left, cost, digest })
+        Some(Attempt { world, action, fate, budget, cost, digest })
     }
 
     /// Goes on from where a step led, some time, unless that is known and as cheap.
-    fn push(&mut self, node: &Node<S>, tried: Tried<S>) {
-        let Tried { world, action, fate, left, cost, digest } = tried;
-        let key = self.key(&world, digest, left);
+    fn push(&mut self, node: &Node<S>, tried: Attempt<S>) {
+        let Attempt { world, action, fate, budget, cost, digest } = tried;
+        let key = self.key(&world, digest, budget);
         let is_known = self.reached.get(&key).is_some_and(|known| *known <= cost);
         if is_known || self.shortest.cost_max.is_some_and(|most| most < cost) {
             self.spent.push(world);
@@ -503,13 +508,13 @@ impl<'a, S: System> Search<'a, S> {
         self.reached.insert(key, cost);
         let at = self.links.len();
         self.links.push(Link { before: node.at, step: Move { action, fate } });
-        self.frontier.entry(cost).or_default().push_back(Node { world, left, cost, digest, key, at });
+        self.frontier.entry(cost).or_default().push_back(Node { world, budget, cost, digest, key, at });
     }
 
     /// Tries an action with every fate there is budget for. Says whether it changes anything.
-    fn try_fates(&mut self, node: &Node<S>, action: Action, left: Left, only_if_active: bool) -> bool {
+    fn try_fates(&mut self, node: &Node<S>, action: Action, budget: FaultBudget, only_if_active: bool) -> bool {
         // A client whose command is refused asks later.
-        let Some(calm) = self.attempt(node, action, Fate::CALM, left) else { return false };
+        let Some(calm) = self.attempt(node, action, Fate::CALM, budget) else { return false };
         let (is_active, calm_digest, calm_cost) = (calm.digest != node.digest, calm.digest, calm.cost);
         // Only an ack costs anything while the state stays the same, and an ack never leaves it so.
         let acks = calm_cost != node.cost;
@@ -522,11 +527,11 @@ impl<'a, S: System> Search<'a, S> {
             return false;
         }
         let Some(chosen) = node.world.chosen(action) else { return is_active };
-        for fate in fates_of(&chosen, left) {
+        for fate in fates_of(&chosen, budget) {
             if fate.ack == AckFate::Lost && !acks {
                 continue;
             }
-            let Some(tried) = self.attempt(node, action, fate, left.after(fate)) else { continue };
+            let Some(tried) = self.attempt(node, action, fate, budget.spend(fate)) else { continue };
             // A fault for nothing.
             let is_vain = tried.digest == node.digest || tried.digest == calm_digest && tried.cost >= calm_cost;
             if is_vain {
@@ -541,7 +546,7 @@ impl<'a, S: System> Search<'a, S> {
     /// Tries every move from a node, and judges it if nothing is under way in it.
     fn expand(&mut self, node: &Node<S>) {
         let enabled = node.world.enabled();
-        let lockstep = self.shortest.bounds.order == Order::Lockstep;
+        let lockstep = self.shortest.bounds.order == DeliveryOrder::Lockstep;
         let broker = node.world.broker();
         let mut ready = enabled.ready().to_vec();
         ready.sort_unstable_by_key(|index| {
@@ -552,9 +557,9 @@ impl<'a, S: System> Search<'a, S> {
         for index in &ready {
             // The broker hands it out again because it heard nothing from the handler that paused.
             let lost = u8::from(broker.overtakes_handler(*index));
-            let Some(lost_acks) = node.left.lost_acks.checked_sub(lost) else { continue };
-            let left = Left { lost_acks, ..node.left };
-            is_calm &= !self.try_fates(node, Action::Deliver(*index), left, lockstep);
+            let Some(lost_acks) = node.budget.lost_acks.checked_sub(lost) else { continue };
+            let budget = FaultBudget { lost_acks, ..node.budget };
+            is_calm &= !self.try_fates(node, Action::Deliver(*index), budget, lockstep);
             if lockstep && !is_calm {
                 break;
             }
@@ -564,7 +569,7 @@ impl<'a, S: System> Search<'a, S> {
         for action in others {
             let is_inside = matches!(action, Action::Resume(_) | Action::Ack(_));
             if is_calm || is_inside || !lockstep {
-                self.try_fates(node, action, node.left, false);
+                self.try_fates(node, action, node.budget, false);
             }
         }
         let under_way = enabled.iter().any(|action| matches!(action, Action::Resume(_) | Action::Ack(_)));
@@ -597,7 +602,7 @@ impl<'a, S: System> Search<'a, S> {
             let mut judgement = if at_end { property.at_end(&end) } else { Ok(()) };
             judgement = judgement.and_then(|()| property.at_quiescence(&node.world));
             if let Err(violation) = judgement {
-                self.breaks(place, node.cost, Way::To(node.at), violation);
+                self.breaks(place, node.cost, PathEnd::To(node.at), violation);
             }
         }
     }

@@ -60,10 +60,10 @@ impl<S: System> Shrinker<'_, '_, S> {
             return;
         }
         self.two_overlap();
-        while (2..=DEPARTURES_MAX).contains(&self.case.departures.len()) && !self.in_vain {
+        while (2..=DEPARTURES_MAX).contains(&self.case.departures.len()) && !self.gave_up_replacing {
             let until = self.executions + EXECUTIONS_MAX;
             if !self.cases_of_fewer().into_iter().any(|case| self.executions < until && self.take(case)) {
-                self.in_vain = true;
+                self.gave_up_replacing = true;
                 return;
             }
         }

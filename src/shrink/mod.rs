@@ -1,4 +1,4 @@
-//! Shrinking: of the departures and commands of a failing run, those that matter.
+//! Shrinking (delta debugging): of the departures and commands of a failing run, those that matter.
 //!
 //! What is left out is left out for good if the run still fails in the same way: the same property at
 //! the same service about the same kind of record, or the same panic, or the same limit. First goes
@@ -75,7 +75,7 @@ pub struct Shrunk<C> {
     pub commands: Vec<CommandIndex>,
     /// The commands that were made simpler.
     pub simpler: Vec<Simpler<C>>,
-    /// What its run comes to.
+    /// The report of its run.
     pub report: Report,
     /// How many runs it took.
     pub executions: u32,
@@ -96,13 +96,13 @@ pub struct Simpler<C> {
     pub command: C,
 }
 
-/// Something that is left of a run, and what the run comes to without it.
+/// Something that is left of a run, and the verdict without it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Needed {
     /// What is left.
     pub item: Item,
-    /// What the run comes to without it: held, or a failure of another kind; `None` if it is not allowed to
+    /// The verdict without it: held, or a failure of another kind; `None` if it is not allowed to
     /// be left out.
     pub without: Option<Verdict>,
 }

@@ -13,14 +13,15 @@ use crate::schedule::Departure;
 use crate::scheduler::{Departing, Tie};
 use crate::simulation::Simulation;
 
-struct Played {
+/// The run of a case that was tried.
+struct CaseRun {
     report: Report,
     unused: Vec<Departure>,
 }
 
-/// What a case that was tried came to.
+/// The outcome of a case that was tried.
 #[derive(Clone)]
-pub(super) enum Tried {
+pub(super) enum CaseOutcome {
     /// The same failure.
     Same,
     /// Something else.
@@ -33,15 +34,15 @@ pub(super) struct Shrinker<'a, 'b, S: System> {
     pub(super) simulation: Simulation<S>,
     pub(super) simpler: Vec<Simpler<S::Command>>,
     pub(super) limits: Limits,
-    /// The smallest case so far, and what it comes to.
+    /// The smallest case so far, and its report.
     pub(super) case: Case,
     report: Report,
     /// The orders of the calm run under which it has to fail.
     ties: Vec<Tie>,
     pub(super) executions: u32,
-    /// Whether replacing departures was in vain: it costs too much to be tried again.
-    pub(super) in_vain: bool,
-    pub(super) known: BTreeMap<(u64, Tie), Tried>,
+    /// Whether replacing departures did not help: it costs too much to be tried again.
+    pub(super) gave_up_replacing: bool,
+    pub(super) known: BTreeMap<(u64, Tie), CaseOutcome>,
 }
 
 impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
@@ -63,9 +64,9 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
             limits.steps_max = limits.steps_max.min(20 * report.steps + 1_000);
         }
         let (ties, simpler, known) = (vec![Tie::InOrder], Vec::new(), BTreeMap::new());
-        let (executions, in_vain) = (1, false);
+        let (executions, gave_up_replacing) = (1, false);
         let mut shrinker =
-            Shrinker { shrink, simulation, simpler, limits, case, report, ties, executions, in_vain, known };
+            Shrinker { shrink, simulation, simpler, limits, case, report, ties, executions, gave_up_replacing, known };
         let unused: Vec<_> = scheduler.unused().cloned().collect();
         shrinker.case.departures.retain(|departure| !unused.contains(departure));
         let slice = touched.slice(&shrinker.case, &shrinker.report.verdict, &shrinker.simulation);
@@ -102,7 +103,7 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
         let mut first = None;
         for place in 0..self.ties.len() {
             match self.attempt(&case, self.ties[place]) {
-                Some((Tried::Same, played)) => first = first.or(played),
+                Some((CaseOutcome::Same, played)) => first = first.or(played),
                 _ => return false,
             }
         }
@@ -123,9 +124,9 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
     }
 
     /// Tries a case, unless the runs are used up. What was tried before is remembered.
-    fn attempt(&mut self, case: &Case, tie: Tie) -> Option<(Tried, Option<Played>)> {
+    fn attempt(&mut self, case: &Case, tie: Tie) -> Option<(CaseOutcome, Option<CaseRun>)> {
         let key = (hash::of(case), tie);
-        if let Some(known @ Tried::Other(_)) = self.known.get(&key) {
+        if let Some(known @ CaseOutcome::Other(_)) = self.known.get(&key) {
             return Some((known.clone(), None));
         }
         if self.is_spent() {
@@ -136,11 +137,11 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
         let mut scheduler = Departing::with_tie(case.departures.clone(), tie);
         let report = run(&mut simulation.world(), &mut scheduler, self.shrink.judges, self.limits, &mut ());
         let tried = match same_failure(&self.report.verdict, &report.verdict) {
-            true => Tried::Same,
-            false => Tried::Other(report.verdict.clone()),
+            true => CaseOutcome::Same,
+            false => CaseOutcome::Other(report.verdict.clone()),
         };
         self.known.insert(key, tried.clone());
-        Some((tried, Some(Played { report, unused: scheduler.unused().cloned().collect() })))
+        Some((tried, Some(CaseRun { report, unused: scheduler.unused().cloned().collect() })))
     }
 
     /// Makes it fail in the other orders of the calm run as well, where it does not, and says whether
@@ -154,8 +155,8 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
         let tie = Tie::ALL[place];
         match self.attempt(&self.case.clone(), tie) {
             None => return false,
-            Some((Tried::Same, _)) => return true,
-            Some((Tried::Other(_), _)) => {}
+            Some((CaseOutcome::Same, _)) => return true,
+            Some((CaseOutcome::Other(_), _)) => {}
         }
         let simulation = self.case.simulation(&self.simulation);
         let departing = Departing::new(self.case.departures.clone());
@@ -200,8 +201,8 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
             }
             let tries: Vec<_> = self.ties.clone().into_iter().map(|tie| self.attempt(&case, tie)).collect();
             let other = tries.iter().flatten().find_map(|(tried, _)| match tried {
-                Tried::Other(verdict) => Some(verdict.clone()),
-                Tried::Same => None,
+                CaseOutcome::Other(verdict) => Some(verdict.clone()),
+                CaseOutcome::Same => None,
             });
             minimal &= other.is_some();
             needed.extend(other.map(|verdict| Needed { item, without: Some(verdict) }));

@@ -17,7 +17,7 @@ use crate::portfolio::SchedulerKind;
 use crate::run::{Judges, Limits, Observer, Verdict, run};
 use crate::scenario::{Comparing, Defect, Design, FileError, Level, Suite, planted};
 use crate::scheduler::{Scheduler, Tie};
-use crate::search::{Cost, Found, Searched, Shortest};
+use crate::search::{Cost, Found, Shortest, ShortestResult};
 use crate::shrink::{Shrink, Shrunk};
 use crate::simulation::Simulation;
 use crate::trace::{TraceRecord, detail, records_of};
@@ -312,7 +312,7 @@ impl<T: Suite> Zoo<T> {
             if row.weakest.is_some() && !self.all_levels {
                 break;
             }
-            let Searched { found, states, complete } = place(level).search(&self.judges(), past_the_first());
+            let ShortestResult { found, states, complete } = place(level).search(&self.judges(), past_the_first());
             row.states += states;
             if found.is_empty() && !complete {
                 row.unfinished.push(level);
@@ -362,7 +362,7 @@ impl<T: Suite> Place<T> {
         SchedulerKind::Portfolio.scheduler(simulation, seed, faults(self.level, self.splits))
     }
 
-    fn search(&self, judges: &Judges<T>, enough: impl FnMut(&Found) -> bool) -> Searched {
+    fn search(&self, judges: &Judges<T>, enough: impl FnMut(&Found) -> bool) -> ShortestResult {
         let simulation = self.simulation();
         let bounds = bounds(self.level, self.splits);
         let shortest = Shortest::new(&simulation, judges).with_bounds(bounds).with_states_max(STATES_MAX);

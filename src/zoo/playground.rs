@@ -5,7 +5,7 @@ use crate::broker::Profile;
 use crate::faults::{FaultPlan, Rate};
 use crate::prng::Ratio;
 use crate::scenario::{FileError, Level, Scenario, Suite};
-use crate::search::{Order, ShortestBounds};
+use crate::search::{DeliveryOrder, ShortestBounds};
 use crate::simulation::{BuildError, Simulation};
 
 /// Reads the playground of a name; `None` if there is none.
@@ -44,11 +44,11 @@ pub fn profile(level: Level) -> Profile {
     order(level).profile()
 }
 
-fn order(level: Level) -> Order {
+fn order(level: Level) -> DeliveryOrder {
     match level {
-        Level::Lockstep => Order::Lockstep,
-        Level::PerSubject => Order::PerSubject,
-        _ => Order::Any,
+        Level::Lockstep => DeliveryOrder::Lockstep,
+        Level::PerSubject => DeliveryOrder::PerSubject,
+        _ => DeliveryOrder::Any,
     }
 }
 

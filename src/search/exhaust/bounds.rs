@@ -1,8 +1,8 @@
-//! How much may go wrong, and what of that is left.
+//! Bounds of a search: how much may go wrong, and the remaining budget of it.
 
 use std::fmt;
 
-use super::super::shortest::Order;
+use super::super::shortest::DeliveryOrder;
 use crate::event::System;
 use crate::faults::{AckFate, Fate, Window};
 use crate::scheduler::Chosen;
@@ -45,8 +45,8 @@ impl fmt::Display for Most {
 /// moment. Several faults may meet one delivery as long as there is enough left for all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// The order of deliveries. The simulation's broker has to allow it: see [`Order::profile`].
-    pub order: Order,
+    /// The order of deliveries. The simulation's broker has to allow it: see [`DeliveryOrder::profile`].
+    pub order: DeliveryOrder,
     /// How many acks and naks are lost. With pauses a handler can also be overtaken by a redelivery
     /// of its message, and that counts as one.
     pub lost_acks: Most,
@@ -66,7 +66,7 @@ pub struct Bounds {
 impl Bounds {
     /// This order, no faults, and any number of departures.
     #[must_use]
-    pub const fn of(order: Order) -> Bounds {
+    pub const fn of(order: DeliveryOrder) -> Bounds {
         let none = Most::NONE;
         Bounds {
             order,
@@ -81,7 +81,7 @@ impl Bounds {
 
     /// Whether the calm run's next step has to be told from others.
     pub(super) fn knows_calm(&self) -> bool {
-        self.order == Order::Lockstep || self.departures != Most::Any
+        self.order == DeliveryOrder::Lockstep || self.departures != Most::Any
     }
 }
 
@@ -107,9 +107,9 @@ impl Bounds {
 impl fmt::Display for Bounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.order {
-            Order::Lockstep => "lockstep",
-            Order::PerSubject => "each subject in order",
-            Order::Any => "any order",
+            DeliveryOrder::Lockstep => "lockstep",
+            DeliveryOrder::PerSubject => "each subject in order",
+            DeliveryOrder::Any => "any order",
         })?;
         let faults = [
             (self.lost_acks, "lost ack", "s"),
@@ -130,55 +130,56 @@ impl fmt::Display for Bounds {
     }
 }
 
-/// What is left of the bounds: a number of 8 bits for each kind, and one of 16 bits for steps.
+/// The remaining budget of faults, departures and steps: 8 bits for each kind, and 16 bits for steps.
 ///
 /// The highest bit of each is kept free, so that all of them are compared at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Left(u64);
+pub(super) struct Budget(u64);
 
-impl Left {
+impl Budget {
     const HIGHEST: u64 = 0x8000_0080_8080_8080;
     /// The most steps there is room for.
     pub(super) const STEPS_MAX: u16 = 0x7fff;
 
-    pub(super) const LOST_ACK: Left = Left(1);
-    pub(super) const CRASH: Left = Left(1 << 8);
-    pub(super) const LOST_MESSAGE: Left = Left(1 << 16);
-    pub(super) const PAUSE: Left = Left(1 << 24);
-    pub(super) const DEPARTURE: Left = Left(1 << 32);
-    pub(super) const STEP: Left = Left(1 << 48);
-    pub(super) const NOTHING: Left = Left(0);
+    pub(super) const LOST_ACK: Budget = Budget(1);
+    pub(super) const CRASH: Budget = Budget(1 << 8);
+    pub(super) const LOST_MESSAGE: Budget = Budget(1 << 16);
+    pub(super) const PAUSE: Budget = Budget(1 << 24);
+    pub(super) const DEPARTURE: Budget = Budget(1 << 32);
+    pub(super) const STEP: Budget = Budget(1 << 48);
+    pub(super) const NOTHING: Budget = Budget(0);
 
-    /// What is left before the first step. What may happen any number of times costs nothing.
-    pub(super) fn of(bounds: &Bounds, steps: u16) -> Left {
+    /// The budget before the first step. What may happen any number of times costs nothing.
+    pub(super) fn of(bounds: &Bounds, steps: u16) -> Budget {
         let kinds = [
-            (bounds.lost_acks, Left::LOST_ACK),
-            (bounds.crashes, Left::CRASH),
-            (bounds.lost_messages, Left::LOST_MESSAGE),
-            (bounds.pauses, Left::PAUSE),
-            (bounds.departures, Left::DEPARTURE),
+            (bounds.lost_acks, Budget::LOST_ACK),
+            (bounds.crashes, Budget::CRASH),
+            (bounds.lost_messages, Budget::LOST_MESSAGE),
+            (bounds.pauses, Budget::PAUSE),
+            (bounds.departures, Budget::DEPARTURE),
         ];
-        let left = kinds.into_iter().map(|(most, unit)| match most {
+        let all = kinds.into_iter().map(|(most, unit)| match most {
             Most::Of(most) => u64::from(most.min(Most::MAX)) * unit.0,
             Most::Any => 0,
         });
-        Left(left.sum::<u64>() + u64::from(steps) * Left::STEP.0)
+        Budget(all.sum::<u64>() + u64::from(steps) * Budget::STEP.0)
     }
 
     /// Whether there is at least as much of everything.
     #[inline]
-    pub(super) fn covers(self, other: Left) -> bool {
-        ((self.0 | Left::HIGHEST) - other.0) & Left::HIGHEST == Left::HIGHEST
+    pub(super) fn dominates(self, other: Budget) -> bool {
+        ((self.0 | Budget::HIGHEST) - other.0) & Budget::HIGHEST == Budget::HIGHEST
     }
 
-    /// What is left after something there was enough left for.
+    /// The budget that remains after this cost; `None` if it is higher than the budget.
     #[inline]
-    pub(super) fn after(self, cost: Left) -> Option<Left> {
-        self.covers(cost).then(|| Left(self.0 - cost.0))
+    pub(super) fn spend(self, cost: Budget) -> Option<Budget> {
+        self.dominates(cost).then(|| Budget(self.0 - cost.0))
     }
 
-    pub(super) fn and(self, other: Left) -> Left {
-        Left(self.0 + other.0)
+    /// The sum of two costs.
+    pub(super) fn plus(self, other: Budget) -> Budget {
+        Budget(self.0 + other.0)
     }
 }
 
@@ -186,7 +187,7 @@ impl Left {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Choice {
     pub(super) fate: Fate,
-    pub(super) cost: Left,
+    pub(super) cost: Budget,
 }
 
 /// Which fates an action may have.
@@ -230,7 +231,7 @@ impl Choices {
 
     fn all(bounds: &Bounds) -> Choices {
         let of = |is_delivery, may_pause| choices(bounds, is_delivery, may_pause);
-        let calm = Choice { fate: Fate::CALM, cost: Left::NOTHING };
+        let calm = Choice { fate: Fate::CALM, cost: Budget::NOTHING };
         Choices([vec![calm], of(false, false), of(false, true), of(true, false), of(true, true)])
     }
 
@@ -272,19 +273,19 @@ fn choices(bounds: &Bounds, is_delivery: bool, may_pause: bool) -> Vec<Choice> {
     fates.into_iter().map(|fate| Choice { fate, cost: cost_of(bounds, fate) }).collect()
 }
 
-fn cost_of(bounds: &Bounds, fate: Fate) -> Left {
+fn cost_of(bounds: &Bounds, fate: Fate) -> Budget {
     let faults = [
-        (fate.ack == AckFate::Lost, bounds.lost_acks, Left::LOST_ACK),
-        (fate.crash.is_some(), bounds.crashes, Left::CRASH),
-        (fate.pause, bounds.pauses, Left::PAUSE),
-        (fate.lose, bounds.lost_messages, Left::LOST_MESSAGE),
+        (fate.ack == AckFate::Lost, bounds.lost_acks, Budget::LOST_ACK),
+        (fate.crash.is_some(), bounds.crashes, Budget::CRASH),
+        (fate.pause, bounds.pauses, Budget::PAUSE),
+        (fate.lose, bounds.lost_messages, Budget::LOST_MESSAGE),
         // As many as are pending at a time.
-        (fate.duplicate, Most::Any, Left::NOTHING),
+        (fate.duplicate, Most::Any, Budget::NOTHING),
     ];
-    faults.into_iter().filter(|(happens, ..)| *happens).fold(Left::NOTHING, |cost, (_, most, unit)| {
-        let own = if most == Most::Any { Left::NOTHING } else { unit };
-        let departure = if bounds.departures == Most::Any { Left::NOTHING } else { Left::DEPARTURE };
-        cost.and(own).and(departure)
+    faults.into_iter().filter(|(happens, ..)| *happens).fold(Budget::NOTHING, |cost, (_, most, unit)| {
+        let own = if most == Most::Any { Budget::NOTHING } else { unit };
+        let departure = if bounds.departures == Most::Any { Budget::NOTHING } else { Budget::DEPARTURE };
+        cost.plus(own).plus(departure)
     })
 }
 
@@ -298,24 +299,24 @@ mod tests {
         crashes: Most::Of(1),
         pauses: Most::Any,
         lost_messages: Most::Of(1),
-        ..Bounds::of(Order::Any)
+        ..Bounds::of(DeliveryOrder::Any)
     };
 
     #[test]
-    fn what_is_left_is_compared_kind_by_kind() {
-        let left = Left::of(&Bounds { departures: Most::Of(3), ..ALL }, 5);
-        assert!(left.covers(left));
-        for unit in [Left::LOST_ACK, Left::CRASH, Left::LOST_MESSAGE, Left::DEPARTURE, Left::STEP] {
-            let less = left.after(unit).expect("there is one left");
-            assert!(left.covers(less) && !less.covers(left), "{unit:?}");
+    fn budgets_are_compared_kind_by_kind() {
+        let budget = Budget::of(&Bounds { departures: Most::Of(3), ..ALL }, 5);
+        assert!(budget.dominates(budget));
+        for unit in [Budget::LOST_ACK, Budget::CRASH, Budget::LOST_MESSAGE, Budget::DEPARTURE, Budget::STEP] {
+            let less = budget.spend(unit).expect("there is one left");
+            assert!(budget.dominates(less) && !less.dominates(budget), "{unit:?}");
         }
-        assert!(!left.covers(Left::PAUSE), "what may happen any number of times is not counted");
-        let (one, other) = (left.after(Left::LOST_ACK), left.after(Left::STEP));
-        assert!(one.zip(other).is_some_and(|(one, other)| !one.covers(other) && !other.covers(one)));
-        let spent = left.after(Left::LOST_ACK).and_then(|left| left.after(Left::LOST_ACK));
-        assert_eq!(spent.and_then(|left| left.after(Left::LOST_ACK)), None, "there were two");
-        let most = Left::of(&Bounds { departures: Most::Of(u8::MAX), ..ALL }, Left::STEPS_MAX);
-        assert!(most.covers(left) && most.after(left).is_some());
+        assert!(!budget.dominates(Budget::PAUSE), "what may happen any number of times is not counted");
+        let (one, other) = (budget.spend(Budget::LOST_ACK), budget.spend(Budget::STEP));
+        assert!(one.zip(other).is_some_and(|(one, other)| !one.dominates(other) && !other.dominates(one)));
+        let spent = budget.spend(Budget::LOST_ACK).and_then(|budget| budget.spend(Budget::LOST_ACK));
+        assert_eq!(spent.and_then(|budget| budget.spend(Budget::LOST_ACK)), None, "there were two");
+        let most = Budget::of(&Bounds { departures: Most::Of(u8::MAX), ..ALL }, Budget::STEPS_MAX);
+        assert!(most.dominates(budget) && most.spend(budget).is_some());
     }
 
     #[test]
@@ -323,17 +324,17 @@ mod tests {
         let choices = Choices::all(&ALL);
         // Prompt or lost, no crash or one of four, once or twice, paused or not; and lost messages.
         assert_eq!(choices.0.each_ref().map(Vec::len), [1, 4, 8, 2 * 5 * 2 + 2, 2 * 5 * 2 * 2 + 2]);
-        assert!(choices.0[1..].iter().all(|list| list[0].fate == Fate::CALM && list[0].cost == Left::NOTHING));
-        let none = Choices::all(&Bounds::of(Order::Any));
+        assert!(choices.0[1..].iter().all(|list| list[0].fate == Fate::CALM && list[0].cost == Budget::NOTHING));
+        let none = Choices::all(&Bounds::of(DeliveryOrder::Any));
         assert!(none.0[1..].iter().all(|list| list.len() == 1));
     }
 
     #[test]
-    fn bounds_are_told_in_words() {
-        assert_eq!(Bounds::of(Order::Any).to_string(), "any order");
+    fn bounds_are_rendered_in_words() {
+        assert_eq!(Bounds::of(DeliveryOrder::Any).to_string(), "any order");
         let words = "any order, 2 lost acks, 1 duplicate, 1 crash, any pauses, 1 lost message";
         assert_eq!(ALL.to_string(), words);
-        let few = Bounds { departures: Most::Of(1), ..Bounds::of(Order::Lockstep) };
+        let few = Bounds { departures: Most::Of(1), ..Bounds::of(DeliveryOrder::Lockstep) };
         assert_eq!(few.to_string(), "lockstep, 1 departure");
     }
 }

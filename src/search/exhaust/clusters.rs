@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::bounds::{Bounds, Most};
 use crate::event::{Command, System};
 use crate::ids::RecordId;
-use crate::search::Order;
+use crate::search::DeliveryOrder;
 use crate::simulation::Simulation;
 
 /// A partition of the clients that send anything: for each, the number of its cluster.
@@ -96,7 +96,7 @@ fn name(value: &Value, named: &mut BTreeSet<RecordId>) {
 /// Why nothing can be independent of anything else, if the bounds or the broker make it so.
 pub(super) fn coupling<S: System>(simulation: &Simulation<S>, bounds: &Bounds) -> Option<&'static str> {
     let groups = &simulation.inner.groups;
-    if bounds.order != Order::Any {
+    if bounds.order != DeliveryOrder::Any {
         return Some("the order of deliveries is common to all records");
     }
     if bounds.departures != Most::Any {

@@ -1,20 +1,19 @@
 //! Every run of a simulation within bounds: whether all of them hold, or the shortest that does not.
 //!
-//! The search goes through all states that runs within the [`Bounds`] reach, depth first. It keeps
-//! one world for each step of the way it is on, and a hash of each state it has seen; a state that
-//! is reached again with no more left of the bounds is not looked at again. Several threads may go
-//! different ways through one set of states: which states there are does not depend on who is
-//! first. What a run is judged by, and when, is what [`run`](crate::run()) does, so the search says
-//! what it would say of each of them.
+//! A depth-first search through all states that runs within the [`Bounds`] reach. It keeps one world for
+//! each step of the path it is on, and a visited set of hashes of states; a state that is reached again
+//! with no larger remaining budget is not expanded again. Several threads share one visited set: which
+//! states there are does not depend on which thread is first. The judges judge what they would judge in a
+//! [`run`](crate::run()), so the search says of each run what `run` would say.
 
 mod bounds;
 mod clusters;
-mod exchange;
-mod forecasts;
 mod independence;
-mod seen;
-mod walk;
-mod walks;
+mod memo;
+mod queue;
+mod visited;
+mod worker;
+mod workers;
 mod worlds;
 
 use std::fmt;
@@ -32,29 +31,29 @@ use crate::simulation::Simulation;
 /// Of how many seeds some are played twice: as many as there are schedulers to take turns.
 const SAMPLED: u64 = SchedulerKind::PORTFOLIO.len() as u64;
 
-use super::shortest::Order;
+use super::shortest::DeliveryOrder;
 pub use bounds::{Bounds, Most};
 use clusters::Clusters;
 pub use independence::Dependence;
-use walk::{Marks, Stop, judge_still};
-use walks::{Common, Stopped, Walks};
+use worker::{Marks, Stop, judge_still};
+use workers::{Common, Stopped, Workers};
 
 /// A complete search of a simulation within bounds.
 ///
-/// Handlers are taken at their word that they depend on the event and the store: states that differ
-/// in [`Context::attempt`](crate::Context::attempt) alone are one to it. A late ack is not tried: one
-/// that is lost leads to all that it leads to, where the broker has no patience.
+/// Assumes that handlers are pure functions of event and store: states that differ in
+/// [`Context::attempt`](crate::Context::attempt) alone are one to it. A late ack is not tried: with a zero
+/// ack timeout, a lost one leads to all that a late one leads to.
 ///
 /// ```
 /// # use pellmell::doc_example::Shop;
-/// use pellmell::search::{Bounds, Exhaust, Most, Order};
+/// use pellmell::search::{Bounds, Exhaust, Most, DeliveryOrder};
 /// # use pellmell::{Judges, Simulation};
 ///
-/// let bounds = Bounds { lost_acks: Most::Of(1), ..Bounds::of(Order::Any) };
+/// let bounds = Bounds { lost_acks: Most::Of(1), ..Bounds::of(DeliveryOrder::Any) };
 /// let simulation: Simulation<Shop> = Simulation::on(bounds.order.profile()).build()?;
 /// let judges = Judges::new(vec![]);
-/// let exhausted = Exhaust::new(&simulation, &judges).with_bounds(bounds).run();
-/// assert!(exhausted.is_complete());
+/// let result = Exhaust::new(&simulation, &judges).with_bounds(bounds).run();
+/// assert!(result.is_complete());
 /// # Ok::<(), pellmell::simulation::BuildError>(())
 /// ```
 ///
@@ -94,17 +93,17 @@ pub enum Reduction {
     Dependent(Dependence),
 }
 
-/// How far a search is.
+/// How far a complete search is or came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Reached {
-    /// States seen.
+pub struct SearchStats {
+    /// States visited.
     pub states: u64,
     /// Steps tried.
     pub transitions: u64,
-    /// The length of the way it is on, in steps.
+    /// The length of the path it is on, in steps.
     pub depth: u32,
-    /// The length of the longest way so far.
+    /// The length of the longest path so far.
     pub depth_max: u32,
     /// What the search takes, in bytes, as far as it counts against [`Exhaust::with_memory_max`].
     pub bytes: u64,
@@ -114,7 +113,7 @@ pub struct Reached {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ended {
-    /// All states were looked at.
+    /// All states were visited.
     All,
     /// A run fails.
     Failing,
@@ -141,7 +140,7 @@ impl Ended {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FailingRun {
-    /// What it comes to.
+    /// Its verdict.
     pub verdict: Verdict,
     /// Its steps from the simulation's first world on. A [`Scripted`](crate::scheduler::Scripted)
     /// scheduler plays them again.
@@ -150,12 +149,12 @@ pub struct FailingRun {
     pub is_shortest: bool,
 }
 
-/// What came of a search.
+/// The result of a complete search.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Exhausted {
+pub struct ExhaustResult {
     /// How far it came.
-    pub reached: Reached,
+    pub stats: SearchStats,
     /// Why it ended.
     pub ended: Ended,
     /// A run that fails, if one was found.
@@ -164,26 +163,26 @@ pub struct Exhausted {
     pub reduction: Reduction,
 }
 
-impl Exhausted {
-    /// Whether every state was looked at and every run holds.
+impl ExhaustResult {
+    /// Whether every state was visited and every run holds.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.ended == Ended::All
     }
 }
 
-impl Exhausted {
-    /// This and what came of another cluster, whose first state is the same.
-    fn and(self, other: Exhausted) -> Exhausted {
-        let (one, two) = (self.reached, other.reached);
-        let reached = Reached {
+impl ExhaustResult {
+    /// The result for this cluster and another one, whose first state is the same.
+    fn and(self, other: ExhaustResult) -> ExhaustResult {
+        let (one, two) = (self.stats, other.stats);
+        let stats = SearchStats {
             states: one.states + two.states - 1,
             transitions: one.transitions + two.transitions,
             depth: two.depth,
             depth_max: one.depth_max.max(two.depth_max),
             bytes: one.bytes.max(two.bytes),
         };
-        Exhausted { reached, ..other }
+        ExhaustResult { stats, ..other }
     }
 }
 
@@ -197,12 +196,12 @@ impl<'a, S: System> Exhaust<'a, S> {
     /// A search of this simulation, whose runs must hold as these judges judge them.
     #[must_use]
     pub fn new(simulation: &'a Simulation<S>, judges: &'a Judges<S>) -> Exhaust<'a, S> {
-        let bounds = Bounds::of(Order::Any);
+        let bounds = Bounds::of(DeliveryOrder::Any);
         Exhaust { simulation, judges, bounds, prefix: &[], memory_max: 1 << 30, reduce: true, threads: 1 }
     }
 
     /// What may happen. The simulation's broker has to allow the order of the bounds: see
-    /// [`Order::profile`].
+    /// [`DeliveryOrder::profile`].
     #[must_use]
     pub fn with_bounds(self, bounds: Bounds) -> Exhaust<'a, S> {
         Exhaust { bounds, ..self }
@@ -250,7 +249,7 @@ impl<'a, S: System> Exhaust<'a, S> {
     /// # Panics
     /// If a step of the prefix is not enabled.
     #[must_use]
-    pub fn run(&self) -> Exhausted {
+    pub fn run(&self) -> ExhaustResult {
         self.run_watched(|_| ())
     }
 
@@ -258,11 +257,11 @@ impl<'a, S: System> Exhaust<'a, S> {
     ///
     /// # Panics
     /// If a step of the prefix is not enabled.
-    pub fn run_watched(&self, mut progress: impl FnMut(Reached) + Send) -> Exhausted {
+    pub fn run_watched(&self, mut progress: impl FnMut(SearchStats) + Send) -> ExhaustResult {
         let sample = self.sample();
         let exhausted = match self.search_apart(&mut progress) {
             Ok(exhausted) => exhausted,
-            Err(reduction) => Exhausted { reduction, ..self.search_all(self.simulation, false, &mut progress).0 },
+            Err(reduction) => ExhaustResult { reduction, ..self.search_all(self.simulation, false, &mut progress).0 },
         };
         if exhausted.ended == Ended::Failing {
             return exhausted;
@@ -273,7 +272,7 @@ impl<'a, S: System> Exhaust<'a, S> {
                 let message = format!("a handler keeps something elsewhere than in its store: {divergence}");
                 let verdict = Verdict::Panicked { message };
                 let failing = FailingRun { verdict, steps: Vec::new(), is_shortest: false };
-                Exhausted { ended: Ended::Failing, failing: Some(failing), ..exhausted }
+                ExhaustResult { ended: Ended::Failing, failing: Some(failing), ..exhausted }
             }
         }
     }
@@ -296,7 +295,7 @@ impl<'a, S: System> Exhaust<'a, S> {
     }
 
     /// Searches each cluster alone; why not, if that is not possible.
-    fn search_apart(&self, progress: &mut (dyn FnMut(Reached) + Send)) -> Result<Exhausted, Reduction> {
+    fn search_apart(&self, progress: &mut (dyn FnMut(SearchStats) + Send)) -> Result<ExhaustResult, Reduction> {
         let mut clusters = Clusters::guess(self.simulation);
         if !self.reduce || !self.prefix.is_empty() || clusters.numbers().len() < 2 {
             return Err(Reduction::None);
@@ -311,7 +310,7 @@ impl<'a, S: System> Exhaust<'a, S> {
                 return Err(Reduction::Dependent(dependence));
             }
             let numbers = clusters.numbers();
-            let (mut sum, mut touched) = (None::<Exhausted>, Vec::new());
+            let (mut sum, mut touched) = (None::<ExhaustResult>, Vec::new());
             for number in &numbers {
                 let alone = self.simulation.keeping(|index| clusters.of(index.client) == Some(*number));
                 let (exhausted, marks) = self.search_all(&alone, true, progress);
@@ -340,7 +339,7 @@ impl<'a, S: System> Exhaust<'a, S> {
                 }
                 Some(sum) => {
                     let (clusters, pairs) = (numbers.len() as u32, tested.pairs);
-                    Ok(Exhausted { reduction: Reduction::Clusters { clusters, pairs }, ..sum })
+                    Ok(ExhaustResult { reduction: Reduction::Clusters { clusters, pairs }, ..sum })
                 }
                 None => Err(Reduction::None),
             };
@@ -352,29 +351,29 @@ impl<'a, S: System> Exhaust<'a, S> {
         &self,
         simulation: &Simulation<S>,
         is_marking: bool,
-        progress: &mut (dyn FnMut(Reached) + Send),
-    ) -> (Exhausted, Marks) {
+        progress: &mut (dyn FnMut(SearchStats) + Send),
+    ) -> (ExhaustResult, Marks) {
         let common = Common::new(self.memory_max, progress);
-        let mut walks = Walks::new(self, simulation, is_marking, &common);
-        let stopped = walks.go(None);
-        let reached = walks.reached();
+        let mut workers = Workers::new(self, simulation, is_marking, &common);
+        let stopped = workers.run(None);
+        let stats = workers.stats();
         let ended = match stopped.as_ref().map(|stopped| &stopped.stop) {
             None => Ended::All,
             Some(Stop::Failing(_)) => Ended::Failing,
             Some(Stop::Memory) => Ended::Memory,
             Some(Stop::Steps) => Ended::Steps,
         };
-        let failing = stopped.and_then(|Stopped { stop, way }| match stop {
-            Stop::Failing(verdict) => Some(self.shortest(&mut walks, *verdict, way)),
+        let failing = stopped.and_then(|Stopped { stop, path }| match stop {
+            Stop::Failing(verdict) => Some(self.shortest(&mut workers, *verdict, path)),
             Stop::Memory | Stop::Steps => None,
         });
-        let marks = walks.marks();
-        let failing = failing.map(|failing| self.retold(simulation, failing));
-        (Exhausted { reached, ended, failing, reduction: Reduction::None }, marks)
+        let marks = workers.marks();
+        let failing = failing.map(|failing| self.rejudged(simulation, failing));
+        (ExhaustResult { stats, ended, failing, reduction: Reduction::None }, marks)
     }
 
-    /// A failing run with what is said of it if nothing but its steps is done.
-    fn retold(&self, simulation: &Simulation<S>, failing: FailingRun) -> FailingRun {
+    /// A failing run with the verdict that its steps alone have, without what the search tried besides.
+    fn rejudged(&self, simulation: &Simulation<S>, failing: FailingRun) -> FailingRun {
         if matches!(failing.verdict, Verdict::Panicked { .. }) {
             return failing;
         }
@@ -396,18 +395,18 @@ impl<'a, S: System> Exhaust<'a, S> {
     ///
     /// Which one was found depends on the threads; the one that is returned is what one thread finds
     /// first among all of its length.
-    fn shortest(&self, walks: &mut Walks<'_, '_, S>, verdict: Verdict, found: Vec<Move>) -> FailingRun {
-        let all = |way: Vec<Move>| self.prefix.iter().copied().chain(way).collect();
+    fn shortest(&self, workers: &mut Workers<'_, '_, S>, verdict: Verdict, found: Vec<Move>) -> FailingRun {
+        let all = |path: Vec<Move>| self.prefix.iter().copied().chain(path).collect();
         let longest = u16::try_from(found.len()).unwrap_or(u16::MAX);
         for steps in 0..=longest {
-            let mut stopped = walks.go(Some(steps));
-            if walks.count() > 1 && stopped.is_some() {
-                stopped = walks.go_alone(Some(steps));
+            let mut stopped = workers.run(Some(steps));
+            if workers.count() > 1 && stopped.is_some() {
+                stopped = workers.run_alone(Some(steps));
             }
             match stopped {
                 None => {}
-                Some(Stopped { stop: Stop::Failing(verdict), way }) => {
-                    return FailingRun { verdict: *verdict, steps: all(way), is_shortest: true };
+                Some(Stopped { stop: Stop::Failing(verdict), path }) => {
+                    return FailingRun { verdict: *verdict, steps: all(path), is_shortest: true };
                 }
                 Some(_) => break,
             }

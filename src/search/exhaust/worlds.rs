@@ -1,4 +1,4 @@
-//! The worlds on the way of a search, one for each step, each made from the one before it.
+//! The worlds on the path of a search, one for each step, each made from the one before it.
 
 use crate::event::System;
 use crate::faults::Fate;
@@ -9,14 +9,14 @@ use crate::world::{Digest, Shared, Step, StoreBits, World};
 
 /// Worlds by depth.
 ///
-/// A world is made anew for each step that is tried. Most often it was made from the same world
-/// before, and then only what that step changed is put back; else what is not the same already is
-/// copied.
+/// Each step that is tried begins with a copy of the world before it. Most often the world that is
+/// overwritten came from the same world by one step, and then only what that step changed is undone; else
+/// what is not the same already is copied.
 pub(super) struct Worlds<S: System> {
     worlds: Vec<World<S>>,
     /// What each world has in common with the one before it, and one more for a world to come.
     shared: Vec<Shared>,
-    /// For each world that becomes the one before it by taking a step back: the stores to look at.
+    /// For each world that becomes the one before it by undoing one step: the stores to look at.
     one_step: Vec<Option<StoreBits>>,
     /// By depth, the digests of the world's stores: a step changes one of them at most.
     stores: Vec<Vec<u64>>,
@@ -45,9 +45,9 @@ impl<S: System> Worlds<S> {
     /// counted now: all that a step tried at this depth needs, as long as it adds little.
     pub(super) fn uncounted(&mut self, depth: usize) -> u64 {
         self.counted.resize(self.counted.len().max(depth + 2), 0);
-        let here = self.worlds[depth].bytes() + of_place(&self.worlds[depth]);
+        let here = self.worlds[depth].bytes() + of_frame(&self.worlds[depth]);
         // One that is not there yet is going to be a copy.
-        let there = self.worlds.get(depth + 1).map_or(here, |world| world.bytes() + of_place(world));
+        let there = self.worlds.get(depth + 1).map_or(here, |world| world.bytes() + of_frame(world));
         let counted = &mut self.counted[depth..depth + 2];
         let more = counted.iter_mut().zip([here, there]).map(|(counted, bytes)| {
             let more = bytes.saturating_sub(*counted);
@@ -57,7 +57,7 @@ impl<S: System> Worlds<S> {
         more.sum()
     }
 
-    /// Takes nothing but the first world for granted: a handler that panicked left its world half
+    /// Keeps nothing but the first world: a handler that panicked left its world half
     /// way through a step.
     pub(super) fn forget(&mut self) {
         self.shared.fill(Shared::NOTHING);
@@ -143,14 +143,14 @@ impl<S: System> Worlds<S> {
     }
 }
 
-/// What a walk notes of a world while it tries what may happen there, in bytes: each action, with the
+/// What a worker notes of a world while it tries what may happen there, in bytes: each action, with the
 /// hash of the delivery, in lists that grow to twice as much as they need.
-fn of_place<S: System>(world: &World<S>) -> u64 {
-    (world.enabled().len() * 2 * (size_of::<Action>() + size_of::<u64>()) + PLACE) as u64
+fn of_frame<S: System>(world: &World<S>) -> u64 {
+    (world.enabled().len() * 2 * (size_of::<Action>() + size_of::<u64>()) + FRAME) as u64
 }
 
 /// What is noted besides, rounded up.
-const PLACE: usize = 512;
+const FRAME: usize = 512;
 
 #[cfg(test)]
 pub(super) mod tests {
@@ -234,6 +234,6 @@ pub(super) mod tests {
                 }
             }
         }
-        assert!(largest.0 > 15 && largest.1 > 25, "the walks were short: {largest:?}");
+        assert!(largest.0 > 15 && largest.1 > 25, "the random walks were short: {largest:?}");
     }
 }

@@ -13,7 +13,7 @@ use std::ops::{ControlFlow, Range};
 use serde::{Deserialize, Serialize};
 
 use self::pairs::Plan;
-use self::singles::Calm;
+use self::singles::Singles;
 use super::buckets;
 use super::part::{self, Piece, SoFar};
 use crate::event::System;
@@ -162,7 +162,8 @@ impl<'a, S: System> HoldSweep<'a, S> {
     /// Plays the calm run to see what can be departed from.
     #[must_use]
     pub fn plan(&'a self) -> HoldPlan<'a, S> {
-        let Calm { report: calm, singles } = Calm::of(self.simulation, self.judges, self.limits, &self.faults);
+        let Singles { calm, departures: singles } =
+            Singles::of(self.simulation, self.judges, self.limits, &self.faults);
         let within_steps = singles.len() as u64 + PAIRS_STEPS / calm.steps.max(1);
         let plan = Plan::of(singles, self.schedules_max.unwrap_or(within_steps));
         HoldPlan { sweep: self, calm, plan }

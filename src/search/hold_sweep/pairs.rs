@@ -6,7 +6,7 @@ use crate::schedule::{Departure, Target};
 
 /// How the departures of a pair belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Link {
+enum Interplay {
     /// Not at all: each for itself.
     Apart,
     /// The first waits until what the second is about has happened.
@@ -19,13 +19,18 @@ enum Link {
     SecondInFirst,
 }
 
-impl Link {
-    const ALL: [Link; 5] =
-        [Link::Apart, Link::FirstAfterSecond, Link::SecondAfterFirst, Link::FirstInSecond, Link::SecondInFirst];
+impl Interplay {
+    const ALL: [Interplay; 5] = [
+        Interplay::Apart,
+        Interplay::FirstAfterSecond,
+        Interplay::SecondAfterFirst,
+        Interplay::FirstInSecond,
+        Interplay::SecondInFirst,
+    ];
 
     /// Whether two departures can belong together so.
     fn fits(self, first: &Departure, second: &Departure) -> bool {
-        if self == Link::Apart {
+        if self == Interplay::Apart {
             return true;
         }
         let waits = |departure: &Departure| matches!(departure, Departure::Hold { .. } | Departure::Pause { .. });
@@ -34,9 +39,9 @@ impl Link {
             && waits(second)
             && first.what() != second.what()
             && match self {
-                Link::FirstInSecond => pauses(second),
-                Link::SecondInFirst => pauses(first),
-                Link::Apart | Link::FirstAfterSecond | Link::SecondAfterFirst => true,
+                Interplay::FirstInSecond => pauses(second),
+                Interplay::SecondInFirst => pauses(first),
+                Interplay::Apart | Interplay::FirstAfterSecond | Interplay::SecondAfterFirst => true,
             }
     }
 
@@ -45,11 +50,11 @@ impl Link {
         let (one, other) = (first.what(), second.what());
         let paused = |what: &Target| Some(Target::Pause(Box::new(what.clone())));
         match self {
-            Link::Apart => [first, second],
-            Link::FirstAfterSecond => [first.ended_by(Some(other)), second],
-            Link::SecondAfterFirst => [first, second.ended_by(Some(one))],
-            Link::FirstInSecond => [first.ended_by(paused(&other)), second.ended_by(Some(one))],
-            Link::SecondInFirst => [first.ended_by(Some(other)), second.ended_by(paused(&one))],
+            Interplay::Apart => [first, second],
+            Interplay::FirstAfterSecond => [first.ended_by(Some(other)), second],
+            Interplay::SecondAfterFirst => [first, second.ended_by(Some(one))],
+            Interplay::FirstInSecond => [first.ended_by(paused(&other)), second.ended_by(Some(one))],
+            Interplay::SecondInFirst => [first.ended_by(Some(other)), second.ended_by(paused(&one))],
         }
     }
 }
@@ -122,7 +127,7 @@ impl Plan {
         calm.into_iter().chain(singles).chain(pairs).take(of(self.len() - place.min(self.len())))
     }
 
-    fn joined(&self, first: usize, second: usize, link: Link) -> Vec<Departure> {
+    fn joined(&self, first: usize, second: usize, link: Interplay) -> Vec<Departure> {
         let (first, second) = (&self.singles[first], &self.singles[second]);
         match (&first[..], &second[..]) {
             ([one], [other]) => link.join(one.clone(), other.clone()).to_vec(),
@@ -132,10 +137,10 @@ impl Plan {
 }
 
 /// The ways in which two single departures can belong together.
-fn links<'a>(first: &'a [Departure], second: &'a [Departure]) -> impl Iterator<Item = Link> + use<'a> {
-    Link::ALL.into_iter().filter(move |link| match (first, second) {
+fn links<'a>(first: &'a [Departure], second: &'a [Departure]) -> impl Iterator<Item = Interplay> + use<'a> {
+    Interplay::ALL.into_iter().filter(move |link| match (first, second) {
         ([one], [other]) => link.fits(one, other),
-        _ => *link == Link::Apart,
+        _ => *link == Interplay::Apart,
     })
 }
 

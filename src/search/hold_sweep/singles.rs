@@ -8,12 +8,12 @@ use crate::scheduler::{Action, Departing};
 use crate::simulation::Simulation;
 use crate::world::{Step, World};
 
-/// The calm run and what can happen differently in it.
-pub(super) struct Calm {
-    /// What the calm run comes to.
-    pub(super) report: Report,
-    /// Every way to depart from it once, what finds most first. One that needs two lines is one way.
-    pub(super) singles: Vec<Vec<Departure>>,
+/// Every way to depart from the calm run once.
+pub(super) struct Singles {
+    /// The report of the calm run.
+    pub(super) calm: Report,
+    /// The departures of each, what finds most first. One that needs two lines is one of them.
+    pub(super) departures: Vec<Vec<Departure>>,
 }
 
 /// The kinds of departures in the order in which they are tried: first what overtakes, then what comes
@@ -60,30 +60,30 @@ struct Happening {
     may_crash: bool,
 }
 
-impl Calm {
+impl Singles {
     /// Plays the calm run of a simulation.
     pub(super) fn of<S: System>(
         simulation: &Simulation<S>,
         judges: &Judges<S>,
         limits: Limits,
         faults: &FaultPlan,
-    ) -> Calm {
-        let mut noting = Noting::default();
+    ) -> Singles {
+        let mut happenings = Happenings::default();
         let mut calm = Departing::new(Vec::new());
-        let report = run(&mut simulation.world(), &mut calm, judges, limits, &mut noting);
+        let calm = run(&mut simulation.world(), &mut calm, judges, limits, &mut happenings);
         let kinds = KINDS.into_iter().filter(|kind| kind.is_in(faults));
-        let singles = kinds.flat_map(|kind| noting.happenings.iter().filter_map(move |what| kind.of(what)));
-        Calm { report, singles: singles.collect() }
+        let departures = kinds.flat_map(|kind| happenings.all.iter().filter_map(move |what| kind.of(what)));
+        Singles { calm, departures: departures.collect() }
     }
 }
 
-/// Notes what can be departed from.
+/// Observes what can be departed from.
 #[derive(Default)]
-struct Noting {
-    happenings: Vec<Happening>,
+struct Happenings {
+    all: Vec<Happening>,
 }
 
-impl<S: System> Observer<S> for Noting {
+impl<S: System> Observer<S> for Happenings {
     fn before(&mut self, world: &World<S>, action: Action) {
         if matches!(action, Action::Resume(_) | Action::Ack(_)) {
             return;
@@ -96,11 +96,11 @@ impl<S: System> Observer<S> for Noting {
             matches!(target, Target::Delivery(_) | Target::Command(_) | Target::Timer(_) | Target::Join(_))
         };
         let happening = |target| Happening { target, service: None, may_pause, may_crash };
-        self.happenings.extend(target.filter(is_met).map(happening));
+        self.all.extend(target.filter(is_met).map(happening));
     }
 
     fn after(&mut self, world: &World<S>, step: &Step) {
-        if let (Some(actor), Some(last)) = (step.actor, self.happenings.last_mut()) {
+        if let (Some(actor), Some(last)) = (step.actor, self.all.last_mut()) {
             last.service.get_or_insert_with(|| world.service_name(actor.service).to_owned());
         }
     }

@@ -22,7 +22,12 @@ fn follows(apply: ApplyRule, orders: OrdersRules) -> OrdersRules {
 
 const T1: RecordId = RecordId::new('t', 1);
 
-fn simulation(order: Order, hosting: &Hosting, tickets: TicketsRules, orders: OrdersRules) -> Simulation<Ticketing> {
+fn simulation(
+    order: DeliveryOrder,
+    hosting: &Hosting,
+    tickets: TicketsRules,
+    orders: OrdersRules,
+) -> Simulation<Ticketing> {
     let request = |user: &str, what: What| Request { user: Some(user.into()), what };
     let create = What::CreateTicket { ticket: T1, title: "concert".into(), price: 5 };
     let edit = |price| What::EditTicket { ticket: T1, title: None, price };
@@ -107,7 +112,7 @@ fn nodes_with_one_key_lead_to_the_same_nodes_at_the_same_costs_and_break_the_sam
     ];
     let judges = Judges::new(properties::all());
     let mut met_again = 0;
-    for order in [Order::Lockstep, Order::PerSubject, Order::Any] {
+    for order in [DeliveryOrder::Lockstep, DeliveryOrder::PerSubject, DeliveryOrder::Any] {
         for (hosted, hosting) in [("alone", &Hosting::ALONE), ("overlapping", &overlapping), ("two", &two)] {
             for (name, tickets, orders) in rules {
                 let simulation = simulation(order, hosting, tickets, orders);

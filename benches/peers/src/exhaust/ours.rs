@@ -1,6 +1,6 @@
 //! pellmell on the exhaustive world: the system of `benches/w1`, through the public interface.
 
-use pellmell::search::{Bounds, Exhaust, Most, Order};
+use pellmell::search::{Bounds, Exhaust, Most, DeliveryOrder};
 use pellmell::{Judges, RecordId, Simulation};
 
 use super::{COMMANDS, Searched};
@@ -15,7 +15,7 @@ pub struct Ours {
 
 impl Ours {
     pub fn new() -> Ours {
-        let bounds = Bounds { lost_acks: Most::Any, duplicates: 1, ..Bounds::of(Order::Any) };
+        let bounds = Bounds { lost_acks: Most::Any, duplicates: 1, ..Bounds::of(DeliveryOrder::Any) };
         let services = Simulation::on(bounds.order.profile()).service(Owner).service(Replica);
         let hosted = [(1, "ann"), (2, "bob")].into_iter().fold(services, |services, (number, name)| {
             let ticket = RecordId::new('t', number);
@@ -31,6 +31,6 @@ impl Ours {
         let search = Exhaust::new(&self.simulation, &self.judges).with_bounds(self.bounds).with_reduction(reduce);
         let exhausted = search.run();
         assert!(exhausted.is_complete(), "the exhaustive world holds: {exhausted:?}");
-        Searched { states: exhausted.reached.states, steps: exhausted.reached.transitions }
+        Searched { states: exhausted.stats.states, steps: exhausted.stats.transitions }
     }
 }

@@ -1,4 +1,4 @@
-//! A run that is looked at step by step, and runs that go on from the middle of it.
+//! A run that is observed step by step, and continuations of it.
 
 use crate::event::System;
 use crate::faults::Fate;
@@ -9,9 +9,9 @@ use crate::simulation::Simulation;
 use crate::trace::{Recorder, TraceRecord};
 use crate::world::{Answer, Step, World};
 
-/// A step that was taken.
+/// A step of such a run.
 #[derive(Clone, Debug)]
-pub(super) struct Taken {
+pub(super) struct ObservedStep {
     pub(super) action: Action,
     pub(super) fate: Fate,
     /// By which name a scheduler knows it in any run of the same simulation.
@@ -24,7 +24,7 @@ pub(super) struct Taken {
     pub(super) passed: Vec<u64>,
 }
 
-impl Taken {
+impl ObservedStep {
     /// Whether a handler began to work in it, or the broker lost what it was for.
     pub(super) fn begins(&self) -> bool {
         !matches!(self.action, Action::Resume(_))
@@ -41,35 +41,35 @@ impl Taken {
     }
 }
 
-/// A run and what it came to.
-pub(super) struct Played<S: System> {
-    pub(super) steps: Vec<Taken>,
+/// A run with the worlds before its steps.
+pub(super) struct ObservedRun<S: System> {
+    pub(super) steps: Vec<ObservedStep>,
     /// The worlds before the steps.
     pub(super) worlds: Vec<World<S>>,
     pub(super) report: Report,
 }
 
-impl<S: System> Played<S> {
+impl<S: System> ObservedRun<S> {
     /// Plays the run that departs so from the calm one.
     pub(super) fn departing(
         simulation: &Simulation<S>,
         departures: &[Departure],
         judges: &Judges<S>,
         limits: Limits,
-    ) -> Played<S> {
-        let mut watching = Watching::default();
+    ) -> ObservedRun<S> {
+        let mut observing = Observing::default();
         let mut scheduler = Departing::new(departures.to_vec());
-        let report = run(&mut simulation.world(), &mut scheduler, judges, limits, &mut watching);
-        let Watching { steps, mut worlds, .. } = watching;
+        let report = run(&mut simulation.world(), &mut scheduler, judges, limits, &mut observing);
+        let Observing { steps, mut worlds, .. } = observing;
         // A step whose handler panics does not end: its world is the one too many.
         worlds.truncate(steps.len());
-        Played { steps, worlds, report }
+        ObservedRun { steps, worlds, report }
     }
 
     /// The same simulation in which clients hold back what was not refused in this run: such a command is
     /// sent when it would be accepted or, if that never comes, when nothing else happens any more.
     pub(super) fn holding_back(&self, simulation: &Simulation<S>) -> Simulation<S> {
-        let commands = |step: &Taken| match &step.target {
+        let commands = |step: &ObservedStep| match &step.target {
             Some(Target::Command(command)) => Some(command.clone()),
             _ => None,
         };
@@ -99,9 +99,9 @@ impl<S: System> Played<S> {
     }
 }
 
-/// Notes what a run does and the worlds before its steps.
-struct Watching<S: System> {
-    steps: Vec<Taken>,
+/// Observes what a run does, and keeps the worlds before its steps.
+struct Observing<S: System> {
+    steps: Vec<ObservedStep>,
     worlds: Vec<World<S>>,
     recorder: Recorder,
     /// What is known of a step before it happens.
@@ -114,19 +114,19 @@ struct Pending {
     passed: Vec<u64>,
 }
 
-impl<S: System> Default for Watching<S> {
-    fn default() -> Watching<S> {
-        Watching { steps: Vec::new(), worlds: Vec::new(), recorder: Recorder::default(), pending: None }
+impl<S: System> Default for Observing<S> {
+    fn default() -> Observing<S> {
+        Observing { steps: Vec::new(), worlds: Vec::new(), recorder: Recorder::default(), pending: None }
     }
 }
 
-impl<S: System> Observer<S> for Watching<S> {
+impl<S: System> Observer<S> for Observing<S> {
     fn before(&mut self, world: &World<S>, action: Action) {
         self.recorder.before(world, action);
         self.worlds.push(world.clone());
         let enabled = world.enabled();
-        let turn = enabled.turn(action, Tie::InOrder);
-        let passed = enabled.iter().filter(|other| enabled.turn(*other, Tie::InOrder) < turn);
+        let rank = enabled.calm_rank(action, Tie::InOrder);
+        let passed = enabled.iter().filter(|other| enabled.calm_rank(*other, Tie::InOrder) < rank);
         let passed = passed.filter_map(|other| Some(world.target(other)?.key())).collect();
         self.pending = Some(Pending { name: name_of(world, action), target: world.target(action), passed });
     }
@@ -136,7 +136,15 @@ impl<S: System> Observer<S> for Watching<S> {
         let (Some(pending), Some(record)) = (self.pending.take(), self.recorder.last()) else { return };
         let Pending { name, target, passed } = pending;
         let (record, is_refused) = (record.clone(), matches!(step.answer, Some(Answer::Command(Err(_)))));
-        self.steps.push(Taken { action: step.action, fate: step.fate, name, target, record, is_refused, passed });
+        self.steps.push(ObservedStep {
+            action: step.action,
+            fate: step.fate,
+            name,
+            target,
+            record,
+            is_refused,
+            passed,
+        });
     }
 }
 
@@ -148,8 +156,8 @@ fn name_of<S: System>(world: &World<S>, action: Action) -> u64 {
     }
 }
 
-/// Goes on from a world in the middle of a run, by a scheduler that was not there before.
-pub(super) fn go_on<S: System>(
+/// Continues from a world in the middle of a run, by a scheduler that was not there before.
+pub(super) fn continue_run<S: System>(
     world: &mut World<S>,
     scheduler: &mut impl Scheduler,
     judges: &Judges<S>,

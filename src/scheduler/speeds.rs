@@ -1,13 +1,13 @@
-//! How much faster some things are than others.
+//! Relative speeds of services, clients and the clock.
 //!
 //! Clients that send whatever they can as soon as they can are mostly refused: what they ask about has
 //! not arrived yet. Clients that wait until all is settled see no races between a request and an
 //! event. And a service that is slow has several events before it at once, where another one never
 //! has two. So each seed draws a speed for each service, for all clients and for the clock.
 //!
-//! A broker that has no patience hands a message out again while its handler pauses, and what that
-//! handler would have found changed is hidden by the second one, who finds it done. Real brokers wait,
-//! so each seed draws as well how much later a redelivery is than a first one.
+//! With a zero ack timeout a message is redelivered while its handler is paused; the second handler
+//! finishes first and masks the race. Real brokers wait, so each seed draws as well how much later a
+//! redelivery is than a first delivery.
 
 use super::queue::exponential;
 use super::{Action, Offer};
@@ -22,9 +22,9 @@ const SPEEDS: u32 = 8;
 
 /// The speeds of one seed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Haste(pub(super) RunKey);
+pub(super) struct Speeds(pub(super) RunKey);
 
-impl Haste {
+impl Speeds {
     /// How long what is offered waits, in units of 2^-16 mean waits of the fastest.
     pub(super) fn wait(self, offer: &Offer) -> u64 {
         self.wait_drawn(offer, self.0.draw(Purpose::Order, offer.key))

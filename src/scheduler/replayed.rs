@@ -1,4 +1,4 @@
-//! Steps by name, played again wherever they still fit.
+//! Replay of recorded steps by name, wherever they still fit.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,9 +11,9 @@ use crate::schedule::{self, NamedStep};
 ///
 /// Of the steps that were not played yet it takes the first whose name is enabled. So a step that the
 /// services do not take any more is left out, one that they take later than they did is taken then,
-/// and what they do besides happens in the calm order. [`Retold::never_came`] tells what was left out.
+/// and what they do besides happens in the calm order. [`Replayed::missing`] has what was left out.
 #[derive(Clone, Debug)]
-pub struct Retold {
+pub struct Replayed {
     steps: Vec<NamedStep>,
     /// By the key of what happens in them, the places of the steps that were not played yet.
     places: BTreeMap<u64, VecDeque<usize>>,
@@ -25,20 +25,20 @@ pub struct Retold {
     order: CalmOrder,
 }
 
-impl Retold {
+impl Replayed {
     /// Plays these steps.
     #[must_use]
-    pub fn new(steps: Vec<NamedStep>) -> Retold {
+    pub fn new(steps: Vec<NamedStep>) -> Replayed {
         let mut places = BTreeMap::<u64, VecDeque<usize>>::new();
         for (place, step) in steps.iter().enumerate() {
             places.entry(step.what.key()).or_default().push_back(place);
         }
-        Retold { steps, places, keys: BTreeMap::new(), fate: Fate::CALM, pausing: None, order: CalmOrder::default() }
+        Replayed { steps, places, keys: BTreeMap::new(), fate: Fate::CALM, pausing: None, order: CalmOrder::default() }
     }
 
-    /// The steps that were not played so far, in their order.
+    /// The recorded steps that were not replayed so far, in their order.
     #[must_use]
-    pub fn never_came(&self) -> Vec<&NamedStep> {
+    pub fn missing(&self) -> Vec<&NamedStep> {
         let mut left: Vec<usize> = self.places.values().flatten().copied().collect();
         left.sort_unstable();
         left.into_iter().map(|place| &self.steps[place]).collect()
@@ -67,7 +67,7 @@ impl Retold {
     }
 }
 
-impl Scheduler for Retold {
+impl Scheduler for Replayed {
     fn offer(&mut self, offer: Offer) {
         self.order.offer(offer.action);
         match offer.action {

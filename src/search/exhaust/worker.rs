@@ -1,0 +1,549 @@
+//! A worker: depth-first search through the states, with one world for each step of its path.
+
+mod successor;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::bounds::{Bounds, Budget, Choices, FateKind, Most};
+use super::memo::Memo;
+use super::queue::{Job, WorkQueue};
+use super::visited::{Access, Visit};
+use super::workers::Common;
+use super::worlds::Worlds;
+use super::{Exhaust, SearchStats};
+use crate::event::System;
+use crate::faults::{AckFate, Fate, Window};
+use crate::hash;
+use crate::ids::RecordId;
+use crate::property::End;
+use crate::run::{Judges, Verdict, step_apart};
+use crate::scheduler::{Action, Move, Tie};
+use crate::search::DeliveryOrder;
+use crate::simulation::Simulation;
+use crate::world::{Digest, Step, Still, World};
+use successor::Successor;
+
+/// After how many steps a worker reports how far the search is.
+const PROGRESS_EVERY: u64 = 1 << 13;
+
+/// Why a search stopped early.
+pub(super) enum Stop {
+    /// The path that the worker is on fails.
+    Failing(Box<Verdict>),
+    Memory,
+    Steps,
+}
+
+/// What a worker came across that tells whether clusters can be searched apart.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Marks {
+    /// Every record that was saved or published about.
+    pub(super) touched: BTreeSet<RecordId>,
+    /// What couples it to whatever else happens.
+    pub(super) coupling: Option<&'static str>,
+}
+
+impl Marks {
+    /// What this worker and another one came across.
+    pub(super) fn and(self, other: Marks) -> Marks {
+        let touched = self.touched.into_iter().chain(other.touched).collect();
+        // The reason does not depend on which worker met it.
+        Marks { touched, coupling: self.coupling.max(other.coupling) }
+    }
+
+    fn couple(&mut self, reason: &'static str) {
+        self.coupling = self.coupling.max(Some(reason));
+    }
+}
+
+/// A frame of the search's stack: a state on the path, and what was tried from it.
+#[derive(Clone, Default)]
+pub(super) struct Frame {
+    key: u64,
+    /// The world's digest, if transitions from here can be memoised.
+    still: Option<Still>,
+    /// The successor that was looked up last, and the remaining budget then.
+    last_visit: (u64, Budget),
+    budget: Budget,
+    actions: Vec<Action>,
+    /// The hashes of the deliveries tried, of which equal ones lead to equal states (symmetry reduction).
+    tried: Vec<u64>,
+    /// What is tried next: which of the actions, and which of its fates.
+    next_action: usize,
+    next_fate: usize,
+    /// Which fates the action that is tried may have.
+    kind: FateKind,
+    /// Whether its message is pending as often as it may be.
+    has_copies: bool,
+    /// Whether a delivery changed anything.
+    moved: bool,
+    /// Whether the action that is tried changes anything if nothing goes wrong.
+    changes: bool,
+    /// Whether the broker is told anything by that.
+    answers: bool,
+    /// Whether what the calm run does next was tried.
+    past_calm: bool,
+    /// Whether another worker goes on from here.
+    is_given_away: bool,
+}
+
+impl Frame {
+    /// Goes on to the next action.
+    fn skip_action(&mut self) {
+        self.next_action += 1;
+        self.next_fate = 0;
+    }
+
+    /// Whether something is left to try.
+    fn has_more(&self) -> bool {
+        self.next_action < self.actions.len()
+    }
+}
+
+/// A step to try.
+struct Try {
+    action: Action,
+    fate: Fate,
+    /// The budget after it; `None` if the step is only tried to see whether it changes anything.
+    budget: Option<Budget>,
+}
+
+/// One worker.
+pub(super) struct Worker<'e, 'p, S: System> {
+    bounds: Bounds,
+    judges: &'e Judges<S>,
+    common: &'p Common<'p>,
+    choices: Choices,
+    /// Whether members compete, so that the position of the round robin matters.
+    has_rotation: bool,
+    /// Whether a delivery that changed nothing is not tried again until its service's store changes.
+    notes_futile: bool,
+    /// Whether the digest is all that tells states apart, so that transitions can be memoised.
+    memoises: bool,
+    memo: Memo,
+    /// By depth; the last is for the step that is tried.
+    worlds: Worlds<S>,
+    frames: Vec<Frame>,
+    path: Vec<Move>,
+    depth: usize,
+    depth_max: usize,
+    transitions: u64,
+    /// The budget before the first step.
+    budget: Budget,
+    /// What a step costs: one, if so many are allowed.
+    step_cost: Budget,
+    /// Whether other clusters are searched apart from this one, so that it matters what it comes across.
+    is_marking: bool,
+    marks: Marks,
+}
+
+impl<'e, 'p, S: System> Worker<'e, 'p, S> {
+    pub(super) fn new(
+        exhaust: &Exhaust<'e, S>,
+        simulation: &Simulation<S>,
+        is_marking: bool,
+        common: &'p Common<'p>,
+    ) -> Worker<'e, 'p, S> {
+        let mut world = simulation.world();
+        // Otherwise what is parked could neither be paused nor crash a member.
+        world.hand_out_futile();
+        for Move { action, fate } in exhaust.prefix {
+            step_apart(&mut world, *action, *fate);
+        }
+        let has_rotation = world.broker().has_rotation();
+        let waits_for_acks = world.broker().profile().ack_wait != [Duration::ZERO];
+        Worker {
+            bounds: exhaust.bounds,
+            judges: exhaust.judges,
+            common,
+            choices: Choices::of(&exhaust.bounds, simulation),
+            has_rotation,
+            notes_futile: !has_rotation && !waits_for_acks,
+            memoises: !has_rotation && !waits_for_acks && !exhaust.bounds.knows_calm(),
+            memo: Memo::default(),
+            worlds: Worlds::new(world),
+            frames: Vec::new(),
+            path: Vec::new(),
+            depth: 0,
+            depth_max: 0,
+            transitions: 0,
+            budget: Budget::NOTHING,
+            step_cost: Budget::NOTHING,
+            is_marking,
+            marks: Marks::default(),
+        }
+    }
+
+    pub(super) fn marks(&mut self) -> Marks {
+        std::mem::take(&mut self.marks)
+    }
+
+    /// The path it is on.
+    pub(super) fn path(&self) -> Vec<Move> {
+        self.path.clone()
+    }
+
+    /// How far it is itself; the visited set, all workers have in common.
+    pub(super) fn stats(&self) -> SearchStats {
+        SearchStats {
+            transitions: self.transitions,
+            depth: self.depth as u32,
+            depth_max: self.depth_max as u32,
+            ..SearchStats::default()
+        }
+    }
+
+    /// Begins again, to search all states or those within so many steps.
+    pub(super) fn reset(&mut self, steps_max: Option<u16>) {
+        self.path.clear();
+        self.worlds.forget();
+        // What it tries first must not depend on what it did before.
+        self.memo.clear();
+        self.marks = Marks::default();
+        (self.depth, self.depth_max, self.transitions) = (0, 0, 0);
+        self.step_cost = if steps_max.is_some() { Budget::STEP } else { Budget::NOTHING };
+        self.budget = Budget::of(&self.bounds, steps_max.unwrap_or(0).min(Budget::STEPS_MAX));
+    }
+
+    /// Searches until no worker has anything left. One of them begins with the first state.
+    pub(super) fn run(&mut self, queue: &WorkQueue, begins: bool) -> Result<(), Stop> {
+        let visited = &self.common.visited;
+        let access = &mut visited.access(queue.is_for_one());
+        self.count_memory(0)?;
+        if begins {
+            let key = self.key(0, self.worlds.digest(0));
+            if access.visit(key, self.budget) == Visit::OutOfMemory {
+                return Err(Stop::Memory);
+            }
+            self.enter(key, self.budget);
+            self.explore(queue, access)?;
+        }
+        while let Some(job) = queue.pop() {
+            self.begin_at(job)?;
+            self.explore(queue, access)?;
+        }
+        Ok(())
+    }
+
+    /// Replays the path of a job, to go on from its state.
+    fn begin_at(&mut self, job: Job) -> Result<(), Stop> {
+        for (depth, Move { action, fate }) in job.path.iter().enumerate() {
+            self.worlds.step(depth, *action, *fate);
+            self.count_memory(depth + 1)?;
+        }
+        self.path = job.path;
+        self.depth = self.path.len();
+        self.depth_max = self.depth_max.max(self.depth);
+        if self.frames.len() <= self.depth {
+            self.frames.resize_with(self.depth + 1, Frame::default);
+        }
+        self.frames[self.depth] = job.frame;
+        Ok(())
+    }
+
+    /// Counts what the worlds at this depth and after it have grown by.
+    fn count_memory(&mut self, depth: usize) -> Result<(), Stop> {
+        let more = self.worlds.uncounted(depth) + self.memo.uncounted();
+        if more == 0 || self.common.visited.take(more) { Ok(()) } else { Err(Stop::Memory) }
+    }
+
+    /// Tries all that is left to try from the state it is in and from all that follow.
+    fn explore(&mut self, queue: &WorkQueue, access: &mut Access<'_>) -> Result<(), Stop> {
+        let first = self.depth;
+        while !queue.is_over() {
+            if queue.is_wanted() {
+                self.give_away(first, queue);
+            }
+            match self.next() {
+                Some(attempt) => self.attempt(&attempt, access)?,
+                None => {
+                    self.judge_rest()?;
+                    if self.depth == first {
+                        break;
+                    }
+                    self.depth -= 1;
+                    self.path.pop();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives away the first frame of its path that has something left, if it has more to do itself.
+    fn give_away(&mut self, first: usize, queue: &WorkQueue) {
+        let Some(depth) = (first..self.depth).find(|depth| self.frames[*depth].has_more()) else { return };
+        let frame = &mut self.frames[depth];
+        queue.push(Job { path: self.path[..depth].to_vec(), frame: frame.clone() });
+        frame.actions.clear();
+        frame.is_given_away = true;
+    }
+
+    /// What tells states apart. Where the calm run's next step counts, the publish order does.
+    fn key(&self, depth: usize, digest: Digest) -> u64 {
+        let world = self.worlds.at(depth);
+        let mut key = digest.word();
+        if self.has_rotation {
+            key = hash::mix(key, world.broker().rotation());
+        }
+        if self.bounds.knows_calm() {
+            let broker = world.broker();
+            let mut open: Vec<_> = broker.open().map(|index| (broker.delivery(index).message, index)).collect();
+            open.sort_unstable();
+            key = open.iter().fold(key, |key, (_, index)| hash::mix(key, broker.digest_of(*index)));
+        }
+        key
+    }
+
+    /// Pushes the frame of a state that is to be expanded: the world at this depth.
+    fn enter(&mut self, key: u64, budget: Budget) {
+        if self.frames.len() == self.depth {
+            self.frames.push(Frame::default());
+        }
+        let world = self.worlds.at(self.depth);
+        let enabled = world.enabled();
+        let still = self.memoises.then(|| world.still(self.worlds.digest(self.depth))).flatten();
+        let frame = &mut self.frames[self.depth];
+        frame.actions.clear();
+        frame.actions.extend(enabled.iter());
+        match self.bounds.order {
+            DeliveryOrder::Lockstep => frame.actions.sort_unstable_by_key(|action| {
+                (!matches!(action, Action::Deliver(_)), enabled.calm_rank(*action, Tie::InOrder))
+            }),
+            _ if self.bounds.knows_calm() => {
+                frame.actions.sort_unstable_by_key(|action| enabled.calm_rank(*action, Tie::InOrder));
+            }
+            _ => {}
+        }
+        frame.tried.clear();
+        (frame.key, frame.still, frame.budget) = (key, still, budget);
+        (frame.next_action, frame.next_fate) = (0, 0);
+        frame.last_visit = (key, budget);
+        (frame.moved, frame.changes, frame.answers) = (false, false, true);
+        (frame.past_calm, frame.is_given_away) = (false, false);
+        (frame.kind, frame.has_copies) = (FateKind::NONE, false);
+    }
+
+    /// The step to try next.
+    fn next(&mut self) -> Option<Try> {
+        let (frame, world) = (&mut self.frames[self.depth], self.worlds.at(self.depth));
+        loop {
+            let fate_at = frame.next_fate;
+            let action = *frame.actions.get(frame.next_action)?;
+            if fate_at == 0 {
+                if is_redundant(world, &self.bounds, self.has_rotation, frame, action) {
+                    frame.skip_action();
+                    continue;
+                }
+                frame.kind = FateKind::of(world.chosen(action).as_ref());
+                frame.has_copies = has_copies(world, &self.bounds, action);
+            }
+            let choice = self.choices.of_kind(frame.kind).get(fate_at);
+            if choice.is_none() && fate_at > 0 {
+                // The first that changes anything is what the calm run does next.
+                frame.past_calm |= frame.changes;
+                frame.skip_action();
+                continue;
+            }
+            frame.next_fate += 1;
+            if fate_at == 0 && is_futile(world, action, self.notes_futile) {
+                (frame.changes, frame.answers) = (false, false);
+                continue;
+            }
+            let (fate, cost) = choice.map_or((Fate::CALM, Budget::NOTHING), |choice| (choice.fate, choice.cost));
+            let is_probe = fate == Fate::CALM && matches!(action, Action::Deliver(_));
+            if fate_at == 0 {
+                (frame.changes, frame.answers) = (false, true);
+            }
+            // Where nothing was done, a crash is the same in every window.
+            let is_inert = !frame.answers && !frame.changes && !fate.pause && fate.crash > Some(Window::BeforeSave);
+            if is_inert && self.notes_futile
+                || fate.ack == AckFate::Lost && !fate.pause && !frame.answers
+                || fate.duplicate && frame.has_copies
+            {
+                continue;
+            }
+            let cost = cost.plus(self.step_cost).plus(cost_of_action(world, &self.bounds, frame.past_calm, action));
+            let budget = frame.budget.spend(cost);
+            if budget.is_some() || is_probe {
+                return Some(Try { action, fate, budget });
+            }
+        }
+    }
+
+    /// Tries a step, and expands the state it leads to if that is new.
+    fn attempt(&mut self, attempt: &Try, access: &mut Access<'_>) -> Result<(), Stop> {
+        let Try { action, fate, budget } = *attempt;
+        self.path.push(Move { action, fate });
+        let successor = match self.memoised(action, fate) {
+            Some(successor) => successor,
+            None => self.execute(action, fate),
+        };
+        self.transitions += 1;
+        if self.transitions.is_multiple_of(PROGRESS_EVERY) {
+            self.common.report(self.stats(), PROGRESS_EVERY);
+        }
+        let frame = &mut self.frames[self.depth];
+        let is_same = successor.key == frame.key;
+        if fate == Fate::CALM {
+            frame.changes = !is_same;
+            frame.answers = successor.answers;
+            frame.moved |= frame.changes && matches!(action, Action::Deliver(_));
+        }
+        let is_noted = match action {
+            Action::Deliver(_) => self.notes_futile,
+            // It was refused, and is tried again.
+            Action::Command(_) => true,
+            _ => false,
+        };
+        if is_same && is_noted && fate == Fate::CALM {
+            // There is nothing to judge; and wherever that world is copied to, it is known that this
+            // delivery or command changes nothing.
+            match successor.step {
+                Some(_) => self.worlds.accept(self.depth),
+                None => self.worlds.note_futile(self.depth, action),
+            }
+            self.path.pop();
+            return self.memoise(&successor);
+        }
+        let Some(budget) = budget else {
+            self.path.pop();
+            return Ok(());
+        };
+        self.judge(&successor)?;
+        let frame = &mut self.frames[self.depth];
+        // Fates with the same effect are tried one after the other.
+        let (last_key, last_budget) = frame.last_visit;
+        let is_known = last_key == successor.key && last_budget.dominates(budget);
+        let visit = if is_known { Visit::Dominated } else { access.visit(successor.key, budget) };
+        frame.last_visit = (successor.key, budget);
+        match visit {
+            Visit::Dominated => {
+                self.path.pop();
+                Ok(())
+            }
+            Visit::OutOfMemory => Err(Stop::Memory),
+            Visit::New | Visit::MoreBudget if self.depth as u32 == Exhaust::<S>::STEPS_MAX => Err(Stop::Steps),
+            Visit::New | Visit::MoreBudget => self.descend(action, fate, successor, budget),
+        }
+    }
+
+    /// Goes on from the state a step leads to, one level deeper.
+    fn descend(&mut self, action: Action, fate: Fate, successor: Successor, budget: Budget) -> Result<(), Stop> {
+        let key = successor.key;
+        let successor = match successor.step {
+            Some(_) => successor,
+            None => self.execute_memoised(action, fate, key)?,
+        };
+        if self.is_marking
+            && let Some(step) = &successor.step
+        {
+            mark(&mut self.marks, self.worlds.at(self.depth + 1), step);
+        }
+        self.depth += 1;
+        self.depth_max = self.depth_max.max(self.depth);
+        self.count_memory(self.depth)?;
+        self.enter(key, budget);
+        Ok(())
+    }
+
+    /// Judges a state in which no delivery changes anything, as a run would.
+    fn judge_rest(&self) -> Result<(), Stop> {
+        let (frame, world) = (&self.frames[self.depth], self.worlds.at(self.depth));
+        let enabled = world.enabled();
+        let under_way = enabled.iter().any(|action| matches!(action, Action::Resume(_) | Action::Ack(_)));
+        let is_absent = enabled.iter().any(|action| matches!(action, Action::Join(_)));
+        if frame.is_given_away || frame.moved || under_way || is_absent || world.waits_for_redelivery() {
+            return Ok(());
+        }
+        judge_still(self.judges, world).map_err(failing)
+    }
+}
+
+/// Judges a world in which no delivery changes anything and nothing is under way.
+pub(super) fn judge_still<S: System>(judges: &Judges<S>, world: &World<S>) -> Result<(), Verdict> {
+    let enabled = world.enabled();
+    if world.may_go_on() || world.timers_armed() > 0 {
+        return judges.at_quiescence(world);
+    }
+    let mut shown = None;
+    if world.broker().open_count() > 0 {
+        // So that what is said about attempts is true: none of these steps changes anything.
+        let mut world = world.clone();
+        for index in enabled.ready() {
+            step_apart(&mut world, Action::Deliver(*index), Fate::CALM);
+        }
+        shown = Some(world);
+    }
+    let world = shown.as_ref().unwrap_or(world);
+    judges.at_end(&End { world, in_rounds: false })?;
+    judges.at_quiescence(world)
+}
+
+/// Whether a step is known to change nothing: a delivery, where that is noted, or a command that was refused.
+fn is_futile<S: System>(world: &World<S>, action: Action, notes_futile: bool) -> bool {
+    match action {
+        Action::Deliver(index) => notes_futile && world.is_futile(index),
+        Action::Command(client) => world.was_refused(client),
+        _ => false,
+    }
+}
+
+fn mark<S: System>(marks: &mut Marks, world: &World<S>, step: &Step) {
+    if world.timers_armed() > 0 {
+        marks.couple("timers share a clock");
+    }
+    if let Some(actor) = step.actor.filter(|_| step.saved()) {
+        marks.touched.extend(world.store(actor.service).changed_texts().iter().map(|row| row.id));
+    }
+    let published = &world.broker().messages()[step.published.clone()];
+    marks.touched.extend(published.iter().map(|message| message.name.record));
+}
+
+fn failing(verdict: Verdict) -> Stop {
+    Stop::Failing(Box::new(verdict))
+}
+
+/// Whether an action leads only where another one leads (symmetry), or may not happen yet.
+fn is_redundant<S: System>(
+    world: &World<S>,
+    bounds: &Bounds,
+    has_rotation: bool,
+    frame: &mut Frame,
+    action: Action,
+) -> bool {
+    if bounds.order == DeliveryOrder::Lockstep && frame.moved {
+        return !matches!(action, Action::Resume(_) | Action::Ack(_));
+    }
+    let Action::Deliver(index) = action else { return false };
+    if has_rotation || bounds.knows_calm() {
+        return false;
+    }
+    let hash = world.broker().noted_digest_of(index);
+    let is_known = frame.tried.contains(&hash);
+    frame.tried.push(hash);
+    is_known
+}
+
+/// Whether as many copies of a message are pending as the bounds allow.
+fn has_copies<S: System>(world: &World<S>, bounds: &Bounds, action: Action) -> bool {
+    match action {
+        Action::Deliver(index) if bounds.duplicates > 0 => world.broker().copies(index) > u32::from(bounds.duplicates),
+        _ => false,
+    }
+}
+
+/// What an action costs at this moment, whatever its fate: whether it is out of the calm order, and
+/// whether it overtakes a handler of the same message, of which the broker has heard nothing.
+fn cost_of_action<S: System>(world: &World<S>, bounds: &Bounds, past_calm: bool, action: Action) -> Budget {
+    let mut cost = Budget::NOTHING;
+    if past_calm && bounds.order != DeliveryOrder::Lockstep && bounds.departures != Most::Any {
+        cost = cost.plus(Budget::DEPARTURE);
+    }
+    match action {
+        Action::Deliver(index) if bounds.lost_acks != Most::Any && bounds.pauses != Most::NONE => {
+            if world.broker().overtakes_handler(index) { cost.plus(Budget::LOST_ACK) } else { cost }
+        }
+        _ => cost,
+    }
+}
