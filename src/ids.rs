@@ -7,6 +7,7 @@
 mod interned;
 mod reason;
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -239,6 +240,19 @@ impl RecordId {
         let order = |id: RecordId| (id.kind(), id.text(), number(id));
         order(self).cmp(&order(other))
     }
+}
+
+/// A text as one that is kept for as long as the process runs: itself, if the program has it.
+pub(crate) fn kept(text: impl Into<Cow<'static, str>>) -> &'static str {
+    match text.into() {
+        Cow::Borrowed(text) => text,
+        Cow::Owned(text) => interned::keep(&text),
+    }
+}
+
+/// A text that somebody lends, as one that is kept for as long as the process runs.
+pub(crate) fn kept_copy(text: &str) -> &'static str {
+    interned::keep(text)
 }
 
 /// Says what is wrong with a text as the key of a record.

@@ -223,3 +223,134 @@ fn departures_find_what_a_text_names() {
     );
     assert_eq!((report.counts.duplicates, report.counts.acks_lost), (1, 0), "{:?}", report.counts);
 }
+
+/// A shop at one of several sites: its name, its commands' service and its subject have the site in them.
+mod at_site {
+    use super::*;
+    use pellmell::{Command, Context, Event, Reason, Rejection, Schema, Service, System, Version};
+
+    pub(super) struct Sites;
+
+    impl System for Sites {
+        type Event = Sold;
+        type Command = Sell;
+    }
+
+    #[derive(Clone, Debug, Hash, serde::Serialize)]
+    pub(super) struct Sold {
+        pub(super) site: String,
+        item: RecordId,
+    }
+
+    impl Event for Sold {
+        fn subject(&self) -> Subject {
+            Subject::named(format!("{}:sold", self.site))
+        }
+
+        fn record(&self) -> RecordId {
+            self.item
+        }
+
+        fn version(&self) -> Option<Version> {
+            None
+        }
+    }
+
+    #[derive(Clone, Debug, Hash, serde::Serialize)]
+    pub(super) struct Sell {
+        pub(super) shop: String,
+        pub(super) item: RecordId,
+    }
+
+    impl Command for Sell {
+        fn service(&self) -> &str {
+            &self.shop
+        }
+
+        fn record(&self) -> RecordId {
+            self.item
+        }
+
+        fn label(&self) -> String {
+            format!("sell {}", self.item)
+        }
+    }
+
+    pub(super) struct Site {
+        pub(super) name: String,
+        pub(super) site: String,
+    }
+
+    impl Service<Sites> for Site {
+        fn name(&self) -> &str {
+            &self.name
+        }
+
+        fn collections(&self, schema: &mut Schema) {
+            schema.keeps::<Item>(POLICY);
+        }
+
+        fn execute(&self, sell: &Sell, ctx: &mut Context<'_, Sites>) -> Result<(), Rejection> {
+            let sold = |_| Rejection::new(409, format!("{} is sold at {}", sell.item, self.site));
+            ctx.store.insert(sell.item, Item { price: 1 }).map_err(sold)?;
+            ctx.publish(Sold { site: self.site.clone(), item: sell.item });
+            Ok(())
+        }
+    }
+
+    pub(super) struct NeverSold(pub(super) String);
+
+    impl Property<Sites> for NeverSold {
+        fn name(&self) -> &str {
+            &self.0
+        }
+
+        fn at_quiescence(&self, world: &World<Sites>) -> Result<(), Violation> {
+            match world.store_of("ledger").all::<Item>().next() {
+                Some((id, _)) => Err(Violation::at("ledger").of(id).because("it is there")),
+                None => Ok(()),
+            }
+        }
+    }
+
+    pub(super) fn simulation() -> Simulation<Sites> {
+        let sites = ["north", "south"];
+        let subjects: Vec<Subject> = sites.iter().map(|site| Subject::named(format!("{site}:sold"))).collect();
+        let ledger = service::<Sites>("ledger".to_owned()).keeps::<Item>(POLICY).on_event(subjects, |sold, ctx| {
+            match ctx.store.insert(sold.item, Item { price: 1 }) {
+                Ok(_) => Outcome::Ack,
+                Err(taken) => Outcome::Silent(Reason::of(format!("{taken} from {}", sold.site))),
+            }
+        });
+        let mut simulation = Simulation::on(Profile::stan()).service(ledger);
+        for site in sites {
+            let name = format!("shop-{site}");
+            let sell = |key| Sell { shop: name.clone(), item: item(key) };
+            simulation = simulation.client(format!("client-{site}"), vec![sell("a"), sell("a")]);
+            simulation = simulation.service(Site { name, site: site.to_owned() });
+        }
+        simulation.build().expect("the parts fit")
+    }
+}
+
+#[test]
+fn names_and_reasons_may_be_put_together() {
+    let simulation = at_site::simulation();
+    assert_eq!(simulation.service_names().collect::<Vec<_>>(), ["ledger", "shop-north", "shop-south"]);
+    let mut recorder = trace::Recorder::default();
+    let judges = Judges::new(vec![Box::new(at_site::NeverSold("NeverSold".to_owned()))]);
+    assert_eq!(judges.names().collect::<Vec<_>>(), ["NeverSold"]);
+    let none = Judges::new(Vec::new());
+    let mut world = simulation.world();
+    run(&mut world, &mut Calm::new(0, FaultPlan::NONE), &none, Limits::default(), &mut recorder);
+    let told: Vec<String> = recorder.into_records().iter().map(|record| format!("{record:?}")).collect();
+    for part in
+        ["rejected 409: i:a is sold at north", "silent: duplicate key i:a from south", "south:sold i:a -> ledger"]
+    {
+        assert!(told.iter().any(|record| record.contains(part)), "{part}: {told:#?}");
+    }
+    // Whichever text the name is in.
+    assert_eq!(world.service("shop-north"), world.service(&String::from("shop-north")));
+    let told = panic_of(|| check(&simulation, 0..10, FaultPlan::NONE, &judges));
+    assert!(told.contains("violated NeverSold: at ledger, i:a: it is there"), "{told}");
+}

@@ -14,11 +14,11 @@ use super::interned;
 ///
 /// ```
 /// use pellmell::{Outcome, Reason, Rejection};
-/// assert_eq!(Outcome::nak("too early"), Outcome::Nak { reason: "too early", delay: None });
-/// assert_eq!(Outcome::silent(format!("no {}", "t1")), Outcome::Silent("no t1"));
-/// let refused = Rejection::new(409, format!("{} is taken", "t1"));
+/// let id = "t1";
+/// assert_eq!(Outcome::Silent(Reason::of(format!("no {id}"))), Outcome::Silent("no t1"));
+/// assert_eq!(Outcome::nak(Reason::of(format!("no {id}"))), Outcome::nak("no t1"));
+/// let refused = Rejection::new(409, format!("{id} is taken"));
 /// assert_eq!(refused, Rejection { status: 409, reason: "t1 is taken" });
-/// assert_eq!(Rejection { status: 409, reason: Reason::of(format!("{} is taken", "t1")) }, refused);
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reason(&'static str);
