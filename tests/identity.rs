@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command as Process;
 
-use pellmell::broker::{DeliveryOrdering, Dispatch, Profile};
+use pellmell::broker::{Ordering, Dispatch, Profile};
 use pellmell::doc_example::{Change, Changed, Item, Shop};
 use pellmell::explain::Explain;
 use pellmell::extract::extract;
@@ -114,7 +114,7 @@ fn a_run_with_texts_is_given_again_by_its_departures_and_by_its_steps() {
     for seed in 0..40 {
         let scheduler = || Keyed::new(seed, FaultPlan::SOME);
         let extracted =
-            extract(&simulation, scheduler(), &judges, Limits::default(), Tie::InDeliveryOrder).expect("unique");
+            extract(&simulation, scheduler(), &judges, Limits::default(), Tie::InOrder).expect("unique");
         for departure in &extracted.departures {
             assert_eq!(departure.to_string().parse::<Departure>().as_ref(), Ok(departure));
         }
@@ -151,7 +151,7 @@ fn a_complete_search_with_texts_comes_as_far_as_one_with_numbers() {
     let numbers = [2, 1].map(|number| RecordId::new('i', number));
     let numbered = shop_of(&numbers, Profile::adversarial(), false);
     let numbered = Exhaust::new(&numbered, &judges).with_bounds(Bounds::of(DeliveryOrder::Any)).run();
-    assert_eq!(right.reached.states, numbered.reached.states);
+    assert_eq!(right.stats.states, numbered.stats.states);
     let blind = exhausted(true);
     assert_eq!(blind.ended, Ended::Failing, "{blind:?}");
 }
@@ -159,7 +159,7 @@ fn a_complete_search_with_texts_comes_as_far_as_one_with_numbers() {
 /// The fingerprints of runs in which it would show if anything went by the order in which texts came.
 fn fingerprints() -> String {
     let by_key = |partitions| Profile {
-        ordering: DeliveryOrdering::Key { partitions },
+        ordering: Ordering::Key { partitions },
         dispatch: Dispatch::Exclusive,
         ..Profile::adversarial()
     };
