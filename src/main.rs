@@ -1,5 +1,4 @@
-//! The command line. Everything it does is in `cli`; the library knows nothing of files, terminals
-//! and the environment.
+//! The command line. Everything it does is in `cli`; the library does no I/O.
 
 mod cli;
 

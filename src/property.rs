@@ -11,7 +11,7 @@ use crate::event::{Event, System};
 use crate::ids::RecordId;
 use crate::simulation::Simulation;
 use crate::store::{Change, Record, Store};
-use crate::world::{Brief, Step, World};
+use crate::world::{Step, Summary, World};
 
 /// A claim about every run.
 ///
@@ -197,10 +197,10 @@ impl Watch {
         self.0 & other.0 != 0
     }
 
-    /// The kinds a step that was told in brief belongs to.
+    /// The kinds a step belongs to of which there is a summary.
     #[inline(always)]
-    pub(crate) fn of_brief(brief: &Brief) -> Watch {
-        Watch(u8::from(brief.saved) | u8::from(brief.acked) << 1)
+    pub(crate) fn of_summary(summary: &Summary) -> Watch {
+        Watch(u8::from(summary.saved) | u8::from(summary.acked) << 1)
     }
 
     /// The kinds a step belongs to.

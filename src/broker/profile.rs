@@ -227,7 +227,7 @@ impl Profile {
         }
     }
 
-    /// A broker without order and without patience: any delivery comes at any time, and again as soon as
+    /// A broker without order and with a zero ack timeout: any delivery comes at any time, and again as soon as
     /// no ack came. It gives nothing up and each group begins at the first message, so a consumer that
     /// holds under it can still fail on a broker with a delivery limit, or one that starts a group at new
     /// messages.

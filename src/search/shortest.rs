@@ -41,7 +41,7 @@ pub enum DeliveryOrder {
 }
 
 impl DeliveryOrder {
-    /// The broker rules under which a simulation has this order: no patience, no limits.
+    /// The broker rules under which a simulation has this order: a zero ack timeout, no limits.
     #[must_use]
     pub fn profile(self) -> Profile {
         match self {

@@ -29,7 +29,7 @@ use clients::Tried;
 pub use clients::WaitingClient;
 pub(crate) use digest::{Digest, Still};
 pub(crate) use restore::{Shared, StoreBits};
-pub(crate) use step::Brief;
+pub(crate) use step::Summary;
 pub use step::{Actor, Answer, Step};
 use timers::Timers;
 

@@ -18,9 +18,9 @@ use erratic::{Erratic, simulation, simulation_on};
 
 impl<S: System> World<S> {
     /// [`World::step`], without the short ways.
-    fn step_at_length(&mut self, action: Action, fate: Fate) -> Step {
+    fn step_slow(&mut self, action: Action, fate: Fate) -> Step {
         let mut step = Step::new(action, fate);
-        self.take_at_length(action, fate, &mut step);
+        self.take_slow(action, fate, &mut step);
         step
     }
 
@@ -90,7 +90,7 @@ impl Met {
     }
 }
 
-/// Steps two clones, one by the short ways and one at length, and compares all there is to see of both
+/// Steps two clones, one by the fast paths and one by the slow path, and compares all there is to see of both
 /// after each step.
 fn compare(seed: u64, steps: u32, met: &mut Met) -> Result<(), TestCaseError> {
     let mut prng = Prng::new(seed, Stream::Run);
@@ -111,7 +111,7 @@ fn compare(seed: u64, steps: u32, met: &mut Met) -> Result<(), TestCaseError> {
             _ => false,
         };
         let words = short.describe(action);
-        let (one, other) = (short.step(action, fate), long.step_at_length(action, fate));
+        let (one, other) = (short.step(action, fate), long.step_slow(action, fate));
         met.note(is_direct, &one);
         prop_assert_eq!(format!("{one:?}"), format!("{other:?}"), "{} with {:?}", words, fate);
         prop_assert_eq!(short.digest(), long.digest(), "{} with {:?}", words, fate);
