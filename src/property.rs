@@ -56,7 +56,7 @@ pub trait Property<S: System>: Send + Sync {
 
     /// Why nothing in this simulation could ever violate it, as half a sentence: `payments does not take
     /// part`. A result that rests on such a property says nothing (see [`vacuity`](crate::vacuity)). `None`
-    /// if something could, as far as the property tells, which is the default.
+    /// if something could, as far as the property knows, which is the default.
     fn without_occasion(&self, _simulation: &Simulation<S>) -> Option<String> {
         None
     }

@@ -101,7 +101,7 @@ impl Verdict {
     }
 }
 
-/// What a run came to.
+/// The outcome of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
@@ -119,7 +119,7 @@ pub struct Report {
     pub reached: Vec<&'static str>,
 }
 
-/// What happened how often in a run: tells a green run from an idle one.
+/// What happened how often in a run: distinguishes a green run from an idle one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -182,7 +182,7 @@ impl Counts {
 
 /// Watches a run: for traces and timelines.
 pub trait Observer<S: System> {
-    /// Whether it looks at anything. Nothing is told to one that does not.
+    /// Whether it looks at anything. One that does not is not called.
     const LOOKS: bool = true;
 
     /// Sees what was picked, before it happens.

@@ -165,12 +165,12 @@ pub enum MaxDeliver {
     Times {
         /// The number of deliveries, at least 1.
         times: u16,
-        /// What becomes of the message.
+        /// What happens to the message.
         action: Exhausted,
     },
 }
 
-/// What becomes of a message delivered too often.
+/// What happens to a message delivered too often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Exhausted {

@@ -35,7 +35,7 @@ pub struct Actor {
     pub member: u16,
 }
 
-/// What came of running a handler.
+/// The result of running a handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Answer {
@@ -103,7 +103,7 @@ pub struct Step {
     pub actor: Option<Actor>,
     /// The delivery the handler worked on, if it was one.
     pub delivery: Option<DeliveryIndex>,
-    /// What came of it.
+    /// The answer.
     pub answer: Option<Answer>,
     /// The messages it published, as places in the log.
     pub published: Range<usize>,
@@ -509,7 +509,7 @@ impl<S: System> World<S> {
         }
     }
 
-    /// The broker hears the answer, or does not.
+    /// The answer reaches the broker, or does not.
     #[inline(always)]
     fn answer(&mut self, index: DeliveryIndex, service: ServiceIndex, outcome: Outcome, fate: Fate) {
         let cut_off = matches!(fate.crash, Some(Window::BeforePublish | Window::BeforeAck));

@@ -37,13 +37,13 @@ impl<S: System> World<S> {
     }
 }
 
-/// What a scheduler hears, in words.
-fn heard(world: &mut World<Erratic>) -> Vec<String> {
-    let mut heard = Vec::new();
+/// What a scheduler is offered, in words.
+fn offered(world: &mut World<Erratic>) -> Vec<String> {
+    let mut offered = Vec::new();
     world.drain_offers(|Offer { action, key, lane, place, again }| {
-        heard.push(format!("{action:?} {key:x} {lane:x} {place:x} {again}"));
+        offered.push(format!("{action:?} {key:x} {lane:x} {place:x} {again}"));
     });
-    heard
+    offered
 }
 
 /// What of the short ways was met.
@@ -97,7 +97,7 @@ fn compare(seed: u64, steps: u32, met: &mut Met) -> Result<(), TestCaseError> {
     let mut short = simulation(seed).world();
     let mut long = short.clone();
     for _ in 0..steps {
-        prop_assert_eq!(heard(&mut short), heard(&mut long));
+        prop_assert_eq!(offered(&mut short), offered(&mut long));
         let enabled: Vec<Action> = short.enabled().iter().collect();
         prop_assert_eq!(&enabled, &long.enabled().iter().collect::<Vec<_>>());
         if enabled.is_empty() {
@@ -151,7 +151,7 @@ struct Onlooker;
 
 impl Observer<Erratic> for Onlooker {}
 
-/// Plays a world, and says what came of it and what the stores hold then.
+/// Plays a world; returns the outcome and what the stores hold then.
 fn play(
     world: &mut World<Erratic>,
     mut scheduler: impl Scheduler,
