@@ -55,7 +55,7 @@ pub trait Event: Clone + Debug + Hash + Serialize + Send + Sync + 'static {
 /// A client's request to one service.
 pub trait Command: Clone + Debug + Hash + Serialize + Send + Sync + 'static {
     /// The name of the service that executes it.
-    fn service(&self) -> &'static str;
+    fn service(&self) -> &str;
 
     /// The record it is about.
     fn record(&self) -> RecordId;

@@ -4,6 +4,11 @@
 //! none of them changes width between machines. Ids print the way people write them on a
 //! whiteboard: `t1` is a record, `t1@2` is its second change, `+5.000s` is a moment.
 
+mod interned;
+mod reason;
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
@@ -13,27 +18,56 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::hash;
 
-/// Names one record: a letter for its kind and a number, written `t1`.
+pub use reason::Reason;
+
+/// Names one record: a letter for its kind and a number, written `t1`, or a letter and a text, written
+/// `o:6f1c-2b`.
 ///
 /// The letter belongs to a record type (see [`Record::KIND`](crate::store::Record::KIND)); owner
-/// and replica of the same thing share it, because they share the id.
+/// and replica of the same thing share it, because they share the id. The text is a key of the user's,
+/// such as a UUID. Ids are ordered by kind; of one kind, numbers come first, then texts as texts are
+/// ordered.
+///
+/// The text of each id that was ever made is kept as long as the process runs, once (see
+/// [`RecordId::named`]).
 ///
 /// ```
 /// use pellmell::RecordId;
 /// let ticket = RecordId::new('t', 1);
 /// assert_eq!(ticket.to_string(), "t1");
 /// assert_eq!("t1".parse(), Ok(ticket));
+/// let order = RecordId::named('o', "6f1c-2b");
+/// assert_eq!(order.to_string(), "o:6f1c-2b");
+/// assert_eq!("o:6f1c-2b".parse(), Ok(order));
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 // One word, the letter above the number: what is written in two parts and read in one waits for both.
+// Above the letter is whether it has a text; then the number is the place of that in a table.
 pub struct RecordId(u32);
 
 /// Letter and number, each by itself: stored fingerprints rely on it.
 impl Hash for RecordId {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
+        if self.is_named() {
+            return self.hash_named(state);
+        }
         state.write_u8((self.0 >> RecordId::NUMBER_BITS) as u8);
-        state.write_u32(self.number());
+        state.write_u32(self.low());
+    }
+}
+
+impl Ord for RecordId {
+    #[inline]
+    fn cmp(&self, other: &RecordId) -> Ordering {
+        if (self.0 | other.0) & RecordId::NAMED != 0 { self.cmp_named(*other) } else { self.0.cmp(&other.0) }
+    }
+}
+
+impl PartialOrd for RecordId {
+    #[inline]
+    fn partial_cmp(&self, other: &RecordId) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -42,8 +76,13 @@ impl RecordId {
     /// number is.
     pub const NUMBER_MAX: u32 = 2_000_000;
 
+    /// The most bytes that the text of an id has.
+    pub const TEXT_BYTES_MAX: usize = 200;
+
     /// How many bits of the word are the number.
     const NUMBER_BITS: u32 = 24;
+    /// The bit of an id that has a text.
+    const NAMED: u32 = 1 << 31;
 
     /// Names record `number` of the kind `kind`.
     ///
@@ -56,34 +95,196 @@ impl RecordId {
         RecordId((kind as u32) << RecordId::NUMBER_BITS | number)
     }
 
+    /// Names the record of the kind `kind` with a text as its key, such as a UUID.
+    ///
+    /// The text has letters, digits and `-`, `_`, `.`, `:`, `/`, `+`, `=`, `~`, `%`, of which `/` stands
+    /// between parts and `:` not at the end: with anything else it could not be told where it ends in the
+    /// name of a step. It has up to [`RecordId::TEXT_BYTES_MAX`] bytes.
+    ///
+    /// Each text is kept once for as long as the process runs, about 100 bytes more than it has itself.
+    /// So keys should come from few events again and again, not from a counter that goes on from run to
+    /// run. There can be 16,777,216 texts.
+    ///
+    /// # Panics
+    /// If `kind` is not a lowercase ASCII letter or the text is not of that form, of which it says what
+    /// is wrong. To hear of that as an error, parse `o:` and the text.
+    #[must_use]
+    #[track_caller]
+    pub fn named(kind: char, text: impl AsRef<str>) -> RecordId {
+        let text = text.as_ref();
+        assert!(kind.is_ascii_lowercase(), "a record kind is a lowercase ASCII letter");
+        if let Err(wrong) = look_at_text(text) {
+            panic!("`{}` names no record: {wrong}", shown(text));
+        }
+        RecordId::interned(kind, text)
+    }
+
+    /// Names the record of the kind `kind` with a composite key, whose parts `/` joins.
+    ///
+    /// ```
+    /// use pellmell::RecordId;
+    /// let line = RecordId::of_parts('r', ["acme", "7"]);
+    /// assert_eq!(line.to_string(), "r:acme/7");
+    /// assert!(line.parts().eq(["acme", "7"]));
+    /// ```
+    ///
+    /// # Panics
+    /// If there is no part, one is empty or has a `/` in it, or as [`RecordId::named`] does.
+    #[must_use]
+    #[track_caller]
+    pub fn of_parts<T: AsRef<str>>(kind: char, parts: impl IntoIterator<Item = T>) -> RecordId {
+        let mut text = String::new();
+        for part in parts {
+            let part = part.as_ref();
+            assert!(!part.contains('/'), "`{}` is no part of a key: `/` stands between parts", shown(part));
+            if !text.is_empty() {
+                text.push('/');
+            }
+            text.push_str(part);
+        }
+        RecordId::named(kind, text)
+    }
+
+    fn interned(kind: char, text: &str) -> RecordId {
+        RecordId(RecordId::NAMED | (kind as u32) << RecordId::NUMBER_BITS | interned::place_of(text))
+    }
+
     /// The letter of the kind.
     #[must_use]
     pub const fn kind(self) -> char {
-        (self.0 >> RecordId::NUMBER_BITS) as u8 as char
+        ((self.0 & !RecordId::NAMED) >> RecordId::NUMBER_BITS) as u8 as char
     }
 
     /// The number within the kind.
+    ///
+    /// # Panics
+    /// If the id has a text instead (see [`RecordId::text`]).
     #[must_use]
     pub const fn number(self) -> u32 {
+        assert!(!self.is_named(), "an id that has a text has no number");
+        self.low()
+    }
+
+    /// The text of an id that was made with [`RecordId::named`] or [`RecordId::of_parts`].
+    #[must_use]
+    pub fn text(self) -> Option<&'static str> {
+        self.is_named().then(|| interned::at(self.low()).text)
+    }
+
+    /// The parts of its text, between which `/` stands; nothing for an id with a number.
+    pub fn parts(self) -> impl Iterator<Item = &'static str> {
+        self.text().into_iter().flat_map(|text| text.split('/'))
+    }
+
+    /// Whether its text ends in `/` and a number, as the name of a message does that is not the first of
+    /// its name.
+    pub(crate) fn ends_as_counted(self) -> bool {
+        let count = self.text().and_then(|text| text.rsplit_once('/')).map(|(_, count)| count);
+        count.is_some_and(|count| count.parse::<u32>().is_ok_and(|number| number.to_string() == count))
+    }
+
+    /// Whether it has a text.
+    #[inline]
+    pub(crate) const fn is_named(self) -> bool {
+        self.0 & RecordId::NAMED != 0
+    }
+
+    #[inline]
+    const fn low(self) -> u32 {
         self.0 & ((1 << RecordId::NUMBER_BITS) - 1)
     }
 
-    /// The number of an id of this kind; of one of another kind, more than any number.
+    /// The number of an id of this kind; of one of another kind, or with a text, more than any number.
     #[inline]
     pub(crate) const fn number_within(self, kind: char) -> u32 {
         self.0 ^ (kind as u32) << RecordId::NUMBER_BITS
     }
 
+    /// What differs for ids of one kind: the number, or far above all numbers something that depends on
+    /// which texts came before. So it may be looked up, but nothing may be walked by it.
+    #[inline]
+    pub(crate) const fn place(self) -> usize {
+        (self.0 & (RecordId::NAMED | ((1 << RecordId::NUMBER_BITS) - 1))) as usize
+    }
+
+    /// What shares records out: the number, or a hash of the text.
+    pub(crate) fn balance(self) -> u32 {
+        if self.is_named() { self.word() as u32 } else { self.low() }
+    }
+
     /// The id as one word, for hashing.
     #[must_use]
-    pub(crate) const fn word(self) -> u64 {
-        ((self.0 as u64) >> RecordId::NUMBER_BITS << 32) | self.number() as u64
+    #[inline]
+    pub(crate) fn word(self) -> u64 {
+        if self.is_named() {
+            return self.word_named();
+        }
+        ((self.0 as u64) >> RecordId::NUMBER_BITS << 32) | self.low() as u64
     }
+
+    #[cold]
+    fn word_named(self) -> u64 {
+        hash::mix(interned::at(self.low()).hash, self.kind() as u64)
+    }
+
+    #[cold]
+    fn hash_named<H: Hasher>(self, state: &mut H) {
+        state.write_u8(self.kind() as u8);
+        state.write_u64(interned::at(self.low()).hash);
+    }
+
+    /// By kind, then what has no text, then by number or text.
+    #[cold]
+    fn cmp_named(self, other: RecordId) -> Ordering {
+        let number = |id: RecordId| if id.is_named() { 0 } else { id.low() };
+        let order = |id: RecordId| (id.kind(), id.text(), number(id));
+        order(self).cmp(&order(other))
+    }
+}
+
+/// A text as one that is kept for as long as the process runs: itself, if the program has it.
+pub(crate) fn kept(text: impl Into<Cow<'static, str>>) -> &'static str {
+    match text.into() {
+        Cow::Borrowed(text) => text,
+        Cow::Owned(text) => interned::keep(&text),
+    }
+}
+
+/// A text that somebody lends, as one that is kept for as long as the process runs.
+pub(crate) fn kept_copy(text: &str) -> &'static str {
+    interned::keep(text)
+}
+
+/// Says what is wrong with a text as the key of a record.
+fn look_at_text(text: &str) -> Result<(), String> {
+    let is_allowed = |c: char| c.is_alphanumeric() || "-_.:/+=~%".contains(c);
+    if text.len() > RecordId::TEXT_BYTES_MAX {
+        return Err(format!("a key has up to {} bytes", RecordId::TEXT_BYTES_MAX));
+    }
+    if let Some(other) = text.chars().find(|c| !is_allowed(*c)) {
+        let other = other.escape_debug();
+        return Err(format!("a key has letters, digits and `-_.:/+=~%`, but no `{other}`"));
+    }
+    if text.split('/').any(str::is_empty) {
+        return Err("a key is not empty, nor is a part of it before or after a `/`".to_owned());
+    }
+    if text.ends_with(':') {
+        return Err("a key does not end with `:`".to_owned());
+    }
+    Ok(())
+}
+
+/// So much of a text as an error shows.
+fn shown(text: &str) -> String {
+    text.chars().take(40).flat_map(char::escape_debug).collect()
 }
 
 impl fmt::Display for RecordId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.kind(), self.number())
+        match self.text() {
+            None => write!(f, "{}{}", self.kind(), self.low()),
+            Some(text) => write!(f, "{}:{text}", self.kind()),
+        }
     }
 }
 
@@ -95,16 +296,24 @@ impl fmt::Debug for RecordId {
 
 /// Says why a text is not a record id.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParseRecordIdError(String);
+pub struct ParseRecordIdError {
+    text: String,
+    /// What is wrong with its key, if it has one.
+    key: Option<String>,
+}
 
 impl fmt::Display for ParseRecordIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "`{}` is not a record id: expected a lowercase letter and a number up to {}, for example `t1`",
-            self.0,
-            RecordId::NUMBER_MAX
-        )
+        let ParseRecordIdError { text, key } = self;
+        match key {
+            Some(wrong) => write!(f, "`{text}` is not a record id: {wrong}"),
+            None => write!(
+                f,
+                "`{text}` is not a record id: expected a lowercase letter and a number up to {}, for example `t1`, \
+                 or a letter, `:` and a key, for example `o:6f1c-2b`",
+                RecordId::NUMBER_MAX
+            ),
+        }
     }
 }
 
@@ -114,14 +323,20 @@ impl FromStr for RecordId {
     type Err = ParseRecordIdError;
 
     fn from_str(text: &str) -> Result<RecordId, ParseRecordIdError> {
-        let wrong = || ParseRecordIdError(text.chars().take(40).collect());
+        let wrong = |key: Option<String>| ParseRecordIdError { text: text.chars().take(40).collect(), key };
         let mut chars = text.chars();
-        let kind = chars.next().filter(char::is_ascii_lowercase).ok_or_else(wrong)?;
+        let kind = chars.next().filter(char::is_ascii_lowercase).ok_or_else(|| wrong(None))?;
+        if let Some(key) = chars.as_str().strip_prefix(':') {
+            return match look_at_text(key) {
+                Ok(()) => Ok(RecordId::interned(kind, key)),
+                Err(error) => Err(wrong(Some(error))),
+            };
+        }
         let digits = chars.as_str();
-        let number: u32 = digits.parse().map_err(|_| wrong())?;
+        let number: u32 = digits.parse().map_err(|_| wrong(None))?;
         // `t01` and `t+1` would be second spellings of `t1`.
         if number > RecordId::NUMBER_MAX || number.to_string() != digits {
-            return Err(wrong());
+            return Err(wrong(None));
         }
         Ok(RecordId::new(kind, number))
     }
@@ -175,6 +390,19 @@ impl Subject {
     #[must_use]
     pub const fn new(name: &'static str) -> Subject {
         Subject { name, hash: hash::of_name(name) }
+    }
+
+    /// Names a subject by a text that the program does not have in it, such as one that is put together
+    /// from a prefix. The text is kept for as long as the process runs, once.
+    ///
+    /// ```
+    /// use pellmell::Subject;
+    /// let subject = Subject::named(format!("{}:created", "ticket"));
+    /// assert_eq!(subject, Subject::new("ticket:created"));
+    /// ```
+    #[must_use]
+    pub fn named(name: impl AsRef<str>) -> Subject {
+        Subject::new(interned::keep(name.as_ref()))
     }
 
     /// The subject's name.
@@ -261,6 +489,8 @@ impl fmt::Debug for ServiceIndex {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -276,6 +506,97 @@ mod tests {
         for text in ["", "t", "1", "T1", "t-1", "t01", "t+1", "t2000001", "t99999999999", "tt1", "é1", "t1 "] {
             assert!(text.parse::<RecordId>().is_err(), "{text:?} was accepted");
         }
+        let long = format!("o:{}", "x".repeat(RecordId::TEXT_BYTES_MAX + 1));
+        for (text, part) in [
+            ("o:", "is not empty"),
+            ("O:a", "expected a lowercase letter"),
+            ("o:a b", "no ` `"),
+            ("o:a@1", "no `@`"),
+            ("o:a#1", "no `#`"),
+            ("o:a->b", "no `>`"),
+            ("o:a\u{1b}", "no `\\u{1b}`"),
+            ("o:a\"", "no `\\\"`"),
+            ("o:a\\", "no `\\\\`"),
+            ("o:a,", "no `,`"),
+            ("o:/a", "before or after a `/`"),
+            ("o:a//b", "before or after a `/`"),
+            ("o:a:", "does not end with `:`"),
+            (&long, "up to 200 bytes"),
+        ] {
+            let error = text.parse::<RecordId>().expect_err(text).to_string();
+            assert!(error.contains(part), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "`a b` names no record: a key has letters, digits")]
+    fn an_id_with_a_text_that_names_no_record_is_a_broken_promise() {
+        let _ = RecordId::named('o', "a b");
+    }
+
+    #[test]
+    #[should_panic(expected = "`a/b` is no part of a key")]
+    fn a_part_of_a_key_has_no_parts() {
+        let _ = RecordId::of_parts('o', ["a/b", "c"]);
+    }
+
+    #[test]
+    #[should_panic(expected = "is not empty")]
+    fn a_part_of_a_key_is_not_empty() {
+        let _ = RecordId::of_parts('o', ["a", ""]);
+    }
+
+    #[test]
+    #[should_panic(expected = "has no number")]
+    fn an_id_with_a_text_has_no_number() {
+        let _ = RecordId::named('o', "a").number();
+    }
+
+    fn ids() -> impl Strategy<Value = RecordId> {
+        let kind = prop_oneof![Just('o'), Just('r')];
+        let part = "[a-zé0-9._:+=~%-]{0,6}[a-z0-9]";
+        let named = (kind.clone(), prop::collection::vec(part, 1..4));
+        prop_oneof![
+            (kind, 0..=RecordId::NUMBER_MAX).prop_map(|(kind, number)| RecordId::new(kind, number)),
+            named.prop_map(|(kind, parts)| RecordId::of_parts(kind, parts)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_id_reads_back_whatever_it_is_named_by(id in ids()) {
+            prop_assert_eq!(id.to_string().parse(), Ok(id));
+            let json = serde_json::to_string(&id).expect("a text");
+            prop_assert_eq!(serde_json::from_str::<RecordId>(&json).expect("an id"), id);
+            let again = id.text().map(|text| RecordId::named(id.kind(), text.to_owned()));
+            prop_assert_eq!(again.unwrap_or(id), id);
+        }
+
+        #[test]
+        fn ids_are_ordered_and_hashed_by_kind_number_and_text(one in ids(), other in ids()) {
+            let words = |id: RecordId| (id.kind(), id.text(), if id.is_named() { 0 } else { id.number() });
+            prop_assert_eq!(one.cmp(&other), words(one).cmp(&words(other)));
+            prop_assert_eq!(one == other, words(one) == words(other));
+            prop_assert_eq!(one == other, one.word() == other.word());
+            prop_assert_eq!(one == other, hash::of(&one) == hash::of(&other));
+            prop_assert_eq!(one == other, (one.kind(), one.place()) == (other.kind(), other.place()));
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_of_ids_panic(text in ".{0,20}|[a-z]:.{0,20}") {
+            if let Ok(id) = text.parse::<RecordId>() {
+                prop_assert_eq!(id.to_string(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn hashes_of_ids_are_the_literal_values_stored_fingerprints_rely_on() {
+        assert_eq!(RecordId::new('t', 1).word(), 0x74_0000_0001);
+        assert_eq!(hash::of(&RecordId::new('t', 1)), hash::of(&(b't', 1u32)));
+        let named = RecordId::named('t', "6f1c");
+        assert_eq!(named.word(), hash::mix(hash::of_name("6f1c"), u64::from(b't')));
+        assert_eq!(hash::of(&named), hash::of(&(b't', hash::of_name("6f1c"))));
     }
 
     #[test]

@@ -108,7 +108,7 @@ pub mod zoo;
 pub use broker::{Broker, Profile};
 pub use event::{Command, Event, System};
 pub use faults::{AckFate, Fate, FaultPlan, Rate, Window};
-pub use ids::{RecordId, ServiceIndex, Subject, Time, Version};
+pub use ids::{Reason, RecordId, ServiceIndex, Subject, Time, Version};
 pub use portfolio::SchedulerKind;
 pub use prng::{Prng, Ratio, Stream};
 pub use property::{Property, Sometimes, View, Violation, Watch};

@@ -4,11 +4,12 @@
 //! It is a pure function of what it is shown; what it needs to remember is in the world already (the
 //! owner's history, the log, what each delivery did).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::broker::{Broker, Delivery, DeliveryIndex, Message, MessageName};
 use crate::event::{Event, System};
-use crate::ids::RecordId;
+use crate::ids::{self, RecordId};
 use crate::simulation::Simulation;
 use crate::store::{Change, Record, Store};
 use crate::world::{Step, Summary, World};
@@ -41,7 +42,7 @@ use crate::world::{Step, Summary, World};
 /// ```
 pub trait Property<S: System>: Send + Sync {
     /// Its name, in words put together: `NoPoison`.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// What it claims, as half a sentence for reports: `a replica's version never falls`. Empty if the
     /// name says it all.
@@ -122,11 +123,11 @@ impl<S: System> Sometimes<S> {
     /// `reached` looks at each step of a run until it says yes.
     #[must_use]
     pub fn new(
-        name: &'static str,
-        about: &'static str,
+        name: impl Into<Cow<'static, str>>,
+        about: impl Into<Cow<'static, str>>,
         reached: impl Fn(&View<'_, S>) -> bool + Send + Sync + 'static,
     ) -> Sometimes<S> {
-        Sometimes { name, about, reached: Box::new(reached) }
+        Sometimes { name: ids::kept(name), about: ids::kept(about), reached: Box::new(reached) }
     }
 
     /// Its name, in words put together: `OrderCompleted`.

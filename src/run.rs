@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::broker::{Delivery, DeliveryIndex, MessageIndex};
 use crate::event::System;
 use crate::faults::{AckFate, Fate};
-use crate::ids::Time;
+use crate::ids::{self, Time};
 use crate::property::{End, Property, Sometimes, View, Violation, Watch};
 use crate::scheduler::{Action, Chosen, Scheduler};
 use crate::service::Outcome;
@@ -232,7 +232,7 @@ impl<S: System> Judges<S> {
 
     /// The names of the properties.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
-        self.properties.iter().map(|property| property.name())
+        self.properties.iter().map(|property| ids::kept_copy(property.name()))
     }
 
     /// The properties, and what each of them watches.
@@ -298,7 +298,7 @@ impl<S: System> Judges<S> {
 }
 
 fn violated<S: System>(property: &dyn Property<S>, violation: Violation) -> Verdict {
-    Verdict::Violated { property: property.name(), violation: Box::new(violation) }
+    Verdict::Violated { property: ids::kept_copy(property.name()), violation: Box::new(violation) }
 }
 
 /// Runs a world from where it is until nothing can change any more, a property is violated or a

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::event::System;
-use crate::ids::{RecordId, Subject, Time};
+use crate::ids::{Reason, RecordId, Subject, Time};
 use crate::store::{Schema, Store};
 
 /// One service: its collections, the subjects it listens to, and its handlers.
@@ -48,8 +48,9 @@ use crate::store::{Schema, Store};
 /// }
 /// ```
 pub trait Service<S: System>: Send + Sync {
-    /// The service's name, which is also its group's name unless the simulation says otherwise.
-    fn name(&self) -> &'static str;
+    /// The service's name, which is also its group's name unless the simulation says otherwise. It is the
+    /// same each time.
+    fn name(&self) -> &str;
 
     /// Declares the collections of its store.
     fn collections(&self, schema: &mut Schema);
@@ -105,7 +106,7 @@ pub enum Outcome {
     Ack,
     /// The message shall come again: at once, or after a delay.
     Nak {
-        /// Why, for reports.
+        /// Why, for reports ([`Reason`] makes one of a text that is put together).
         reason: &'static str,
         /// How long the broker shall wait.
         delay: Option<Duration>,
@@ -126,8 +127,16 @@ impl Outcome {
 pub struct Rejection {
     /// The HTTP status.
     pub status: u16,
-    /// Why, for reports.
+    /// Why, for reports ([`Reason`] makes one of a text that is put together).
     pub reason: &'static str,
+}
+
+impl Rejection {
+    /// A refusal with a reason that may be put together.
+    #[must_use]
+    pub fn new(status: u16, reason: impl Into<Reason>) -> Rejection {
+        Rejection { status, reason: Reason::of(reason) }
+    }
 }
 
 /// What a service says to each command if it has no handler for commands.

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use crate::broker::{GroupSetup, Member, Profile};
 use crate::event::{Command, System};
 use crate::hash;
-use crate::ids::{ServiceIndex, Subject};
+use crate::ids::{self, ServiceIndex, Subject};
 use crate::schedule::{CommandSpec, attempt_label, command_key};
 use crate::scheduler::Expected;
 use crate::service::{AckTiming, PublishMode, Service, Work};
@@ -58,6 +58,9 @@ pub(crate) struct Hosted<S: System> {
     // `Box`, not `Arc`: a `dyn` call through `Arc` must compute the payload's offset.
     pub(crate) service: Box<dyn Service<S>>,
     pub(crate) name: &'static str,
+    /// Where the text is that the service gives as its name: who asks for a service by its name most often
+    /// has that very text.
+    pub(crate) name_at: usize,
     /// The hash of its name.
     pub(crate) hash: u64,
     pub(crate) members: u16,
@@ -399,13 +402,14 @@ impl<S: System> SimulationBuilder<S> {
         let mut groups: Vec<GroupSetup> = Vec::new();
         let mut declared = Declared::default();
         for (service, hosting) in self.services {
-            let name = service.name();
+            let name_at = service.name().as_ptr().addr();
+            let name = ids::kept_copy(service.name());
             checks::name(&Named::Service, name)?;
             hosting.group.iter().try_for_each(|group| checks::name(&Named::Group, group))?;
             let mut schema = Schema::default();
             service.collections(&mut schema);
             declared.add(name, &schema)?;
-            if services.iter().any(|other| other.service.name() == name) {
+            if services.iter().any(|other| other.name == name) {
                 return Err(BuildError(format!("service `{name}` is added twice")));
             }
             if hosting.members == 0 {
@@ -416,9 +420,8 @@ impl<S: System> SimulationBuilder<S> {
             join_group(&mut groups, index, service.as_ref(), &hosting, may_pause);
             let publish_modes = Work::ALL.map(|work| service.publish_mode(work));
             let ack_timing = service.ack_timing();
-            let (name, members) = (service.name(), hosting.members);
-            let hash = hash::of_name(name);
-            services.push(Hosted { service, name, hash, members, may_pause, publish_modes, ack_timing });
+            let (members, hash) = (hosting.members, hash::of_name(name));
+            services.push(Hosted { service, name, name_at, hash, members, may_pause, publish_modes, ack_timing });
         }
         checks::subjects(groups.iter().flat_map(|group| group.subjects.iter().copied()))?;
         for (place, client) in self.clients.iter().enumerate() {

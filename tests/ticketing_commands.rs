@@ -241,7 +241,7 @@ fn only_the_buyer_may_cancel_an_order_and_cancelling_twice_is_no_error() {
 struct Paying(Orders);
 
 impl Service<Ticketing> for Paying {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         self.0.name()
     }
 

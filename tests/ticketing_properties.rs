@@ -47,7 +47,7 @@ impl<S: Service<Ticketing>> Faulty<S> {
 }
 
 impl<S: Service<Ticketing>> Service<Ticketing> for Faulty<S> {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         self.inner.name()
     }
 

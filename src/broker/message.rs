@@ -87,7 +87,8 @@ pub(crate) fn write_message_name(
     if let Some(version) = version {
         write!(f, "@{version}")?;
     }
-    if nth > 1 {
+    // A key may end as if it were counted; one that does is counted from the first.
+    if nth > 1 || version.is_none() && record.ends_as_counted() {
         write!(f, "/{nth}")?;
     }
     Ok(())
@@ -112,7 +113,7 @@ impl Label {
 #[derive(Debug)]
 pub(super) struct Log<E> {
     pub(super) messages: Vec<Message<E>>,
-    /// By route, then by record number.
+    /// By route, then by what tells ids of one kind apart.
     last: Vec<ByNumber<Option<MessageIndex>>>,
     /// The sum of what their hashes say, whatever their order.
     sum: u64,
@@ -164,11 +165,10 @@ impl<E: Event> Log<E> {
         cause: u32,
     ) -> (MessageIndex, u64) {
         let Label { subject, record, version, hash } = *label;
-        let number = record.number() as usize;
         let last = &mut self.last[usize::from(route)];
         let index =
             MessageIndex(u32::try_from(self.messages.len()).expect("the message limit keeps the log below 2^32"));
-        let previous = last.entry(number).replace(index);
+        let previous = last.entry(record.place()).replace(index);
         let nth = self.count_of_name(previous, record, version) + 1;
         let name = MessageName { subject, record, version, nth };
         self.sum = self.sum.wrapping_add(hash::mix(hash, 1));
@@ -208,7 +208,7 @@ impl<E: Event> Log<E> {
     fn take_back_some(&mut self, source: &Log<E>) {
         while self.messages.len() > source.messages.len() {
             let Some(Message { name, route, previous, .. }) = self.messages.pop() else { break };
-            *self.last[usize::from(route)].entry(name.record.number() as usize) = previous;
+            *self.last[usize::from(route)].entry(name.record.place()) = previous;
         }
         self.last.truncate(source.last.len());
         self.last.iter_mut().zip(&source.last).for_each(|(last, source)| last.shape_like(source));

@@ -254,8 +254,8 @@ impl Group {
     /// The member that owns a unit if dispatch is exclusive.
     fn owner_of(&self, (route, record): (u16, RecordId)) -> u16 {
         match self.fitting(route) {
-            None => (record.number() % self.members.len() as u32) as u16,
-            Some(fitting) => fitting[record.number() as usize % fitting.len()],
+            None => (record.balance() % self.members.len() as u32) as u16,
+            Some(fitting) => fitting[record.balance() as usize % fitting.len()],
         }
     }
 

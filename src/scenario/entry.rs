@@ -27,7 +27,7 @@ pub(super) fn entry<C: Command>(
     source: &Source<'_>,
     file: &File,
     known: &Known<'_, C>,
-    properties: &[&'static str],
+    properties: &[&str],
 ) -> Result<Option<Entry>, FileError> {
     let Some(table) = &file.entry else { return Ok(None) };
     check_played(source, file, table)?;

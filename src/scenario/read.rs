@@ -52,7 +52,8 @@ pub(super) fn scenario<T: Suite>(file: &str, text: &str) -> Result<Scenario<T>, 
     };
     let schedule = departures::read(&source, &read.schedule)?;
     departures::check(&source, &schedule, &known)?;
-    let properties: Vec<&'static str> = T::all_properties().iter().map(|property| property.name()).collect();
+    let known_properties = T::all_properties();
+    let properties: Vec<&str> = known_properties.iter().map(|property| property.name()).collect();
     let entry = entry::entry(&source, &read, &known, &properties)?;
     let allow = allowed(&source, &read)?;
     if clients.is_empty() && workload.is_none() {
@@ -186,11 +187,7 @@ fn hosting(source: &Source<'_>, table: &ServiceTable, usual: &Hosting) -> Result
     })
 }
 
-fn property_names(
-    source: &Source<'_>,
-    names: &[Spanned<String>],
-    known: &[&'static str],
-) -> Result<Vec<String>, FileError> {
+fn property_names(source: &Source<'_>, names: &[Spanned<String>], known: &[&str]) -> Result<Vec<String>, FileError> {
     let check = |name: &Spanned<String>| match known.contains(&name.get_ref().as_str()) {
         true => Ok(name.get_ref().clone()),
         false => Err(source.unknown(name, "property", known)),
@@ -202,7 +199,7 @@ fn expectations(
     source: &Source<'_>,
     table: &BTreeMap<String, Spanned<String>>,
     designs: &[&str],
-    properties: &[&'static str],
+    properties: &[&str],
 ) -> Result<BTreeMap<String, Expectation>, FileError> {
     let mut expectations = BTreeMap::new();
     for (design, verdict) in table {
@@ -218,7 +215,7 @@ fn expectations(
 pub(super) fn expectation(
     source: &Source<'_>,
     verdict: &Spanned<String>,
-    properties: &[&'static str],
+    properties: &[&str],
 ) -> Result<Expectation, FileError> {
     match verdict.get_ref().split_once(' ') {
         None if verdict.get_ref() == "held" => Ok(Expectation::Held),

@@ -114,12 +114,14 @@ impl<T: Suite> Scenario<T> {
         commands: &[CommandIndex],
         departures: &[Departure],
     ) -> bool {
+        // Where no command says what it creates, nothing is known to be missing.
+        let creates = |client: &Client<T::Command>| client.commands.iter().any(|sent| sent.command.creates().is_some());
+        let knows_nothing = !clients.iter().any(creates);
         let clients = kept(clients, commands);
         let requests: Vec<&Sending<T::Command>> = clients.iter().flat_map(|client| &client.commands).collect();
         let created = requests.iter().filter_map(|request| request.command.creates());
         let made: BTreeSet<RecordId> = created.chain(self.stored.iter().map(Stored::record)).collect();
-        // Where no command says what it creates, nothing is known to be missing.
-        let knows_nothing = made.is_empty();
+        let is_made = |record: &RecordId| knows_nothing || made.contains(record);
         let sent = |spec: &CommandSpec| {
             let client = clients.iter().find(|client| client.name == spec.client);
             let first = spec.at_first_attempt().map(|first| first.label);
@@ -128,23 +130,22 @@ impl<T: Suite> Scenario<T> {
         };
         let named = |request: &Sending<T::Command>| {
             let awaited = request.waits_for.iter().map(|awaited| awaited.record);
-            request.command.needs().into_iter().chain(awaited).all(|id| knows_nothing || made.contains(&id))
+            request.command.needs().into_iter().chain(awaited).all(|id| is_made(&id))
         };
-        fn there(target: &Target, made: &BTreeSet<RecordId>, sent: &dyn Fn(&CommandSpec) -> bool) -> bool {
-            let is_made = |record: &RecordId| made.is_empty() || made.contains(record);
+        fn there(target: &Target, is_made: &dyn Fn(&RecordId) -> bool, sent: &dyn Fn(&CommandSpec) -> bool) -> bool {
             match target {
                 Target::Delivery(spec) | Target::Ack(spec) | Target::AckWait(spec) => is_made(&spec.record),
                 Target::Timer(spec) => is_made(&spec.record),
                 Target::Command(spec) => sent(spec),
-                Target::Pause(what) => there(what, made, sent),
+                Target::Pause(what) => there(what, is_made, sent),
                 Target::Join(_) => true,
             }
         }
         !requests.is_empty()
             && requests.iter().all(|request| named(request))
             && departures.iter().all(|departure| {
-                there(&departure.what(), &made, &sent)
-                    && departure.until().is_none_or(|until| there(until, &made, &sent))
+                there(&departure.what(), &is_made, &sent)
+                    && departure.until().is_none_or(|until| there(until, &is_made, &sent))
             })
     }
 

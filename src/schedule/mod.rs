@@ -35,6 +35,7 @@ pub use step::NamedStep;
 ///     "duplicate ticket:updated t1@1 -> orders",
 ///     "lose ticket:updated t1@1 -> orders",
 ///     "lose ack of ticket:created t1@0 -> orders #2",
+///     "lose ack of order:created o:6f1c-2b@0/2 -> tickets",
 ///     "crash tickets before publish of order:created o1@0 -> tickets",
 ///     "crash expiration before publish of timer o1 of expiration",
 ///     "run past ack wait of ticket:updated t1@2 -> orders",
@@ -446,13 +447,19 @@ impl FromStr for DeliverySpec {
         let wrong = |why: &str| wrong(text, why, "a delivery is like `ticket:updated t1@2 -> orders #1`");
         let (message, to) = text.split_once("->").ok_or_else(|| wrong("names no group"))?;
         let (subject, about) = message.trim().split_once(' ').ok_or_else(|| wrong("names no record"))?;
-        let (about, nth) = split_number(about.trim(), '/').ok_or_else(|| wrong("has no number after `/`"))?;
+        let about = about.trim();
         let (record, version) = match about.split_once('@') {
-            Some((record, version)) => {
-                (record, Some(Version(version.parse().map_err(|_| wrong("has no version after `@`"))?)))
-            }
+            Some((record, version)) => (record, Some(version)),
             None => (about, None),
         };
+        // The key of a record may have `/` in it: what stands behind its last one is a part of it or a count.
+        let (rest, nth) = match version {
+            None if record.contains(':') => split_count(record).unwrap_or((record, 1)),
+            _ => split_number(version.unwrap_or(record), '/').ok_or_else(|| wrong("has no number after `/`"))?,
+        };
+        let (record, version) = if version.is_some() { (record, Some(rest)) } else { (rest, None) };
+        let version = version.map(|version| version.parse().map(Version)).transpose();
+        let version = version.map_err(|_| wrong("has no version after `@`"))?;
         let record = record.parse().map_err(|error| wrong(&format!("names no record ({error})")))?;
         let (group, attempt) = split_number(to.trim(), '#').ok_or_else(|| wrong("has no attempt after `#`"))?;
         let attempt = u16::try_from(attempt).map_err(|_| wrong("has too large an attempt"))?;
@@ -565,8 +572,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn record(kind: char) -> impl Strategy<Value = RecordId> {
+        prop_oneof![
+            4 => (0u32..99).prop_map(move |number| RecordId::new(kind, number)),
+            1 => "[a-z0-9.:-]{0,4}[a-z0-9](/[0-9]{1,2}){0,2}".prop_map(move |text| RecordId::named(kind, text)),
+        ]
+    }
+
     pub(super) fn spec() -> impl Strategy<Value = DeliverySpec> {
-        let record = (0u32..99).prop_map(|number| RecordId::new('t', number));
+        let record = record('t');
         let version = proptest::option::of((0u64..9).prop_map(Version));
         ("[a-z]{1,8}:[a-z]{1,8}", record, version, 1u32..4, "[a-z-]{1,9}", 1u16..5).prop_map(
             |(subject, record, version, nth, group, attempt)| DeliverySpec {
@@ -587,9 +601,8 @@ mod tests {
     }
 
     fn timer() -> impl Strategy<Value = Target> {
-        ((0u32..99), "[a-z-]{1,9}", 1u32..3, 1u16..3).prop_map(|(number, service, nth, attempt)| {
-            Target::Timer(TimerSpec { record: RecordId::new('o', number), service, nth, attempt })
-        })
+        (record('o'), "[a-z-]{1,9}", 1u32..3, 1u16..3)
+            .prop_map(|(record, service, nth, attempt)| Target::Timer(TimerSpec { record, service, nth, attempt }))
     }
 
     pub(super) fn handled() -> impl Strategy<Value = Target> {
@@ -650,6 +663,7 @@ mod tests {
         refused("hold ticket:created t1@0 -> orders", "without `until`");
         refused("lose ack of ticket:created t1@0", "names no group");
         refused("lose ack of ticket:created -> orders", "names no record");
+        refused("lose ack of ticket:created t:a,b@0 -> orders", "no `,`");
         refused("lose ack of ticket:created t1@x -> orders", "no version after `@`");
         refused("lose ack of ticket:created t1@0 -> orders #0", "is not a delivery");
         refused("lose ack of ticket:created t1@0 -> orders #99999", "too large an attempt");

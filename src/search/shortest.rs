@@ -20,6 +20,7 @@ use crate::broker::{Dispatch, Limit, Ordering, Profile};
 use crate::event::System;
 use crate::faults::{AckFate, Fate, Window};
 use crate::hash;
+use crate::ids;
 use crate::property::{End, NoPoison, Property, Violation};
 use crate::run::{Judges, step_apart};
 use crate::scheduler::{Action, Chosen, Move};
@@ -417,7 +418,7 @@ impl<'a, S: System> Search<'a, S> {
             let Best::Candidate(_, end, violation) = std::mem::replace(&mut self.best[place], Best::Final) else {
                 unreachable!("it was a candidate")
             };
-            let property = self.shortest.judges.property(place).name();
+            let property = ids::kept_copy(self.shortest.judges.property(place).name());
             let found = Found { property, violation, cost, path: self.path(end) };
             let stop = enough(&found);
             self.found.push(found);

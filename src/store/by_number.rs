@@ -45,6 +45,12 @@ impl<T: Default> ByNumber<T> {
         }
     }
 
+    /// What is there for a number that is not far above the others.
+    #[inline]
+    pub(super) fn near(&self, number: usize) -> Option<&T> {
+        self.near.get(number)
+    }
+
     #[cold]
     fn get_far(&self, number: usize) -> Option<&T> {
         self.far.get(&number)
@@ -89,7 +95,7 @@ impl<T: Default> ByNumber<T> {
         self.near.iter().chain(self.far.values())
     }
 
-    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.near.iter_mut().chain(self.far.values_mut())
     }
 

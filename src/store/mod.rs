@@ -6,6 +6,7 @@
 //! saves now. The store also keeps what the running step changed, which the properties judge, and
 //! every version an owner ever saved, which replicas are compared with.
 
+mod by_id;
 mod by_number;
 mod numbers;
 mod record;

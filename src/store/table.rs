@@ -7,9 +7,8 @@ use std::sync::Arc;
 use crate::hash;
 use crate::ids::{RecordId, Time, Version};
 
-use super::by_number::ByNumber;
+use super::by_id::{ById, Ids};
 use super::heap_bytes_of;
-use super::numbers::Numbers;
 use super::record::{Bump, DuplicateKey, Record, VersionConflict, VersionPolicy, Versioned};
 
 /// What a change replaced. Kept for the running step, until the next save to the table, and for every
@@ -35,19 +34,19 @@ pub(super) struct Progress {
     pub(super) now: Time,
 }
 
-/// Rows of one record type, addressed by record number.
+/// Rows of one record type, addressed by record number or, if ids have a text, by that.
 #[derive(Debug)]
 pub(super) struct Table<R> {
     pub(super) policy: VersionPolicy,
-    rows: ByNumber<Option<Versioned<R>>>,
+    rows: ById<Option<Versioned<R>>>,
     /// The store's change counter after the last change; if that was taken back, the moment it went
     /// back to.
     changed_at: u64,
     replaced: Vec<Replaced<R>>,
     /// Every version the owner ever saved, per record; `None` for replicas.
-    history: Option<ByNumber<Vec<Versioned<R>>>>,
+    history: Option<ById<Vec<Versioned<R>>>>,
     /// What was saved since a quiescence was last judged.
-    unjudged: Numbers,
+    unjudged: Ids,
     /// The versions that were there from the beginning, by id.
     first: Option<Arc<[(RecordId, Version)]>>,
 }
@@ -96,11 +95,11 @@ impl<R: Record> Table<R> {
     pub(super) fn new(policy: VersionPolicy, owned: bool) -> Table<R> {
         Table {
             policy,
-            rows: ByNumber::default(),
+            rows: ById::default(),
             changed_at: 0,
             replaced: Vec::new(),
-            history: owned.then(ByNumber::default),
-            unjudged: Numbers::default(),
+            history: owned.then(ById::default),
+            unjudged: Ids::default(),
             first: None,
         }
     }
@@ -111,17 +110,11 @@ impl<R: Record> Table<R> {
         first.binary_search(&(id, version)).is_ok()
     }
 
-    /// Where the row of an id is. That of an id of another kind is nowhere, so whether a row is there
-    /// answers both questions, and only where none is the kind has to be looked at.
-    #[inline]
-    fn row_index(id: RecordId) -> usize {
-        id.number_within(R::KIND) as usize
-    }
-
-    /// The row as it is now.
+    /// The row as it is now. That of an id of another kind is nowhere, so only where none is the kind has
+    /// to be looked at.
     #[inline]
     pub(super) fn live(&self, id: RecordId) -> Option<&Versioned<R>> {
-        let Some(row) = self.rows.get(Table::<R>::row_index(id)) else {
+        let Some(row) = self.rows.get(R::KIND, id) else {
             assert_kind::<R>(id);
             return None;
         };
@@ -143,17 +136,17 @@ impl<R: Record> Table<R> {
 
     /// Every id that has or had a row, in order.
     pub(super) fn ids(&self) -> impl Iterator<Item = RecordId> + '_ {
-        self.rows.numbers().map(|number| RecordId::new(R::KIND, number as u32))
+        self.rows.ids(R::KIND)
     }
 
     /// The ids that were saved since a quiescence was last judged, in order.
     pub(super) fn unjudged(&self) -> impl Iterator<Item = RecordId> + '_ {
-        self.unjudged.iter().map(|number| RecordId::new(R::KIND, number as u32))
+        self.unjudged.iter(R::KIND)
     }
 
     pub(super) fn history(&self, id: RecordId) -> &[Versioned<R>] {
         let Some(histories) = &self.history else { return &[] };
-        let Some(history) = histories.get(Table::<R>::row_index(id)) else {
+        let Some(history) = histories.get(R::KIND, id) else {
             assert_kind::<R>(id);
             return &[];
         };
@@ -199,17 +192,16 @@ impl<R: Record> Table<R> {
         value: R,
         progress: &mut Progress,
     ) {
-        let index = Table::<R>::row_index(id);
-        if index > RecordId::NUMBER_MAX as usize {
+        if id.number_within(R::KIND) > RecordId::NUMBER_MAX {
             assert_kind::<R>(id);
         }
         let row = Versioned::new(id, version, previous, value);
         progress.saved = hash::mix(progress.saved, row.hash());
         if let Some(history) = &mut self.history {
-            history.entry(index).push(row.clone());
+            history.entry(R::KIND, id).push(row.clone());
         }
-        let before = self.rows.entry(index).replace(row);
-        self.unjudged.insert(index);
+        let before = self.rows.entry(R::KIND, id).replace(row);
+        self.unjudged.insert(R::KIND, id);
         self.forget_before(progress.read_since);
         self.replaced.push(Replaced { tick: progress.tick, id, before });
         progress.collections |= Table::<R>::BIT;
@@ -349,7 +341,7 @@ impl<R: Record> AnyTable for Table<R> {
         self.changed_at = 0;
         self.replaced.clear();
         // Keeps the inner vectors: a world is reset once per run.
-        self.history.iter_mut().flat_map(ByNumber::values_mut).for_each(Vec::clear);
+        self.history.iter_mut().flat_map(ById::values_mut).for_each(Vec::clear);
         self.unjudged.clear();
         self.first = None;
     }
@@ -361,7 +353,7 @@ impl<R: Record> AnyTable for Table<R> {
     }
 
     fn holds(&self, id: RecordId) -> bool {
-        self.rows.get(Table::<R>::row_index(id)).is_some_and(Option::is_some)
+        self.rows.get(R::KIND, id).is_some_and(Option::is_some)
     }
 
     fn judged(&mut self) {
@@ -370,11 +362,10 @@ impl<R: Record> AnyTable for Table<R> {
 
     fn roll_back(&mut self, tick: u64) {
         while let Some(replaced) = self.replaced.pop_if(|last| last.tick >= tick) {
-            let index = Table::<R>::row_index(replaced.id);
             if let Some(history) = &mut self.history {
-                history.entry(index).pop();
+                history.entry(R::KIND, replaced.id).pop();
             }
-            *self.rows.entry(index) = replaced.before;
+            *self.rows.entry(R::KIND, replaced.id) = replaced.before;
             self.changed_at = tick;
         }
     }
@@ -384,7 +375,7 @@ impl<R: Record> AnyTable for Table<R> {
     }
 
     fn history_digest(&self) -> u64 {
-        let histories = self.history.iter().flat_map(ByNumber::values);
+        let histories = self.history.iter().flat_map(ById::values);
         // A row's digest has its record in it, so a sum over the records tells them apart.
         let digest_of = |rows: &Vec<Versioned<R>>| rows.iter().fold(0, |hash, row| hash::mix(hash, row.digest()));
         histories.filter(|rows| !rows.is_empty()).fold(0, |sum, rows| sum.wrapping_add(digest_of(rows)))
@@ -407,7 +398,7 @@ impl<R: Record> AnyTable for Table<R> {
 }
 
 /// What was appended to one of two histories of a table goes, or comes, at the end.
-fn restore_history<R: Record>(history: &mut ByNumber<Vec<Versioned<R>>>, source: &ByNumber<Vec<Versioned<R>>>) {
+fn restore_history<R: Record>(history: &mut ById<Vec<Versioned<R>>>, source: &ById<Vec<Versioned<R>>>) {
     history.shape_like(source);
     for (versions, source) in history.values_mut().zip(source.values()) {
         versions.truncate(source.len());

@@ -1,5 +1,7 @@
 //! Services, events and properties of a small system in few words.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::event::{Event, System};
@@ -64,8 +66,9 @@ impl<R: Record> Event for Snapshot<R> {
 /// assert_eq!(search.subjects(), SUBJECTS);
 /// ```
 #[must_use]
-pub fn service<S: System>(name: &'static str) -> Closures<S> {
-    Closures { name, declare: Vec::new(), subjects: &[], handle: None, execute: None }
+pub fn service<S: System>(name: impl Into<Cow<'static, str>>) -> Closures<S> {
+    let (name, subjects) = (name.into(), Cow::Borrowed(&[] as &[Subject]));
+    Closures { name, declare: Vec::new(), subjects, handle: None, execute: None }
 }
 
 type Declare = dyn Fn(&mut Schema) + Send + Sync;
@@ -74,9 +77,9 @@ type Execute<S> = dyn Fn(&<S as System>::Command, &mut Context<'_, S>) -> Result
 
 /// A service made of closures; [`service`] begins one.
 pub struct Closures<S: System> {
-    name: &'static str,
+    name: Cow<'static, str>,
     declare: Vec<Box<Declare>>,
-    subjects: &'static [Subject],
+    subjects: Cow<'static, [Subject]>,
     handle: Option<Box<Handle<S>>>,
     execute: Option<Box<Execute<S>>>,
 }
@@ -100,7 +103,8 @@ impl<S: System> Closures<S> {
         self
     }
 
-    /// Listens to these subjects and handles their events so.
+    /// Listens to these subjects and handles their events so. A vector of subjects that are put together
+    /// ([`Subject::named`]) will do as well.
     ///
     /// # Panics
     /// If it was given a handler for events before, which would never run.
@@ -108,15 +112,15 @@ impl<S: System> Closures<S> {
     #[track_caller]
     pub fn on_event(
         mut self,
-        subjects: &'static [Subject],
+        subjects: impl Into<Cow<'static, [Subject]>>,
         handle: impl Fn(&S::Event, &mut Context<'_, S>) -> Outcome + Send + Sync + 'static,
     ) -> Closures<S> {
-        let name = self.name;
+        let name = &self.name;
         assert!(
             self.handle.is_none(),
             "service `{name}` has two handlers for events: give it one with the subjects of both"
         );
-        self.subjects = subjects;
+        self.subjects = subjects.into();
         self.handle = Some(Box::new(handle));
         self
     }
@@ -131,7 +135,7 @@ impl<S: System> Closures<S> {
         mut self,
         execute: impl Fn(&S::Command, &mut Context<'_, S>) -> Result<(), Rejection> + Send + Sync + 'static,
     ) -> Closures<S> {
-        let name = self.name;
+        let name = &self.name;
         assert!(self.execute.is_none(), "service `{name}` has two handlers for commands: give it one");
         self.execute = Some(Box::new(execute));
         self
@@ -139,8 +143,8 @@ impl<S: System> Closures<S> {
 }
 
 impl<S: System> Service<S> for Closures<S> {
-    fn name(&self) -> &'static str {
-        self.name
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn collections(&self, schema: &mut Schema) {
@@ -148,7 +152,7 @@ impl<S: System> Service<S> for Closures<S> {
     }
 
     fn subjects(&self) -> &[Subject] {
-        self.subjects
+        &self.subjects
     }
 
     fn handle(&self, event: &S::Event, ctx: &mut Context<'_, S>) -> Outcome {
@@ -176,20 +180,20 @@ impl<S: System> Service<S> for Closures<S> {
 /// ```
 #[must_use]
 pub fn at_quiescence<S: System>(
-    name: &'static str,
+    name: impl Into<Cow<'static, str>>,
     judge: impl Fn(&World<S>) -> Result<(), Violation> + Send + Sync + 'static,
 ) -> Box<dyn Property<S>> {
-    Box::new(AtQuiescence { name, judge })
+    Box::new(AtQuiescence { name: name.into(), judge })
 }
 
 struct AtQuiescence<F> {
-    name: &'static str,
+    name: Cow<'static, str>,
     judge: F,
 }
 
 impl<S: System, F: Fn(&World<S>) -> Result<(), Violation> + Send + Sync> Property<S> for AtQuiescence<F> {
-    fn name(&self) -> &'static str {
-        self.name
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn at_quiescence(&self, world: &World<S>) -> Result<(), Violation> {

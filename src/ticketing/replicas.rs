@@ -19,7 +19,11 @@ impl ReplicaRules {
     /// The id a replica is kept under.
     fn key(&self, id: RecordId) -> RecordId {
         // A service that makes up ids counts by itself, so none of them is the owner's.
-        if self.owner_ids { id } else { RecordId::new(id.kind(), id.number() + 1_000) }
+        match id.text() {
+            _ if self.owner_ids => id,
+            None => RecordId::new(id.kind(), id.number() + 1_000),
+            Some(text) => RecordId::named(id.kind(), format!("own-{text}")),
+        }
     }
 
     /// The replica of the record `id` of its owner.

@@ -21,7 +21,7 @@ use crate::ids::{RecordId, ServiceIndex, Time};
 use crate::schedule::{self, DeliverySpec, Target, TimerSpec};
 use crate::scheduler::{Action, Chosen, ClientIndex, Enabled, Offer, PauseIndex};
 use crate::service::Effects;
-use crate::simulation::{Inner, Simulation};
+use crate::simulation::{Hosted, Inner, Simulation};
 use crate::store::{Schema, Store};
 
 use asked::Asked;
@@ -306,7 +306,8 @@ impl<S: System> World<S> {
     #[inline]
     pub fn service(&self, name: &str) -> Option<ServiceIndex> {
         // Properties ask at each step, most often with the very text that the service has.
-        let place = self.simulation.service_names().position(|known| std::ptr::eq(known, name));
+        let is_text = |known: &Hosted<S>| (known.name_at, known.name.len()) == (name.as_ptr().addr(), name.len());
+        let place = self.inner().services.iter().position(is_text);
         place.map(|place| ServiceIndex(place as u16)).or_else(|| self.service_spelled(name))
     }
 

@@ -135,7 +135,7 @@ const BESIDES: TicketingEvent =
     TicketingEvent::RefundRequested { payment: RecordId::new('p', 99), order: RecordId::new('o', 99) };
 
 impl Service<Ticketing> for Changed {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         self.inner.name()
     }
 

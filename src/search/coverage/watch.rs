@@ -92,7 +92,7 @@ impl<T: Clone + Default> ByRecord<T> {
 
     #[inline]
     fn get(&mut self, record: RecordId) -> &mut T {
-        self.0[record.kind() as usize - 'a' as usize].entry(record.number() as usize)
+        self.0[record.kind() as usize - 'a' as usize].entry(record.place())
     }
 
     fn clear(&mut self) {

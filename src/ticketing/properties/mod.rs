@@ -18,6 +18,7 @@ use super::designs::Design;
 use super::messages::Ticketing;
 use crate::ids::RecordId;
 use crate::property::{BoundedRedelivery, NoPoison, NoUnboundedGrowth, Property, View, Violation, Watch};
+use crate::run::Judges;
 use crate::simulation::Simulation;
 
 /// All properties, the most telling first.
@@ -96,7 +97,7 @@ fn missing(property: &str, simulation: &Simulation<Ticketing>) -> Option<String>
 /// The names of all properties.
 #[must_use]
 pub fn names() -> Vec<&'static str> {
-    all().iter().map(|property| property.name()).collect()
+    Judges::new(all()).names().collect()
 }
 
 /// A property that judges single steps.

@@ -1,0 +1,120 @@
+//! What must be true whenever nothing is under way.
+
+use pellmell::property::{NoPoison, Property};
+use pellmell::testing::at_quiescence;
+use pellmell::{Judges, RecordId, Sometimes, Violation, World};
+
+use crate::inventory::Stock;
+use crate::orders::{Order, Status};
+use crate::payment::Charge;
+use crate::sales::Tally;
+use crate::shipping::Shipment;
+use crate::{OrderWorkflow, Reservation};
+
+/// Everything below, with what some run should come to.
+#[must_use]
+pub fn judges() -> Judges<OrderWorkflow> {
+    Judges::new(all()).with_sometimes(sometimes())
+}
+
+/// All properties, the most telling first.
+#[must_use]
+pub fn all() -> Vec<Box<dyn Property<OrderWorkflow>>> {
+    vec![
+        at_quiescence("StockAgrees", stock_agrees),
+        at_quiescence("ChargesAgree", charges_agree),
+        at_quiescence("ShipmentsAgree", shipments_agree),
+        at_quiescence("SalesCounted", sales_counted),
+        Box::new(NoPoison),
+    ]
+}
+
+/// What the customers' races should lead to in some run.
+#[must_use]
+pub fn sometimes() -> Vec<Sometimes<OrderWorkflow>> {
+    let saves_status = |wanted| {
+        move |view: &pellmell::View<'_, OrderWorkflow>| {
+            view.changes::<Order>().any(|change| change.after.is_some_and(|order| order.status == wanted))
+        }
+    };
+    vec![
+        Sometimes::new("Shipped", "an order is shipped", saves_status(Status::Shipped)),
+        Sometimes::new("Refused", "an order is refused for want of stock", saves_status(Status::Refused)),
+        Sometimes::new("Refunded", "an order that was charged already is cancelled", |view| {
+            view.changes::<Charge>().any(|change| change.after.is_some_and(|charge| charge.value == Charge::Refunded))
+        }),
+    ]
+}
+
+fn orders(world: &World<OrderWorkflow>) -> impl Iterator<Item = (RecordId, &Order)> {
+    world.store_of("orders").all::<Order>().map(|(id, order)| (id, &order.value))
+}
+
+/// The stock that is reserved is that of the orders that were confirmed and not cancelled.
+fn stock_agrees(world: &World<OrderWorkflow>) -> Result<(), Violation> {
+    let inventory = world.store_of("inventory");
+    for (id, order) in orders(world) {
+        let needs = match order.status {
+            Status::Placed | Status::Refused | Status::Cancelled => 0,
+            Status::Confirmed | Status::Paid | Status::Shipped => order.quantity,
+        };
+        let reserved = inventory.find::<Reservation>(id).map_or(0, |reservation| reservation.quantity);
+        if reserved != needs {
+            let detail = format!("{reserved} reserved for an order that is {:?}, expected {needs}", order.status);
+            return Err(Violation::at("inventory").of(id).because(detail));
+        }
+    }
+    for (id, stock) in inventory.all::<Stock>() {
+        let of_item = orders(world).filter(|(_, order)| order.item == id);
+        let expected: u32 =
+            of_item.filter_map(|(order, _)| inventory.find::<Reservation>(order)).map(|held| held.quantity).sum();
+        if stock.reserved != expected {
+            let detail = format!("{} reserved, expected {expected}, the sum of the reservations", stock.reserved);
+            return Err(Violation::at("inventory").of(id).because(detail));
+        }
+    }
+    Ok(())
+}
+
+/// A customer has paid for what is paid or shipped, and for nothing else.
+fn charges_agree(world: &World<OrderWorkflow>) -> Result<(), Violation> {
+    for (id, order) in orders(world) {
+        let is_paid = matches!(order.status, Status::Paid | Status::Shipped);
+        let charge = world.store_of("payment").find::<Charge>(id).map(|charge| charge.value);
+        if is_paid != (charge == Some(Charge::Charged)) {
+            let detail = format!("the charge is {charge:?}, and the order is {:?}", order.status);
+            return Err(Violation::at("payment").of(id).because(detail));
+        }
+    }
+    Ok(())
+}
+
+/// What is shipped at orders was sent by shipping, and nothing else was.
+fn shipments_agree(world: &World<OrderWorkflow>) -> Result<(), Violation> {
+    for (id, order) in orders(world) {
+        let is_sent = world.store_of("shipping").find::<Shipment>(id).is_some();
+        if is_sent != (order.status == Status::Shipped) {
+            let detail = format!("sent: {is_sent}, and the order is {:?}", order.status);
+            return Err(Violation::at("shipping").of(id).because(detail));
+        }
+    }
+    Ok(())
+}
+
+/// The projection's numbers are those of the orders.
+fn sales_counted(world: &World<OrderWorkflow>) -> Result<(), Violation> {
+    for (id, tally) in world.store_of("sales").all::<Tally>() {
+        let mut expected = Tally::default();
+        for (_, order) in orders(world).filter(|(_, order)| order.item == id) {
+            expected.placed += 1;
+            expected.refused += u32::from(order.status == Status::Refused);
+            expected.cancelled += u32::from(order.status == Status::Cancelled);
+            expected.shipped += u32::from(order.status == Status::Shipped);
+        }
+        if tally.value != expected {
+            let detail = format!("expected {expected:?}, found {:?}", tally.value);
+            return Err(Violation::at("sales").of(id).because(detail));
+        }
+    }
+    Ok(())
+}
