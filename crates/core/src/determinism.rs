@@ -152,7 +152,7 @@ impl Sample {
 /// Runs the same simulation under the same schedule twice and compares what was enabled, what was
 /// picked, what was answered with which reason and what the state became, step by step.
 ///
-/// `scheduler` makes the scheduler anew for each run.
+/// `scheduler` makes a new scheduler for each run.
 ///
 /// # Errors
 /// The first step that differs.

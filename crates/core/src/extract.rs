@@ -2,7 +2,7 @@
 //!
 //! Beside the run that is played stands the calm one. Wherever the calm run would do something first
 //! that the run does later, or never, that is held until the last step before which it would have been
-//! done; what a step meets besides becomes a departure of its own. So the departures are those of this
+//! done; each fault of a step becomes a departure of its own. So the departures are those of this
 //! run and no other, and there are many of them:
 //! [`shrink`](crate::shrink) makes them few.
 
@@ -44,7 +44,7 @@ impl fmt::Display for ExtractError {
 
 impl std::error::Error for ExtractError {}
 
-/// Plays a run and tells the departures that give it again, for a calm run with this `tie`.
+/// Plays a run and returns the departures that give it again, for a calm run with this `tie`.
 ///
 /// # Errors
 /// If they do not, which is found out by playing them.
@@ -213,7 +213,7 @@ impl Beside {
         ends.collect()
     }
 
-    /// Adds the departures for what a step meets besides being taken.
+    /// Adds the departures for the faults of a step.
     fn add_fate(&self, departures: &mut Vec<Departure>, place: usize, fate: Fate) {
         let what = &self.targets[place];
         let is_held = |key: Key| self.held.contains_key(&key);

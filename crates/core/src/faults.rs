@@ -34,7 +34,7 @@ impl Window {
     }
 }
 
-/// What becomes of the ack.
+/// The fate of the ack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum AckFate {
     /// It arrives in the same step.
@@ -49,7 +49,7 @@ pub enum AckFate {
 /// What happens to one delivery, command or timer besides being handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Fate {
-    /// What becomes of its ack.
+    /// The fate of its ack.
     pub ack: AckFate,
     /// Whether the member crashes, and where.
     pub crash: Option<Window>,
@@ -240,7 +240,7 @@ pub struct Fates {
     pause: Coin,
     lose_message: Coin,
     /// Whether no more than acks are lost and deliveries duplicated.
-    are_few: bool,
+    is_sparse: bool,
     attempts_max: u16,
     key: RunKey,
 }
@@ -252,7 +252,7 @@ impl Fates {
         let coin = |rate, purpose| Coin::new(rate, key, purpose);
         let more = [plan.delay_ack, plan.crash, plan.pause, plan.lose_message];
         Fates {
-            are_few: !more.iter().any(Rate::can_happen),
+            is_sparse: !more.iter().any(Rate::can_happen),
             lose_ack: coin(plan.lose_ack, Purpose::LoseAck),
             delay_ack: coin(plan.delay_ack, Purpose::DelayAck),
             duplicate: coin(plan.duplicate, Purpose::Duplicate),
@@ -277,8 +277,8 @@ impl Fates {
         if attempt > self.attempts_max {
             return Fate::CALM;
         }
-        let few = self.draw_few(identity, attempt);
-        let mut fate = few.map_or(Fate::CALM, |(loses_ack, duplicate)| self.take_few(loses_ack, duplicate));
+        let few = self.draw_sparse(identity, attempt);
+        let mut fate = few.map_or(Fate::CALM, |(loses_ack, duplicate)| self.take_sparse(loses_ack, duplicate));
         if fate.ack != AckFate::Lost && self.delay_ack.takes(identity) {
             fate.ack = AckFate::Late;
         }
@@ -291,14 +291,14 @@ impl Fates {
 
     /// Whether no more than acks are lost and deliveries duplicated in this run.
     #[inline(always)]
-    pub(crate) fn are_few(&self) -> bool {
-        self.are_few
+    pub(crate) fn is_sparse(&self) -> bool {
+        self.is_sparse
     }
 
-    /// [`Fates::draw`] where they are few: whether the ack is lost, and whether it is duplicated;
+    /// [`Fates::draw`] where they are sparse: whether the ack is lost, and whether it is duplicated;
     /// `None` if neither.
     #[inline(always)]
-    pub(crate) fn draw_few(&self, identity: u64, attempt: u16) -> Option<(bool, bool)> {
+    pub(crate) fn draw_sparse(&self, identity: u64, attempt: u16) -> Option<(bool, bool)> {
         if attempt > self.attempts_max {
             return None;
         }
@@ -313,7 +313,7 @@ impl Fates {
     /// Counts that an ack is lost or a delivery duplicated, or both, and makes the fate of it.
     // Not inlined, so that the compiler keeps the calm fate apart.
     #[inline(never)]
-    pub(crate) fn take_few(&mut self, loses_ack: bool, duplicate: bool) -> Fate {
+    pub(crate) fn take_sparse(&mut self, loses_ack: bool, duplicate: bool) -> Fate {
         self.lose_ack.left -= u32::from(loses_ack);
         self.duplicate.left -= u32::from(duplicate);
         Fate { ack: if loses_ack { AckFate::Lost } else { AckFate::Prompt }, duplicate, ..Fate::CALM }

@@ -158,7 +158,7 @@ impl SchedulerKind {
     #[must_use]
     pub fn scheduler<S: System>(self, simulation: &Simulation<S>, seed: u64, plan: FaultPlan) -> Box<dyn Scheduler> {
         let pctcp = |depth| -> Box<dyn Scheduler> {
-            // Each change takes a turn besides those of the actions.
+            // Each change point takes a turn in addition to those of the actions.
             let turns = (expected(simulation).actions() + u64::from(depth)).min(u32::MAX.into());
             Box::new(Pctcp::new(seed, plan, depth, turns as u32))
         };

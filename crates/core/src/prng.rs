@@ -126,7 +126,7 @@ pub enum Purpose {
     Pause = 8,
     /// Whether a message is lost on its way to a group.
     LoseMessage = 9,
-    /// Which of several actions goes on with a chain.
+    /// Which of several actions continues a chain.
     Chain = 10,
     /// Whether a chain falls behind, and how far.
     Change = 11,

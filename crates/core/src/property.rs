@@ -12,7 +12,7 @@ use crate::event::{Event, System};
 use crate::ids::{self, RecordId};
 use crate::simulation::Simulation;
 use crate::store::{Change, Record, Store};
-use crate::world::{Brief, Step, World};
+use crate::world::{Step, Summary, World};
 
 /// A claim about every run.
 ///
@@ -57,7 +57,7 @@ pub trait Property<S: System>: Send + Sync {
 
     /// Why nothing in this simulation could ever violate it, as half a sentence: `payments does not take
     /// part`. A result that rests on such a property says nothing (see [`vacuity`](crate::vacuity)). `None`
-    /// if something could, as far as the property tells, which is the default.
+    /// if something could, as far as the property knows, which is the default.
     fn without_occasion(&self, _simulation: &Simulation<S>) -> Option<String> {
         None
     }
@@ -198,10 +198,10 @@ impl Watch {
         self.0 & other.0 != 0
     }
 
-    /// The kinds a step that was told in brief belongs to.
+    /// The kinds a step belongs to of which there is a summary.
     #[inline(always)]
-    pub(crate) fn of_brief(brief: &Brief) -> Watch {
-        Watch(u8::from(brief.saved) | u8::from(brief.acked) << 1)
+    pub(crate) fn of_summary(summary: &Summary) -> Watch {
+        Watch(u8::from(summary.saved) | u8::from(summary.acked) << 1)
     }
 
     /// The kinds a step belongs to.

@@ -101,7 +101,7 @@ impl Verdict {
     }
 }
 
-/// What a run came to.
+/// The outcome of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
@@ -119,7 +119,7 @@ pub struct Report {
     pub reached: Vec<&'static str>,
 }
 
-/// What happened how often in a run: tells a green run from an idle one.
+/// What happened how often in a run: distinguishes a green run from an idle one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -182,7 +182,7 @@ impl Counts {
 
 /// Watches a run: for traces and timelines.
 pub trait Observer<S: System> {
-    /// Whether it looks at anything. Nothing is told to one that does not.
+    /// Whether it looks at anything. One that does not is not called.
     const LOOKS: bool = true;
 
     /// Sees what was picked, before it happens.
@@ -352,8 +352,8 @@ fn play<S: System, O: Observer<S>>(
     let is_unseen = !O::LOOKS && judges.sometimes.is_empty();
     loop {
         world.drain_offers(|offer| scheduler.offer(offer));
-        if is_unseen && may_coast(world) {
-            coast(world, scheduler, judges, limits, noted)?;
+        if is_unseen && may_play_fast(world) {
+            play_fast(world, scheduler, judges, limits, noted)?;
         }
         if world.is_still() {
             if world.is_finished() {
@@ -435,14 +435,15 @@ fn fate_of<S: System>(world: &World<S>, scheduler: &mut impl Scheduler, action: 
     world.chosen(action).map_or(Fate::CALM, |chosen| scheduler.fate(&chosen))
 }
 
-/// Whether something is ready, and deliveries and commands are all that may happen.
-fn may_coast<S: System>(world: &World<S>) -> bool {
+/// Whether the fast path may be taken: something is ready, and deliveries and commands are all that may
+/// happen.
+fn may_play_fast<S: System>(world: &World<S>) -> bool {
     world.only_delivers() && !world.broker().ready().is_empty()
 }
 
-/// Plays on as long as it may: that is most of most runs. What has one answer then is not asked again
-/// until a step could have changed it.
-fn coast<S: System>(
+/// Fast path: while deliveries are ready and only deliveries and commands can happen, the answers of the
+/// quiescence, limit and timer checks cannot change, so they are skipped until a step could change them.
+fn play_fast<S: System>(
     world: &mut World<S>,
     scheduler: &mut impl Scheduler,
     judges: &Judges<S>,
@@ -454,53 +455,53 @@ fn coast<S: System>(
     loop {
         check_limits(world, limits)?;
         loop {
-            let told = coast_one(world, scheduler, watched, noted, &mut step);
-            let kinds = match told {
-                Told::Nothing => None,
-                Told::Brief(kinds) => Some(kinds),
-                Told::AtLength => Some(Watch::of(&step)),
+            let recorded = take_fast(world, scheduler, watched, noted, &mut step);
+            let kinds = match recorded {
+                Recorded::Nothing => None,
+                Recorded::Delivery(kinds) => Some(kinds),
+                Recorded::Step => Some(Watch::of(&step)),
             };
             if let Some(kinds) = kinds {
                 judges.on_kinds(kinds, world, &step)?;
             }
             world.drain_offers(|offer| scheduler.offer(offer));
             let is_over = world.broker().ready().is_empty() || world.steps() >= limits.steps_max;
-            if matches!(told, Told::AtLength) || is_over {
+            if matches!(recorded, Recorded::Step) || is_over {
                 break;
             }
         }
-        if !may_coast(world) {
+        if !may_play_fast(world) {
             return Ok(());
         }
     }
 }
 
-/// How much there is to know of a step.
+/// How much of a step was recorded.
 #[derive(Clone, Copy)]
-enum Told {
-    /// A delivery was handled and answered, and no property watches that.
+enum Recorded {
+    /// Nothing: a delivery was handled and answered, and no property watches that.
     Nothing,
-    /// A delivery was handled and answered, and the step was of these kinds.
-    Brief(Watch),
-    /// Anything may have happened.
-    AtLength,
+    /// A delivery that was handled and answered, a step of these kinds.
+    Delivery(Watch),
+    /// The whole step: anything may have happened.
+    Step,
 }
 
-/// Takes one step while coasting; what is told of it is in `step`.
+/// Takes one step of the fast path; what is recorded of it is in `step`.
 #[inline(always)]
-fn coast_one<S: System>(
+fn take_fast<S: System>(
     world: &mut World<S>,
     scheduler: &mut impl Scheduler,
     watched: Watch,
     noted: &mut Noted,
     step: &mut Step,
-) -> Told {
+) -> Recorded {
     let action = scheduler.pick(&world.enabled_deliveries());
     match action {
         Action::Deliver(index) => {
             let delivery = *world.broker().delivery(index);
             let fate = scheduler.fate(&Chosen::delivery(&delivery));
-            // Of the calm fate, which is a constant here, the compiler makes much.
+            // Passing the constant `Fate::CALM` lets the compiler specialise `deliver`.
             match fate.is_calm() {
                 true => deliver(world, (index, delivery), Fate::CALM, watched, noted, step),
                 false => deliver_faulty(world, index, fate, watched, noted, step),
@@ -509,8 +510,8 @@ fn coast_one<S: System>(
         Action::Command(client) => {
             let fate = scheduler.fate(&world.chosen_command(client));
             if fate.is_calm() {
-                world.send_calmly(client, step);
-                return Told::AtLength;
+                world.send_fast(client, step);
+                return Recorded::Step;
             }
             take(world, action, fate, noted, step)
         }
@@ -521,7 +522,7 @@ fn coast_one<S: System>(
     }
 }
 
-/// Hands a delivery out while coasting.
+/// Hands out a delivery on the fast path.
 #[inline(always)]
 fn deliver<S: System>(
     world: &mut World<S>,
@@ -530,24 +531,24 @@ fn deliver<S: System>(
     watched: Watch,
     noted: &mut Noted,
     step: &mut Step,
-) -> Told {
-    let Some((brief, _)) = world.deliver(what, fate, step) else {
+) -> Recorded {
+    let Some((summary, _)) = world.deliver(what, fate, step) else {
         noted.count(step);
-        return Told::AtLength;
+        return Recorded::Step;
     };
-    noted.count_handed(brief.message, brief.again);
+    noted.count_handed(summary.message, summary.again);
     noted.counts.acks_lost += u64::from(fate.ack == AckFate::Lost);
     noted.counts.duplicates += u64::from(fate.duplicate);
-    let kinds = Watch::of_brief(&brief);
+    let kinds = Watch::of_summary(&summary);
     if !watched.meets(kinds) {
-        return Told::Nothing;
+        return Recorded::Nothing;
     }
-    debug_assert!(brief.acked, "what is told in brief and not acked is of no kind that anybody watches");
-    world.spell_out(&brief, Outcome::Ack, fate, step);
-    Told::Brief(kinds)
+    debug_assert!(summary.acked, "a summary of what was not acked is of no kind that anybody watches");
+    world.expand(&summary, Outcome::Ack, fate, step);
+    Recorded::Delivery(kinds)
 }
 
-/// [`deliver`] with a fate of which the compiler knows nothing.
+/// [`deliver`] with a fate that the compiler does not know.
 #[inline(never)]
 fn deliver_faulty<S: System>(
     world: &mut World<S>,
@@ -556,17 +557,17 @@ fn deliver_faulty<S: System>(
     watched: Watch,
     noted: &mut Noted,
     step: &mut Step,
-) -> Told {
+) -> Recorded {
     let delivery = *world.broker().delivery(index);
     deliver(world, (index, delivery), fate, watched, noted, step)
 }
 
-/// Takes any other step while coasting.
+/// Takes any other step on the fast path.
 #[inline(never)]
-fn take<S: System>(world: &mut World<S>, action: Action, fate: Fate, noted: &mut Noted, step: &mut Step) -> Told {
+fn take<S: System>(world: &mut World<S>, action: Action, fate: Fate, noted: &mut Noted, step: &mut Step) -> Recorded {
     *step = world.step(action, fate);
     noted.count(step);
-    Told::AtLength
+    Recorded::Step
 }
 
 impl Noted {

@@ -55,7 +55,7 @@ pub struct Client<C> {
 }
 
 pub(crate) struct Hosted<S: System> {
-    // A box and not an `Arc`, in which a call has to work out where the service begins.
+    // `Box`, not `Arc`: a `dyn` call through `Arc` must compute the payload's offset.
     pub(crate) service: Box<dyn Service<S>>,
     pub(crate) name: &'static str,
     /// Where the text is that the service gives as its name: who asks for a service by its name most often

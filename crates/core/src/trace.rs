@@ -32,7 +32,7 @@ pub struct Trace {
     pub header: Header,
     /// The steps, in order.
     pub records: Vec<TraceRecord>,
-    /// What came of it.
+    /// Its outcome.
     pub end: End,
 }
 
@@ -114,7 +114,7 @@ pub struct TraceRecord {
     /// Which member of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<u16>,
-    /// What came of it: `ack`, `silent: duplicate key`, `rejected 400: …`
+    /// The answer: `ack`, `silent: duplicate key`, `rejected 400: …`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
     /// What was saved.
@@ -148,7 +148,7 @@ impl From<RowText> for Saved {
     }
 }
 
-/// What came of a run.
+/// The outcome of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct End {
@@ -272,7 +272,7 @@ impl<S: System> Observer<S> for Naming {
     }
 
     fn after(&mut self, _: &World<S>, step: &Step) {
-        // A handler that goes on meets what was decided when it began.
+        // A resumed handler has the fate that was decided when it began.
         let fate = if matches!(step.action, Action::Resume(_)) { Fate::CALM } else { step.fate };
         self.steps.extend(self.what.take().map(|what| NamedStep::new(what, fate)));
     }

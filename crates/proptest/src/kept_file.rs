@@ -18,7 +18,7 @@ use proptest::test_runner::{Config, FailurePersistence, PersistedSeed};
 /// A failure appends the schedule that is left of it, in words, with the verdict. The next run plays
 /// all that are in the file before it draws new ones. A kept schedule names deliveries and commands, so
 /// it stays the same after a listener or a command was added. It knows nothing of other arguments of
-/// the test: these are drawn anew, and the simulation must not depend on them.
+/// the test: these are drawn again, and the simulation must not depend on them.
 ///
 /// A file that cannot be read, and a schedule in it that names what never comes, abort the test with
 /// file and line. If the file cannot be written, that is said on stderr.

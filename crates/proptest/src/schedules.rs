@@ -20,7 +20,7 @@ use pellmell_core::world::World;
 use proptest::strategy::{NewTree, Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-/// Draws schedules of a simulation: the runs that [`check`](super::check) plays, told as departures.
+/// Draws schedules of a simulation: the runs that [`check`](super::check) plays, expressed as departures.
 ///
 /// A schedule that fails is shrunk as [`shrink`](pellmell_core::shrink) does it: what is left of it fails
 /// under `judges` in the same way. If the test passes there, because it asserts something else, then
@@ -185,7 +185,7 @@ impl<S: System> Schedule<S> {
         self.inner.case.simulation(&self.inner.simulation)
     }
 
-    /// What its run comes to.
+    /// The report of its run.
     #[must_use]
     pub fn report(&self) -> &Report {
         self.inner.report.get_or_init(|| self.play(&mut ()).1)
@@ -232,7 +232,7 @@ impl<S: System> fmt::Debug for Schedule<S> {
 /// The run of a schedule does not hold.
 #[derive(Clone, Debug)]
 pub struct ScheduleFails {
-    /// What its run comes to.
+    /// The report of its run.
     pub verdict: Verdict,
     steps: String,
 }

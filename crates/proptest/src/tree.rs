@@ -17,7 +17,7 @@ use proptest::strategy::ValueTree;
 /// go. One whose run fails under the judges in another way is never tried: it would be the
 /// counterexample of something else.
 pub struct ScheduleTree<S: System> {
-    /// What proptest is told.
+    /// What proptest is given.
     current: Schedule<S>,
     /// The smallest with which the test failed.
     failing: Schedule<S>,

@@ -1,8 +1,8 @@
 //! All deliveries of a run, with what the broker remembers of each message at each group.
 //!
-//! A search takes a step, looks at what came of it and takes it back, many times a state. So that it
-//! need not go through all deliveries each time, those that change can be noted: whatever changes one
-//! goes through [`Deliveries`], which lets nothing pass unnoted.
+//! A search takes a step, looks at its result and undoes it, many times a state. So that it need not go
+//! through all deliveries each time, those that change can be noted: every mutation goes through
+//! [`Deliveries`], which records it.
 
 use std::fmt;
 use std::ops::Index;

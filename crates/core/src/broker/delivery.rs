@@ -30,7 +30,7 @@ impl GroupIndex {
     }
 }
 
-/// What has become of a delivery.
+/// The state of a delivery.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum State {
@@ -64,7 +64,7 @@ pub struct Delivery {
     pub state: State,
     /// The member that has it, while one has.
     pub member: u16,
-    /// A duplicate of a message that the broker sent unasked.
+    /// A duplicate that the broker made of a message.
     pub duplicate: bool,
     /// The ack wait passed while a handler or an ack was under way; another delivery replaces it.
     pub superseded: bool,

@@ -1,4 +1,4 @@
-//! The short way of a delivery: handed out and answered in one go.
+//! Fast path of a delivery: handed out and answered at once.
 
 use super::delivery::NOWHERE;
 use super::{Broker, Delivery, DeliveryIndex};
@@ -6,8 +6,8 @@ use crate::event::Event;
 use crate::ids::ServiceIndex;
 
 impl Delivery {
-    /// The service whose only member is handed this if it is ready, if that and the answer can be one
-    /// thing (see [`Broker::answered_directly`]).
+    /// The service whose only member gets this, if it is ready and the fast path is allowed (see
+    /// [`Broker::answered_directly`]).
     #[inline(always)]
     pub(crate) fn direct(&self) -> Option<ServiceIndex> {
         self.direct.filter(|_| self.is_ready())
@@ -15,10 +15,10 @@ impl Delivery {
 }
 
 impl<E: Event> Broker<E> {
-    /// What [`Broker::begin`], perhaps [`Broker::duplicate`], and then [`Broker::ack`] or
-    /// [`Broker::unanswered`] come to where the group has one member and no rules, and nothing came
-    /// between: the delivery is done or pending again, and was never seen in flight. Notes what
-    /// [`Broker::note_futile`] would, and says whether the delivery was a repeated one.
+    /// Equivalent to [`Broker::begin`] (and [`Broker::duplicate`]) followed immediately by [`Broker::ack`] or
+    /// [`Broker::unanswered`], for a group with one member and no ordering or flow-control rules: the
+    /// delivery is done or pending again, and was never seen in flight. Notes what [`Broker::note_futile`]
+    /// would, and returns whether the delivery was a repeated one.
     #[inline(always)]
     pub(crate) fn answered_directly(
         &mut self,
@@ -49,7 +49,7 @@ impl<E: Event> Broker<E> {
             self.enter_ready(index);
             return repeated;
         }
-        // Nearly all that comes too early: it goes to the end of the list and keeps its place in memory.
+        // The common case of a message that comes too early: it moves to the end of the list, in place.
         delivery.rename(entry.next_attempt());
         let last = self.ready.len() as u32 - 1;
         let place = std::mem::replace(&mut delivery.ready_at, last);

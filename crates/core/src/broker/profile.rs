@@ -165,12 +165,12 @@ pub enum MaxDeliver {
     Times {
         /// The number of deliveries, at least 1.
         times: u16,
-        /// What becomes of the message.
+        /// What happens to the message.
         action: Exhausted,
     },
 }
 
-/// What becomes of a message delivered too often.
+/// What happens to a message delivered too often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Exhausted {
@@ -227,7 +227,7 @@ impl Profile {
         }
     }
 
-    /// A broker without order and without patience: any delivery comes at any time, and again as soon as
+    /// A broker without order and with a zero ack timeout: any delivery comes at any time, and again as soon as
     /// no ack came. It gives nothing up and each group begins at the first message, so a consumer that
     /// holds under it can still fail on a broker with a delivery limit, or one that starts a group at new
     /// messages.

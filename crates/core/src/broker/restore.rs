@@ -111,7 +111,7 @@ impl<E: Event> Broker<E> {
         self.deliveries.touch(index);
     }
 
-    /// What of the broker decides what becomes of a delivery, if it is answered in one go; given that
+    /// What of the broker decides the outcome of a delivery on the fast path; given that
     /// no handler and no answer is under way.
     #[inline]
     pub(crate) fn known_by(&self, index: DeliveryIndex) -> Option<u64> {

@@ -175,7 +175,7 @@ impl<E: Event> Broker<E> {
     }
 
     /// A hash of everything that decides what may still happen and how it will be judged,
-    /// independent of list order and of how often anything was tried in vain. A parked delivery
+    /// independent of list order and of how often anything was tried without effect. A parked delivery
     /// counts as ready: handing it out would change nothing.
     #[must_use]
     pub fn digest(&self) -> u64 {
@@ -194,7 +194,7 @@ impl<E: Event> Broker<E> {
         if self.all_joined() { open.wrapping_add(self.log.sum()) } else { open }
     }
 
-    /// What [`Broker::digest`] says besides that.
+    /// The rest of [`Broker::digest`].
     #[inline(always)]
     pub(crate) fn rest_digest(&self) -> u64 {
         let (mut order, mut joined) = (0u64, 0);
@@ -275,7 +275,7 @@ impl<E: Event> Broker<E> {
         delivery.successor.map_or(hash, |successor| hash::mix(hash, self.digest_of(successor)))
     }
 
-    /// A hash of where the round robin stands where several members compete. It goes on with every attempt, also
+    /// A hash of where the round robin stands where several members compete. It advances with every attempt, also
     /// with those that change nothing, and is no part of the digest for that reason.
     pub(crate) fn rotation(&self) -> u64 {
         let mut hash = 0u64;

@@ -104,7 +104,7 @@ pub(super) fn settled<S: System>(
     open.filter(|place| *place < observed.steps.len())
 }
 
-/// How many continuations fail from before each step, if a world is changed so before it goes on.
+/// How many continuations fail from before each step, if a world is changed so before it continues.
 fn rates_of<S: System>(
     observed: &ObservedRun<S>,
     (plan, continuations): (FaultPlan, u32),

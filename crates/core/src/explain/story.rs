@@ -11,8 +11,8 @@ use crate::run::{Judges, Verdict};
 use crate::schedule::{DeliverySpec, Departure, Target};
 use crate::trace::{Saved, TraceRecord, plain};
 
-/// How many steps are told of in which handlers do something else than in the calm run.
-const TOLD_MAX: usize = 3;
+/// How many steps are described in which handlers do something else than in the calm run.
+const DESCRIBED_MAX: usize = 3;
 /// Of what comes between two steps, so much is named.
 const NAMED_MAX: usize = 2;
 
@@ -30,7 +30,7 @@ pub(super) fn sentences<S: System>(
         sentences.push("Nothing has to go wrong for it: the calm run of these commands fails.".to_owned());
         sentences.extend(story.nothing_there());
     }
-    sentences.extend(story.told(departures).into_iter().map(|place| story.does(place)));
+    sentences.extend(story.described(departures).into_iter().map(|place| story.does(place)));
     sentences.push(fails(&observed.report.verdict, judges));
     sentences
 }
@@ -239,21 +239,21 @@ impl<S: System> Story<'_, S> {
     /// The places of the steps to tell of: those at the service of the violation, or that lead there,
     /// in which a handler did something else than in the calm run; if there are none, those that lead
     /// there, after the departures if there are any.
-    fn told(&self, departures: &[Departure]) -> Vec<usize> {
+    fn described(&self, departures: &[Departure]) -> Vec<usize> {
         let chain = self.chain();
         let at_fault = |place: &usize| chain.contains(place) || self.is_at_fault(*place);
         let others = (0..self.steps().len()).filter(|place| self.handles(*place));
-        let mut told: Vec<usize> = others.filter(|place| self.is_other(*place)).filter(at_fault).collect();
-        if told.is_empty() {
+        let mut described: Vec<usize> = others.filter(|place| self.is_other(*place)).filter(at_fault).collect();
+        if described.is_empty() {
             let begins = departures.iter().filter_map(|departure| self.observed.shows_in(departure)).min().unwrap_or(0);
-            told = chain.into_iter().filter(|place| *place >= begins).take(TOLD_MAX).collect();
-            told.sort_unstable();
+            described = chain.into_iter().filter(|place| *place >= begins).take(DESCRIBED_MAX).collect();
+            described.sort_unstable();
         }
         // The first begins it, the last ones end it.
-        while told.len() > TOLD_MAX {
-            told.remove(1);
+        while described.len() > DESCRIBED_MAX {
+            described.remove(1);
         }
-        told
+        described
     }
 
     /// Whether a handler worked in a step to its end.
@@ -369,7 +369,7 @@ impl<S: System> Story<'_, S> {
         format!("At step {} {service}{holding} {handles} `{handled}` and {did}{instead}.", record.step)
     }
 
-    /// What a handler that goes on read before it paused, if it is not what is there now.
+    /// What a resumed handler read before it paused, if it is not what is there now.
     fn read(&self, place: usize, ids: &[String], fields: &BTreeSet<String>) -> Option<String> {
         let step = &self.steps()[place];
         let target = step.target.as_ref().filter(|_| !step.begins())?;

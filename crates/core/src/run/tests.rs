@@ -1,4 +1,4 @@
-//! Each step is judged, whichever way it was played and told.
+//! Each step is judged, whichever path it took and however much of it was recorded.
 
 use serde::Serialize;
 
@@ -89,7 +89,7 @@ impl Service<Talk> for Speaker {
     }
 }
 
-/// What a listener does with what it hears, besides acking it.
+/// What a listener does with an event in addition to acking it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Does {
     Nothing,

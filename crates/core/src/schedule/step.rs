@@ -8,8 +8,8 @@ use crate::faults::{AckFate, Fate, Window};
 
 /// A step of a run by name, with what went wrong with it.
 ///
-/// A handler that paused makes two steps: `pause of H`, which tells what goes wrong with it, and, when
-/// it goes on, H alone.
+/// A handler that paused makes two steps: `pause of H`, which has what goes wrong with it, and, when
+/// it is resumed, H alone.
 ///
 /// ```
 /// use pellmell::schedule::NamedStep;

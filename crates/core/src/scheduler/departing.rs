@@ -10,10 +10,10 @@ use crate::broker::DeliveryIndex;
 use crate::faults::{AckFate, Fate};
 use crate::schedule::{self, Departure, Target};
 
-/// What came of a departure in a run, the least first.
+/// The outcome of a departure in a run, from least to most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Came {
+pub enum DepartureOutcome {
     /// What it is about never came, or not as something it could be done to.
     Never,
     /// A handler was to pause and cannot.
@@ -48,7 +48,7 @@ struct Planned {
     /// Whether it ended before what it waits for happened.
     cut_short: bool,
     /// Why it was not done, if what it is about came.
-    hindered: Came,
+    hindered: DepartureOutcome,
 }
 
 /// For what something waits, from what waits least to what waits longest.
@@ -62,7 +62,7 @@ enum Wait {
 }
 
 /// Plays the calm run, departing from it where the schedule says so. A departure that names
-/// something which never comes has no effect; [`Departing::unused`] tells.
+/// something which never comes has no effect; [`Departing::unused`] returns those.
 #[derive(Clone, Debug)]
 pub struct Departing {
     schedule: Vec<Planned>,
@@ -104,7 +104,15 @@ impl Departing {
                 Departure::RunPast(what) => Some(what.clone().again().key()),
                 _ => None,
             };
-            Planned { departure, until, sets_off, used: false, begun: false, cut_short: false, hindered: Came::Never }
+            Planned {
+                departure,
+                until,
+                sets_off,
+                used: false,
+                begun: false,
+                cut_short: false,
+                hindered: DepartureOutcome::Never,
+            }
         });
         let schedule: Vec<Planned> = planned.collect();
         let delayed = schedule.iter().filter(|planned| delays_ack(&planned.departure));
@@ -129,16 +137,16 @@ impl Departing {
         self.schedule.iter().filter(|planned| !planned.used).map(|planned| &planned.departure)
     }
 
-    /// What has come of each departure so far, in the order they were given.
-    pub fn came(&self) -> impl Iterator<Item = (&Departure, Came)> {
+    /// The outcome of each departure so far, in the order they were given.
+    pub fn outcomes(&self) -> impl Iterator<Item = (&Departure, DepartureOutcome)> {
         self.schedule.iter().map(|planned| {
             let has_come = || planned.until.or(planned.sets_off).is_none_or(|until| self.has_happened(until));
             let came = match (planned.begun, planned.cut_short) {
-                (false, _) if planned.used && planned.hindered == Came::Never => Came::NoAck,
+                (false, _) if planned.used && planned.hindered == DepartureOutcome::Never => DepartureOutcome::NoAck,
                 (false, _) => planned.hindered,
-                (true, false) => Came::InFull,
-                (true, true) if has_come() => Came::EndedEarly,
-                (true, true) => Came::EndedWithout,
+                (true, false) => DepartureOutcome::InFull,
+                (true, true) if has_come() => DepartureOutcome::EndedEarly,
+                (true, true) => DepartureOutcome::EndedWithout,
             };
             (&planned.departure, came)
         })
@@ -147,7 +155,7 @@ impl Departing {
     /// Whether a departure was not done because its handler cannot pause.
     #[must_use]
     pub fn cannot_pause(&self, departure: &Departure) -> bool {
-        self.came().any(|(other, came)| other == departure && came == Came::CannotPause)
+        self.outcomes().any(|(other, came)| other == departure && came == DepartureOutcome::CannotPause)
     }
 
     /// Notes that what has this key goes on, although some departures about it may wait for something.
@@ -209,14 +217,14 @@ impl Departing {
                 Departure::Hold { .. } => continue,
                 Departure::RunPast(_) | Departure::DelayAck { .. } => {
                     if fate.ack != AckFate::Late {
-                        planned.hindered = Came::Overruled;
+                        planned.hindered = DepartureOutcome::Overruled;
                     }
                     continue;
                 }
             };
             match planned.hindered {
-                Came::Never if is_so => planned.begun = true,
-                Came::Never => planned.hindered = Came::Overruled,
+                DepartureOutcome::Never if is_so => planned.begun = true,
+                DepartureOutcome::Never => planned.hindered = DepartureOutcome::Overruled,
                 _ => {}
             }
         }
@@ -313,7 +321,7 @@ impl Scheduler for Departing {
                 let places = self.acks.get(&key).and_then(|delivery| self.places.get(delivery));
                 for place in places.into_iter().flatten() {
                     let planned = &mut self.schedule[*place];
-                    planned.begun |= delays_ack(&planned.departure) && planned.hindered == Came::Never;
+                    planned.begun |= delays_ack(&planned.departure) && planned.hindered == DepartureOutcome::Never;
                 }
             }
             Action::Deliver(_) | Action::Command(_) | Action::Join(_) => {
@@ -346,14 +354,14 @@ impl Scheduler for Departing {
             match &planned.departure {
                 Departure::Hold { .. } => continue,
                 Departure::Pause { .. } if !chosen.may_pause => {
-                    planned.hindered = Came::CannotPause;
+                    planned.hindered = DepartureOutcome::CannotPause;
                     continue;
                 }
                 Departure::Crash { .. } if !chosen.may_crash => {
-                    planned.hindered = Came::CannotCrash;
+                    planned.hindered = DepartureOutcome::CannotCrash;
                     continue;
                 }
-                Departure::Pause { .. } if has_come => planned.hindered = Came::TooLate,
+                Departure::Pause { .. } if has_come => planned.hindered = DepartureOutcome::TooLate,
                 Departure::Pause { .. } => fate.pause = true,
                 Departure::Duplicate(_) => fate.duplicate = true,
                 Departure::LoseAck(_) => fate.ack = AckFate::Lost,

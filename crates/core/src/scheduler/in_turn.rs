@@ -29,11 +29,11 @@ enum Turns {
 pub struct InTurn<T> {
     scheduler: T,
     turns: Turns,
-    /// The commands of which it has not heard, by the number of turns their clients had.
+    /// The commands that it was not offered yet, by the number of turns their clients had.
     waiting: BTreeMap<(u32, ClientIndex), Offer>,
     had: BTreeMap<ClientIndex, u32>,
-    /// Whether it has heard of one that was not sent yet.
-    heard: bool,
+    /// Whether it was offered one that was not sent yet.
+    has_offer: bool,
 }
 
 impl<T: Scheduler> InTurn<T> {
@@ -42,7 +42,7 @@ impl<T: Scheduler> InTurn<T> {
     pub fn new(seed: u64, scheduler: T) -> InTurn<T> {
         let turns = [Turns::None, Turns::Whole, Turns::Whole, Turns::Single];
         let turns = turns[Prng::new(seed, Stream::Clients).below(4) as usize];
-        InTurn { scheduler, turns, waiting: BTreeMap::new(), had: BTreeMap::new(), heard: false }
+        InTurn { scheduler, turns, waiting: BTreeMap::new(), had: BTreeMap::new(), has_offer: false }
     }
 }
 
@@ -59,14 +59,14 @@ impl<T: Scheduler> Scheduler for InTurn<T> {
     }
 
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
-        if !self.heard
+        if !self.has_offer
             && let Some((_, offer)) = self.waiting.pop_first()
         {
-            self.heard = true;
+            self.has_offer = true;
             self.scheduler.offer(offer);
         }
         let action = self.scheduler.pick(enabled);
-        self.heard &= !matches!(action, Action::Command(_));
+        self.has_offer &= !matches!(action, Action::Command(_));
         action
     }
 

@@ -22,7 +22,7 @@ mod walk;
 
 pub use balanced::{Balanced, Census, Expected};
 pub use calm::Calm;
-pub use departing::{Came, Departing};
+pub use departing::{Departing, DepartureOutcome};
 pub use in_turn::InTurn;
 pub use keyed::Keyed;
 pub use pct::Pct;
@@ -138,13 +138,13 @@ impl Chosen {
     #[inline(always)]
     pub fn draw(&self, fates: &mut Fates) -> Fate {
         let Chosen { key, attempt, is_delivery, .. } = *self;
-        if !fates.are_few() {
+        if !fates.is_sparse() {
             return self.draw_any(fates);
         }
-        let Some((loses_ack, duplicate)) = fates.draw_few(key, attempt) else {
+        let Some((loses_ack, duplicate)) = fates.draw_sparse(key, attempt) else {
             return Fate::CALM;
         };
-        let fate = fates.take_few(loses_ack, duplicate);
+        let fate = fates.take_sparse(loses_ack, duplicate);
         if is_delivery { fate } else { Fate::CALM }
     }
 

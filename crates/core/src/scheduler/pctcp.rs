@@ -5,9 +5,9 @@
 //! Majumdar, Niksic, Tabaei Befrouei and Weissenbacher (OOPSLA 2018), whose algorithm is called PCTCP.
 //! [`Pct`](super::Pct) finds more by giving up what the proof needs; here nothing is given up:
 //!
-//! - Actions fall into chains. A client's next command goes on with the chain of its last one; of what
-//!   any other action makes possible one first attempt of a delivery goes on, the one whose draw is
-//!   smallest; everything else begins a chain.
+//! - Actions fall into chains. A client's next command continues the chain of its last one; of what
+//!   any other action makes possible one first attempt of a delivery continues its chain, the one whose
+//!   draw is smallest; everything else begins a chain.
 //! - Each chain has a priority, drawn evenly and independently by the name of what begins it. The most
 //!   urgent chain with an enabled action has the turn.
 //! - Of the turns 1 to n, d - 1 are drawn evenly and independently: the priority change points. Whose turn
@@ -33,7 +33,7 @@
 //! with probability 1/n^(d-1). If both is so, the run that is played is this one.
 //!
 //! Faults are drawn by name, independently of all that: the bug is one that shows with the faults of the
-//! run, or it takes the probability of the faults besides. What is drawn is a hash, taken for chance.
+//! run, or its probability is multiplied by that of the faults. What is drawn is a hash, taken for chance.
 
 use super::pct::continuing;
 use super::queue::Queue;

@@ -35,7 +35,7 @@ pub struct Pos {
     /// The offers with their urgency; smaller numbers are more urgent. One that is not enabled when
     /// its turn comes was overtaken by events.
     pending: Pending,
-    /// The hash of the timers that fired, by name: a timer that fires again is drawn anew.
+    /// The hash of the timers that fired, by name: a timer that fires again has a new draw.
     fired: u64,
 }
 

@@ -11,7 +11,7 @@ use crate::schedule::{self, NamedStep};
 ///
 /// Of the steps that were not played yet it takes the first whose name is enabled. So a step that the
 /// services do not take any more is left out, one that they take later than they did is taken then,
-/// and what they do besides happens in the calm order. [`Replayed::missing`] has what was left out.
+/// and what else they do happens in the calm order. [`Replayed::missing`] has what was left out.
 #[derive(Clone, Debug)]
 pub struct Replayed {
     steps: Vec<NamedStep>,

@@ -1,4 +1,4 @@
-//! A script: recorded steps, played again.
+//! Replay of moves.
 
 use super::calm_order::CalmOrder;
 use super::{Action, Chosen, Enabled, Move, Offer, Scheduler};

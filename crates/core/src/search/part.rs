@@ -1,4 +1,4 @@
-//! Parts of a sweep: seeds in a row and what came of them. Two parts side by side are one part, so at
+//! Parts of a sweep: seeds in a row and their result. Two parts side by side are one part, so at
 //! any moment there is one part that begins with the first seed: whoever keeps it can go on from there
 //! later.
 
@@ -9,12 +9,12 @@ use std::sync::{Mutex, PoisonError};
 
 use super::sweep::SweepResult;
 
-/// Seeds in a row and what came of them.
+/// Seeds in a row and their result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     /// The seeds.
     pub seeds: Range<u64>,
-    /// What came of them.
+    /// Their result.
     pub result: SweepResult,
 }
 
@@ -39,7 +39,7 @@ impl Part {
 /// How far a sweep is.
 #[derive(Debug)]
 pub struct SoFar<'a, P = Part> {
-    /// What came of all seeds from the first up to one, without a gap.
+    /// The result of all seeds from the first up to one, without a gap.
     pub part: &'a P,
     /// How many runs are done, those that come after a gap included.
     pub done: u64,
@@ -47,7 +47,7 @@ pub struct SoFar<'a, P = Part> {
     pub failed: u64,
 }
 
-/// What came of numbers in a row, such as seeds.
+/// The result of numbers in a row, such as seeds.
 pub trait Piece: Sized {
     /// The numbers.
     fn range(&self) -> &Range<u64>;

@@ -9,7 +9,7 @@
 //! A client may stop sending at any time, so convergence is judged wherever no delivery changes
 //! anything any more, with commands and timers budget or not.
 //!
-//! What it does not try: late acks, duplicates besides those that come of lost acks, and two faults
+//! What it does not try: late acks, duplicates other than those caused by lost acks, and two faults
 //! at one step.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -42,7 +42,7 @@ pub enum DeliveryOrder {
 }
 
 impl DeliveryOrder {
-    /// The broker rules under which a simulation has this order: no patience, no limits.
+    /// The broker rules under which a simulation has this order: a zero ack timeout, no limits.
     #[must_use]
     pub fn profile(self) -> Profile {
         match self {
@@ -260,7 +260,7 @@ fn fates_of(chosen: &Chosen, budget: FaultBudget) -> impl Iterator<Item = Fate> 
     lost_ack.into_iter().chain(crashes).chain(pause).chain(lose)
 }
 
-/// What a fate costs besides what the step costs.
+/// What a fate costs in addition to the step.
 fn cost_of_fate(fate: Fate) -> Cost {
     if fate.crash == Some(Window::AfterAck) { Cost::COMMAND } else { Cost::NOTHING }
 }
@@ -442,7 +442,7 @@ impl<'a, S: System> Search<'a, S> {
         path
     }
 
-    /// What tells nodes apart. In lockstep the publish order decides what comes next.
+    /// The key of a node. In lockstep the publish order decides what comes next.
     fn key(&self, world: &World<S>, digest: u64, budget: FaultBudget) -> u64 {
         let mut key = hash::mix3(digest, world.broker().rotation(), budget.word());
         if self.shortest.bounds.order == DeliveryOrder::Lockstep {
@@ -556,7 +556,7 @@ impl<'a, S: System> Search<'a, S> {
         });
         let mut is_calm = true;
         for index in &ready {
-            // The broker hands it out again because it heard nothing from the handler that paused.
+            // The broker hands it out again because the handler that paused has not answered.
             let lost = u8::from(broker.overtakes_handler(*index));
             let Some(lost_acks) = node.budget.lost_acks.checked_sub(lost) else { continue };
             let budget = FaultBudget { lost_acks, ..node.budget };

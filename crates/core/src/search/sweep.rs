@@ -16,7 +16,7 @@ use crate::determinism::{Divergence, Footprints, Sample};
 use crate::event::System;
 use crate::property::Sometimes;
 use crate::run::{Counts, Judges, Observer, Report, Verdict, run};
-use crate::scheduler::{Came, Departing, Scheduler};
+use crate::scheduler::{Departing, DepartureOutcome, Scheduler};
 use crate::simulation::{BuildError, Simulation};
 use crate::trace::detail;
 use crate::vacuity::{Looking, Occurred};
@@ -110,7 +110,7 @@ pub struct Looked {
     /// The clients of which no command was accepted in any run.
     pub refused: BTreeSet<String>,
     /// The best that came of each departure of the schedule.
-    pub came: Vec<Came>,
+    pub came: Vec<DepartureOutcome>,
 }
 
 impl Looked {

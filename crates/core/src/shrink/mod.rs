@@ -27,7 +27,7 @@ pub use case::Case;
 use case::keeping;
 use shrinker::Shrinker;
 
-/// How many runs it takes at most, unless said otherwise.
+/// The most runs that shrinking plays, unless said otherwise.
 const EXECUTIONS_MAX: u32 = 500;
 
 /// Shrinks failing runs of a simulation.
@@ -140,7 +140,7 @@ impl<C> Shrunk<C> {
         })
     }
 
-    /// What a reader has to know about it besides, in words.
+    /// What else a reader has to know about it, in words.
     pub fn caveats(&self) -> impl Iterator<Item = &'static str> {
         let unfinished = (!self.minimal).then_some("the runs did not suffice to leave out all that can go");
         let leaning =

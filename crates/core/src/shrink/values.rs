@@ -8,7 +8,7 @@ use crate::simulation::CommandIndex;
 
 impl<S: System> Shrinker<'_, '_, S> {
     /// Makes each command as simple as it can be and says whether any became simpler. No command
-    /// comes to be called like another one, so that they stay told apart.
+    /// gets the name of another one, so that names stay unique.
     pub(super) fn make_simple(&mut self) -> bool {
         let before = self.simpler.len();
         for index in self.case.commands.clone() {

@@ -75,7 +75,7 @@ impl Declared {
     }
 }
 
-/// Whether subjects are told apart by their hashes, which is how the broker knows them.
+/// Whether the hashes of subjects, by which the broker knows them, are unique.
 pub(super) fn subjects(all: impl Iterator<Item = Subject>) -> Result<(), BuildError> {
     let hashes = all.map(|subject| (subject.name(), subject.hash()));
     match same_hash(hashes) {

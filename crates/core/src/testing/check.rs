@@ -20,7 +20,7 @@ use crate::world::{Step, World};
 /// Of how many runs the delivery situations are counted: it takes longer than the runs.
 const COVERED_MAX: u64 = 100;
 
-/// What runs came to that hold.
+/// The outcome of runs that hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Checked {
@@ -179,7 +179,7 @@ impl<'a, S: System> Check<'a, S> {
     }
 }
 
-/// A schedule, told in lines: [`replay`](super::replay) with all that can be chosen.
+/// A schedule, written in lines: [`replay`](super::replay) with all that can be chosen.
 #[must_use = "nothing runs before `run` is called"]
 pub struct Replay<'a, S: System> {
     simulation: &'a Simulation<S>,

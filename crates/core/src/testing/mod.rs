@@ -43,7 +43,7 @@ pub use self::small::{Closures, Snapshot, at_quiescence, service};
 /// ([`vacuity`](crate::vacuity)); if a seed that is played a second time does something else; and on the
 /// first seed whose run does not hold: with the calls that play it
 /// again, what is wrong, the departures and commands it takes (see [`shrink`](crate::shrink)) with
-/// what comes of it without each, and the steps. A run that cannot be told as departures is shown by
+/// the outcome without each, and the steps. A run that cannot be expressed as departures is shown by
 /// its last 20 steps. If it is a handler that panics, it does so again in each run that shrinking
 /// plays, so what it prints comes several times.
 #[track_caller]
@@ -51,7 +51,7 @@ pub fn check<S: System>(simulation: &Simulation<S>, seeds: Range<u64>, plan: Fau
     Check::new(simulation, judges).with_seeds(seeds).with_faults(plan).run()
 }
 
-/// Plays a schedule, told in lines: departures from the calm run, and after them, if not all commands
+/// Plays a schedule, written in lines: departures from the calm run, and after them, if not all commands
 /// are sent, those that are: `send` and the client and label of each. [`check`] prints this call for
 /// a seed that fails, and so it outlives changes after which that seed is another run.
 ///

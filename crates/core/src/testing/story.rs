@@ -61,8 +61,8 @@ pub(super) fn of_seed<S: System>(
     }
 }
 
-/// The limits within which a failure is told: a run that goes on and on does so long before it reaches
-/// those it was given, and is told in less time.
+/// The limits within which a failure is described: a run that goes on and on does so long before it reaches
+/// those it was given, and is described in less time.
 fn enough_for(verdict: &Verdict, limits: Limits) -> Limits {
     match verdict {
         Verdict::Stuck { .. } => Limits {

@@ -5,14 +5,14 @@ use super::{Kind, Vacuous};
 use crate::broker::{MaxDeliver, Ordering, RedeliverAt};
 use crate::event::System;
 use crate::schedule::{CommandSpec, DeliverySpec, Departure, Target};
-use crate::scheduler::Came;
+use crate::scheduler::DepartureOutcome;
 use crate::simulation::Simulation;
 
 /// What is known of a schedule before it is played.
 pub(super) fn foreseen<S: System>(simulation: &Simulation<S>, schedule: &[Departure]) -> Vec<Vacuous> {
     let found = schedule.iter().filter_map(|departure| {
         let why = Why { simulation, schedule, departure };
-        let unused = why.cannot_pause().or_else(|| why.another_service()).or_else(|| why.unheard());
+        let unused = why.cannot_pause().or_else(|| why.another_service()).or_else(|| why.no_response());
         match unused {
             Some(reason) => Some(unused_because(departure, reason)),
             None => why.out_of_reach().map(|reason| ended_because(departure, reason)),
@@ -21,7 +21,7 @@ pub(super) fn foreseen<S: System>(simulation: &Simulation<S>, schedule: &[Depart
     found.collect()
 }
 
-/// What came of a schedule in no run.
+/// What of a schedule no run did.
 pub(super) fn found<S: System>(
     simulation: &Simulation<S>,
     schedule: &[Departure],
@@ -33,26 +33,30 @@ pub(super) fn found<S: System>(
             return Some(unused_because(departure, reason));
         }
         Some(match came {
-            Came::InFull => return None,
-            Came::NoAck if matches!(departure, Departure::LoseAck(_)) => {
+            DepartureOutcome::InFull => return None,
+            DepartureOutcome::NoAck if matches!(departure, Departure::LoseAck(_)) => {
                 unused_because(departure, "its handler gave no answer that could be lost")
             }
-            Came::Never => unused_because(departure, why.unheard().unwrap_or_else(|| why.never())),
-            Came::CannotCrash => unused_because(
+            DepartureOutcome::Never => unused_because(departure, why.no_response().unwrap_or_else(|| why.never())),
+            DepartureOutcome::CannotCrash => unused_because(
                 departure,
                 "nobody crashes over a command that sets the stage (`setup = true`)".to_owned(),
             ),
-            Came::CannotPause => unused_because(departure, why.cannot_pause().unwrap_or_else(|| why.never())),
-            Came::TooLate => unused_because(departure, format!("{} happened before it began", why.until())),
-            Came::NoAck => unused_because(departure, "its handler gave no ack that could come late"),
-            Came::Overruled => unused_because(departure, "another departure about the same takes its place"),
-            Came::EndedEarly => {
+            DepartureOutcome::CannotPause => {
+                unused_because(departure, why.cannot_pause().unwrap_or_else(|| why.never()))
+            }
+            DepartureOutcome::TooLate => unused_because(departure, format!("{} happened before it began", why.until())),
+            DepartureOutcome::NoAck => unused_because(departure, "its handler gave no ack that could come late"),
+            DepartureOutcome::Overruled => {
+                unused_because(departure, "another departure about the same takes its place")
+            }
+            DepartureOutcome::EndedEarly => {
                 let reason = why.out_of_reach().unwrap_or_else(|| {
                     format!("{} came only after it: nothing that does not wait brings it about", why.until())
                 });
                 ended_because(departure, reason)
             }
-            Came::EndedWithout => {
+            DepartureOutcome::EndedWithout => {
                 // What never came was not kept from coming by an order.
                 let reason = why.out_of_reach().filter(|_| why.in_order_with_end().is_none());
                 ended_because(departure, reason.unwrap_or_else(|| format!("{} never came", why.until())))
@@ -92,7 +96,7 @@ impl<S: System> Why<'_, S> {
     }
 
     /// That no group of that name listens to what is delivered, or that nobody sends the command.
-    fn unheard(&self) -> Option<String> {
+    fn no_response(&self) -> Option<String> {
         match self.departure.what() {
             Target::Delivery(what) if !self.simulation.listens(&what.group, &what.subject) => {
                 Some(format!("no group `{}` listens to `{}`", what.group, what.subject))

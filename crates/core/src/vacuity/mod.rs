@@ -3,7 +3,7 @@
 //!
 //! A property holds vacuously if nothing ever came that could have violated it; a fault, a departure, a
 //! subscription or a command may be vacuous in the same way. [`Asked`] is all that was asked for: it
-//! tells what can be known before anything runs ([`Asked::foreseen`]), and with what the runs did
+//! says what can be known before anything runs ([`Asked::foreseen`]), and with what the runs did
 //! ([`Occurred`]) all the rest ([`Asked::found`]). Each finding has a kind with a name that stays, by
 //! which it can be allowed ([`Allow`]).
 
@@ -135,7 +135,7 @@ pub struct Vacuous {
     /// What it is: a departure, a fault, a property, a subject and its group, a client; empty if the kind
     /// says all.
     pub name: String,
-    /// Why nothing came of it.
+    /// Why it had no effect.
     pub reason: String,
 }
 

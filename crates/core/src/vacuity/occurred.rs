@@ -1,4 +1,4 @@
-//! What runs did, as far as it tells what never happened in any of them.
+//! What runs did, as far as it says what never happened in any of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use crate::hash;
 use crate::property::Watch;
 use crate::run::{Counts, Observer, Report};
 use crate::schedule::{Departure, Target};
-use crate::scheduler::{Action, Came, Departing};
+use crate::scheduler::{Action, Departing, DepartureOutcome};
 use crate::service::{NO_COMMANDS, NO_EVENTS, Outcome};
 use crate::simulation::Simulation;
 use crate::world::{Answer, Step, World};
@@ -25,13 +25,13 @@ pub struct Occurred {
     pub dead: u64,
     /// In how many runs something was reached that is to be reached in some run, by name.
     pub reached: BTreeMap<&'static str, u64>,
-    /// The best that came of each departure of the schedule, in its order.
-    pub came: Vec<Came>,
+    /// The best outcome of each departure of the schedule, in its order.
+    pub came: Vec<DepartureOutcome>,
     /// The kinds of steps.
     pub(super) kinds: Watch,
     /// The clients of which a command was accepted, by place.
     pub(super) accepted: BTreeSet<usize>,
-    /// In how many runs a client waited in vain, by its name, and for what in one of them.
+    /// In how many runs a client waited until the end, by its name, and for what in one of them.
     pub(super) waited: BTreeMap<String, (u64, String)>,
     /// The names of the subjects on which something was published.
     pub(super) published: BTreeSet<&'static str>,
@@ -42,7 +42,7 @@ pub struct Occurred {
 }
 
 impl Occurred {
-    /// Notes what a run came to.
+    /// Notes the outcome of a run.
     pub fn note<S: System>(&mut self, world: &World<S>, report: &Report) {
         self.runs += 1;
         self.counts.add(&report.counts);
@@ -57,7 +57,7 @@ impl Occurred {
         }
     }
 
-    /// Notes that a client waited in vain in so many runs. Of what it waited for the first in order is
+    /// Notes that a client waited until the end of so many runs. Of what it waited for the first in order is
     /// kept, whichever run came first.
     fn note_waiting(&mut self, client: &str, runs: u64, why: String) {
         let (times, first) = self.waited.entry(client.to_owned()).or_insert_with(|| (0, why.clone()));
@@ -67,16 +67,18 @@ impl Occurred {
         }
     }
 
-    /// Notes what came of the departures of a run.
+    /// Notes the outcomes of the departures of a run.
     pub fn note_departures(&mut self, departing: &Departing) {
         let lost_answers = std::mem::take(&mut self.lost_answers);
         // A handler that paused answers under another key.
         let is_lost = |key: u64| lost_answers.contains(&key) || lost_answers.contains(&hash::mix(key, 3));
         let mut places = self.came.iter_mut();
         let mut more = Vec::new();
-        for (departure, came) in departing.came() {
+        for (departure, came) in departing.outcomes() {
             let came = match departure {
-                Departure::LoseAck(what) if came == Came::InFull && !is_lost(what.key()) => Came::NoAck,
+                Departure::LoseAck(what) if came == DepartureOutcome::InFull && !is_lost(what.key()) => {
+                    DepartureOutcome::NoAck
+                }
                 _ => came,
             };
             match places.next() {
@@ -134,7 +136,7 @@ impl Occurred {
         refused.map(|(_, client)| client.name.clone()).collect()
     }
 
-    /// Looks at a step; `resumed` is the client whose command goes on in it.
+    /// Looks at a step; `resumed` is the client whose command is resumed in it.
     fn look<S: System>(&mut self, world: &World<S>, step: &Step, resumed: Option<usize>) {
         self.kinds = self.kinds.and(Watch::of(step));
         for message in &world.broker().messages()[step.published.clone()] {
@@ -156,7 +158,7 @@ impl Occurred {
         }
         let is_heard = match step.answer {
             Some(Answer::Delivery(Outcome::Ack)) => true,
-            // A broker that takes no nak hears nothing of one.
+            // A broker without naks gets none.
             Some(Answer::Delivery(Outcome::Nak { .. })) => world.broker().profile().naks,
             _ => false,
         };
@@ -170,7 +172,7 @@ impl Occurred {
 pub struct Looking<'a, O> {
     occurred: &'a mut Occurred,
     beside: &'a mut O,
-    /// The client whose paused command goes on.
+    /// The client whose paused command is resumed.
     resumed: Option<usize>,
 }
 

@@ -47,7 +47,7 @@ pub(super) fn foreseen<S: System>(simulation: &Simulation<S>, plan: &FaultPlan) 
     idle.chain(out_of_reach(simulation, plan)).collect()
 }
 
-/// What came of a plan in no run.
+/// What of a plan happened in no run.
 pub(super) fn found<S: System>(simulation: &Simulation<S>, plan: &FaultPlan, occurred: &Occurred) -> Vec<Vacuous> {
     let handled = occurred.counts.commands + occurred.counts.deliveries;
     let wanted = faults(plan, occurred).into_iter().filter(|fault| !fault.rate.ratio.is_never());
@@ -56,8 +56,8 @@ pub(super) fn found<S: System>(simulation: &Simulation<S>, plan: &FaultPlan, occ
             // With few runs that is chance.
             let expected = fault.rate.ratio.of(handled) / if plan.swarm { 2 } else { 1 };
             let is_few = plan.swarm && occurred.runs < FEW_RUNS;
-            let told = format!("it fell on nothing in {} runs with {handled} commands and deliveries", occurred.runs);
-            (fault.times == 0 && expected >= EXPECTED_MIN && !is_few).then_some(told)
+            let why = format!("it fell on nothing in {} runs with {handled} commands and deliveries", occurred.runs);
+            (fault.times == 0 && expected >= EXPECTED_MIN && !is_few).then_some(why)
         };
         let reason = cannot(simulation, plan, &fault).or_else(by_chance)?;
         Some(Vacuous::new(Kind::IdleFault, fault.name, reason))

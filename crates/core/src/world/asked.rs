@@ -1,7 +1,7 @@
-//! What was asked of a world.
+//! Dependency tracking for judgements.
 //!
-//! A search that knows what a judgement depends on need not judge an equal step again. So it is found
-//! out, not declared: whatever tells more than stores and time notes that it was asked.
+//! A search that knows what a judgement depends on need not judge an equal step again. That is detected
+//! at run time instead of declared: whatever shows more than stores and time notes that it was asked.
 
 use std::cell::Cell;
 

@@ -22,7 +22,7 @@ use crate::world::{COMMAND_TIME_US, Job};
 /// What a client has tried of the command it is at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tried {
-    /// How many attempts came to nothing.
+    /// How many attempts were refused.
     attempts: u16,
     refused: Option<Refused>,
 }
@@ -234,7 +234,7 @@ impl<S: System> World<S> {
         }
     }
 
-    /// What a scheduler is told about a command, given what it would be told if that were sent like any other.
+    /// What a scheduler sees of a command, given what it would see if that were sent like any other.
     #[cold]
     pub(super) fn chosen_on_terms(
         &self,

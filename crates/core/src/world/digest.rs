@@ -108,7 +108,7 @@ impl<S: System> World<S> {
         hash::mix3(self.broker.rest_digest(), paused, timers)
     }
 
-    /// What decides what becomes of a delivery or a command in a still world, besides stores and time:
+    /// What decides the outcome of a delivery or a command in a still world, in addition to stores and time:
     /// if it is handled and answered in one go.
     #[inline]
     pub(crate) fn known_by(&self, action: Action) -> Option<u64> {

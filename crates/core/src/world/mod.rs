@@ -29,7 +29,7 @@ use clients::Tried;
 pub use clients::WaitingClient;
 pub(crate) use digest::{Digest, Still};
 pub(crate) use restore::{Shared, StoreBits};
-pub(crate) use step::Brief;
+pub(crate) use step::Summary;
 pub use step::{Actor, Answer, Step};
 use timers::Timers;
 
@@ -491,7 +491,7 @@ impl<S: System> World<S> {
         self.offers.extend(offer);
     }
 
-    /// What a scheduler is told about an action whose fate it decides; `None` if it has no fate.
+    /// What a scheduler sees of an action whose fate it decides; `None` if it has no fate.
     #[must_use]
     pub fn chosen(&self, action: Action) -> Option<Chosen> {
         self.asked.note();
@@ -573,7 +573,7 @@ impl<S: System> World<S> {
             && self.broker.waiting().iter().all(|index| self.is_futile(*index))
     }
 
-    /// Whether a delivery need not be handed out once more, because nothing would come of it.
+    /// Whether a delivery need not be handed out once more, because it would have no effect.
     pub(crate) fn is_futile(&self, index: DeliveryIndex) -> bool {
         // Where redelivery ends, it ends by itself.
         self.broker.profile().max_deliver == MaxDeliver::Unlimited && self.changes_nothing(index)

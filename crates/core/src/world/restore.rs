@@ -1,8 +1,8 @@
-//! How a world becomes what another one is, where it is known what both have in common.
+//! Copying one world onto another, skipping parts known to be equal, and undoing one step.
 //!
 //! A search makes a world from the one before it for every step it tries. Of what is large (rows,
 //! histories, messages) a step changes little, so only that is copied; the rest is copied whole. Where
-//! only one step lies between the two, what it changed is known and put back.
+//! only one step lies between the two, what it changed is known and undone.
 
 use super::World;
 use crate::broker::{DeliveryIndex, copy_few};

@@ -4,13 +4,13 @@
 //! says so, and then they are one step. A pause ends the step after the read; a crash cuts it off
 //! in one of the windows; the ack may be left to a step of its own or to nobody.
 //!
-//! Nearly all steps of a run are deliveries that are handled and answered at once. That path, in
-//! `brief`, is inlined into one function, and the other kinds of step are kept out of it.
+//! Nearly all steps of a run are deliveries that are handled and answered at once. That fast path, in
+//! `fast`, is inlined into one function, and the other kinds of step are kept out of it.
 
-mod brief;
 mod command;
+mod fast;
 
-pub(crate) use brief::Brief;
+pub(crate) use fast::Summary;
 
 use std::ops::Range;
 
@@ -25,7 +25,7 @@ use crate::scheduler::{Action, PauseIndex};
 use crate::service::{AckTiming, Armed, Context, Outcome, PublishMode, Rejection, Work};
 
 /// A process of a service.
-// Aligned so that it is read as it was written: a wide read of two narrow writes waits for both.
+// Aligned so that it is read as it was written, which avoids a store-forwarding stall.
 #[repr(align(4))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Actor {
@@ -35,7 +35,7 @@ pub struct Actor {
     pub member: u16,
 }
 
-/// What came of running a handler.
+/// The result of running a handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Answer {
@@ -103,7 +103,7 @@ pub struct Step {
     pub actor: Option<Actor>,
     /// The delivery the handler worked on, if it was one.
     pub delivery: Option<DeliveryIndex>,
-    /// What came of it.
+    /// The answer.
     pub answer: Option<Answer>,
     /// The messages it published, as places in the log.
     pub published: Range<usize>,
@@ -205,23 +205,23 @@ impl<S: System> World<S> {
         match action {
             Action::Deliver(index) => {
                 let delivery = *self.broker.delivery(index);
-                if let Some((brief, outcome)) = self.deliver((index, delivery), fate, &mut step) {
-                    self.spell_out(&brief, outcome, fate, &mut step);
+                if let Some((summary, outcome)) = self.deliver((index, delivery), fate, &mut step) {
+                    self.expand(&summary, outcome, fate, &mut step);
                 }
             }
-            Action::Command(client) if fate.is_calm() => self.send_calmly(client, &mut step),
-            _ => self.take_at_length(action, fate, &mut step),
+            Action::Command(client) if fate.is_calm() => self.send_fast(client, &mut step),
+            _ => self.take_slow(action, fate, &mut step),
         }
         step
     }
 
-    /// Takes a step that cannot be told in brief.
+    /// Takes a step on the slow path.
     #[inline(never)]
-    fn take_at_length(&mut self, action: Action, fate: Fate, step: &mut Step) {
+    fn take_slow(&mut self, action: Action, fate: Fate, step: &mut Step) {
         self.steps += 1;
         self.start(action, fate, step);
         match action {
-            Action::Deliver(index) => self.deliver_at_length(index, step),
+            Action::Deliver(index) => self.deliver_slow(index, step),
             Action::Command(client) => self.send(client, step),
             Action::Resume(index) => self.resume(index, step),
             Action::Ack(index) => self.ack_arrives(index, step),
@@ -231,7 +231,7 @@ impl<S: System> World<S> {
         self.finish(step);
     }
 
-    /// Notes the beginning of a step that cannot be told in brief.
+    /// Notes the beginning of a step on the slow path.
     #[inline(always)]
     fn start(&self, action: Action, fate: Fate, step: &mut Step) {
         *step = Step::new(action, fate);
@@ -509,7 +509,7 @@ impl<S: System> World<S> {
         }
     }
 
-    /// The broker hears the answer, or does not.
+    /// The answer reaches the broker, or does not.
     #[inline(always)]
     fn answer(&mut self, index: DeliveryIndex, service: ServiceIndex, outcome: Outcome, fate: Fate) {
         let cut_off = matches!(fate.crash, Some(Window::BeforePublish | Window::BeforeAck));

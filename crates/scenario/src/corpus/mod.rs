@@ -17,7 +17,7 @@ use std::fmt;
 use crate::scenario::{Entry, FileError, Scenario, Suite, nearest};
 use pellmell_core::run::{Judges, Verdict, run};
 use pellmell_core::schedule::{Departure, NamedStep, Target};
-use pellmell_core::scheduler::{Came, Departing, Replayed};
+use pellmell_core::scheduler::{Departing, DepartureOutcome, Replayed};
 use pellmell_core::simulation::Simulation;
 use pellmell_core::trace::{Naming, in_words};
 use pellmell_core::vacuity::{Kind, Vacuous};
@@ -221,7 +221,8 @@ fn cut_short<'a, T: Suite>(scenario: &Scenario<T>, departing: &'a Departing) -> 
         let not_done = kinds.map(|kind| Vacuous::new(kind, departure.to_string(), ""));
         scenario.allow.iter().any(|allow| not_done.iter().any(|vacuous| allow.allows(vacuous)))
     };
-    let (departure, _) = departing.came().find(|(departure, came)| *came != Came::InFull && !is_allowed(departure))?;
+    let (departure, _) =
+        departing.outcomes().find(|(departure, came)| *came != DepartureOutcome::InFull && !is_allowed(departure))?;
     Some(departure)
 }
 

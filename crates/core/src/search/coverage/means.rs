@@ -106,7 +106,7 @@ impl Means {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum RuledOut {
-    /// Nothing is delivered twice unasked.
+    /// The broker makes no duplicates.
     NoDuplicates,
     /// Every ack reaches the broker with its handler's answer.
     EveryAckHeard,

@@ -22,7 +22,7 @@ use crate::scheduler::Guarantee;
 /// What can happen to a service by the way its messages are delivered.
 ///
 /// Each is counted for a lane, in the run in which it happens. *The group has acked* a message says
-/// that one of its handlers answered ack, whether or not the broker came to hear it; *earlier* and
+/// that one of its handlers answered ack, whether or not that reached the broker; *earlier* and
 /// *later* are publish order, over all subjects of the group, among the messages about one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -36,7 +36,7 @@ pub enum Situation {
     GapOfTwo,
     /// A handler starts on a message although an ack of it at this group has reached the broker.
     DuplicateAfterAck,
-    /// A handler starts on a message that the group has acked, and the broker has not heard of it.
+    /// A handler starts on a message that the group has acked, and that has not reached the broker.
     RedeliveryAfterUnheardAck,
     /// A handler starts on a message while another handler of the group that read for the same message
     /// has not saved yet.

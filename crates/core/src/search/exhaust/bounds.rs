@@ -79,7 +79,7 @@ impl Bounds {
         }
     }
 
-    /// Whether the calm run's next step has to be told from others.
+    /// Whether the calm run's next step has to be distinguished from others.
     pub(super) fn knows_calm(&self) -> bool {
         self.order == DeliveryOrder::Lockstep || self.departures != Most::Any
     }
@@ -183,7 +183,7 @@ impl Budget {
     }
 }
 
-/// A fate that the bounds allow, and what it takes of them.
+/// A fate that the bounds allow, and its cost.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Choice {
     pub(super) fate: Fate,

@@ -15,7 +15,7 @@ use crate::world::World;
 const PAIRS: u64 = 10_000;
 /// How many moments are looked at for them, most of which may have no pair to run.
 const MOMENTS_MAX: u64 = 100_000;
-/// After how many steps a walk begins anew.
+/// After how many steps a random walk restarts.
 const WALK_STEPS: u32 = 100;
 
 /// A pair of actions whose order matters although it should not.
@@ -30,7 +30,7 @@ pub struct Dependence {
     pub what: &'static str,
 }
 
-/// What came of the test.
+/// The result of the test.
 pub(super) struct Tested {
     /// How many pairs were run in both orders.
     pub(super) pairs: u64,

@@ -31,7 +31,7 @@ pub(super) struct Transition {
     stores: u64,
     /// By how much the sum grows.
     sum: u64,
-    /// Whether the broker is told anything.
+    /// Whether the broker gets an answer.
     pub(super) answers: bool,
 }
 

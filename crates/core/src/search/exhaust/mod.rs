@@ -253,7 +253,7 @@ impl<'a, S: System> Exhaust<'a, S> {
         self.run_watched(|_| ())
     }
 
-    /// [`Exhaust::run`]; `progress` hears from time to time how far it is.
+    /// [`Exhaust::run`] with a callback that sees from time to time how far it is.
     ///
     /// # Panics
     /// If a step of the prefix is not enabled.
@@ -346,7 +346,7 @@ impl<'a, S: System> Exhaust<'a, S> {
         }
     }
 
-    /// Searches all states of a simulation, and marks what tells whether that can be done to clusters.
+    /// Searches all states of a simulation, and marks what decides whether clusters can be searched apart.
     fn search_all(
         &self,
         simulation: &Simulation<S>,

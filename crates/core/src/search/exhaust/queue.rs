@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use super::worker::Frame;
 use crate::scheduler::Move;
 
-/// A state from which another worker goes on than the one that found it.
+/// A state that another worker expands than the one that found it.
 pub(super) struct Job {
     /// The steps that lead there.
     pub(super) path: Vec<Move>,

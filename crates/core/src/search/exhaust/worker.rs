@@ -35,7 +35,7 @@ pub(super) enum Stop {
     Steps,
 }
 
-/// What a worker came across that tells whether clusters can be searched apart.
+/// What a worker came across that decides whether clusters can be searched apart.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Marks {
     /// Every record that was saved or published about.
@@ -80,7 +80,7 @@ pub(super) struct Frame {
     moved: bool,
     /// Whether the action that is tried changes anything if nothing goes wrong.
     changes: bool,
-    /// Whether the broker is told anything by that.
+    /// Whether the broker gets an answer by that.
     answers: bool,
     /// Whether what the calm run does next was tried.
     past_calm: bool,
@@ -534,7 +534,7 @@ fn has_copies<S: System>(world: &World<S>, bounds: &Bounds, action: Action) -> b
 }
 
 /// What an action costs at this moment, whatever its fate: whether it is out of the calm order, and
-/// whether it overtakes a handler of the same message, of which the broker has heard nothing.
+/// whether it overtakes a handler of the same message that has not answered yet.
 fn cost_of_action<S: System>(world: &World<S>, bounds: &Bounds, past_calm: bool, action: Action) -> Budget {
     let mut cost = Budget::NOTHING;
     if past_calm && bounds.order != DeliveryOrder::Lockstep && bounds.departures != Most::Any {

@@ -90,7 +90,7 @@ impl<S: System> Worlds<S> {
             _ => return,
         };
         here[depth].note_futile(index);
-        // What comes of the world here has to be told, too.
+        // The world made from this one has to be changed, too.
         if let Some(world) = later.first_mut().filter(|_| self.one_step[depth + 1].is_some()) {
             world.touch(index);
         }
@@ -149,7 +149,7 @@ fn of_frame<S: System>(world: &World<S>) -> u64 {
     (world.enabled().len() * 2 * (size_of::<Action>() + size_of::<u64>()) + FRAME) as u64
 }
 
-/// What is noted besides, rounded up.
+/// What is noted in addition, rounded up.
 const FRAME: usize = 512;
 
 #[cfg(test)]

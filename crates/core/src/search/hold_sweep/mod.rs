@@ -83,7 +83,7 @@ pub struct Tally {
     pub held: u64,
 }
 
-/// What came of a hold sweep, or of a part of it.
+/// The result of a hold sweep, or of a part of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -112,7 +112,7 @@ pub struct HoldSweepResult {
 pub struct HoldPart {
     /// The places; 0 is the calm run.
     pub places: Range<u64>,
-    /// What came of them.
+    /// Their result.
     pub result: HoldSweepResult,
 }
 
@@ -175,7 +175,7 @@ impl<'a, S: System> HoldSweep<'a, S> {
         plan.go_on(plan.none(0), plan.schedules(), |_| ControlFlow::Continue(())).result
     }
 
-    /// [`HoldSweep::run`]; `progress` hears how far it is. When it breaks, no more runs are begun, and there
+    /// [`HoldSweep::run`] with a callback that sees how far it is. When it breaks, no more runs are begun, and there
     /// is no result: which of them were played depends on the threads.
     #[must_use]
     pub fn run_watched(

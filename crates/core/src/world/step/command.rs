@@ -35,12 +35,12 @@ impl<S: System> World<S> {
         self.now = Time(self.now.0 + COMMAND_TIME_US);
     }
 
-    /// A command with which nothing goes wrong: what is looked up is looked up once, and the step is
-    /// noted at its end.
+    /// Fast path for a command with which nothing goes wrong: nothing is looked up twice, and the step is
+    /// written at its end.
     #[inline(never)]
-    pub(crate) fn send_calmly(&mut self, client: ClientIndex, step: &mut Step) {
+    pub(crate) fn send_fast(&mut self, client: ClientIndex, step: &mut Step) {
         if self.simulation.inner.has_terms {
-            return self.take_at_length(Action::Command(client), Fate::CALM, step);
+            return self.take_slow(Action::Command(client), Fate::CALM, step);
         }
         let (ordinal, first) = (self.sent[client.get()], self.broker.messages().len());
         self.steps += 1;

@@ -18,9 +18,9 @@ use erratic::{Erratic, simulation, simulation_on};
 
 impl<S: System> World<S> {
     /// [`World::step`], without the short ways.
-    fn step_at_length(&mut self, action: Action, fate: Fate) -> Step {
+    fn step_slow(&mut self, action: Action, fate: Fate) -> Step {
         let mut step = Step::new(action, fate);
-        self.take_at_length(action, fate, &mut step);
+        self.take_slow(action, fate, &mut step);
         step
     }
 
@@ -37,13 +37,13 @@ impl<S: System> World<S> {
     }
 }
 
-/// What a scheduler hears, in words.
-fn heard(world: &mut World<Erratic>) -> Vec<String> {
-    let mut heard = Vec::new();
+/// What a scheduler is offered, in words.
+fn offered(world: &mut World<Erratic>) -> Vec<String> {
+    let mut offered = Vec::new();
     world.drain_offers(|Offer { action, key, lane, place, again }| {
-        heard.push(format!("{action:?} {key:x} {lane:x} {place:x} {again}"));
+        offered.push(format!("{action:?} {key:x} {lane:x} {place:x} {again}"));
     });
-    heard
+    offered
 }
 
 /// What of the short ways was met.
@@ -90,14 +90,14 @@ impl Met {
     }
 }
 
-/// Steps two clones, one by the short ways and one at length, and compares all there is to see of both
+/// Steps two clones, one by the fast paths and one by the slow path, and compares all there is to see of both
 /// after each step.
 fn compare(seed: u64, steps: u32, met: &mut Met) -> Result<(), TestCaseError> {
     let mut prng = Prng::new(seed, Stream::Run);
     let mut short = simulation(seed).world();
     let mut long = short.clone();
     for _ in 0..steps {
-        prop_assert_eq!(heard(&mut short), heard(&mut long));
+        prop_assert_eq!(offered(&mut short), offered(&mut long));
         let enabled: Vec<Action> = short.enabled().iter().collect();
         prop_assert_eq!(&enabled, &long.enabled().iter().collect::<Vec<_>>());
         if enabled.is_empty() {
@@ -111,7 +111,7 @@ fn compare(seed: u64, steps: u32, met: &mut Met) -> Result<(), TestCaseError> {
             _ => false,
         };
         let words = short.describe(action);
-        let (one, other) = (short.step(action, fate), long.step_at_length(action, fate));
+        let (one, other) = (short.step(action, fate), long.step_slow(action, fate));
         met.note(is_direct, &one);
         prop_assert_eq!(format!("{one:?}"), format!("{other:?}"), "{} with {:?}", words, fate);
         prop_assert_eq!(short.digest(), long.digest(), "{} with {:?}", words, fate);
@@ -151,7 +151,7 @@ struct Onlooker;
 
 impl Observer<Erratic> for Onlooker {}
 
-/// Plays a world, and says what came of it and what the stores hold then.
+/// Plays a world; returns the outcome and what the stores hold then.
 fn play(
     world: &mut World<Erratic>,
     mut scheduler: impl Scheduler,

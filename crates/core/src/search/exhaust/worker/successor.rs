@@ -12,7 +12,7 @@ use crate::world::{Answer, Step, Still};
 /// The state a step leads to.
 pub(super) struct Successor {
     pub(super) key: u64,
-    /// Whether the broker is told anything.
+    /// Whether the broker gets an answer.
     pub(super) answers: bool,
     /// The step; `None` if its transition was memoised and it was not executed.
     pub(super) step: Option<Step>,
@@ -90,7 +90,7 @@ fn not_a_function() -> Stop {
     Stop::Failing(Box::new(Verdict::Panicked { message: message.to_owned() }))
 }
 
-/// Whether the broker is told anything by a step.
+/// Whether the broker gets an answer by a step.
 fn answers(step: &Step) -> bool {
     matches!(step.answer, Some(Answer::Delivery(Outcome::Ack | Outcome::Nak { .. })))
 }

@@ -92,7 +92,7 @@ fn a_command_leaves_what_its_service_says_it_does() {
         for (crash, is_short) in crashes.map(|crash| (crash, false)).chain([(None, true)]) {
             let mut world = world(mode, mode, price);
             let (action, fate) = (Action::Command(ClientIndex(0)), Fate { crash, ..Fate::CALM });
-            let step = if is_short { world.step(action, fate) } else { world.step_at_length(action, fate) };
+            let step = if is_short { world.step(action, fate) } else { world.step_slow(action, fate) };
             let (saved, published, armed) = left(&world, "shop", step.published.len(), 0);
             let words = format!("{mode:?}, price {price}, {crash:?}, the short way: {is_short}");
             assert_eq!((saved, published), leaves(mode, price, crash), "{words}");
@@ -112,7 +112,7 @@ fn a_delivery_leaves_what_its_service_says_it_does_and_is_done_if_its_ack_was_se
             let armed_before = world.timers_armed();
             let index = world.broker.ready()[0];
             let (action, fate) = (Action::Deliver(index), Fate { crash, ..Fate::CALM });
-            let step = if is_short { world.step(action, fate) } else { world.step_at_length(action, fate) };
+            let step = if is_short { world.step(action, fate) } else { world.step_slow(action, fate) };
             let (saved, published, armed) = left(&world, "search", step.published.len(), armed_before);
             let words = format!("{mode:?}, price {price}, {crash:?}, the short way: {is_short}");
             assert_eq!((saved, published), leaves(mode, price, crash), "{words}");
@@ -131,7 +131,7 @@ fn a_duplicate_is_a_delivery_of_its_own_that_comes_again() {
         world.step(Action::Command(ClientIndex(0)), Fate::CALM);
         let index = world.broker.ready()[0];
         let (action, fate) = (Action::Deliver(index), Fate { duplicate: true, ..Fate::CALM });
-        let first = if is_short { world.step(action, fate) } else { world.step_at_length(action, fate) };
+        let first = if is_short { world.step(action, fate) } else { world.step_slow(action, fate) };
         let duplicates: Vec<_> =
             world.broker.ready().iter().filter(|ready| world.broker.delivery(**ready).duplicate).collect();
         let [duplicate] = duplicates[..] else { panic!("expected one duplicate, found {duplicates:?}") };

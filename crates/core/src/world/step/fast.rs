@@ -1,6 +1,6 @@
-//! Deliveries that are handled and answered at once: the step that nearly all steps of a run are.
+//! Fast path for a delivery that is handled and answered in one step, by far the most common kind.
 //!
-//! Of such a step little is noted, and the rest is spelled out only for those who ask.
+//! Only a summary of the step is recorded; [`World::expand`] makes the step of it on demand.
 
 use super::{Actor, Answer, Step};
 use crate::broker::{Delivery, DeliveryIndex, MessageIndex, futile_at};
@@ -11,9 +11,9 @@ use crate::scheduler::Action;
 use crate::service::{Context, Outcome};
 use crate::world::{Job, World};
 
-/// What such a step did: it published nothing, armed nothing, and saved only what it acked.
+/// Summary of a step that published nothing, armed no timer, and saved only if it acked.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Brief {
+pub(crate) struct Summary {
     index: DeliveryIndex,
     actor: Actor,
     key: u64,
@@ -28,7 +28,7 @@ pub(crate) struct Brief {
     pub(crate) saved: bool,
 }
 
-impl Brief {
+impl Summary {
     #[inline(always)]
     fn answer_word(&self) -> u64 {
         if self.acked { Answer::ACKED } else { Answer::SILENT }
@@ -36,26 +36,27 @@ impl Brief {
 }
 
 impl<S: System> World<S> {
-    /// Takes a delivery, and tells it in brief if that can be done; otherwise it is noted in `step`.
+    /// Takes a delivery on the fast path and returns the summary, or on the slow path and writes `step`.
     ///
-    /// It can be if its group has one member and no rules, the fate lets the handler run through, and
-    /// the handler does what most do. Then the broker hears of it when it is handled, all at once.
+    /// The fast path is for a group with one member and no rules, a fate that does not interrupt the handler,
+    /// and a handler that publishes nothing, arms nothing and saves only if it acks. The broker hears of the
+    /// delivery when it is handled, all at once.
     #[inline(always)]
     pub(crate) fn deliver(
         &mut self,
         what: (DeliveryIndex, Delivery),
         fate: Fate,
         step: &mut Step,
-    ) -> Option<(Brief, Outcome)> {
+    ) -> Option<(Summary, Outcome)> {
         let (index, delivery) = what;
         let Delivery { key, message, attempt, .. } = delivery;
         let fate_word = fate.word();
         let direct = delivery.direct().filter(|_| fate_word & Fate::INTERRUPTS == 0);
         let Some(service) = direct else {
-            self.take_at_length(Action::Deliver(index), fate, step);
+            self.take_slow(Action::Deliver(index), fate, step);
             return None;
         };
-        // All that is looked up comes before all that is written, so that it is looked up once.
+        // All reads come before all writes, so that nothing is looked up twice.
         let event = &self.broker.message(message).event;
         let handlers = &self.simulation.inner.services[service.get()].service;
         let oldest = self.oldest_read(service);
@@ -73,7 +74,7 @@ impl<S: System> World<S> {
         let is_refusal = matches!(outcome, Outcome::Silent(_)) & !saved;
         if acts || !(acked | is_refusal) {
             self.start(Action::Deliver(index), fate, step);
-            self.conclude_at_length(index, (&outcome, tick), actor, step);
+            self.conclude_slow(index, (&outcome, tick), actor, step);
             return None;
         }
         let settles = acked && fate_word & Fate::LOSES_ACK == 0;
@@ -85,8 +86,8 @@ impl<S: System> World<S> {
         if self.parks_futile {
             self.park_if_futile(index);
         }
-        let brief = Brief { index, actor, key, fate_word, acked, message, again, saved };
-        self.fingerprint = self.fold_what(key, fate_word, brief.answer_word());
+        let summary = Summary { index, actor, key, fate_word, acked, message, again, saved };
+        self.fingerprint = self.fold_what(key, fate_word, summary.answer_word());
         if saved {
             self.fingerprint = hash::mix(self.fingerprint, self.stores[service.get()].saved());
             self.broker.unpark(service);
@@ -94,36 +95,35 @@ impl<S: System> World<S> {
                 self.wake_clients();
             }
         }
-        Some((brief, outcome))
+        Some((summary, outcome))
     }
 
-    /// Notes in a step what was told in brief, given what the handler answered.
-    // Inlined, because it reads at once what was just written, and a wide read of two narrow writes
-    // waits for both.
+    /// Expands a summary to the step, given what the handler answered.
+    // Inlined to avoid a store-forwarding stall: one wide load of two just-written narrow stores.
     #[inline(always)]
-    pub(crate) fn spell_out(&self, brief: &Brief, outcome: Outcome, fate: Fate, step: &mut Step) {
+    pub(crate) fn expand(&self, summary: &Summary, outcome: Outcome, fate: Fate, step: &mut Step) {
         let published = self.broker.messages().len();
         *step = Step {
             number: self.steps,
             time: self.now,
-            action: Action::Deliver(brief.index),
+            action: Action::Deliver(summary.index),
             fate,
-            actor: Some(brief.actor),
-            delivery: Some(brief.index),
+            actor: Some(summary.actor),
+            delivery: Some(summary.index),
             answer: Some(Answer::Delivery(outcome)),
             published: published..published,
-            key: brief.key,
-            fate_word: brief.fate_word,
-            answer_word: brief.answer_word(),
-            saved: brief.saved,
-            message: brief.message,
-            again: brief.again,
+            key: summary.key,
+            fate_word: summary.fate_word,
+            answer_word: summary.answer_word(),
+            saved: summary.saved,
+            message: summary.message,
+            again: summary.again,
         };
     }
 
-    /// Goes on after a handler that did what few handlers do.
+    /// Continues on the slow path after a handler that did more than the fast path is for.
     #[inline(never)]
-    fn conclude_at_length(&mut self, index: DeliveryIndex, what: (&Outcome, u64), actor: Actor, step: &mut Step) {
+    fn conclude_slow(&mut self, index: DeliveryIndex, what: (&Outcome, u64), actor: Actor, step: &mut Step) {
         let (outcome, tick) = what;
         step.key = self.broker.delivery(index).key;
         (step.actor, step.delivery) = (Some(actor), Some(index));
@@ -144,7 +144,7 @@ impl<S: System> World<S> {
     }
 
     /// A delivery that may be lost, whose handler may pause or crash, or whose group has rules.
-    pub(super) fn deliver_at_length(&mut self, index: DeliveryIndex, step: &mut Step) {
+    pub(super) fn deliver_slow(&mut self, index: DeliveryIndex, step: &mut Step) {
         step.key = self.broker.delivery(index).key;
         if step.fate.lose {
             return self.lose(index, step);
