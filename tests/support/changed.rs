@@ -8,7 +8,7 @@ use pellmell::ticketing::{
 };
 use pellmell::{
     AckTiming, Context, Hosting, Outcome, PublishMode, RecordId, Rejection, Scenario, Schema, Service, Simulation,
-    Subject, Work,
+    Subject, Timer, Work,
 };
 
 /// A change of the structure, not of any rule.
@@ -159,8 +159,8 @@ impl Service<Ticketing> for Changed {
         answer
     }
 
-    fn on_timer(&self, record: RecordId, ctx: &mut Context<'_, Ticketing>) {
-        self.inner.on_timer(record, ctx);
+    fn on_timer(&self, timer: &Timer, ctx: &mut Context<'_, Ticketing>) {
+        self.inner.on_timer(timer, ctx);
     }
 
     fn publish_mode(&self, work: Work) -> PublishMode {
