@@ -76,6 +76,8 @@ pub mod corpus;
 pub mod determinism;
 #[doc(hidden)]
 pub mod doc_example;
+#[cfg(test)]
+pub(crate) mod erratic;
 pub mod escape;
 pub mod event;
 pub mod explain;
