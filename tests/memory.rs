@@ -94,7 +94,7 @@ fn a_complete_search_agrees_on_what_a_crash_does_to_memory() {
     let crashed = within(Hosting::ALONE, 0, 1);
     assert_eq!(crashed.ended, Ended::Failing, "{crashed:?}");
     let steps = crashed.failing.expect("a run").steps;
-    assert!(steps.iter().any(|step| step.1.crash.is_some()), "{steps:?}");
+    assert!(steps.iter().any(|step| step.fate.crash.is_some()), "{steps:?}");
     // The other member does not know what the first one has counted.
     let apart = within(Hosting { members: 2, ..Hosting::ALONE }, 1, 0);
     assert_eq!(apart.ended, Ended::Failing, "{apart:?}");

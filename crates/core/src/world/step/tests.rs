@@ -1,20 +1,18 @@
 //! The short ways of a step against the long ones: a delivery that is handled and answered in one go, a
 //! command with which nothing goes wrong, and the loop that looks at nothing.
 
-mod erratic;
 mod transactions;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::broker::{InFlight, Limit, Profile};
+use crate::erratic::{Erratic, simulation, simulation_on};
 use crate::faults::{FaultPlan, Rate};
 use crate::prng::{Prng, Ratio, Stream};
 use crate::run::{Judges, Limits, Observer, Report, run};
 use crate::scheduler::{Calm, Keyed, Offer, Scheduler, Walk};
 use crate::store::Store;
-
-use erratic::{Erratic, simulation, simulation_on};
 
 impl<S: System> World<S> {
     /// [`World::step`], without the short ways.
