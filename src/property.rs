@@ -113,10 +113,10 @@ pub trait Property<S: System>: Send + Sync {
 pub struct Sometimes<S: System> {
     name: &'static str,
     about: &'static str,
-    reached: Box<Reached<S>>,
+    reached: Box<IsReached<S>>,
 }
 
-type Reached<S> = dyn Fn(&View<'_, S>) -> bool + Send + Sync;
+type IsReached<S> = dyn Fn(&View<'_, S>) -> bool + Send + Sync;
 
 impl<S: System> Sometimes<S> {
     /// A claim of that name. `about` says as half a sentence what happens then, `an order is paid`;

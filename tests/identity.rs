@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command as Process;
 
-use pellmell::broker::{Ordering, Dispatch, Profile};
+use pellmell::broker::{Dispatch, Ordering, Profile};
 use pellmell::doc_example::{Change, Changed, Item, Shop};
 use pellmell::explain::Explain;
 use pellmell::extract::extract;
@@ -113,8 +113,7 @@ fn a_run_with_texts_is_given_again_by_its_departures_and_by_its_steps() {
     let simulation = shop(&KEYS, Profile::stan(), true);
     for seed in 0..40 {
         let scheduler = || Keyed::new(seed, FaultPlan::SOME);
-        let extracted =
-            extract(&simulation, scheduler(), &judges, Limits::default(), Tie::InOrder).expect("unique");
+        let extracted = extract(&simulation, scheduler(), &judges, Limits::default(), Tie::InOrder).expect("unique");
         for departure in &extracted.departures {
             assert_eq!(departure.to_string().parse::<Departure>().as_ref(), Ok(departure));
         }

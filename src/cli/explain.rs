@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anstyle::Style;
 use pellmell::any::{AnyScenario, AnySystem, NotExplained, Smallest};
 use pellmell::escape::{file_for_shell, for_terminal};
-use pellmell::explain::{Ending, ExplainedStep, Explanation, FirstDifference, Without};
+use pellmell::explain::{EarlierEnds, ExplainedStep, Explanation, FirstDifference, Without};
 use pellmell::schedule::{Departure, Target};
 use pellmell::shrink::{Item, NothingToShrink};
 use pellmell::trace::{TraceRecord, in_words};
@@ -18,7 +18,7 @@ use super::{
     BAD, DIM, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, input, number, replay, shown,
     sweep_command, timeline,
 };
-use super::{Ending as Ended, timeline::fit};
+use super::{Ending, timeline::fit};
 
 /// How wide a line may become.
 const LINE_MAX: usize = 160;
@@ -52,7 +52,7 @@ pub(super) struct ExplainArgs {
     what: What,
 }
 
-pub(super) fn explain(system: &dyn AnySystem, args: &ExplainArgs, format: MessageFormat) -> Result<Ended, Failure> {
+pub(super) fn explain(system: &dyn AnySystem, args: &ExplainArgs, format: MessageFormat) -> Result<Ending, Failure> {
     let (scenario, seed) = scenario(system, args)?;
     let mut out = Out::new();
     let explained = scenario.explain(seed, args.executions, args.continuations).map_err(|error| match error {
@@ -69,7 +69,7 @@ pub(super) fn explain(system: &dyn AnySystem, args: &ExplainArgs, format: Messag
         MessageFormat::Human => show(&mut out, args, &*scenario, seed, &smallest, &explanation)?,
         MessageFormat::Json => out.json(&as_json(&*scenario, seed, &smallest, &explanation))?,
     }
-    Ok(Ended::Held)
+    Ok(Ending::Held)
 }
 
 /// What is explained, and the seed.
@@ -95,7 +95,7 @@ fn nothing(
     scenario: &dyn AnyScenario,
     seed: u64,
     format: MessageFormat,
-) -> Result<Ended, Failure> {
+) -> Result<Ending, Failure> {
     let next = sweep_command(&args.file, scenario);
     match format {
         MessageFormat::Human => {
@@ -107,7 +107,7 @@ fn nothing(
             "reason": "explain", "scenario": scenario.settings().name, "seed": seed, "verdict": "held", "next": next,
         }))?,
     }
-    Ok(Ended::NothingRan)
+    Ok(Ending::NothingRan)
 }
 
 fn show(
@@ -327,7 +327,7 @@ fn without(without: &Without) -> Option<String> {
 }
 
 /// What comes of ending earlier what waits.
-fn ending(ending: &Ending) -> String {
+fn ending(ending: &EarlierEnds) -> String {
     let departure = ending.departure.to_string();
     let what = departure.rsplit_once(" until ").map_or(departure.as_str(), |(what, _)| what);
     let until = |step: u64, target: &Target| format!("until step {step} (`{target}`)");

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-/// Failures with the same signature.
-pub(super) trait Bucket {
+/// A bucket: the number of failures with the same signature, and the first of them.
+pub(super) trait Counted {
     /// Where the first of them comes among all that was played.
     fn place(&self) -> u64;
 
@@ -13,7 +13,7 @@ pub(super) trait Bucket {
 }
 
 /// Puts failures to those with the same signature.
-pub(super) fn add<B: Bucket>(buckets: &mut BTreeMap<String, B>, signature: String, mut bucket: B) {
+pub(super) fn add<B: Counted>(buckets: &mut BTreeMap<String, B>, signature: String, mut bucket: B) {
     match buckets.entry(signature) {
         Entry::Vacant(slot) => {
             slot.insert(bucket);
