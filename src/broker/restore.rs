@@ -1,5 +1,4 @@
-//! How a broker becomes what another one is, and what a search knows of it that it need not work out
-//! again.
+//! Copying one broker onto another, undoing one step, and what a search need not work out again.
 
 use super::queue::{Group, Route};
 use super::{Broker, DeliveryIndex};

@@ -1,4 +1,4 @@
-//! How long what waits has to wait.
+//! Earlier ends of departures: how long what waits has to wait.
 
 use super::observed::{ObservedRun, ObservedStep};
 use crate::event::System;

@@ -1,4 +1,4 @@
-//! What happened, in sentences made from the run: what each departure brings about, what the handlers
+//! The explanation in sentences made from the run: what each departure brings about, what the handlers
 //! then do that they do not do in the calm run, and which claim is broken by it.
 
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! Failures with the same signature: the first of them is shown, and all are counted.
+//! Deduplication of failures by signature: the first of each bucket is shown, and all are counted.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
