@@ -70,40 +70,24 @@
 //! `docs` has the glossary, the architecture, the broker's parameters, the properties and the file
 //! formats.
 
-pub mod any;
-pub mod broker;
-pub mod corpus;
-pub mod determinism;
+#[cfg(feature = "cli")]
+#[doc(inline)]
+pub use pellmell_cli as cli;
 #[doc(hidden)]
-pub mod doc_example;
-pub mod escape;
-pub mod event;
-pub mod explain;
-pub mod extract;
-pub mod faults;
-pub mod file_error;
-pub mod hash;
-pub mod ids;
-pub mod nearest;
-pub mod portfolio;
-pub mod prng;
-pub mod property;
-pub mod results;
-pub mod run;
-pub mod scenario;
-pub mod schedule;
-pub mod scheduler;
-pub mod search;
-pub mod service;
-pub mod shrink;
-pub mod simulation;
-pub mod store;
+pub use pellmell_core::doc_example;
+#[doc(inline)]
+pub use pellmell_core::{
+    broker, determinism, escape, event, explain, extract, faults, file_error, hash, ids, nearest, portfolio, prng,
+    property, run, schedule, scheduler, search, service, shrink, simulation, store, trace, vacuity, world,
+};
+#[cfg(feature = "cli")]
+#[doc(inline)]
+pub use pellmell_scenario::{any, corpus, results, scenario, zoo};
+
+pub mod prelude;
 pub mod testing;
+#[cfg(feature = "cli")]
 pub mod ticketing;
-pub mod trace;
-pub mod vacuity;
-pub mod world;
-pub mod zoo;
 
 pub use broker::{Broker, Profile};
 pub use event::{Command, Event, System};
@@ -112,7 +96,8 @@ pub use ids::{Reason, RecordId, ServiceIndex, Subject, Time, Version};
 pub use portfolio::SchedulerKind;
 pub use prng::{Prng, Ratio, Stream};
 pub use property::{Property, Sometimes, View, Violation, Watch};
-pub use run::{Judges, Limits, Report, Verdict, run};
+pub use run::{Judges, Limits, Report, Verdict};
+#[cfg(feature = "cli")]
 pub use scenario::{Scenario, Suite};
 pub use schedule::{Departure, NamedStep};
 pub use scheduler::{Balanced, Calm, Departing, Keyed, Pct, Pos, Replayed, Rounds, Scheduler, Swarm, Walk};

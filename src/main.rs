@@ -1,7 +1,5 @@
-//! The command line. Everything it does is in `cli`; the library does no I/O.
-
-mod cli;
+//! The command line of the ticketing system. That of a system of yours is the same line with its name.
 
 fn main() -> std::process::ExitCode {
-    cli::main::<pellmell::ticketing::Ticketing>()
+    pellmell::cli::main::<pellmell::ticketing::Ticketing>()
 }

@@ -15,6 +15,10 @@ impl Suite for Ticketing {
     type Workload = Workload;
     type Stored = StoredTicket;
 
+    fn program() -> &'static str {
+        "pellmell"
+    }
+
     fn designs() -> Vec<Design> {
         let others = Design::ALL.into_iter().filter(|design| *design != Design::REFERENCE);
         std::iter::once(Design::REFERENCE).chain(others).collect()

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bank_transfers::{BankCommand, BankName, Design, properties, simulation};
-use pellmell::search::{Bounds, Exhaust, Most, Order};
+use pellmell::search::{Bounds, DeliveryOrder, Exhaust, Most};
 use pellmell::{FaultPlan, Judges, RecordId, testing};
 
 const NORTH: RecordId = RecordId::new('a', 1);
@@ -57,9 +57,9 @@ fn money_is_conserved_in_every_order_also_with_a_lost_ack_or_a_crash() {
     let one_transfer = [CLIENTS[0].1[0]];
     let simulation = simulation(Design::OUTBOX, &[("ann", &one_transfer), CLIENTS[2]]).expect("the parts fit");
     let judges = Judges::new(properties::all());
-    let (any_order, one) = (Bounds::of(Order::Any), Most::Of(1));
+    let (any_order, one) = (Bounds::of(DeliveryOrder::Any), Most::Of(1));
     for bounds in [any_order, Bounds { lost_acks: one, ..any_order }, Bounds { crashes: one, ..any_order }] {
-        let exhausted = Exhaust::of(&simulation, &judges, bounds).search(|_| ());
+        let exhausted = Exhaust::new(&simulation, &judges).with_bounds(bounds).run();
         assert!(exhausted.is_complete() && exhausted.failing.is_none(), "{bounds:?}: {:?}", exhausted.failing);
     }
 }

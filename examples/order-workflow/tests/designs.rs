@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use order_workflow::{Design, OrderCommand, properties, simulation};
-use pellmell::search::{Bounds, Exhaust, Most, Order};
+use pellmell::search::{Bounds, DeliveryOrder, Exhaust, Most};
 use pellmell::{FaultPlan, Judges, RecordId, testing};
 
 const ITEM: RecordId = RecordId::new('i', 1);
@@ -62,9 +62,9 @@ fn the_reference_holds_in_every_order_also_if_a_handler_pauses() {
     let two_customers = [CHANGES_HER_MIND[0], TWO_ORDERS[0]];
     let simulation = simulation(Design::REFERENCE, &two_customers).expect("the parts fit");
     let judges = Judges::new(properties::all());
-    let any_order = Bounds::of(Order::Any);
+    let any_order = Bounds::of(DeliveryOrder::Any);
     for bounds in [any_order, Bounds { pauses: Most::Of(1), ..any_order }] {
-        let exhausted = Exhaust::of(&simulation, &judges, bounds).search(|_| ());
+        let exhausted = Exhaust::new(&simulation, &judges).with_bounds(bounds).run();
         assert!(exhausted.is_complete() && exhausted.failing.is_none(), "{bounds:?}: {:?}", exhausted.failing);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use pellmell::search::{Bounds, Exhaust, Most, Order};
+use pellmell::search::{Bounds, DeliveryOrder, Exhaust, Most};
 use pellmell::{FaultPlan, Judges, RecordId, testing};
 use read_model::{AccountCommand, Design, properties, simulation};
 
@@ -60,9 +60,9 @@ fn the_reference_holds() {
 fn the_reference_holds_in_every_order_also_with_a_lost_ack_or_a_crash() {
     let simulation = simulation(Design::REFERENCE, &[CLIENTS[0]]).expect("the parts fit");
     let judges = Judges::new(properties::all());
-    let (any_order, one) = (Bounds::of(Order::Any), Most::Of(1));
+    let (any_order, one) = (Bounds::of(DeliveryOrder::Any), Most::Of(1));
     for bounds in [any_order, Bounds { lost_acks: one, ..any_order }, Bounds { crashes: one, ..any_order }] {
-        let exhausted = Exhaust::of(&simulation, &judges, bounds).search(|_| ());
+        let exhausted = Exhaust::new(&simulation, &judges).with_bounds(bounds).run();
         assert!(exhausted.is_complete() && exhausted.failing.is_none(), "{bounds:?}: {:?}", exhausted.failing);
     }
 }

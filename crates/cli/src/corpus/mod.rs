@@ -1,0 +1,262 @@
+//! `pellmell corpus`: the cases that are kept.
+
+mod add;
+mod commit;
+mod prune;
+mod renew;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use pellmell_core::escape::file_for_shell;
+use pellmell_scenario::any::AnySystem;
+use pellmell_scenario::corpus::{Checked, Renames, Retelling, Status};
+use serde_json::json;
+
+use super::files::Identity;
+use super::input::{self, SCENARIO_BYTES_MAX};
+use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, program, shown, tell};
+use add::{AddArgs, add};
+use prune::{PruneArgs, prune};
+use renew::renew;
+
+/// The file beside the entries that says which names took the place of which.
+const RENAMES: &str = "renames.toml";
+
+#[derive(clap::Args)]
+pub(super) struct CorpusArgs {
+    #[command(subcommand)]
+    verb: CorpusVerb,
+}
+
+#[derive(Subcommand)]
+enum CorpusVerb {
+    /// Plays every entry and says what came of it.
+    Check(Entries),
+    /// Lists the entries without playing them.
+    List(Entries),
+    /// Shrinks a failing seed and keeps it, unless a failure of the same cause is kept already.
+    Add(Box<AddArgs>),
+    /// Writes into entries the steps that lead where they should, and departures that do where theirs
+    /// do not any more.
+    Renew(Entries),
+    /// Says which entries fail for the cause of a smaller one, and removes them if told to.
+    Prune(PruneArgs),
+}
+
+#[derive(clap::Args)]
+struct Entries {
+    /// Entries, or folders of them.
+    #[arg(default_value = "scenarios/corpus")]
+    paths: Vec<PathBuf>,
+}
+
+pub(super) fn corpus(system: &dyn AnySystem, args: &CorpusArgs, format: MessageFormat) -> Result<Ending, Failure> {
+    match &args.verb {
+        CorpusVerb::Check(entries) => check_all(system, &files(&entries.paths)?, format),
+        CorpusVerb::List(entries) => list(system, &files(&entries.paths)?, format),
+        CorpusVerb::Add(args) => add(system, args, format),
+        CorpusVerb::Renew(entries) => renew(system, &files(&entries.paths)?, format),
+        CorpusVerb::Prune(args) => prune(system, args, format),
+    }
+}
+
+/// The entries among the paths, by name. What has several names is one entry: that of them which is no
+/// link, and the first of those.
+fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let cannot = |path: &Path, error: io::Error| Failure::Io(format!("cannot read {}: {error}", shown(path)));
+    let mut named: Vec<(bool, PathBuf)> = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            named.push((path.is_symlink(), path.clone()));
+            continue;
+        }
+        for entry in std::fs::read_dir(path).map_err(|error| cannot(path, error))? {
+            let file = entry.map_err(|error| cannot(path, error))?.path();
+            let is_entry = file.extension().is_some_and(|ending| ending == "toml");
+            if !is_entry || file.file_name().is_some_and(|name| name == RENAMES) {
+                continue;
+            }
+            // A link that leads nowhere is a lost entry, which is told when it is read.
+            match std::fs::metadata(&file) {
+                Ok(found) if !found.is_file() => tell("Skipped", &format!("{}: this is no file", shown(&file))),
+                _ => named.push((file.is_symlink(), file)),
+            }
+        }
+    }
+    named.sort();
+    let mut known = BTreeSet::new();
+    let mut files = Vec::new();
+    for (_, path) in named {
+        if known.insert(Identity::of(&path).map_err(|error| cannot(&path, error))?) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The renames registered in an entry's folder, if any are.
+fn renames_beside(entry: &Path) -> Result<Renames, Failure> {
+    let path = entry.with_file_name(RENAMES);
+    if !path.exists() {
+        return Ok(Renames::default());
+    }
+    Ok(Renames::parse(&path.to_string_lossy(), &input::text(&path, SCENARIO_BYTES_MAX)?)?)
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The text of an entry with the renames of its folder, and the name that errors show.
+fn renamed(path: &Path) -> Result<(String, String), Failure> {
+    let text = input::text(path, SCENARIO_BYTES_MAX)?;
+    Ok((path.to_string_lossy().into_owned(), renames_beside(path)?.apply(&text)))
+}
+
+/// How many entries came to what.
+#[derive(Default)]
+struct Tally {
+    expected: usize,
+    surprises: usize,
+    stale: usize,
+    /// What is wrong with those that are no entries.
+    damaged: Vec<String>,
+}
+
+impl Tally {
+    fn add(&mut self, status: &Status) {
+        match status {
+            Status::Held | Status::Violated => self.expected += 1,
+            Status::Fixed | Status::Broken(_) => self.surprises += 1,
+            Status::Stale(_) => self.stale += 1,
+        }
+    }
+
+    fn entries(&self) -> usize {
+        self.expected + self.surprises + self.stale + self.damaged.len()
+    }
+
+    fn show(&self, out: &mut Out, format: MessageFormat) -> Result<(), Failure> {
+        let Tally { expected, surprises, stale, damaged } = self;
+        if format == MessageFormat::Json {
+            return out.json(&json!({
+                "reason": "summary",
+                "entries": self.entries(),
+                "expected": expected,
+                "surprises": surprises,
+                "stale": stale,
+                "damaged": damaged.len(),
+            }));
+        }
+        out.line("────────────")?;
+        let entries = count(self.entries() as u64, "entry");
+        let told = format!("{expected} as expected, {surprises} not, {stale} stale, {} damaged", damaged.len());
+        let is_good = *expected == self.entries();
+        out.status(if is_good { GOOD } else { BAD }, "Summary", format_args!("{entries}: {told}"))
+    }
+
+    /// The verb ends with the worst of it.
+    fn ending(self) -> Result<Ending, Failure> {
+        match (self.damaged.is_empty(), self.surprises, self.stale) {
+            (false, ..) => Err(Failure::Input(self.damaged.join("\nerror: "))),
+            _ if self.entries() == 0 => Ok(Ending::NothingRan),
+            (true, 0, 0) => Ok(Ending::Held),
+            (true, 0, _) => Ok(Ending::NotReproducible),
+            (true, ..) => Ok(Ending::Failed),
+        }
+    }
+}
+
+fn check_all(system: &dyn AnySystem, files: &[PathBuf], format: MessageFormat) -> Result<Ending, Failure> {
+    let mut out = Out::new();
+    let mut tally = Tally::default();
+    for path in files {
+        // The others are played all the same; one that cannot be read is never a green run.
+        match renamed(path).and_then(|(name, text)| Ok(system.check_entry(&name, &text)?)) {
+            Ok(checked) => {
+                tally.add(&checked.status);
+                show(&mut out, path, &checked, format)?;
+            }
+            Err(Failure::Input(error)) => tally.damaged.push(error),
+            Err(failure) => return Err(failure),
+        }
+    }
+    tally.show(&mut out, format)?;
+    tally.ending()
+}
+
+fn show(out: &mut Out, path: &Path, checked: &Checked, format: MessageFormat) -> Result<(), Failure> {
+    let reason = checked.entry.as_ref().map(|entry| entry.reason.as_str()).unwrap_or_default();
+    let name = name_of(path);
+    let detail = match (&checked.retold, next_of(&checked.status)) {
+        (Some(retold), _) => format!("{}   {reason}", led_by_steps(retold, path)),
+        (None, Some(next)) => format!("{next}   {reason}"),
+        (None, None) => reason.to_owned(),
+    };
+    if format == MessageFormat::Json {
+        return out.json(&json!({
+            "reason": "entry",
+            "name": name,
+            "status": checked.status.word(),
+            "by": if checked.retold.is_some() { "trace" } else { "departures" },
+            "detail": detail,
+            "deliveries": checked.deliveries,
+        }));
+    }
+    let style = if checked.status.is_expected() { GOOD } else { BAD };
+    let deliveries = count(checked.deliveries, "delivery");
+    out.status(style, &checked.status.word().to_uppercase(), format_args!("{name:<34} {deliveries:>13}   {detail}"))
+}
+
+/// What is to be done about an entry that is not as expected.
+fn next_of(status: &Status) -> Option<String> {
+    match status {
+        Status::Held | Status::Violated => None,
+        Status::Fixed => {
+            Some("expected violated, now holds: write `expect = \"held\"` without `trace` and keep it".to_owned())
+        }
+        Status::Broken(how) | Status::Stale(how) => Some(how.clone()),
+    }
+}
+
+/// Says that the recorded steps of an entry led where its departures did not, and what renews it.
+fn led_by_steps(retold: &Retelling, path: &Path) -> String {
+    let departures = match &retold.departures {
+        Status::Held | Status::Fixed => "every property holds".to_owned(),
+        Status::Broken(how) | Status::Stale(how) => how.clone(),
+        Status::Violated => Status::Violated.word().to_owned(),
+    };
+    let gone = match retold.never_came.len() as u64 {
+        0 => String::new(),
+        gone => format!(", {} of which never came", count(gone, "step")),
+    };
+    let renew = format!("{} corpus renew {}", program(), file_for_shell(path));
+    format!("its departures do not lead there any more ({departures}), its recorded steps do{gone}: {renew}")
+}
+
+fn list(system: &dyn AnySystem, files: &[PathBuf], format: MessageFormat) -> Result<Ending, Failure> {
+    let mut out = Out::new();
+    for path in files {
+        let scenario = input::read_scenario(system, path)?;
+        let settings = scenario.settings();
+        let Some(entry) = &settings.entry else { continue };
+        let expect = entry.expect.to_string();
+        match format {
+            MessageFormat::Json => out.json(&json!({
+                "reason": "entry",
+                "name": settings.name,
+                "expect": expect,
+                "why": entry.reason,
+                "departures": settings.schedule.len(),
+            }))?,
+            MessageFormat::Human => {
+                out.status(PLAIN, "Entry", format_args!("{:<34} {expect:<36} {}", settings.name, entry.reason))?;
+            }
+        }
+    }
+    Ok(if files.is_empty() { Ending::NothingRan } else { Ending::Held })
+}

@@ -1,0 +1,338 @@
+//! `pellmell exhaust`: every schedule within bounds.
+
+use std::path::PathBuf;
+
+use pellmell_core::Verdict;
+use pellmell_core::schedule::NamedStep;
+use pellmell_core::search::{
+    Bounds, DeliveryOrder, Dependence, Ended, ExhaustResult, FailingRun, ImpossibleStep, Most, Reduction,
+    SEARCHED_STEPS_MAX,
+};
+use pellmell_core::trace::detail;
+use pellmell_core::vacuity::{Allow, Findings};
+use pellmell_scenario::any::{AnyScenario, AnySystem, ExhaustPlan, NotSearched, Searched, Smallest};
+use serde_json::json;
+
+use super::environment::Threads;
+use super::input::Input;
+use super::progress::Searching;
+use super::{
+    BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, input, number, program, replay, shown, shrink,
+    timeline, vacuous,
+};
+
+/// How many runs the shrinking of what was found may take.
+const EXECUTIONS_MAX: u32 = 500;
+
+#[derive(clap::Args)]
+pub(super) struct ExhaustArgs {
+    /// The scenario file: its services and clients. Its broker, schedule and faults give way to the
+    /// flags.
+    #[arg(required_unless_present = "from", conflicts_with = "from")]
+    scenario: Option<PathBuf>,
+    /// Searches what may come after so many steps of a trace written by `run --trace`.
+    #[arg(long, value_name = "TRACE@STEP", value_parser = from)]
+    from: Option<From>,
+    /// The rules of the services instead of the scenario's.
+    #[arg(long, value_name = "DESIGN")]
+    design: Option<String>,
+    /// Plants a defect in the services, by name or number; may be given several times.
+    #[arg(long = "defect", value_name = "NAME")]
+    defects: Vec<String>,
+    /// Judges these properties only; may be given several times.
+    #[arg(long = "property", value_name = "NAME")]
+    properties: Vec<String>,
+    /// The number that fixes a generated workload.
+    #[arg(long, value_parser = number, conflicts_with = "from")]
+    seed: Option<u64>,
+    /// The order of deliveries: `any`, `per-subject` or `lockstep`.
+    #[arg(long, default_value = "any", value_parser = order)]
+    order: DeliveryOrder,
+    /// At most so many acks are lost: a number or `any`.
+    #[arg(long, default_value = "0", value_name = "N", value_parser = most)]
+    lost_acks: Most,
+    /// At most so many copies of a message are pending beside the first one at a time.
+    #[arg(long, default_value = "0", value_name = "N")]
+    duplicates: u8,
+    /// At most so many members crash.
+    #[arg(long, default_value = "0", value_name = "N", value_parser = most)]
+    crashes: Most,
+    /// At most so many handlers pause between read and save.
+    #[arg(long, default_value = "0", value_name = "N", value_parser = most)]
+    pauses: Most,
+    /// At most so many messages are lost.
+    #[arg(long, default_value = "0", value_name = "N", value_parser = most)]
+    lost_messages: Most,
+    /// At most so many steps and faults depart from the calm run.
+    #[arg(long, default_value = "any", value_name = "N", value_parser = most)]
+    departures: Most,
+    /// Searches clients together whose records never meet.
+    #[arg(long)]
+    no_reduction: bool,
+    /// The most memory that the search takes, such as `512MiB`.
+    #[arg(long, default_value = "1GiB", value_name = "SIZE", value_parser = bytes)]
+    memory: u64,
+    /// Lets something asked for not happen: a kind such as `idle-fault`, or a kind and a name; may be given
+    /// several times.
+    #[arg(long = "allow", value_name = "KIND")]
+    allow: Vec<Allow>,
+    #[command(flatten)]
+    threads: Threads,
+}
+
+/// A moment of a trace.
+#[derive(Clone)]
+struct From {
+    trace: PathBuf,
+    step: u64,
+}
+
+fn from(text: &str) -> Result<From, String> {
+    let wrong = || "expected a trace and a step, such as run.jsonl@12".to_owned();
+    let (trace, step) = text.rsplit_once('@').ok_or_else(wrong)?;
+    let step = number(step).map_err(|_| wrong())?;
+    if trace.is_empty() { Err(wrong()) } else { Ok(From { trace: trace.into(), step }) }
+}
+
+fn order(name: &str) -> Result<DeliveryOrder, String> {
+    match name {
+        "any" => Ok(DeliveryOrder::Any),
+        "per-subject" => Ok(DeliveryOrder::PerSubject),
+        "lockstep" => Ok(DeliveryOrder::Lockstep),
+        _ => Err("unknown order: expected any, per-subject or lockstep".to_owned()),
+    }
+}
+
+fn most(text: &str) -> Result<Most, String> {
+    let number = || text.parse().ok().filter(|most| *most <= Most::MAX).map(Most::Of);
+    let wrong = || format!("expected a whole number from 0 to {}, or `any`", Most::MAX);
+    if text == "any" { Ok(Most::Any) } else { number().ok_or_else(wrong) }
+}
+
+/// A number of bytes, with or without a unit.
+fn bytes(text: &str) -> Result<u64, String> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let (digits, shift) =
+        units.iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift))).unwrap_or((text, 0));
+    let bytes = number(digits).ok().and_then(|number| number.checked_mul(1 << shift));
+    bytes.ok_or_else(|| "expected a size such as 512MiB: a whole number and KiB, MiB or GiB".to_owned())
+}
+
+pub(super) fn exhaust(system: &dyn AnySystem, args: &ExhaustArgs, format: MessageFormat) -> Result<Ending, Failure> {
+    let bounds = Bounds {
+        order: args.order,
+        lost_acks: args.lost_acks,
+        duplicates: args.duplicates,
+        crashes: args.crashes,
+        pauses: args.pauses,
+        lost_messages: args.lost_messages,
+        departures: args.departures,
+    };
+    let (scenario, seed, named) = what(system, args)?;
+    let scenario = &*scenario;
+    let mut out = Out::new();
+    if format == MessageFormat::Human {
+        let place = args.from.as_ref().map_or(String::new(), |from| format!(" from step {}", from.step));
+        let (name, rules) = (&scenario.settings().name, scenario.rules());
+        out.status(PLAIN, "Exhausting", format_args!("{name}{place}   design {rules}, {bounds}"))?;
+    }
+    let plan = ExhaustPlan {
+        seed,
+        bounds,
+        after: &named,
+        memory_max: args.memory,
+        reduce: !args.no_reduction,
+        threads: args.threads.count()?,
+        executions_max: EXECUTIONS_MAX,
+    };
+    let mut searching = Searching::new();
+    let searched = scenario.exhaust(&plan, &mut |stats| searching.at(stats)).map_err(|error| match error {
+        NotSearched::Build(error) => Failure::Input(error.to_string()),
+        NotSearched::Step(step) => not_there(&step),
+    })?;
+    let Searched { exhausted, services, story, smallest } = searched;
+    searching.end(exhausted.stats);
+    let findings = findings(args, scenario, seed, &bounds)?;
+    match format {
+        MessageFormat::Human => {
+            if let Some(failing) = &exhausted.failing {
+                show(&mut out, &services, failing, &story)?;
+                show_shrunk(&mut out, smallest.as_ref())?;
+            }
+            summary(&mut out, args, &bounds, &exhausted)?;
+            vacuous::show(&mut out, &findings)?;
+        }
+        MessageFormat::Json => {
+            let mut value = as_json(scenario, &bounds, &exhausted, smallest.as_ref());
+            value["vacuous"] = vacuous::as_json(&findings);
+            out.json(&value)?;
+        }
+    }
+    Ok(match exhausted.ended {
+        Ended::All if findings.void.is_empty() => Ending::Held,
+        Ended::Failing => Ending::Failed,
+        // Not all was searched, whatever the reason, or what was searched says nothing.
+        _ => Ending::NothingRan,
+    })
+}
+
+/// What the bounds and the file ask for that cannot happen.
+fn findings(args: &ExhaustArgs, scenario: &dyn AnyScenario, seed: u64, bounds: &Bounds) -> Result<Findings, Failure> {
+    let idle = scenario.idle_in(seed, bounds).map_err(|error| Failure::Input(error.to_string()))?;
+    let foreseen = scenario.foreseen().unwrap_or_default();
+    let idle = Allow::none_of(&scenario.settings().allow, idle);
+    let void = foreseen.void.into_iter().chain(Allow::none_of(&args.allow, idle));
+    Ok(Findings { void: Allow::none_of(&args.allow, void.collect()), notes: foreseen.notes })
+}
+
+/// The scenario on the broker that is searched, the seed of its workload, and the steps before.
+fn what(system: &dyn AnySystem, args: &ExhaustArgs) -> Result<(Box<dyn AnyScenario>, u64, Vec<NamedStep>), Failure> {
+    let (mut scenario, seed, named) = match (&args.scenario, &args.from) {
+        (_, Some(from)) => {
+            let Input::Trace(trace) = input::any(system, &from.trace)? else {
+                let message = format!("{} is a scenario, and --from begins inside a run", shown(&from.trace));
+                return Err(Failure::Input(format!("{message}\n  = help: record one: run SCENARIO --trace FILE")));
+            };
+            if from.step > trace.end.steps {
+                let (steps, trace) = (trace.end.steps, shown(&from.trace));
+                return Err(Failure::Input(format!("{trace} has {steps} steps, and --from asks for {}", from.step)));
+            }
+            let scenario = replay::scenario_of(system, &from.trace, &trace)?;
+            let seed = trace.header.seed;
+            let named = scenario.first_steps(seed, from.step).map_err(|error| Failure::Input(error.to_string()))?;
+            (scenario, seed, named)
+        }
+        (Some(path), None) => {
+            let scenario = input::read_scenario(system, path)?;
+            let seed = args.seed.unwrap_or(scenario.settings().seed);
+            (scenario, seed, Vec::new())
+        }
+        (None, None) => unreachable!("the command line asks for one of them"),
+    };
+    if let Some(design) = &args.design {
+        scenario.choose(design);
+    }
+    let settings = scenario.settings_mut();
+    settings.defects.extend(args.defects.iter().cloned());
+    if !args.properties.is_empty() {
+        settings.properties.clone_from(&args.properties);
+    }
+    Ok((scenario.on_broker(args.order.broker_keys())?, seed, named))
+}
+
+fn not_there(ImpossibleStep { step, what }: &ImpossibleStep) -> Failure {
+    let message = format!("step {step} of the trace, `{what}`, cannot happen in this order");
+    Failure::Input(format!("{message}\n  = help: try --order any, or an earlier step"))
+}
+
+fn show(
+    out: &mut Out,
+    services: &[String],
+    failing: &FailingRun,
+    story: &[pellmell_core::trace::TraceRecord],
+) -> Result<(), Failure> {
+    out.line("")?;
+    timeline::last_steps(out, services, story, usize::MAX)?;
+    out.line("")?;
+    let what = match &failing.verdict {
+        Verdict::Violated { property, .. } => (*property).to_owned(),
+        _ => String::new(),
+    };
+    let steps = count(failing.steps.len() as u64, "step");
+    let fewest = if failing.is_shortest { "no run fails in fewer" } else { "perhaps not the fewest" };
+    out.status(BAD, &failing.verdict.word().to_uppercase(), format_args!("{what}   {steps}, {fewest}"))?;
+    out.status(PLAIN, "", detail(&failing.verdict).unwrap_or_default())
+}
+
+fn show_shrunk(out: &mut Out, found: Option<&Smallest>) -> Result<(), Failure> {
+    let Some(Smallest { shrunk, scenario, text, .. }) = found else {
+        return out.status(PLAIN, "Note", "departures do not lead to this run: it is only told step by step");
+    };
+    out.status(PLAIN, "Shrunk", format_args!("to {}", shrink::in_words(&shrunk.size())))?;
+    out.departures(&scenario.settings().schedule)?;
+    out.status(PLAIN, "Explain", format_args!("keep what follows in a file: {} explain FILE", program()))?;
+    out.line("────────────")?;
+    out.text(text.trim_end())
+}
+
+/// What came of it. It says nothing of what depends on which thread came first; that is on stderr.
+fn summary(out: &mut Out, args: &ExhaustArgs, bounds: &Bounds, exhausted: &ExhaustResult) -> Result<(), Failure> {
+    out.line("────────────")?;
+    match &exhausted.reduction {
+        Reduction::None => {}
+        Reduction::Clusters { clusters, pairs } => {
+            let parts = count((*clusters).into(), "cluster");
+            let pairs = count(*pairs, "pair");
+            out.status(PLAIN, "Apart", format_args!("{parts}; independence: {pairs} in both orders, 0 differ"))?;
+        }
+        Reduction::Refused(reason) => out.status(PLAIN, "Together", format_args!("all clients: {reason}"))?,
+        Reduction::Dependent(Dependence { one, other, what, .. }) => {
+            out.status(
+                PLAIN,
+                "Together",
+                format_args!("all clients: {what} depends on whether `{one}` or `{other}` is first"),
+            )?;
+        }
+        other => out.status(PLAIN, "Reduction", format_args!("{other:?}"))?,
+    }
+    match exhausted.ended {
+        Ended::All => {
+            let states = count(exhausted.stats.states, "state");
+            out.status(GOOD, "HELD", format_args!("exhaustive within {bounds}: {states}"))
+        }
+        Ended::Failing => out.status(BAD, "Summary", format_args!("violated within {bounds}")),
+        Ended::Memory => {
+            out.status(BAD, "NOT COMPLETE", format_args!("the memory is used up: nothing found so far"))?;
+            let more = (args.memory.saturating_mul(4) >> 20).max(1);
+            out.status(DIM, "Next", format_args!("try --memory {more}MiB, or tighter bounds"))
+        }
+        Ended::Steps => {
+            let most = count(SEARCHED_STEPS_MAX.into(), "step");
+            out.status(BAD, "NOT COMPLETE", format_args!("a run goes on for more than {most}: nothing found so far"))
+        }
+        other => out.status(BAD, "NOT COMPLETE", format_args!("it ended with: {}", other.word())),
+    }
+}
+
+fn as_json(
+    scenario: &dyn AnyScenario,
+    bounds: &Bounds,
+    exhausted: &ExhaustResult,
+    shrunk: Option<&Smallest>,
+) -> serde_json::Value {
+    let ExhaustResult { stats, ended, failing, reduction, .. } = exhausted;
+    let (clusters, pairs, together) = match reduction {
+        Reduction::None => (1, 0, None),
+        Reduction::Clusters { clusters, pairs } => (*clusters, *pairs, None),
+        Reduction::Refused(reason) => (1, 0, Some((*reason).to_owned())),
+        Reduction::Dependent(Dependence { one, other, what, .. }) => (1, 0, Some(format!("{what}: {one}, {other}"))),
+        other => (1, 0, Some(format!("{other:?}"))),
+    };
+    let verdict = failing.as_ref().map(|failing| &failing.verdict);
+    let property = verdict.and_then(|verdict| match verdict {
+        Verdict::Violated { property, .. } => Some(*property),
+        _ => None,
+    });
+    json!({
+        "reason": "exhaust",
+        "scenario": scenario.settings().name,
+        "design": scenario.rules(),
+        "bounds": bounds.to_string(),
+        "complete": *ended == Ended::All,
+        "ended": ended.word(),
+        "verdict": match (ended, verdict) {
+            (Ended::All, _) => Some("held"),
+            (_, verdict) => verdict.map(Verdict::word),
+        },
+        "property": property,
+        "detail": verdict.and_then(detail),
+        "states": (*ended == Ended::All).then_some(stats.states),
+        "clusters": clusters,
+        "pairs": pairs,
+        "together": together,
+        "steps": failing.as_ref().map(|failing| failing.steps.len()),
+        "shortest": failing.as_ref().map(|failing| failing.is_shortest),
+        "departures": shrunk.map(|found| shrink::texts(&found.scenario.settings().schedule)),
+        "toml": shrunk.map(|found| &found.text),
+    })
+}

@@ -1,0 +1,257 @@
+//! `pellmell zoo`: every known defect, and what catches it.
+
+use pellmell_core::search::Cost;
+use pellmell_scenario::any::{AnySystem, ZooPlan};
+use pellmell_scenario::scenario::{Defect, Level};
+use pellmell_scenario::zoo::{Complaint, Played, Row};
+use serde_json::json;
+
+use super::environment::Threads;
+use super::shrink::texts;
+use super::{BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, program, timeline};
+
+#[derive(clap::Args)]
+pub(super) struct ZooArgs {
+    /// Plays these defects only, by name or number; a single one is shown step by step.
+    #[arg(value_name = "DEFECT")]
+    defects: Vec<String>,
+    /// Shows at what cost each defect breaks a property under each delivery.
+    #[arg(long)]
+    matrix: bool,
+    /// How often schedules are drawn until one shows the defect.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    tries: u32,
+    #[command(flatten)]
+    threads: Threads,
+}
+
+pub(super) fn zoo(system: &dyn AnySystem, args: &ZooArgs, format: MessageFormat) -> Result<Ending, Failure> {
+    let (defects, tries, all_levels) = (args.defects.clone(), args.tries, args.matrix);
+    let plan = ZooPlan { defects, tries, all_levels, threads: args.threads.count()? as usize };
+    let mut out = Out::new();
+    if system.defects().is_empty() {
+        let message = format!("the system {} declares no defects, so there is nothing to play", system.name());
+        return Err(Failure::Input(format!("{message}\n  = help: declare them: `Suite::defects` and `playgrounds`")));
+    }
+    let (usual, _) = system.designs().first().copied().unwrap_or_default();
+    let mut begun = Ok(());
+    let played = system.zoo(&plan, &mut |defects| {
+        if format == MessageFormat::Human {
+            let what = count(defects as u64, "defect");
+            begun = out.status(PLAIN, "Playing", format_args!("{what} of the design {usual}, {tries} tries each"));
+        }
+    })?;
+    begun?;
+    match format {
+        MessageFormat::Json => show_json(&mut out, &played)?,
+        MessageFormat::Human => {
+            if args.matrix {
+                matrix(&mut out, &played.rows)?;
+            } else {
+                table(&mut out, &played.rows)?;
+            }
+            if let [row] = &played.rows[..] {
+                story(&mut out, row)?;
+            }
+            summary(&mut out, &played)?;
+        }
+    }
+    Ok(if played.is_good() { Ending::Held } else { Ending::Failed })
+}
+
+/// Prints rows of cells under headings, each column as wide as its widest cell.
+fn columns(out: &mut Out, headings: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> {
+    let widest = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([headings[column].chars().count()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..headings.len()).map(widest).collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| -> String {
+        let padded = cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    out.parts(&[(PLAIN, &line(&mut headings.iter().copied()))])?;
+    rows.iter().try_for_each(|row| out.line(line(&mut row.iter().map(String::as_str))))
+}
+
+fn name(defect: &Defect<()>) -> String {
+    format!("{:<5}{}", defect.id, defect.name)
+}
+
+fn table(out: &mut Out, rows: &[Row]) -> Result<(), Failure> {
+    let headings = [
+        "defect",
+        "heading",
+        "property expected",
+        "caught by",
+        "weakest",
+        "schedules",
+        "departures",
+        "shortest",
+        "known",
+    ];
+    let number = |width: usize, number: Option<usize>| number.map_or_else(nothing, |n| format!("{n:>width$}"));
+    let cells = rows.iter().map(|row| {
+        let defect = &row.defect;
+        let shortest = row.shortest.as_ref().map_or_else(nothing, |(_, found)| found.cost.to_string());
+        let weakest = row.weakest.as_ref().map_or_else(nothing, |(level, _)| level.name().to_owned());
+        vec![
+            name(defect),
+            defect.heading.to_owned(),
+            defect.property.to_owned(),
+            caught_by(row),
+            weakest,
+            number(9, row.mean_drawn().map(|mean| mean as usize)),
+            number(10, row.shrunk.as_ref().map(|shrunk| shrunk.departures.len())),
+            format!("{shortest:>8}"),
+            known(defect) + if row.is_as_known() { "" } else { " differs" },
+        ]
+    });
+    columns(out, &headings, &cells.collect::<Vec<_>>())
+}
+
+fn caught_by(row: &Row) -> String {
+    match row.caught_by() {
+        Some(property) if property != row.defect.property && row.defect.is_named_by(property) => {
+            format!("{property} *")
+        }
+        property => property.unwrap_or("nothing").to_owned(),
+    }
+}
+
+fn nothing() -> String {
+    "-".to_owned()
+}
+
+fn known(defect: &Defect<()>) -> String {
+    defect.known.map_or_else(nothing, |(deliveries, commands)| Cost { deliveries, commands }.to_string())
+}
+
+/// A column for each level: what the cheapest violation costs there.
+fn matrix(out: &mut Out, rows: &[Row]) -> Result<(), Failure> {
+    let levels = Level::ALL.map(Level::name);
+    let headings: Vec<&str> = ["defect"].into_iter().chain(levels).chain(["known"]).collect();
+    let cells = rows.iter().map(|row| {
+        let cost_at = |level: &Level| {
+            let at = row.by_level.iter().find(|(at, _)| at == level).map(|(_, cost)| *cost);
+            at.map_or_else(String::new, |cost| cost.map_or_else(|| "·".to_owned(), |cost| cost.to_string()))
+        };
+        let at = Level::ALL.iter().map(cost_at);
+        let weakest = row.weakest.as_ref().map(|(level, _)| *level);
+        let differs = if weakest == Some(row.defect.needs) { "" } else { " differs" };
+        let known = row.defect.needs.name().to_owned() + differs;
+        std::iter::once(name(&row.defect)).chain(at).chain([known]).collect()
+    });
+    columns(out, &headings, &cells.collect::<Vec<_>>())
+}
+
+/// The shortest way of one defect, step by step.
+fn story(out: &mut Out, row: &Row) -> Result<(), Failure> {
+    let (Some((level, found)), Some((services, records))) = (&row.shortest, &row.story) else { return Ok(()) };
+    out.line("")?;
+    let defect = &row.defect;
+    out.status(PLAIN, "Defect", format_args!("{}: {}", defect.name, defect.about))?;
+    out.status(PLAIN, "Shortest", format_args!("{} under delivery in {}", found.cost, level.name()))?;
+    out.line("")?;
+    timeline::last_steps(out, services, records, usize::MAX)?;
+    out.line("")?;
+    out.status(BAD, "VIOLATED", format_args!("{} {}", found.property, found.violation))?;
+    let Some(shrunk) = &row.shrunk else { return Ok(()) };
+    out.status(PLAIN, "Drawn", "the first schedule that shows it, shrunk to what is needed")?;
+    shrunk.reasons().try_for_each(|(item, why)| out.status(PLAIN, "Needed", format_args!("`{item}`: {why}")))
+}
+
+fn summary(out: &mut Out, played: &Played) -> Result<(), Failure> {
+    out.line("────────────")?;
+    for row in &played.rows {
+        for complaint in row.complaints() {
+            out.status(BAD, "FAILED", format_args!("{}: {}", row.defect.name, in_words(&complaint, &row.defect)))?;
+            out.status(PLAIN, "See", format_args!("{} zoo {}", program(), row.defect.name))?;
+        }
+    }
+    for alarm in &played.alarms {
+        let place = format!("{} ({}, {})", alarm.design, alarm.playground, alarm.level.name());
+        out.status(BAD, "FALSE ALARM", format_args!("{place}: {}", alarm.verdict))?;
+    }
+    if !played.canary {
+        out.status(BAD, "FAILED", "the canary was not caught: the zoo finds nothing, or not what it should")?;
+    }
+    let caught = played.rows.iter().filter(|row| row.complaints().is_empty()).count();
+    let as_known = played.rows.iter().filter(|row| row.is_as_known()).count();
+    let style = if played.is_good() { GOOD } else { BAD };
+    let all = count(played.rows.len() as u64, "defect");
+    let canary = if played.canary { "caught" } else { "missed" };
+    let alarms = count(played.alarms.len() as u64, "false alarm");
+    let worlds = count(played.quiet + played.alarms.len() as u64, "world");
+    out.status(
+        style,
+        "Summary",
+        format_args!("{all}: {caught} caught, {as_known} as short as known; canary {canary}; {alarms} in {worlds}"),
+    )?;
+    out.status(
+        DIM,
+        "",
+        "departures: of a drawn schedule, shrunk; shortest, known: deliveries and commands; \
+         * names the fault too, and sees it first: docs/course.md",
+    )
+}
+
+fn in_words(complaint: &Complaint, defect: &Defect<()>) -> String {
+    match complaint {
+        Complaint::Missed => "nothing catches it".to_owned(),
+        Complaint::Misnamed(property) => format!("{property} catches it, expected {}", defect.property),
+        Complaint::Unnamed => format!("{} is never violated", defect.property),
+        Complaint::Level(level) => {
+            format!("shows only under delivery in {}, expected {}", level.name(), defect.needs.name())
+        }
+        Complaint::Unfinished(level) => format!("the search under delivery in {} did not end", level.name()),
+        Complaint::NotDrawn => "drawn schedules do not find it".to_owned(),
+    }
+}
+
+fn show_json(out: &mut Out, played: &Played) -> Result<(), Failure> {
+    for row in &played.rows {
+        let defect = &row.defect;
+        let levels = row
+            .by_level
+            .iter()
+            .map(|(level, cost)| (level.name().to_owned(), json!(cost.map(|cost| cost.to_string()))));
+        out.json(&json!({
+            "reason": "defect",
+            "id": defect.id,
+            "name": defect.name,
+            "heading": defect.heading,
+            "about": defect.about,
+            "expected": defect.property,
+            "also": defect.also,
+            "caught_by": row.caught_by(),
+            "weakest": row.weakest.as_ref().map(|(level, _)| level.name()),
+            "needs": defect.needs.name(),
+            "levels": levels.collect::<serde_json::Map<_, _>>(),
+            "schedules": row.mean_drawn(),
+            "departures": row.shrunk.as_ref().map(|shrunk| texts(&shrunk.departures)),
+            "shortest": row.shortest.as_ref().map(|(_, found)| found.cost.to_string()),
+            "known": known(defect),
+            "states": row.states,
+            "complaints": row.complaints().iter().map(|complaint| in_words(complaint, defect)).collect::<Vec<_>>(),
+        }))?;
+    }
+    for alarm in &played.alarms {
+        out.json(&json!({
+            "reason": "false alarm",
+            "design": alarm.design,
+            "services": alarm.playground,
+            "level": alarm.level.name(),
+            "verdict": alarm.verdict,
+        }))?;
+    }
+    out.json(&json!({
+        "reason": "summary",
+        "defects": played.rows.len(),
+        "caught": played.rows.iter().filter(|row| row.complaints().is_empty()).count(),
+        "as_known": played.rows.iter().filter(|row| row.is_as_known()).count(),
+        "canary": played.canary,
+        "false_alarms": played.alarms.len(),
+        "quiet": played.quiet,
+    }))
+}

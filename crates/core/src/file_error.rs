@@ -1,0 +1,142 @@
+//! What is wrong with a file, shown at its place.
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::escape::for_terminal;
+
+/// A mistake in a file: where it is, what was expected, what to do next.
+///
+/// Prints as compilers do: the message, the place, the line with a caret, and a help line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileError {
+    /// The file's name as it was given.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    message: String,
+    source_line: String,
+    width: u8,
+    help: Option<String>,
+    about_a_name: bool,
+}
+
+impl FileError {
+    /// A mistake at the bytes `span` of `text`.
+    #[must_use]
+    pub fn new(file: &str, text: &str, span: Range<usize>, message: impl Into<String>) -> FileError {
+        let floor = |mut at: usize| {
+            at = at.min(text.len());
+            while !text.is_char_boundary(at) {
+                at -= 1;
+            }
+            at
+        };
+        let (start, end) = (floor(span.start), floor(span.end.max(span.start)));
+        let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+        let source_line = text[line_start..line_end].trim_end_matches('\r');
+        FileError {
+            file: file.to_owned(),
+            line: text[..start].matches('\n').count() + 1,
+            column: text[line_start..start].chars().count() + 1,
+            message: message.into(),
+            source_line: source_line.chars().take(160).collect(),
+            width: text[start..end.min(line_end)].chars().count().clamp(1, 120) as u8,
+            help: None,
+            about_a_name: false,
+        }
+    }
+
+    /// Adds what to do next.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> FileError {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Says that the file is sound but for a name of something that does not exist.
+    #[must_use]
+    pub fn about_a_name(mut self) -> FileError {
+        self.about_a_name = true;
+        self
+    }
+
+    /// Whether the file is sound but for a name of something that does not exist.
+    #[must_use]
+    pub fn is_about_a_name(&self) -> bool {
+        self.about_a_name
+    }
+
+    /// The message and what to do next, without the place.
+    #[must_use]
+    pub fn in_a_line(&self) -> String {
+        let help = self.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+        format!("{}{help}", self.message)
+    }
+
+    /// What is wrong, without the place.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let gutter = self.line.to_string().len();
+        writeln!(f, "{}", for_terminal(&self.message))?;
+        writeln!(f, "{:gutter$}--> {}:{}:{}", "", for_terminal(&self.file), self.line, self.column)?;
+        writeln!(f, "{:gutter$} |", "")?;
+        // A tab stays one, so that the caret stands where the terminal goes to.
+        let shown: Vec<String> = self.source_line.split('\t').map(|part| for_terminal(part).into_owned()).collect();
+        writeln!(f, "{} | {}", self.line, shown.join("\t"))?;
+        let width = |c: char| for_terminal(c.encode_utf8(&mut [0; 4])).chars().count();
+        let mut chars = self.source_line.chars();
+        let before = chars.by_ref().take(self.column - 1);
+        let before: String = before.map(|c| if c == '\t' { "\t".to_owned() } else { " ".repeat(width(c)) }).collect();
+        let marked: Vec<char> = chars.take(self.width.into()).collect();
+        let wider: usize = marked.iter().filter(|c| **c != '\t').map(|c| width(*c) - 1).sum();
+        write!(f, "{:gutter$} | {before}{}", "", "^".repeat(usize::from(self.width) + wider))?;
+        if let Some(help) = &self.help {
+            write!(f, "\n{:gutter$} = help: {}", "", for_terminal(help))?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for FileError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_is_shown_under_its_line() {
+        let error = FileError::new("a.toml", "x = 1\nratio = \"11/10\"\n", 14..21, "ratio is greater than 1")
+            .help("write `1/10`");
+        let expected = "ratio is greater than 1\n --> a.toml:2:9\n  |\n2 | ratio = \"11/10\"\n  |         ^^^^^^^\n  \
+                        = help: write `1/10`";
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn what_a_terminal_obeys_is_escaped_and_the_caret_stays_below_its_place() {
+        let text = "\ta\u{1b}[2J = \u{202e}x\r\n";
+        let error = FileError::new("a\nb.toml", text, 9..12, "no \u{7}bell").help("not \u{9b}2J");
+        let expected = "no \\u{7}bell\n --> a\\u{a}b.toml:1:10\n  |\n1 | \ta\\u{1b}[2J = \\u{202e}x\n  \
+                        | \t             ^^^^^^^^\n  \
+                        = help: not \\u{9b}2J";
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn any_span_of_any_text_can_be_shown() {
+        let backwards = Range { start: 7, end: 3 };
+        for (text, span) in [("", 0..0), ("é", 1..2), ("a\nb", 2..9), ("a", backwards), ("\n\n", 2..2)] {
+            assert!(!FileError::new("f", text, span, "m").to_string().is_empty());
+        }
+    }
+}

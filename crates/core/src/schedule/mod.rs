@@ -1,0 +1,696 @@
+//! Schedules: how a run departs from the calm one, in words a person can write.
+//!
+//! A schedule is a list of departures. Each names a delivery by subject, record, version, group and
+//! attempt, a command by client and label, a timer by record and service, never by a position, so it
+//! means the same after the services changed around it. The list's length is the depth of a bug:
+//! most need one or two.
+
+mod attempts;
+mod rewrite;
+mod step;
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::broker::{delivery_key, message_key, write_message_name};
+use crate::faults::Window;
+use crate::hash;
+use crate::ids::{RecordId, Version};
+
+pub(crate) use attempts::attempt_label;
+pub use step::NamedStep;
+
+/// One way in which a run departs from the calm run.
+///
+/// ```
+/// use pellmell::schedule::Departure;
+/// for text in [
+///     "hold order:created o1@0 -> tickets until order:cancelled o1@1 -> tickets",
+///     "hold ticket:created t1@0 -> orders until quiescence",
+///     "hold payment:created p1 -> orders until timer o1 of expiration",
+///     "hold bob: order t1 as o2 until ann: cancel o1",
+///     "hold join of orders until ticket:updated t1@1 -> tickets",
+///     "hold ticket:created t1@0 -> orders until pause of ticket:updated t1@1 -> orders",
+///     "pause alice: edit t1 to 6 until bob: edit t1 to 7",
+///     "duplicate ticket:updated t1@1 -> orders",
+///     "lose ticket:updated t1@1 -> orders",
+///     "lose ack of ticket:created t1@0 -> orders #2",
+///     "lose ack of order:created o:6f1c-2b@0/2 -> tickets",
+///     "crash tickets before publish of order:created o1@0 -> tickets",
+///     "crash expiration before publish of timer o1 of expiration",
+///     "run past ack wait of ticket:updated t1@2 -> orders",
+///     "delay ack of ticket:updated t1@2 -> orders until ack wait of ticket:updated t1@2 -> orders",
+///     "delay ack of ticket:updated t1@2 -> orders until ack of ticket:updated t1@1 -> orders",
+/// ] {
+///     let departure: Departure = text.parse().unwrap();
+///     assert_eq!(departure.to_string(), text);
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Departure {
+    /// A delivery, a command or the join of a group waits until something else happened, or until
+    /// nothing else can happen.
+    Hold {
+        /// What waits.
+        what: Target,
+        /// For what; `None`: until quiescence.
+        until: Option<Target>,
+    },
+    /// The handler reads, and saves only after something else happened, or when nothing else can
+    /// happen. It must be one that can pause (see [`Hosting`](crate::Hosting)).
+    Pause {
+        /// What it handles: a delivery or a command.
+        what: Target,
+        /// What it waits for; `None`: until quiescence.
+        until: Option<Target>,
+    },
+    /// The message becomes pending once more when the delivery is handled.
+    Duplicate(DeliverySpec),
+    /// The broker loses the message on its way to the group: no handler runs, and nobody is told.
+    Lose(DeliverySpec),
+    /// The ack of the delivery is lost.
+    LoseAck(DeliverySpec),
+    /// The member that handles something crashes in a window.
+    Crash {
+        /// The member's service.
+        service: String,
+        /// Where.
+        window: Window,
+        /// What it handles.
+        what: Target,
+    },
+    /// The ack comes only after the ack wait has passed and the redelivery was handled.
+    RunPast(DeliverySpec),
+    /// The ack comes only after something else happened, or when nothing else can happen.
+    DelayAck {
+        /// Whose ack.
+        what: DeliverySpec,
+        /// What it waits for; `None`: until quiescence.
+        until: Option<Target>,
+    },
+}
+
+impl Departure {
+    /// What it is about.
+    #[must_use]
+    pub fn what(&self) -> Target {
+        match self {
+            Departure::DelayAck { what, .. }
+            | Departure::Duplicate(what)
+            | Departure::Lose(what)
+            | Departure::LoseAck(what)
+            | Departure::RunPast(what) => Target::Delivery(what.clone()),
+            Departure::Hold { what, .. } | Departure::Pause { what, .. } | Departure::Crash { what, .. } => {
+                what.clone()
+            }
+        }
+    }
+
+    /// What ends it, if it lasts until something happened.
+    #[must_use]
+    pub fn until(&self) -> Option<&Target> {
+        match self {
+            Departure::Hold { until, .. } | Departure::Pause { until, .. } | Departure::DelayAck { until, .. } => {
+                until.as_ref()
+            }
+            _ => None,
+        }
+    }
+
+    /// The same, ended by something else: `None` is quiescence. What does not last stays as it is.
+    #[must_use]
+    pub fn ended_by(mut self, end: Option<Target>) -> Departure {
+        if let Departure::Hold { until, .. } | Departure::Pause { until, .. } | Departure::DelayAck { until, .. } =
+            &mut self
+        {
+            *until = end;
+        }
+        self
+    }
+}
+
+/// Something that happens in a run, by name. A handler runs for the first three.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// A delivery, which happens when its handler is done.
+    Delivery(DeliverySpec),
+    /// A client's command, which happens when its handler is done.
+    Command(CommandSpec),
+    /// A timer of a service.
+    Timer(TimerSpec),
+    /// The handler of a delivery or a command has read and pauses, written `pause of H`.
+    Pause(Box<Target>),
+    /// The late ack of a delivery arrives, written `ack of D`.
+    Ack(DeliverySpec),
+    /// The ack wait of a delivery ends, written `ack wait of D`.
+    AckWait(DeliverySpec),
+    /// A group joins that was not there from the start, written `join of GROUP`.
+    Join(String),
+}
+
+impl Target {
+    /// The hash by which schedulers know it.
+    #[must_use]
+    pub fn key(&self) -> u64 {
+        match self {
+            Target::Delivery(delivery) => delivery.key(),
+            Target::Command(command) => command.key(),
+            Target::Timer(timer) => timer.key(),
+            Target::Pause(what) => pause_key(what.key()),
+            Target::Ack(delivery) => ack_key(delivery.key()),
+            Target::AckWait(delivery) => ack_wait_key(delivery.key()),
+            Target::Join(group) => hash::of_name(group),
+        }
+    }
+}
+
+/// A delivery by name, written `ticket:updated t1@2 -> orders #1`; `#1` may be left out.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DeliverySpec {
+    /// The message's subject.
+    pub subject: String,
+    /// The record it is about.
+    pub record: RecordId,
+    /// The version it announces.
+    pub version: Option<Version>,
+    /// Which message of this name it is, from 1.
+    pub nth: u32,
+    /// The group it goes to.
+    pub group: String,
+    /// The attempt, from 1.
+    pub attempt: u16,
+}
+
+impl DeliverySpec {
+    /// The next attempt to deliver the same message to the same group.
+    #[must_use]
+    pub(crate) fn again(mut self) -> DeliverySpec {
+        self.attempt = self.attempt.saturating_add(1);
+        self
+    }
+
+    /// The hash by which schedulers know the delivery.
+    #[must_use]
+    pub fn key(&self) -> u64 {
+        let message = message_key(hash::of_name(&self.subject), self.record, self.version, self.nth);
+        delivery_key(message, hash::of_name(&self.group), self.attempt)
+    }
+}
+
+/// A command by name, written `alice: edit t1 to 6`; the second equal one of a client ends in `/2`. The
+/// second attempt of one that is tried again is called `alice: edit t1 to 6 #2`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CommandSpec {
+    /// The client's name.
+    pub client: String,
+    /// The command's label; from the second attempt on, with the attempt behind it.
+    pub label: String,
+    /// Which command of this label the client sends, from 1.
+    pub nth: u32,
+}
+
+impl CommandSpec {
+    /// The hash by which schedulers know the command.
+    #[must_use]
+    pub fn key(&self) -> u64 {
+        command_key(hash::of_name(&self.client), hash::of_name(&self.label), self.nth)
+    }
+}
+
+/// A timer by name, written `timer o1 of expiration`; ` /2` behind it for the second of two that are
+/// pending, `#2` for the second attempt of one whose handler crashed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TimerSpec {
+    /// The record it was armed with.
+    pub record: RecordId,
+    /// The service that armed it.
+    pub service: String,
+    /// Which of the timers it was that were pending for this record when it was armed, from 1.
+    pub nth: u32,
+    /// The attempt, from 1.
+    pub attempt: u16,
+}
+
+impl TimerSpec {
+    /// The hash by which schedulers know the timer.
+    #[must_use]
+    pub fn key(&self) -> u64 {
+        timer_key(hash::of_name(&self.service), self.record, self.nth, self.attempt)
+    }
+}
+
+/// The key of the late ack of a delivery.
+pub(crate) fn ack_key(delivery: u64) -> u64 {
+    hash::mix(delivery, 4)
+}
+
+/// The key of the pause of what is handled.
+pub(crate) fn pause_key(handled: u64) -> u64 {
+    hash::mix(handled, 5)
+}
+
+/// The key of the end of the ack wait of a delivery.
+pub(crate) fn ack_wait_key(delivery: u64) -> u64 {
+    hash::mix(delivery, 6)
+}
+
+/// The key of a command by the parts of its name.
+pub(crate) fn command_key(client_hash: u64, label_hash: u64, nth: u32) -> u64 {
+    hash::mix3(client_hash, label_hash, nth.into())
+}
+
+/// The key of a service's timer by the parts of its name.
+pub(crate) fn timer_key(service_hash: u64, record: RecordId, nth: u32, attempt: u16) -> u64 {
+    let first = hash::mix3(service_hash, record.word(), u64::from(nth - 1) << 1);
+    if attempt == 1 { first } else { hash::mix(first, attempt.into()) }
+}
+
+impl fmt::Display for CommandSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.client, self.label)?;
+        // A label that looks as if it were counted is counted from the first.
+        if self.nth > 1 || split_count(&self.label).is_some() {
+            write!(f, "/{}", self.nth)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for TimerSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "timer {} of {}", self.record, self.service)?;
+        if self.nth > 1 {
+            write!(f, " /{}", self.nth)?;
+        }
+        if self.attempt > 1 {
+            write!(f, " #{}", self.attempt)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Delivery(delivery) => delivery.fmt(f),
+            Target::Command(command) => command.fmt(f),
+            Target::Timer(timer) => timer.fmt(f),
+            Target::Pause(what) => write!(f, "pause of {what}"),
+            Target::Ack(delivery) => write!(f, "ack of {delivery}"),
+            Target::AckWait(delivery) => write!(f, "ack wait of {delivery}"),
+            Target::Join(group) => write!(f, "join of {group}"),
+        }
+    }
+}
+
+impl fmt::Display for DeliverySpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_message_name(f, &self.subject, self.record, self.version, self.nth)?;
+        write!(f, " -> {}", self.group)?;
+        if self.attempt > 1 {
+            write!(f, " #{}", self.attempt)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Departure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Departure::Hold { what, .. } => write!(f, "hold {what}")?,
+            Departure::Pause { what, .. } => write!(f, "pause {what}")?,
+            Departure::DelayAck { what, .. } => write!(f, "delay ack of {what}")?,
+            Departure::Duplicate(what) => write!(f, "duplicate {what}")?,
+            Departure::Lose(what) => write!(f, "lose {what}")?,
+            Departure::LoseAck(what) => write!(f, "lose ack of {what}")?,
+            Departure::Crash { service, window, what } => write!(f, "crash {service} {} of {what}", window.name())?,
+            Departure::RunPast(what) => write!(f, "run past ack wait of {what}")?,
+        }
+        match (self, self.until()) {
+            (_, Some(until)) => write!(f, "{UNTIL}{until}"),
+            (Departure::Hold { .. } | Departure::Pause { .. } | Departure::DelayAck { .. }, None) => {
+                write!(f, "{UNTIL}quiescence")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Says why a text is not a departure, or not a step.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ParseDepartureError(String);
+
+impl fmt::Display for ParseDepartureError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ParseDepartureError {}
+
+/// What is longer is no departure, and would take long to read.
+const TEXT_BYTES_MAX: usize = 10_000;
+
+fn too_long(what: &str) -> ParseDepartureError {
+    ParseDepartureError(format!("a {what} is not longer than {TEXT_BYTES_MAX} bytes"))
+}
+
+const FORMS: &str = "expected `hold H until X`, `hold join of GROUP until X`, `pause H until X`, `duplicate D`, \
+`lose D`, `lose ack of D`, `delay ack of D until X`, `run past ack wait of D` or \
+`crash SERVICE before save|before publish|before ack|after ack of T`, \
+where D is a delivery like `ticket:updated t1@2 -> orders #1`, H is D or a command like `alice: edit t1 to 6`, \
+T is H or a timer like `timer o1 of expiration`, \
+X is T, `pause of H`, `ack of D`, `ack wait of D`, `join of GROUP` or `quiescence`";
+
+impl FromStr for Departure {
+    type Err = ParseDepartureError;
+
+    fn from_str(text: &str) -> Result<Departure, ParseDepartureError> {
+        if text.len() > TEXT_BYTES_MAX {
+            return Err(too_long("departure"));
+        }
+        let text = text.trim();
+        if let Some(rest) = text.strip_prefix("hold ") {
+            let (what, until) = parse_until("hold", rest)?;
+            return match what {
+                Target::Delivery(_) | Target::Command(_) | Target::Join(_) => Ok(Departure::Hold { what, until }),
+                Target::Timer(_) => Err(ParseDepartureError(format!("`{what}` cannot be held, the clock moves last"))),
+                _ => Err(ParseDepartureError(format!("`{what}` cannot be held: {FORMS}"))),
+            };
+        }
+        if let Some(rest) = text.strip_prefix("delay ack of ") {
+            let (what, until) = parse_until("delay ack of", rest)?;
+            return Ok(Departure::DelayAck { what, until });
+        }
+        if let Some(rest) = text.strip_prefix("pause ") {
+            let (what, until) = parse_until("pause", rest)?;
+            return match what {
+                Target::Delivery(_) | Target::Command(_) => Ok(Departure::Pause { what, until }),
+                _ => Err(ParseDepartureError(format!("`{what}` cannot pause: {FORMS}"))),
+            };
+        }
+        if let Some(what) = text.strip_prefix("duplicate ") {
+            return Ok(Departure::Duplicate(what.parse()?));
+        }
+        if let Some(what) = text.strip_prefix("lose ack of ") {
+            return Ok(Departure::LoseAck(what.parse()?));
+        }
+        if let Some(what) = text.strip_prefix("lose ") {
+            return Ok(Departure::Lose(what.parse()?));
+        }
+        if let Some(what) = text.strip_prefix("run past ack wait of ") {
+            return Ok(Departure::RunPast(what.parse()?));
+        }
+        if let Some((service, rest)) = text.strip_prefix("crash ").and_then(|rest| rest.split_once(' ')) {
+            for window in Window::ALL {
+                if let Some(what) = rest.strip_prefix(window.name()).and_then(|rest| rest.strip_prefix(" of ")) {
+                    let (service, what) = (service.to_owned(), what.parse()?);
+                    return match what {
+                        Target::Delivery(_) | Target::Command(_) | Target::Timer(_) => {
+                            Ok(Departure::Crash { service, window, what })
+                        }
+                        _ => Err(ParseDepartureError(format!("nobody crashes at `{what}`: {FORMS}"))),
+                    };
+                }
+            }
+        }
+        Err(ParseDepartureError(FORMS.to_owned()))
+    }
+}
+
+const UNTIL: &str = " until ";
+
+/// Reads what stands around `until`. A label may have the word in it, so every place is tried.
+fn parse_until<T>(verb: &str, rest: &str) -> Result<(T, Option<Target>), ParseDepartureError>
+where
+    T: FromStr<Err = ParseDepartureError>,
+{
+    let mut wrong = None;
+    // Where the word stands twice, the second one begins with the space that the first one ends with.
+    for (place, _) in rest.match_indices(' ').filter(|(place, _)| rest[*place..].starts_with(UNTIL)) {
+        let until = rest[place + UNTIL.len()..].trim_matches(' ');
+        let until = if until == "quiescence" { Ok(None) } else { until.parse().map(Some) };
+        match (rest[..place].parse(), until) {
+            (Ok(what), Ok(until)) => return Ok((what, until)),
+            (Err(error), _) | (_, Err(error)) => wrong = wrong.or(Some(error)),
+        }
+    }
+    Err(wrong.unwrap_or_else(|| ParseDepartureError(format!("`{verb}` without `until`: {FORMS}"))))
+}
+
+impl FromStr for DeliverySpec {
+    type Err = ParseDepartureError;
+
+    fn from_str(text: &str) -> Result<DeliverySpec, ParseDepartureError> {
+        let wrong = |why: &str| wrong(text, why, "a delivery is like `ticket:updated t1@2 -> orders #1`");
+        let (message, to) = text.split_once("->").ok_or_else(|| wrong("names no group"))?;
+        let (subject, about) = message.trim().split_once(' ').ok_or_else(|| wrong("names no record"))?;
+        let about = about.trim();
+        let (record, version) = match about.split_once('@') {
+            Some((record, version)) => (record, Some(version)),
+            None => (about, None),
+        };
+        // The key of a record may have `/` in it: what stands behind its last one is a part of it or a count.
+        let (rest, nth) = match version {
+            None if record.contains(':') => split_count(record).unwrap_or((record, 1)),
+            _ => split_number(version.unwrap_or(record), '/').ok_or_else(|| wrong("has no number after `/`"))?,
+        };
+        let (record, version) = if version.is_some() { (record, Some(rest)) } else { (rest, None) };
+        let version = version.map(|version| version.parse().map(Version)).transpose();
+        let version = version.map_err(|_| wrong("has no version after `@`"))?;
+        let record = record.parse().map_err(|error| wrong(&format!("names no record ({error})")))?;
+        let (group, attempt) = split_number(to.trim(), '#').ok_or_else(|| wrong("has no attempt after `#`"))?;
+        let attempt = u16::try_from(attempt).map_err(|_| wrong("has too large an attempt"))?;
+        let group = group.trim();
+        if !is_service(group) || nth == 0 || attempt == 0 {
+            return Err(wrong("is not a delivery"));
+        }
+        Ok(DeliverySpec { subject: subject.to_owned(), record, version, nth, group: group.to_owned(), attempt })
+    }
+}
+
+impl FromStr for Target {
+    type Err = ParseDepartureError;
+
+    fn from_str(text: &str) -> Result<Target, ParseDepartureError> {
+        let text = text.trim_start();
+        if let Some(what) = text.strip_prefix("pause of ") {
+            return match what.parse()? {
+                what @ (Target::Delivery(_) | Target::Command(_)) => Ok(Target::Pause(Box::new(what))),
+                _ => Err(wrong(what, "cannot pause", "a delivery or a command can")),
+            };
+        }
+        // A subject has no space behind its colon.
+        if text.contains(": ") {
+            text.parse().map(Target::Command)
+        } else if text.starts_with("timer ") {
+            text.parse().map(Target::Timer)
+        } else if let Some(delivery) = text.strip_prefix("ack of ") {
+            delivery.parse().map(Target::Ack)
+        } else if let Some(delivery) = text.strip_prefix("ack wait of ") {
+            delivery.parse().map(Target::AckWait)
+        } else if let Some(group) = text.strip_prefix("join of ") {
+            let group = group.trim();
+            match is_service(group) {
+                true => Ok(Target::Join(group.to_owned())),
+                false => Err(wrong(text, "names no group", "a join is like `join of orders`")),
+            }
+        } else {
+            text.parse().map(Target::Delivery)
+        }
+    }
+}
+
+impl FromStr for CommandSpec {
+    type Err = ParseDepartureError;
+
+    fn from_str(text: &str) -> Result<CommandSpec, ParseDepartureError> {
+        let wrong =
+            |why: &str| wrong(text, why, "a command is like `alice: edit t1 to 6`, `/2` behind it for the second");
+        let (client, label) = text.split_once(": ").ok_or_else(|| wrong("names no command"))?;
+        // Other white space is a part of the name: it is printed, and stands where it stood.
+        let (client, label) = (client.trim_matches(' '), label.trim_matches(' '));
+        let (label, nth) = split_count(label).unwrap_or((label, 1));
+        if client.is_empty() || client.contains(UNTIL) || label.is_empty() || nth == 0 {
+            return Err(wrong("is not a command"));
+        }
+        Ok(CommandSpec { client: client.to_owned(), label: label.to_owned(), nth })
+    }
+}
+
+impl FromStr for TimerSpec {
+    type Err = ParseDepartureError;
+
+    fn from_str(text: &str) -> Result<TimerSpec, ParseDepartureError> {
+        let wrong =
+            |why: &str| wrong(text, why, "a timer is like `timer o1 of expiration`, ` /2` behind it for the second");
+        let rest = text.trim().strip_prefix("timer ").ok_or_else(|| wrong("is not a timer"))?;
+        let (record, rest) = rest.split_once(" of ").ok_or_else(|| wrong("names no service"))?;
+        let record = record.trim().parse().map_err(|error| wrong(&format!("names no record ({error})")))?;
+        let (rest, attempt) = split_number(rest, '#').ok_or_else(|| wrong("has no attempt after `#`"))?;
+        let attempt = u16::try_from(attempt).map_err(|_| wrong("has too large an attempt"))?;
+        let (service, nth) = split_number(rest, '/').ok_or_else(|| wrong("has no number after `/`"))?;
+        let service = service.trim();
+        if !is_service(service) || nth == 0 || attempt == 0 {
+            return Err(wrong("is not a timer"));
+        }
+        Ok(TimerSpec { record, service: service.to_owned(), nth, attempt })
+    }
+}
+
+/// Whether a word can name a service or its group: with a colon it would look like a client's command.
+fn is_service(word: &str) -> bool {
+    !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || c == ':')
+}
+
+/// Why `text` does not name what it should, and how it should look.
+fn wrong(text: &str, why: &str, form: &str) -> ParseDepartureError {
+    let shown: String = text.chars().take(80).collect();
+    ParseDepartureError(format!("`{shown}` {why}: {form}"))
+}
+
+/// Splits a count such as `/2` off the end of a label, if it has one.
+fn split_count(label: &str) -> Option<(&str, u32)> {
+    let (rest, count) = label.rsplit_once('/')?;
+    let number: u32 = count.parse().ok()?;
+    // `/02` and `/+2` would be second spellings of `/2`.
+    (number.to_string() == count && !rest.is_empty() && rest.trim_end() == rest).then_some((rest, number))
+}
+
+/// Splits off a number behind `mark`; 1 if there is no mark.
+fn split_number(text: &str, mark: char) -> Option<(&str, u32)> {
+    match text.split_once(mark) {
+        Some((rest, number)) => Some((rest, number.trim().parse().ok()?)),
+        None => Some((text, 1)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn record(kind: char) -> impl Strategy<Value = RecordId> {
+        prop_oneof![
+            4 => (0u32..99).prop_map(move |number| RecordId::new(kind, number)),
+            1 => "[a-z0-9.:-]{0,4}[a-z0-9](/[0-9]{1,2}){0,2}".prop_map(move |text| RecordId::named(kind, text)),
+        ]
+    }
+
+    pub(super) fn spec() -> impl Strategy<Value = DeliverySpec> {
+        let record = record('t');
+        let version = proptest::option::of((0u64..9).prop_map(Version));
+        ("[a-z]{1,8}:[a-z]{1,8}", record, version, 1u32..4, "[a-z-]{1,9}", 1u16..5).prop_map(
+            |(subject, record, version, nth, group, attempt)| DeliverySpec {
+                subject,
+                record,
+                version,
+                nth,
+                group,
+                attempt,
+            },
+        )
+    }
+
+    pub(super) fn command() -> impl Strategy<Value = Target> {
+        let label = prop_oneof!["[a-z]{1,6}( [a-z0-9/]{1,4}){0,3}", "[a-z]{1,4}/[0-9]{1,2}", "[a-z] until [a-z]"];
+        ("[a-z]{1,6}(-[0-9])?", label, 1u32..4)
+            .prop_map(|(client, label, nth)| Target::Command(CommandSpec { client, label, nth }))
+    }
+
+    fn timer() -> impl Strategy<Value = Target> {
+        (record('o'), "[a-z-]{1,9}", 1u32..3, 1u16..3)
+            .prop_map(|(record, service, nth, attempt)| Target::Timer(TimerSpec { record, service, nth, attempt }))
+    }
+
+    pub(super) fn handled() -> impl Strategy<Value = Target> {
+        prop_oneof![spec().prop_map(Target::Delivery), command()]
+    }
+
+    fn join() -> impl Strategy<Value = Target> {
+        "[a-z-]{1,9}".prop_map(Target::Join)
+    }
+
+    pub(super) fn target() -> impl Strategy<Value = Target> {
+        prop_oneof![handled(), timer()]
+    }
+
+    pub(super) fn moment() -> impl Strategy<Value = Target> {
+        let pause = handled().prop_map(|what| Target::Pause(Box::new(what)));
+        prop_oneof![target(), pause, spec().prop_map(Target::Ack), spec().prop_map(Target::AckWait), join()]
+    }
+
+    fn departure() -> impl Strategy<Value = Departure> {
+        prop_oneof![
+            (prop_oneof![handled(), join()], proptest::option::of(moment()))
+                .prop_map(|(what, until)| Departure::Hold { what, until }),
+            (handled(), proptest::option::of(moment())).prop_map(|(what, until)| Departure::Pause { what, until }),
+            (spec(), proptest::option::of(moment())).prop_map(|(what, until)| Departure::DelayAck { what, until }),
+            spec().prop_map(Departure::Duplicate),
+            spec().prop_map(Departure::Lose),
+            spec().prop_map(Departure::LoseAck),
+            spec().prop_map(Departure::RunPast),
+            (target(), 0usize..4, "[a-z]{1,9}").prop_map(|(what, window, service)| {
+                Departure::Crash { service, window: Window::ALL[window], what }
+            }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_departure_reads_back_as_it_was_printed(departure in departure()) {
+            prop_assert_eq!(departure.to_string().parse::<Departure>(), Ok(departure));
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in ".{0,80}") {
+            for verb in ["", "hold ", "pause ", "crash a after ack of ", "pause é: ", "hold timer ", "delay ack of "] {
+                let _ = format!("{verb}{text}").parse::<Departure>();
+                let _ = format!("{verb}{text} until {text}").parse::<Departure>();
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_departure_is_refused_with_the_form_it_should_have() {
+        let refused = |text: &str, part: &str| {
+            let error = text.parse::<Departure>().expect_err(text).to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        };
+        refused("", "expected `hold H until X`");
+        refused("hold ticket:created t1@0 -> orders", "without `until`");
+        refused("lose ack of ticket:created t1@0", "names no group");
+        refused("lose ack of ticket:created -> orders", "names no record");
+        refused("lose ack of ticket:created t:a,b@0 -> orders", "no `,`");
+        refused("lose ack of ticket:created t1@x -> orders", "no version after `@`");
+        refused("lose ack of ticket:created t1@0 -> orders #0", "is not a delivery");
+        refused("lose ack of ticket:created t1@0 -> orders #99999", "too large an attempt");
+        refused("crash orders at noon of ticket:created t1@0 -> orders", "expected `hold H until X`");
+        refused("pause alice: edit t1 to 6", "`pause` without `until`");
+        refused("pause alice:  until quiescence", "is not a command");
+        refused("pause alice: edit t1 to 6/0 until quiescence", "is not a command");
+        refused("pause timer o1 of expiration until quiescence", "`timer o1 of expiration` cannot pause");
+        refused("hold alice: edit t1 to 6 till quiescence", "`hold` without `until`");
+        refused("hold timer o1 of expiration until quiescence", "cannot be held, the clock moves last");
+        refused("hold ack of ticket:created t1@0 -> orders until quiescence", "cannot be held: expected");
+        refused("hold join of until quiescence", "names no group");
+        refused("hold alice: edit t1 to 6 until pause of timer o1 of expiration", "cannot pause");
+        refused("delay ack of alice: edit t1 to 6 until quiescence", "names no group");
+        refused("crash a after ack of join of a", "nobody crashes at `join of a`");
+        refused("hold ticket:created t1@0 -> orders until timer o1", "names no service");
+        refused("crash a after ack of timer o01 of a", "names no record");
+        refused("crash a after ack of timer o1 of a /x", "no number after `/`");
+        refused("crash a after ack of timer o1 of a /0", "is not a timer");
+    }
+
+    #[test]
+    fn a_label_may_have_until_and_counts_in_it() {
+        let pause: Departure = "pause a: wait until dawn until b: split 1/2/1".parse().expect("a departure");
+        let command = |client: &str, label: &str| {
+            Target::Command(CommandSpec { client: client.to_owned(), label: label.to_owned(), nth: 1 })
+        };
+        assert_eq!(pause.what(), command("a", "wait until dawn"));
+        assert_eq!(pause.until(), Some(&command("b", "split 1/2")));
+    }
+}

@@ -1,0 +1,79 @@
+//! Departures made of others.
+
+use super::{CommandSpec, DeliverySpec, Departure, Target};
+
+impl Target {
+    /// The same of the first attempt.
+    #[must_use]
+    pub(crate) fn at_first_attempt(self) -> Target {
+        let first = |delivery: DeliverySpec| DeliverySpec { attempt: 1, ..delivery };
+        match self {
+            Target::Delivery(delivery) => Target::Delivery(first(delivery)),
+            Target::Ack(delivery) => Target::Ack(first(delivery)),
+            Target::AckWait(delivery) => Target::AckWait(first(delivery)),
+            Target::Pause(what) => Target::Pause(Box::new(what.at_first_attempt())),
+            other @ (Target::Command(_) | Target::Timer(_) | Target::Join(_)) => other,
+        }
+    }
+
+    /// The command it is about.
+    fn command(&mut self) -> Option<&mut CommandSpec> {
+        match self {
+            Target::Command(command) => Some(command),
+            Target::Pause(what) => what.command(),
+            Target::Delivery(_) | Target::Timer(_) | Target::Ack(_) | Target::AckWait(_) | Target::Join(_) => None,
+        }
+    }
+}
+
+impl Departure {
+    /// Its kind of departure for another delivery or command, which this service handles; `None` if
+    /// that kind is not for it.
+    #[must_use]
+    pub(crate) fn about(self, what: &Target, service: &str) -> Option<Departure> {
+        let delivery = match what {
+            Target::Delivery(delivery) => Some(delivery.clone()),
+            _ => None,
+        };
+        let what = what.clone();
+        match self {
+            Departure::Hold { what: Target::Join(_), .. } => None,
+            Departure::Hold { until, .. } => Some(Departure::Hold { what, until }),
+            Departure::Pause { until, .. } => Some(Departure::Pause { what, until }),
+            Departure::Crash { window, .. } => Some(Departure::Crash { service: service.to_owned(), window, what }),
+            Departure::Duplicate(_) => delivery.map(Departure::Duplicate),
+            Departure::Lose(_) => delivery.map(Departure::Lose),
+            Departure::LoseAck(_) => delivery.map(Departure::LoseAck),
+            Departure::RunPast(_) => delivery.map(Departure::RunPast),
+            Departure::DelayAck { until, .. } => delivery.map(|what| Departure::DelayAck { what, until }),
+        }
+    }
+
+    /// The same with the first attempt of each delivery it names.
+    #[must_use]
+    pub(crate) fn at_first_attempt(mut self) -> Departure {
+        match &mut self {
+            Departure::Hold { what, .. } | Departure::Pause { what, .. } | Departure::Crash { what, .. } => {
+                *what = what.clone().at_first_attempt();
+            }
+            Departure::DelayAck { what, .. }
+            | Departure::Duplicate(what)
+            | Departure::Lose(what)
+            | Departure::LoseAck(what)
+            | Departure::RunPast(what) => what.attempt = 1,
+        }
+        let until = self.until().cloned().map(Target::at_first_attempt);
+        self.ended_by(until)
+    }
+
+    /// Lets `change` see each command it names.
+    pub fn each_command(&mut self, mut change: impl FnMut(&mut CommandSpec)) {
+        let (what, until) = match self {
+            Departure::Hold { what, until } | Departure::Pause { what, until } => (Some(what), until.as_mut()),
+            Departure::DelayAck { until, .. } => (None, until.as_mut()),
+            Departure::Crash { what, .. } => (Some(what), None),
+            Departure::Duplicate(_) | Departure::Lose(_) | Departure::LoseAck(_) | Departure::RunPast(_) => return,
+        };
+        what.into_iter().chain(until).filter_map(Target::command).for_each(&mut change);
+    }
+}

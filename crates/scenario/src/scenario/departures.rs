@@ -1,0 +1,271 @@
+//! Whether the departures of a scenario's schedule, and the steps of its entry, speak of what there is.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use super::own::never_created;
+use super::read::subjects;
+use super::source::Source;
+use super::suite::{Stored, Suite};
+use super::{FileError, Hostings, Scenario, nearest};
+use pellmell_core::event::Command;
+use pellmell_core::ids::RecordId;
+use pellmell_core::schedule::{CommandSpec, Departure, NamedStep, ParseDepartureError, Target};
+use pellmell_core::simulation::Client;
+use toml::Spanned;
+
+/// The most names an error lists.
+const NAMES_SHOWN: usize = 12;
+
+/// What a schedule can speak of.
+pub(super) struct Known<'a, C> {
+    /// The records that are created; none if no command says what it creates.
+    pub(super) records: &'a BTreeSet<RecordId>,
+    pub(super) subjects: &'a [String],
+    /// The services, whose groups are named like them.
+    pub(super) services: &'a Hostings,
+    /// The clients written out in the file.
+    pub(super) written: &'a [Client<C>],
+    /// The clients a workload generates.
+    pub(super) generated: &'a [Client<C>],
+}
+
+/// Reads a schedule.
+pub(super) fn read(source: &Source<'_>, texts: &[Spanned<String>]) -> Result<Vec<Spanned<Departure>>, FileError> {
+    let read = |text: &Spanned<String>| match text.get_ref().parse() {
+        Ok(departure) => Ok(Spanned::new(text.span(), departure)),
+        Err(error) => {
+            let error: ParseDepartureError = error;
+            Err(source.at(text.span(), format!("`{}` is no departure", text.get_ref())).help(error.to_string()))
+        }
+    };
+    texts.iter().map(read).collect()
+}
+
+/// Checks that every name in a schedule exists and that what shall pause can.
+pub(super) fn check<C: Command>(
+    source: &Source<'_>,
+    schedule: &[Spanned<Departure>],
+    known: &Known<'_, C>,
+) -> Result<(), FileError> {
+    let services: Vec<&str> = known.services.names().collect();
+    for departure in schedule {
+        let at = Place { source, span: departure.span() };
+        if let Departure::Crash { service, .. } = departure.get_ref() {
+            at.one_of(service, "service", &services)?;
+        }
+        let what = departure.get_ref().what();
+        for target in std::iter::once(&what).chain(departure.get_ref().until()) {
+            at.target(target, &services, known)?;
+        }
+        if matches!(departure.get_ref(), Departure::Pause { .. }) {
+            at.can_pause(&what, known)?;
+        }
+    }
+    Ok(())
+}
+
+impl<T: Suite> Scenario<T> {
+    /// Checks that departures speak of what there is in this scenario, as those of its file do: that every
+    /// name exists, and that what shall pause can.
+    ///
+    /// # Errors
+    /// The first that does not; `from` stands for the file.
+    pub fn check_departures(&self, from: &str, departures: &[Departure]) -> Result<(), FileError> {
+        if departures.is_empty() {
+            // The clients of a workload are many.
+            return Ok(());
+        }
+        let clients = self.clients_of(self.seed);
+        let commands = clients.iter().flat_map(|client| &client.commands);
+        let created = commands.filter_map(|sending| sending.command.creates());
+        let records = created.chain(self.stored.iter().map(Stored::record)).collect();
+        let subjects = subjects::<T>();
+        let known = Known {
+            records: &records,
+            subjects: &subjects,
+            services: &self.hostings,
+            written: &self.clients,
+            generated: &clients,
+        };
+        departures.iter().try_for_each(|departure| {
+            let text = departure.to_string();
+            let place = Spanned::new(0..text.len(), departure.clone());
+            check(&Source::of(from, &text), &[place], &known)
+        })
+    }
+}
+
+/// Checks that every name in recorded steps exists and that what paused can.
+pub(super) fn check_steps<C: Command>(
+    source: &Source<'_>,
+    steps: &[Spanned<NamedStep>],
+    known: &Known<'_, C>,
+) -> Result<(), FileError> {
+    let services: Vec<&str> = known.services.names().collect();
+    let check =
+        |step: &Spanned<NamedStep>| Place { source, span: step.span() }.target(&step.get_ref().what, &services, known);
+    steps.iter().try_for_each(check)
+}
+
+/// Where a departure or a step stands.
+struct Place<'a> {
+    source: &'a Source<'a>,
+    span: Range<usize>,
+}
+
+impl Place<'_> {
+    fn target<C: Command>(&self, target: &Target, services: &[&str], known: &Known<'_, C>) -> Result<(), FileError> {
+        match target {
+            Target::Delivery(delivery) | Target::Ack(delivery) | Target::AckWait(delivery) => {
+                let subjects: Vec<&str> = known.subjects.iter().map(String::as_str).collect();
+                self.one_of(&delivery.subject, "subject", &subjects)?;
+                self.one_of(&delivery.group, "group", services)?;
+                self.record(delivery.record, known)
+            }
+            Target::Timer(timer) => {
+                self.one_of(&timer.service, "service", services)?;
+                self.record(timer.record, known)
+            }
+            Target::Command(command) => self.command(command, known),
+            Target::Pause(what) => {
+                self.target(what, services, known)?;
+                self.can_pause(what, known)
+            }
+            Target::Join(group) => {
+                self.one_of(group, "group", services)?;
+                match known.services.get(group).is_some_and(|hosting| !hosting.joins_late) {
+                    false => Ok(()),
+                    true => {
+                        let message = format!("`{group}` is there from the start: it does not join");
+                        let error = self.source.at(self.span.clone(), message);
+                        Err(error.help(format!("set `joins_late = true` in [services.{group}]")))
+                    }
+                }
+            }
+        }
+    }
+
+    /// Refuses a name that is none of the known ones.
+    fn one_of(&self, name: &str, what: &str, known: &[&str]) -> Result<(), FileError> {
+        if known.contains(&name) {
+            return Ok(());
+        }
+        // All would be too many where a workload makes them; the nearest is among those shown.
+        let near = nearest(name, known.iter().copied()).filter(|_| known.len() > NAMES_SHOWN);
+        let others = known.iter().copied().filter(|other| near != Some(*other));
+        let shown: Vec<&str> = near.into_iter().chain(others).take(NAMES_SHOWN).collect();
+        Err(self.source.unknown(&Spanned::new(self.span.clone(), name.to_owned()), what, &shown))
+    }
+
+    fn record<C: Command>(&self, record: RecordId, known: &Known<'_, C>) -> Result<(), FileError> {
+        if known.records.is_empty() || known.records.contains(&record) {
+            return Ok(());
+        }
+        Err(never_created(self.source, record, self.span.clone(), known.records))
+    }
+
+    /// The commands of a workload depend on the seed, so only those written out are checked.
+    fn command<C: Command>(&self, command: &CommandSpec, known: &Known<'_, C>) -> Result<(), FileError> {
+        let clients = known.written.iter().chain(known.generated);
+        let names: Vec<&str> = clients.map(|client| client.name.as_str()).collect();
+        self.one_of(&command.client, "client", &names)?;
+        let Some(client) = known.written.iter().find(|client| client.name == command.client) else { return Ok(()) };
+        // A later attempt of one that is tried again is named like the first.
+        let first = command.at_first_attempt().filter(|first| {
+            client.commands.iter().any(|sending| sending.until_accepted && sending.label() == first.label)
+        });
+        if first.is_some() {
+            return Ok(());
+        }
+        let labels: Vec<String> = client.commands.iter().map(|sending| sending.label()).collect();
+        let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+        self.one_of(&command.label, &format!("command of `{}`", client.name), &labels)
+    }
+
+    fn can_pause<C: Command>(&self, what: &Target, known: &Known<'_, C>) -> Result<(), FileError> {
+        let service = match what {
+            Target::Delivery(delivery) => Some(delivery.group.as_str()),
+            Target::Command(command) => service_of(command, known),
+            _ => None,
+        };
+        let hosted = service.and_then(|name| Some((name, known.services.get(name)?)));
+        match hosted {
+            Some((name, hosting)) if !hosting.may_pause() => {
+                let message =
+                    format!("handlers of `{name}` cannot pause: it has one member, which handles one at a time");
+                let error = self.source.at(self.span.clone(), message);
+                Err(error.help(format!("set `overlapping = true` in [services.{name}]")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The service a command goes to: that of the client's command of this label or, where labels depend
+/// on the seed, of its first one.
+fn service_of<'a, C: Command>(command: &CommandSpec, known: &Known<'a, C>) -> Option<&'a str> {
+    let clients: Vec<_> = known.written.iter().chain(known.generated).collect();
+    let client = clients.into_iter().find(|client| client.name == command.client)?;
+    let first = command.at_first_attempt().map(|first| first.label);
+    let is_named = |label: &str| label == command.label || first.as_deref() == Some(label);
+    let named = client.commands.iter().find(|request| is_named(&request.label()));
+    named.or(client.commands.first()).map(|request| request.service())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ticketing::Scenario;
+
+    fn refused(departure: &str, services: &str) -> String {
+        let text = format!(
+            "version = 1\nabout = \"a test\"\nschedule = [\"{departure}\"]\n{services}\n\
+             [[client]]\nname = \"alice\"\ncommands = [{{ create_ticket = {{ ticket = \"t1\", price = 5 }} }}]\n\
+             [workload]\ntickets = 30\nprices = [5]\n"
+        );
+        // t1 of the workload is made by its seller.
+        let text = text.replace("\"t1\"", "\"t99\"");
+        Scenario::parse("test.toml", &text).map_or_else(|error| error.to_string(), |_| "fine".to_owned())
+    }
+
+    #[test]
+    fn names_that_do_not_exist_are_refused_with_the_nearest_that_do() {
+        let check = |departure: &str, parts: &[&str]| {
+            let error = refused(departure, "[services.tickets]\noverlapping = true");
+            assert!(parts.iter().all(|part| error.contains(part)), "{departure}: {error}");
+        };
+        let hold = "hold ticket:created t1@0 -> orders until";
+        check(&format!("{hold} alise: create t1 at 5"), &["unknown client `alise`", "did you mean `alice`?"]);
+        check(&format!("{hold} seler-30: create t1 at 5"), &["did you mean `seller-30`? Known are seller-30, alice,"]);
+        let label = &["unknown command of `alice` `create t99 at 6`", "did you mean `create t99 at 5`?"];
+        check(&format!("{hold} alice: create t99 at 6"), label);
+        check(&format!("{hold} timer t1 of ticket"), &["unknown service `ticket`", "did you mean `tickets`?"]);
+        check(&format!("{hold} timer o1 of orders"), &["no command creates `o1`"]);
+        check("crash order before save of timer t1 of orders", &["unknown service `order`"]);
+        check("pause ticket:create t1@0 -> orders until quiescence", &["unknown subject `ticket:create`"]);
+        check("pause alice: create t99 at 5 until seller-1: create t1 at 5", &["fine"]);
+        check("hold alise: create t99 at 5 until quiescence", &["unknown client `alise`"]);
+        check("hold alice: create t99 at 5 until seller-1: create t1 at 5", &["fine"]);
+        check(&format!("{hold} ack of ticket:create t1@0 -> orders"), &["unknown subject `ticket:create`"]);
+        check(&format!("{hold} ack wait of ticket:created t1@0 -> order"), &["unknown group `order`"]);
+        check(&format!("{hold} pause of ticket:created t1@0 -> orders"), &["handlers of `orders` cannot pause"]);
+        check(&format!("{hold} join of orders"), &["`orders` is there from the start", "set `joins_late = true`"]);
+        check("hold join of order until quiescence", &["unknown group `order`"]);
+    }
+
+    #[test]
+    fn a_pause_where_nothing_can_pause_is_refused_with_the_key_that_helps() {
+        let overlapping = "[services.tickets]\noverlapping = true";
+        let members = "[services.orders]\nmembers = 2";
+        for (what, helps, does_not) in [
+            ("alice: create t99 at 5", overlapping, members),
+            ("seller-7: create t7 at 5", overlapping, members),
+            ("ticket:created t1@0 -> orders", members, overlapping),
+        ] {
+            let pause = format!("pause {what} until quiescence");
+            assert_eq!(refused(&pause, helps), "fine");
+            let error = refused(&pause, does_not);
+            assert!(error.contains("cannot pause") && error.contains("set `overlapping = true` in ["), "{error}");
+        }
+    }
+}

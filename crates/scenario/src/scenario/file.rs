@@ -1,0 +1,238 @@
+//! The scenario file as it is written: tables and keys, nothing else accepted. What is up to the system
+//! (commands, a workload, records) is read elsewhere, from the same text.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
+use toml::Spanned;
+
+use pellmell_core::broker::Limit;
+use pellmell_core::prng::Ratio;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) version: Spanned<u32>,
+    pub(super) about: String,
+    #[serde(default)]
+    pub(super) seed: u64,
+    pub(super) design: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) defects: Vec<Spanned<String>>,
+    pub(super) scheduler: Option<Spanned<String>>,
+    pub(super) properties: Option<Vec<Spanned<String>>>,
+    #[serde(default)]
+    pub(super) schedule: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) allow: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) broker: BrokerTable,
+    #[serde(default)]
+    pub(super) services: BTreeMap<Spanned<String>, ServiceTable>,
+    pub(super) faults: Option<Spanned<FaultsTable>>,
+    pub(super) workload: Option<Spanned<IgnoredAny>>,
+    #[serde(default)]
+    #[expect(dead_code, reason = "they are read by the system")]
+    pub(super) record: Vec<IgnoredAny>,
+    #[serde(default)]
+    pub(super) client: Vec<ClientTable>,
+    #[serde(default)]
+    pub(super) limits: LimitsTable,
+    #[serde(default)]
+    pub(super) expect: BTreeMap<String, Spanned<String>>,
+    pub(super) entry: Option<EntryTable>,
+}
+
+/// Why a scenario is kept in a corpus.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EntryTable {
+    pub(super) expect: Spanned<String>,
+    pub(super) reason: String,
+    pub(super) seed: Option<u64>,
+    pub(super) tool: Option<String>,
+    pub(super) commit: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) trace: Vec<Spanned<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BrokerTable {
+    pub(super) profile: Option<Spanned<String>>,
+    pub(super) ordering: Option<OrderingWord>,
+    pub(super) partitions: Option<Spanned<u32>>,
+    pub(super) reorder_window: Option<Spanned<LimitValue>>,
+    pub(super) dispatch: Option<Spanned<DispatchWord>>,
+    pub(super) max_in_flight: Option<Spanned<LimitValue>>,
+    pub(super) max_in_flight_of: Option<ScopeWord>,
+    pub(super) stale_acks: Option<StaleWord>,
+    pub(super) ack_wait: Option<Vec<Wait>>,
+    pub(super) redeliver_at: Option<Spanned<RedeliverWord>>,
+    pub(super) release_on_crash: Option<bool>,
+    pub(super) nak: Option<bool>,
+    pub(super) max_deliver: Option<Spanned<u16>>,
+    pub(super) when_exhausted: Option<Spanned<ExhaustedWord>>,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum OrderingWord {
+    None,
+    Log,
+    Key,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum DispatchWord {
+    Competing,
+    Exclusive,
+    BlockWhileInFlight,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum ScopeWord {
+    Member,
+    Group,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum StaleWord {
+    Accept,
+    Reject,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RedeliverWord {
+    Front,
+    Original,
+    Back,
+    Any,
+    Rewind,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum ExhaustedWord {
+    DeadLetter,
+    Drop,
+    Park,
+}
+
+/// A number, or `"unlimited"`.
+#[derive(Clone, Copy)]
+pub(super) struct LimitValue(pub(super) Limit);
+
+impl<'de> Deserialize<'de> for LimitValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<LimitValue, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = LimitValue;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a whole number or \"unlimited\"")
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<LimitValue, E> {
+                let number = u32::try_from(number).map_err(|_| E::custom("expected a number from 0 to 4294967295"))?;
+                Ok(LimitValue(Limit::Of(number)))
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<LimitValue, E> {
+                if text == "unlimited" {
+                    return Ok(LimitValue(Limit::Unlimited));
+                }
+                Err(E::custom("expected a whole number or \"unlimited\""))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// A duration written `"5s"`, `"500ms"`, `"2m"`.
+#[derive(Clone, Copy)]
+pub(super) struct Wait(pub(super) Duration);
+
+impl<'de> Deserialize<'de> for Wait {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Wait, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_wait(&text).map(Wait).map_err(serde::de::Error::custom)
+    }
+}
+
+fn parse_wait(text: &str) -> Result<Duration, String> {
+    let digits = text.chars().take_while(char::is_ascii_digit).count();
+    let shown: String = text.chars().take(40).collect();
+    let wrong =
+        || format!("`{shown}` is not a duration: write a number and a unit, for example \"5s\", \"500ms\" or \"2m\"");
+    let number: u32 = text[..digits].parse().map_err(|_| wrong())?;
+    match &text[digits..] {
+        "ms" => Ok(Duration::from_millis(number.into())),
+        "s" => Ok(Duration::from_secs(number.into())),
+        "m" => Ok(Duration::from_secs(u64::from(number) * 60)),
+        _ => Err(wrong()),
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServiceTable {
+    pub(super) members: Option<Spanned<u16>>,
+    pub(super) overlapping: Option<bool>,
+    pub(super) joins_late: Option<bool>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FaultsTable {
+    pub(super) lose_ack: Option<Ratio>,
+    pub(super) lose_ack_most: Option<Spanned<u32>>,
+    pub(super) delay_ack: Option<Ratio>,
+    pub(super) delay_ack_most: Option<Spanned<u32>>,
+    pub(super) duplicate: Option<Ratio>,
+    pub(super) duplicate_most: Option<Spanned<u32>>,
+    pub(super) crash: Option<Ratio>,
+    pub(super) crash_most: Option<Spanned<u32>>,
+    pub(super) pause: Option<Ratio>,
+    pub(super) pause_most: Option<Spanned<u32>>,
+    pub(super) lose_message: Option<Ratio>,
+    pub(super) lose_message_most: Option<Spanned<u32>>,
+    pub(super) attempts: Option<u16>,
+    pub(super) swarm: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClientTable {
+    pub(super) name: Spanned<String>,
+    /// Whom the client signs in as; its name if absent, nobody if empty.
+    pub(super) signs_in_as: Option<String>,
+    /// They are read by the system (see `commands`).
+    #[expect(dead_code, reason = "they are read by the system")]
+    pub(super) commands: Vec<IgnoredAny>,
+}
+
+/// The keys of a command that say how it is sent.
+#[derive(Deserialize)]
+pub(super) struct HowTable {
+    #[serde(default)]
+    pub(super) waits_for: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) until_accepted: bool,
+    #[serde(default)]
+    pub(super) setup: bool,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimitsTable {
+    pub(super) steps: Option<u64>,
+    pub(super) messages: Option<u32>,
+    pub(super) in_flight: Option<u32>,
+}

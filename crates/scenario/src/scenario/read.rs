@@ -1,0 +1,255 @@
+//! From the file as it is written to a scenario: what serde cannot check is checked here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::departures::{self, Known};
+use super::file::{ClientTable, File, ServiceTable};
+use super::own::{self, Own, WrittenClient};
+use super::source::{Source, parse_error, stem};
+use super::suite::{Design, Services, Suite, Workload};
+use super::{Expectation, FileError, Hostings, Scenario, SchedulerKind, Settings, entry, rules};
+use pellmell_core::event::Command;
+use pellmell_core::run::Limits;
+use pellmell_core::simulation::Hosting;
+use pellmell_core::vacuity::{Allow, ParseAllowError};
+
+pub(super) fn scenario<T: Suite>(file: &str, text: &str) -> Result<Scenario<T>, FileError> {
+    let source = Source::of(file, text);
+    let (read, own) = written(&source)?;
+    let design = design::<T>(&source, read.design.as_ref())?;
+    let scheduler = scheduler(&source, &read)?;
+    let workload = own.workload::<T>(&source)?;
+    check_names(&source, &read.client, |name| workload.as_ref().is_some_and(|workload| workload.names(name)))?;
+    let known_services = T::services(&design);
+    let hostings = hostings(&source, &read.services, &known_services)?;
+    let services: Vec<&str> = hostings.names().collect();
+    let clients = read.client.iter().enumerate().map(|client| own.client::<T>(&source, client, &services));
+    let clients = clients.collect::<Result<Vec<_>, _>>()?;
+    let stored = own.stored::<T>(&source)?;
+    let created = own::created(&source, &stored, &clients, workload.as_ref())?;
+    let optional: Vec<&str> = known_services.names().filter(|name| !services.contains(name)).collect();
+    own::check(&source, &clients, &created, (&services, &optional))?;
+    let names_things = !read.schedule.is_empty() || read.entry.as_ref().is_some_and(|entry| !entry.trace.is_empty());
+    if let Some((workload, table)) = workload.as_ref().zip(read.workload.as_ref()) {
+        let generated = workload.clients(read.seed);
+        for sending in generated.iter().flat_map(|client| &client.commands) {
+            own::check_service(&source, sending.command.service(), table.span(), (&services, &optional))?;
+        }
+    }
+    let generated = workload.as_ref().filter(|_| names_things).map(|workload| workload.clients(read.seed));
+    let clients: Vec<_> = clients.into_iter().map(|WrittenClient { client, .. }| client).collect();
+    let subjects = subjects::<T>();
+    let known = Known {
+        records: &created,
+        subjects: &subjects,
+        services: &hostings,
+        written: &clients,
+        generated: &generated.unwrap_or_default(),
+    };
+    let schedule = departures::read(&source, &read.schedule)?;
+    departures::check(&source, &schedule, &known)?;
+    let known_properties = T::all_properties();
+    let properties: Vec<&str> = known_properties.iter().map(|property| property.name()).collect();
+    let entry = entry::entry(&source, &read, &known, &properties)?;
+    let allow = allowed(&source, &read)?;
+    if clients.is_empty() && workload.is_none() {
+        let error = source.at(0..0, "the scenario has no clients");
+        return Err(error.help("add a [[client]] with commands, or a [workload]"));
+    }
+    let designs: Vec<&str> = T::designs().iter().map(Design::name).collect();
+    let settings = Settings {
+        name: stem(file),
+        faults: rules::faults(&source, &read)?,
+        profile: rules::profile(&source, &read.broker)?,
+        defects: defects::<T>(&source, &read.defects)?,
+        properties: property_names(&source, read.properties.as_deref().unwrap_or_default(), &properties)?,
+        limits: limits(&read),
+        expect: expectations(&source, &read.expect, &designs, &properties)?,
+        about: read.about,
+        seed: read.seed,
+        scheduler,
+        schedule: schedule.into_iter().map(Spanned::into_inner).collect(),
+        hostings,
+        allow,
+        entry,
+        source: text.to_owned(),
+    };
+    let stored = stored.into_iter().map(Spanned::into_inner).collect();
+    Ok(Scenario { settings, design, stored, clients, workload })
+}
+
+/// The file as it is written, and what of it is up to the system.
+fn written<'a>(source: &Source<'a>) -> Result<(File, Own<'a>), FileError> {
+    let table = DeTable::parse(source.text()).map_err(|error| parse_error(source, &error))?;
+    let own = Own::of(table.get_ref());
+    let read = File::deserialize(toml::Deserializer::from(table)).map_err(|error| parse_error(source, &error))?;
+    if *read.version.get_ref() != 1 {
+        let error = source.at(read.version.span(), format!("unknown format version {}", read.version.get_ref()));
+        return Err(error.help("this version of pellmell reads `version = 1`"));
+    }
+    Ok((read, own))
+}
+
+fn scheduler(source: &Source<'_>, read: &File) -> Result<Option<SchedulerKind>, FileError> {
+    let known = |name: &Spanned<String>| {
+        let unknown = || source.unknown(name, "scheduler", &SchedulerKind::NAMES);
+        SchedulerKind::named(name.get_ref()).ok_or_else(unknown)
+    };
+    read.scheduler.as_ref().map(known).transpose()
+}
+
+fn allowed(source: &Source<'_>, read: &File) -> Result<Vec<Allow>, FileError> {
+    let one = |text: &Spanned<String>| {
+        text.get_ref().parse().map_err(|error: ParseAllowError| source.at(text.span(), error.to_string()))
+    };
+    read.allow.iter().map(one).collect()
+}
+
+fn limits(read: &File) -> Limits {
+    let (limits, usual) = (&read.limits, Limits::default());
+    Limits {
+        steps_max: limits.steps.unwrap_or(usual.steps_max),
+        messages_max: limits.messages.unwrap_or(usual.messages_max),
+        in_flight_max: limits.in_flight.unwrap_or(usual.in_flight_max),
+    }
+}
+
+/// The subjects a scenario can speak of: those that a service listens to under some design.
+pub(super) fn subjects<T: Suite>() -> Vec<String> {
+    let services = T::designs().into_iter().flat_map(|design| T::services(&design).parts);
+    let mut subjects: Vec<String> = Vec::new();
+    for part in services {
+        for subject in part.service.subjects() {
+            if subjects.iter().all(|known| known != subject.name()) {
+                subjects.push(subject.name().to_owned());
+            }
+        }
+    }
+    subjects
+}
+
+fn design<T: Suite>(source: &Source<'_>, name: Option<&Spanned<String>>) -> Result<T::Design, FileError> {
+    let Some(name) = name else { return Ok(T::usual()) };
+    let designs = T::designs();
+    let known: Vec<&str> = designs.iter().map(Design::name).collect();
+    T::design(name.get_ref()).ok_or_else(|| source.unknown(name, "design", &known))
+}
+
+fn defects<T: Suite>(source: &Source<'_>, names: &[Spanned<String>]) -> Result<Vec<String>, FileError> {
+    let defects = T::defects();
+    let known: Vec<&str> = defects.iter().map(|defect| defect.name).collect();
+    let find = |name: &Spanned<String>| match T::defect(name.get_ref()) {
+        Some(defect) => Ok(defect.name.to_owned()),
+        None => Err(source.unknown(name, "defect", &known)),
+    };
+    names.iter().map(find).collect()
+}
+
+fn hostings<T: Suite>(
+    source: &Source<'_>,
+    tables: &BTreeMap<Spanned<String>, ServiceTable>,
+    services: &Services<T>,
+) -> Result<Hostings, FileError> {
+    let known: Vec<&str> = services.names().collect();
+    if let Some(name) = tables.keys().find(|name| !known.contains(&name.get_ref().as_str())) {
+        return Err(source.unknown(name, "service", &known));
+    }
+    let mut hostings = Hostings::default();
+    for part in &services.parts {
+        let name = part.service.name();
+        let table = tables.get(name);
+        if table.is_some() || !part.is_optional {
+            let hosting = table.map_or_else(|| Ok(part.hosting.clone()), |table| hosting(source, table, &part.hosting));
+            hostings.push(name, hosting?);
+        }
+    }
+    Ok(hostings)
+}
+
+fn hosting(source: &Source<'_>, table: &ServiceTable, usual: &Hosting) -> Result<Hosting, FileError> {
+    let members = match &table.members {
+        Some(members) if !(1..=1_000).contains(members.get_ref()) => {
+            return Err(source.at(members.span(), "a service has from 1 to 1000 members"));
+        }
+        Some(members) => *members.get_ref(),
+        None => usual.members,
+    };
+    let (overlapping, joins_late) = (table.overlapping, table.joins_late);
+    Ok(Hosting {
+        members,
+        overlapping: overlapping.unwrap_or(usual.overlapping),
+        joins_late: joins_late.unwrap_or(usual.joins_late),
+        ..usual.clone()
+    })
+}
+
+fn property_names(source: &Source<'_>, names: &[Spanned<String>], known: &[&str]) -> Result<Vec<String>, FileError> {
+    let check = |name: &Spanned<String>| match known.contains(&name.get_ref().as_str()) {
+        true => Ok(name.get_ref().clone()),
+        false => Err(source.unknown(name, "property", known)),
+    };
+    names.iter().map(check).collect()
+}
+
+fn expectations(
+    source: &Source<'_>,
+    table: &BTreeMap<String, Spanned<String>>,
+    designs: &[&str],
+    properties: &[&str],
+) -> Result<BTreeMap<String, Expectation>, FileError> {
+    let mut expectations = BTreeMap::new();
+    for (design, verdict) in table {
+        if !designs.contains(&design.as_str()) {
+            let named = Spanned::new(verdict.span(), design.clone());
+            return Err(source.unknown(&named, "design", designs));
+        }
+        expectations.insert(design.clone(), expectation(source, verdict, properties)?);
+    }
+    Ok(expectations)
+}
+
+pub(super) fn expectation(
+    source: &Source<'_>,
+    verdict: &Spanned<String>,
+    properties: &[&str],
+) -> Result<Expectation, FileError> {
+    match verdict.get_ref().split_once(' ') {
+        None if verdict.get_ref() == "held" => Ok(Expectation::Held),
+        Some(("violated", property)) if properties.contains(&property) => {
+            Ok(Expectation::Violated(property.to_owned()))
+        }
+        Some(("violated", property)) => {
+            let named = Spanned::new(verdict.span(), property.to_owned());
+            Err(source.unknown(&named, "property", properties))
+        }
+        _ => {
+            let error = source.at(verdict.span(), "this is no verdict");
+            Err(error.help("write \"held\" or \"violated PROPERTY\""))
+        }
+    }
+}
+
+/// Refuses a name that two clients have: departures and steps could not tell them apart.
+fn check_names(
+    source: &Source<'_>,
+    clients: &[ClientTable],
+    is_generated: impl Fn(&str) -> bool,
+) -> Result<(), FileError> {
+    let mut names = BTreeSet::new();
+    for name in clients.iter().map(|client| &client.name) {
+        let by = if is_generated(name.get_ref()) {
+            "the workload has a client"
+        } else if !names.insert(name.get_ref()) {
+            "another client is"
+        } else {
+            continue;
+        };
+        let error = source.at(name.span(), format!("{by} named `{}`", name.get_ref()));
+        return Err(error.help("give this one another name: departures and steps name clients"));
+    }
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! The tables about the broker and about faults.
+
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::FileError;
+use super::file::{BrokerTable, DispatchWord, ExhaustedWord, File, OrderingWord, RedeliverWord, ScopeWord, StaleWord};
+use super::source::Source;
+use pellmell_core::broker::{Dispatch, Exhausted, MaxDeliver, Ordering, Profile, RedeliverAt, Scope, Stale};
+use pellmell_core::faults::{FaultPlan, Rate};
+use pellmell_core::prng::Ratio;
+
+pub(super) fn profile(source: &Source<'_>, table: &BrokerTable) -> Result<Profile, FileError> {
+    let mut profile = match &table.profile {
+        None => Profile::adversarial(),
+        Some(name) => Profile::named(name.get_ref()).ok_or_else(|| source.unknown(name, "profile", &Profile::NAMES))?,
+    };
+    if let Some(partitions) = &table.partitions
+        && (*partitions.get_ref() == 0 || !matches!(table.ordering, Some(OrderingWord::Key)))
+    {
+        let error = source.at(partitions.span(), "partitions go with `ordering = \"key\"` and are at least 1");
+        return Err(error.help("leave `partitions` out to give each record its own"));
+    }
+    match table.ordering {
+        None => {}
+        Some(OrderingWord::None) => profile.ordering = Ordering::None,
+        Some(OrderingWord::Log) => profile.ordering = Ordering::Log,
+        Some(OrderingWord::Key) => {
+            profile.ordering = Ordering::Key { partitions: table.partitions.as_ref().map(|n| *n.get_ref()) };
+        }
+    }
+    if let Some(window) = &table.reorder_window {
+        if profile.ordering == Ordering::None {
+            let error = source.at(window.span(), "`reorder_window` has no effect where `ordering` is none");
+            return Err(error.help("leave it out, or say `ordering = \"log\"` or `\"key\"`"));
+        }
+        profile.reorder_window = window.get_ref().0;
+    }
+    if let Some(word) = &table.dispatch {
+        profile.dispatch = match word.get_ref() {
+            DispatchWord::Competing => Dispatch::Competing,
+            DispatchWord::Exclusive => Dispatch::Exclusive,
+            DispatchWord::BlockWhileInFlight => Dispatch::BlockWhileInFlight { batch: 1 },
+        };
+        is_simulated(source, word.span(), &profile)?;
+    }
+    if let Some(limit) = &table.max_in_flight {
+        profile.max_in_flight.limit = limit.get_ref().0;
+        is_simulated(source, limit.span(), &profile)?;
+    }
+    match table.max_in_flight_of {
+        None => {}
+        Some(ScopeWord::Member) => profile.max_in_flight.scope = Scope::Member,
+        Some(ScopeWord::Group) => profile.max_in_flight.scope = Scope::Group,
+    }
+    acks(source, table, &mut profile)?;
+    Ok(profile)
+}
+
+fn acks(source: &Source<'_>, table: &BrokerTable, profile: &mut Profile) -> Result<(), FileError> {
+    match table.stale_acks {
+        None => {}
+        Some(StaleWord::Accept) => profile.ack.stale = Stale::Accept,
+        Some(StaleWord::Reject) => profile.ack.stale = Stale::Reject,
+    }
+    if let Some(waits) = &table.ack_wait {
+        profile.ack_wait = waits.iter().map(|wait| wait.0).collect();
+    }
+    if let Some(word) = &table.redeliver_at {
+        profile.redeliver_at = match word.get_ref() {
+            RedeliverWord::Front => RedeliverAt::Front,
+            RedeliverWord::Original => RedeliverAt::Original,
+            RedeliverWord::Back => RedeliverAt::Back,
+            RedeliverWord::Any => RedeliverAt::Any,
+            RedeliverWord::Rewind => RedeliverAt::Rewind,
+        };
+        is_simulated(source, word.span(), profile)?;
+    }
+    profile.naks = table.nak.unwrap_or(profile.naks);
+    if let Some(release) = table.release_on_crash {
+        profile.release_on.crash = release;
+    }
+    if let (None, Some(action)) = (&table.max_deliver, &table.when_exhausted) {
+        return Err(source.at(action.span(), "`when_exhausted` goes with `max_deliver`"));
+    }
+    if let Some(times) = &table.max_deliver {
+        let action = match table.when_exhausted.as_ref().map(Spanned::get_ref) {
+            None | Some(ExhaustedWord::DeadLetter) => Exhausted::DeadLetter,
+            Some(ExhaustedWord::Drop) => Exhausted::Drop,
+            Some(ExhaustedWord::Park) => Exhausted::Park,
+        };
+        profile.max_deliver = MaxDeliver::Times { times: *times.get_ref(), action };
+        let place = table.when_exhausted.as_ref().filter(|_| *times.get_ref() > 0);
+        is_simulated(source, place.map_or(times.span(), Spanned::span), profile)?;
+    }
+    Ok(())
+}
+
+/// Whether the simulation can do what the profile says, now that the value at a place is in it.
+fn is_simulated(source: &Source<'_>, place: Range<usize>, profile: &Profile) -> Result<(), FileError> {
+    profile.supported().map_err(|error| source.at(place, error.to_string()).help("see docs/broker.md"))
+}
+
+pub(super) fn faults(source: &Source<'_>, read: &File) -> Result<FaultPlan, FileError> {
+    let Some(table) = &read.faults else { return Ok(FaultPlan::NONE) };
+    if !read.schedule.is_empty() {
+        let error = source.at(table.span(), "faults have no effect beside a `schedule`");
+        return Err(error.help("leave one of them out: a schedule says itself what goes wrong"));
+    }
+    let table = table.get_ref();
+    let rate = |ratio: Option<Ratio>, most: Option<&Spanned<u32>>| match (ratio, most) {
+        (None, Some(most)) => Err(source.at(most.span(), "a number of times needs a probability beside it")),
+        (None, None) => Ok(Rate::NEVER),
+        (Some(ratio), most) => Ok(Rate { ratio, most: most.map_or(u32::MAX, |most| *most.get_ref()) }),
+    };
+    Ok(FaultPlan {
+        lose_ack: rate(table.lose_ack, table.lose_ack_most.as_ref())?,
+        delay_ack: rate(table.delay_ack, table.delay_ack_most.as_ref())?,
+        duplicate: rate(table.duplicate, table.duplicate_most.as_ref())?,
+        crash: rate(table.crash, table.crash_most.as_ref())?,
+        pause: rate(table.pause, table.pause_most.as_ref())?,
+        lose_message: rate(table.lose_message, table.lose_message_most.as_ref())?,
+        attempts_max: table.attempts.unwrap_or(FaultPlan::NONE.attempts_max),
+        swarm: table.swarm.unwrap_or(true),
+    })
+}

@@ -1,0 +1,451 @@
+//! The zoo: every known defect planted in the design that is right, and what finds it.
+//!
+//! Each defect is looked for in a small world in two ways. A complete search tells the weakest
+//! delivery under which it shows, the property that sees it first and the cheapest way to it;
+//! drawn schedules tell how many it takes to meet it. The same is done with the design that is
+//! right, in which nothing may be found.
+
+mod playground;
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+
+use crate::scenario::{Comparing, Defect, Design, FileError, Level, Suite, planted};
+use pellmell_core::extract::extract;
+use pellmell_core::portfolio::SchedulerKind;
+use pellmell_core::run::{Judges, Limits, Observer, Verdict, run};
+use pellmell_core::scheduler::{Scheduler, Tie};
+use pellmell_core::search::{Cost, Found, Shortest, ShortestResult};
+use pellmell_core::shrink::{Shrink, Shrunk};
+use pellmell_core::simulation::Simulation;
+use pellmell_core::trace::{TraceRecord, detail, records_of};
+use pellmell_core::world::World;
+
+pub use playground::{bounds, faults, playground, profile, scenario};
+
+/// The most states a search looks at. None of the small worlds has as many.
+const STATES_MAX: u64 = 2_000_000;
+
+/// How the zoo is played.
+pub struct Zoo<T: Suite> {
+    /// The defects to play. One without a playground is not looked for.
+    pub defects: Vec<Defect<T::Design>>,
+    /// The design they are planted in, in which nothing may be found.
+    pub design: T::Design,
+    /// How often schedules are drawn until one shows the defect, each time with other seeds.
+    pub tries: u32,
+    /// The most schedules that are drawn in one try.
+    pub schedules_max: u32,
+    /// Whether every level is searched, also those above the weakest that shows the defect.
+    pub all_levels: bool,
+    /// How many threads play; at least 1. The result does not depend on it.
+    pub threads: usize,
+}
+
+impl<T: Suite> Zoo<T> {
+    /// All defects that have a playground, in this design: 20 tries of at most 4,000 schedules each, with
+    /// one thread.
+    #[must_use]
+    pub fn new(design: T::Design) -> Zoo<T> {
+        let defects = T::defects().into_iter().filter(|defect| !defect.playground.is_empty()).collect();
+        Zoo { defects, design, tries: 20, schedules_max: 4_000, all_levels: false, threads: 1 }
+    }
+
+    /// Checks that there are the playgrounds it needs.
+    ///
+    /// # Errors
+    /// The first that is none, or a name that is none.
+    pub fn check(&self) -> Result<(), FileError> {
+        for defect in &self.defects {
+            if scenario::<T>(defect.playground)?.is_none() {
+                let message =
+                    format!("{} names a playground `{}` that there is none of", defect.name, defect.playground);
+                let known: Vec<&str> = T::playgrounds().iter().map(|(name, _)| *name).collect();
+                let error = FileError::new("Suite::playgrounds", "", 0..0, message);
+                return Err(error.help(format!("name one of {}", known.join(", "))));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What was found of a defect.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The defect.
+    pub defect: Defect<()>,
+    /// The weakest level under which it shows, and the cheapest violations there.
+    pub weakest: Option<(Level, Vec<Found>)>,
+    /// What the cheapest violation costs at each level; nothing for those that were not searched.
+    pub by_level: Vec<(Level, Option<Cost>)>,
+    /// The cheapest way to break the property that names the fault, and the level it was looked for
+    /// at: in any order at least.
+    pub shortest: Option<(Level, Found)>,
+    /// How many schedules were drawn, for each try, until one broke a property that names the fault
+    /// before any other. A fault has other symptoms too, which count for nothing here.
+    pub drawn: Vec<Option<u32>>,
+    /// What matters of the first drawn schedule that broke such a property.
+    pub shrunk: Option<Shrunk<String>>,
+    /// The shortest way step by step, and the names of the services.
+    pub story: Option<(Vec<String>, Vec<TraceRecord>)>,
+    /// Levels whose search found nothing and did not end.
+    pub unfinished: Vec<Level>,
+    /// How many states were looked at.
+    pub states: u64,
+}
+
+/// What is wrong with a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Complaint {
+    /// No schedule of any level breaks any property.
+    Missed,
+    /// The first property that breaks is not one that names the fault.
+    Misnamed(&'static str),
+    /// The property that names the fault is not broken.
+    Unnamed,
+    /// It shows under another level than is known.
+    Level(Level),
+    /// Drawn schedules do not find it.
+    NotDrawn,
+    /// A search found nothing and did not end, so there may be something.
+    Unfinished(Level),
+}
+
+impl Row {
+    /// The property that catches it at the weakest level.
+    #[must_use]
+    pub fn caught_by(&self) -> Option<&'static str> {
+        let (_, found) = self.weakest.as_ref()?;
+        // Of those that cost the same the one that names the fault is meant.
+        let least = found.first()?.cost;
+        let named = found.iter().take_while(|found| found.cost == least).map(|found| found.property);
+        named.clone().find(|property| self.defect.is_named_by(property)).or_else(|| named.clone().next())
+    }
+
+    /// The mean number of schedules drawn until one breaks a property, rounded up; `None` if a try
+    /// found none.
+    #[must_use]
+    pub fn mean_drawn(&self) -> Option<u32> {
+        let drawn: Option<u64> = self.drawn.iter().map(|drawn| drawn.map(u64::from)).sum();
+        let tries = self.drawn.len().max(1) as u64;
+        drawn.map(|drawn| u32::try_from(drawn.div_ceil(tries)).unwrap_or(u32::MAX))
+    }
+
+    /// Whether the cheapest way is as long as the known one.
+    #[must_use]
+    pub fn is_as_known(&self) -> bool {
+        let Some((deliveries, commands)) = self.defect.known else { return true };
+        self.shortest.as_ref().is_some_and(|(_, found)| found.cost == Cost { deliveries, commands })
+    }
+
+    /// What is wrong with it: a defect that is not caught as it should be.
+    #[must_use]
+    pub fn complaints(&self) -> Vec<Complaint> {
+        let Some((level, _)) = &self.weakest else { return vec![Complaint::Missed] };
+        let mut complaints = Vec::new();
+        if let Some(property) = self.caught_by().filter(|property| !self.defect.is_named_by(property)) {
+            complaints.push(Complaint::Misnamed(property));
+        }
+        complaints.extend(self.unfinished.iter().copied().map(Complaint::Unfinished));
+        if self.shortest.is_none() {
+            complaints.push(Complaint::Unnamed);
+        }
+        if *level > self.defect.needs {
+            complaints.push(Complaint::Level(*level));
+        }
+        if self.mean_drawn().is_none() {
+            complaints.push(Complaint::NotDrawn);
+        }
+        complaints
+    }
+}
+
+/// An alarm in a design that is right.
+#[derive(Clone, Debug)]
+pub struct Alarm {
+    /// The design, or the alternative rule.
+    pub design: &'static str,
+    /// In which playground.
+    pub playground: &'static str,
+    /// Under which delivery.
+    pub level: Level,
+    /// What was said.
+    pub verdict: String,
+}
+
+/// What came of the zoo.
+#[derive(Clone, Debug)]
+pub struct Played {
+    /// The defects.
+    pub rows: Vec<Row>,
+    /// Whether the defect nobody could miss was caught, if there is one.
+    pub canary: bool,
+    /// Alarms in designs that are right.
+    pub alarms: Vec<Alarm>,
+    /// How many searches and schedules of designs that are right raised none.
+    pub quiet: u64,
+}
+
+impl Played {
+    /// Whether every defect was caught by the property that names it, and nothing else was found.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.canary && self.alarms.is_empty() && self.rows.iter().all(|row| row.complaints().is_empty())
+    }
+}
+
+/// One thing to do.
+enum Task<T: Suite> {
+    Defect(Defect<T::Design>),
+    /// A design that is right, in one small world.
+    Right {
+        name: &'static str,
+        place: Place<T>,
+    },
+}
+
+enum Done {
+    Row(Box<Row>),
+    Right(Option<Alarm>),
+}
+
+impl<T: Suite> Zoo<T> {
+    /// Plays every defect, the canary, and everything that is right.
+    ///
+    /// # Panics
+    /// If a handler or a property panics, or a playground is none (see [`Zoo::check`]).
+    #[must_use]
+    pub fn play(&self) -> Played {
+        let tasks = self.tasks();
+        let canary = T::canary().map(|canary| canary.id);
+        let mut played = Played { rows: Vec::new(), canary: canary.is_none(), alarms: Vec::new(), quiet: 0 };
+        for done in in_threads(self.threads, &tasks, |task| self.run(task)) {
+            match done {
+                Done::Row(row) if Some(row.defect.id) == canary => played.canary = row.complaints().is_empty(),
+                Done::Row(row) => played.rows.push(*row),
+                Done::Right(None) => played.quiet += 1,
+                Done::Right(Some(alarm)) => played.alarms.push(alarm),
+            }
+        }
+        played
+    }
+
+    /// The defects, then what is right in each world in which a defect is looked for.
+    fn tasks(&self) -> Vec<Task<T>> {
+        let defects = T::canary().into_iter().chain(self.defects.iter().copied());
+        let mut tasks: Vec<Task<T>> = defects.map(Task::Defect).collect();
+        let playgrounds = T::playgrounds();
+        for (nth, level, splits) in self.worlds() {
+            let (playground, _) = playgrounds[nth];
+            let right =
+                |name, design: T::Design| Task::Right { name, place: Place { design, playground, level, splits } };
+            tasks.push(right(self.design.name(), self.design.clone()));
+            if nth == 0 && !splits {
+                for alternative in T::alternatives() {
+                    let mut design = self.design.clone();
+                    (alternative.plant)(&mut design);
+                    tasks.push(right(alternative.name, design));
+                }
+            }
+        }
+        tasks
+    }
+
+    /// The worlds in which the defects are looked for, by the places of their playgrounds, but none in which
+    /// the broker loses messages: there the broker is the fault.
+    fn worlds(&self) -> BTreeSet<(usize, Level, bool)> {
+        let playgrounds = T::playgrounds();
+        let wanted =
+            |defect: &Defect<T::Design>, level: Level| self.all_levels || level <= defect.needs.max(Level::AnyOrder);
+        let of = |defect: &Defect<T::Design>| {
+            let nth = playgrounds.iter().position(|(name, _)| *name == defect.playground);
+            let levels = Level::ALL.into_iter().filter(|level| *level != Level::Loss && wanted(defect, *level));
+            levels.filter_map(|level| Some((nth?, level, defect.splits))).collect::<Vec<_>>()
+        };
+        self.defects.iter().flat_map(of).collect()
+    }
+
+    fn run(&self, task: &Task<T>) -> Done {
+        match task {
+            Task::Defect(defect) => Done::Row(Box::new(self.row(defect))),
+            Task::Right { name, place } => {
+                let searched = place.search(&self.judges(), |_| true);
+                let unfinished = || (!searched.complete).then(|| "the search did not end".to_owned());
+                let verdict = searched.found.first().map(in_words).or_else(unfinished);
+                let verdict = verdict.or_else(|| place.draw_all(&self.judges(), self.schedules_max.into()).err());
+                Done::Right(verdict.map(|verdict| Alarm {
+                    design: name,
+                    playground: place.playground,
+                    level: place.level,
+                    verdict,
+                }))
+            }
+        }
+    }
+
+    /// A zoo judges by what the usual design promises, whatever is played.
+    fn judges(&self) -> Judges<T> {
+        Judges::new(T::properties(&T::usual()))
+    }
+
+    fn row(&self, defect: &Defect<T::Design>) -> Row {
+        let design = planted(&self.design, &[*defect]);
+        let (playground, splits) = (defect.playground, defect.splits);
+        let place = |level| Place::<T> { design: design.clone(), playground, level, splits };
+        let defect = defect.described();
+        let mut row = Row {
+            defect,
+            weakest: None,
+            by_level: Vec::new(),
+            shortest: None,
+            drawn: Vec::new(),
+            shrunk: None,
+            story: None,
+            unfinished: Vec::new(),
+            states: 0,
+        };
+        // Where messages are lost even the right design fails, so that tells nothing of other defects.
+        let levels = Level::ALL.into_iter().filter(|level| *level != Level::Loss || defect.needs == Level::Loss);
+        for level in levels {
+            if row.weakest.is_some() && !self.all_levels {
+                break;
+            }
+            let ShortestResult { found, states, complete, .. } = place(level).search(&self.judges(), past_the_first());
+            row.states += states;
+            if found.is_empty() && !complete {
+                row.unfinished.push(level);
+            }
+            row.by_level.push((level, found.first().map(|found| found.cost)));
+            if row.weakest.is_none() && !found.is_empty() {
+                row.weakest = Some((level, found));
+            }
+        }
+        let Some((weakest, _)) = &row.weakest else { return row };
+        // The cheapest way is looked for in any order, where there are most ways.
+        let widest = (*weakest).max(defect.needs).max(Level::AnyOrder);
+        let named = judges_of::<T>(defect.property);
+        let searched = place(widest).search(&named, |_| true);
+        row.states += searched.states;
+        row.shortest = searched.found.into_iter().next().map(|found| (widest, found));
+        row.story = row.shortest.as_ref().map(|(level, found)| place(*level).story(found));
+        let judges = self.judges();
+        for start in 0..self.tries {
+            let first = u64::from(start) * u64::from(self.schedules_max);
+            let seeds = first..first + u64::from(self.schedules_max);
+            let drawn = place(widest).draw(&judges, seeds, |property| defect.is_named_by(property));
+            row.drawn.push(drawn.map(|seed| (seed - first + 1) as u32));
+            if row.shrunk.is_none() {
+                row.shrunk = drawn.and_then(|seed| place(widest).shrink(&judges, seed));
+            }
+        }
+        row
+    }
+}
+
+/// A design in a small world under a delivery.
+struct Place<T: Suite> {
+    design: T::Design,
+    playground: &'static str,
+    level: Level,
+    splits: bool,
+}
+
+impl<T: Suite> Place<T> {
+    fn simulation(&self) -> Simulation<T> {
+        let simulation = playground(&self.design, self.playground, profile(self.level), self.splits);
+        simulation.unwrap_or_else(|error| panic!("the playground {}: {error}", self.playground))
+    }
+
+    fn scheduler(&self, simulation: &Simulation<T>, seed: u64) -> Box<dyn Scheduler> {
+        SchedulerKind::Portfolio.scheduler(simulation, seed, faults(self.level, self.splits))
+    }
+
+    fn search(&self, judges: &Judges<T>, enough: impl FnMut(&Found) -> bool) -> ShortestResult {
+        let simulation = self.simulation();
+        let bounds = bounds(self.level, self.splits);
+        let shortest = Shortest::new(&simulation, judges).with_bounds(bounds).with_states_max(STATES_MAX);
+        shortest.run_until(enough)
+    }
+
+    /// The steps of a way that was found, and the names of the services.
+    fn story(&self, found: &Found) -> (Vec<String>, Vec<TraceRecord>) {
+        let simulation = self.simulation();
+        (simulation.service_names().map(str::to_owned).collect(), records_of(&simulation, &found.path))
+    }
+
+    /// The first seed whose schedule breaks one of these properties before any other.
+    fn draw(&self, judges: &Judges<T>, mut seeds: Range<u64>, counts: impl Fn(&str) -> bool) -> Option<u64> {
+        let mut world = self.simulation().world();
+        seeds.find(|seed| match self.run(&mut world, judges, *seed, &mut ()) {
+            Verdict::Violated { property, .. } => counts(property),
+            _ => false,
+        })
+    }
+
+    /// What matters of the run of a seed; `None` if it holds or has a name twice.
+    fn shrink(&self, judges: &Judges<T>, seed: u64) -> Option<Shrunk<String>> {
+        let (simulation, limits) = (self.simulation(), Limits::default());
+        let extracted = extract(&simulation, self.scheduler(&simulation, seed), judges, limits, Tie::InOrder).ok()?;
+        let shrunk = Shrink::new(&simulation, judges).with_limits(limits).run(extracted.departures).ok()?;
+        Some(shrunk.with_labels())
+    }
+
+    /// Draws so many schedules and compares what came of them.
+    fn draw_all(&self, judges: &Judges<T>, schedules: u64) -> Result<(), String> {
+        let mut world = self.simulation().world();
+        let mut comparison = T::comparison();
+        for seed in 0..schedules {
+            comparison.begin();
+            let verdict = self.run(&mut world, judges, seed, &mut Comparing(&mut *comparison));
+            if verdict != Verdict::Held {
+                return Err(format!("seed {seed}: {}", detail(&verdict).unwrap_or_default()));
+            }
+            comparison.end(seed, &world)?;
+        }
+        Ok(())
+    }
+
+    fn run(&self, world: &mut World<T>, judges: &Judges<T>, seed: u64, observer: &mut impl Observer<T>) -> Verdict {
+        world.reset();
+        let mut scheduler = self.scheduler(world.simulation(), seed);
+        run(world, &mut scheduler, judges, Limits::default(), observer).verdict
+    }
+}
+
+/// Goes on until all that costs the least was found.
+fn past_the_first() -> impl FnMut(&Found) -> bool {
+    let mut least = None;
+    move |found: &Found| *least.get_or_insert(found.cost) < found.cost
+}
+
+fn judges_of<T: Suite>(name: &str) -> Judges<T> {
+    Judges::new(T::all_properties().into_iter().filter(|property| property.name() == name).collect())
+}
+
+fn in_words(found: &Found) -> String {
+    format!("{} at {}: {}", found.property, found.cost, found.violation)
+}
+
+/// Does each task once, in so many threads; the results are in the order of the tasks.
+fn in_threads<T: Sync, R: Send>(threads: usize, tasks: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let take = || {
+        loop {
+            let place = next.fetch_add(1, Relaxed);
+            let Some(task) = tasks.get(place) else { return };
+            let result = work(task);
+            done.lock().unwrap_or_else(PoisonError::into_inner).push((place, result));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(take);
+        }
+        take();
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(place, _)| *place);
+    done.into_iter().map(|(_, result)| result).collect()
+}

@@ -1,0 +1,16 @@
+//! Everything that a test of services needs, in one line: `use pellmell::prelude::*;`.
+
+pub use crate::broker::Profile;
+pub use crate::event::{Command, Event, System};
+pub use crate::faults::FaultPlan;
+pub use crate::ids::{RecordId, Subject, Time, Version};
+pub use crate::property::{Property, Sometimes, View, Violation, Watch};
+pub use crate::run::{Judges, Limits};
+#[cfg(feature = "cli")]
+pub use crate::scenario::{NoRecords, NoWorkload, Services, Suite};
+pub use crate::service::{Context, Outcome, PublishMode, Rejection, Service};
+pub use crate::simulation::{Hosting, Sending, Simulation};
+pub use crate::store::{Record, Schema, VersionPolicy, Versioned};
+pub use crate::testing::{self, Snapshot};
+pub use crate::world::World;
+pub use serde::{Deserialize, Serialize};
