@@ -27,11 +27,12 @@ impl<S: System> World<S> {
     /// Everything in it, in words.
     fn in_words(&self) -> String {
         let World { broker, sent, idle, paused, paused_indices, pauses, acks, absent, timers, .. } = self;
-        let World { parks_futile, now, steps, commands_run, fingerprint, stores, .. } = self;
+        let World { parks_futile, now, steps, commands_run, fingerprint, stores, memories, .. } = self;
         let stores: Vec<_> =
             stores.iter().map(|store| (store, store.digest(), store.tick(), store.changed())).collect();
         let clients = (sent, idle, commands_run);
         let under_way = (paused, paused_indices, pauses, acks, absent, timers, self.timers_armed(), parks_futile);
+        let under_way = (under_way, memories);
         let answers = (self.is_quiescent(), self.is_finished(), self.looked_around());
         format!("{now:?} {steps} {fingerprint:x} {clients:?} {under_way:?} {answers:?} {stores:?} {broker:?}")
     }

@@ -10,7 +10,7 @@ use crate::event::{Command, Event, System};
 use crate::hash;
 use crate::ids::{RecordId, Subject, Time, Version};
 use crate::prng::{Prng, Stream};
-use crate::service::{AckTiming, Context, Outcome, PublishMode, Rejection, Service, Work};
+use crate::service::{AckTiming, Context, Outcome, PublishMode, Rejection, Service, Timer, Work};
 use crate::simulation::{Hosting, Simulation};
 use crate::store::{Record, Schema, VersionPolicy};
 
@@ -109,6 +109,12 @@ impl Character {
             1 => words.0 = hash::mix(words.0, ctx.attempt().into()),
             _ => {}
         }
+        if words.below(8) == 0 {
+            let memory = ctx.memory::<Vec<u64>>();
+            memory.push(words.0 >> 60);
+            memory.truncate(2);
+            words.0 = hash::mix(words.0, hash::of(memory));
+        }
         for _ in 0..[0, 0, 0, 1, 1, 2][words.below(6) as usize] {
             let row = Row(words.below(4));
             match held(ctx) {
@@ -124,9 +130,13 @@ impl Character {
             }
         }
         let due = Time(1_000_000 * u64::from(words.below(90)));
-        match words.below(12) {
+        match words.below(14) {
             0 => ctx.arm(about, due),
             1 => ctx.arm_in_memory(about, due),
+            2 => ctx.arm_timer(Timer::of(about, due).with_purpose("again").carrying(words.below(3))),
+            3 => ctx.arm_timer(Timer::of(about, due).with_purpose("again").in_memory()),
+            4 => ctx.call_off(about, "again"),
+            5 => ctx.call_off(about, ""),
             _ => {}
         }
         words
@@ -171,8 +181,9 @@ impl Service<Erratic> for Character {
         }
     }
 
-    fn on_timer(&self, record: RecordId, ctx: &mut Context<'_, Erratic>) {
-        self.act(7, record, 1, ctx);
+    fn on_timer(&self, timer: &Timer, ctx: &mut Context<'_, Erratic>) {
+        let carried = timer.payload::<u32>().copied().unwrap_or_default();
+        self.act(hash::mix3(7, hash::of_name(timer.purpose()), carried.into()), timer.record(), 1, ctx);
     }
 
     fn publish_mode(&self, work: Work) -> PublishMode {
