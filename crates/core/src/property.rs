@@ -263,7 +263,7 @@ impl<'a, S: System> View<'a, S> {
     #[must_use]
     #[inline]
     pub fn delivery(&self) -> Option<(&'a Delivery, &'a Message<S::Event>)> {
-        let broker: &'a Broker<S::Event> = self.world.broker_unasked();
+        let broker: &'a Broker<S::Event> = self.world.broker_without_taint();
         let delivery = broker.delivery(self.step.delivery?);
         Some((delivery, broker.message(delivery.message)))
     }
@@ -272,7 +272,7 @@ impl<'a, S: System> View<'a, S> {
     /// one included; 0 if the step was no delivery's.
     #[must_use]
     pub fn effects(&self) -> u16 {
-        self.step.delivery.map_or(0, |index| self.world.broker_unasked().effects(index))
+        self.step.delivery.map_or(0, |index| self.world.broker_without_taint().effects(index))
     }
 }
 

@@ -10,6 +10,7 @@
 //! picks may let the clock run before the handler starts. A crash, a nak and a slow handler concern one
 //! delivery here, where a real member has many: docs/broker.md says what not to conclude.
 
+mod copying;
 mod deliveries;
 mod delivery;
 mod direct;
@@ -18,7 +19,6 @@ mod profile;
 mod queries;
 mod queue;
 mod ready;
-mod restore;
 mod tracked;
 
 use std::collections::BTreeMap;
@@ -29,6 +29,7 @@ use crate::event::Event;
 use crate::hash;
 use crate::ids::{ServiceIndex, Subject};
 
+pub(crate) use copying::copy_few;
 use deliveries::Deliveries;
 pub(crate) use delivery::futile_at;
 pub(crate) use delivery::key_of as delivery_key;
@@ -44,7 +45,6 @@ pub use profile::{
 pub(crate) use queue::GroupSetup;
 pub use queue::Member;
 use queue::{Group, Route};
-pub(crate) use restore::copy_few;
 use tracked::Tracked;
 
 /// What the deliveries of a message to a group have in common, and whether this one is a duplicate.

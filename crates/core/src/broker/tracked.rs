@@ -23,7 +23,7 @@ impl<T> Tracked<T> {
 
     /// After both changed places, one of which came from the other by a step: each may differ from the
     /// other one in what that step touched, and this one from a third besides as the other one did.
-    pub(super) fn exchange_noted(&mut self, other: &mut Tracked<T>) {
+    pub(super) fn swap_noted(&mut self, other: &mut Tracked<T>) {
         (self.is_dirty, other.is_dirty) = (self.is_dirty | other.is_dirty, self.is_dirty);
     }
 }

@@ -33,7 +33,7 @@ impl<S: System> World<S> {
         let clients = (sent, idle, commands_run);
         let under_way = (paused, paused_indices, pauses, acks, absent, timers, self.timers_armed(), parks_futile);
         let under_way = (under_way, memories);
-        let answers = (self.is_quiescent(), self.is_finished(), self.looked_around());
+        let answers = (self.is_quiescent(), self.is_finished(), self.read_beyond_store());
         format!("{now:?} {steps} {fingerprint:x} {clients:?} {under_way:?} {answers:?} {stores:?} {broker:?}")
     }
 }
