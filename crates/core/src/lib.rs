@@ -7,6 +7,8 @@ pub mod broker;
 pub mod determinism;
 #[doc(hidden)]
 pub mod doc_example;
+#[cfg(test)]
+pub(crate) mod erratic;
 pub mod escape;
 pub mod event;
 pub mod explain;

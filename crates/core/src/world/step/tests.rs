@@ -1,20 +1,18 @@
 //! The fast paths of a step against the slow path: a delivery that is handled and answered at once, a
 //! command with which nothing goes wrong, and the loop that nobody observes.
 
-mod erratic;
 mod transactions;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::broker::{InFlight, Limit, Profile};
+use crate::erratic::{Erratic, simulation, simulation_on};
 use crate::faults::{FaultPlan, Rate};
 use crate::prng::{Prng, Ratio, Stream};
 use crate::run::{Judges, Limits, Observer, Report, run};
 use crate::scheduler::{Calm, Keyed, Offer, Scheduler, Walk};
 use crate::store::Store;
-
-use erratic::{Erratic, simulation, simulation_on};
 
 impl<S: System> World<S> {
     /// [`World::step`], without the fast paths.
