@@ -1,0 +1,11 @@
+//! What the core does, with systems as small as each claim needs.
+
+mod broker;
+mod identity;
+mod pctcp;
+mod rest;
+#[cfg(feature = "proptest")]
+mod schedules;
+mod testing;
+mod timers;
+mod vacuity;
