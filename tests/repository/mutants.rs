@@ -23,7 +23,7 @@ struct Mutant {
     find: String,
     /// What is put in its place.
     put: String,
-    /// What of the tests must fail, as `cargo test` is told: `--lib world::step`.
+    /// What of the tests must fail, as `cargo test` is told: `-p pellmell-core --lib world::step`.
     test: String,
     /// Whether it is one of the few that are tried before each change is taken.
     #[serde(default)]
@@ -40,6 +40,44 @@ impl Mutant {
             1 => Ok(text.replacen(find.as_str(), put, 1)),
             times => Err(format!("{}: found {times} times, expected once: {find}", file.display())),
         }
+    }
+}
+
+/// Some of the tests.
+struct Tests<'a> {
+    /// The package that has them.
+    package: &'a str,
+    /// `--lib`, or `--test` and a name.
+    target: Vec<&'a str>,
+    /// What their names have in them.
+    filters: Vec<&'a str>,
+}
+
+impl<'a> Tests<'a> {
+    /// What `cargo test` is told, taken apart, if it is `-p PACKAGE`, which may be missing, `--lib` or
+    /// `--test NAME`, and filters.
+    fn of(words: &'a str) -> Option<Tests<'a>> {
+        let words: Vec<&str> = words.split(' ').collect();
+        let (package, words) = match &words[..] {
+            ["-p", package, words @ ..] => (*package, words),
+            words => ("pellmell", words),
+        };
+        let (target, filters) = match words {
+            ["--lib", ..] => words.split_at(1),
+            ["--test", _, ..] => words.split_at(2),
+            _ => return None,
+        };
+        Some(Tests { package, target: target.to_vec(), filters: filters.to_vec() })
+    }
+
+    /// Which test program that is, as `cargo test` is told.
+    fn program(&self) -> Vec<&'a str> {
+        [&["-p", self.package], &self.target[..]].concat()
+    }
+
+    /// Where the package is.
+    fn folder(&self) -> PathBuf {
+        self.package.strip_prefix("pellmell-").map_or(PathBuf::from("."), |name| Path::new("crates").join(name))
     }
 }
 
@@ -68,11 +106,17 @@ fn what_each_mutant_changes_is_there_exactly_once() {
 fn each_mutant_says_what_it_is_and_names_tests_that_exist() {
     for (name, mutant) in mutants() {
         assert!(mutant.about.ends_with('.') && mutant.about.len() > 20, "{name}: {}", mutant.about);
-        let words: Vec<&str> = mutant.test.split(' ').collect();
-        match words[..] {
-            ["--lib", ..] => {}
-            ["--test", file, ..] => assert!(Path::new(&format!("tests/{file}.rs")).exists(), "{name}: {file}"),
-            _ => panic!("{name}: expected --lib or --test in `{}`", mutant.test),
+        let tests = Tests::of(&mutant.test).unwrap_or_else(|| panic!("{name}: `{}`", mutant.test));
+        let folder = tests.folder();
+        let program = match tests.target[..] {
+            [_, program] => format!("tests/{program}"),
+            _ => "src".to_owned(),
+        };
+        assert!(folder.join(&program).is_dir(), "{name}: {}: no {program}", tests.package);
+        for module in tests.filters.iter().filter_map(|filter| filter.split("::").next()) {
+            let file = folder.join(&program).join(module);
+            let exists = file.is_dir() || file.with_extension("rs").exists();
+            assert!(exists, "{name}: {} has no module {module}", folder.join(&program).display());
         }
     }
 }
@@ -100,11 +144,17 @@ impl Scratch {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutants");
         let scratch = Scratch { tree: folder.join("tree"), target: folder.join("target") };
         copy(&fs::canonicalize(".").expect("the repository"), &scratch.tree);
+        // cargo builds the binary for each test of the root package, and none that is named here runs it.
+        let (main, stub) = (scratch.tree.join("src/main.rs"), "//! Nothing.\n\nfn main() {}\n");
+        if fs::read_to_string(&main).ok().as_deref() != Some(stub) {
+            fs::write(&main, stub).expect("the copy can be written");
+        }
         scratch
     }
 
-    /// cargo in the copy, run by this command. The crate is not optimised, which takes a fraction of the time,
-    /// and properties are tried with few cases: what one case in hundreds shows is caught by luck.
+    /// cargo in the copy, run by this command. The crates of the workspace are not optimised, which takes a
+    /// fraction of the time, and properties are tried with few cases: what one case in hundreds shows is caught
+    /// by luck.
     fn cargo(&self, mut by: Command, args: &[&str]) -> Output {
         by.args(args).current_dir(&self.tree);
         by.env("CARGO_TARGET_DIR", &self.target).env("CARGO_PROFILE_DEV_DEBUG", "0").env("PROPTEST_CASES", "64");
@@ -113,20 +163,18 @@ impl Scratch {
 
     /// What the tests say of the tree as it is, and the last lines they printed.
     fn tried(&self, test: &str) -> (Fate, String) {
-        let (target, filters): (Vec<&str>, Vec<&str>) = match test.split(' ').collect::<Vec<_>>()[..] {
-            ["--lib", ref filters @ ..] => (vec!["--lib"], filters.to_vec()),
-            [flag, file, ref filters @ ..] => (vec![flag, file], filters.to_vec()),
-            _ => panic!("no tests are named: `{test}`"),
-        };
-        let unoptimised: &[&str] = &["test", "--config", "profile.dev.package.pellmell.opt-level=0"];
-        let build = [unoptimised, &["--quiet", "--no-run"], &target[..]].concat();
+        let tests = Tests::of(test).unwrap_or_else(|| panic!("no tests are named: `{test}`"));
+        let (program, filters) = (tests.program(), tests.filters);
+        let unoptimised =
+            ["test", "--config", "profile.dev.opt-level=0", "--config", "profile.dev.package.'*'.opt-level=1"];
+        let build = [&unoptimised[..], &["--quiet", "--no-run"], &program[..]].concat();
         let built = self.cargo(Command::new(env!("CARGO")), &build);
         if !built.status.success() {
             return (Fate::DoesNotCompile, String::from_utf8_lossy(&built.stderr).into_owned());
         }
         let mut limited = Command::new("timeout");
         limited.args(["--kill-after=5", SECONDS_MAX, env!("CARGO")]);
-        let ran = self.cargo(limited, &[unoptimised, &target[..], &["--"], &filters[..]].concat());
+        let ran = self.cargo(limited, &[&unoptimised[..], &program[..], &["--"], &filters[..]].concat());
         let printed = String::from_utf8_lossy(&ran.stdout).into_owned();
         let fate = match ran.status.code() {
             Some(0) => Fate::Survived,
@@ -137,8 +185,8 @@ impl Scratch {
     }
 }
 
-/// Makes `to` the same as `from`, without what is built and without the binary, which cargo would build for
-/// each test; what is the same already keeps its time, so that cargo need not build it again.
+/// Makes `to` the same as `from`, without what is built and without `src/main.rs`; what is the same already
+/// keeps its time, so that cargo need not build it again.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder for the copy");
     let names = |folder: &Path| -> Vec<_> {

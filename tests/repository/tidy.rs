@@ -1,10 +1,23 @@
 //! What docs/architecture.md calls an invariant and the source text can show.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The modules of the library in reading order: each uses only those above it.
-const ORDER: [&str; 29] = [
+/// The packages, each with the others that it depends on. Tests may use more.
+const PACKAGES: [(&str, &[&str]); 8] = [
+    (".", &["pellmell-cli", "pellmell-core", "pellmell-proptest", "pellmell-scenario"]),
+    ("crates/cli", &["pellmell-core", "pellmell-scenario"]),
+    ("crates/scenario", &["pellmell-core"]),
+    ("crates/proptest", &["pellmell-core"]),
+    ("crates/core", &[]),
+    ("examples/order-workflow", &["pellmell"]),
+    ("examples/bank-transfers", &["pellmell"]),
+    ("examples/read-model", &["pellmell"]),
+];
+
+/// The modules of the core in reading order: each uses only those above it.
+const CORE: [&str; 26] = [
     "hash",
     "ids",
     "prng",
@@ -24,17 +37,20 @@ const ORDER: [&str; 29] = [
     "shrink",
     "determinism",
     "vacuity",
-    "ticketing",
+    "nearest",
     "escape",
     "file_error",
-    "scenario",
     "trace",
     "explain",
     "search",
     "testing",
-    "corpus",
-    "zoo",
 ];
+
+/// The same of the crate with scenario files.
+const SCENARIO: [&str; 5] = ["scenario", "corpus", "results", "zoo", "any"];
+
+/// Where all that is built and shipped is.
+const SOURCES: [&str; 3] = ["crates", "src", "examples"];
 
 const LINE_MAX: usize = 120;
 const FILE_LINES_MAX: usize = 700;
@@ -44,9 +60,28 @@ const EXAMPLE_LINES_MAX: usize = 60;
 struct Source {
     path: PathBuf,
     text: String,
+    /// Whether all of it is built for tests alone.
+    is_test: bool,
 }
 
 impl Source {
+    fn read(path: impl Into<PathBuf>) -> Source {
+        let path = path.into();
+        let text = read(&path);
+        Source { path, text, is_test: false }
+    }
+
+    /// The modules that it declares and that are built for tests alone, as paths without an ending.
+    fn test_modules(&self) -> impl Iterator<Item = PathBuf> {
+        let is_folder = ["lib.rs", "main.rs", "mod.rs"].iter().any(|name| self.path.ends_with(name));
+        let folder =
+            if is_folder { self.path.parent().expect("a folder").to_owned() } else { self.path.with_extension("") };
+        let lines: Vec<&str> = self.text.lines().collect();
+        let modules = lines.windows(2).filter(|pair| pair[0] == "#[cfg(test)]");
+        let names: Vec<&str> = modules.filter_map(|pair| module_in_a_file(pair[1])).collect();
+        names.into_iter().map(move |name| folder.join(name)).collect::<Vec<_>>().into_iter()
+    }
+
     fn name(&self) -> String {
         self.path.display().to_string()
     }
@@ -57,15 +92,21 @@ impl Source {
 
     /// Its lines with their numbers, without comments, and without the tests at its end.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let is_tests = self.path.ends_with("tests.rs") || self.path.iter().any(|part| part == "tests");
-        let lines = self.text.lines().enumerate().take_while(move |(_, line)| !is_tests && *line != "#[cfg(test)]");
-        numbered(lines)
+        let lines: Vec<&str> = self.text.lines().collect();
+        let is_end = |pair: &[&str]| pair[0] == "#[cfg(test)]" && module_in_a_file(pair[1]).is_none();
+        let end = if self.is_test { 0 } else { lines.windows(2).position(is_end).unwrap_or(lines.len()) };
+        numbered(lines.into_iter().take(end).enumerate())
     }
 
     /// Its lines with their numbers, without comments.
     fn code_and_tests(&self) -> impl Iterator<Item = (usize, &str)> {
         numbered(self.text.lines().enumerate())
     }
+}
+
+/// The name of a module that a line declares and that has a file of its own.
+fn module_in_a_file(line: &str) -> Option<&str> {
+    line.strip_suffix(';')?.rsplit_once("mod ").map(|(_, name)| name)
 }
 
 fn numbered<'a>(lines: impl Iterator<Item = (usize, &'a str)>) -> impl Iterator<Item = (usize, &'a str)> {
@@ -82,23 +123,33 @@ fn files(folder: &str, ending: &str) -> Vec<Source> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|found| found == ending) {
-                let text = fs::read_to_string(&path).expect("a file of text");
-                found.push(Source { path, text });
+                found.push(Source::read(path));
             }
         }
+    }
+    let tests: BTreeSet<PathBuf> = found.iter().flat_map(Source::test_modules).collect();
+    for source in &mut found {
+        let in_tests = |path: &Path| tests.contains(path) || path.ends_with("tests");
+        source.is_test = in_tests(&source.path.with_extension("")) || source.path.ancestors().any(in_tests);
     }
     found.sort_by(|one, other| one.path.cmp(&other.path));
     assert!(!found.is_empty(), "no .{ending} files in {folder}");
     found
 }
 
-fn read(path: &str) -> String {
-    fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
+/// Every file of Rust in these folders.
+fn rust<'a>(folders: impl IntoIterator<Item = &'a str>) -> impl Iterator<Item = Source> {
+    folders.into_iter().flat_map(|folder| files(folder, "rs"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = path.as_ref();
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// The markdown files people read.
 fn pages() -> Vec<Source> {
-    let at_the_top = ["README.md", "CHANGELOG.md"].map(|path| Source { path: path.into(), text: read(path) });
+    let at_the_top = ["README.md", "CHANGELOG.md", "fuzz/README.md"].map(Source::read);
     files("docs", "md").into_iter().chain(at_the_top).collect()
 }
 
@@ -135,20 +186,23 @@ fn has_word(text: &str, word: &str) -> bool {
 }
 
 #[test]
-fn one_file_of_the_library_and_one_of_the_binary_are_not_checked_by_the_compiler_alone() {
-    let may = ["src/store/tables.rs", "src/cli/closed.rs"];
-    let others = files("src", "rs").into_iter().filter(|source| !may.contains(&source.name().as_str()));
-    none(
-        with_words(others, &["unsafe", "unsafe_code"]),
-        "only src/store/tables.rs and src/cli/closed.rs may have this",
-    );
+fn one_file_of_the_core_and_one_of_the_command_line_are_not_checked_by_the_compiler_alone() {
+    let may = ["crates/core/src/store/tables.rs", "crates/cli/src/closed.rs"];
+    let others = rust(SOURCES).filter(|source| !may.contains(&source.name().as_str()));
+    none(with_words(others, &["unsafe", "unsafe_code"]), &format!("only {} may have this", may.join(" and ")));
+    for path in may {
+        assert!(Source::read(path).code().any(|(_, line)| has_word(line, "unsafe")), "{path} has no need of it");
+    }
 }
 
 #[test]
 fn the_library_reads_no_clock_no_files_no_environment_and_prints_nothing() {
     // The file in which a test keeps its failures is the one that proptest is told to read and write.
-    let keeps = |source: &Source| source.name() == "src/testing/kept_file.rs";
-    let library = files("src", "rs").into_iter().filter(|source| !source.is_in("src/cli") && !keeps(source));
+    let keeps = |source: &Source| source.name() == "crates/proptest/src/kept_file.rs";
+    let libraries = PACKAGES.iter().filter(|(folder, _)| ![".", "crates/cli"].contains(folder));
+    let libraries: Vec<String> = libraries.map(|(folder, _)| format!("{folder}/src")).collect();
+    let library = rust(libraries.iter().map(String::as_str).chain(["src"])).filter(|source| !keeps(source));
+    let library = library.filter(|source| !source.path.ends_with("main.rs"));
     let banned = [
         "HashMap",
         "HashSet",
@@ -168,105 +222,151 @@ fn the_library_reads_no_clock_no_files_no_environment_and_prints_nothing() {
 
 #[test]
 fn the_broker_draws_nothing() {
-    none(with_words(files("src/broker", "rs"), &["prng", "Prng", "RunKey", "draw"]), "not in the broker");
+    let broker = files("crates/core/src/broker", "rs");
+    none(with_words(broker, &["prng", "Prng", "RunKey", "draw"]), "not in the broker");
 }
 
 #[test]
 fn only_one_file_knows_where_random_words_come_from() {
-    let others = files("src", "rs").into_iter().filter(|source| source.name() != "src/prng.rs");
-    none(with_words(others, &["rand", "rand_chacha"]), "only in src/prng.rs");
+    let may = "crates/core/src/prng.rs";
+    let others = rust(SOURCES).filter(|source| source.name() != may);
+    none(with_words(others, &["rand", "rand_chacha"]), &format!("only in {may}"));
 }
 
 #[test]
 fn the_loop_over_steps_is_in_one_file() {
-    let others = files("src", "rs").into_iter().filter(|source| source.name() != "src/run.rs");
+    let others = rust(SOURCES).filter(|source| source.name() != "crates/core/src/run.rs");
     let moving = with_words(others, &["world.step(", "drain_offers"]);
-    let declared = |line: &String| line.starts_with("src/world/mod.rs") && line.ends_with("drain_offers");
-    none(moving.into_iter().filter(|line| !declared(line)).collect(), "only in src/run.rs");
+    let declared = |line: &String| line.starts_with("crates/core/src/world/mod.rs") && line.ends_with("drain_offers");
+    none(moving.into_iter().filter(|line| !declared(line)).collect(), "only in crates/core/src/run.rs");
+}
+
+#[test]
+fn what_is_for_any_system_does_not_speak_of_tickets() {
+    let mut wrong = Vec::new();
+    for source in files("crates", "rs") {
+        let speaking = source.code().filter(|(_, line)| line.to_ascii_lowercase().contains("ticket"));
+        wrong.extend(speaking.map(|(line, text)| at(&source, line, text.trim())));
+    }
+    for source in files("crates", "toml").into_iter().filter(|source| source.text.contains("ticket")) {
+        wrong.push(source.name());
+    }
+    none(wrong, "only in src and in tests");
 }
 
 #[test]
 fn nothing_is_left_to_do_and_nothing_is_unwrapped() {
     let mut wrong = Vec::new();
-    for source in files("src", "rs") {
+    for source in rust(SOURCES) {
         let marks = source.text.lines().enumerate().filter(|(_, line)| line.contains("TODO") || line.contains("FIXME"));
         wrong.extend(marks.map(|(place, _)| at(&source, place + 1, "a mark of work to do")));
         let unwraps = source.code_and_tests().filter(|(_, line)| line.contains(".unwrap()"));
         wrong.extend(unwraps.map(|(line, _)| at(&source, line, "unwrap: use expect and say why it cannot fail")));
     }
-    none(wrong, "not in src");
+    none(wrong, "not in what is built");
 }
 
 #[test]
 fn every_file_says_what_it_is_for_and_none_is_too_long() {
     let mut wrong = Vec::new();
-    for source in files("src", "rs").into_iter().chain(files("tests", "rs")).chain(files("examples", "rs")) {
+    for source in rust(SOURCES).chain(rust(["tests", "benches"])) {
         let lines = source.text.lines().count();
-        let is_empty_tests = source.path.ends_with("tests.rs") && source.text.trim().is_empty();
-        if !source.text.starts_with("//!") && !is_empty_tests {
+        if !source.text.starts_with("//!") {
             wrong.push(at(&source, 1, "does not begin with `//!`"));
         }
-        if source.is_in("src") && lines > FILE_LINES_MAX {
+        // Expected output stands as it is printed, and some of it is wide.
+        let is_built =
+            SOURCES.iter().any(|folder| source.is_in(folder)) && !source.path.iter().any(|part| part == "tests");
+        if !is_built {
+            continue;
+        }
+        if lines > FILE_LINES_MAX {
             wrong.push(at(&source, lines, &format!("longer than {FILE_LINES_MAX} lines")));
         }
         let long = source.text.lines().enumerate().filter(|(_, line)| line.chars().count() > LINE_MAX);
-        // Expected output stands as it is printed, and some of it is wide.
-        let long = long.filter(|_| source.is_in("src") || source.is_in("examples"));
         wrong.extend(long.map(|(place, _)| at(&source, place + 1, &format!("longer than {LINE_MAX} characters"))));
     }
     none(wrong, "files");
 }
 
+/// A table of dependencies in a Cargo.toml, those of this project.
+fn own(dependencies: Option<&toml::Value>) -> impl Iterator<Item = &str> {
+    let names = dependencies.and_then(toml::Value::as_table).into_iter().flat_map(|table| table.keys());
+    names.map(String::as_str).filter(|name| name.starts_with("pellmell"))
+}
+
+#[test]
+fn a_crate_depends_only_on_crates_below_it() {
+    let root: toml::Table = toml::from_str(&read("Cargo.toml")).expect("TOML");
+    let members = root["workspace"]["default-members"].as_array().expect("a list");
+    let members: BTreeSet<&str> = members.iter().filter_map(toml::Value::as_str).collect();
+    assert_eq!(members, PACKAGES.iter().map(|(folder, _)| *folder).collect(), "the packages of the workspace");
+    for (folder, expected) in PACKAGES {
+        let manifest: toml::Table = toml::from_str(&read(Path::new(folder).join("Cargo.toml"))).expect("TOML");
+        let mut found: BTreeSet<&str> = own(manifest.get("dependencies")).collect();
+        let targets = manifest.get("target").and_then(toml::Value::as_table);
+        found.extend(targets.into_iter().flatten().flat_map(|(_, target)| own(target.get("dependencies"))));
+        assert_eq!(found, expected.iter().copied().collect(), "what {folder} depends on");
+    }
+}
+
 #[test]
 fn a_module_uses_only_modules_above_it() {
     let mut wrong = Vec::new();
-    for source in files("src", "rs") {
-        let below = source.path.strip_prefix("src").expect("a file in src");
-        let module = below.iter().next().and_then(|part| Path::new(part).file_stem()).expect("a name");
-        let module = module.to_str().expect("a name in ASCII").to_owned();
-        if ["lib", "main", "cli", "doc_example"].contains(&module.as_str()) {
-            continue;
-        }
-        let own = place_of(&module).unwrap_or_else(|| panic!("{module} has no place in the order of the modules"));
-        for (line, text) in source.code() {
-            for other in text.split("crate::").skip(1) {
-                let other: String = other.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+    for (folder, order) in [("crates/core/src", &CORE[..]), ("crates/scenario/src", &SCENARIO[..])] {
+        let place_of = |module: &str| order.iter().position(|known| *known == module);
+        for source in files(folder, "rs").into_iter().filter(|source| !source.is_test) {
+            let below = source.path.strip_prefix(folder).expect("a file in the folder");
+            let module = below.iter().next().and_then(|part| Path::new(part).file_stem()).expect("a name");
+            let module = module.to_str().expect("a name in ASCII").to_owned();
+            if ["lib", "doc_example"].contains(&module.as_str()) {
+                continue;
+            }
+            let own = place_of(&module).unwrap_or_else(|| panic!("{module} has no place in the order of the modules"));
+            for (line, text) in source.code() {
                 // What begins with a capital comes from lib.rs, which re-exports it from a module.
-                let Some(place) = place_of(&other).filter(|place| *place > own) else { continue };
-                wrong.push(at(&source, line, &format!("{module} uses {other}, which is below it ({place})")));
+                for other in used(text).filter(|other| place_of(other).is_some_and(|place| place > own)) {
+                    wrong.push(at(&source, line, &format!("{module} uses {other}, which is below it")));
+                }
             }
         }
     }
     none(wrong, "against the order in docs/architecture.md");
 }
 
-fn place_of(module: &str) -> Option<usize> {
-    ORDER.iter().position(|known| *known == module)
+/// The modules of its own crate that a line names.
+fn used(line: &str) -> impl Iterator<Item = &str> {
+    let paths = line.split("crate::").skip(1).flat_map(|path| match path.strip_prefix('{') {
+        Some(several) => several.split(',').collect(),
+        None => vec![path],
+    });
+    paths.filter_map(|path| path.trim().split(|c: char| !c.is_ascii_lowercase() && c != '_').next())
 }
 
 #[test]
-fn the_architecture_page_lists_the_modules_in_their_order() {
+fn the_architecture_page_names_the_modules_and_the_crates() {
     let page = read("docs/architecture.md");
-    let headings = page.lines().filter_map(|line| line.strip_prefix("### `")).collect::<Vec<_>>().join(" `");
-    let mut named = headings.split('`').map(|part| part.trim_matches([' ', ','])).filter(|part| !part.is_empty());
-    for module in ORDER {
-        assert!(named.any(|name| name == module), "{module} is missing or out of its place in the headings");
-    }
-    let root = read("src/lib.rs");
-    for line in root.lines().filter_map(|line| line.strip_prefix("pub mod ")) {
-        let module = line.trim_end_matches(';');
-        assert!(module == "doc_example" || place_of(module).is_some(), "{module} has no place in the order");
+    let missing = CORE.iter().chain(&SCENARIO).filter(|module| !page.contains(&format!("`{module}`")));
+    none(missing.map(|module| (*module).to_owned()).collect(), "not in docs/architecture.md");
+    for (folder, order) in [("crates/core", &CORE[..]), ("crates/scenario", &SCENARIO[..])] {
+        let root = read(Path::new(folder).join("src/lib.rs"));
+        let public: BTreeSet<&str> =
+            root.lines().filter_map(|line| module_in_a_file(line.strip_prefix("pub ")?)).collect();
+        let ordered = order.iter().copied().chain((folder == "crates/core").then_some("doc_example"));
+        assert_eq!(public, ordered.collect(), "the public modules of {folder}");
     }
 }
 
 #[test]
-fn the_command_line_and_the_ticketing_services_use_public_paths() {
-    let cli = files("src/cli", "rs").into_iter().filter(|source| source.text.contains("crate::"));
-    none(cli.map(|source| source.name()).collect(), "use pellmell:: and super:: in the binary");
-    // That ticketing needs nothing private is shown by examples/ticketing_as_a_user.rs, which
-    // compiles its files as another crate. Here: that the example still does.
-    let example = read("examples/ticketing_as_a_user.rs");
-    assert!(example.contains("#[path = \"../src/ticketing/mod.rs\"]"));
+fn the_root_package_has_nothing_that_a_user_could_not_write() {
+    // So `crate::` in src/ticketing names what lib.rs shows to all, and nothing else compiles.
+    let root = read("src/lib.rs");
+    let modules = root.lines().filter_map(module_in_a_file).collect::<Vec<_>>();
+    assert_eq!(modules, ["prelude", "testing", "ticketing"]);
+    assert_eq!(root.lines().filter(|line| line.starts_with("pub mod ")).count(), modules.len(), "all are public");
+    let elsewhere = rust(["src"]).filter(|source| !source.is_in("src/ticketing"));
+    let names: Vec<String> = elsewhere.map(|source| source.name()).collect();
+    assert_eq!(names, ["src/lib.rs", "src/main.rs", "src/prelude.rs", "src/testing.rs"]);
 }
 
 #[test]
@@ -312,7 +412,7 @@ fn every_property_and_every_key_of_a_scenario_is_described() {
     let properties = pellmell::ticketing::properties::all();
     let rows = properties.iter().map(|property| format!("`{}` | {} |", property.name(), property.about()));
     none(rows.filter(|row| !page.contains(row)).collect(), "not in docs/properties.md");
-    let file = read("src/scenario/file.rs");
+    let file = read("crates/scenario/src/scenario/file.rs");
     let fields = file.lines().filter_map(|line| line.trim().strip_prefix("pub(super) "));
     let fields = fields.filter_map(|line| line.split_once(": ").map(|(name, _)| name));
     let unknown = fields.filter(|name| !keys.contains(&format!("`{name}`")) && !keys.contains(&format!("[{name}")));
