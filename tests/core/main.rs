@@ -2,6 +2,7 @@
 
 mod broker;
 mod identity;
+mod memory;
 mod pctcp;
 mod rest;
 #[cfg(feature = "proptest")]

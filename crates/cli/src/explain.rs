@@ -13,6 +13,7 @@ use pellmell_scenario::any::{AnyScenario, AnySystem, NotExplained, Smallest};
 use serde_json::{Value, json};
 
 use super::input::Input;
+use super::log::{Log, LogArgs};
 use super::shrink::{self, texts};
 use super::{
     BAD, DIM, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, input, number, program, replay, shown,
@@ -49,6 +50,8 @@ pub(super) struct ExplainArgs {
     #[arg(long, value_name = "N", default_value = "500", value_parser = clap::value_parser!(u32).range(1..))]
     executions: u32,
     #[command(flatten)]
+    log: LogArgs,
+    #[command(flatten)]
     what: What,
 }
 
@@ -65,8 +68,11 @@ pub(super) fn explain(system: &dyn AnySystem, args: &ExplainArgs, format: Messag
     let Some((smallest, explanation)) = explained else {
         return nothing(&mut out, args, &*scenario, seed, format);
     };
+    // The steps that are explained once more, for what is logged in them.
+    let small = &smallest.scenario;
+    let (_, log) = args.log.during(|after| small.record(small.settings().seed, after));
     match format {
-        MessageFormat::Human => show(&mut out, args, &*scenario, seed, &smallest, &explanation)?,
+        MessageFormat::Human => show(&mut out, args, &*scenario, seed, (&smallest, &explanation, &log))?,
         MessageFormat::Json => out.json(&as_json(&*scenario, seed, &smallest, &explanation))?,
     }
     Ok(Ended::Held)
@@ -115,15 +121,14 @@ fn show(
     args: &ExplainArgs,
     scenario: &dyn AnyScenario,
     seed: u64,
-    smallest: &Smallest,
-    explanation: &Explanation,
+    (smallest, explanation, log): (&Smallest, &Explanation, &Log),
 ) -> Result<(), Failure> {
     let shrunk = &smallest.shrunk;
     let what = format!("{} seed {seed}, design {}", scenario.settings().name, scenario.rules());
     out.status(PLAIN, "Explaining", format_args!("{what}, shrunk to {}", shrink::in_words(&shrunk.size())))?;
     out.departures(&shrunk.departures)?;
     out.line("")?;
-    table(out, explanation)?;
+    table(out, explanation, log)?;
     out.line("")?;
     out.status(DIM, "", note(explanation, &shrunk.departures))?;
     if explanation.turning_point.is_none() && explanation.before.failing == explanation.before.of {
@@ -162,7 +167,7 @@ fn show(
 }
 
 /// The steps, a column for each service, and how likely the failure is after each.
-fn table(out: &mut Out, explanation: &Explanation) -> Result<(), Failure> {
+fn table(out: &mut Out, explanation: &Explanation, log: &Log) -> Result<(), Failure> {
     let skipped = explanation.steps.len().saturating_sub(ROWS_MAX);
     let (services, rows) = (&explanation.services, &explanation.steps[skipped..]);
     let mut cells: Vec<Option<Vec<String>>> = rows.iter().map(|row| timeline::cells(&row.record, services)).collect();
@@ -199,6 +204,7 @@ fn table(out: &mut Out, explanation: &Explanation) -> Result<(), Failure> {
         let mark = mark(row, LINE_MAX.saturating_sub(19 + across + 3 + SHARE_WIDTH));
         let gap = if turn.is_empty() && !mark.is_empty() { "  " } else { "" };
         out.parts(&[(plain, &step), (style, &what), (plain, &format!(" │ {share:>5}{turn}{gap}")), (BAD, &mark)])?;
+        timeline::logged(out, log, row.record.step, &time)?;
     }
     Ok(())
 }

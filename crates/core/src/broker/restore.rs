@@ -58,14 +58,14 @@ impl<E: Event> Broker<E> {
     #[inline(always)]
     fn restore_rest(&mut self, source: &Broker<E>) {
         let Broker { profile: _, has_shared: _, at_once: _, fresh: _, routes: _, log: _, deliveries: _, .. } = source;
-        let Broker { groups: _, ready: _, waiting, dead, futile_for, open, .. } = source;
+        let Broker { groups: _, ready: _, waiting, dead, futile_for, open, burst, .. } = source;
         self.fresh.clear();
         copy_few(&mut self.waiting, waiting);
         copy_few(&mut self.dead, dead);
         if !(self.futile_for.is_empty() && futile_for.is_empty()) && self.futile_for != *futile_for {
             self.futile_for.clone_from(futile_for);
         }
-        self.open = *open;
+        (self.open, self.burst) = (*open, *burst);
     }
 
     /// From now on notes what changes, for a search.

@@ -16,6 +16,7 @@ use crate::broker::{delivery_key, message_key, write_message_name};
 use crate::faults::Window;
 use crate::hash;
 use crate::ids::{RecordId, Version};
+use crate::service::is_purpose;
 
 pub(crate) use attempts::attempt_label;
 pub use step::NamedStep;
@@ -38,6 +39,7 @@ pub use step::NamedStep;
 ///     "lose ack of order:created o:6f1c-2b@0/2 -> tickets",
 ///     "crash tickets before publish of order:created o1@0 -> tickets",
 ///     "crash expiration before publish of timer o1 of expiration",
+///     "crash orders before save of timer o1 remind of orders /2",
 ///     "run past ack wait of ticket:updated t1@2 -> orders",
 ///     "delay ack of ticket:updated t1@2 -> orders until ack wait of ticket:updated t1@2 -> orders",
 ///     "delay ack of ticket:updated t1@2 -> orders until ack of ticket:updated t1@1 -> orders",
@@ -218,15 +220,19 @@ impl CommandSpec {
     }
 }
 
-/// A timer by name, written `timer o1 of expiration`; ` /2` behind it for the second of two that are
-/// pending, `#2` for the second attempt of one whose handler crashed.
+/// A timer by name, written `timer o1 of expiration`, or `timer o1 remind of expiration` if it has a
+/// purpose; ` /2` behind it for the second of that name in a run, `#2` for the second attempt of one whose
+/// handler crashed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TimerSpec {
     /// The record it was armed with.
     pub record: RecordId,
+    /// What it is for; empty if it was armed without a purpose.
+    pub purpose: String,
     /// The service that armed it.
     pub service: String,
-    /// Which of the timers it was that were pending for this record when it was armed, from 1.
+    /// Which of the timers of this record and purpose it is, from 1: a number is free again if the timer
+    /// never fired.
     pub nth: u32,
     /// The attempt, from 1.
     pub attempt: u16,
@@ -236,7 +242,7 @@ impl TimerSpec {
     /// The hash by which schedulers know the timer.
     #[must_use]
     pub fn key(&self) -> u64 {
-        timer_key(hash::of_name(&self.service), self.record, self.nth, self.attempt)
+        timer_key(hash::of_name(&self.service), (self.record, &self.purpose), self.nth, self.attempt)
     }
 }
 
@@ -261,8 +267,9 @@ pub(crate) fn command_key(client_hash: u64, label_hash: u64, nth: u32) -> u64 {
 }
 
 /// The key of a service's timer by the parts of its name.
-pub(crate) fn timer_key(service_hash: u64, record: RecordId, nth: u32, attempt: u16) -> u64 {
-    let first = hash::mix3(service_hash, record.word(), u64::from(nth - 1) << 1);
+pub(crate) fn timer_key(service_hash: u64, (record, purpose): (RecordId, &str), nth: u32, attempt: u16) -> u64 {
+    let plain = hash::mix3(service_hash, record.word(), u64::from(nth - 1) << 1);
+    let first = if purpose.is_empty() { plain } else { hash::mix(plain, hash::of_name(purpose)) };
     if attempt == 1 { first } else { hash::mix(first, attempt.into()) }
 }
 
@@ -279,7 +286,11 @@ impl fmt::Display for CommandSpec {
 
 impl fmt::Display for TimerSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "timer {} of {}", self.record, self.service)?;
+        write!(f, "timer {}", self.record)?;
+        if !self.purpose.is_empty() {
+            write!(f, " {}", self.purpose)?;
+        }
+        write!(f, " of {}", self.service)?;
         if self.nth > 1 {
             write!(f, " /{}", self.nth)?;
         }
@@ -527,7 +538,12 @@ impl FromStr for TimerSpec {
             |why: &str| wrong(text, why, "a timer is like `timer o1 of expiration`, ` /2` behind it for the second");
         let rest = text.trim().strip_prefix("timer ").ok_or_else(|| wrong("is not a timer"))?;
         let (record, rest) = rest.split_once(" of ").ok_or_else(|| wrong("names no service"))?;
-        let record = record.trim().parse().map_err(|error| wrong(&format!("names no record ({error})")))?;
+        let (record, purpose) = record.trim().split_once(' ').unwrap_or((record.trim(), ""));
+        let purpose = purpose.trim();
+        if !purpose.is_empty() && !is_purpose(purpose) {
+            return Err(wrong("has a purpose that is no word"));
+        }
+        let record = record.parse().map_err(|error| wrong(&format!("names no record ({error})")))?;
         let (rest, attempt) = split_number(rest, '#').ok_or_else(|| wrong("has no attempt after `#`"))?;
         let attempt = u16::try_from(attempt).map_err(|_| wrong("has too large an attempt"))?;
         let (service, nth) = split_number(rest, '/').ok_or_else(|| wrong("has no number after `/`"))?;
@@ -535,7 +551,7 @@ impl FromStr for TimerSpec {
         if !is_service(service) || nth == 0 || attempt == 0 {
             return Err(wrong("is not a timer"));
         }
-        Ok(TimerSpec { record, service: service.to_owned(), nth, attempt })
+        Ok(TimerSpec { record, purpose: purpose.to_owned(), service: service.to_owned(), nth, attempt })
     }
 }
 
@@ -600,8 +616,11 @@ mod tests {
     }
 
     fn timer() -> impl Strategy<Value = Target> {
-        (record('o'), "[a-z-]{1,9}", 1u32..3, 1u16..3)
-            .prop_map(|(record, service, nth, attempt)| Target::Timer(TimerSpec { record, service, nth, attempt }))
+        (record('o'), prop_oneof![Just(String::new()), "[a-z._-]{3,9}"], "[a-z-]{1,9}", 1u32..3, 1u16..3).prop_map(
+            |(record, purpose, service, nth, attempt)| {
+                Target::Timer(TimerSpec { record, purpose, service, nth, attempt })
+            },
+        )
     }
 
     pub(super) fn handled() -> impl Strategy<Value = Target> {
@@ -682,6 +701,7 @@ mod tests {
         refused("crash a after ack of timer o01 of a", "names no record");
         refused("crash a after ack of timer o1 of a /x", "no number after `/`");
         refused("crash a after ack of timer o1 of a /0", "is not a timer");
+        refused("crash a after ack of timer o1 a b of a", "a purpose that is no word");
     }
 
     #[test]

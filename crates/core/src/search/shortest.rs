@@ -59,7 +59,7 @@ impl DeliveryOrder {
         }
     }
 
-    /// The same rules as a scenario's table `[broker]` has them.
+    /// The same rules as keys and values of TOML.
     #[must_use]
     pub const fn broker_keys(self) -> &'static str {
         match self {

@@ -29,6 +29,8 @@ pub(super) struct Progress {
     pub(super) saved: u64,
     /// The bits of the tables that the running step saved to.
     pub(super) collections: u64,
+    /// How many steps saved something that was taken back. What such a save forgot stays forgotten.
+    pub(super) rolled_back: u64,
     /// Nobody reads as of a tick before this one.
     pub(super) read_since: u64,
     pub(super) now: Time,

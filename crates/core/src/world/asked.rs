@@ -36,22 +36,17 @@ impl<S: System> World<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::Workload as _;
+    use crate::erratic::{Erratic, NAMES, simulation_on};
     use crate::scheduler::Action;
-    use crate::simulation::Simulation;
-    use crate::ticketing::{Design, Hostings, Ticketing, Workload};
 
-    type Ask<'a> = &'a dyn Fn(&World<Ticketing>);
+    type Ask<'a> = &'a dyn Fn(&World<Erratic>);
 
     #[test]
     fn what_tells_more_than_stores_and_time_notes_that_it_was_asked() {
-        let simulation = Design::REFERENCE.host(Simulation::on(crate::Profile::adversarial()), &Hostings::FOUR);
-        let workload = Workload { tickets: 1, prices: vec![5], edits: 1, buyers: 1, orders: 1, cancels: 1, pays: 1 };
-        let hosted = workload.clients(1).into_iter().fold(simulation, |on, one| on.client(one.name, one.commands));
-        let mut world = hosted.build().expect("the parts fit").world();
+        let mut world = simulation_on(crate::Profile::adversarial(), 0).world();
         let action = world.enabled().iter().next().expect("a command");
         let Action::Command(client) = action else { panic!("{action:?}") };
-        let service = world.service("orders").expect("a service");
+        let service = world.service(NAMES[0]).expect("a service");
         world.step(action, crate::Fate::CALM);
         let asks = |ask: Ask<'_>| {
             world.take_asked();
@@ -78,7 +73,7 @@ mod tests {
         assert_eq!(more.map(asks), [true; 15]);
         let stores: [Ask<'_>; 5] = [
             &|world| _ = world.store(service).texts(),
-            &|world| _ = world.store_of("orders").digest(),
+            &|world| _ = world.store_of(NAMES[0]).digest(),
             &|world| _ = world.service_name(service),
             &|world| _ = world.simulation(),
             &|world| _ = world.now(),

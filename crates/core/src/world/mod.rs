@@ -20,7 +20,7 @@ use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Time};
 use crate::schedule::{self, DeliverySpec, Target, TimerSpec};
 use crate::scheduler::{Action, Chosen, ClientIndex, Enabled, Offer, PauseIndex};
-use crate::service::Effects;
+use crate::service::{self, Effects, Memories};
 use crate::simulation::{Hosted, Inner, Simulation};
 use crate::store::{Schema, Store};
 
@@ -45,6 +45,8 @@ enum Timer {
     Service {
         service: ServiceIndex,
         record: RecordId,
+        /// What it is for; empty if it has no purpose.
+        purpose: &'static str,
         nth: u32,
         volatile: bool,
         cause: u32,
@@ -116,6 +118,10 @@ pub struct World<S: System> {
     acks: Vec<DeliveryIndex>,
     absent: Vec<GroupIndex>,
     timers: Timers,
+    /// What members keep in memory.
+    memories: Memories,
+    /// The timer that fires, while its handler runs.
+    firing: Option<service::Timer>,
     /// Whether a delivery waits until handling it once more could make a difference.
     parks_futile: bool,
     now: Time,
@@ -143,6 +149,8 @@ impl<S: System> Clone for World<S> {
             acks: self.acks.clone(),
             absent: self.absent.clone(),
             timers: self.timers.clone(),
+            memories: self.memories.clone(),
+            firing: None,
             offers: self.offers.clone(),
             effects: Effects::default(),
             asked: Asked::default(),
@@ -166,6 +174,8 @@ impl<S: System> Clone for World<S> {
             acks,
             absent,
             timers,
+            memories,
+            firing: _,
             parks_futile,
             now,
             steps,
@@ -189,6 +199,7 @@ impl<S: System> Clone for World<S> {
         self.acks.clone_from(acks);
         self.absent.clone_from(absent);
         self.timers.clone_from(timers);
+        self.memories.clone_from(memories);
         self.offers.clone_from(offers);
         self.effects.clear();
         (self.pauses, self.parks_futile) = (*pauses, *parks_futile);
@@ -237,6 +248,8 @@ impl<S: System> World<S> {
             acks: Vec::new(),
             absent: Vec::new(),
             timers: Timers::default(),
+            memories: Memories::default(),
+            firing: None,
             parks_futile: !inner.redeliver_futile,
             now: Time(0),
             steps: 0,
@@ -266,6 +279,7 @@ impl<S: System> World<S> {
         self.paused_indices.clear();
         self.acks.clear();
         self.timers.clear();
+        self.memories.clear();
         self.offers.clear();
         self.effects.clear();
         (self.pauses, self.now, self.steps, self.commands_run) = (0, Time(0), 0, 0);
@@ -380,7 +394,15 @@ impl<S: System> World<S> {
         self.parks_futile = false;
     }
 
-    /// Whether the handler that ran last looked at the time or at the attempt.
+    /// What a member of a service keeps in its memory (see [`Context::memory`](crate::Context::memory));
+    /// `None` if it has used none since it began or crashed, or if it is of another type.
+    #[must_use]
+    pub fn memory<T: 'static>(&self, service: ServiceIndex, member: u16) -> Option<&T> {
+        self.asked.note();
+        self.memories.of((service, member))
+    }
+
+    /// Whether the handler that ran last looked at the time, at the attempt or into its memory.
     pub(crate) fn looked_around(&self) -> bool {
         self.effects.impure
     }
@@ -637,10 +659,7 @@ impl<S: System> World<S> {
             }
             Action::Advance => match self.timers.first()?.1 {
                 Timer::AckWait { delivery, .. } => Some(Target::AckWait(self.delivery_spec(delivery))),
-                Timer::Service { service, record, nth, attempt, .. } => {
-                    let service = self.service_name(service).to_owned();
-                    Some(Target::Timer(TimerSpec { record, service, nth: nth + 1, attempt }))
-                }
+                ref timer @ Timer::Service { .. } => self.timer_spec(timer).map(Target::Timer),
             },
         }
     }
@@ -671,21 +690,28 @@ impl<S: System> World<S> {
                 let over = if self.broker.delivery(*delivery).state == State::Waiting { "ends" } else { "runs out" };
                 format!("ack wait of {} {over}", self.broker.name(*delivery))
             }
-            Timer::Service { service, record, nth, attempt, .. } => {
-                let service = self.service_name(*service).to_owned();
-                let timer = TimerSpec { record: *record, service, nth: nth + 1, attempt: *attempt };
-                format!("{timer} fires")
-            }
+            Timer::Service { .. } => self.timer_spec(timer).map_or_else(String::new, |timer| format!("{timer} fires")),
         }
+    }
+
+    /// The name of a service's timer.
+    fn timer_spec(&self, timer: &Timer) -> Option<TimerSpec> {
+        let Timer::Service { service, record, purpose, nth, attempt, .. } = *timer else { return None };
+        let (service, purpose) = (self.service_name(service).to_owned(), purpose.to_owned());
+        Some(TimerSpec { record, purpose, service, nth: nth + 1, attempt })
     }
 
     fn timer_key(&self, timer: &Timer) -> u64 {
         match timer {
             Timer::AckWait { delivery, tries } => hash::mix3(self.broker.delivery(*delivery).key, 1, u64::from(*tries)),
-            Timer::Service { service, record, nth, attempt, .. } => {
-                schedule::timer_key(hash::of_name(self.service_name(*service)), *record, nth + 1, *attempt)
-            }
+            Timer::Service { nth, .. } => self.timer_key_as(timer, *nth),
         }
+    }
+    /// The key of a timer if it had this number.
+    fn timer_key_as(&self, timer: &Timer, nth: u32) -> u64 {
+        let Timer::Service { service, record, purpose, attempt, .. } = *timer else { return 0 };
+        let hash = self.inner().services[service.get()].hash;
+        schedule::timer_key(hash, (record, purpose), nth + 1, attempt)
     }
 }
 

@@ -117,6 +117,7 @@ impl<S: System> World<S> {
         let lists = heap_bytes_of(&self.sent) + heap_bytes_of(&self.idle) + heap_bytes_of(&self.acks);
         let paused = heap_bytes_of(&self.paused) + heap_bytes_of(&self.paused_indices);
         let rest = heap_bytes_of(&self.absent) + heap_bytes_of(&self.offers) + self.timers.heap_bytes();
+        let rest = rest + self.memories.heap_bytes();
         size_of::<World<S>>() as u64 + self.broker.heap_bytes() + stores + lists + paused + rest
     }
 
@@ -132,6 +133,7 @@ impl<S: System> World<S> {
         copy_few(&mut self.acks, &source.acks);
         copy_few(&mut self.absent, &source.absent);
         self.timers.clone_from(&source.timers);
+        self.memories.clone_from(&source.memories);
         self.offers.clear();
         self.effects.clear();
         self.pauses = source.pauses;

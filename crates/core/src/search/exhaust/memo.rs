@@ -124,7 +124,7 @@ mod tests {
     use crate::scheduler::Action;
     use crate::search::exhaust::worlds::{Worlds, tests::simulation};
 
-    /// Random walks through worlds of all four services; each step is compared with its memoised transition.
+    /// Random walks through worlds of services that do anything; each step is compared with its memoised transition.
     #[test]
     fn a_memoised_transition_is_that_of_the_step() {
         let (mut hits, mut saved) = (0, 0);
@@ -165,7 +165,7 @@ mod tests {
                 }
             }
         }
-        assert!(hits > 1_000 && saved > 100, "few cache hits: {hits}, {saved} of them saved");
+        assert!(hits > 1_000 && saved > 300, "few cache hits: {hits}, {saved} of them saved");
     }
 
     #[test]

@@ -1,20 +1,18 @@
 //! The short ways of a step against the long ones: a delivery that is handled and answered in one go, a
 //! command with which nothing goes wrong, and the loop that looks at nothing.
 
-mod erratic;
 mod transactions;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::broker::{InFlight, Limit, Profile};
+use crate::erratic::{Erratic, simulation, simulation_on};
 use crate::faults::{FaultPlan, Rate};
 use crate::prng::{Prng, Ratio, Stream};
 use crate::run::{Judges, Limits, Observer, Report, run};
 use crate::scheduler::{Calm, Keyed, Offer, Scheduler, Walk};
 use crate::store::Store;
-
-use erratic::{Erratic, simulation, simulation_on};
 
 impl<S: System> World<S> {
     /// [`World::step`], without the short ways.
@@ -27,11 +25,12 @@ impl<S: System> World<S> {
     /// Everything in it, in words.
     fn in_words(&self) -> String {
         let World { broker, sent, idle, paused, paused_indices, pauses, acks, absent, timers, .. } = self;
-        let World { parks_futile, now, steps, commands_run, fingerprint, stores, .. } = self;
+        let World { parks_futile, now, steps, commands_run, fingerprint, stores, memories, .. } = self;
         let stores: Vec<_> =
             stores.iter().map(|store| (store, store.digest(), store.tick(), store.changed())).collect();
         let clients = (sent, idle, commands_run);
         let under_way = (paused, paused_indices, pauses, acks, absent, timers, self.timers_armed(), parks_futile);
+        let under_way = (under_way, memories);
         let answers = (self.is_quiescent(), self.is_finished(), self.looked_around());
         format!("{now:?} {steps} {fingerprint:x} {clients:?} {under_way:?} {answers:?} {stores:?} {broker:?}")
     }

@@ -46,7 +46,7 @@ impl<S: System> Worker<'_, '_, S> {
         let world = self.worlds.at(self.depth + 1);
         let looked_around = world.looked_around();
         if self.is_marking && looked_around {
-            self.marks.couple("a handler looks at the time or at the attempt");
+            self.marks.couple("a handler looks at the time, at the attempt or into its memory");
         }
         let (digest, answers) = (self.worlds.digest(self.depth + 1), answers(&step));
         let to_memoise = memo_key.filter(|_| !looked_around).and_then(|(before, memo_key)| {
