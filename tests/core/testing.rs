@@ -137,7 +137,7 @@ fn a_schedule_without_a_failure_is_replayed_in_silence_and_one_that_says_nothing
         "{told}"
     );
     expect!["`send seller: chang i1 to 5`: no client of the simulation sends this command; the nearest is `seller: change i1 to 5`"].assert_eq(&refused(&["send seller: chang i1 to 5"]));
-    expect!["`seller: change i1 to 5`: expected `hold H until X`, `hold join of GROUP until X`, `pause H until X`, `duplicate D`, `lose D`, `lose ack of D`, `delay ack of D until X`, `run past ack wait of D` or `crash SERVICE before save|before publish|before ack|after ack of T`, where D is a delivery like `ticket:updated t1@2 -> orders #1`, H is D or a command like `alice: edit t1 to 6`, T is H or a timer like `timer o1 of expiration`, X is T, `pause of H`, `ack of D`, `ack wait of D`, `join of GROUP` or `quiescence`; a command that is sent is `send CLIENT: LABEL`"].assert_eq(&refused(&["seller: change i1 to 5"]));
+    expect!["`seller: change i1 to 5`: expected `hold H until X`, `hold join of GROUP until X`, `pause H until X`, `duplicate D`, `lose D`, `lose ack of D`, `delay ack of D until X`, `run past ack wait of D` or `crash SERVICE before save|before publish|before ack|after ack of T`, where D is a delivery like `item:changed i1@2 -> search #1`, H is D or a command like `seller: change i1 to 6`, T is H or a timer like `timer i1 of shop`, X is T, `pause of H`, `ack of D`, `ack wait of D`, `join of GROUP` or `quiescence`; a command that is sent is `send CLIENT: LABEL`"].assert_eq(&refused(&["seller: change i1 to 5"]));
     expect!["`send 5`: `5` names no command: a command is like `alice: edit t1 to 6`, `/2` behind it for the second"]
         .assert_eq(&refused(&["send 5"]));
 }
