@@ -322,8 +322,8 @@ fn too_long(what: &str) -> ParseDepartureError {
 const FORMS: &str = "expected `hold H until X`, `hold join of GROUP until X`, `pause H until X`, `duplicate D`, \
 `lose D`, `lose ack of D`, `delay ack of D until X`, `run past ack wait of D` or \
 `crash SERVICE before save|before publish|before ack|after ack of T`, \
-where D is a delivery like `ticket:updated t1@2 -> orders #1`, H is D or a command like `alice: edit t1 to 6`, \
-T is H or a timer like `timer o1 of expiration`, \
+where D is a delivery like `item:changed i1@2 -> search #1`, H is D or a command like `seller: change i1 to 6`, \
+T is H or a timer like `timer i1 of shop`, \
 X is T, `pause of H`, `ack of D`, `ack wait of D`, `join of GROUP` or `quiescence`";
 
 impl FromStr for Departure {
@@ -406,7 +406,7 @@ impl FromStr for DeliverySpec {
     type Err = ParseDepartureError;
 
     fn from_str(text: &str) -> Result<DeliverySpec, ParseDepartureError> {
-        let wrong = |why: &str| wrong(text, why, "a delivery is like `ticket:updated t1@2 -> orders #1`");
+        let wrong = |why: &str| wrong(text, why, "a delivery is like `item:changed i1@2 -> search #1`");
         let (message, to) = text.split_once("->").ok_or_else(|| wrong("names no group"))?;
         let (subject, about) = message.trim().split_once(' ').ok_or_else(|| wrong("names no record"))?;
         let about = about.trim();
