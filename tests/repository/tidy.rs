@@ -19,6 +19,7 @@ const PACKAGES: [(&str, &[&str]); 8] = [
 /// The modules of the core in reading order: each uses only those above it.
 const CORE: [&str; 26] = [
     "hash",
+    "nearest",
     "ids",
     "prng",
     "event",
@@ -38,7 +39,6 @@ const CORE: [&str; 26] = [
     "determinism",
     "vacuity",
     "escape",
-    "nearest",
     "file_error",
     "trace",
     "explain",
