@@ -14,11 +14,11 @@ mod timers;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::broker::{Broker, DeliveryIndex, GroupIndex, MaxDeliver, State};
+use crate::broker::{Broker, DeliveryIndex, GroupIndex, MaxDeliver};
 use crate::event::System;
 use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Time};
-use crate::schedule::{self, DeliverySpec, Target, TimerSpec};
+use crate::schedule::{DeliverySpec, Target};
 use crate::scheduler::{Action, Chosen, ClientIndex, Enabled, Offer, PauseIndex};
 use crate::service::{self, Effects, Memories};
 use crate::simulation::{Hosted, Inner, Simulation};
@@ -682,36 +682,6 @@ impl<S: System> World<S> {
             group: name.group.to_owned(),
             attempt: name.attempt,
         }
-    }
-
-    fn describe_timer(&self, timer: &Timer) -> String {
-        match timer {
-            Timer::AckWait { delivery, .. } => {
-                let over = if self.broker.delivery(*delivery).state == State::Waiting { "ends" } else { "runs out" };
-                format!("ack wait of {} {over}", self.broker.name(*delivery))
-            }
-            Timer::Service { .. } => self.timer_spec(timer).map_or_else(String::new, |timer| format!("{timer} fires")),
-        }
-    }
-
-    /// The name of a service's timer.
-    fn timer_spec(&self, timer: &Timer) -> Option<TimerSpec> {
-        let Timer::Service { service, record, purpose, nth, attempt, .. } = *timer else { return None };
-        let (service, purpose) = (self.service_name(service).to_owned(), purpose.to_owned());
-        Some(TimerSpec { record, purpose, service, nth: nth + 1, attempt })
-    }
-
-    fn timer_key(&self, timer: &Timer) -> u64 {
-        match timer {
-            Timer::AckWait { delivery, tries } => hash::mix3(self.broker.delivery(*delivery).key, 1, u64::from(*tries)),
-            Timer::Service { nth, .. } => self.timer_key_as(timer, *nth),
-        }
-    }
-    /// The key of a timer if it had this number.
-    fn timer_key_as(&self, timer: &Timer, nth: u32) -> u64 {
-        let Timer::Service { service, record, purpose, attempt, .. } = *timer else { return 0 };
-        let hash = self.inner().services[service.get()].hash;
-        schedule::timer_key(hash, (record, purpose), nth + 1, attempt)
     }
 }
 

@@ -1,0 +1,12 @@
+//! The command line as a user meets it: the binary is run, and what it prints, how it ends and what it
+//! writes is compared.
+
+#[path = "../support/ran.rs"]
+mod ran;
+
+mod cases;
+mod cli;
+mod exhaust;
+mod readme;
+mod robustness;
+mod sharding;
