@@ -75,7 +75,7 @@ fn columns(out: &mut Out, headings: &[&str], rows: &[Vec<String>]) -> Result<(),
 }
 
 fn name(defect: &Defect<()>) -> String {
-    format!("{:<5}{}", defect.id, defect.name)
+    if defect.id == defect.name { defect.name.to_owned() } else { format!("{:<5}{}", defect.id, defect.name) }
 }
 
 fn table(out: &mut Out, rows: &[Row]) -> Result<(), Failure> {
