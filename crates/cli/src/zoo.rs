@@ -192,7 +192,7 @@ fn summary(out: &mut Out, played: &Played) -> Result<(), Failure> {
         DIM,
         "",
         "departures: of a drawn schedule, shrunk; shortest, known: deliveries and commands; \
-         * names the fault too, and sees it first: docs/course.md",
+         * names the fault too, and sees it first",
     )
 }
 
