@@ -4,8 +4,8 @@ use super::messages::{ORDER_CREATED, Request, Ticketing, TicketingEvent};
 use super::records::Job;
 use super::rules::ExpirationRules;
 use crate::event::Event;
-use crate::ids::{RecordId, Subject};
-use crate::service::{Context, Outcome, PublishMode, Rejection, Service, Work};
+use crate::ids::Subject;
+use crate::service::{Context, Outcome, PublishMode, Rejection, Service, Timer, Work};
 use crate::store::{Schema, VersionPolicy};
 
 /// The expiration service.
@@ -52,7 +52,8 @@ impl Service<Ticketing> for Expiration {
         Outcome::Ack
     }
 
-    fn on_timer(&self, order: RecordId, ctx: &mut Ctx<'_>) {
+    fn on_timer(&self, timer: &Timer, ctx: &mut Ctx<'_>) {
+        let order = timer.record();
         let Some(held) = ctx.store.find::<Job>(order).cloned() else { return };
         let job = Job { fired: held.fired + 1, ..held.value };
         if ctx.store.save_if_current(order, job, held.version).is_ok() {

@@ -20,8 +20,8 @@ use pellmell::broker::{DeliveryIndex, Dispatch, InFlight, Limit, Ordering, Scope
 use pellmell::scheduler::{Action, Chosen, Enabled, Move};
 use pellmell::{
     AckFate, AckTiming, Command, Context, Event, Fate, Hosting, Outcome, Profile, PublishMode, Record, RecordId,
-    Rejection, Scheduler, Schema, Service, Simulation, Step, Subject, System, Time, Version, VersionPolicy, Window,
-    Work, World,
+    Rejection, Scheduler, Schema, Service, Simulation, Step, Subject, System, Time, Timer, Version, VersionPolicy,
+    Window, Work, World,
 };
 use serde::Serialize;
 
@@ -145,7 +145,8 @@ impl Service<Notes> for Publisher {
         Ok(())
     }
 
-    fn on_timer(&self, record: RecordId, ctx: &mut Context<'_, Notes>) {
+    fn on_timer(&self, timer: &Timer, ctx: &mut Context<'_, Notes>) {
+        let record = timer.record();
         ctx.publish(Fact { copied: false, note: record, version: Version(0) });
     }
 }

@@ -71,7 +71,7 @@ fn variables_that_are_no_text_are_refused_where_a_number_is_expected_and_taken_f
                 .expect("a run"),
         )
     };
-    for name in ["PELLMELL_SHARD_INDEX", "PELLMELL_SHARD_COUNT", "PELLMELL_THREADS", "PELLMELL_LOG"] {
+    for name in ["PELLMELL_SHARD_INDEX", "PELLMELL_SHARD_COUNT", "PELLMELL_THREADS"] {
         let ran = sweep(name, bytes).ends(2);
         assert!(ran.stderr.contains(&format!("the variable {name} is ")), "{}", ran.stderr);
     }

@@ -8,7 +8,8 @@ use pellmell::ticketing::{
     Request, TICKET_CREATED, TICKET_UPDATED, Ticketing, TicketingEvent, Tickets, What,
 };
 use pellmell::{
-    AckTiming, Context, Hosting, Outcome, PublishMode, RecordId, Rejection, Schema, Service, Simulation, Subject, Work,
+    AckTiming, Context, Hosting, Outcome, PublishMode, RecordId, Rejection, Schema, Service, Simulation, Subject,
+    Timer, Work,
 };
 
 /// A change of the structure, not of any rule.
@@ -159,8 +160,8 @@ impl Service<Ticketing> for Changed {
         answer
     }
 
-    fn on_timer(&self, record: RecordId, ctx: &mut Context<'_, Ticketing>) {
-        self.inner.on_timer(record, ctx);
+    fn on_timer(&self, timer: &Timer, ctx: &mut Context<'_, Ticketing>) {
+        self.inner.on_timer(timer, ctx);
     }
 
     fn publish_mode(&self, work: Work) -> PublishMode {

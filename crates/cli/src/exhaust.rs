@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::environment::Threads;
 use super::input::Input;
+use super::log::Log;
 use super::progress::Searching;
 use super::{
     BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, input, number, program, replay, shown, shrink,
@@ -232,7 +233,7 @@ fn show(
     story: &[pellmell_core::trace::TraceRecord],
 ) -> Result<(), Failure> {
     out.line("")?;
-    timeline::last_steps(out, services, story, usize::MAX)?;
+    timeline::last_steps(out, services, story, &Log::new(), usize::MAX)?;
     out.line("")?;
     let what = match &failing.verdict {
         Verdict::Violated { property, .. } => (*property).to_owned(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anstyle::Style;
 use pellmell_core::escape::{file_for_shell, for_terminal};
-use pellmell_core::explain::{Ending, ExplainedStep, Explanation, FirstDifference, Without};
+use pellmell_core::explain::{EarlierEnds, ExplainedStep, Explanation, FirstDifference, Without};
 use pellmell_core::schedule::{Departure, Target};
 use pellmell_core::shrink::{Item, NothingToShrink};
 use pellmell_core::trace::{TraceRecord, in_words};
@@ -13,12 +13,13 @@ use pellmell_scenario::any::{AnyScenario, AnySystem, NotExplained, Smallest};
 use serde_json::{Value, json};
 
 use super::input::Input;
+use super::log::{Log, LogArgs};
 use super::shrink::{self, texts};
 use super::{
     BAD, DIM, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, input, number, program, replay, shown,
     sweep_command, timeline,
 };
-use super::{Ending as Ended, timeline::fit};
+use super::{Ending, timeline::fit};
 
 /// How wide a line may become.
 const LINE_MAX: usize = 160;
@@ -49,10 +50,12 @@ pub(super) struct ExplainArgs {
     #[arg(long, value_name = "N", default_value = "500", value_parser = clap::value_parser!(u32).range(1..))]
     executions: u32,
     #[command(flatten)]
+    log: LogArgs,
+    #[command(flatten)]
     what: What,
 }
 
-pub(super) fn explain(system: &dyn AnySystem, args: &ExplainArgs, format: MessageFormat) -> Result<Ended, Failure> {
+pub(super) fn explain(system: &dyn AnySystem, args: &ExplainArgs, format: MessageFormat) -> Result<Ending, Failure> {
     let (scenario, seed) = scenario(system, args)?;
     let mut out = Out::new();
     let explained = scenario.explain(seed, args.executions, args.continuations).map_err(|error| match error {
@@ -65,11 +68,14 @@ pub(super) fn explain(system: &dyn AnySystem, args: &ExplainArgs, format: Messag
     let Some((smallest, explanation)) = explained else {
         return nothing(&mut out, args, &*scenario, seed, format);
     };
+    // The steps that are explained once more, for what is logged in them.
+    let small = &smallest.scenario;
+    let (_, log) = args.log.during(|after| small.record(small.settings().seed, after));
     match format {
-        MessageFormat::Human => show(&mut out, args, &*scenario, seed, &smallest, &explanation)?,
+        MessageFormat::Human => show(&mut out, args, &*scenario, seed, (&smallest, &explanation, &log))?,
         MessageFormat::Json => out.json(&as_json(&*scenario, seed, &smallest, &explanation))?,
     }
-    Ok(Ended::Held)
+    Ok(Ending::Held)
 }
 
 /// What is explained, and the seed.
@@ -95,7 +101,7 @@ fn nothing(
     scenario: &dyn AnyScenario,
     seed: u64,
     format: MessageFormat,
-) -> Result<Ended, Failure> {
+) -> Result<Ending, Failure> {
     let next = sweep_command(&args.file, scenario);
     match format {
         MessageFormat::Human => {
@@ -107,7 +113,7 @@ fn nothing(
             "reason": "explain", "scenario": scenario.settings().name, "seed": seed, "verdict": "held", "next": next,
         }))?,
     }
-    Ok(Ended::NothingRan)
+    Ok(Ending::NothingRan)
 }
 
 fn show(
@@ -115,15 +121,14 @@ fn show(
     args: &ExplainArgs,
     scenario: &dyn AnyScenario,
     seed: u64,
-    smallest: &Smallest,
-    explanation: &Explanation,
+    (smallest, explanation, log): (&Smallest, &Explanation, &Log),
 ) -> Result<(), Failure> {
     let shrunk = &smallest.shrunk;
     let what = format!("{} seed {seed}, design {}", scenario.settings().name, scenario.rules());
     out.status(PLAIN, "Explaining", format_args!("{what}, shrunk to {}", shrink::in_words(&shrunk.size())))?;
     out.departures(&shrunk.departures)?;
     out.line("")?;
-    table(out, explanation)?;
+    table(out, explanation, log)?;
     out.line("")?;
     out.status(DIM, "", note(explanation, &shrunk.departures))?;
     if explanation.turning_point.is_none() && explanation.before.failing == explanation.before.of {
@@ -162,7 +167,7 @@ fn show(
 }
 
 /// The steps, a column for each service, and how likely the failure is after each.
-fn table(out: &mut Out, explanation: &Explanation) -> Result<(), Failure> {
+fn table(out: &mut Out, explanation: &Explanation, log: &Log) -> Result<(), Failure> {
     let skipped = explanation.steps.len().saturating_sub(ROWS_MAX);
     let (services, rows) = (&explanation.services, &explanation.steps[skipped..]);
     let mut cells: Vec<Option<Vec<String>>> = rows.iter().map(|row| timeline::cells(&row.record, services)).collect();
@@ -199,6 +204,7 @@ fn table(out: &mut Out, explanation: &Explanation) -> Result<(), Failure> {
         let mark = mark(row, LINE_MAX.saturating_sub(19 + across + 3 + SHARE_WIDTH));
         let gap = if turn.is_empty() && !mark.is_empty() { "  " } else { "" };
         out.parts(&[(plain, &step), (style, &what), (plain, &format!(" │ {share:>5}{turn}{gap}")), (BAD, &mark)])?;
+        timeline::logged(out, log, row.record.step, &time)?;
     }
     Ok(())
 }
@@ -327,7 +333,7 @@ fn without(without: &Without) -> Option<String> {
 }
 
 /// What comes of ending earlier what waits.
-fn ending(ending: &Ending) -> String {
+fn ending(ending: &EarlierEnds) -> String {
     let departure = ending.departure.to_string();
     let what = departure.rsplit_once(" until ").map_or(departure.as_str(), |(what, _)| what);
     let until = |step: u64, target: &Target| format!("until step {step} (`{target}`)");

@@ -16,6 +16,7 @@ mod files;
 mod hold_sweep;
 mod input;
 mod interrupt;
+mod log;
 mod merge;
 mod progress;
 mod replay;
@@ -277,7 +278,7 @@ impl From<io::Error> for Failure {
 ///
 /// The verbs are `run`, `sweep`, `merge`, `exhaust`, `shrink`, `explain`, `replay`, `check`, `corpus` and `zoo`;
 /// each says with `--help` what it does. It reads the environment (`PELLMELL_OUT`, `PELLMELL_THREADS`,
-/// `PELLMELL_LOG`, those of the engine if a sweep is divided with `--shard auto`), sets the panic hook, and
+/// those of the engine if a sweep is divided with `--shard auto`), sets the panic hook, and
 /// listens to Ctrl-C while it sweeps.
 #[must_use]
 pub fn main<T: Suite>() -> ExitCode {
@@ -304,7 +305,6 @@ fn run_verb(system: &'static dyn AnySystem) -> ExitCode {
     // What a service panics with becomes a verdict, so it is not printed as well.
     std::panic::set_hook(Box::new(|_| {}));
     let ended = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        log()?;
         interrupt::survive_full_files()?;
         let format = cli.message_format;
         let _waiting = match cli.verb {
@@ -344,15 +344,6 @@ fn run_verb(system: &'static dyn AnySystem) -> ExitCode {
         }
     };
     ExitCode::from(code)
-}
-
-/// Logging is for the developer of pellmell: `PELLMELL_LOG=debug`.
-fn log() -> Result<(), Failure> {
-    let Some(filter) = environment::variable("PELLMELL_LOG") else { return Ok(()) };
-    let no_text = || Failure::Input("the variable PELLMELL_LOG is no text: expected a filter such as debug".to_owned());
-    let filter = tracing_subscriber::EnvFilter::new(filter.to_str().ok_or_else(no_text)?);
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time().init();
-    Ok(())
 }
 
 /// A file's name as it is shown. In a message it must be one line, because the message may be several.

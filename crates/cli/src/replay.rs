@@ -9,6 +9,7 @@ use pellmell_scenario::scenario::{Changes, Gone};
 use serde_json::json;
 
 use super::input::Input;
+use super::log::Log;
 use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, input, number, run, shown, timeline, vacuous};
 
 #[derive(clap::Args)]
@@ -26,8 +27,8 @@ pub(super) struct ReplayArgs {
     #[arg(long = "allow", value_name = "KIND")]
     allow: Vec<Allow>,
     /// How many of the last steps to show: a number or `all`.
-    #[arg(long, default_value = "60", value_parser = run::steps)]
-    steps: usize,
+    #[arg(long, default_value_t = run::Steps(run::STEPS_SHOWN), value_parser = run::steps)]
+    steps: run::Steps,
 }
 
 pub(super) fn replay(system: &dyn AnySystem, args: &ReplayArgs, format: MessageFormat) -> Result<Ending, Failure> {
@@ -93,7 +94,7 @@ fn report(
             "vacuous": vacuous::as_json(findings),
         }))?;
     } else {
-        run::show(&mut out, system, scenario, found, args.steps)?;
+        run::show(&mut out, system, scenario, (found, &Log::new()), args.steps)?;
         timeline::verdict(&mut out, found)?;
         vacuous::show(&mut out, findings)?;
         match &difference {

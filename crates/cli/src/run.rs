@@ -1,11 +1,15 @@
 //! `pellmell run`: one execution, shown.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use pellmell_core::trace::{CountsText, Trace};
 use pellmell_core::vacuity::Findings;
 use pellmell_scenario::any::{AnyScenario, AnySystem};
 
+use serde_json::json;
+
+use super::log::{Log, LogArgs};
 use super::{
     BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, files, input, number, timeline, vacuous,
 };
@@ -21,16 +25,31 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
     /// How many of the last steps to show: a number or `all`.
-    #[arg(long, default_value = "60", value_parser = steps)]
-    steps: usize,
+    #[arg(long, default_value_t = Steps(STEPS_SHOWN), value_parser = steps)]
+    steps: Steps,
+    #[command(flatten)]
+    log: LogArgs,
     #[command(flatten)]
     what: What,
 }
 
-pub(super) fn steps(text: &str) -> Result<usize, String> {
+/// How many steps are shown if nothing else is said: so many that all of it fits a screen.
+pub(super) const STEPS_SHOWN: usize = 20;
+
+/// How many of the last steps are shown.
+#[derive(Clone, Copy)]
+pub(super) struct Steps(pub(super) usize);
+
+impl fmt::Display for Steps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == usize::MAX { f.write_str("all") } else { self.0.fmt(f) }
+    }
+}
+
+pub(super) fn steps(text: &str) -> Result<Steps, String> {
     match text {
-        "all" => Ok(usize::MAX),
-        text => text.parse().map_err(|_| "expected a number or `all`".to_owned()),
+        "all" => Ok(Steps(usize::MAX)),
+        text => text.parse().map(Steps).map_err(|_| "expected a number or `all`".to_owned()),
     }
 }
 
@@ -38,17 +57,17 @@ pub(super) fn run(system: &dyn AnySystem, args: &RunArgs, format: MessageFormat)
     let scenario = input::scenario(system, &args.scenario, &args.what)?;
     files::check_output(args.trace.as_deref(), &files::TRACE, &args.scenario)?;
     let seed = args.seed.unwrap_or(scenario.settings().seed);
-    tracing::debug!(scenario = scenario.settings().name, seed, "run");
-    let (trace, findings) = look(&*scenario, seed)?;
+    let (recorded, log) = args.log.during(|after| scenario.record(seed, after));
+    let (trace, findings) = recorded.map_err(|error| Failure::Input(error.to_string()))?;
     if let Some(path) = &args.trace {
         let text = trace.to_jsonl().map_err(|error| Failure::Io(format!("cannot write the trace: {error}")))?;
         files::write(path, &text)?;
     }
     let mut out = Out::new();
     match format {
-        MessageFormat::Json => out.json(&as_json(&trace, &findings))?,
+        MessageFormat::Json => out.json(&as_json(&trace, &findings, &log))?,
         MessageFormat::Human => {
-            show(&mut out, system, &*scenario, &trace, args.steps)?;
+            show(&mut out, system, &*scenario, (&trace, &log), args.steps)?;
             ending_lines(&mut out, &*scenario, args, &trace, &findings)?;
         }
     }
@@ -79,8 +98,8 @@ pub(super) fn show(
     out: &mut Out,
     system: &dyn AnySystem,
     scenario: &dyn AnyScenario,
-    trace: &Trace,
-    steps: usize,
+    (trace, log): (&Trace, &Log),
+    Steps(steps): Steps,
 ) -> Result<(), Failure> {
     let settings = scenario.settings();
     let header = &trace.header;
@@ -90,7 +109,7 @@ pub(super) fn show(
     out.status(DIM, "", &settings.about)?;
     out.departures(&settings.schedule)?;
     out.line("")?;
-    timeline::steps(out, trace, steps)?;
+    timeline::steps(out, trace, log, steps)?;
     timeline::stores(out, &system.display(), trace)
 }
 
@@ -166,9 +185,9 @@ pub(super) fn exercised(counts: &CountsText) -> String {
     if told.is_empty() { "nothing".to_owned() } else { told.join(", ") }
 }
 
-fn as_json(trace: &Trace, findings: &Findings) -> serde_json::Value {
+fn as_json(trace: &Trace, findings: &Findings, log: &Log) -> serde_json::Value {
     let header = &trace.header;
-    serde_json::json!({
+    json!({
         "reason": "run",
         "scenario": header.scenario,
         "design": header.design,
@@ -183,5 +202,7 @@ fn as_json(trace: &Trace, findings: &Findings) -> serde_json::Value {
         "counts": trace.end.counts,
         "stores": trace.end.stores,
         "vacuous": vacuous::as_json(findings),
+        "log": log.iter().flat_map(|(step, lines)| lines.iter().map(move |line| json!({ "step": step, "line": line })))
+            .collect::<Vec<_>>(),
     })
 }

@@ -9,7 +9,8 @@ use pellmell_scenario::any::{AnyScenario, AnySystem, Smallest};
 use pellmell_scenario::scenario::ShrinkError;
 use serde_json::json;
 
-use super::run::play;
+use super::log::Log;
+use super::run::{self, play};
 use super::{
     BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, files, input, number, program,
     sweep_command, timeline,
@@ -96,7 +97,7 @@ fn show(
     out.departures(&small.settings().schedule)?;
     out.line("")?;
     let trace = play(&**small, small.settings().seed)?;
-    timeline::steps(out, &trace, 60)?;
+    timeline::steps(out, &trace, &Log::new(), run::STEPS_SHOWN)?;
     timeline::stores(out, &system.display(), &trace)?;
     timeline::verdict(out, &trace)?;
     for (item, why) in shrunk.reasons() {

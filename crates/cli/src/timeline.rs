@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 
 use anstyle::Style;
 use pellmell_core::escape::for_terminal;
-use pellmell_core::trace::{Saved, Trace, TraceRecord, plain};
+use pellmell_core::trace::{SavedRecord, Trace, TraceRecord, plain};
 use pellmell_scenario::scenario::Display;
 
+use super::log::Log;
 use super::{BAD, DIM, Failure, GOOD, Out, PLAIN, count};
 
 /// How wide a service's column may become.
 const COLUMN_MAX: usize = 52;
 /// How many records are listed before only the differing ones are.
-const ROWS_MAX: usize = 16;
+const ROWS_MAX: usize = 10;
 
-/// Prints the last `steps` steps of a trace.
-pub(super) fn steps(out: &mut Out, trace: &Trace, steps: usize) -> Result<(), Failure> {
-    last_steps(out, &trace.header.services, &trace.records, steps)
+/// Prints the last `steps` steps of a trace, with what handlers logged in them.
+pub(super) fn steps(out: &mut Out, trace: &Trace, log: &Log, steps: usize) -> Result<(), Failure> {
+    last_steps(out, &trace.header.services, &trace.records, log, steps)
 }
 
 /// Prints the last `steps` of these records.
@@ -24,6 +25,7 @@ pub(super) fn last_steps(
     out: &mut Out,
     services: &[String],
     records: &[TraceRecord],
+    log: &Log,
     steps: usize,
 ) -> Result<(), Failure> {
     let skipped = records.len().saturating_sub(steps);
@@ -33,7 +35,7 @@ pub(super) fn last_steps(
     let names = pad(services, &widths);
     out.parts(&[(PLAIN, &format!(" step          t │ {} │", names.join(" │ ")))])?;
     if skipped > 0 {
-        let note = format!("{} before this not shown: --steps all", count(skipped as u64, "step"));
+        let note = format!("{} before this not shown: --steps all shows them", count(skipped as u64, "step"));
         out.parts(&[(DIM, &format!("    …            │ {note}"))])?;
     }
     for (record, row) in shown.iter().zip(&cells) {
@@ -48,8 +50,17 @@ pub(super) fn last_steps(
         let marks = marks.iter().flat_map(|(style, mark)| [(Style::new(), " "), (*style, mark.as_str())]);
         let parts: Vec<_> = [(Style::new(), step.as_str()), (style, what.as_str())].into_iter().chain(marks).collect();
         out.parts(&parts)?;
+        logged(out, log, record.step, &time)?;
     }
-    Ok(())
+    // The step that a panic ends is not among the records.
+    let ended = records.last().map_or(0, |record| record.step) + 1;
+    logged(out, log, ended, "")
+}
+
+/// Prints what handlers logged in a step, with its time.
+pub(super) fn logged(out: &mut Out, log: &Log, step: u64, time: &str) -> Result<(), Failure> {
+    let lines = log.get(&step).into_iter().flatten();
+    lines.into_iter().try_for_each(|line| out.parts(&[(DIM, &format!("{step:>5} {time:>10} │ log {line}"))]))
 }
 
 /// How wide each column is for these rows.
@@ -148,7 +159,7 @@ fn order_of(id: &str) -> (String, u32) {
     (id[..digits].to_owned(), id[digits..].parse().unwrap_or(0))
 }
 
-fn cell(display: &Display, saved: &Saved) -> String {
+fn cell(display: &Display, saved: &SavedRecord) -> String {
     let fields = match &saved.fields {
         serde_json::Value::Object(fields) => {
             let parts = fields.iter().filter(|(name, _)| !display.hidden_fields.contains(&name.as_str()));
@@ -168,8 +179,9 @@ fn cell(display: &Display, saved: &Saved) -> String {
 fn differs(display: &Display, trace: &Trace, id: &str) -> bool {
     let replicated = display.replicated.iter().find(|(kind, _)| id.starts_with(*kind));
     let compared: &[&str] = replicated.map_or(&[], |(_, fields)| fields);
-    let held = |store: &Vec<Saved>| {
-        let compared_row = |row: &&Saved| row.id == id && !display.not_compared.contains(&row.collection.as_str());
+    let held = |store: &Vec<SavedRecord>| {
+        let compared_row =
+            |row: &&SavedRecord| row.id == id && !display.not_compared.contains(&row.collection.as_str());
         let row = store.iter().find(compared_row)?;
         let fields: Vec<_> = compared.iter().map(|field| row.fields.get(field).cloned()).collect();
         Some((row.collection.clone(), row.version, fields))

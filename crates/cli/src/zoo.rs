@@ -7,6 +7,7 @@ use pellmell_scenario::zoo::{Complaint, Played, Row};
 use serde_json::json;
 
 use super::environment::Threads;
+use super::log::Log;
 use super::shrink::texts;
 use super::{BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, program, timeline};
 
@@ -153,7 +154,7 @@ fn story(out: &mut Out, row: &Row) -> Result<(), Failure> {
     out.status(PLAIN, "Defect", format_args!("{}: {}", defect.name, defect.about))?;
     out.status(PLAIN, "Shortest", format_args!("{} under delivery in {}", found.cost, level.name()))?;
     out.line("")?;
-    timeline::last_steps(out, services, records, usize::MAX)?;
+    timeline::last_steps(out, services, records, &Log::new(), usize::MAX)?;
     out.line("")?;
     out.status(BAD, "VIOLATED", format_args!("{} {}", found.property, found.violation))?;
     let Some(shrunk) = &row.shrunk else { return Ok(()) };

@@ -43,7 +43,7 @@ pub fn for_terminal(text: &str) -> Cow<'_, str> {
 ///
 /// ```
 /// use pellmell::escape::for_shell;
-/// assert_eq!(for_shell("scenarios/a.toml".as_ref()), "scenarios/a.toml");
+/// assert_eq!(for_shell("cases/a.toml".as_ref()), "cases/a.toml");
 /// assert_eq!(for_shell("it's $(id)".as_ref()), r"'it'\''s $(id)'");
 /// assert_eq!(for_shell("two\nlines".as_ref()), r"$'two\nlines'");
 /// ```

@@ -71,14 +71,14 @@ pub trait Command: Clone + Debug + Hash + Serialize + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// The record it brings into being, if it does: of all commands of a scenario only one may. None unless
+    /// The record it brings into being, if it does: of all commands that are sent only one may. None unless
     /// said otherwise.
     fn creates(&self) -> Option<RecordId> {
         None
     }
 
-    /// The records that must be there or be created by some command, so that a scenario which names another
-    /// one is refused. None unless said otherwise.
+    /// The records that must be there or be created by some command, so that commands which name another one
+    /// are refused before anything runs. None unless said otherwise.
     fn needs(&self) -> Vec<RecordId> {
         Vec::new()
     }
@@ -88,8 +88,8 @@ pub trait Command: Clone + Debug + Hash + Serialize + Send + Sync + 'static {
         None
     }
 
-    /// The same command, sent by `user`: a scenario's clients sign in by their names. The command as it is
-    /// unless said otherwise.
+    /// The same command, sent by `user`: clients sign in by their names. The command as it is unless said
+    /// otherwise.
     #[must_use]
     fn sent_by(self, _user: Option<&str>) -> Self {
         self

@@ -7,6 +7,8 @@ pub mod broker;
 pub mod determinism;
 #[doc(hidden)]
 pub mod doc_example;
+#[cfg(test)]
+pub(crate) mod erratic;
 pub mod escape;
 pub mod event;
 pub mod explain;
@@ -42,7 +44,7 @@ pub use property::{Property, Sometimes, View, Violation, Watch};
 pub use run::{Judges, Limits, Report, Verdict, run};
 pub use schedule::{Departure, NamedStep};
 pub use scheduler::{Balanced, Calm, Departing, Keyed, Pct, Pos, Replayed, Rounds, Scheduler, Swarm, Walk};
-pub use service::{AckTiming, Context, Outcome, PublishMode, Rejection, Service, Work};
+pub use service::{AckTiming, Context, Outcome, PublishMode, Rejection, Service, Timer, Work};
 pub use simulation::{Hosting, Sending, Simulation};
 pub use store::{Bump, Record, Schema, Store, VersionConflict, VersionPolicy, VersionScheme, Versioned};
 pub use world::{Answer, Step, World};

@@ -1,14 +1,24 @@
 //! Services: what a user writes, and what a handler can do while it runs.
 //!
-//! A service is rules without state. Everything it remembers is in its [`Store`], which is why a
-//! run can be restarted from any step, two handlers can race for a record, and a crash loses
-//! nothing that was saved and everything that was not.
+//! A service is rules without state. Everything it remembers is in its [`Store`], or in the memory of one
+//! of its members ([`Context::memory`]), which is why a run can be restarted from any step, two handlers
+//! can race for a record, and a crash loses nothing that was saved and everything that was not.
 
+mod memory;
+mod timer;
+
+use std::borrow::Cow;
+use std::fmt::Debug;
+use std::hash::Hash;
 use std::time::Duration;
 
 use crate::event::System;
-use crate::ids::{Reason, RecordId, Subject, Time};
+use crate::ids::{self, Reason, RecordId, ServiceIndex, Subject, Time};
 use crate::store::{Schema, Store};
+
+pub(crate) use memory::Memories;
+pub use timer::Timer;
+pub(crate) use timer::{Payload, is_purpose};
 
 /// One service: its collections, the subjects it listens to, and its handlers.
 ///
@@ -82,8 +92,8 @@ pub trait Service<S: System>: Send + Sync {
         Err(NO_COMMANDS)
     }
 
-    /// Runs when a timer armed with [`Context::arm`] is due.
-    fn on_timer(&self, _record: RecordId, _ctx: &mut Context<'_, S>) {}
+    /// Runs when a timer is due that a handler has armed (see [`Context::arm`] and [`Context::arm_timer`]).
+    fn on_timer(&self, _timer: &Timer, _ctx: &mut Context<'_, S>) {}
 
     /// How saves and publishes hang together when a member crashes between them. By default
     /// [`PublishMode::Outbox`], which forgives: under it no crash between save and publish loses an event.
@@ -190,6 +200,9 @@ pub struct Context<'a, S: System> {
     /// The service's store.
     pub store: &'a mut Store,
     pub(crate) effects: &'a mut Effects<S::Event>,
+    pub(crate) memories: &'a mut Memories,
+    /// Who runs the handler: service and member.
+    pub(crate) member: (ServiceIndex, u16),
     pub(crate) now: Time,
     pub(crate) attempt: u16,
 }
@@ -200,16 +213,71 @@ impl<S: System> Context<'_, S> {
         self.effects.published.push(event);
     }
 
-    /// Calls [`Service::on_timer`] with `record` once the clock reaches `due`. Arming twice fires
-    /// twice. The timer survives crashes, as a job in a durable queue does.
+    /// Calls [`Service::on_timer`] with a timer about `record` once the clock reaches `due`. Arming twice
+    /// fires twice. The timer survives crashes, as a job in a durable queue does.
     pub fn arm(&mut self, record: RecordId, due: Time) {
-        self.effects.armed.push(Armed { record, due, volatile: false });
+        self.arm_timer(Timer::of(record, due));
     }
 
     /// Like [`Context::arm`], but the timer lives in the memory of the member whose handler runs: it
     /// fires there, and dies with that member's next crash.
     pub fn arm_in_memory(&mut self, record: RecordId, due: Time) {
-        self.effects.armed.push(Armed { record, due, volatile: true });
+        self.arm_timer(Timer::of(record, due).in_memory());
+    }
+
+    /// Arms a timer that may have a purpose and carry something, when the handler's saves are done.
+    ///
+    /// ```
+    /// # use pellmell::doc_example::{Changed, Item, Shop};
+    /// # use pellmell::{Context, Outcome, Time, Timer};
+    /// # fn handle(event: &Changed, ctx: &mut Context<'_, Shop>) -> Outcome {
+    /// let due = Time(ctx.now().0 + 60_000_000);
+    /// ctx.call_off(event.item, "remind");
+    /// ctx.arm_timer(Timer::of(event.item, due).with_purpose("remind").carrying(event.price));
+    /// # Outcome::Ack
+    /// # }
+    /// ```
+    pub fn arm_timer(&mut self, timer: Timer) {
+        self.effects.armed.push(Arming::Arm(timer));
+    }
+
+    /// Calls off the timers of this service about `record` that are armed for `purpose`, when the handler's
+    /// saves are done; empty for those without a purpose. None of them fires any more. What this handler
+    /// arms afterwards stays, and so does what is in the memory of another member. It is no error if there
+    /// is none: one that is due may have fired before.
+    pub fn call_off(&mut self, record: RecordId, purpose: impl Into<Cow<'static, str>>) {
+        self.effects.armed.push(Arming::CallOff { record, purpose: ids::kept(purpose) });
+    }
+
+    /// What the member that runs the handler keeps in its memory: `T::default()` at first, and again after
+    /// the member crashed. Other members of the service have a memory of their own.
+    ///
+    /// It is what a process keeps in a variable: no transaction takes back what a handler does to it, not
+    /// even if the handler refuses, and a handler that paused finds it as it is when it goes on. It is a
+    /// part of the world's state by its hash, and what a handler does that has asked for it is not taken to
+    /// come to nothing when it is done again.
+    ///
+    /// ```
+    /// # use pellmell::doc_example::{Changed, Shop};
+    /// # use pellmell::{Context, Outcome, RecordId, Version};
+    /// use std::collections::BTreeSet;
+    ///
+    /// fn handle(event: &Changed, ctx: &mut Context<'_, Shop>) -> Outcome {
+    ///     let is_new = ctx.memory::<BTreeSet<(RecordId, Version)>>().insert((event.item, event.version));
+    ///     if !is_new {
+    ///         // Right until this member crashes.
+    ///         return Outcome::Ack;
+    ///     }
+    ///     // …
+    /// #   Outcome::Ack
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    /// If the member's memory was asked for as another type before: it is one value.
+    pub fn memory<T: Default + Clone + Hash + Debug + Send + Sync + 'static>(&mut self) -> &mut T {
+        (self.effects.impure, self.effects.remembers) = (true, true);
+        self.memories.of_mut(self.member)
     }
 
     /// The simulated time.
@@ -225,41 +293,43 @@ impl<S: System> Context<'_, S> {
     }
 }
 
-/// A timer a handler asked for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Armed {
-    pub(crate) record: RecordId,
-    pub(crate) due: Time,
-    pub(crate) volatile: bool,
+/// What a handler asked for about timers.
+#[derive(Clone, Debug)]
+pub(crate) enum Arming {
+    Arm(Timer),
+    CallOff { record: RecordId, purpose: &'static str },
 }
 
 /// What a handler did besides saving. The buffers are reused from step to step.
 #[derive(Clone, Debug)]
 pub(crate) struct Effects<E> {
     pub(crate) published: Vec<E>,
-    pub(crate) armed: Vec<Armed>,
-    /// The handler looked at the time or the attempt, so running it again on the same store may
-    /// give another answer.
+    /// In the order in which it was asked for.
+    pub(crate) armed: Vec<Arming>,
+    /// The handler looked at the time, at the attempt or into its memory, so running it again on the same
+    /// store may give another answer.
     pub(crate) impure: bool,
+    /// It may have changed its memory.
+    pub(crate) remembers: bool,
 }
 
 impl<E> Default for Effects<E> {
     fn default() -> Effects<E> {
-        Effects { published: Vec::new(), armed: Vec::new(), impure: false }
+        Effects { published: Vec::new(), armed: Vec::new(), impure: false, remembers: false }
     }
 }
 
 impl<E> Effects<E> {
-    /// Whether it published and armed nothing.
+    /// Whether it published and armed nothing, and did nothing to its memory.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.published.is_empty() && self.armed.is_empty()
+        self.published.is_empty() && self.armed.is_empty() && !self.remembers
     }
 
     #[inline]
     pub(crate) fn clear(&mut self) {
         self.published.clear();
         self.armed.clear();
-        self.impure = false;
+        (self.impure, self.remembers) = (false, false);
     }
 }

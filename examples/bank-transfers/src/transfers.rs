@@ -110,7 +110,8 @@ impl Service<BankTransfers> for Transfers {
     }
 
     /// The time for the credit is over. That says nothing about whether it was made.
-    fn on_timer(&self, transfer: RecordId, ctx: &mut Ctx<'_>) {
+    fn on_timer(&self, timer: &Timer, ctx: &mut Ctx<'_>) {
+        let transfer = timer.record();
         let held = ctx.store.find::<Transfer>(transfer).cloned();
         if let Some(held) = held.filter(|held| held.state == State::Crediting) {
             let next = if self.0.refunds_on_timeout { State::Refunding } else { State::Withdrawing };

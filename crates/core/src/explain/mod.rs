@@ -6,26 +6,36 @@
 //! [`Explanation`] summarises these runs; nothing in it is known beforehand about the services.
 //!
 //! ```
+//! use pellmell::doc_example::{Change, Changed, Item, Shop};
 //! use pellmell::explain::Explain;
+//! use pellmell::property::NoPoison;
 //! use pellmell::shrink::Shrink;
-//! use pellmell::{Departing, Departure, Scenario};
+//! use pellmell::testing::service;
+//! use pellmell::{Judges, Outcome, Profile, RecordId, Simulation, Subject, Version, VersionPolicy};
 //!
-//! let text = r#"
-//! version = 1
-//! about = "The ack of one ticket:created is lost."
-//! design = "course"
-//! schedule = ["lose ack of ticket:created t1@0 -> orders"]
-//! [[client]]
-//! name = "alice"
-//! commands = [{ create_ticket = { ticket = "t1", price = 10 } }]
-//! "#;
-//! let scenario = Scenario::parse("lost-ack.toml", text).unwrap();
-//! let (simulation, judges) = (scenario.simulation(0).unwrap(), scenario.judges());
-//! let shrunk = Shrink::new(&simulation, &judges).run(scenario.schedule.clone()).unwrap();
+//! let shop = service::<Shop>("shop").on_command(|change, ctx| {
+//!     ctx.publish(Changed { item: change.item, version: Version(0), price: change.price });
+//!     Ok(())
+//! });
+//! // It refuses what it has already, again and again.
+//! let listens = const { &[Subject::new("item:changed")] };
+//! let search = service::<Shop>("search").keeps::<Item>(VersionPolicy::EVERY_SAVE);
+//! let search = search.on_event(listens, |event, ctx| {
+//!     match ctx.store.insert(event.item, Item { price: event.price }) {
+//!         Ok(_) => Outcome::Ack,
+//!         Err(_) => Outcome::Silent("duplicate key"),
+//!     }
+//! });
+//! let commands = vec![Change { item: RecordId::new('i', 1), price: 5 }];
+//! let simulation = Simulation::on(Profile::adversarial()).service(shop).service(search);
+//! let simulation = simulation.client("seller", commands).build().unwrap();
+//! let judges = Judges::new(vec![Box::new(NoPoison)]);
+//! let schedule = vec!["lose ack of item:changed i1@0 -> search".parse().unwrap()];
+//! let shrunk = Shrink::new(&simulation, &judges).run(schedule).unwrap();
 //! let explanation = Explain::new(&simulation, &judges).run(&shrunk).unwrap();
 //! assert_eq!(explanation.turning_point, Some(2), "the step whose ack is lost");
 //! assert!(explanation.calm.verdict.is_held());
-//! assert!(explanation.why[0].starts_with("The ack of `ticket:created t1@0 -> orders` is lost (step 2)"));
+//! assert!(explanation.why[0].starts_with("The ack of `item:changed i1@0 -> search` is lost (step 2)"));
 //! ```
 
 mod ends;
@@ -43,7 +53,7 @@ use crate::shrink::{Item, Needed, Shrunk};
 use crate::simulation::Simulation;
 use crate::trace::TraceRecord;
 
-pub use ends::{EarlierEnd, Ending};
+pub use ends::{EarlierEnd, EarlierEnds};
 pub use failure_rate::FailureRate;
 use observed::ObservedRun;
 
@@ -109,7 +119,7 @@ pub struct Explanation {
     /// The outcome without one of the things that are left: those with one outcome together.
     pub without: Vec<Without>,
     /// The outcome of ending earlier what waits.
-    pub endings: Vec<Ending>,
+    pub endings: Vec<EarlierEnds>,
     /// Whether it fails in the same way if the calm run serves the groups in other orders.
     pub anchored: bool,
     /// The report of the run.

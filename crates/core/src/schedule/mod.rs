@@ -8,6 +8,7 @@
 mod attempts;
 mod rewrite;
 mod step;
+mod timer;
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,6 +20,8 @@ use crate::ids::{RecordId, Version};
 
 pub(crate) use attempts::attempt_label;
 pub use step::NamedStep;
+pub use timer::TimerSpec;
+pub(crate) use timer::timer_key;
 
 /// One way in which a run departs from the calm run.
 ///
@@ -38,6 +41,7 @@ pub use step::NamedStep;
 ///     "lose ack of order:created o:6f1c-2b@0/2 -> tickets",
 ///     "crash tickets before publish of order:created o1@0 -> tickets",
 ///     "crash expiration before publish of timer o1 of expiration",
+///     "crash orders before save of timer o1 remind of orders /2",
 ///     "run past ack wait of ticket:updated t1@2 -> orders",
 ///     "delay ack of ticket:updated t1@2 -> orders until ack wait of ticket:updated t1@2 -> orders",
 ///     "delay ack of ticket:updated t1@2 -> orders until ack of ticket:updated t1@1 -> orders",
@@ -218,28 +222,6 @@ impl CommandSpec {
     }
 }
 
-/// A timer by name, written `timer o1 of expiration`; ` /2` behind it for the second of two that are
-/// pending, `#2` for the second attempt of one whose handler crashed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct TimerSpec {
-    /// The record it was armed with.
-    pub record: RecordId,
-    /// The service that armed it.
-    pub service: String,
-    /// Which of the timers it was that were pending for this record when it was armed, from 1.
-    pub nth: u32,
-    /// The attempt, from 1.
-    pub attempt: u16,
-}
-
-impl TimerSpec {
-    /// The hash by which schedulers know the timer.
-    #[must_use]
-    pub fn key(&self) -> u64 {
-        timer_key(hash::of_name(&self.service), self.record, self.nth, self.attempt)
-    }
-}
-
 /// The key of the late ack of a delivery.
 pub(crate) fn ack_key(delivery: u64) -> u64 {
     hash::mix(delivery, 4)
@@ -260,31 +242,12 @@ pub(crate) fn command_key(client_hash: u64, label_hash: u64, nth: u32) -> u64 {
     hash::mix3(client_hash, label_hash, nth.into())
 }
 
-/// The key of a service's timer by the parts of its name.
-pub(crate) fn timer_key(service_hash: u64, record: RecordId, nth: u32, attempt: u16) -> u64 {
-    let first = hash::mix3(service_hash, record.word(), u64::from(nth - 1) << 1);
-    if attempt == 1 { first } else { hash::mix(first, attempt.into()) }
-}
-
 impl fmt::Display for CommandSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.client, self.label)?;
         // A label that looks as if it were counted is counted from the first.
         if self.nth > 1 || split_count(&self.label).is_some() {
             write!(f, "/{}", self.nth)?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for TimerSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "timer {} of {}", self.record, self.service)?;
-        if self.nth > 1 {
-            write!(f, " /{}", self.nth)?;
-        }
-        if self.attempt > 1 {
-            write!(f, " #{}", self.attempt)?;
         }
         Ok(())
     }
@@ -519,26 +482,6 @@ impl FromStr for CommandSpec {
     }
 }
 
-impl FromStr for TimerSpec {
-    type Err = ParseDepartureError;
-
-    fn from_str(text: &str) -> Result<TimerSpec, ParseDepartureError> {
-        let wrong =
-            |why: &str| wrong(text, why, "a timer is like `timer o1 of expiration`, ` /2` behind it for the second");
-        let rest = text.trim().strip_prefix("timer ").ok_or_else(|| wrong("is not a timer"))?;
-        let (record, rest) = rest.split_once(" of ").ok_or_else(|| wrong("names no service"))?;
-        let record = record.trim().parse().map_err(|error| wrong(&format!("names no record ({error})")))?;
-        let (rest, attempt) = split_number(rest, '#').ok_or_else(|| wrong("has no attempt after `#`"))?;
-        let attempt = u16::try_from(attempt).map_err(|_| wrong("has too large an attempt"))?;
-        let (service, nth) = split_number(rest, '/').ok_or_else(|| wrong("has no number after `/`"))?;
-        let service = service.trim();
-        if !is_service(service) || nth == 0 || attempt == 0 {
-            return Err(wrong("is not a timer"));
-        }
-        Ok(TimerSpec { record, service: service.to_owned(), nth, attempt })
-    }
-}
-
 /// Whether a word can name a service or its group: with a colon it would look like a client's command.
 fn is_service(word: &str) -> bool {
     !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || c == ':')
@@ -600,8 +543,11 @@ mod tests {
     }
 
     fn timer() -> impl Strategy<Value = Target> {
-        (record('o'), "[a-z-]{1,9}", 1u32..3, 1u16..3)
-            .prop_map(|(record, service, nth, attempt)| Target::Timer(TimerSpec { record, service, nth, attempt }))
+        (record('o'), prop_oneof![Just(String::new()), "[a-z._-]{3,9}"], "[a-z-]{1,9}", 1u32..3, 1u16..3).prop_map(
+            |(record, purpose, service, nth, attempt)| {
+                Target::Timer(TimerSpec { record, purpose, service, nth, attempt })
+            },
+        )
     }
 
     pub(super) fn handled() -> impl Strategy<Value = Target> {
@@ -682,6 +628,7 @@ mod tests {
         refused("crash a after ack of timer o01 of a", "names no record");
         refused("crash a after ack of timer o1 of a /x", "no number after `/`");
         refused("crash a after ack of timer o1 of a /0", "is not a timer");
+        refused("crash a after ack of timer o1 a b of a", "a purpose that is no word");
     }
 
     #[test]

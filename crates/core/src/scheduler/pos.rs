@@ -1,4 +1,4 @@
-//! Priorities that are drawn again where actions race.
+//! Partial order sampling: priorities that are drawn again where actions race.
 //!
 //! After Yuan, Yang and Gu, "Partial order aware concurrency sampling" (CAV 2018). Each action has a
 //! random priority, and the most urgent enabled one is next. When it has happened, the priorities of
@@ -6,7 +6,7 @@
 //! the others, and orders in which it loses some and wins some would hardly be met.
 //!
 //! Two actions race if handlers of one service run in both: they read and save in one store. That
-//! is more than those that touch a common record, because an order is handled by reading a ticket,
+//! is more than those that touch a common record, because a handler may read another record,
 //! and which records a handler is going to touch nobody knows before. Late acks, joins of groups, and
 //! deliveries to a group that several services share race with nothing.
 //!

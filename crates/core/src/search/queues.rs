@@ -4,13 +4,12 @@
 use std::time::Duration;
 
 use crate::broker::{Dispatch, InFlight, Limit, Ordering, Profile, RedeliverAt, Scope};
+use crate::erratic::{Erratic, Temper, drawn};
 use crate::faults::Fate;
 use crate::prng::{Prng, Stream};
 use crate::run::step_apart;
-use crate::scenario::Workload as _;
 use crate::scheduler::Action;
-use crate::simulation::{Hosting, Simulation};
-use crate::ticketing::{Design, Hostings, Ticketing, Workload};
+use crate::simulation::Simulation;
 
 fn profile(prng: &mut Prng) -> Profile {
     let mut one_of = |number: u32| prng.below(number) as usize;
@@ -30,15 +29,9 @@ fn profile(prng: &mut Prng) -> Profile {
     }
 }
 
-/// One with rules drawn at random; `None` if such rules are not simulated.
-fn simulation(prng: &mut Prng, seed: u64) -> Option<Simulation<Ticketing>> {
-    let orders = Hosting { members: 1 + prng.below(3) as u16, ..Hosting::ALONE };
-    let hostings = Hostings { orders, ..Hostings::FOUR };
-    let workload =
-        Workload { tickets: 4, prices: vec![5, 10, 15], edits: 1, buyers: 1, orders: 2, cancels: 1, pays: 1 };
-    let hosted = Design::REFERENCE.host(Simulation::on(profile(prng)), &hostings);
-    let hosted = workload.clients(seed).into_iter().fold(hosted, |on, one| on.client(one.name, one.commands));
-    hosted.redeliver_futile(prng.below(2) == 0).build().ok()
+/// Services under rules drawn at random; `None` if such rules are not simulated.
+fn simulation(prng: &mut Prng, seed: u64) -> Option<Simulation<Erratic>> {
+    drawn(Temper::ANY, profile(prng), seed).build().ok()
 }
 
 #[test]
@@ -62,5 +55,5 @@ fn what_is_ready_is_what_the_rules_allow_for_each_delivery_of_a_queue() {
         }
         played += 1;
     }
-    assert!(played > 100 && steps > 10_000, "only {steps} steps in {played} runs");
+    assert!(played > 150 && steps > 20_000, "only {steps} steps in {played} runs");
 }

@@ -48,7 +48,7 @@ pub struct Bucket {
     pub count: u64,
 }
 
-impl buckets::Bucket for Bucket {
+impl buckets::Counted for Bucket {
     fn place(&self) -> u64 {
         self.seed
     }
@@ -180,7 +180,7 @@ impl<S: System> Sweep<'_, S> {
     /// Plays the few seeds that [`Sweep::compare`] plays a second time; to be called before all others.
     ///
     /// # Errors
-    /// If the scenario's parts do not fit.
+    /// If a simulation's parts do not fit.
     pub fn sample(&self) -> Result<Sample, BuildError> {
         let mut sample = Sample::default();
         for seed in Sample::of(&self.seeds) {
@@ -207,7 +207,7 @@ impl<S: System> Sweep<'_, S> {
     /// Runs all seeds. `progress` hears how many runs are done and how many of them failed.
     ///
     /// # Errors
-    /// If the scenario's parts do not fit.
+    /// If a simulation's parts do not fit.
     pub fn run(&self, progress: impl Fn(u64, u64) + Sync) -> Result<SweepResult, BuildError> {
         let part = self.go_on(Part::none(self.seeds.start), |so_far| {
             progress(so_far.done, so_far.failed);
@@ -222,7 +222,7 @@ impl<S: System> Sweep<'_, S> {
     /// What comes back covers the seeds from the first up to one; all of them if `watch` never broke.
     ///
     /// # Errors
-    /// If the scenario's parts do not fit.
+    /// If a simulation's parts do not fit.
     pub fn go_on(
         &self,
         begun: Part,
@@ -240,7 +240,7 @@ impl<S: System> Sweep<'_, S> {
     /// not the same any more.
     ///
     /// # Errors
-    /// If the scenario's parts do not fit.
+    /// If a simulation's parts do not fit.
     pub fn witness(&self) -> Result<u64, BuildError> {
         let seed = self.seeds.start;
         let mut world = self.source.simulation(seed)?.world();

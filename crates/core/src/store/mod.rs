@@ -71,7 +71,7 @@ impl Schema {
     }
 
     pub(crate) fn into_store(self) -> Store {
-        let progress = Progress { tick: 0, saved: 0, collections: 0, read_since: 0, now: Time(0) };
+        let progress = Progress { tick: 0, saved: 0, collections: 0, rolled_back: 0, read_since: 0, now: Time(0) };
         Store { tables: self.tables, progress, step_began: 0, read_at: None }
     }
 }
@@ -104,13 +104,15 @@ impl Clone for Store {
 
 impl Store {
     /// Becomes a copy of the same store at another moment of its life: one of the two came from the
-    /// other by steps. So where the change counters are the same, nothing has changed.
+    /// other by steps. So where the change counters are the same, and nothing was taken back between,
+    /// nothing has changed.
     #[inline]
-    pub(crate) fn restore(&mut self, source: &Store) {
+    pub(crate) fn sync_from(&mut self, source: &Store) {
         let Store { tables, progress, step_began, read_at } = source;
-        if (self.progress.tick, self.step_began) != (progress.tick, *step_began) {
+        let moment = |progress: &Progress, began: u64| (progress.tick, progress.rolled_back, began);
+        if moment(&self.progress, self.step_began) != moment(progress, *step_began) {
             for (held, table) in self.tables.iter_mut().zip(tables.iter()) {
-                held.restore(table);
+                held.sync_from(table);
             }
         }
         (self.progress, self.step_began, self.read_at) = (*progress, *step_began, *read_at);
@@ -118,15 +120,15 @@ impl Store {
 }
 
 impl Store {
-    /// [`Store::restore`], by taking back what the running step saved if there is nothing else between
+    /// [`Store::sync_from`], by undoing what the running step saved if there is nothing else between
     /// the two moments.
     #[inline]
-    pub(crate) fn take_back(&mut self, source: &Store) {
+    pub(crate) fn undo_step(&mut self, source: &Store) {
         if !self.changed() || self.step_began != source.progress.tick {
-            return self.restore(source);
+            return self.sync_from(source);
         }
         for (table, source_table) in self.tables.iter_mut().zip(source.tables.iter()) {
-            table.take_back(source_table, source.progress.tick);
+            table.undo_step(source_table, source.progress.tick);
         }
         (self.progress, self.step_began, self.read_at) = (source.progress, source.step_began, source.read_at);
     }
@@ -378,6 +380,7 @@ impl Store {
     pub(crate) fn clear(&mut self) {
         self.tables.iter_mut().for_each(|table| table.clear());
         (self.progress.tick, self.progress.saved, self.progress.collections) = (0, 0, 0);
+        self.progress.rolled_back = 0;
         (self.step_began, self.read_at) = (0, None);
     }
 
@@ -419,6 +422,7 @@ impl Store {
             let began = self.step_began;
             self.tables.iter_mut().for_each(|table| table.roll_back(began));
             (self.progress.tick, self.progress.saved, self.progress.collections) = (began, 0, 0);
+            self.progress.rolled_back += 1;
         }
     }
 

@@ -2,8 +2,7 @@
 //! the least that makes it fail; and short ways to write the services, events and properties of a
 //! small system.
 //!
-//! - [`check`] runs seeds of a simulation, [`check_scenario`] seeds of a scenario file; [`Check`] is
-//!   [`check`] with all that can be chosen.
+//! - [`check`] runs seeds of a simulation; [`Check`] is [`check`] with all that can be chosen.
 //! - [`replay`] and [`Replay`] play a schedule: what a failure left when it was shrunk, pasted into a test.
 //! - `schedules` is a strategy for [proptest](https://docs.rs/proptest), which shrinks in the same way,
 //!   and `kept_in` keeps what failed, in words (feature `proptest`, which is on by default).

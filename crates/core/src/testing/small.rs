@@ -7,7 +7,9 @@ use serde::Serialize;
 use crate::event::{Event, System};
 use crate::ids::{RecordId, Subject, Version};
 use crate::property::{Property, Violation};
-use crate::service::{Context, NO_COMMANDS, NO_EVENTS, Outcome, Rejection, Service};
+use crate::service::{
+    AckTiming, Context, NO_COMMANDS, NO_EVENTS, Outcome, PublishMode, Rejection, Service, Timer, Work,
+};
 use crate::store::{Record, Schema, VersionPolicy};
 use crate::world::World;
 
@@ -68,12 +70,15 @@ impl<R: Record> Event for Snapshot<R> {
 #[must_use]
 pub fn service<S: System>(name: impl Into<Cow<'static, str>>) -> Closures<S> {
     let (name, subjects) = (name.into(), Cow::Borrowed(&[] as &[Subject]));
-    Closures { name, declare: Vec::new(), subjects, handle: None, execute: None }
+    let (publish, ack) = (PublishMode::default(), AckTiming::default());
+    Closures { name, declare: Vec::new(), subjects, handle: None, execute: None, fire: None, publish, ack }
 }
 
 type Declare = dyn Fn(&mut Schema) + Send + Sync;
 type Handle<S> = dyn Fn(&<S as System>::Event, &mut Context<'_, S>) -> Outcome + Send + Sync;
 type Execute<S> = dyn Fn(&<S as System>::Command, &mut Context<'_, S>) -> Result<(), Rejection> + Send + Sync;
+
+type Fire<S> = dyn Fn(&Timer, &mut Context<'_, S>) + Send + Sync;
 
 /// A service made of closures; [`service`] begins one.
 pub struct Closures<S: System> {
@@ -82,6 +87,9 @@ pub struct Closures<S: System> {
     subjects: Cow<'static, [Subject]>,
     handle: Option<Box<Handle<S>>>,
     execute: Option<Box<Execute<S>>>,
+    fire: Option<Box<Fire<S>>>,
+    publish: PublishMode,
+    ack: AckTiming,
 }
 
 impl<S: System> Closures<S> {
@@ -140,6 +148,51 @@ impl<S: System> Closures<S> {
         self.execute = Some(Box::new(execute));
         self
     }
+
+    /// Handles timers that are due so.
+    ///
+    /// ```
+    /// # use pellmell::doc_example::{Changed, Item, Shop};
+    /// use pellmell::{Time, Timer, VersionPolicy, testing};
+    ///
+    /// let shop = testing::service::<Shop>("shop")
+    ///     .owns::<Item>(VersionPolicy::EVERY_SAVE)
+    ///     .on_command(|change, ctx| {
+    ///         let due = Time(ctx.now().0 + 60_000_000);
+    ///         ctx.arm_timer(Timer::of(change.item, due).with_purpose("sale-ends").carrying(change.price));
+    ///         Ok(())
+    ///     })
+    ///     .on_timer(|timer, ctx| {
+    ///         let price = *timer.payload::<u32>().expect("each is armed with one");
+    ///         let version = ctx.store.overwrite(timer.record(), Item { price }, None);
+    ///         ctx.publish(Changed { item: timer.record(), version, price });
+    ///     });
+    /// ```
+    ///
+    /// # Panics
+    /// If it was given a handler for timers before, which would never run.
+    #[must_use]
+    #[track_caller]
+    pub fn on_timer(mut self, fire: impl Fn(&Timer, &mut Context<'_, S>) + Send + Sync + 'static) -> Closures<S> {
+        let name = &self.name;
+        assert!(self.fire.is_none(), "service `{name}` has two handlers for timers: give it one");
+        self.fire = Some(Box::new(fire));
+        self
+    }
+
+    /// Publishes in this way whatever a handler runs for; [`PublishMode::Outbox`] unless said otherwise.
+    #[must_use]
+    pub fn publishing(mut self, mode: PublishMode) -> Closures<S> {
+        self.publish = mode;
+        self
+    }
+
+    /// Acks at this time; [`AckTiming::AfterSave`] unless said otherwise.
+    #[must_use]
+    pub fn acking(mut self, timing: AckTiming) -> Closures<S> {
+        self.ack = timing;
+        self
+    }
 }
 
 impl<S: System> Service<S> for Closures<S> {
@@ -161,6 +214,21 @@ impl<S: System> Service<S> for Closures<S> {
 
     fn execute(&self, command: &S::Command, ctx: &mut Context<'_, S>) -> Result<(), Rejection> {
         self.execute.as_ref().map_or(Err(NO_COMMANDS), |execute| execute(command, ctx))
+    }
+
+    fn on_timer(&self, timer: &Timer, ctx: &mut Context<'_, S>) {
+        match &self.fire {
+            Some(fire) => fire(timer, ctx),
+            None => panic!("service `{}` arms timers and has no handler for them: give it `on_timer`", self.name),
+        }
+    }
+
+    fn publish_mode(&self, _work: Work) -> PublishMode {
+        self.publish
+    }
+
+    fn ack_timing(&self) -> AckTiming {
+        self.ack
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Tried {
 struct Refused {
     /// The change counter of its service's store.
     tick: u64,
+    /// The hash of what the members of the service remember.
+    memory: u64,
     /// The time, if the service looked at it.
     at: Option<Time>,
 }
@@ -70,7 +72,7 @@ impl<S: System> World<S> {
     /// [`Sending`]: crate::simulation::Sending
     #[must_use]
     pub fn waiting_clients(&self) -> Vec<WaitingClient> {
-        self.asked.note();
+        self.taint.set();
         let mut waiting = self.waiting.clone();
         waiting.extend(self.idle.iter().filter(|client| self.was_refused(**client)));
         waiting.sort_unstable();
@@ -123,8 +125,10 @@ impl<S: System> World<S> {
     /// neither the store nor, if the service looks at it, the time is another one.
     pub(crate) fn was_refused(&self, client: ClientIndex) -> bool {
         let refused = self.tried(client).refused.zip(self.hosted_next(client));
-        refused.is_some_and(|(Refused { tick, at }, next)| {
-            tick == self.stores[next.service.get()].tick() && at.is_none_or(|at| at == self.now)
+        refused.is_some_and(|(Refused { tick, memory, at }, next)| {
+            tick == self.stores[next.service.get()].tick()
+                && memory == self.memories.digest_of(next.service)
+                && at.is_none_or(|at| at == self.now)
         })
     }
 
@@ -144,7 +148,10 @@ impl<S: System> World<S> {
         let mut store = self.stores[command.service.get()].clone();
         store.begin_step(now, None);
         let mut effects = Effects::default();
-        let mut ctx = Context { store: &mut store, effects: &mut effects, now, attempt: 0 };
+        let mut memories = self.memories.clone();
+        let member = (command.service, self.inner().services[command.service.get()].member_for(command.key));
+        let memory = &mut memories;
+        let mut ctx = Context { store: &mut store, effects: &mut effects, memories: memory, member, now, attempt: 0 };
         let service = &self.inner().services[command.service.get()].service;
         let answer = catch_unwind(AssertUnwindSafe(|| service.execute(&command.command, &mut ctx)));
         // A panic is for the run to meet.
@@ -228,9 +235,10 @@ impl<S: System> World<S> {
     }
 
     fn note_refused_at(&mut self, client: ClientIndex, at: Option<Time>) {
-        let tick = self.hosted_next(client).map(|next| self.stores[next.service.get()].tick());
-        if let (Some(tick), Some(tried)) = (tick, self.tried.get_mut(client.get())) {
-            tried.refused = Some(Refused { tick, at });
+        let Some(service) = self.hosted_next(client).map(|next| next.service) else { return };
+        let (tick, memory) = (self.stores[service.get()].tick(), self.memories.digest_of(service));
+        if let Some(tried) = self.tried.get_mut(client.get()) {
+            tried.refused = Some(Refused { tick, memory, at });
         }
     }
 

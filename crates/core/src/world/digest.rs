@@ -9,7 +9,7 @@ use crate::store::Store;
 /// A world's digest, in parts: most steps change the first two at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Digest {
-    /// Of the time and of the stores.
+    /// Of the time, of the stores and of what members remember.
     pub(crate) stores: u64,
     /// The sum over what is open, what was published and what was sent.
     pub(crate) sum: u64,
@@ -69,7 +69,7 @@ impl<S: System> World<S> {
     /// ([`Message::cause`](crate::broker::Message::cause)) are no part of it either.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        self.asked.note();
+        self.taint.set();
         let stores = self.stores.iter().map(Store::digest);
         self.digest_with(stores, self.broker.sum_digest()).word()
     }
@@ -82,6 +82,11 @@ impl<S: System> World<S> {
     fn digest_with(&self, stores: impl Iterator<Item = u64>, broker: u64) -> Digest {
         let sent = (0..).zip(&self.sent).map(|(client, sent)| sent_digest(ClientIndex(client), *sent));
         let stores = stores.fold(self.now.0, hash::mix);
+        // What members remember decides what they do, as what is in their stores does.
+        let stores = match self.memories.digest() {
+            0 => stores,
+            memories => hash::mix(stores, memories),
+        };
         Digest { stores, sum: sent.fold(broker, u64::wrapping_add), rest: self.rest_digest() }
     }
 
@@ -99,9 +104,11 @@ impl<S: System> World<S> {
         let timers = live.map(|(due, timer)| match timer {
             Timer::AckWait { delivery, .. } => hash::mix(due.0, self.broker.digest_of(*delivery)),
             // Only what is in memory dies with its member.
-            Timer::Service { volatile, member, .. } => {
+            Timer::Service { service, record, purpose, nth, volatile, member, .. } => {
                 let held_by = if *volatile { 1 + u64::from(*member) } else { 0 };
-                hash::mix3(due.0, self.timer_key(timer), held_by)
+                let name = (*service, *record, *purpose);
+                let key = self.timer_key_as(timer, self.timers.rank(name, *nth));
+                hash::mix3(due.0, key, self.timers.payload_digest(name, *nth).wrapping_add(held_by))
             }
         });
         let timers = timers.fold(0u64, u64::wrapping_add);

@@ -22,7 +22,7 @@ use crate::hash;
 use crate::ids::{ServiceIndex, Time};
 use crate::schedule;
 use crate::scheduler::{Action, PauseIndex};
-use crate::service::{AckTiming, Armed, Context, Outcome, PublishMode, Rejection, Work};
+use crate::service::{self, AckTiming, Arming, Context, Outcome, PublishMode, Rejection, Work};
 
 /// A process of a service.
 // Aligned so that it is read as it was written, which avoids a store-forwarding stall.
@@ -244,7 +244,8 @@ impl<S: System> World<S> {
         (step.number, step.time) = (self.steps, self.now);
         step.published.end = self.broker.messages().len();
         self.drop_dead_timers();
-        if !self.waiting.is_empty() && (step.saved || matches!(step.action, Action::Command(_) | Action::Advance)) {
+        let may_wake = step.saved || self.effects.remembers;
+        if !self.waiting.is_empty() && (may_wake || matches!(step.action, Action::Command(_) | Action::Advance)) {
             self.wake_clients();
         }
         self.fold(step);
@@ -273,7 +274,10 @@ impl<S: System> World<S> {
         let oldest = self.oldest_read(actor.service);
         self.stores[actor.service.get()].begin_step(self.now, oldest);
         self.effects.clear();
+        // What it does to its memory it does when it goes on.
+        let memories = self.memories.clone();
         let committed = self.call(job, actor, None).is_success();
+        self.memories = memories;
         self.stores[actor.service.get()].roll_back();
         if committed {
             self.publish(job, actor.service, None);
@@ -314,7 +318,7 @@ impl<S: System> World<S> {
 
     #[inline(never)]
     fn advance(&mut self, step: &mut Step) {
-        let (due, timer) = self.timers.pop_first().expect("the clock moves only towards a timer");
+        let (due, timer, payload) = self.timers.pop_first().expect("the clock moves only towards a timer");
         self.now = self.now.max(due);
         step.key = self.timer_key(&timer);
         match timer {
@@ -323,15 +327,20 @@ impl<S: System> World<S> {
                 self.broker.release(delivery);
                 self.park_if_futile(delivery);
             }
-            Timer::Service { service, record, nth, volatile, cause, attempt, member } => {
+            Timer::Service { service, record, purpose, nth, volatile, cause, attempt, member } => {
+                self.timers.note_fired((service, record, purpose), nth);
                 if step.fate.crash == Some(Window::BeforeSave) && !volatile {
                     // A durable job that nobody finished is run again.
                     let attempt = attempt.saturating_add(1);
-                    self.timers.insert(due, Timer::Service { service, record, nth, volatile, cause, attempt, member });
+                    let again = Timer::Service { service, record, purpose, nth, volatile, cause, attempt, member };
+                    self.timers.insert_carrying(due, again, payload.clone());
                 }
+                let fires = service::Timer::fired(record, due, purpose, volatile).with_payload(payload);
+                self.firing = Some(fires);
                 // A durable job is in a queue, of which the first member takes it.
                 let member = if volatile { member } else { 0 };
                 self.work(Job::Timer { record, cause }, Actor { service, member }, None, step);
+                self.firing = None;
             }
         }
     }
@@ -461,7 +470,8 @@ impl<S: System> World<S> {
         if let Some(tick) = read_at {
             store.open_at(tick);
         }
-        let mut ctx = Context { store, effects: &mut self.effects, now: self.now, attempt: 0 };
+        let (effects, memories, member) = (&mut self.effects, &mut self.memories, (actor.service, actor.member));
+        let mut ctx = Context { store, effects, memories, member, now: self.now, attempt: 0 };
         let answer = match job {
             Job::Delivery(index) => {
                 let delivery = self.broker.delivery(index);
@@ -472,8 +482,10 @@ impl<S: System> World<S> {
                 let hosted = &inner.clients[client.get()].commands[ordinal as usize];
                 Answer::Command(service.execute(&hosted.command, &mut ctx))
             }
-            Job::Timer { record, .. } => {
-                service.on_timer(record, &mut ctx);
+            Job::Timer { .. } => {
+                if let Some(timer) = &self.firing {
+                    service.on_timer(timer, &mut ctx);
+                }
                 Answer::Timer
             }
         };
@@ -495,9 +507,16 @@ impl<S: System> World<S> {
 
     fn arm(&mut self, job: Job, Actor { service, member }: Actor) {
         let cause = self.cause_of(job);
-        for Armed { record, due, volatile } in self.effects.armed.drain(..) {
-            let nth = self.timers.next_number(service, record);
-            self.timers.insert(due, Timer::Service { service, record, nth, volatile, cause, attempt: 1, member });
+        for arming in self.effects.armed.drain(..) {
+            match arming {
+                Arming::Arm(mut timer) => {
+                    let (record, purpose, volatile) = (timer.record(), timer.purpose(), timer.is_in_memory());
+                    let nth = self.timers.next_number((service, record, purpose));
+                    let armed = Timer::Service { service, record, purpose, nth, volatile, cause, attempt: 1, member };
+                    self.timers.insert_carrying(timer.due(), armed, timer.take_payload());
+                }
+                Arming::CallOff { record, purpose } => self.timers.call_off((service, record, purpose), member),
+            }
         }
     }
 
@@ -608,6 +627,7 @@ impl<S: System> World<S> {
                 if (*service, *member) == (actor.service, actor.member))
         };
         self.timers.retain(|timer| !is_lost(timer));
+        self.memories.forget((actor.service, actor.member));
     }
 
     /// The oldest read of a paused handler of a service.

@@ -2,17 +2,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Timer;
-use crate::broker::DeliveryIndex;
+use super::{Timer, World};
+use crate::broker::{DeliveryIndex, State};
+use crate::event::System;
+use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Time};
+use crate::schedule::{self, TimerSpec};
+use crate::service::Payload;
+
+/// What timers of services share that are told apart by numbers: service, record and purpose.
+type Name = (ServiceIndex, RecordId, &'static str);
 
 /// Timers by the time at which they fire.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     by_time: BTreeSet<(Time, Timer)>,
-    /// The numbers of the services' timers that are armed, by service and record: a timer is called the
-    /// first, the second, of those of its record.
-    numbers: BTreeMap<(ServiceIndex, RecordId), BTreeSet<u32>>,
+    /// The numbers of the services' timers that are armed, by name: a timer is called the first, the
+    /// second, of those of its name.
+    numbers: BTreeMap<Name, BTreeSet<u32>>,
+    /// By name, the number after the largest of a timer that has fired.
+    fired: BTreeMap<Name, u32>,
+    /// What they carry, by name and number.
+    payloads: BTreeMap<(Name, u32), Payload>,
     /// The ack waits once more, by delivery.
     ack_waits: BTreeSet<(DeliveryIndex, Time, u16)>,
     /// How many of them are services'.
@@ -21,10 +32,12 @@ pub(super) struct Timers {
 
 impl Clone for Timers {
     fn clone(&self) -> Timers {
-        let Timers { by_time, numbers, ack_waits, of_services } = self;
+        let Timers { by_time, numbers, fired, payloads, ack_waits, of_services } = self;
         Timers {
             by_time: by_time.clone(),
             numbers: numbers.clone(),
+            fired: fired.clone(),
+            payloads: payloads.clone(),
             ack_waits: ack_waits.clone(),
             of_services: *of_services,
         }
@@ -32,16 +45,26 @@ impl Clone for Timers {
 
     /// Nearly always there are the same ones: none, or those that were there before.
     fn clone_from(&mut self, source: &Timers) {
-        if !(self.is_empty() && source.is_empty()) && self.by_time != source.by_time {
+        if !self.is_same(source) {
             *self = source.clone();
         }
     }
 }
 
 impl Timers {
+    /// Whether two worlds have the same ones; numbers and ack waits follow from the rest.
+    fn is_same(&self, other: &Timers) -> bool {
+        let of_services = (self.fired.is_empty() && other.fired.is_empty() || self.fired == other.fired)
+            && self.payloads.len() == other.payloads.len()
+            && self.payloads.iter().zip(&other.payloads).all(|(one, other)| one.0 == other.0 && one.1.is(other.1));
+        of_services && (self.is_empty() && other.is_empty() || self.by_time == other.by_time)
+    }
+
     pub(super) fn clear(&mut self) {
         self.by_time.clear();
         self.numbers.clear();
+        self.fired.clear();
+        self.payloads.clear();
         self.ack_waits.clear();
         self.of_services = 0;
     }
@@ -75,8 +98,8 @@ impl Timers {
     pub(super) fn insert(&mut self, due: Time, timer: Timer) {
         let is_new = self.by_time.insert((due, timer));
         match timer {
-            Timer::Service { service, record, nth, .. } if is_new => {
-                self.numbers.entry((service, record)).or_default().insert(nth);
+            Timer::Service { service, record, purpose, nth, .. } if is_new => {
+                self.numbers.entry((service, record, purpose)).or_default().insert(nth);
                 self.of_services += 1;
             }
             Timer::AckWait { delivery, tries } => {
@@ -86,10 +109,19 @@ impl Timers {
         }
     }
 
-    pub(super) fn pop_first(&mut self) -> Option<(Time, Timer)> {
+    /// Inserts a timer of a service with what it carries.
+    pub(super) fn insert_carrying(&mut self, due: Time, timer: Timer, payload: Option<Payload>) {
+        self.insert(due, timer);
+        if let (Timer::Service { service, record, purpose, nth, .. }, Some(payload)) = (timer, payload) {
+            self.payloads.insert(((service, record, purpose), nth), payload);
+        }
+    }
+
+    /// Takes away the first one, and what it carries.
+    pub(super) fn pop_first(&mut self) -> Option<(Time, Timer, Option<Payload>)> {
         let first = self.by_time.pop_first()?;
-        self.leave(&first);
-        Some(first)
+        let payload = self.leave(&first);
+        Some((first.0, first.1, payload))
     }
 
     /// Takes away those that are not to be kept.
@@ -98,6 +130,19 @@ impl Timers {
         for entry in gone {
             self.by_time.remove(&entry);
             self.leave(&entry);
+        }
+    }
+
+    /// Takes away the timers of this name that a member can reach: those in the memory of another one it
+    /// cannot.
+    pub(super) fn call_off(&mut self, name: (ServiceIndex, RecordId, &'static str), by: u16) {
+        if self.numbers.contains_key(&name) {
+            self.retain(|timer| match *timer {
+                Timer::Service { service, record, purpose, volatile, member, .. } => {
+                    (service, record, purpose) != name || volatile && member != by
+                }
+                Timer::AckWait { .. } => true,
+            });
         }
     }
 
@@ -110,32 +155,91 @@ impl Timers {
         }
     }
 
-    /// The number of the next timer of a service about a record: one past the largest, not the count,
-    /// because an earlier twin may have fired already.
-    pub(super) fn next_number(&self, service: ServiceIndex, record: RecordId) -> u32 {
-        let largest = self.numbers.get(&(service, record)).and_then(BTreeSet::last);
-        largest.map_or(0, |largest| largest + 1)
+    /// The number of the next timer of a name: one past the largest that is armed or has fired, so that no
+    /// two steps of a run are called the same.
+    pub(super) fn next_number(&self, name: Name) -> u32 {
+        let largest = self.numbers.get(&name).and_then(BTreeSet::last);
+        let fired = self.fired.get(&name).copied().unwrap_or_default();
+        largest.map_or(0, |largest| largest + 1).max(fired)
+    }
+
+    /// Notes that the timer of this name and number fires.
+    pub(super) fn note_fired(&mut self, name: Name, nth: u32) {
+        let fired = self.fired.entry(name).or_default();
+        *fired = (*fired).max(nth + 1);
+    }
+
+    /// Which of those armed of its name a timer is, from 0: names go on from what has fired before, and
+    /// states do not depend on that.
+    pub(super) fn rank(&self, name: Name, nth: u32) -> u32 {
+        self.numbers.get(&name).map_or(0, |numbers| numbers.range(..nth).count() as u32)
+    }
+
+    /// The hash of what a timer carries.
+    pub(super) fn payload_digest(&self, name: Name, nth: u32) -> u64 {
+        if self.payloads.is_empty() {
+            return 0;
+        }
+        self.payloads.get(&(name, nth)).map_or(0, |payload| hash::mix(payload.digest(), 1))
     }
 
     /// What they have taken of the heap, in bytes: about that.
     pub(super) fn heap_bytes(&self) -> u64 {
-        (self.by_time.len() * 2 * (size_of::<(Time, Timer)>() + size_of::<(RecordId, BTreeSet<u32>)>())) as u64
+        let by_time = self.by_time.len() * 2 * (size_of::<(Time, Timer)>() + size_of::<(Name, BTreeSet<u32>)>());
+        let carried = self.payloads.len() * 2 * size_of::<((Name, u32), Payload)>();
+        (by_time + carried + self.fired.len() * 2 * size_of::<(Name, u32)>()) as u64
     }
 
-    fn leave(&mut self, (due, timer): &(Time, Timer)) {
+    fn leave(&mut self, (due, timer): &(Time, Timer)) -> Option<Payload> {
         match *timer {
             Timer::AckWait { delivery, tries } => {
                 self.ack_waits.remove(&(delivery, *due, tries));
+                None
             }
-            Timer::Service { service, record, nth, .. } => {
+            Timer::Service { service, record, purpose, nth, .. } => {
+                let name = (service, record, purpose);
                 self.of_services -= 1;
-                if let Some(numbers) = self.numbers.get_mut(&(service, record)) {
+                if let Some(numbers) = self.numbers.get_mut(&name) {
                     numbers.remove(&nth);
                     if numbers.is_empty() {
-                        self.numbers.remove(&(service, record));
+                        self.numbers.remove(&name);
                     }
                 }
+                if self.payloads.is_empty() { None } else { self.payloads.remove(&(name, nth)) }
             }
         }
+    }
+}
+
+/// The names of timers.
+impl<S: System> World<S> {
+    pub(super) fn describe_timer(&self, timer: &Timer) -> String {
+        match timer {
+            Timer::AckWait { delivery, .. } => {
+                let over = if self.broker.delivery(*delivery).state == State::Waiting { "ends" } else { "runs out" };
+                format!("ack wait of {} {over}", self.broker.name(*delivery))
+            }
+            Timer::Service { .. } => self.timer_spec(timer).map_or_else(String::new, |timer| format!("{timer} fires")),
+        }
+    }
+
+    /// The name of a service's timer.
+    pub(super) fn timer_spec(&self, timer: &Timer) -> Option<TimerSpec> {
+        let Timer::Service { service, record, purpose, nth, attempt, .. } = *timer else { return None };
+        let (service, purpose) = (self.service_name(service).to_owned(), purpose.to_owned());
+        Some(TimerSpec { record, purpose, service, nth: nth + 1, attempt })
+    }
+
+    pub(super) fn timer_key(&self, timer: &Timer) -> u64 {
+        match timer {
+            Timer::AckWait { delivery, tries } => hash::mix3(self.broker.delivery(*delivery).key, 1, u64::from(*tries)),
+            Timer::Service { nth, .. } => self.timer_key_as(timer, *nth),
+        }
+    }
+    /// The key of a timer if it had this number.
+    pub(super) fn timer_key_as(&self, timer: &Timer, nth: u32) -> u64 {
+        let Timer::Service { service, record, purpose, attempt, .. } = *timer else { return 0 };
+        let hash = self.inner().services[service.get()].hash;
+        schedule::timer_key(hash, (record, purpose), nth + 1, attempt)
     }
 }

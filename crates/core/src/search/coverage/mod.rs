@@ -154,7 +154,7 @@ impl Seen {
     }
 }
 
-/// What is covered by a set of runs of one scenario.
+/// What is covered by a set of runs of one system.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -175,7 +175,7 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// Adds what other runs of the same scenario covered: sums, the smallest of the first seeds, the
+    /// Adds what other runs of the same system covered: sums, the smallest of the first seeds, the
     /// largest of the largest. In whichever order runs are merged, the result is the same.
     pub fn merge(&mut self, other: &Coverage) {
         self.runs += other.runs;

@@ -21,7 +21,7 @@ const ANY_MESSAGE: u16 =
 /// How many letters there are for kinds of records.
 const KINDS: usize = 26;
 
-/// Collects the situations of runs of one scenario. It is told where each run ends
+/// Collects the situations of runs of one system. It is told where each run ends
 /// ([`SituationWatch::end_run`]), and keeps its memory from run to run.
 #[derive(Clone, Debug)]
 pub struct SituationWatch {

@@ -124,7 +124,7 @@ mod tests {
     use crate::scheduler::Action;
     use crate::search::exhaust::worlds::{Worlds, tests::simulation};
 
-    /// Random walks through worlds of all four services; each step is compared with its memoised transition.
+    /// Random walks through worlds of services that do anything; each step is compared with its memoised transition.
     #[test]
     fn a_memoised_transition_is_that_of_the_step() {
         let (mut hits, mut saved) = (0, 0);
@@ -149,7 +149,7 @@ mod tests {
                     let words = world.describe(action);
                     let step = worlds.step(depth, action, fate);
                     let (world, digest) = (worlds.at(depth + 1), worlds.digest(depth + 1));
-                    let Some((before, known_by)) = known_by.filter(|_| !world.looked_around()) else { continue };
+                    let Some((before, known_by)) = known_by.filter(|_| !world.read_beyond_store()) else { continue };
                     let key = MemoKey::of(before, known_by, fate);
                     let after = world.still(digest).filter(|after| after.has_only_handled(&before));
                     let transition =
@@ -165,7 +165,7 @@ mod tests {
                 }
             }
         }
-        assert!(hits > 1_000 && saved > 100, "few cache hits: {hits}, {saved} of them saved");
+        assert!(hits > 1_000 && saved > 300, "few cache hits: {hits}, {saved} of them saved");
     }
 
     #[test]

@@ -53,9 +53,10 @@ impl<S: System> World<S> {
         let store = &mut self.stores[service.get()];
         store.begin_step(self.now, oldest);
         self.effects.clear();
-        let mut ctx = Context { store, effects: &mut self.effects, now: self.now, attempt: 0 };
-        let result = hosted.service.execute(command, &mut ctx);
         let actor = Actor { service, member: hosted.member_for(key) };
+        let (effects, memories, member) = (&mut self.effects, &mut self.memories, (service, actor.member));
+        let mut ctx = Context { store, effects, memories, member, now: self.now, attempt: 0 };
+        let result = hosted.service.execute(command, &mut ctx);
         let next = commands.get(1).map(|next| offer_of(inner, client, next));
         self.offer_following(client, next);
         let answer = Answer::Command(result);

@@ -65,7 +65,8 @@ impl<S: System> World<S> {
         self.steps += 1;
         store.begin_step(self.now, oldest);
         self.effects.clear();
-        let mut ctx = Context { store, effects: &mut self.effects, now: self.now, attempt };
+        let (effects, memories, member) = (&mut self.effects, &mut self.memories, (service, 0));
+        let mut ctx = Context { store, effects, memories, member, now: self.now, attempt };
         let outcome = handlers.handle(event, &mut ctx);
         let saved = ctx.store.changed();
         let acts = !self.effects.is_empty();

@@ -1,5 +1,6 @@
-//! Services that do anything: what a handler does is a function of its service's character, of what it
-//! handles and of what its store holds, and of nothing else.
+//! Services that do anything, for the tests of this library: what a handler does is a function of its
+//! service's character, of what it handles and of what its store holds, and, unless their [`Temper`] rules
+//! that out, of the time and the attempt.
 
 use std::time::Duration;
 
@@ -10,12 +11,12 @@ use crate::event::{Command, Event, System};
 use crate::hash;
 use crate::ids::{RecordId, Subject, Time, Version};
 use crate::prng::{Prng, Stream};
-use crate::service::{AckTiming, Context, Outcome, PublishMode, Rejection, Service, Work};
-use crate::simulation::{Hosting, Simulation};
+use crate::service::{AckTiming, Context, Outcome, PublishMode, Rejection, Service, Timer, Work};
+use crate::simulation::{Hosting, Simulation, SimulationBuilder};
 use crate::store::{Record, Schema, VersionPolicy};
 
 /// The system of such services.
-pub(super) struct Erratic;
+pub(crate) struct Erratic;
 
 impl System for Erratic {
     type Event = Said;
@@ -24,7 +25,7 @@ impl System for Erratic {
 
 /// What a service said.
 #[derive(Clone, Debug, Hash, Serialize)]
-pub(super) struct Said {
+pub(crate) struct Said {
     subject: usize,
     about: RecordId,
     version: Version,
@@ -52,9 +53,16 @@ impl Event for Said {
 
 /// What a client asks a service to do.
 #[derive(Clone, Debug, Hash, Serialize)]
-pub(super) struct Bid {
+pub(crate) struct Bid {
     to: usize,
     about: RecordId,
+}
+
+impl Bid {
+    /// Asks the service at this place of [`NAMES`] for something about this record.
+    pub(crate) const fn of(to: usize, about: RecordId) -> Bid {
+        Bid { to, about }
+    }
 }
 
 impl Command for Bid {
@@ -69,17 +77,42 @@ impl Command for Bid {
 
 /// What a service keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-struct Row(u32);
+pub(crate) struct Row(pub(crate) u32);
 
 impl Record for Row {
     const COLLECTION: &'static str = "rows";
     const KIND: char = 'r';
 }
 
-const NAMES: [&str; 3] = ["ann", "bob", "eve"];
+/// The services: the first owns the rows, the others keep copies.
+pub(crate) const NAMES: [&str; 3] = ["ann", "bob", "eve"];
+
+/// What such services may do at all, and how much they are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Temper {
+    /// Whether handlers may look at the time and at the attempt.
+    looks_around: bool,
+    /// Whether what is refused may leave something behind, or be asked for after some time. If so, what is
+    /// handed out again and again may lead to states without end.
+    is_endless: bool,
+    /// How many commands a client sends: so many at least, and fewer than so many more.
+    commands: (u32, u32),
+    /// How many messages long the chain is that a command starts, at most.
+    chain: u8,
+}
+
+impl Temper {
+    /// They may do anything.
+    pub(crate) const ANY: Temper = Temper { looks_around: true, is_endless: true, commands: (3, 4), chain: 2 };
+    /// What a handler does is up to its event and its store.
+    pub(crate) const STEADY: Temper = Temper { looks_around: false, ..Temper::ANY };
+    /// Steady, with few messages, and nothing is left of what is refused: often all states can be searched.
+    pub(crate) const BRIEF: Temper = Temper { is_endless: false, commands: (1, 1), chain: 1, ..Temper::STEADY };
+}
 
 /// One service.
 struct Character {
+    temper: Temper,
     place: usize,
     word: u64,
     modes: [PublishMode; 3],
@@ -105,9 +138,16 @@ impl Character {
         };
         let mut words = Words(hash::mix3(self.word, what, held(ctx).map_or(0, |(_, row)| row)));
         match words.below(8) {
+            _ if !self.temper.looks_around => {}
             0 => words.0 = hash::mix(words.0, ctx.now().0),
             1 => words.0 = hash::mix(words.0, ctx.attempt().into()),
             _ => {}
+        }
+        if words.below(8) == 0 {
+            let memory = ctx.memory::<Vec<u64>>();
+            memory.push(words.0 >> 60);
+            memory.truncate(2);
+            words.0 = hash::mix(words.0, hash::of(memory));
         }
         for _ in 0..[0, 0, 0, 1, 1, 2][words.below(6) as usize] {
             let row = Row(words.below(4));
@@ -124,9 +164,13 @@ impl Character {
             }
         }
         let due = Time(1_000_000 * u64::from(words.below(90)));
-        match words.below(12) {
+        match words.below(14) {
             0 => ctx.arm(about, due),
             1 => ctx.arm_in_memory(about, due),
+            2 => ctx.arm_timer(Timer::of(about, due).with_purpose("again").carrying(words.below(3))),
+            3 => ctx.arm_timer(Timer::of(about, due).with_purpose("again").in_memory()),
+            4 => ctx.call_off(about, "again"),
+            5 => ctx.call_off(about, ""),
             _ => {}
         }
         words
@@ -157,6 +201,7 @@ impl Service<Erratic> for Character {
         let mut words = self.act(hash::of(event), event.about, event.left, ctx);
         match words.below(12) {
             0 => Outcome::nak("not now"),
+            1 if !self.temper.is_endless => Outcome::nak("later"),
             1 => Outcome::Nak { reason: "later", delay: Some(Duration::from_secs(u64::from(words.below(9)))) },
             2..6 => Outcome::Silent("not so"),
             _ => Outcome::Ack,
@@ -164,15 +209,17 @@ impl Service<Erratic> for Character {
     }
 
     fn execute(&self, command: &Bid, ctx: &mut Context<'_, Erratic>) -> Result<(), Rejection> {
-        let mut words = self.act(hash::of(command), command.about, 2, ctx);
+        let mut words = self.act(hash::of(command), command.about, self.temper.chain, ctx);
         match words.below(3) {
             0 => Err(Rejection { status: 400 + words.below(2) as u16, reason: "no" }),
             _ => Ok(()),
         }
     }
 
-    fn on_timer(&self, record: RecordId, ctx: &mut Context<'_, Erratic>) {
-        self.act(7, record, 1, ctx);
+    fn on_timer(&self, timer: &Timer, ctx: &mut Context<'_, Erratic>) {
+        let carried = timer.payload::<u32>().copied().unwrap_or_default();
+        let what = hash::mix3(7, hash::of_name(timer.purpose()), carried.into());
+        self.act(what, timer.record(), self.temper.chain.min(1), ctx);
     }
 
     fn publish_mode(&self, work: Work) -> PublishMode {
@@ -219,13 +266,18 @@ fn profile(prng: &mut Prng) -> Profile {
 }
 
 /// Such services on a broker, and clients who ask them for something; all drawn from a seed.
-pub(super) fn simulation(seed: u64) -> Simulation<Erratic> {
+pub(crate) fn simulation(seed: u64) -> Simulation<Erratic> {
     let mut prng = Prng::new(seed, Stream::Swarm);
     simulation_on(profile(&mut prng), seed)
 }
 
 /// The same services and clients on a given broker.
-pub(super) fn simulation_on(profile: Profile, seed: u64) -> Simulation<Erratic> {
+pub(crate) fn simulation_on(profile: Profile, seed: u64) -> Simulation<Erratic> {
+    drawn(Temper::ANY, profile, seed).build().expect("the parts fit")
+}
+
+/// Services of a temper on a given broker, and clients; to be built, or added to.
+pub(crate) fn drawn(temper: Temper, profile: Profile, seed: u64) -> SimulationBuilder<Erratic> {
     let mut prng = Prng::new(seed, Stream::Workload);
     let mut simulation = Simulation::on(profile).redeliver_futile(prng.below(2) == 0);
     let is_shared = prng.below(6) == 0;
@@ -233,6 +285,7 @@ pub(super) fn simulation_on(profile: Profile, seed: u64) -> Simulation<Erratic> 
         let word = prng.word();
         let mut one_of = |number: u32| prng.below(number) as usize;
         let modes = [(); 3].map(|()| match one_of(3) {
+            _ if !temper.is_endless => PublishMode::Outbox,
             0 => PublishMode::Outbox,
             1 => PublishMode::DualWrite,
             _ => PublishMode::BeforeSave,
@@ -244,14 +297,15 @@ pub(super) fn simulation_on(profile: Profile, seed: u64) -> Simulation<Erratic> 
             joins_late: one_of(8) == 0,
             group: is_shared.then(|| "all".to_owned()),
         };
-        simulation = simulation.hosted(Character { place, word, modes, timing }, hosting);
+        simulation = simulation.hosted(Character { temper, place, word, modes, timing }, hosting);
     }
     for client in ["x", "y"] {
-        let commands = (0..3 + prng.below(4)).map(|_| {
+        let (least, more) = temper.commands;
+        let commands = (0..least + prng.below(more)).map(|_| {
             let about = RecordId::new('r', 1 + prng.below(3));
             Bid { to: prng.below(3) as usize, about }
         });
         simulation = simulation.client(client, commands.collect());
     }
-    simulation.build().expect("the parts fit")
+    simulation
 }
