@@ -105,3 +105,8 @@ pub use service::{AckTiming, Context, Outcome, PublishMode, Rejection, Service, 
 pub use simulation::{Hosting, Sending, Simulation};
 pub use store::{Bump, Record, Schema, Store, VersionConflict, VersionPolicy, VersionScheme, Versioned};
 pub use world::{Answer, Step, World};
+
+/// The listings of the README compile.
+#[cfg(all(doctest, feature = "cli"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -774,7 +774,7 @@ fn a_defect_is_shown_with_what_catches_it_and_the_shortest_way() {
                   Needed `ann-pays: pay o1 as p2`: without it every property holds
             ────────────
                  Summary 1 defect: 1 caught, 1 as short as known; canary caught; 0 false alarms in 3 worlds
-                         departures: of a drawn schedule, shrunk; shortest, known: deliveries and commands; * names the fault too, and sees it first: docs/course.md"#]],
+                         departures: of a drawn schedule, shrunk; shortest, known: deliveries and commands; * names the fault too, and sees it first"#]],
     );
 }
 

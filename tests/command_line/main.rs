@@ -7,6 +7,7 @@ mod ran;
 mod cases;
 mod cli;
 mod exhaust;
+mod misfits;
 mod readme;
 mod robustness;
 mod sharding;

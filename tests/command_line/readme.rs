@@ -5,7 +5,7 @@
 
 use std::process::Command;
 
-const COMMAND: &str = "$ cargo run --release -- ";
+const COMMANDS: [&str; 2] = ["$ cargo run -- ", "$ cargo run --release -- "];
 
 #[test]
 fn the_readme_shows_what_is_printed() {
@@ -27,7 +27,8 @@ fn the_readme_shows_what_is_printed() {
 /// A block as it should be: its command and what that prints.
 fn printed(shown: &str) -> String {
     let Some((command, output)) = shown.split_once('\n') else { return shown.to_owned() };
-    let Some(flags) = command.strip_prefix(COMMAND).filter(|_| !output.is_empty()) else { return shown.to_owned() };
+    let flags = COMMANDS.iter().find_map(|before| command.strip_prefix(before));
+    let Some(flags) = flags.filter(|_| !output.is_empty()) else { return shown.to_owned() };
     let ran = Command::new(env!("CARGO_BIN_EXE_pellmell")).args(flags.split(' ')).output().expect("pellmell runs");
     let text = String::from_utf8(ran.stdout).expect("pellmell prints text");
     match output.strip_prefix("...\n") {

@@ -1,6 +1,8 @@
 //! Records that are named by texts: runs, searches and reports know them as they know numbers, and none
 //! of them depends on which text a process saw first.
 
+use std::collections::BTreeSet;
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command as Process;
 
@@ -12,6 +14,7 @@ use pellmell::scheduler::Tie;
 use pellmell::search::{Bounds, DeliveryOrder, Ended, Exhaust};
 use pellmell::shrink::Shrink;
 use pellmell::testing::{at_quiescence, check, replay, service};
+use pellmell::ticketing::Design;
 use pellmell::{
     Calm, Departing, Departure, FaultPlan, Hosting, Judges, Keyed, Limits, Outcome, Property, RecordId, Replayed,
     Simulation, Subject, Version, VersionPolicy, Violation, World, run, trace,
@@ -191,7 +194,7 @@ fn which_text_a_process_saw_first_does_not_show() {
             keys.reverse();
         }
         keys.iter().for_each(|key| _ = item(key));
-        println!("\n{MARK}{}", fingerprints());
+        writeln!(std::io::stdout(), "\n{MARK}{}", fingerprints()).expect("somebody reads it");
         return;
     }
     let in_process = |order: &str| {
@@ -353,4 +356,39 @@ fn names_and_reasons_may_be_put_together() {
     assert_eq!(world.service("shop-north"), world.service(&String::from("shop-north")));
     let told = panic_of(|| check(&simulation, 0..10, FaultPlan::NONE, &judges));
     assert!(told.contains("violated NeverSold: at ledger, i:a: it is there"), "{told}");
+}
+
+#[test]
+fn scenario_files_name_records_by_keys() {
+    let text = r#"
+version = 1
+about = "Records have keys."
+design = "course"
+schedule = ["lose ack of ticket:created t:6f1c-2b@0 -> orders"]
+
+[[client]]
+name = "alice"
+commands = [
+    { create_ticket = { ticket = "t:6f1c-2b", price = 10 } },
+    { create_order = { order = "o:acme/7", ticket = "t:6f1c-2b" }, waits_for = ["t:6f1c-2b at orders"] },
+    { cancel_order = { order = "o:acme/7" } },
+]
+
+[expect]
+course = "violated NoPoison"
+"#;
+    let mut scenario = pellmell::Scenario::parse("keys.toml", text).expect("a scenario");
+    let played = |scenario: &pellmell::Scenario| {
+        let mut world = scenario.simulation(0).expect("a simulation").world();
+        let report = scenario.run(&mut world, &scenario.judges(), 0, &mut ());
+        let ids = world.store_of("orders").texts().iter().map(|row| row.id.to_string()).collect::<BTreeSet<_>>();
+        (report.verdict.signature().unwrap_or_default(), ids)
+    };
+    let (signature, ids) = played(&scenario);
+    assert!(signature.contains("NoPoison") && signature.contains("orders"), "{signature}");
+    assert!(ids.is_superset(&["o:acme/7".to_owned(), "t:6f1c-2b".to_owned()].into()), "{ids:?}");
+    for design in Design::ALL {
+        scenario.design = design;
+        assert!(!played(&scenario).1.is_empty());
+    }
 }

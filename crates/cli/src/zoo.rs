@@ -76,7 +76,7 @@ fn columns(out: &mut Out, headings: &[&str], rows: &[Vec<String>]) -> Result<(),
 }
 
 fn name(defect: &Defect<()>) -> String {
-    format!("{:<5}{}", defect.id, defect.name)
+    if defect.id == defect.name { defect.name.to_owned() } else { format!("{:<5}{}", defect.id, defect.name) }
 }
 
 fn table(out: &mut Out, rows: &[Row]) -> Result<(), Failure> {
@@ -193,7 +193,7 @@ fn summary(out: &mut Out, played: &Played) -> Result<(), Failure> {
         DIM,
         "",
         "departures: of a drawn schedule, shrunk; shortest, known: deliveries and commands; \
-         * names the fault too, and sees it first: docs/course.md",
+         * names the fault too, and sees it first",
     )
 }
 

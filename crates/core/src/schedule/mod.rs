@@ -8,8 +8,7 @@
 mod attempts;
 mod rewrite;
 mod step;
-#[cfg(test)]
-mod tests;
+mod timer;
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,10 +17,11 @@ use crate::broker::{delivery_key, message_key, write_message_name};
 use crate::faults::Window;
 use crate::hash;
 use crate::ids::{RecordId, Version};
-use crate::service::is_purpose;
 
 pub(crate) use attempts::attempt_label;
 pub use step::NamedStep;
+pub use timer::TimerSpec;
+pub(crate) use timer::timer_key;
 
 /// One way in which a run departs from the calm run.
 ///
@@ -222,32 +222,6 @@ impl CommandSpec {
     }
 }
 
-/// A timer by name, written `timer o1 of expiration`, or `timer o1 remind of expiration` if it has a
-/// purpose; ` /2` behind it for the second of that name in a run, `#2` for the second attempt of one whose
-/// handler crashed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct TimerSpec {
-    /// The record it was armed with.
-    pub record: RecordId,
-    /// What it is for; empty if it was armed without a purpose.
-    pub purpose: String,
-    /// The service that armed it.
-    pub service: String,
-    /// Which of the timers of this record and purpose it is, from 1: a number is free again if the timer
-    /// never fired.
-    pub nth: u32,
-    /// The attempt, from 1.
-    pub attempt: u16,
-}
-
-impl TimerSpec {
-    /// The hash by which schedulers know the timer.
-    #[must_use]
-    pub fn key(&self) -> u64 {
-        timer_key(hash::of_name(&self.service), (self.record, &self.purpose), self.nth, self.attempt)
-    }
-}
-
 /// The key of the late ack of a delivery.
 pub(crate) fn ack_key(delivery: u64) -> u64 {
     hash::mix(delivery, 4)
@@ -268,36 +242,12 @@ pub(crate) fn command_key(client_hash: u64, label_hash: u64, nth: u32) -> u64 {
     hash::mix3(client_hash, label_hash, nth.into())
 }
 
-/// The key of a service's timer by the parts of its name.
-pub(crate) fn timer_key(service_hash: u64, (record, purpose): (RecordId, &str), nth: u32, attempt: u16) -> u64 {
-    let plain = hash::mix3(service_hash, record.word(), u64::from(nth - 1) << 1);
-    let first = if purpose.is_empty() { plain } else { hash::mix(plain, hash::of_name(purpose)) };
-    if attempt == 1 { first } else { hash::mix(first, attempt.into()) }
-}
-
 impl fmt::Display for CommandSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.client, self.label)?;
         // A label that looks as if it were counted is counted from the first.
         if self.nth > 1 || split_count(&self.label).is_some() {
             write!(f, "/{}", self.nth)?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for TimerSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "timer {}", self.record)?;
-        if !self.purpose.is_empty() {
-            write!(f, " {}", self.purpose)?;
-        }
-        write!(f, " of {}", self.service)?;
-        if self.nth > 1 {
-            write!(f, " /{}", self.nth)?;
-        }
-        if self.attempt > 1 {
-            write!(f, " #{}", self.attempt)?;
         }
         Ok(())
     }
@@ -532,30 +482,6 @@ impl FromStr for CommandSpec {
     }
 }
 
-impl FromStr for TimerSpec {
-    type Err = ParseDepartureError;
-
-    fn from_str(text: &str) -> Result<TimerSpec, ParseDepartureError> {
-        let wrong = |why: &str| wrong(text, why, "a timer is like `timer i1 of shop`, ` /2` behind it for the second");
-        let rest = text.trim().strip_prefix("timer ").ok_or_else(|| wrong("is not a timer"))?;
-        let (record, rest) = rest.split_once(" of ").ok_or_else(|| wrong("names no service"))?;
-        let (record, purpose) = record.trim().split_once(' ').unwrap_or((record.trim(), ""));
-        let purpose = purpose.trim();
-        if !purpose.is_empty() && !is_purpose(purpose) {
-            return Err(wrong("has a purpose that is no word"));
-        }
-        let record = record.parse().map_err(|error| wrong(&format!("names no record ({error})")))?;
-        let (rest, attempt) = split_number(rest, '#').ok_or_else(|| wrong("has no attempt after `#`"))?;
-        let attempt = u16::try_from(attempt).map_err(|_| wrong("has too large an attempt"))?;
-        let (service, nth) = split_number(rest, '/').ok_or_else(|| wrong("has no number after `/`"))?;
-        let service = service.trim();
-        if !is_service(service) || nth == 0 || attempt == 0 {
-            return Err(wrong("is not a timer"));
-        }
-        Ok(TimerSpec { record, purpose: purpose.to_owned(), service: service.to_owned(), nth, attempt })
-    }
-}
-
 /// Whether a word can name a service or its group: with a colon it would look like a client's command.
 fn is_service(word: &str) -> bool {
     !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || c == ':')
@@ -580,5 +506,138 @@ fn split_number(text: &str, mark: char) -> Option<(&str, u32)> {
     match text.split_once(mark) {
         Some((rest, number)) => Some((rest, number.trim().parse().ok()?)),
         None => Some((text, 1)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn record(kind: char) -> impl Strategy<Value = RecordId> {
+        prop_oneof![
+            4 => (0u32..99).prop_map(move |number| RecordId::new(kind, number)),
+            1 => "[a-z0-9.:-]{0,4}[a-z0-9](/[0-9]{1,2}){0,2}".prop_map(move |text| RecordId::named(kind, text)),
+        ]
+    }
+
+    pub(super) fn spec() -> impl Strategy<Value = DeliverySpec> {
+        let record = record('t');
+        let version = proptest::option::of((0u64..9).prop_map(Version));
+        ("[a-z]{1,8}:[a-z]{1,8}", record, version, 1u32..4, "[a-z-]{1,9}", 1u16..5).prop_map(
+            |(subject, record, version, nth, group, attempt)| DeliverySpec {
+                subject,
+                record,
+                version,
+                nth,
+                group,
+                attempt,
+            },
+        )
+    }
+
+    pub(super) fn command() -> impl Strategy<Value = Target> {
+        let label = prop_oneof!["[a-z]{1,6}( [a-z0-9/]{1,4}){0,3}", "[a-z]{1,4}/[0-9]{1,2}", "[a-z] until [a-z]"];
+        ("[a-z]{1,6}(-[0-9])?", label, 1u32..4)
+            .prop_map(|(client, label, nth)| Target::Command(CommandSpec { client, label, nth }))
+    }
+
+    fn timer() -> impl Strategy<Value = Target> {
+        (record('o'), prop_oneof![Just(String::new()), "[a-z._-]{3,9}"], "[a-z-]{1,9}", 1u32..3, 1u16..3).prop_map(
+            |(record, purpose, service, nth, attempt)| {
+                Target::Timer(TimerSpec { record, purpose, service, nth, attempt })
+            },
+        )
+    }
+
+    pub(super) fn handled() -> impl Strategy<Value = Target> {
+        prop_oneof![spec().prop_map(Target::Delivery), command()]
+    }
+
+    fn join() -> impl Strategy<Value = Target> {
+        "[a-z-]{1,9}".prop_map(Target::Join)
+    }
+
+    pub(super) fn target() -> impl Strategy<Value = Target> {
+        prop_oneof![handled(), timer()]
+    }
+
+    pub(super) fn moment() -> impl Strategy<Value = Target> {
+        let pause = handled().prop_map(|what| Target::Pause(Box::new(what)));
+        prop_oneof![target(), pause, spec().prop_map(Target::Ack), spec().prop_map(Target::AckWait), join()]
+    }
+
+    fn departure() -> impl Strategy<Value = Departure> {
+        prop_oneof![
+            (prop_oneof![handled(), join()], proptest::option::of(moment()))
+                .prop_map(|(what, until)| Departure::Hold { what, until }),
+            (handled(), proptest::option::of(moment())).prop_map(|(what, until)| Departure::Pause { what, until }),
+            (spec(), proptest::option::of(moment())).prop_map(|(what, until)| Departure::DelayAck { what, until }),
+            spec().prop_map(Departure::Duplicate),
+            spec().prop_map(Departure::Lose),
+            spec().prop_map(Departure::LoseAck),
+            spec().prop_map(Departure::RunPast),
+            (target(), 0usize..4, "[a-z]{1,9}").prop_map(|(what, window, service)| {
+                Departure::Crash { service, window: Window::ALL[window], what }
+            }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_departure_reads_back_as_it_was_printed(departure in departure()) {
+            prop_assert_eq!(departure.to_string().parse::<Departure>(), Ok(departure));
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in ".{0,80}") {
+            for verb in ["", "hold ", "pause ", "crash a after ack of ", "pause é: ", "hold timer ", "delay ack of "] {
+                let _ = format!("{verb}{text}").parse::<Departure>();
+                let _ = format!("{verb}{text} until {text}").parse::<Departure>();
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_departure_is_refused_with_the_form_it_should_have() {
+        let refused = |text: &str, part: &str| {
+            let error = text.parse::<Departure>().expect_err(text).to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        };
+        refused("", "expected `hold H until X`");
+        refused("hold ticket:created t1@0 -> orders", "without `until`");
+        refused("lose ack of ticket:created t1@0", "names no group");
+        refused("lose ack of ticket:created -> orders", "names no record");
+        refused("lose ack of ticket:created t:a,b@0 -> orders", "no `,`");
+        refused("lose ack of ticket:created t1@x -> orders", "no version after `@`");
+        refused("lose ack of ticket:created t1@0 -> orders #0", "is not a delivery");
+        refused("lose ack of ticket:created t1@0 -> orders #99999", "too large an attempt");
+        refused("crash orders at noon of ticket:created t1@0 -> orders", "expected `hold H until X`");
+        refused("pause alice: edit t1 to 6", "`pause` without `until`");
+        refused("pause alice:  until quiescence", "is not a command");
+        refused("pause alice: edit t1 to 6/0 until quiescence", "is not a command");
+        refused("pause timer o1 of expiration until quiescence", "`timer o1 of expiration` cannot pause");
+        refused("hold alice: edit t1 to 6 till quiescence", "`hold` without `until`");
+        refused("hold timer o1 of expiration until quiescence", "cannot be held, the clock moves last");
+        refused("hold ack of ticket:created t1@0 -> orders until quiescence", "cannot be held: expected");
+        refused("hold join of until quiescence", "names no group");
+        refused("hold alice: edit t1 to 6 until pause of timer o1 of expiration", "cannot pause");
+        refused("delay ack of alice: edit t1 to 6 until quiescence", "names no group");
+        refused("crash a after ack of join of a", "nobody crashes at `join of a`");
+        refused("hold ticket:created t1@0 -> orders until timer o1", "names no service");
+        refused("crash a after ack of timer o01 of a", "names no record");
+        refused("crash a after ack of timer o1 of a /x", "no number after `/`");
+        refused("crash a after ack of timer o1 of a /0", "is not a timer");
+        refused("crash a after ack of timer o1 a b of a", "a purpose that is no word");
+    }
+
+    #[test]
+    fn a_label_may_have_until_and_counts_in_it() {
+        let pause: Departure = "pause a: wait until dawn until b: split 1/2/1".parse().expect("a departure");
+        let command = |client: &str, label: &str| {
+            Target::Command(CommandSpec { client: client.to_owned(), label: label.to_owned(), nth: 1 })
+        };
+        assert_eq!(pause.what(), command("a", "wait until dawn"));
+        assert_eq!(pause.until(), Some(&command("b", "split 1/2")));
     }
 }

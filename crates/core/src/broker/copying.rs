@@ -1,5 +1,4 @@
-//! How a broker becomes what another one is, and what a search knows of it that it need not work out
-//! again.
+//! Copying one broker onto another, undoing one step, and what a search need not work out again.
 
 use super::queue::{Group, Route};
 use super::{Broker, DeliveryIndex};
@@ -20,43 +19,43 @@ impl<E: Event> Broker<E> {
     /// Becomes a copy of the broker of another world of the same simulation, whose log begins with
     /// the same `shared` messages; returns how many messages stayed where they were. What became
     /// ready since it was last asked is not copied.
-    pub(crate) fn restore(&mut self, source: &Broker<E>, shared: usize) -> usize {
+    pub(crate) fn sync_from(&mut self, source: &Broker<E>, shared: usize) -> usize {
         // Only subjects nobody listens to come in a run, one behind the other.
         if !routes_of(&self.routes).eq(routes_of(&source.routes)) {
             self.routes.clone_from(&source.routes);
         }
-        let kept = self.log.restore(&source.log, shared);
-        self.deliveries.restore(&source.deliveries);
+        let kept = self.log.sync_from(&source.log, shared);
+        self.deliveries.sync_from(&source.deliveries);
         self.ready.clone_from(&source.ready);
-        self.restore_groups(source);
-        self.restore_rest(source);
+        self.sync_groups(source);
+        self.sync_rest(source);
         kept
     }
 
     /// Becomes a copy of the broker that it came from by one step, or that came from it by a step that
     /// changed nothing but what is noted: what changed is put back.
     #[inline]
-    pub(crate) fn take_back(&mut self, source: &Broker<E>) {
+    pub(crate) fn undo_step(&mut self, source: &Broker<E>) {
         if self.routes.len() > source.routes.len() {
             self.routes.truncate(source.routes.len());
         }
-        self.log.take_back(&source.log);
-        self.deliveries.take_back(&source.deliveries);
-        self.deliveries.take_back_ready(&mut self.ready, &source.ready);
+        self.log.undo_step(&source.log);
+        self.deliveries.undo_step(&source.deliveries);
+        self.deliveries.undo_ready(&mut self.ready, &source.ready);
         if self.groups.take() {
-            self.restore_groups(source);
+            self.sync_groups(source);
         }
-        self.restore_rest(source);
+        self.sync_rest(source);
     }
 
-    fn restore_groups(&mut self, source: &Broker<E>) {
-        self.groups.iter_mut().zip(source.groups.iter()).for_each(|(group, source)| group.restore(source));
+    fn sync_groups(&mut self, source: &Broker<E>) {
+        self.groups.iter_mut().zip(source.groups.iter()).for_each(|(group, source)| group.sync_from(source));
         self.groups.take();
     }
 
     /// Copies what is small.
     #[inline(always)]
-    fn restore_rest(&mut self, source: &Broker<E>) {
+    fn sync_rest(&mut self, source: &Broker<E>) {
         let Broker { profile: _, has_shared: _, at_once: _, fresh: _, routes: _, log: _, deliveries: _, .. } = source;
         let Broker { groups: _, ready: _, waiting, dead, futile_for, open, burst, .. } = source;
         self.fresh.clear();
@@ -123,9 +122,9 @@ impl<E: Event> Broker<E> {
     }
 
     /// After two brokers changed places, of which one came from the other by a step.
-    pub(crate) fn exchange_noted(&mut self, other: &mut Broker<E>) {
-        self.deliveries.exchange_noted(&mut other.deliveries);
-        self.groups.exchange_noted(&mut other.groups);
+    pub(crate) fn swap_noted(&mut self, other: &mut Broker<E>) {
+        self.deliveries.swap_noted(&mut other.deliveries);
+        self.groups.swap_noted(&mut other.groups);
     }
 }
 

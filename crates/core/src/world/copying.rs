@@ -70,42 +70,42 @@ fn bit(place: usize) -> u64 {
 impl<S: System> World<S> {
     /// Becomes a copy of `source`, with which it has `shared` in common; returns what it still has in
     /// common with what it was. What was offered since it was last asked is not copied.
-    pub(crate) fn restore(&mut self, source: &World<S>, shared: Shared) -> Shared {
+    pub(crate) fn sync_from(&mut self, source: &World<S>, shared: Shared) -> Shared {
         if shared == Shared::NOTHING {
             self.clone_from(source);
             self.offers.clear();
             return Shared::NOTHING;
         }
-        let messages = self.broker.restore(&source.broker, shared.messages);
+        let messages = self.broker.sync_from(&source.broker, shared.messages);
         for (place, (store, source)) in self.stores.iter_mut().zip(&source.stores).enumerate() {
             if shared.has_store(place) {
-                store.restore(source);
+                store.sync_from(source);
             } else {
                 store.clone_from(source);
             }
         }
-        self.restore_rest(source);
+        self.sync_rest(source);
         Shared { messages, ..shared }
     }
 
     /// Becomes a copy of `source`, from which it came by one step or with which it changed places
-    /// since (see [`World::exchange`]), by putting back what changed. Of the stores only these did.
+    /// since (see [`World::swap`]), by putting back what changed. Of the stores only these did.
     #[inline]
-    pub(crate) fn take_back(&mut self, source: &World<S>, stores: StoreBits) {
-        self.broker.take_back(&source.broker);
+    pub(crate) fn undo_step(&mut self, source: &World<S>, stores: StoreBits) {
+        self.broker.undo_step(&source.broker);
         for (place, (store, source)) in self.stores.iter_mut().zip(&source.stores).enumerate() {
             if stores.has(place) {
-                store.take_back(source);
+                store.undo_step(source);
             }
         }
-        self.restore_rest(source);
+        self.sync_rest(source);
     }
 
     /// Changes places with a world that came from it by one step. Says whether each can still be made
     /// the other one by putting back what changed: not if one has more deliveries.
-    pub(crate) fn exchange(&mut self, later: &mut World<S>) -> bool {
+    pub(crate) fn swap(&mut self, later: &mut World<S>) -> bool {
         std::mem::swap(self, later);
-        self.broker.exchange_noted(&mut later.broker);
+        self.broker.swap_noted(&mut later.broker);
         let lists = |world: &World<S>| (world.broker.messages().len(), world.broker.deliveries().len());
         lists(self) == lists(later)
     }
@@ -123,7 +123,7 @@ impl<S: System> World<S> {
 
     /// Copies what is small.
     #[inline(always)]
-    fn restore_rest(&mut self, source: &World<S>) {
+    fn sync_rest(&mut self, source: &World<S>) {
         self.sent.iter_mut().zip(&source.sent).for_each(|(sent, source)| *sent = *source);
         copy_few(&mut self.idle, &source.idle);
         copy_few(&mut self.waiting, &source.waiting);

@@ -1,4 +1,4 @@
-//! What can be seen of the broker.
+//! Read access to the broker: its rules, deliveries and messages by name, and the digest of its state.
 
 use super::{
     Broker, Delivery, DeliveryIndex, DeliveryName, GroupIndex, Member, Message, MessageIndex, Profile, RedeliverAt,

@@ -1,7 +1,7 @@
 //! Dependency tracking for judgements.
 //!
 //! A search that knows what a judgement depends on need not judge an equal step again. That is detected
-//! at run time instead of declared: whatever shows more than stores and time notes that it was asked.
+//! at run time instead of declared: whatever shows more than stores and time taints the judgement.
 
 use std::cell::Cell;
 
@@ -9,26 +9,26 @@ use super::World;
 use crate::broker::Broker;
 use crate::event::System;
 
-/// Whether anybody asked for more than stores and time.
+/// Whether anybody looked at more than stores and time.
 #[derive(Default)]
-pub(super) struct Asked(Cell<bool>);
+pub(super) struct Taint(Cell<bool>);
 
-impl Asked {
+impl Taint {
     #[inline]
-    pub(super) fn note(&self) {
+    pub(super) fn set(&self) {
         self.0.set(true);
     }
 }
 
 impl<S: System> World<S> {
-    /// Whether anybody asked for more than stores and time since this was last asked.
-    pub(crate) fn take_asked(&self) -> bool {
-        self.asked.0.replace(false)
+    /// Whether anybody looked at more than stores and time since this was last taken.
+    pub(crate) fn take_taint(&self) -> bool {
+        self.taint.0.replace(false)
     }
 
     /// The broker, for what a view shows of the message that its step handled.
     #[inline]
-    pub(crate) fn broker_unasked(&self) -> &Broker<S::Event> {
+    pub(crate) fn broker_without_taint(&self) -> &Broker<S::Event> {
         &self.broker
     }
 }
@@ -42,16 +42,16 @@ mod tests {
     type Ask<'a> = &'a dyn Fn(&World<Erratic>);
 
     #[test]
-    fn what_tells_more_than_stores_and_time_notes_that_it_was_asked() {
+    fn what_shows_more_than_stores_and_time_taints() {
         let mut world = simulation_on(crate::Profile::adversarial(), 0).world();
         let action = world.enabled().iter().next().expect("a command");
         let Action::Command(client) = action else { panic!("{action:?}") };
         let service = world.service(NAMES[0]).expect("a service");
         world.step(action, crate::Fate::CALM);
         let asks = |ask: Ask<'_>| {
-            world.take_asked();
+            world.take_taint();
             ask(&world);
-            world.take_asked()
+            world.take_taint()
         };
         let more: [Ask<'_>; 15] = [
             &|world| _ = world.broker(),
