@@ -242,6 +242,7 @@ fn every_test_the_page_names_exists() {
     let mut files = Vec::new();
     sources(Path::new("tests"), &mut files);
     sources(Path::new("src"), &mut files);
+    sources(Path::new("crates"), &mut files);
     let text: String = files.iter().map(|path| std::fs::read_to_string(path).expect("a file of text")).collect();
     for row in headings() {
         for test in row.tests {
