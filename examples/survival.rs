@@ -5,7 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "it measures and tells")]
 
-#[path = "../tests/support/changed.rs"]
+#[path = "../tests/ticketing/support/changed.rs"]
 #[expect(dead_code, unreachable_pub, reason = "a test uses the rest")]
 mod changed;
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anstyle::Style;
 use pellmell_core::escape::{file_for_shell, for_terminal};
-use pellmell_core::explain::{Ending, ExplainedStep, Explanation, FirstDifference, Without};
+use pellmell_core::explain::{EarlierEnds, ExplainedStep, Explanation, FirstDifference, Without};
 use pellmell_core::schedule::{Departure, Target};
 use pellmell_core::shrink::{Item, NothingToShrink};
 use pellmell_core::trace::{TraceRecord, in_words};
@@ -19,7 +19,7 @@ use super::{
     BAD, DIM, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, input, number, program, replay, shown,
     sweep_command, timeline,
 };
-use super::{Ending as Ended, timeline::fit};
+use super::{Ending, timeline::fit};
 
 /// How wide a line may become.
 const LINE_MAX: usize = 160;
@@ -55,7 +55,7 @@ pub(super) struct ExplainArgs {
     what: What,
 }
 
-pub(super) fn explain(system: &dyn AnySystem, args: &ExplainArgs, format: MessageFormat) -> Result<Ended, Failure> {
+pub(super) fn explain(system: &dyn AnySystem, args: &ExplainArgs, format: MessageFormat) -> Result<Ending, Failure> {
     let (scenario, seed) = scenario(system, args)?;
     let mut out = Out::new();
     let explained = scenario.explain(seed, args.executions, args.continuations).map_err(|error| match error {
@@ -75,7 +75,7 @@ pub(super) fn explain(system: &dyn AnySystem, args: &ExplainArgs, format: Messag
         MessageFormat::Human => show(&mut out, args, &*scenario, seed, (&smallest, &explanation, &log))?,
         MessageFormat::Json => out.json(&as_json(&*scenario, seed, &smallest, &explanation))?,
     }
-    Ok(Ended::Held)
+    Ok(Ending::Held)
 }
 
 /// What is explained, and the seed.
@@ -101,7 +101,7 @@ fn nothing(
     scenario: &dyn AnyScenario,
     seed: u64,
     format: MessageFormat,
-) -> Result<Ended, Failure> {
+) -> Result<Ending, Failure> {
     let next = sweep_command(&args.file, scenario);
     match format {
         MessageFormat::Human => {
@@ -113,7 +113,7 @@ fn nothing(
             "reason": "explain", "scenario": scenario.settings().name, "seed": seed, "verdict": "held", "next": next,
         }))?,
     }
-    Ok(Ended::NothingRan)
+    Ok(Ending::NothingRan)
 }
 
 fn show(
@@ -333,7 +333,7 @@ fn without(without: &Without) -> Option<String> {
 }
 
 /// What comes of ending earlier what waits.
-fn ending(ending: &Ending) -> String {
+fn ending(ending: &EarlierEnds) -> String {
     let departure = ending.departure.to_string();
     let what = departure.rsplit_once(" until ").map_or(departure.as_str(), |(what, _)| what);
     let until = |step: u64, target: &Target| format!("until step {step} (`{target}`)");

@@ -53,11 +53,16 @@ pub(super) fn shrink(system: &dyn AnySystem, args: &ShrinkArgs, format: MessageF
             let next = sweep_command(&args.scenario, &*scenario);
             match format {
                 MessageFormat::Human => {
-                    out.status(GOOD, "HELD", format_args!("{} seed {seed}: {NothingToShrink}", scenario.settings().name))?;
+                    let name = &scenario.settings().name;
+                    out.status(GOOD, "HELD", format_args!("{name} seed {seed}: {NothingToShrink}"))?;
                     out.status(PLAIN, "Next", next)?;
                 }
                 MessageFormat::Json => out.json(&json!({
-                    "reason": "shrink", "scenario": scenario.settings().name, "seed": seed, "verdict": "held", "next": next,
+                    "reason": "shrink",
+                    "scenario": scenario.settings().name,
+                    "seed": seed,
+                    "verdict": "held",
+                    "next": next,
                 }))?,
             }
             Ok(Ending::NothingRan)

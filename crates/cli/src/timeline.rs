@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anstyle::Style;
 use pellmell_core::escape::for_terminal;
-use pellmell_core::trace::{Saved, Trace, TraceRecord, plain};
+use pellmell_core::trace::{SavedRecord, Trace, TraceRecord, plain};
 use pellmell_scenario::scenario::Display;
 
 use super::log::Log;
@@ -159,7 +159,7 @@ fn order_of(id: &str) -> (String, u32) {
     (id[..digits].to_owned(), id[digits..].parse().unwrap_or(0))
 }
 
-fn cell(display: &Display, saved: &Saved) -> String {
+fn cell(display: &Display, saved: &SavedRecord) -> String {
     let fields = match &saved.fields {
         serde_json::Value::Object(fields) => {
             let parts = fields.iter().filter(|(name, _)| !display.hidden_fields.contains(&name.as_str()));
@@ -179,8 +179,9 @@ fn cell(display: &Display, saved: &Saved) -> String {
 fn differs(display: &Display, trace: &Trace, id: &str) -> bool {
     let replicated = display.replicated.iter().find(|(kind, _)| id.starts_with(*kind));
     let compared: &[&str] = replicated.map_or(&[], |(_, fields)| fields);
-    let held = |store: &Vec<Saved>| {
-        let compared_row = |row: &&Saved| row.id == id && !display.not_compared.contains(&row.collection.as_str());
+    let held = |store: &Vec<SavedRecord>| {
+        let compared_row =
+            |row: &&SavedRecord| row.id == id && !display.not_compared.contains(&row.collection.as_str());
         let row = store.iter().find(compared_row)?;
         let fields: Vec<_> = compared.iter().map(|field| row.fields.get(field).cloned()).collect();
         Some((row.collection.clone(), row.version, fields))

@@ -76,7 +76,7 @@ fn columns(out: &mut Out, headings: &[&str], rows: &[Vec<String>]) -> Result<(),
 }
 
 fn name(defect: &Defect<()>) -> String {
-    format!("{:<5}{}", defect.id, defect.name)
+    if defect.id == defect.name { defect.name.to_owned() } else { format!("{:<5}{}", defect.id, defect.name) }
 }
 
 fn table(out: &mut Out, rows: &[Row]) -> Result<(), Failure> {
@@ -174,26 +174,26 @@ fn summary(out: &mut Out, played: &Played) -> Result<(), Failure> {
         let place = format!("{} ({}, {})", alarm.design, alarm.playground, alarm.level.name());
         out.status(BAD, "FALSE ALARM", format_args!("{place}: {}", alarm.verdict))?;
     }
-    if !played.canary {
+    if played.canary == Some(false) {
         out.status(BAD, "FAILED", "the canary was not caught: the zoo finds nothing, or not what it should")?;
     }
     let caught = played.rows.iter().filter(|row| row.complaints().is_empty()).count();
     let as_known = played.rows.iter().filter(|row| row.is_as_known()).count();
     let style = if played.is_good() { GOOD } else { BAD };
     let all = count(played.rows.len() as u64, "defect");
-    let canary = if played.canary { "caught" } else { "missed" };
+    let canary = played.canary.map_or("", |caught| if caught { " canary caught;" } else { " canary missed;" });
     let alarms = count(played.alarms.len() as u64, "false alarm");
     let worlds = count(played.quiet + played.alarms.len() as u64, "world");
     out.status(
         style,
         "Summary",
-        format_args!("{all}: {caught} caught, {as_known} as short as known; canary {canary}; {alarms} in {worlds}"),
+        format_args!("{all}: {caught} caught, {as_known} as short as known;{canary} {alarms} in {worlds}"),
     )?;
     out.status(
         DIM,
         "",
         "departures: of a drawn schedule, shrunk; shortest, known: deliveries and commands; \
-         * names the fault too, and sees it first: docs/course.md",
+         * names the fault too, and sees it first",
     )
 }
 

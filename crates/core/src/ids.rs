@@ -568,7 +568,7 @@ mod tests {
             prop_assert_eq!(id.to_string().parse(), Ok(id));
             let json = serde_json::to_string(&id).expect("a text");
             prop_assert_eq!(serde_json::from_str::<RecordId>(&json).expect("an id"), id);
-            let again = id.text().map(|text| RecordId::named(id.kind(), text.to_owned()));
+            let again = id.text().map(|text| RecordId::named(id.kind(), text));
             prop_assert_eq!(again.unwrap_or(id), id);
         }
 

@@ -113,10 +113,10 @@ pub trait Property<S: System>: Send + Sync {
 pub struct Sometimes<S: System> {
     name: &'static str,
     about: &'static str,
-    reached: Box<Reached<S>>,
+    reached: Box<IsReached<S>>,
 }
 
-type Reached<S> = dyn Fn(&View<'_, S>) -> bool + Send + Sync;
+type IsReached<S> = dyn Fn(&View<'_, S>) -> bool + Send + Sync;
 
 impl<S: System> Sometimes<S> {
     /// A claim of that name. `about` says as half a sentence what happens then, `an order is paid`;
@@ -263,7 +263,7 @@ impl<'a, S: System> View<'a, S> {
     #[must_use]
     #[inline]
     pub fn delivery(&self) -> Option<(&'a Delivery, &'a Message<S::Event>)> {
-        let broker: &'a Broker<S::Event> = self.world.broker_unasked();
+        let broker: &'a Broker<S::Event> = self.world.broker_without_taint();
         let delivery = broker.delivery(self.step.delivery?);
         Some((delivery, broker.message(delivery.message)))
     }
@@ -272,7 +272,7 @@ impl<'a, S: System> View<'a, S> {
     /// one included; 0 if the step was no delivery's.
     #[must_use]
     pub fn effects(&self) -> u16 {
-        self.step.delivery.map_or(0, |index| self.world.broker_unasked().effects(index))
+        self.step.delivery.map_or(0, |index| self.world.broker_without_taint().effects(index))
     }
 }
 

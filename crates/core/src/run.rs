@@ -312,14 +312,14 @@ pub fn run<S: System>(
 ) -> Report {
     let reached = vec![false; judges.sometimes.len()];
     let hears_naks = world.broker().profile().naks;
-    let mut noted = Noted { counts: Counts::default(), still: None, reached, latest: 0, hears_naks };
+    let mut noted = RunNotes { counts: Counts::default(), still: None, reached, latest: 0, hears_naks };
     let played = catch_unwind(AssertUnwindSafe(|| play(world, scheduler, judges, limits, observer, &mut noted)));
     let verdict = match played {
         Ok(Ok(())) => Verdict::Held,
         Ok(Err(verdict)) => verdict,
         Err(panic) => Verdict::Panicked { message: panic_message(&*panic) },
     };
-    let Noted { mut counts, reached, .. } = noted;
+    let RunNotes { mut counts, reached, .. } = noted;
     counts.commands = world.commands_run().into();
     counts.messages = world.broker().messages().len() as u64;
     let reached =
@@ -330,7 +330,7 @@ pub fn run<S: System>(
 }
 
 /// What is noted of a run while it is played.
-struct Noted {
+struct RunNotes {
     counts: Counts,
     /// What there was at the last moment at which nothing was under way.
     still: Option<(Moment, Stillness)>,
@@ -347,7 +347,7 @@ fn play<S: System, O: Observer<S>>(
     judges: &Judges<S>,
     limits: Limits,
     observer: &mut O,
-    noted: &mut Noted,
+    noted: &mut RunNotes,
 ) -> Result<(), Verdict> {
     let is_unseen = !O::LOOKS && judges.sometimes.is_empty();
     loop {
@@ -390,7 +390,7 @@ fn play<S: System, O: Observer<S>>(
 
 /// Judges convergence if this is a moment at rest, and counts it if it is not. Nothing is judged or
 /// counted again that did not change.
-fn judge_rest<S: System>(world: &mut World<S>, judges: &Judges<S>, noted: &mut Noted) -> Result<(), Verdict> {
+fn judge_rest<S: System>(world: &mut World<S>, judges: &Judges<S>, noted: &mut RunNotes) -> Result<(), Verdict> {
     let stillness = Stillness::of(world);
     let now = (world.moment(), stillness);
     if noted.still.replace(now) == Some(now) {
@@ -448,7 +448,7 @@ fn play_fast<S: System>(
     scheduler: &mut impl Scheduler,
     judges: &Judges<S>,
     limits: Limits,
-    noted: &mut Noted,
+    noted: &mut RunNotes,
 ) -> Result<(), Verdict> {
     let watched = judges.watched();
     let mut step = Step::new(Action::Advance, Fate::CALM);
@@ -493,7 +493,7 @@ fn take_fast<S: System>(
     world: &mut World<S>,
     scheduler: &mut impl Scheduler,
     watched: Watch,
-    noted: &mut Noted,
+    noted: &mut RunNotes,
     step: &mut Step,
 ) -> Recorded {
     let action = scheduler.pick(&world.enabled_deliveries());
@@ -529,7 +529,7 @@ fn deliver<S: System>(
     what: (DeliveryIndex, Delivery),
     fate: Fate,
     watched: Watch,
-    noted: &mut Noted,
+    noted: &mut RunNotes,
     step: &mut Step,
 ) -> Recorded {
     let Some((summary, _)) = world.deliver(what, fate, step) else {
@@ -555,7 +555,7 @@ fn deliver_faulty<S: System>(
     index: DeliveryIndex,
     fate: Fate,
     watched: Watch,
-    noted: &mut Noted,
+    noted: &mut RunNotes,
     step: &mut Step,
 ) -> Recorded {
     let delivery = *world.broker().delivery(index);
@@ -564,13 +564,19 @@ fn deliver_faulty<S: System>(
 
 /// Takes any other step on the fast path.
 #[inline(never)]
-fn take<S: System>(world: &mut World<S>, action: Action, fate: Fate, noted: &mut Noted, step: &mut Step) -> Recorded {
+fn take<S: System>(
+    world: &mut World<S>,
+    action: Action,
+    fate: Fate,
+    noted: &mut RunNotes,
+    step: &mut Step,
+) -> Recorded {
     *step = world.step(action, fate);
     noted.count(step);
     Recorded::Step
 }
 
-impl Noted {
+impl RunNotes {
     #[inline(never)]
     fn count(&mut self, step: &Step) {
         let (Action::Deliver(_), Some(_)) = (step.action, step.delivery) else {

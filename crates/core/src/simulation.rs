@@ -10,6 +10,7 @@ use crate::broker::{GroupSetup, Member, Profile};
 use crate::event::{Command, System};
 use crate::hash;
 use crate::ids::{self, ServiceIndex, Subject};
+use crate::nearest::nearest;
 use crate::schedule::{CommandSpec, attempt_label, command_key};
 use crate::scheduler::Expected;
 use crate::service::{AckTiming, PublishMode, Service, Work};
@@ -430,7 +431,7 @@ impl<S: System> SimulationBuilder<S> {
                 return Err(BuildError(format!("client `{}` is added twice", client.name)));
             }
         }
-        let clients = self.clients.into_iter().map(|client| host_client(&services, client));
+        let clients = self.clients.into_iter().map(|client| host_client(&services, &declared, client));
         let clients = clients.collect::<Result<Vec<_>, _>>()?;
         let seeds = self.seeds.into_iter().map(|(name, seed)| match place_of(&services, &name) {
             Some(service) => Ok((service, seed)),
@@ -482,17 +483,20 @@ fn place_of<S: System>(services: &[Hosted<S>], name: &str) -> Option<ServiceInde
 
 fn host_client<S: System>(
     services: &[Hosted<S>],
+    declared: &Declared,
     client: Client<S::Command>,
 ) -> Result<HostedClient<S::Command>, BuildError> {
     let name_hash = hash::of_name(&client.name);
     let mut commands: Vec<HostedCommand<S::Command>> = Vec::new();
     let mut seen = std::collections::BTreeMap::<u64, u32>::new();
     for sending in client.commands {
-        let terms = terms_of(services, &sending)?.map(Arc::new);
+        let terms = terms_of(services, declared, &sending)?.map(Arc::new);
         let command = sending.command;
         let to = command.service();
         let Some(service) = place_of(services, to) else {
-            return Err(BuildError(format!("`{}` is addressed to `{to}`, which is no service", command.label())));
+            let message = format!("`{}` is addressed to `{to}`, which is no service", command.label());
+            let near = nearest(to, services.iter().map(|hosted| hosted.name));
+            return Err(BuildError(near.map_or(message.clone(), |near| format!("{message}: did you mean `{near}`?"))));
         };
         // By label, and by count only among equals: dropping another command shifts nothing, and a
         // schedule can name it.
@@ -505,10 +509,14 @@ fn host_client<S: System>(
 }
 
 /// How a command is sent, if not at once, once and like any other.
-fn terms_of<S: System>(services: &[Hosted<S>], sending: &Sending<S::Command>) -> Result<Option<Terms>, BuildError> {
+fn terms_of<S: System>(
+    services: &[Hosted<S>],
+    declared: &Declared,
+    sending: &Sending<S::Command>,
+) -> Result<Option<Terms>, BuildError> {
     let Sending { command, waits_for, until_accepted, setup } = sending;
     let awaited = waits_for.iter().map(|awaited| match place_of(services, &awaited.service) {
-        Some(service) => Ok((awaited.record, service)),
+        Some(service) => declared.awaited(&command.label(), awaited).map(|()| (awaited.record, service)),
         None => Err(BuildError(format!("`{}` waits for `{awaited}`, which is no service", command.label()))),
     });
     let terms = Terms {

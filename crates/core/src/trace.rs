@@ -33,7 +33,7 @@ pub struct Trace {
     /// The steps, in order.
     pub records: Vec<TraceRecord>,
     /// Its outcome.
-    pub end: End,
+    pub end: TraceEnd,
 }
 
 /// What was run: enough to run it again.
@@ -119,7 +119,7 @@ pub struct TraceRecord {
     pub answer: Option<String>,
     /// What was saved.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub saved: Vec<Saved>,
+    pub saved: Vec<SavedRecord>,
     /// What was published, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub published: Vec<String>,
@@ -130,7 +130,7 @@ pub struct TraceRecord {
 /// A record as it was saved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Saved {
+pub struct SavedRecord {
     /// The collection.
     pub collection: String,
     /// The record.
@@ -141,17 +141,17 @@ pub struct Saved {
     pub fields: serde_json::Value,
 }
 
-impl From<RowText> for Saved {
-    fn from(row: RowText) -> Saved {
+impl From<RowText> for SavedRecord {
+    fn from(row: RowText) -> SavedRecord {
         let collection = row.collection.to_owned();
-        Saved { collection, id: row.id.to_string(), version: row.version.0, fields: row.fields }
+        SavedRecord { collection, id: row.id.to_string(), version: row.version.0, fields: row.fields }
     }
 }
 
 /// The outcome of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct End {
+pub struct TraceEnd {
     /// `held`, `violated`, `stuck` or `panicked`.
     pub verdict: String,
     /// The property, if one was violated.
@@ -167,7 +167,7 @@ pub struct End {
     /// The fingerprint of the whole run.
     pub fingerprint: String,
     /// What each service holds at the end.
-    pub stores: Vec<Vec<Saved>>,
+    pub stores: Vec<Vec<SavedRecord>>,
     /// What happened how often.
     pub counts: CountsText,
 }
@@ -221,7 +221,7 @@ impl<S: System> Observer<S> for Recorder {
             service: step.actor.map(|actor| world.service_name(actor.service).to_owned()),
             member: step.actor.map(|actor| actor.member),
             answer: step.answer.map(answer_in_words),
-            saved: saved.into_iter().map(Saved::from).collect(),
+            saved: saved.into_iter().map(SavedRecord::from).collect(),
             published: published.iter().map(|message| message.name.to_string()).collect(),
             fingerprint: hex(world.fingerprint()),
         });
@@ -296,9 +296,9 @@ impl Recorder {
     pub fn finish<S: System>(self, header: Header, world: &World<S>, report: &Report) -> Trace {
         let stores = (0..header.services.len()).map(|place| {
             let name = &header.services[place];
-            world.store_of(name).texts().into_iter().map(Saved::from).collect()
+            world.store_of(name).texts().into_iter().map(SavedRecord::from).collect()
         });
-        let end = End {
+        let end = TraceEnd {
             verdict: report.verdict.word().to_owned(),
             property: match &report.verdict {
                 Verdict::Violated { property, .. } => Some((*property).to_owned()),
@@ -383,7 +383,7 @@ impl Trace {
             let message = "the last line is no verdict: the file is truncated".to_owned();
             return Err(wrong(text.len()..text.len(), message).help(RECORD_AGAIN));
         };
-        let end: End = read_line(file, text, span.clone(), last, "the end of a trace")?;
+        let end: TraceEnd = read_line(file, text, span.clone(), last, "the end of a trace")?;
         let mut records: Vec<TraceRecord> = Vec::new();
         for (line_span, line) in rest {
             let record: TraceRecord = read_line(file, text, line_span.clone(), line, "a step of a trace")?;
@@ -494,7 +494,7 @@ pub fn first_difference(expected: &Trace, found: &Trace) -> Option<Difference> {
     if expected.end == found.end {
         return None;
     }
-    let verdict = |end: &End| {
+    let verdict = |end: &TraceEnd| {
         format!("verdict {} {}, fingerprint {}", end.verdict, end.property.as_deref().unwrap_or(""), end.fingerprint)
     };
     Some(Difference { step: steps as u64, expected: verdict(&expected.end), found: verdict(&found.end) })

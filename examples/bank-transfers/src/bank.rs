@@ -1,9 +1,6 @@
 //! A bank: keeps accounts and books debits, credits and refunds on them.
 
-use pellmell::{
-    Context, Outcome, PublishMode, Record, RecordId, Rejection, Schema, Service, Subject, VersionPolicy, Work,
-};
-use serde::Serialize;
+use pellmell::prelude::*;
 
 use crate::messages::{
     BankCommand, BankEvent, BankName, CREDIT_REQUESTED, CREDIT_WITHDRAWN, DEBIT_REQUESTED, REFUND_REQUESTED, What,
@@ -104,7 +101,7 @@ impl Service<BankTransfers> for Bank {
             What::DebitRequested if debit.is_none() && account.balance < amount => {
                 book(event, Debit::Refused, 0, What::DebitRefused, ctx);
             }
-            What::DebitRequested if debit.is_none() || !self.design.books_once => {
+            What::DebitRequested if debit.is_none() || self.design.books_blindly => {
                 book(event, Debit::Done, -amount, What::DebitDone, ctx);
             }
             What::CreditRequested if credit.is_none() && !account.closed => {

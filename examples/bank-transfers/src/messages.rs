@@ -1,7 +1,6 @@
 //! What the orchestrator and the banks say to each other, and what clients ask for.
 
-use pellmell::{Command, Event, RecordId, Subject, Version};
-use serde::{Deserialize, Serialize};
+use pellmell::prelude::*;
 
 pub(crate) const DEBIT_REQUESTED: Subject = Subject::new("debit:requested");
 pub(crate) const DEBIT_DONE: Subject = Subject::new("debit:done");
@@ -132,6 +131,20 @@ impl Command for BankCommand {
         match *self {
             BankCommand::Transfer { transfer, .. } => transfer,
             BankCommand::Close { account, .. } => account,
+        }
+    }
+
+    fn creates(&self) -> Option<RecordId> {
+        match *self {
+            BankCommand::Transfer { transfer, .. } => Some(transfer),
+            BankCommand::Close { .. } => None,
+        }
+    }
+
+    fn needs(&self) -> Vec<RecordId> {
+        match *self {
+            BankCommand::Transfer { from, to, .. } => vec![from, to],
+            BankCommand::Close { account, .. } => vec![account],
         }
     }
 

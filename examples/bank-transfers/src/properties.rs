@@ -1,30 +1,22 @@
 //! What must be true of the money.
 
-use pellmell::property::{End, NoPoison, Property};
-use pellmell::testing::at_quiescence;
-use pellmell::{Judges, Sometimes, Violation, World};
+use pellmell::prelude::*;
 
 use crate::bank::{Account, Credit, Debit};
 use crate::transfers::{State, Transfer};
 use crate::{BankName, BankTransfers};
 
-/// Everything below, with what some run should come to.
-#[must_use]
-pub fn judges() -> Judges<BankTransfers> {
-    Judges::new(all()).with_sometimes(sometimes())
-}
-
 /// All properties, the most telling first.
 #[must_use]
 pub fn all() -> Vec<Box<dyn Property<BankTransfers>>> {
-    vec![at_quiescence("MoneyConserved", money_conserved), Box::new(EachTransferEnds), Box::new(NoPoison)]
+    vec![testing::at_quiescence("MoneyConserved", money_conserved), Box::new(EachTransferEnds), Box::new(NoPoison)]
 }
 
 /// The ends that a transfer can come to.
 #[must_use]
 pub fn sometimes() -> Vec<Sometimes<BankTransfers>> {
     let comes_to = |name, about, state| {
-        Sometimes::new(name, about, move |view: &pellmell::View<'_, BankTransfers>| {
+        Sometimes::new(name, about, move |view: &View<'_, BankTransfers>| {
             view.changes::<Transfer>().any(|change| change.after.is_some_and(|after| after.state == state))
         })
     };

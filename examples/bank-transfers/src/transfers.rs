@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use pellmell::{
-    Context, Outcome, PublishMode, Record, RecordId, Rejection, Schema, Service, Subject, Timer, VersionPolicy,
-    Versioned, Work,
-};
-use serde::Serialize;
+use pellmell::prelude::*;
 
 use crate::messages::{
     BankCommand, BankEvent, CREDIT_DONE, CREDIT_REFUSED, DEBIT_DONE, DEBIT_REFUSED, REFUND_DONE, What,

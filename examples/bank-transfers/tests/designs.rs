@@ -2,33 +2,23 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bank_transfers::{BankCommand, BankName, Design, properties, simulation};
+use bank_transfers::BankTransfers;
+use pellmell::prelude::*;
+use pellmell::scenario::Scenario;
 use pellmell::search::{Bounds, DeliveryOrder, Exhaust, Most};
-use pellmell::{FaultPlan, Judges, RecordId, testing};
 
-const NORTH: RecordId = RecordId::new('a', 1);
-const SOUTH: RecordId = RecordId::new('a', 2);
-
-const fn transfer(number: u32, from: RecordId, to: RecordId, amount: i64) -> BankCommand {
-    BankCommand::Transfer { transfer: RecordId::new('x', number), from, to, amount }
+/// A scenario of this package, with defects.
+fn scenario(name: &str, defects: &[&str]) -> Scenario<BankTransfers> {
+    let path = format!("{}/scenarios/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).expect("the scenario is there");
+    let scenario = Scenario::parse(&path, &text).unwrap_or_else(|error| panic!("{error}"));
+    scenario.with(|settings| settings.defects = defects.iter().map(|name| (*name).to_owned()).collect())
 }
 
-/// Ann pays twice, the second time perhaps more than she has; Bob pays her; and Bob's account is closed.
-const CLIENTS: &[(&str, &[BankCommand])] = &[
-    ("ann", &[transfer(1, NORTH, SOUTH, 30), transfer(2, NORTH, SOUTH, 80)]),
-    ("bob", &[transfer(3, SOUTH, NORTH, 20)]),
-    ("clerk", &[BankCommand::Close { bank: BankName::South, account: SOUTH }]),
-];
-
-fn check(design: Design) -> testing::Checked {
-    let simulation = simulation(design, CLIENTS).expect("the parts fit");
-    testing::check(&simulation, 0..1000, FaultPlan::SOME, &properties::judges())
-}
-
-/// What a check of a design that is wrong says.
-fn failure_of(design: Design) -> String {
-    let panic = catch_unwind(AssertUnwindSafe(|| check(design))).expect_err("the defect is found");
-    *panic.downcast::<String>().expect("a panic with a text")
+fn check(scenario: &Scenario<BankTransfers>) -> testing::Checked {
+    let simulation = scenario.simulation(0).expect("the parts fit");
+    let judges = scenario.judges().with_sometimes(scenario.sometimes());
+    testing::check(&simulation, 0..1000, FaultPlan::SOME, &judges)
 }
 
 /// The departures and commands of the schedule that a failure prints.
@@ -37,15 +27,24 @@ fn schedule_of(failure: &str) -> Vec<&str> {
 }
 
 #[track_caller]
-fn assert_found(design: Design, violated: &str, schedule: &[&str]) {
-    let failure = failure_of(design);
+fn assert_found(scenario: &Scenario<BankTransfers>, violated: &str, schedule: &[&str]) {
+    let panic = catch_unwind(AssertUnwindSafe(|| check(scenario))).expect_err("the defect is found");
+    let failure = panic.downcast::<String>().expect("a panic with a text");
     assert!(failure.contains(&format!("violated {violated}")), "{failure}");
     assert_eq!(schedule_of(&failure), schedule, "{failure}");
 }
 
+/// Every schedule within these bounds holds.
+#[track_caller]
+fn assert_exhausted(scenario: &Scenario<BankTransfers>, bounds: Bounds) {
+    let (simulation, judges) = (scenario.simulation(0).expect("the parts fit"), scenario.judges());
+    let exhausted = Exhaust::new(&simulation, &judges).with_bounds(bounds).run();
+    assert!(exhausted.is_complete() && exhausted.failing.is_none(), "{bounds:?}: {:?}", exhausted.failing);
+}
+
 #[test]
 fn with_an_outbox_money_is_conserved_and_each_transfer_ends() {
-    let checked = check(Design::OUTBOX);
+    let checked = check(&scenario("transfers-race", &[]));
     assert_eq!(checked.runs, 1000);
     for name in ["Completed", "Refused", "Withdrawn", "Refunded"] {
         assert!(checked.reached[name] > 0, "no run came to {name}");
@@ -54,20 +53,16 @@ fn with_an_outbox_money_is_conserved_and_each_transfer_ends() {
 
 #[test]
 fn money_is_conserved_in_every_order_also_with_a_lost_ack_or_a_crash() {
-    let one_transfer = [CLIENTS[0].1[0]];
-    let simulation = simulation(Design::OUTBOX, &[("ann", &one_transfer), CLIENTS[2]]).expect("the parts fit");
-    let judges = Judges::new(properties::all());
     let (any_order, one) = (Bounds::of(DeliveryOrder::Any), Most::Of(1));
     for bounds in [any_order, Bounds { lost_acks: one, ..any_order }, Bounds { crashes: one, ..any_order }] {
-        let exhausted = Exhaust::new(&simulation, &judges).with_bounds(bounds).run();
-        assert!(exhausted.is_complete() && exhausted.failing.is_none(), "{bounds:?}: {:?}", exhausted.failing);
+        assert_exhausted(&scenario("zoo/transfer", &[]), bounds);
     }
 }
 
 #[test]
 fn a_dual_write_loses_the_credit_in_a_crash_between_save_and_publish() {
     assert_found(
-        Design::DUAL_WRITE,
+        &scenario("transfers-race", &["DualWrite"]),
         "EachTransferEnds: at transfers, x1",
         &["crash north before publish of debit:requested x1 -> north", "send ann: transfer 30 from a1 to a2 as x1"],
     );
@@ -76,7 +71,7 @@ fn a_dual_write_loses_the_credit_in_a_crash_between_save_and_publish() {
 #[test]
 fn a_refund_on_timeout_makes_money_if_the_credit_goes_through_all_the_same() {
     assert_found(
-        Design::REFUND_ON_TIMEOUT,
+        &scenario("transfers-race", &["RefundOnTimeout"]),
         "MoneyConserved: at transfers",
         &[
             "hold credit:requested x3 -> north until refund:done x3 -> transfers",
@@ -88,7 +83,7 @@ fn a_refund_on_timeout_makes_money_if_the_credit_goes_through_all_the_same() {
 #[test]
 fn a_debit_that_comes_again_is_booked_again_if_nobody_looks() {
     assert_found(
-        Design::BOOKS_TWICE,
+        &scenario("transfers-race", &["BooksTwice"]),
         "MoneyConserved: at transfers",
         &["lose ack of debit:requested x1 -> north", "send ann: transfer 30 from a1 to a2 as x1"],
     );

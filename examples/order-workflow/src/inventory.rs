@@ -1,7 +1,6 @@
 //! The inventory service: reserves stock for orders and releases it.
 
-use pellmell::{Context, Outcome, Record, RecordId, Schema, Service, Subject, VersionPolicy};
-use serde::Serialize;
+use pellmell::prelude::*;
 
 use crate::messages::{ORDER_CANCELLED, ORDER_PLACED, OrderEvent};
 use crate::orders::Status;

@@ -1,7 +1,6 @@
 //! The events the services emit and the commands customers send.
 
-use pellmell::{Command, Event, RecordId, Subject, Version};
-use serde::{Deserialize, Serialize};
+use pellmell::prelude::*;
 
 use crate::orders::Status;
 
@@ -129,6 +128,20 @@ impl Command for OrderCommand {
     fn record(&self) -> RecordId {
         match *self {
             OrderCommand::Place { order, .. } | OrderCommand::Cancel { order } => order,
+        }
+    }
+
+    fn creates(&self) -> Option<RecordId> {
+        match *self {
+            OrderCommand::Place { order, .. } => Some(order),
+            OrderCommand::Cancel { .. } => None,
+        }
+    }
+
+    fn needs(&self) -> Vec<RecordId> {
+        match *self {
+            OrderCommand::Place { item, .. } => vec![item],
+            OrderCommand::Cancel { order } => vec![order],
         }
     }
 

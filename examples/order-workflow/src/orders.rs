@@ -1,7 +1,6 @@
 //! The orders service: owns the orders and decides which step of an order is next.
 
-use pellmell::{Context, Outcome, Record, RecordId, Rejection, Schema, Service, Subject, VersionPolicy, Versioned};
-use serde::Serialize;
+use pellmell::prelude::*;
 
 use crate::OrderWorkflow;
 use crate::messages::{OrderCommand, OrderEvent, PAYMENT_CHARGED, SHIPMENT_SENT, STOCK_REFUSED, STOCK_RESERVED};

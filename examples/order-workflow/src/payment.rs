@@ -1,7 +1,6 @@
 //! The payment service: charges orders and gives the money back.
 
-use pellmell::{Context, Outcome, Record, RecordId, Schema, Service, Subject, VersionPolicy};
-use serde::Serialize;
+use pellmell::prelude::*;
 
 use crate::messages::{ORDER_CANCELLED, ORDER_CONFIRMED, OrderEvent};
 use crate::orders::Status;

@@ -1,7 +1,6 @@
 //! The sales projection: counts orders per item for a dashboard.
 
-use pellmell::{Context, Outcome, Record, RecordId, Schema, Service, Subject, Version, VersionPolicy};
-use serde::Serialize;
+use pellmell::prelude::*;
 
 use crate::messages::{ORDER_CANCELLED, ORDER_PLACED, ORDER_REFUSED, ORDER_SHIPPED, OrderEvent};
 use crate::orders::Status;

@@ -1,7 +1,6 @@
 //! The shipping service: sends what was paid.
 
-use pellmell::{Context, Outcome, Record, Schema, Service, Subject, VersionPolicy};
-use serde::Serialize;
+use pellmell::prelude::*;
 
 use crate::OrderWorkflow;
 use crate::messages::{ORDER_PAID, OrderEvent};

@@ -2,38 +2,23 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use order_workflow::{Design, OrderCommand, properties, simulation};
+use order_workflow::OrderWorkflow;
+use pellmell::prelude::*;
+use pellmell::scenario::Scenario;
 use pellmell::search::{Bounds, DeliveryOrder, Exhaust, Most};
-use pellmell::{FaultPlan, Judges, RecordId, testing};
 
-const ITEM: RecordId = RecordId::new('i', 1);
-
-const fn order(number: u32) -> RecordId {
-    RecordId::new('o', number)
+/// A scenario of this package, with defects.
+fn scenario(name: &str, defects: &[&str]) -> Scenario<OrderWorkflow> {
+    let path = format!("{}/scenarios/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).expect("the scenario is there");
+    let scenario = Scenario::parse(&path, &text).unwrap_or_else(|error| panic!("{error}"));
+    scenario.with(|settings| settings.defects = defects.iter().map(|name| (*name).to_owned()).collect())
 }
 
-const fn place(number: u32, quantity: u32) -> OrderCommand {
-    OrderCommand::Place { order: order(number), item: ITEM, quantity }
-}
-
-/// Two customers order, and that is all.
-const TWO_ORDERS: &[(&str, &[OrderCommand])] = &[("bob", &[place(2, 1)]), ("cal", &[place(3, 2)])];
-
-/// Three customers order, and one of them changes her mind.
-const CHANGES_HER_MIND: &[(&str, &[OrderCommand])] =
-    &[("ann", &[place(1, 2), OrderCommand::Cancel { order: order(1) }]), TWO_ORDERS[0], TWO_ORDERS[1]];
-
-type Customers = [(&'static str, &'static [OrderCommand])];
-
-fn check(design: Design, customers: &Customers) -> testing::Checked {
-    let simulation = simulation(design, customers).expect("the parts fit");
-    testing::check(&simulation, 0..1000, FaultPlan::SOME, &properties::judges())
-}
-
-/// What a check of a design that is wrong says.
-fn failure_of(design: Design, customers: &Customers) -> String {
-    let panic = catch_unwind(AssertUnwindSafe(|| check(design, customers))).expect_err("the defect is found");
-    *panic.downcast::<String>().expect("a panic with a text")
+fn check(scenario: &Scenario<OrderWorkflow>) -> testing::Checked {
+    let simulation = scenario.simulation(0).expect("the parts fit");
+    let judges = scenario.judges().with_sometimes(scenario.sometimes());
+    testing::check(&simulation, 0..1000, FaultPlan::SOME, &judges)
 }
 
 /// The departures and commands of the schedule that a failure prints.
@@ -42,15 +27,24 @@ fn schedule_of(failure: &str) -> Vec<&str> {
 }
 
 #[track_caller]
-fn assert_found(design: Design, customers: &Customers, violated: &str, schedule: &[&str]) {
-    let failure = failure_of(design, customers);
+fn assert_found(scenario: &Scenario<OrderWorkflow>, violated: &str, schedule: &[&str]) {
+    let panic = catch_unwind(AssertUnwindSafe(|| check(scenario))).expect_err("the defect is found");
+    let failure = panic.downcast::<String>().expect("a panic with a text");
     assert!(failure.contains(&format!("violated {violated}")), "{failure}");
     assert_eq!(schedule_of(&failure), schedule, "{failure}");
 }
 
+/// Every schedule within these bounds holds.
+#[track_caller]
+fn assert_exhausted(scenario: &Scenario<OrderWorkflow>, bounds: Bounds) {
+    let (simulation, judges) = (scenario.simulation(0).expect("the parts fit"), scenario.judges());
+    let exhausted = Exhaust::new(&simulation, &judges).with_bounds(bounds).run();
+    assert!(exhausted.is_complete() && exhausted.failing.is_none(), "{bounds:?}: {:?}", exhausted.failing);
+}
+
 #[test]
-fn the_reference_holds() {
-    let checked = check(Design::REFERENCE, CHANGES_HER_MIND);
+fn the_usual_design_holds() {
+    let checked = check(&scenario("changes-her-mind", &[]));
     assert_eq!(checked.runs, 1000);
     for name in ["Shipped", "Refused", "Refunded"] {
         assert!(checked.reached[name] > 0, "no run came to {name}");
@@ -58,23 +52,19 @@ fn the_reference_holds() {
 }
 
 #[test]
-fn the_reference_holds_in_every_order_also_if_a_handler_pauses() {
-    let two_customers = [CHANGES_HER_MIND[0], TWO_ORDERS[0]];
-    let simulation = simulation(Design::REFERENCE, &two_customers).expect("the parts fit");
-    let judges = Judges::new(properties::all());
+fn the_usual_design_holds_in_every_order_also_if_a_handler_pauses() {
+    let mut two_customers = scenario("changes-her-mind", &[]);
+    two_customers.clients.truncate(2);
     let any_order = Bounds::of(DeliveryOrder::Any);
     for bounds in [any_order, Bounds { pauses: Most::Of(1), ..any_order }] {
-        let exhausted = Exhaust::new(&simulation, &judges).with_bounds(bounds).run();
-        assert!(exhausted.is_complete() && exhausted.failing.is_none(), "{bounds:?}: {:?}", exhausted.failing);
+        assert_exhausted(&two_customers, bounds);
     }
 }
 
 #[test]
 fn a_small_dedup_window_counts_twice_what_comes_again_after_two_others() {
-    let design = Design::SMALL_DEDUP_WINDOW;
     assert_found(
-        design,
-        CHANGES_HER_MIND,
+        &scenario("changes-her-mind", &["SmallDedupWindow"]),
         "SalesCounted: at sales, i1",
         &[
             "hold order:placed o1@0 -> sales #2 until quiescence",
@@ -87,8 +77,10 @@ fn a_small_dedup_window_counts_twice_what_comes_again_after_two_others() {
 
 #[test]
 fn a_small_dedup_window_is_enough_for_two_events() {
-    let simulation = simulation(Design::SMALL_DEDUP_WINDOW, &[TWO_ORDERS[0]]).expect("the parts fit");
-    let judges = Judges::new(properties::all());
+    let mut scenario = scenario("changes-her-mind", &["SmallDedupWindow"]);
+    scenario.clients.retain(|client| client.name == "bob");
+    let simulation = scenario.simulation(0).expect("the parts fit");
+    let judges = scenario.judges();
     // Nothing is refused or cancelled: what comes to sales is that the order was placed, and that it was shipped.
     let checked = testing::Check::new(&simulation, &judges).allowing("unpublished-subject").run();
     assert!(checked.counts.redeliveries > 0);
@@ -96,10 +88,8 @@ fn a_small_dedup_window_is_enough_for_two_events() {
 
 #[test]
 fn stock_is_reserved_after_the_cancel_if_inventory_does_not_note_it() {
-    let design = Design::RESERVE_AFTER_CANCEL;
     assert_found(
-        design,
-        CHANGES_HER_MIND,
+        &scenario("changes-her-mind", &["ReserveAfterCancel"]),
         "StockAgrees: at inventory, o1",
         &[
             "hold order:placed o1@0 -> inventory until quiescence",
@@ -111,10 +101,8 @@ fn stock_is_reserved_after_the_cancel_if_inventory_does_not_note_it() {
 
 #[test]
 fn a_cancelled_order_is_charged_if_payment_does_not_note_the_cancel() {
-    let design = Design::CHARGE_AFTER_CANCEL;
     assert_found(
-        design,
-        CHANGES_HER_MIND,
+        &scenario("changes-her-mind", &["ChargeAfterCancel"]),
         "ChargesAgree: at payment, o1",
         &[
             "hold order:confirmed o1@1 -> payment until quiescence",
@@ -126,10 +114,10 @@ fn a_cancelled_order_is_charged_if_payment_does_not_note_the_cancel() {
 
 #[test]
 fn a_reservation_is_forgotten_where_the_last_write_wins() {
-    let design = Design::LAST_WRITE_WINS;
+    let mut two_customers = scenario("changes-her-mind", &["LastWriteWins"]);
+    two_customers.clients.remove(0);
     assert_found(
-        design,
-        TWO_ORDERS,
+        &two_customers,
         "StockAgrees: at inventory, i1",
         &[
             "hold order:placed o2@0 -> inventory #2 until quiescence",

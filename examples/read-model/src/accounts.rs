@@ -1,7 +1,6 @@
 //! The accounts service: owns the accounts and publishes deltas and snapshots of them.
 
-use pellmell::{Context, Record, RecordId, Rejection, Schema, Service, Version, VersionPolicy};
-use serde::Serialize;
+use pellmell::prelude::*;
 
 use crate::ReadModel;
 use crate::messages::{AccountCommand, AccountEvent};

@@ -1,7 +1,6 @@
 //! The balances service: the read model.
 
-use pellmell::{Context, Outcome, Record, Schema, Service, Subject, VersionPolicy};
-use serde::Serialize;
+use pellmell::prelude::*;
 
 use crate::messages::{ACCOUNT_MOVED, ACCOUNT_SNAPSHOT, AccountEvent};
 use crate::{Design, ReadModel};

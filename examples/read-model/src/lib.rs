@@ -11,19 +11,21 @@
 //! | delta | wait for a snapshot | covered: ack | apply | wait |
 //! | snapshot | start from it | old: ack | take it | take it |
 //!
-//! [`Design::REFERENCE`] does that; each other constant of [`Design`] gets one cell wrong.
+//! The usual [`Design`] does that; each defect of [`suite`] gets one cell wrong.
 
 mod accounts;
 mod balances;
 pub mod messages;
 pub mod properties;
+pub mod suite;
+mod workload;
 
-use pellmell::simulation::BuildError;
-use pellmell::{Hosting, Profile, Simulation, System};
+use pellmell::System;
 
 pub use accounts::{Account, Accounts, SNAPSHOT_EVERY};
 pub use balances::{Balance, Balances};
 pub use messages::{AccountCommand, AccountEvent};
+pub use workload::Movements;
 
 /// The accounts and their read model as one system.
 #[derive(Clone, Copy, Debug)]
@@ -34,8 +36,8 @@ impl System for ReadModel {
     type Command = AccountCommand;
 }
 
-/// What can go wrong when a read model places a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What can go wrong when a read model places a message. By default nothing does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Design {
     /// Whether it applies a delta to whatever it holds, also one that the snapshot it began with covers.
     pub applies_covered_deltas: bool,
@@ -43,34 +45,4 @@ pub struct Design {
     pub takes_old_snapshots: bool,
     /// Whether it acks a delta that comes before any snapshot, because it has nothing to apply it to.
     pub drops_early_deltas: bool,
-}
-
-impl Design {
-    /// The design that is right.
-    pub const REFERENCE: Design =
-        Design { applies_covered_deltas: false, takes_old_snapshots: false, drops_early_deltas: false };
-
-    /// Defect: a delta is applied although the snapshot has it already. The balance has it twice.
-    pub const APPLY_COVERED_DELTA: Design = Design { applies_covered_deltas: true, ..Design::REFERENCE };
-
-    /// Defect: an old snapshot is taken over a newer balance. The deltas since are acked and never come again.
-    pub const TAKE_OLD_SNAPSHOT: Design = Design { takes_old_snapshots: true, ..Design::REFERENCE };
-
-    /// Defect: deltas that come before the snapshot are dropped, also those that it does not cover. The read model
-    /// then waits for one that never comes again.
-    pub const DROP_EARLY_DELTA: Design = Design { drops_early_deltas: true, ..Design::REFERENCE };
-}
-
-/// These clients, each with what it sends, on a broker that keeps no order. The read model joins at some moment and
-/// has two members, so that two messages about one account are handled at once.
-///
-/// # Errors
-/// If two clients have the same name.
-pub fn simulation(design: Design, clients: &[(&str, &[AccountCommand])]) -> Result<Simulation<ReadModel>, BuildError> {
-    let late = Hosting { members: 2, joins_late: true, ..Hosting::ALONE };
-    let mut builder = Simulation::on(Profile::adversarial()).service(Accounts).hosted(Balances(design), late);
-    for (name, commands) in clients {
-        builder = builder.client(*name, commands.to_vec());
-    }
-    builder.build()
 }

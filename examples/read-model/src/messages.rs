@@ -1,7 +1,6 @@
 //! What accounts publishes and what clients ask it for.
 
-use pellmell::{Command, Event, RecordId, Subject, Version};
-use serde::{Deserialize, Serialize};
+use pellmell::prelude::*;
 
 /// The deltas.
 pub const ACCOUNT_MOVED: Subject = Subject::new("account:moved");
@@ -89,6 +88,14 @@ impl Command for AccountCommand {
             | AccountCommand::Deposit { account, .. }
             | AccountCommand::Withdraw { account, .. } => account,
         }
+    }
+
+    fn creates(&self) -> Option<RecordId> {
+        matches!(self, AccountCommand::Open { .. }).then(|| self.record())
+    }
+
+    fn needs(&self) -> Vec<RecordId> {
+        vec![self.record()]
     }
 
     fn label(&self) -> String {

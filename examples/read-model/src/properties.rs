@@ -1,18 +1,10 @@
 //! What must be true of the copies.
 
-use pellmell::property::{NoPoison, Property, View, Watch};
-use pellmell::testing::at_quiescence;
-use pellmell::{Judges, Sometimes, Violation, World};
+use pellmell::prelude::*;
 
 use crate::accounts::Account;
 use crate::balances::Balance;
 use crate::{AccountEvent, ReadModel};
-
-/// Everything below, with what some run should come to.
-#[must_use]
-pub fn judges() -> Judges<ReadModel> {
-    Judges::new(all()).with_sometimes(sometimes())
-}
 
 /// All properties, the most telling first.
 #[must_use]
@@ -20,7 +12,7 @@ pub fn all() -> Vec<Box<dyn Property<ReadModel>>> {
     vec![
         Box::new(OnceTrue),
         Box::new(NeverOlder),
-        at_quiescence("BalancesConverged", balances_converged),
+        testing::at_quiescence("BalancesConverged", balances_converged),
         Box::new(NoPoison),
     ]
 }

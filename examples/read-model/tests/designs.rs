@@ -2,37 +2,23 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use pellmell::prelude::*;
+use pellmell::scenario::Scenario;
 use pellmell::search::{Bounds, DeliveryOrder, Exhaust, Most};
-use pellmell::{FaultPlan, Judges, RecordId, testing};
-use read_model::{AccountCommand, Design, properties, simulation};
+use read_model::ReadModel;
 
-const A1: RecordId = RecordId::new('a', 1);
-const A2: RecordId = RecordId::new('a', 2);
-
-/// One account reaches its second snapshot and goes on; the other one does not.
-const CLIENTS: &[(&str, &[AccountCommand])] = &[
-    (
-        "ann",
-        &[
-            AccountCommand::Open { account: A1 },
-            AccountCommand::Deposit { account: A1, amount: 50 },
-            AccountCommand::Withdraw { account: A1, amount: 20 },
-            AccountCommand::Deposit { account: A1, amount: 5 },
-            AccountCommand::Withdraw { account: A1, amount: 7 },
-        ],
-    ),
-    ("bob", &[AccountCommand::Open { account: A2 }, AccountCommand::Deposit { account: A2, amount: 9 }]),
-];
-
-fn check(design: Design) -> testing::Checked {
-    let simulation = simulation(design, CLIENTS).expect("the parts fit");
-    testing::check(&simulation, 0..1000, FaultPlan::SOME, &properties::judges())
+/// A scenario of this package, with defects.
+fn scenario(name: &str, defects: &[&str]) -> Scenario<ReadModel> {
+    let path = format!("{}/scenarios/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).expect("the scenario is there");
+    let scenario = Scenario::parse(&path, &text).unwrap_or_else(|error| panic!("{error}"));
+    scenario.with(|settings| settings.defects = defects.iter().map(|name| (*name).to_owned()).collect())
 }
 
-/// What a check of a design that is wrong says.
-fn failure_of(design: Design) -> String {
-    let panic = catch_unwind(AssertUnwindSafe(|| check(design))).expect_err("the defect is found");
-    *panic.downcast::<String>().expect("a panic with a text")
+fn check(scenario: &Scenario<ReadModel>) -> testing::Checked {
+    let simulation = scenario.simulation(0).expect("the parts fit");
+    let judges = scenario.judges().with_sometimes(scenario.sometimes());
+    testing::check(&simulation, 0..1000, FaultPlan::SOME, &judges)
 }
 
 /// The departures and commands of the schedule that a failure prints.
@@ -41,15 +27,24 @@ fn schedule_of(failure: &str) -> Vec<&str> {
 }
 
 #[track_caller]
-fn assert_found(design: Design, violated: &str, schedule: &[&str]) {
-    let failure = failure_of(design);
+fn assert_found(scenario: &Scenario<ReadModel>, violated: &str, schedule: &[&str]) {
+    let panic = catch_unwind(AssertUnwindSafe(|| check(scenario))).expect_err("the defect is found");
+    let failure = panic.downcast::<String>().expect("a panic with a text");
     assert!(failure.contains(&format!("violated {violated}")), "{failure}");
     assert_eq!(schedule_of(&failure), schedule, "{failure}");
 }
 
+/// Every schedule within these bounds holds.
+#[track_caller]
+fn assert_exhausted(scenario: &Scenario<ReadModel>, bounds: Bounds) {
+    let (simulation, judges) = (scenario.simulation(0).expect("the parts fit"), scenario.judges());
+    let exhausted = Exhaust::new(&simulation, &judges).with_bounds(bounds).run();
+    assert!(exhausted.is_complete() && exhausted.failing.is_none(), "{bounds:?}: {:?}", exhausted.failing);
+}
+
 #[test]
-fn the_reference_holds() {
-    let checked = check(Design::REFERENCE);
+fn the_usual_design_holds() {
+    let checked = check(&scenario("joins-late", &[]));
     assert_eq!(checked.runs, 1000);
     for name in ["StartsLate", "Skips"] {
         assert!(checked.reached[name] > 0, "no run came to {name}");
@@ -57,20 +52,17 @@ fn the_reference_holds() {
 }
 
 #[test]
-fn the_reference_holds_in_every_order_also_with_a_lost_ack_or_a_crash() {
-    let simulation = simulation(Design::REFERENCE, &[CLIENTS[0]]).expect("the parts fit");
-    let judges = Judges::new(properties::all());
+fn the_usual_design_holds_in_every_order_also_with_a_lost_ack_or_a_crash() {
     let (any_order, one) = (Bounds::of(DeliveryOrder::Any), Most::Of(1));
     for bounds in [any_order, Bounds { lost_acks: one, ..any_order }, Bounds { crashes: one, ..any_order }] {
-        let exhausted = Exhaust::new(&simulation, &judges).with_bounds(bounds).run();
-        assert!(exhausted.is_complete() && exhausted.failing.is_none(), "{bounds:?}: {:?}", exhausted.failing);
+        assert_exhausted(&scenario("zoo/account", &[]), bounds);
     }
 }
 
 #[test]
 fn a_delta_that_the_snapshot_covers_is_applied_twice_if_nobody_looks_at_its_version() {
     assert_found(
-        Design::APPLY_COVERED_DELTA,
+        &scenario("joins-late", &["ApplyCoveredDelta"]),
         "OnceTrue: at balances, a1",
         &[
             "hold account:moved a1@3 -> balances until quiescence",
@@ -85,7 +77,7 @@ fn a_delta_that_the_snapshot_covers_is_applied_twice_if_nobody_looks_at_its_vers
 #[test]
 fn an_old_snapshot_takes_the_place_of_a_newer_balance_if_nobody_looks_at_its_version() {
     assert_found(
-        Design::TAKE_OLD_SNAPSHOT,
+        &scenario("joins-late", &["TakeOldSnapshot"]),
         "NeverOlder: at balances, a1",
         &[
             "hold account:snapshot a1@3 -> balances until quiescence",
@@ -101,8 +93,19 @@ fn an_old_snapshot_takes_the_place_of_a_newer_balance_if_nobody_looks_at_its_ver
 #[test]
 fn a_delta_that_was_dropped_before_the_snapshot_came_is_missing_behind_it() {
     assert_found(
-        Design::DROP_EARLY_DELTA,
+        &scenario("joins-late", &["DropEarlyDelta"]),
         "BalancesConverged: at balances, a1",
         &["hold account:snapshot a1@0 -> balances until quiescence", "send ann: open a1", "send ann: deposit 50 on a1"],
     );
+}
+
+#[test]
+fn generated_owners_differ_between_seeds_and_open_what_they_move() {
+    use pellmell::scenario::Workload;
+    let workload = scenario("many-accounts", &[]).workload.expect("it has one");
+    assert_ne!(format!("{:?}", workload.clients(1)), format!("{:?}", workload.clients(2)));
+    for client in workload.clients(1) {
+        let opened = client.commands[0].command.creates();
+        assert!(opened.is_some() && client.commands.iter().all(|sent| Some(sent.command.record()) == opened));
+    }
 }

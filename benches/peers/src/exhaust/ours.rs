@@ -1,6 +1,6 @@
 //! pellmell on the exhaustive world: the system of `benches/w1`, through the public interface.
 
-use pellmell::search::{Bounds, Exhaust, Most, DeliveryOrder};
+use pellmell::search::{Bounds, DeliveryOrder, Exhaust, Most};
 use pellmell::{Judges, RecordId, Simulation};
 
 use super::{COMMANDS, Searched};

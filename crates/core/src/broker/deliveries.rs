@@ -66,7 +66,7 @@ impl Clone for Deliveries {
     }
 
     fn clone_from(&mut self, source: &Deliveries) {
-        self.restore(source);
+        self.sync_from(source);
         self.is_noting = source.is_noting;
     }
 }
@@ -268,7 +268,7 @@ impl Deliveries {
     }
 
     /// Becomes a copy of the deliveries of another world, whichever that is.
-    pub(super) fn restore(&mut self, source: &Deliveries) {
+    pub(super) fn sync_from(&mut self, source: &Deliveries) {
         self.list.clone_from(&source.list);
         self.entries.clone_from(&source.entries);
         self.noted.touched.clear();
@@ -279,7 +279,7 @@ impl Deliveries {
     /// Becomes again what those of another world are, from which it differs in what is touched and in
     /// what was appended.
     #[inline(always)]
-    pub(super) fn take_back(&mut self, source: &Deliveries) {
+    pub(super) fn undo_step(&mut self, source: &Deliveries) {
         let Deliveries { list, entries, noted, .. } = self;
         for index in noted.touched.drain(..) {
             let delivery = &mut list[index.get()];
@@ -300,7 +300,7 @@ impl Deliveries {
 
     /// Makes the list of ready deliveries again what it was, after what was touched is.
     #[inline(always)]
-    pub(super) fn take_back_ready(&mut self, ready: &mut Vec<DeliveryIndex>, source: &[DeliveryIndex]) {
+    pub(super) fn undo_ready(&mut self, ready: &mut Vec<DeliveryIndex>, source: &[DeliveryIndex]) {
         ready.truncate(source.len());
         for (place, (held, before)) in (0..).zip(ready.iter_mut().zip(source)) {
             if held != before {
@@ -316,7 +316,7 @@ impl Deliveries {
 
     /// After two worlds changed places, of which one came from the other: both differ in what that
     /// step touched, and the one that was there before differs from a third one in `other`'s besides.
-    pub(super) fn exchange_noted(&mut self, other: &mut Deliveries) {
+    pub(super) fn swap_noted(&mut self, other: &mut Deliveries) {
         let (here, there) = (&mut self.noted, &mut other.noted);
         there.touched.extend_from_slice(&here.touched);
         std::mem::swap(&mut here.touched, &mut there.touched);

@@ -184,7 +184,7 @@ impl<E: Event> Log<E> {
 
     /// Becomes a copy of another log with which it shares so many messages at the beginning; returns
     /// how many messages stayed where they were.
-    pub(super) fn restore(&mut self, source: &Log<E>, shared: usize) -> usize {
+    pub(super) fn sync_from(&mut self, source: &Log<E>, shared: usize) -> usize {
         let kept = shared.min(self.messages.len()).min(source.messages.len());
         if kept == self.messages.len() && kept == source.messages.len() {
             return kept;
@@ -198,14 +198,14 @@ impl<E: Event> Log<E> {
 
     /// Becomes what it was before messages and routes were appended to what `source` is.
     #[inline]
-    pub(super) fn take_back(&mut self, source: &Log<E>) {
+    pub(super) fn undo_step(&mut self, source: &Log<E>) {
         if (self.messages.len(), self.last.len()) != (source.messages.len(), source.last.len()) {
-            self.take_back_some(source);
+            self.undo_some(source);
         }
     }
 
     #[cold]
-    fn take_back_some(&mut self, source: &Log<E>) {
+    fn undo_some(&mut self, source: &Log<E>) {
         while self.messages.len() > source.messages.len() {
             let Some(Message { name, route, previous, .. }) = self.messages.pop() else { break };
             *self.last[usize::from(route)].entry(name.record.place()) = previous;

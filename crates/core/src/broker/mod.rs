@@ -10,16 +10,16 @@
 //! picks may let the clock run before the handler starts. A crash, a nak and a slow handler concern one
 //! delivery here, where a real member has many: docs/broker.md says what not to conclude.
 
+mod copying;
 mod deliveries;
 mod delivery;
 mod direct;
 mod message;
 mod profile;
+mod queries;
 mod queue;
 mod ready;
-mod restore;
-mod seen;
-mod touch;
+mod tracked;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,6 +29,7 @@ use crate::event::Event;
 use crate::hash;
 use crate::ids::{ServiceIndex, Subject};
 
+pub(crate) use copying::copy_few;
 use deliveries::Deliveries;
 pub(crate) use delivery::futile_at;
 pub(crate) use delivery::key_of as delivery_key;
@@ -44,8 +45,7 @@ pub use profile::{
 pub(crate) use queue::GroupSetup;
 pub use queue::Member;
 use queue::{Group, Route};
-pub(crate) use restore::copy_few;
-use touch::Touch;
+use tracked::Tracked;
 
 /// What the deliveries of a message to a group have in common, and whether this one is a duplicate.
 struct Twin {
@@ -62,7 +62,7 @@ struct Twin {
 pub struct Broker<E> {
     profile: Arc<Profile>,
     routes: Vec<Route>,
-    groups: Touch<Vec<Group>>,
+    groups: Tracked<Vec<Group>>,
     /// Whether services share one of them.
     has_shared: bool,
     /// Whether what is not acked is pending again at once, however often it was tried.
@@ -147,7 +147,7 @@ impl<E: Event> Broker<E> {
             log: Log::new(routes.len()),
             profile: Arc::new(profile),
             routes,
-            groups: Touch::new(groups),
+            groups: Tracked::new(groups),
             deliveries: Deliveries::default(),
             ready: Vec::new(),
             fresh: Vec::new(),

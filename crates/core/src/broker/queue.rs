@@ -10,9 +10,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::copying::copy_few;
 use super::delivery::{DeliveryIndex, GroupIndex};
 use super::profile::{Dispatch, InFlight, Limit, Ordering, Profile, Scope};
-use super::restore::copy_few;
 use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Subject};
 use crate::store::heap_bytes_of;
@@ -149,7 +149,7 @@ impl Clone for Group {
         (self.hash, self.service, self.rules, self.direct) = (source.hash, source.service, source.rules, source.direct);
         (self.may_pause, self.joins_late) = (source.may_pause, source.joins_late);
         self.in_flight.clone_from(&source.in_flight);
-        self.restore(source);
+        self.sync_from(source);
     }
 }
 
@@ -194,7 +194,7 @@ impl Group {
     }
 
     /// Takes over what changes in a run from the same group of another world.
-    pub(super) fn restore(&mut self, source: &Group) {
+    pub(super) fn sync_from(&mut self, source: &Group) {
         let Group { routes, units, fronts, owners, keys, in_flight, parked, loose, joined, queued, .. } = source;
         // Without a key there is no unit, or none that anything waits in.
         if !(self.keys.is_empty() && keys.is_empty()) {

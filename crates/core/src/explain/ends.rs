@@ -1,4 +1,4 @@
-//! How long what waits has to wait.
+//! Earlier ends of departures: how long what waits has to wait.
 
 use super::observed::{ObservedRun, ObservedStep};
 use crate::event::System;
@@ -11,7 +11,7 @@ use crate::simulation::Simulation;
 /// The outcome if something waits less long.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Ending {
+pub struct EarlierEnds {
     /// What waits.
     pub departure: Departure,
     /// The earliest step after which it may go on and the run fails in the same way; `None` if no earlier
@@ -40,10 +40,10 @@ pub(super) fn endings<S: System>(
     observed: &ObservedRun<S>,
     judges: &Judges<S>,
     limits: Limits,
-) -> Vec<Ending> {
+) -> Vec<EarlierEnds> {
     let mut endings = Vec::new();
     for (place, departure) in departures.iter().enumerate() {
-        let mut ending = Ending { departure: departure.clone(), enough: None, too_early: None };
+        let mut ending = EarlierEnds { departure: departure.clone(), enough: None, too_early: None };
         for step in waited(observed, departure) {
             let Some(end) = moment(step) else { continue };
             let mut changed = departures.to_vec();

@@ -53,7 +53,7 @@ use crate::shrink::{Item, Needed, Shrunk};
 use crate::simulation::Simulation;
 use crate::trace::TraceRecord;
 
-pub use ends::{EarlierEnd, Ending};
+pub use ends::{EarlierEnd, EarlierEnds};
 pub use failure_rate::FailureRate;
 use observed::ObservedRun;
 
@@ -119,7 +119,7 @@ pub struct Explanation {
     /// The outcome without one of the things that are left: those with one outcome together.
     pub without: Vec<Without>,
     /// The outcome of ending earlier what waits.
-    pub endings: Vec<Ending>,
+    pub endings: Vec<EarlierEnds>,
     /// Whether it fails in the same way if the calm run serves the groups in other orders.
     pub anchored: bool,
     /// The report of the run.

@@ -1,4 +1,4 @@
-//! Which steps may as well come at another time.
+//! Commuting steps: which steps may as well come at another time.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What happened, in sentences made from the run: what each departure brings about, what the handlers
+//! The explanation in sentences made from the run: what each departure brings about, what the handlers
 //! then do that they do not do in the calm run, and which claim is broken by it.
 
 use std::collections::BTreeSet;
@@ -9,7 +9,7 @@ use crate::faults::Window;
 use crate::ids::{RecordId, Time};
 use crate::run::{Judges, Verdict};
 use crate::schedule::{DeliverySpec, Departure, Target};
-use crate::trace::{Saved, TraceRecord, plain};
+use crate::trace::{SavedRecord, TraceRecord, plain};
 
 /// How many steps are described in which handlers do something else than in the calm run.
 const DESCRIBED_MAX: usize = 3;
@@ -399,7 +399,7 @@ impl<S: System> Story<'_, S> {
     }
 
     /// The fields in which what is held and what is saved differ.
-    fn telling(&self, held: &[Saved], saved: &[Saved], calm: Option<&[Saved]>) -> BTreeSet<String> {
+    fn telling(&self, held: &[SavedRecord], saved: &[SavedRecord], calm: Option<&[SavedRecord]>) -> BTreeSet<String> {
         let mut fields = BTreeSet::new();
         let all = [held, saved, calm.unwrap_or_default()];
         let rows = || all.iter().flat_map(|rows| rows.iter());
@@ -415,11 +415,11 @@ impl<S: System> Story<'_, S> {
     }
 
     /// What a service holds of these records before a step.
-    fn held(&self, place: usize, ids: &[String]) -> Vec<Saved> {
+    fn held(&self, place: usize, ids: &[String]) -> Vec<SavedRecord> {
         let service = self.steps()[place].record.service.as_deref();
         let world = &self.observed.worlds[place];
         let Some(service) = service.and_then(|service| world.service(service)) else { return Vec::new() };
-        let rows = world.store(service).texts().into_iter().map(Saved::from);
+        let rows = world.store(service).texts().into_iter().map(SavedRecord::from);
         rows.filter(|row| ids.contains(&row.id)).collect()
     }
 }
@@ -443,13 +443,13 @@ fn does(record: &TraceRecord, fields: &BTreeSet<String>) -> String {
 }
 
 /// A row with these of its fields: `t1@1 lock o1`.
-fn row_in_words(row: &Saved, fields: &BTreeSet<String>) -> String {
+fn row_in_words(row: &SavedRecord, fields: &BTreeSet<String>) -> String {
     let named = row.fields.as_object().into_iter().flatten().filter(|(name, _)| fields.contains(*name));
     let values = named.map(|(name, value)| format!(" {name} {}", plain(value)));
     format!("{}@{}{}", row.id, row.version, values.collect::<String>())
 }
 
-fn rows(saved: &[Saved]) -> String {
+fn rows(saved: &[SavedRecord]) -> String {
     saved.iter().map(|row| format!("{}@{}", row.id, row.version)).collect::<Vec<_>>().join(", ")
 }
 

@@ -8,6 +8,7 @@
 mod attempts;
 mod rewrite;
 mod step;
+mod timer;
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,10 +17,11 @@ use crate::broker::{delivery_key, message_key, write_message_name};
 use crate::faults::Window;
 use crate::hash;
 use crate::ids::{RecordId, Version};
-use crate::service::is_purpose;
 
 pub(crate) use attempts::attempt_label;
 pub use step::NamedStep;
+pub use timer::TimerSpec;
+pub(crate) use timer::timer_key;
 
 /// One way in which a run departs from the calm run.
 ///
@@ -220,32 +222,6 @@ impl CommandSpec {
     }
 }
 
-/// A timer by name, written `timer o1 of expiration`, or `timer o1 remind of expiration` if it has a
-/// purpose; ` /2` behind it for the second of that name in a run, `#2` for the second attempt of one whose
-/// handler crashed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct TimerSpec {
-    /// The record it was armed with.
-    pub record: RecordId,
-    /// What it is for; empty if it was armed without a purpose.
-    pub purpose: String,
-    /// The service that armed it.
-    pub service: String,
-    /// Which of the timers of this record and purpose it is, from 1: a number is free again if the timer
-    /// never fired.
-    pub nth: u32,
-    /// The attempt, from 1.
-    pub attempt: u16,
-}
-
-impl TimerSpec {
-    /// The hash by which schedulers know the timer.
-    #[must_use]
-    pub fn key(&self) -> u64 {
-        timer_key(hash::of_name(&self.service), (self.record, &self.purpose), self.nth, self.attempt)
-    }
-}
-
 /// The key of the late ack of a delivery.
 pub(crate) fn ack_key(delivery: u64) -> u64 {
     hash::mix(delivery, 4)
@@ -266,36 +242,12 @@ pub(crate) fn command_key(client_hash: u64, label_hash: u64, nth: u32) -> u64 {
     hash::mix3(client_hash, label_hash, nth.into())
 }
 
-/// The key of a service's timer by the parts of its name.
-pub(crate) fn timer_key(service_hash: u64, (record, purpose): (RecordId, &str), nth: u32, attempt: u16) -> u64 {
-    let plain = hash::mix3(service_hash, record.word(), u64::from(nth - 1) << 1);
-    let first = if purpose.is_empty() { plain } else { hash::mix(plain, hash::of_name(purpose)) };
-    if attempt == 1 { first } else { hash::mix(first, attempt.into()) }
-}
-
 impl fmt::Display for CommandSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.client, self.label)?;
         // A label that looks as if it were counted is counted from the first.
         if self.nth > 1 || split_count(&self.label).is_some() {
             write!(f, "/{}", self.nth)?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for TimerSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "timer {}", self.record)?;
-        if !self.purpose.is_empty() {
-            write!(f, " {}", self.purpose)?;
-        }
-        write!(f, " of {}", self.service)?;
-        if self.nth > 1 {
-            write!(f, " /{}", self.nth)?;
-        }
-        if self.attempt > 1 {
-            write!(f, " #{}", self.attempt)?;
         }
         Ok(())
     }
@@ -370,8 +322,8 @@ fn too_long(what: &str) -> ParseDepartureError {
 const FORMS: &str = "expected `hold H until X`, `hold join of GROUP until X`, `pause H until X`, `duplicate D`, \
 `lose D`, `lose ack of D`, `delay ack of D until X`, `run past ack wait of D` or \
 `crash SERVICE before save|before publish|before ack|after ack of T`, \
-where D is a delivery like `ticket:updated t1@2 -> orders #1`, H is D or a command like `alice: edit t1 to 6`, \
-T is H or a timer like `timer o1 of expiration`, \
+where D is a delivery like `item:changed i1@2 -> search #1`, H is D or a command like `seller: change i1 to 6`, \
+T is H or a timer like `timer i1 of shop`, \
 X is T, `pause of H`, `ack of D`, `ack wait of D`, `join of GROUP` or `quiescence`";
 
 impl FromStr for Departure {
@@ -454,7 +406,7 @@ impl FromStr for DeliverySpec {
     type Err = ParseDepartureError;
 
     fn from_str(text: &str) -> Result<DeliverySpec, ParseDepartureError> {
-        let wrong = |why: &str| wrong(text, why, "a delivery is like `ticket:updated t1@2 -> orders #1`");
+        let wrong = |why: &str| wrong(text, why, "a delivery is like `item:changed i1@2 -> search #1`");
         let (message, to) = text.split_once("->").ok_or_else(|| wrong("names no group"))?;
         let (subject, about) = message.trim().split_once(' ').ok_or_else(|| wrong("names no record"))?;
         let about = about.trim();
@@ -527,31 +479,6 @@ impl FromStr for CommandSpec {
             return Err(wrong("is not a command"));
         }
         Ok(CommandSpec { client: client.to_owned(), label: label.to_owned(), nth })
-    }
-}
-
-impl FromStr for TimerSpec {
-    type Err = ParseDepartureError;
-
-    fn from_str(text: &str) -> Result<TimerSpec, ParseDepartureError> {
-        let wrong =
-            |why: &str| wrong(text, why, "a timer is like `timer o1 of expiration`, ` /2` behind it for the second");
-        let rest = text.trim().strip_prefix("timer ").ok_or_else(|| wrong("is not a timer"))?;
-        let (record, rest) = rest.split_once(" of ").ok_or_else(|| wrong("names no service"))?;
-        let (record, purpose) = record.trim().split_once(' ').unwrap_or((record.trim(), ""));
-        let purpose = purpose.trim();
-        if !purpose.is_empty() && !is_purpose(purpose) {
-            return Err(wrong("has a purpose that is no word"));
-        }
-        let record = record.parse().map_err(|error| wrong(&format!("names no record ({error})")))?;
-        let (rest, attempt) = split_number(rest, '#').ok_or_else(|| wrong("has no attempt after `#`"))?;
-        let attempt = u16::try_from(attempt).map_err(|_| wrong("has too large an attempt"))?;
-        let (service, nth) = split_number(rest, '/').ok_or_else(|| wrong("has no number after `/`"))?;
-        let service = service.trim();
-        if !is_service(service) || nth == 0 || attempt == 0 {
-            return Err(wrong("is not a timer"));
-        }
-        Ok(TimerSpec { record, purpose: purpose.to_owned(), service: service.to_owned(), nth, attempt })
     }
 }
 

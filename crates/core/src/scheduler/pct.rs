@@ -1,4 +1,5 @@
-//! Priorities for chains: what is late stays late, however long the chain that overtakes it.
+//! PCT for chains of messages: random priorities, so that what is late stays late, however long the chain
+//! that overtakes it.
 //!
 //! After Ozkan, Majumdar, Niksic, Tabaei Befrouei and Weissenbacher, "Randomized testing of
 //! distributed systems with probabilistic guarantees" (OOPSLA 2018). The actions of a run fall into

@@ -1,4 +1,4 @@
-//! Priorities that are drawn again where actions race.
+//! Partial order sampling: priorities that are drawn again where actions race.
 //!
 //! After Yuan, Yang and Gu, "Partial order aware concurrency sampling" (CAV 2018). Each action has a
 //! random priority, and the most urgent enabled one is next. When it has happened, the priorities of

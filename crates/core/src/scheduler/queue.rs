@@ -1,4 +1,4 @@
-//! What was offered, in the order in which it happens.
+//! A priority queue of offers, in the order in which they happen.
 //!
 //! Schedulers that give each action a number when it is offered share this: the smallest is next.
 

@@ -1,4 +1,4 @@
-//! Each seed with speeds of its own.
+//! Swarm testing of lanes: each seed has relative speeds of its own.
 //!
 //! What is offered waits for a time drawn by its name, as under [`Keyed`](super::Keyed), and each lane
 //! (a subject on its way to a group, or a client), each handler that paused and each late ack is

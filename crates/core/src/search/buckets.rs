@@ -1,10 +1,10 @@
-//! Failures with the same signature: the first of them is shown, and all are counted.
+//! Deduplication of failures by signature: the first of each bucket is shown, and all are counted.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-/// Failures with the same signature.
-pub(super) trait Bucket {
+/// A bucket: the number of failures with the same signature, and the first of them.
+pub(super) trait Counted {
     /// Where the first of them comes among all that was played.
     fn place(&self) -> u64;
 
@@ -13,7 +13,7 @@ pub(super) trait Bucket {
 }
 
 /// Puts failures to those with the same signature.
-pub(super) fn add<B: Bucket>(buckets: &mut BTreeMap<String, B>, signature: String, mut bucket: B) {
+pub(super) fn add<B: Counted>(buckets: &mut BTreeMap<String, B>, signature: String, mut bucket: B) {
     match buckets.entry(signature) {
         Entry::Vacant(slot) => {
             slot.insert(bucket);

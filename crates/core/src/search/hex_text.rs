@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 /// Writes a fingerprint, for serde's `with`.
 ///
 /// # Errors

@@ -318,7 +318,7 @@ enum Best {
 }
 
 /// A step from a node, tried.
-struct Attempt<S: System> {
+struct TriedStep<S: System> {
     world: Box<World<S>>,
     action: Action,
     fate: Fate,
@@ -466,7 +466,7 @@ impl<'a, S: System> Search<'a, S> {
     }
 
     /// Takes one step from a node, elsewhere, and judges it.
-    fn attempt(&mut self, node: &Node<S>, action: Action, fate: Fate, budget: FaultBudget) -> Option<Attempt<S>> {
+    fn attempt(&mut self, node: &Node<S>, action: Action, fate: Fate, budget: FaultBudget) -> Option<TriedStep<S>> {
         let mut world = match self.spent.pop() {
             Some(mut world) => {
                 world.clone_from(&node.world);
@@ -494,12 +494,12 @@ impl<'a, S: System> Search<'a, S> {
             }
         }
         let digest = world.digest();
-        Some(Attempt { world, action, fate, budget, cost, digest })
+        Some(TriedStep { world, action, fate, budget, cost, digest })
     }
 
     /// Goes on from where a step led, some time, unless that is known and as cheap.
-    fn push(&mut self, node: &Node<S>, tried: Attempt<S>) {
-        let Attempt { world, action, fate, budget, cost, digest } = tried;
+    fn push(&mut self, node: &Node<S>, tried: TriedStep<S>) {
+        let TriedStep { world, action, fate, budget, cost, digest } = tried;
         let key = self.key(&world, digest, budget);
         let is_known = self.reached.get(&key).is_some_and(|known| *known <= cost);
         if is_known || self.shortest.cost_max.is_some_and(|most| most < cost) {

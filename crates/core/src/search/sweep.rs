@@ -48,7 +48,7 @@ pub struct Bucket {
     pub count: u64,
 }
 
-impl buckets::Bucket for Bucket {
+impl buckets::Counted for Bucket {
     fn place(&self) -> u64 {
         self.seed
     }

@@ -1,9 +1,9 @@
 //! What must be so that a run's texts say which service, client or record they are about.
 
 use std::any::TypeId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::BuildError;
+use super::{Awaited, BuildError};
 use crate::ids::Subject;
 use crate::store::Schema;
 
@@ -37,12 +37,15 @@ pub(super) struct Declared {
     owners: Vec<(TypeId, &'static str)>,
     /// By the name of the collection and the letter of its ids, the service that owns the records.
     owned: BTreeMap<(&'static str, char), &'static str>,
+    /// For each service, the letters of the ids of its records.
+    kinds: BTreeMap<&'static str, BTreeSet<char>>,
 }
 
 impl Declared {
     /// Takes the collections of a service.
     pub(super) fn add(&mut self, service: &'static str, schema: &Schema) -> Result<(), BuildError> {
         let mut names = BTreeMap::new();
+        self.kinds.entry(service).or_default().extend(schema.declared().iter().map(|collection| collection.kind));
         for collection in schema.declared() {
             let (name, kind) = (collection.name, collection.kind);
             match names.insert(name, collection.record) {
@@ -72,6 +75,20 @@ impl Declared {
             self.owners.push((collection.record, service));
         }
         Ok(())
+    }
+
+    /// Checks that a service keeps records of the kind that a client waits for.
+    pub(super) fn awaited(&self, label: &str, awaited: &Awaited) -> Result<(), BuildError> {
+        let kept = self.kinds.get(awaited.service.as_str());
+        if kept.is_none_or(|kinds| kinds.contains(&awaited.record.kind())) {
+            return Ok(());
+        }
+        let kinds: Vec<String> = kept.into_iter().flatten().map(|kind| format!("`{kind}`")).collect();
+        let known = match kinds.is_empty() {
+            true => "it keeps no records".to_owned(),
+            false => format!("the ids of its records begin with {}", kinds.join(", ")),
+        };
+        Err(BuildError(format!("`{label}` waits for `{awaited}`, which can never be there: {known}")))
     }
 }
 

@@ -107,12 +107,12 @@ impl Store {
     /// other by steps. So where the change counters are the same, and nothing was taken back between,
     /// nothing has changed.
     #[inline]
-    pub(crate) fn restore(&mut self, source: &Store) {
+    pub(crate) fn sync_from(&mut self, source: &Store) {
         let Store { tables, progress, step_began, read_at } = source;
         let moment = |progress: &Progress, began: u64| (progress.tick, progress.rolled_back, began);
         if moment(&self.progress, self.step_began) != moment(progress, *step_began) {
             for (held, table) in self.tables.iter_mut().zip(tables.iter()) {
-                held.restore(table);
+                held.sync_from(table);
             }
         }
         (self.progress, self.step_began, self.read_at) = (*progress, *step_began, *read_at);
@@ -120,15 +120,15 @@ impl Store {
 }
 
 impl Store {
-    /// [`Store::restore`], by taking back what the running step saved if there is nothing else between
+    /// [`Store::sync_from`], by undoing what the running step saved if there is nothing else between
     /// the two moments.
     #[inline]
-    pub(crate) fn take_back(&mut self, source: &Store) {
+    pub(crate) fn undo_step(&mut self, source: &Store) {
         if !self.changed() || self.step_began != source.progress.tick {
-            return self.restore(source);
+            return self.sync_from(source);
         }
         for (table, source_table) in self.tables.iter_mut().zip(source.tables.iter()) {
-            table.take_back(source_table, source.progress.tick);
+            table.undo_step(source_table, source.progress.tick);
         }
         (self.progress, self.step_began, self.read_at) = (source.progress, source.step_began, source.read_at);
     }

@@ -276,9 +276,9 @@ pub(super) trait AnyTable: Any + Send + Sync {
     /// Becomes a copy of another table, if that has the same type.
     fn copy_from(&mut self, source: &dyn AnyTable) -> bool;
     /// Becomes a copy of the same table at another moment.
-    fn restore(&mut self, source: &dyn AnyTable);
+    fn sync_from(&mut self, source: &dyn AnyTable);
     /// Becomes what the same table was at `tick`, when the running step began.
-    fn take_back(&mut self, source: &dyn AnyTable, tick: u64);
+    fn undo_step(&mut self, source: &dyn AnyTable, tick: u64);
     fn clear(&mut self);
     /// Notes that what it has is what it begins with.
     fn begins(&mut self);
@@ -311,20 +311,20 @@ impl<R: Record> AnyTable for Table<R> {
         })
     }
 
-    fn restore(&mut self, source: &dyn AnyTable) {
+    fn sync_from(&mut self, source: &dyn AnyTable) {
         let source = (source as &dyn Any).downcast_ref::<Table<R>>().expect("the same table");
         if self.changed_at != source.changed_at {
             self.changed_at = source.changed_at;
             self.rows.clone_from(&source.rows);
             if let (Some(history), Some(source)) = (&mut self.history, &source.history) {
-                restore_history(history, source);
+                copy_history(history, source);
             }
             self.unjudged.clone_from(&source.unjudged);
         }
         self.replaced.clone_from(&source.replaced);
     }
 
-    fn take_back(&mut self, source: &dyn AnyTable, tick: u64) {
+    fn undo_step(&mut self, source: &dyn AnyTable, tick: u64) {
         let source = (source as &dyn Any).downcast_ref::<Table<R>>().expect("the same table");
         if self.changed_at != source.changed_at {
             self.roll_back(tick);
@@ -400,7 +400,7 @@ impl<R: Record> AnyTable for Table<R> {
 }
 
 /// What was appended to one of two histories of a table goes, or comes, at the end.
-fn restore_history<R: Record>(history: &mut ById<Vec<Versioned<R>>>, source: &ById<Vec<Versioned<R>>>) {
+fn copy_history<R: Record>(history: &mut ById<Vec<Versioned<R>>>, source: &ById<Vec<Versioned<R>>>) {
     history.shape_like(source);
     for (versions, source) in history.values_mut().zip(source.values()) {
         versions.truncate(source.len());

@@ -238,7 +238,7 @@ impl<'a, S: System> Replay<'a, S> {
             Kind::NothingRan => sends_nothing,
             Kind::UnusedDeparture | Kind::EndedEarly | Kind::NoProperties => false,
             Kind::PropertyWithoutOccasion => sends_nothing,
-            // What one schedule does not come to is no fault of it.
+            // That one schedule does not reach everything is no fault of it.
             _ => true,
         });
         let call = "pellmell::testing::Replay::new(&simulation, &[...], &judges)";

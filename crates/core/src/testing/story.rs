@@ -133,7 +133,7 @@ fn in_code(limits: Limits) -> String {
     )
 }
 
-/// What it says that a seed does not come to the same when it is played a second time.
+/// The message for a seed whose second run is another one.
 pub(super) fn of_two_runs(seed: u64, divergence: &Divergence) -> String {
     format!(
         "seed {seed} was played twice, with other seeds in between, and came to two runs\n{divergence}\n\

@@ -72,7 +72,7 @@ impl<S: System> World<S> {
     /// [`Sending`]: crate::simulation::Sending
     #[must_use]
     pub fn waiting_clients(&self) -> Vec<WaitingClient> {
-        self.asked.note();
+        self.taint.set();
         let mut waiting = self.waiting.clone();
         waiting.extend(self.idle.iter().filter(|client| self.was_refused(**client)));
         waiting.sort_unstable();

@@ -4,33 +4,33 @@
 //! cloned and continued, hashed and compared. [`World::step`] is the only thing that moves it, and
 //! it does exactly what it is told: which of the enabled actions, with which fate.
 
-mod asked;
 mod clients;
+mod copying;
 mod digest;
-mod restore;
 mod step;
+mod taint;
 mod timers;
 
 use std::fmt;
 use std::sync::Arc;
 
-use crate::broker::{Broker, DeliveryIndex, GroupIndex, MaxDeliver, State};
+use crate::broker::{Broker, DeliveryIndex, GroupIndex, MaxDeliver};
 use crate::event::System;
 use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Time};
-use crate::schedule::{self, DeliverySpec, Target, TimerSpec};
+use crate::schedule::{DeliverySpec, Target};
 use crate::scheduler::{Action, Chosen, ClientIndex, Enabled, Offer, PauseIndex};
 use crate::service::{self, Effects, Memories};
 use crate::simulation::{Hosted, Inner, Simulation};
 use crate::store::{Schema, Store};
 
-use asked::Asked;
 use clients::Tried;
 pub use clients::WaitingClient;
+pub(crate) use copying::{Shared, StoreBits};
 pub(crate) use digest::{Digest, Still};
-pub(crate) use restore::{Shared, StoreBits};
 pub(crate) use step::Summary;
 pub use step::{Actor, Answer, Step};
+use taint::Taint;
 use timers::Timers;
 
 /// How long a command takes, so that saves by commands have different times.
@@ -130,12 +130,12 @@ pub struct World<S: System> {
     fingerprint: u64,
     offers: Vec<Offer>,
     effects: Effects<S::Event>,
-    asked: Asked,
+    taint: Taint,
 }
 
 impl<S: System> Clone for World<S> {
     fn clone(&self) -> World<S> {
-        self.asked.note();
+        self.taint.set();
         World {
             simulation: self.simulation.clone(),
             broker: self.broker.clone(),
@@ -153,7 +153,7 @@ impl<S: System> Clone for World<S> {
             firing: None,
             offers: self.offers.clone(),
             effects: Effects::default(),
-            asked: Asked::default(),
+            taint: Taint::default(),
             ..*self
         }
     }
@@ -183,7 +183,7 @@ impl<S: System> Clone for World<S> {
             fingerprint,
             offers,
             effects: _,
-            asked: _,
+            taint: _,
         } = source;
         if !Arc::ptr_eq(&self.simulation.inner, &simulation.inner) {
             self.simulation.clone_from(simulation);
@@ -209,7 +209,7 @@ impl<S: System> Clone for World<S> {
 
 impl<S: System> fmt::Debug for World<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.asked.note();
+        self.taint.set();
         let mut shown = f.debug_struct("World");
         shown.field("now", &self.now).field("steps", &self.steps);
         for (name, store) in self.simulation.service_names().zip(&self.stores) {
@@ -257,7 +257,7 @@ impl<S: System> World<S> {
             fingerprint: 0,
             offers: Vec::new(),
             effects: Effects::default(),
-            asked: Asked::default(),
+            taint: Taint::default(),
             simulation,
         };
         world.reset();
@@ -311,7 +311,7 @@ impl<S: System> World<S> {
     /// The broker.
     #[must_use]
     pub fn broker(&self) -> &Broker<S::Event> {
-        self.asked.note();
+        self.taint.set();
         &self.broker
     }
 
@@ -370,21 +370,21 @@ impl<S: System> World<S> {
     /// How many steps were taken.
     #[must_use]
     pub fn steps(&self) -> u64 {
-        self.asked.note();
+        self.taint.set();
         self.steps
     }
 
     /// How many commands were sent.
     #[must_use]
     pub fn commands_run(&self) -> u32 {
-        self.asked.note();
+        self.taint.set();
         self.commands_run
     }
 
     /// The hash of every step so far: actions, fates, answers, changes.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
-        self.asked.note();
+        self.taint.set();
         self.fingerprint
     }
 
@@ -398,12 +398,12 @@ impl<S: System> World<S> {
     /// `None` if it has used none since it began or crashed, or if it is of another type.
     #[must_use]
     pub fn memory<T: 'static>(&self, service: ServiceIndex, member: u16) -> Option<&T> {
-        self.asked.note();
+        self.taint.set();
         self.memories.of((service, member))
     }
 
     /// Whether the handler that ran last looked at the time, at the attempt or into its memory.
-    pub(crate) fn looked_around(&self) -> bool {
+    pub(crate) fn read_beyond_store(&self) -> bool {
         self.effects.impure
     }
 
@@ -415,7 +415,7 @@ impl<S: System> World<S> {
     /// How many timers of services are armed.
     #[must_use]
     pub fn timers_armed(&self) -> u32 {
-        self.asked.note();
+        self.taint.set();
         self.timers.of_services()
     }
 
@@ -428,7 +428,7 @@ impl<S: System> World<S> {
     #[must_use]
     #[inline]
     pub fn enabled(&self) -> Enabled<'_> {
-        self.asked.note();
+        self.taint.set();
         let timer = self.timers.first().map(|(_, timer)| timer);
         Enabled {
             deliveries: self.broker.deliveries(),
@@ -516,7 +516,7 @@ impl<S: System> World<S> {
     /// What a scheduler sees of an action whose fate it decides; `None` if it has no fate.
     #[must_use]
     pub fn chosen(&self, action: Action) -> Option<Chosen> {
-        self.asked.note();
+        self.taint.set();
         match action {
             Action::Deliver(index) => Some(Chosen::delivery(self.broker.delivery(index))),
             Action::Command(client) => Some(self.chosen_command(client)),
@@ -548,7 +548,7 @@ impl<S: System> World<S> {
     /// The command a client sends next.
     #[must_use]
     pub fn next_command(&self, client: ClientIndex) -> Option<&S::Command> {
-        self.asked.note();
+        self.taint.set();
         self.hosted_next(client).map(|hosted| &hosted.command)
     }
 
@@ -577,7 +577,7 @@ impl<S: System> World<S> {
     /// redelivery changes nothing and holds nothing up.
     #[must_use]
     pub fn is_quiescent(&self) -> bool {
-        self.asked.note();
+        self.taint.set();
         self.is_still()
             && self.broker.waiting().iter().all(|index| self.changes_nothing(*index))
             && (self.broker.waiting().is_empty() || !self.parks_futile || !self.broker.has_blocked())
@@ -587,7 +587,7 @@ impl<S: System> World<S> {
     /// (see [`World::waiting_clients`]).
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.asked.note();
+        self.taint.set();
         self.idle.is_empty()
             && self.absent.is_empty()
             && self.timers.of_services() == 0
@@ -612,7 +612,7 @@ impl<S: System> World<S> {
     /// An action in words, such as `deliver ticket:updated t1@2 -> orders #1`.
     #[must_use]
     pub fn describe(&self, action: Action) -> String {
-        self.asked.note();
+        self.taint.set();
         match action {
             Action::Command(client) => {
                 let ordinal = self.sent[client.get()];
@@ -647,7 +647,7 @@ impl<S: System> World<S> {
     /// handler that goes on, what it handles.
     #[must_use]
     pub fn target(&self, action: Action) -> Option<Target> {
-        self.asked.note();
+        self.taint.set();
         match action {
             Action::Command(client) => self.target_of_job(Job::Command { client, ordinal: self.sent[client.get()] }),
             Action::Deliver(index) => Some(Target::Delivery(self.delivery_spec(index))),
@@ -682,36 +682,6 @@ impl<S: System> World<S> {
             group: name.group.to_owned(),
             attempt: name.attempt,
         }
-    }
-
-    fn describe_timer(&self, timer: &Timer) -> String {
-        match timer {
-            Timer::AckWait { delivery, .. } => {
-                let over = if self.broker.delivery(*delivery).state == State::Waiting { "ends" } else { "runs out" };
-                format!("ack wait of {} {over}", self.broker.name(*delivery))
-            }
-            Timer::Service { .. } => self.timer_spec(timer).map_or_else(String::new, |timer| format!("{timer} fires")),
-        }
-    }
-
-    /// The name of a service's timer.
-    fn timer_spec(&self, timer: &Timer) -> Option<TimerSpec> {
-        let Timer::Service { service, record, purpose, nth, attempt, .. } = *timer else { return None };
-        let (service, purpose) = (self.service_name(service).to_owned(), purpose.to_owned());
-        Some(TimerSpec { record, purpose, service, nth: nth + 1, attempt })
-    }
-
-    fn timer_key(&self, timer: &Timer) -> u64 {
-        match timer {
-            Timer::AckWait { delivery, tries } => hash::mix3(self.broker.delivery(*delivery).key, 1, u64::from(*tries)),
-            Timer::Service { nth, .. } => self.timer_key_as(timer, *nth),
-        }
-    }
-    /// The key of a timer if it had this number.
-    fn timer_key_as(&self, timer: &Timer, nth: u32) -> u64 {
-        let Timer::Service { service, record, purpose, attempt, .. } = *timer else { return 0 };
-        let hash = self.inner().services[service.get()].hash;
-        schedule::timer_key(hash, (record, purpose), nth + 1, attempt)
     }
 }
 

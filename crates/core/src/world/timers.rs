@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Timer;
-use crate::broker::DeliveryIndex;
+use super::{Timer, World};
+use crate::broker::{DeliveryIndex, State};
+use crate::event::System;
 use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Time};
+use crate::schedule::{self, TimerSpec};
 use crate::service::Payload;
 
 /// What timers of services share that are told apart by numbers: service, record and purpose.
@@ -206,5 +208,38 @@ impl Timers {
                 if self.payloads.is_empty() { None } else { self.payloads.remove(&(name, nth)) }
             }
         }
+    }
+}
+
+/// The names of timers.
+impl<S: System> World<S> {
+    pub(super) fn describe_timer(&self, timer: &Timer) -> String {
+        match timer {
+            Timer::AckWait { delivery, .. } => {
+                let over = if self.broker.delivery(*delivery).state == State::Waiting { "ends" } else { "runs out" };
+                format!("ack wait of {} {over}", self.broker.name(*delivery))
+            }
+            Timer::Service { .. } => self.timer_spec(timer).map_or_else(String::new, |timer| format!("{timer} fires")),
+        }
+    }
+
+    /// The name of a service's timer.
+    pub(super) fn timer_spec(&self, timer: &Timer) -> Option<TimerSpec> {
+        let Timer::Service { service, record, purpose, nth, attempt, .. } = *timer else { return None };
+        let (service, purpose) = (self.service_name(service).to_owned(), purpose.to_owned());
+        Some(TimerSpec { record, purpose, service, nth: nth + 1, attempt })
+    }
+
+    pub(super) fn timer_key(&self, timer: &Timer) -> u64 {
+        match timer {
+            Timer::AckWait { delivery, tries } => hash::mix3(self.broker.delivery(*delivery).key, 1, u64::from(*tries)),
+            Timer::Service { nth, .. } => self.timer_key_as(timer, *nth),
+        }
+    }
+    /// The key of a timer if it had this number.
+    pub(super) fn timer_key_as(&self, timer: &Timer, nth: u32) -> u64 {
+        let Timer::Service { service, record, purpose, attempt, .. } = *timer else { return 0 };
+        let hash = self.inner().services[service.get()].hash;
+        schedule::timer_key(hash, (record, purpose), nth + 1, attempt)
     }
 }

@@ -20,7 +20,7 @@ impl Renames {
     pub fn parse(file: &str, text: &str) -> Result<Renames, FileError> {
         toml::from_str(text).map_err(|error| {
             let place = FileError::new(file, text, error.span().unwrap_or(0..0), error.message());
-            place.help("write a line such as `\"ticket:changed\" = \"ticket:updated\"` for each name")
+            place.help("write a line such as `\"item:changed\" = \"item:updated\"` for each name")
         })
     }
 

@@ -73,6 +73,12 @@ impl<D> Defect<D> {
         Defect { also, ..self }
     }
 
+    /// It takes two handlers that overlap.
+    #[must_use]
+    pub const fn with_overlap(self) -> Defect<D> {
+        Defect { splits: true, ..self }
+    }
+
     /// The fewest deliveries and commands that show it.
     #[must_use]
     pub const fn with_known(self, deliveries: u32, commands: u32) -> Defect<D> {

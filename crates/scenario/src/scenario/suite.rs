@@ -6,12 +6,13 @@ use serde::Serialize;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error};
 
 use super::defect::{Alternative, Defect};
+use pellmell_core::broker::Profile;
 use pellmell_core::event::{Command, System};
 use pellmell_core::ids::RecordId;
 use pellmell_core::property::{Property, Sometimes};
 use pellmell_core::run::Observer;
 use pellmell_core::service::Service;
-use pellmell_core::simulation::{Client, Hosting, SimulationBuilder};
+use pellmell_core::simulation::{Client, Hosting, Simulation, SimulationBuilder};
 use pellmell_core::world::World;
 
 /// A system under test with all that scenario files and the command line need to know of it: its services,
@@ -221,6 +222,13 @@ impl<S: System> Services<S> {
     #[must_use]
     pub fn optional_hosted(self, service: impl Service<S> + 'static, hosting: Hosting) -> Services<S> {
         self.and(Part { service: Box::new(service), hosting, is_optional: true })
+    }
+
+    /// Begins a simulation of all of them on a broker with these rules, for a test.
+    #[must_use]
+    pub fn on(self, profile: Profile) -> SimulationBuilder<S> {
+        let on = Simulation::on(profile);
+        self.parts.into_iter().fold(on, |on, part| on.boxed(part.service, part.hosting))
     }
 
     fn and(mut self, part: Part<S>) -> Services<S> {

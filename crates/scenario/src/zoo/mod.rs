@@ -180,8 +180,8 @@ pub struct Alarm {
 pub struct Played {
     /// The defects.
     pub rows: Vec<Row>,
-    /// Whether the defect nobody could miss was caught, if there is one.
-    pub canary: bool,
+    /// Whether the defect nobody could miss was caught; `None` if the system has none.
+    pub canary: Option<bool>,
     /// Alarms in designs that are right.
     pub alarms: Vec<Alarm>,
     /// How many searches and schedules of designs that are right raised none.
@@ -192,7 +192,7 @@ impl Played {
     /// Whether every defect was caught by the property that names it, and nothing else was found.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.canary && self.alarms.is_empty() && self.rows.iter().all(|row| row.complaints().is_empty())
+        self.canary != Some(false) && self.alarms.is_empty() && self.rows.iter().all(|row| row.complaints().is_empty())
     }
 }
 
@@ -220,10 +220,10 @@ impl<T: Suite> Zoo<T> {
     pub fn play(&self) -> Played {
         let tasks = self.tasks();
         let canary = T::canary().map(|canary| canary.id);
-        let mut played = Played { rows: Vec::new(), canary: canary.is_none(), alarms: Vec::new(), quiet: 0 };
+        let mut played = Played { rows: Vec::new(), canary: None, alarms: Vec::new(), quiet: 0 };
         for done in in_threads(self.threads, &tasks, |task| self.run(task)) {
             match done {
-                Done::Row(row) if Some(row.defect.id) == canary => played.canary = row.complaints().is_empty(),
+                Done::Row(row) if Some(row.defect.id) == canary => played.canary = Some(row.complaints().is_empty()),
                 Done::Row(row) => played.rows.push(*row),
                 Done::Right(None) => played.quiet += 1,
                 Done::Right(Some(alarm)) => played.alarms.push(alarm),

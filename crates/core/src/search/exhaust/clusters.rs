@@ -1,4 +1,5 @@
-//! Clusters: clients whose records never meet those of other clients.
+//! Clusters, the independent components of a search: clients whose records never meet those of other
+//! clients.
 //!
 //! Which clients belong together is guessed from the records that their commands name, corrected by
 //! what the search of each cluster saves and publishes, and tested by running pairs of actions of

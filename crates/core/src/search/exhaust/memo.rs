@@ -149,7 +149,7 @@ mod tests {
                     let words = world.describe(action);
                     let step = worlds.step(depth, action, fate);
                     let (world, digest) = (worlds.at(depth + 1), worlds.digest(depth + 1));
-                    let Some((before, known_by)) = known_by.filter(|_| !world.looked_around()) else { continue };
+                    let Some((before, known_by)) = known_by.filter(|_| !world.read_beyond_store()) else { continue };
                     let key = MemoKey::of(before, known_by, fate);
                     let after = world.still(digest).filter(|after| after.has_only_handled(&before));
                     let transition =

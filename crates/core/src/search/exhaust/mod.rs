@@ -1,4 +1,5 @@
-//! Every run of a simulation within bounds: whether all of them hold, or the shortest that does not.
+//! Complete search (bounded model checking): whether every run of a simulation within bounds holds, or the
+//! shortest that does not.
 //!
 //! A depth-first search through all states that runs within the [`Bounds`] reach. It keeps one world for
 //! each step of the path it is on, and a visited set of hashes of states; a state that is reached again

@@ -1,6 +1,6 @@
 //! The work queue: how workers share one search (work stealing).
 //!
-//! A worker that has nothing left to do waits for a job, and one that has several frames left gives away
+//! A worker that has nothing left to do waits for work, and one that has several frames left gives away
 //! the one nearest to the beginning, because most of the work comes after it.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -9,25 +9,25 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use super::worker::Frame;
 use crate::scheduler::Move;
 
-/// A state that another worker expands than the one that found it.
-pub(super) struct Job {
+/// A state that another worker expands than the one that found it, with what was tried there already.
+pub(super) struct WorkItem {
     /// The steps that lead there.
     pub(super) path: Vec<Move>,
     /// What was tried there already.
     pub(super) frame: Frame,
 }
 
-/// The queue of jobs.
+/// The queue of work items.
 pub(super) struct WorkQueue {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     arrived: Condvar,
-    /// Whether a worker waits for which there is no job yet.
+    /// Whether a worker waits for which there is no work yet.
     is_wanted: AtomicBool,
     is_over: AtomicBool,
 }
 
-struct State {
-    jobs: Vec<Job>,
+struct QueueState {
+    items: Vec<WorkItem>,
     workers: usize,
     waiting: usize,
 }
@@ -36,7 +36,7 @@ impl WorkQueue {
     /// A queue for so many workers, of which one begins with the first state.
     pub(super) fn new(workers: usize) -> WorkQueue {
         WorkQueue {
-            state: Mutex::new(State { jobs: Vec::new(), workers, waiting: 0 }),
+            state: Mutex::new(QueueState { items: Vec::new(), workers, waiting: 0 }),
             arrived: Condvar::new(),
             is_wanted: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
@@ -48,7 +48,7 @@ impl WorkQueue {
         self.state().workers == 1
     }
 
-    /// Whether somebody waits for a job.
+    /// Whether somebody waits for work.
     #[inline]
     pub(super) fn is_wanted(&self) -> bool {
         self.is_wanted.load(Relaxed)
@@ -60,25 +60,25 @@ impl WorkQueue {
         self.is_over.load(Relaxed)
     }
 
-    /// Gives a job to whoever waits first.
-    pub(super) fn push(&self, job: Job) {
+    /// Gives a work item to whoever waits first.
+    pub(super) fn push(&self, item: WorkItem) {
         let mut state = self.state();
-        state.jobs.push(job);
-        self.is_wanted.store(state.waiting > state.jobs.len(), Relaxed);
+        state.items.push(item);
+        self.is_wanted.store(state.waiting > state.items.len(), Relaxed);
         self.arrived.notify_one();
     }
 
-    /// Waits for a job. There is none if all workers wait, or if one stopped them.
-    pub(super) fn pop(&self) -> Option<Job> {
+    /// Waits for work. There is none if all workers wait, or if one stopped them.
+    pub(super) fn pop(&self) -> Option<WorkItem> {
         let mut state = self.state();
         state.waiting += 1;
         loop {
             if self.is_over() {
                 return None;
             }
-            if let Some(job) = state.jobs.pop() {
+            if let Some(item) = state.items.pop() {
                 state.waiting -= 1;
-                return Some(job);
+                return Some(item);
             }
             if state.waiting == state.workers {
                 drop(state);
@@ -98,14 +98,14 @@ impl WorkQueue {
         self.arrived.notify_all();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 impl WorkQueue {
-    /// For one worker, which is asked for jobs all the time and gets them back itself.
+    /// For one worker, which is asked for work all the time and gets them back itself.
     pub(super) fn that_always_wants() -> WorkQueue {
         let queue = WorkQueue::new(1);
         queue.is_wanted.store(true, Relaxed);

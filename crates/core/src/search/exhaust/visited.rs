@@ -8,7 +8,7 @@ use hashbrown::HashTable;
 use super::bounds::Budget;
 
 /// A state that was visited: its hash, and the remaining budget then.
-type Entry = (u64, Budget);
+type VisitedState = (u64, Budget);
 
 /// Result of a visited-set lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,35 +29,36 @@ pub(super) enum Visit {
 pub(super) struct Visited {
     /// By six bits of the hash, so that workers seldom wait for each other, and so that little memory
     /// is taken twice while a table grows.
-    parts: [Mutex<Part>; PARTS],
+    tables: [Mutex<Table>; TABLES],
     states: AtomicU64,
     /// How many bytes the tables take, and whatever else was counted.
     bytes: AtomicU64,
     bytes_max: u64,
 }
 
-type Part = HashTable<Entry>;
+/// One of the hash tables.
+type Table = HashTable<VisitedState>;
 
-const PARTS: usize = 64;
+const TABLES: usize = 64;
 
 /// A worker's access to the visited set: one that is alone locks all of it as long as it runs, and takes no
 /// lock for each visit.
 pub(super) struct Access<'s> {
     visited: &'s Visited,
-    all: Option<[MutexGuard<'s, Part>; PARTS]>,
+    all: Option<[MutexGuard<'s, Table>; TABLES]>,
 }
 
 /// What one entry takes: itself and the table's note of where it is.
-const ENTRY_BYTES: u64 = size_of::<Entry>() as u64 + 1;
+const STATE_BYTES: u64 = size_of::<VisitedState>() as u64 + 1;
 
 impl Visited {
     pub(super) fn new(bytes_max: u64) -> Visited {
-        let parts = std::array::from_fn(|_| Mutex::default());
-        Visited { parts, states: AtomicU64::new(0), bytes: AtomicU64::new(0), bytes_max }
+        let tables = std::array::from_fn(|_| Mutex::default());
+        Visited { tables, states: AtomicU64::new(0), bytes: AtomicU64::new(0), bytes_max }
     }
 
     pub(super) fn clear(&self) {
-        self.parts.iter().for_each(|part| locked(part).clear());
+        self.tables.iter().for_each(|table| locked(table).clear());
         self.states.store(0, Relaxed);
     }
 
@@ -79,13 +80,13 @@ impl Visited {
 
     /// For a worker that is alone, or for one of several.
     pub(super) fn access(&self, is_alone: bool) -> Access<'_> {
-        Access { visited: self, all: is_alone.then(|| self.parts.each_ref().map(locked)) }
+        Access { visited: self, all: is_alone.then(|| self.tables.each_ref().map(locked)) }
     }
 
-    fn visit_in(&self, part: &mut Part, key: u64, budget: Budget) -> Visit {
+    fn visit_in(&self, table: &mut Table, key: u64, budget: Budget) -> Visit {
         let mut is_new = true;
         let mut worse = None;
-        for (_, other) in part.iter_hash(key).filter(|(other, _)| *other == key) {
+        for (_, other) in table.iter_hash(key).filter(|(other, _)| *other == key) {
             is_new = false;
             if other.dominates(budget) {
                 return Visit::Dominated;
@@ -95,14 +96,14 @@ impl Visited {
             }
         }
         if let Some(worse) = worse {
-            let place = part.find_mut(key, |entry| *entry == (key, worse));
+            let place = table.find_mut(key, |entry| *entry == (key, worse));
             place.into_iter().for_each(|entry| entry.1 = budget);
             return Visit::MoreBudget;
         }
-        if part.len() == part.capacity() && !self.grow(part) {
+        if table.len() == table.capacity() && !self.grow(table) {
             return Visit::OutOfMemory;
         }
-        part.insert_unique(key, (key, budget), |(key, _)| *key);
+        table.insert_unique(key, (key, budget), |(key, _)| *key);
         if !is_new {
             return Visit::MoreBudget;
         }
@@ -112,13 +113,13 @@ impl Visited {
 
     /// Makes a table larger, if there is memory. It grows to twice its size, and for a moment there
     /// are both.
-    fn grow(&self, part: &mut Part) -> bool {
-        let capacity = part.capacity();
+    fn grow(&self, table: &mut Table) -> bool {
+        let capacity = table.capacity();
         let (before, after) = (bytes_of(capacity), bytes_of((2 * capacity).max(4)));
         if !self.take(after) {
             return false;
         }
-        part.reserve(1, |(key, _)| *key);
+        table.reserve(1, |(key, _)| *key);
         self.bytes.fetch_sub(before, Relaxed);
         true
     }
@@ -129,24 +130,24 @@ impl Access<'_> {
     #[inline]
     pub(super) fn visit(&mut self, key: u64, budget: Budget) -> Visit {
         // A table finds places by the lowest bits, and tells neighbours apart by the highest.
-        let place = (key >> 40) as usize % PARTS;
+        let place = (key >> 40) as usize % TABLES;
         match &mut self.all {
-            Some(parts) => self.visited.visit_in(&mut parts[place], key, budget),
-            None => self.visited.visit_in(&mut locked(&self.visited.parts[place]), key, budget),
+            Some(tables) => self.visited.visit_in(&mut tables[place], key, budget),
+            None => self.visited.visit_in(&mut locked(&self.visited.tables[place]), key, budget),
         }
     }
 }
 
 /// Nothing panics half way through a change.
-fn locked(part: &Mutex<Part>) -> MutexGuard<'_, Part> {
-    part.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The table is full at seven eighths, and its places are a power of two.
 fn bytes_of(capacity: usize) -> u64 {
     match capacity {
         0 => 0,
-        capacity => (capacity as u64 * 8 / 7).next_power_of_two() * ENTRY_BYTES,
+        capacity => (capacity as u64 * 8 / 7).next_power_of_two() * STATE_BYTES,
     }
 }
 
@@ -197,7 +198,7 @@ mod tests {
         let full =
             (0..).find(|word| visited.access(false).visit(hash::mix(*word, 7), budget(0, 0)) == Visit::OutOfMemory);
         assert!(full.is_some_and(|full| full > 100), "{full:?}");
-        let bytes: u64 = visited.parts.iter().map(|part| bytes_of(locked(part).capacity())).sum();
+        let bytes: u64 = visited.tables.iter().map(|table| bytes_of(locked(table).capacity())).sum();
         assert_eq!(visited.bytes(), bytes, "what is counted is what is there");
         assert!(visited.bytes() <= 10_000, "{}", visited.bytes());
         assert_eq!(

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::bounds::{Bounds, Budget, Choices, FateKind, Most};
 use super::memo::Memo;
-use super::queue::{Job, WorkQueue};
+use super::queue::{WorkItem, WorkQueue};
 use super::visited::{Access, Visit};
 use super::workers::Common;
 use super::worlds::Worlds;
@@ -219,26 +219,26 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
             self.enter(key, self.budget);
             self.explore(queue, access)?;
         }
-        while let Some(job) = queue.pop() {
-            self.begin_at(job)?;
+        while let Some(item) = queue.pop() {
+            self.begin_at(item)?;
             self.explore(queue, access)?;
         }
         Ok(())
     }
 
-    /// Replays the path of a job, to go on from its state.
-    fn begin_at(&mut self, job: Job) -> Result<(), Stop> {
-        for (depth, Move { action, fate }) in job.path.iter().enumerate() {
+    /// Replays the path of a work item, to go on from its state.
+    fn begin_at(&mut self, item: WorkItem) -> Result<(), Stop> {
+        for (depth, Move { action, fate }) in item.path.iter().enumerate() {
             self.worlds.step(depth, *action, *fate);
             self.count_memory(depth + 1)?;
         }
-        self.path = job.path;
+        self.path = item.path;
         self.depth = self.path.len();
         self.depth_max = self.depth_max.max(self.depth);
         if self.frames.len() <= self.depth {
             self.frames.resize_with(self.depth + 1, Frame::default);
         }
-        self.frames[self.depth] = job.frame;
+        self.frames[self.depth] = item.frame;
         Ok(())
     }
 
@@ -274,7 +274,7 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
     fn give_away(&mut self, first: usize, queue: &WorkQueue) {
         let Some(depth) = (first..self.depth).find(|depth| self.frames[*depth].has_more()) else { return };
         let frame = &mut self.frames[depth];
-        queue.push(Job { path: self.path[..depth].to_vec(), frame: frame.clone() });
+        queue.push(WorkItem { path: self.path[..depth].to_vec(), frame: frame.clone() });
         frame.actions.clear();
         frame.is_given_away = true;
     }

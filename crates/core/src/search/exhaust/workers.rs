@@ -15,11 +15,11 @@ use crate::simulation::Simulation;
 /// What workers have in common.
 pub(super) struct Common<'p> {
     pub(super) visited: Visited,
-    report: Mutex<Report<'p>>,
+    report: Mutex<ProgressReport<'p>>,
 }
 
 /// Who hears how far the search is, and the sums over all workers so far.
-struct Report<'p> {
+struct ProgressReport<'p> {
     progress: &'p mut (dyn FnMut(SearchStats) + Send),
     transitions: u64,
     depth_max: u32,
@@ -29,7 +29,7 @@ impl<'p> Common<'p> {
     pub(super) fn new(memory_max: u64, progress: &'p mut (dyn FnMut(SearchStats) + Send)) -> Common<'p> {
         Common {
             visited: Visited::new(memory_max),
-            report: Mutex::new(Report { progress, transitions: 0, depth_max: 0 }),
+            report: Mutex::new(ProgressReport { progress, transitions: 0, depth_max: 0 }),
         }
     }
 

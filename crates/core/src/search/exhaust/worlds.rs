@@ -108,10 +108,10 @@ impl<S: System> Worlds<S> {
         let in_common = Shared::with_later(source);
         let kept = match self.one_step[there].take() {
             Some(stores) => {
-                world.take_back(source, stores);
+                world.undo_step(source, stores);
                 in_common
             }
-            None => world.restore(source, self.shared[there]),
+            None => world.sync_from(source, self.shared[there]),
         };
         // What came from the world that was there has as much in common with what is there now.
         self.shared[there + 1] = self.shared[there + 1].and(kept);
@@ -133,7 +133,7 @@ impl<S: System> Worlds<S> {
     /// Goes on at `depth` from what the last step made of the world there.
     pub(super) fn accept(&mut self, depth: usize) {
         let (here, later) = self.worlds.split_at_mut(depth + 1);
-        let is_as_long = here[depth].exchange(&mut later[0]);
+        let is_as_long = here[depth].swap(&mut later[0]);
         let [before, after] = [depth, depth + 1].map(|depth| self.one_step[depth].filter(|_| is_as_long));
         self.one_step[depth] = before.zip(after).map(|(before, after)| before.and(after));
         self.one_step[depth + 1] = after;

@@ -60,7 +60,7 @@ pub struct DepartedBucket {
     pub count: u64,
 }
 
-impl buckets::Bucket for DepartedBucket {
+impl buckets::Counted for DepartedBucket {
     fn place(&self) -> u64 {
         self.place
     }

@@ -1,4 +1,4 @@
-//! Every way to depart from the calm run once.
+//! Single departures: every way to depart from the calm run once.
 
 use crate::event::System;
 use crate::faults::{FaultPlan, Window};

@@ -158,5 +158,5 @@ fn nodes_with_one_key_lead_to_the_same_nodes_at_the_same_costs_and_break_the_sam
     }
     let (broken, held) = met.breaks.split_at(5);
     assert!(met.again > 2_000, "few nodes were met again by another way: {met:?}");
-    assert!(broken.iter().all(|times| *times > 30) && *held == [0, 0], "too little is broken, or too much: {met:?}");
+    assert!(broken.iter().all(|times| *times > 10) && *held == [0, 0], "too little is broken, or too much: {met:?}");
 }

@@ -1,5 +1,5 @@
-//! The short ways of a step against the long ones: a delivery that is handled and answered in one go, a
-//! command with which nothing goes wrong, and the loop that looks at nothing.
+//! The fast paths of a step against the slow path: a delivery that is handled and answered at once, a
+//! command with which nothing goes wrong, and the loop that nobody observes.
 
 mod transactions;
 
@@ -15,7 +15,7 @@ use crate::scheduler::{Calm, Keyed, Offer, Scheduler, Walk};
 use crate::store::Store;
 
 impl<S: System> World<S> {
-    /// [`World::step`], without the short ways.
+    /// [`World::step`], without the fast paths.
     fn step_slow(&mut self, action: Action, fate: Fate) -> Step {
         let mut step = Step::new(action, fate);
         self.take_slow(action, fate, &mut step);
@@ -31,7 +31,7 @@ impl<S: System> World<S> {
         let clients = (sent, idle, commands_run);
         let under_way = (paused, paused_indices, pauses, acks, absent, timers, self.timers_armed(), parks_futile);
         let under_way = (under_way, memories);
-        let answers = (self.is_quiescent(), self.is_finished(), self.looked_around());
+        let answers = (self.is_quiescent(), self.is_finished(), self.read_beyond_store());
         format!("{now:?} {steps} {fingerprint:x} {clients:?} {under_way:?} {answers:?} {stores:?} {broker:?}")
     }
 }
@@ -45,10 +45,10 @@ fn offered(world: &mut World<Erratic>) -> Vec<String> {
     offered
 }
 
-/// What of the short ways was met.
+/// What of the fast paths was met.
 #[derive(Debug, Default)]
 struct Met {
-    /// Deliveries that may take the short way.
+    /// Deliveries that may take the fast path.
     direct: u32,
     /// Of these: acked after a save, refused without one, refused after one, with messages.
     saved: u32,
@@ -93,28 +93,28 @@ impl Met {
 /// after each step.
 fn compare(seed: u64, steps: u32, met: &mut Met) -> Result<(), TestCaseError> {
     let mut prng = Prng::new(seed, Stream::Run);
-    let mut short = simulation(seed).world();
-    let mut long = short.clone();
+    let mut fast = simulation(seed).world();
+    let mut slow = fast.clone();
     for _ in 0..steps {
-        prop_assert_eq!(offered(&mut short), offered(&mut long));
-        let enabled: Vec<Action> = short.enabled().iter().collect();
-        prop_assert_eq!(&enabled, &long.enabled().iter().collect::<Vec<_>>());
+        prop_assert_eq!(offered(&mut fast), offered(&mut slow));
+        let enabled: Vec<Action> = fast.enabled().iter().collect();
+        prop_assert_eq!(&enabled, &slow.enabled().iter().collect::<Vec<_>>());
         if enabled.is_empty() {
             break;
         }
         let action = enabled[prng.below(enabled.len() as u32) as usize];
-        let chosen = short.chosen(action).filter(|_| prng.below(2) == 0);
+        let chosen = fast.chosen(action).filter(|_| prng.below(2) == 0);
         let fate = chosen.map_or(Fate::CALM, |chosen| Fate::any(&mut prng, chosen.may_pause));
         let is_direct = match action {
-            Action::Deliver(index) => fate.lets_through() && short.broker.delivery(index).direct().is_some(),
+            Action::Deliver(index) => fate.lets_through() && fast.broker.delivery(index).direct().is_some(),
             _ => false,
         };
-        let words = short.describe(action);
-        let (one, other) = (short.step(action, fate), long.step_slow(action, fate));
+        let words = fast.describe(action);
+        let (one, other) = (fast.step(action, fate), slow.step_slow(action, fate));
         met.note(is_direct, &one);
         prop_assert_eq!(format!("{one:?}"), format!("{other:?}"), "{} with {:?}", words, fate);
-        prop_assert_eq!(short.digest(), long.digest(), "{} with {:?}", words, fate);
-        prop_assert_eq!(short.in_words(), long.in_words(), "{} with {:?}", words, fate);
+        prop_assert_eq!(fast.digest(), slow.digest(), "{} with {:?}", words, fate);
+        prop_assert_eq!(fast.in_words(), slow.in_words(), "{} with {:?}", words, fate);
     }
     Ok(())
 }
@@ -164,7 +164,7 @@ proptest! {
     #![proptest_config(config(512))]
 
     #[test]
-    fn a_step_by_the_short_way_is_that_step_at_length(seed in any::<u64>(), steps in 1u32..120) {
+    fn a_step_on_the_fast_path_is_that_step_on_the_slow_path(seed in any::<u64>(), steps in 1u32..120) {
         compare(seed, steps, &mut Met::default())?;
     }
 
@@ -197,7 +197,7 @@ proptest! {
 }
 
 #[test]
-fn what_the_short_ways_have_to_get_right_is_met() {
+fn what_the_fast_paths_have_to_get_right_is_met() {
     let mut met = Met::default();
     for seed in 0..200 {
         compare(seed, 100, &mut met).unwrap_or_else(|error| panic!("seed {seed}: {error}"));

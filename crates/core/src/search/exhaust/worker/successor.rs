@@ -44,12 +44,12 @@ impl<S: System> Worker<'_, '_, S> {
         let memo_key = still.and_then(|still| Some((still, self.memo_key(still, action, fate)?)));
         let step = self.worlds.step(self.depth, action, fate);
         let world = self.worlds.at(self.depth + 1);
-        let looked_around = world.looked_around();
-        if self.is_marking && looked_around {
+        let read_beyond_store = world.read_beyond_store();
+        if self.is_marking && read_beyond_store {
             self.marks.couple("a handler looks at the time, at the attempt or into its memory");
         }
         let (digest, answers) = (self.worlds.digest(self.depth + 1), answers(&step));
-        let to_memoise = memo_key.filter(|_| !looked_around).and_then(|(before, memo_key)| {
+        let to_memoise = memo_key.filter(|_| !read_beyond_store).and_then(|(before, memo_key)| {
             let after = world.still(digest).filter(|after| after.has_only_handled(&before))?;
             Some((memo_key, Transition::of(before.digest, after.digest, answers)))
         });
@@ -71,9 +71,9 @@ impl<S: System> Worker<'_, '_, S> {
     pub(super) fn judge(&mut self, successor: &Successor) -> Result<(), Stop> {
         let Some(step) = &successor.step else { return Ok(()) };
         let world = self.worlds.at(self.depth + 1);
-        world.take_asked();
+        world.take_taint();
         self.judges.on_step(world, step).map_err(failing)?;
-        if world.take_asked() { Ok(()) } else { self.memoise(successor) }
+        if world.take_taint() { Ok(()) } else { self.memoise(successor) }
     }
 
     /// Memoises the transition of a step that was executed.

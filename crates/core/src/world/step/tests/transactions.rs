@@ -89,12 +89,12 @@ fn left(world: &World<Shop>, service: &str, published: usize, armed_before: u32)
 fn a_command_leaves_what_its_service_says_it_does() {
     for (mode, price) in MODES.into_iter().flat_map(|mode| [(mode, ACCEPTED), (mode, REFUSED)]) {
         let crashes = Window::ALL.map(Some).into_iter().chain([None]);
-        for (crash, is_short) in crashes.map(|crash| (crash, false)).chain([(None, true)]) {
+        for (crash, is_fast) in crashes.map(|crash| (crash, false)).chain([(None, true)]) {
             let mut world = world(mode, mode, price);
             let (action, fate) = (Action::Command(ClientIndex(0)), Fate { crash, ..Fate::CALM });
-            let step = if is_short { world.step(action, fate) } else { world.step_slow(action, fate) };
+            let step = if is_fast { world.step(action, fate) } else { world.step_slow(action, fate) };
             let (saved, published, armed) = left(&world, "shop", step.published.len(), 0);
-            let words = format!("{mode:?}, price {price}, {crash:?}, the short way: {is_short}");
+            let words = format!("{mode:?}, price {price}, {crash:?}, the fast path: {is_fast}");
             assert_eq!((saved, published), leaves(mode, price, crash), "{words}");
             assert_eq!(armed && crash.is_none(), crash.is_none() && saved, "{words}");
         }
@@ -105,16 +105,16 @@ fn a_command_leaves_what_its_service_says_it_does() {
 fn a_delivery_leaves_what_its_service_says_it_does_and_is_done_if_its_ack_was_sent() {
     for (mode, price) in MODES.into_iter().flat_map(|mode| [(mode, ACCEPTED), (mode, REFUSED)]) {
         let crashes = Window::ALL.map(Some).into_iter().chain([None]);
-        for (crash, is_short) in crashes.map(|crash| (crash, false)).chain([(None, true)]) {
+        for (crash, is_fast) in crashes.map(|crash| (crash, false)).chain([(None, true)]) {
             // The shop says it whatever it answers, and is not looked at.
             let mut world = world(PublishMode::DualWrite, mode, price);
             world.step(Action::Command(ClientIndex(0)), Fate::CALM);
             let armed_before = world.timers_armed();
             let index = world.broker.ready()[0];
             let (action, fate) = (Action::Deliver(index), Fate { crash, ..Fate::CALM });
-            let step = if is_short { world.step(action, fate) } else { world.step_slow(action, fate) };
+            let step = if is_fast { world.step(action, fate) } else { world.step_slow(action, fate) };
             let (saved, published, armed) = left(&world, "search", step.published.len(), armed_before);
-            let words = format!("{mode:?}, price {price}, {crash:?}, the short way: {is_short}");
+            let words = format!("{mode:?}, price {price}, {crash:?}, the fast path: {is_fast}");
             assert_eq!((saved, published), leaves(mode, price, crash), "{words}");
             assert_eq!(armed && crash.is_none(), crash.is_none() && saved, "{words}");
             let is_done = price == ACCEPTED && matches!(crash, None | Some(Window::AfterAck));
@@ -126,12 +126,12 @@ fn a_delivery_leaves_what_its_service_says_it_does_and_is_done_if_its_ack_was_se
 /// It counts as handed out again, although it was not handed out before.
 #[test]
 fn a_duplicate_is_a_delivery_of_its_own_that_comes_again() {
-    for is_short in [true, false] {
+    for is_fast in [true, false] {
         let mut world = world(PublishMode::DualWrite, PublishMode::Outbox, ACCEPTED);
         world.step(Action::Command(ClientIndex(0)), Fate::CALM);
         let index = world.broker.ready()[0];
         let (action, fate) = (Action::Deliver(index), Fate { duplicate: true, ..Fate::CALM });
-        let first = if is_short { world.step(action, fate) } else { world.step_slow(action, fate) };
+        let first = if is_fast { world.step(action, fate) } else { world.step_slow(action, fate) };
         let duplicates: Vec<_> =
             world.broker.ready().iter().filter(|ready| world.broker.delivery(**ready).duplicate).collect();
         let [duplicate] = duplicates[..] else { panic!("expected one duplicate, found {duplicates:?}") };

@@ -1,0 +1,120 @@
+//! `pellmell exhaust` as a user meets it: what it prints, how it ends, and that the threads do not show.
+
+use expect_test::{Expect, expect};
+
+use crate::ran::{Ran, pellmell, ran};
+
+const REFERENCE: &str = "scenarios/g02-cancel-overtakes-create.toml --design reference --lost-acks 1 --crashes 1";
+const COURSE: &str = "scenarios/g02-cancel-overtakes-create.toml --lost-acks 1 --crashes 1";
+
+fn exhaust(flags: &str) -> Ran {
+    let args: Vec<&str> = std::iter::once("exhaust").chain(flags.split(' ')).collect();
+    pellmell(&args)
+}
+
+fn check(flags: &str, code: i32, expected: Expect) {
+    let ran = exhaust(flags);
+    let lines: Vec<&str> = ran.stdout.lines().map(str::trim_end).collect();
+    expected.assert_eq(&lines.join("\n"));
+    assert_eq!(ran.code, code, "{flags}: {}", ran.stderr);
+}
+
+#[test]
+fn a_search_that_holds_says_within_what_and_how_many_states() {
+    check(
+        REFERENCE,
+        0,
+        expect![[r#"
+          Exhausting g02-cancel-overtakes-create   design reference, any order, 1 lost ack, 1 crash
+        ────────────
+                HELD exhaustive within any order, 1 lost ack, 1 crash: 90 states"#]],
+    );
+}
+
+#[test]
+fn a_run_that_fails_is_shown_step_by_step_and_as_a_scenario() {
+    check(
+        COURSE,
+        1,
+        expect![[r#"
+          Exhausting g02-cancel-overtakes-create   design course, any order, 1 lost ack, 1 crash
+
+         step          t │ tickets                             │ orders │
+            1    +0.001s │ alice: create t1 at 10 ✓ saves t1@0 │        │ ◀ crash before publish
+
+            VIOLATED TicketReplicaConverged   1 step, no run fails in fewer
+                     at orders, t1: expected version 0 at 10, found nothing
+              Shrunk to 1 step, 1 departure, 1 command
+             Departs crash tickets before publish of alice: create t1 at 5
+             Explain keep what follows in a file: pellmell explain FILE
+        ────────────
+        version = 1
+        about = "Shrunk from g02-cancel-overtakes-create, seed 0: violates TicketReplicaConverged."
+        design = "course"
+        schedule = [
+            "crash tickets before publish of alice: create t1 at 5",
+        ]
+
+        [broker]
+        profile = "adversarial"
+
+        [[client]]
+        name = "alice"
+        commands = [
+            { create_ticket = { ticket = "t1", title = "concert", price = 5 } },
+        ]
+
+        [expect]
+        course = "violated TicketReplicaConverged"
+        ────────────
+             Summary violated within any order, 1 lost ack, 1 crash"#]],
+    );
+}
+
+#[test]
+fn a_search_without_enough_memory_says_that_it_proves_nothing() {
+    let flags = "scenarios/two-orders-four-services.toml --lost-acks 1 --memory 64KiB";
+    check(
+        flags,
+        4,
+        expect![[r#"
+          Exhausting two-orders-four-services   design reference, any order, 1 lost ack
+        ────────────
+        NOT COMPLETE the memory is used up: nothing found so far
+                Next try --memory 1MiB, or tighter bounds"#]],
+    );
+}
+
+/// A search in a process that may have so many KiB, which it could not do without being aborted.
+#[cfg(unix)]
+fn exhaust_within(kib: u32, flags: &str) -> Ran {
+    let line = format!("ulimit -v {kib}; exec {} exhaust {flags}", env!("CARGO_BIN_EXE_pellmell"));
+    ran(std::process::Command::new("sh").args(["-c", &line]))
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_search_takes_besides_the_states_counts_against_its_memory() {
+    let many = "scenarios/price-5-10-15.toml --design course --duplicates 1 --memory 1MiB --threads 2";
+    let ran = exhaust_within(1_200_000, many);
+    assert_eq!(ran.code, 4, "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("NOT COMPLETE the memory is used up"), "{}", ran.stdout);
+}
+
+#[test]
+fn what_is_printed_does_not_depend_on_the_threads() {
+    let four = "scenarios/two-orders-four-services.toml --property PrefixConsistency";
+    for flags in [REFERENCE, COURSE, &format!("{COURSE} --order lockstep"), four] {
+        for format in ["human", "json"] {
+            let with = |threads: u32| {
+                let ran = exhaust(&format!("{flags} --message-format {format} --threads {threads}"));
+                (ran.code, ran.stdout)
+            };
+            let one = with(1);
+            assert!(!one.1.is_empty(), "{flags}");
+            for threads in [2, 3, 8] {
+                assert_eq!(with(threads), one, "{flags} with {threads} threads");
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The command line as a user meets it: the binary is run, and what it prints, how it ends and what it
+//! writes is compared.
+
+#[path = "../support/ran.rs"]
+mod ran;
+
+mod cases;
+mod cli;
+mod exhaust;
+mod misfits;
+mod readme;
+mod robustness;
+mod sharding;
