@@ -26,7 +26,7 @@ pub fn duplicates(entries: &[(String, Checked)]) -> Vec<Duplicate> {
     let mut alike: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (place, (name, checked)) in violated {
         let Some(bucket) = &checked.bucket else { continue };
-        alike.entry((bucket, &checked.way)).or_default().push((checked.departures, checked.commands, name, place));
+        alike.entry((bucket, &checked.shape)).or_default().push((checked.departures, checked.commands, name, place));
     }
     let mut duplicates = Vec::new();
     for mut same in alike.into_values() {
