@@ -3,7 +3,7 @@
 use pellmell_core::search::Cost;
 use pellmell_scenario::any::{AnySystem, ZooPlan};
 use pellmell_scenario::scenario::{Defect, Level};
-use pellmell_scenario::zoo::{Complaint, Played, Row};
+use pellmell_scenario::zoo::{Complaint, DefectRow, ZooResult};
 use serde_json::json;
 
 use super::environment::Threads;
@@ -79,7 +79,7 @@ fn name(defect: &Defect<()>) -> String {
     if defect.id == defect.name { defect.name.to_owned() } else { format!("{:<5}{}", defect.id, defect.name) }
 }
 
-fn table(out: &mut Out, rows: &[Row]) -> Result<(), Failure> {
+fn table(out: &mut Out, rows: &[DefectRow]) -> Result<(), Failure> {
     let headings = [
         "defect",
         "heading",
@@ -111,7 +111,7 @@ fn table(out: &mut Out, rows: &[Row]) -> Result<(), Failure> {
     columns(out, &headings, &cells.collect::<Vec<_>>())
 }
 
-fn caught_by(row: &Row) -> String {
+fn caught_by(row: &DefectRow) -> String {
     match row.caught_by() {
         Some(property) if property != row.defect.property && row.defect.is_named_by(property) => {
             format!("{property} *")
@@ -129,7 +129,7 @@ fn known(defect: &Defect<()>) -> String {
 }
 
 /// A column for each level: what the cheapest violation costs there.
-fn matrix(out: &mut Out, rows: &[Row]) -> Result<(), Failure> {
+fn matrix(out: &mut Out, rows: &[DefectRow]) -> Result<(), Failure> {
     let levels = Level::ALL.map(Level::name);
     let headings: Vec<&str> = ["defect"].into_iter().chain(levels).chain(["known"]).collect();
     let cells = rows.iter().map(|row| {
@@ -147,7 +147,7 @@ fn matrix(out: &mut Out, rows: &[Row]) -> Result<(), Failure> {
 }
 
 /// The shortest way of one defect, step by step.
-fn story(out: &mut Out, row: &Row) -> Result<(), Failure> {
+fn story(out: &mut Out, row: &DefectRow) -> Result<(), Failure> {
     let (Some((level, found)), Some((services, records))) = (&row.shortest, &row.story) else { return Ok(()) };
     out.line("")?;
     let defect = &row.defect;
@@ -162,7 +162,7 @@ fn story(out: &mut Out, row: &Row) -> Result<(), Failure> {
     shrunk.reasons().try_for_each(|(item, why)| out.status(PLAIN, "Needed", format_args!("`{item}`: {why}")))
 }
 
-fn summary(out: &mut Out, played: &Played) -> Result<(), Failure> {
+fn summary(out: &mut Out, played: &ZooResult) -> Result<(), Failure> {
     out.line("────────────")?;
     for row in &played.rows {
         for complaint in row.complaints() {
@@ -210,7 +210,7 @@ fn in_words(complaint: &Complaint, defect: &Defect<()>) -> String {
     }
 }
 
-fn show_json(out: &mut Out, played: &Played) -> Result<(), Failure> {
+fn show_json(out: &mut Out, played: &ZooResult) -> Result<(), Failure> {
     for row in &played.rows {
         let defect = &row.defect;
         let levels = row
