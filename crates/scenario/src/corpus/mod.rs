@@ -2,7 +2,8 @@
 //!
 //! An entry is a scenario file with an `[entry]` table. It is all text and all names, so it survives
 //! changes of the services; where a change takes away what it names, it says so instead of passing.
-//! Beside its departures it may hold the steps of its run, which are replayed where those do not lead to its failure any more.
+//! Beside its departures it may hold the steps of its run, which are replayed where those do not lead to
+//! its failure any more.
 
 mod prune;
 mod renames;
