@@ -1,7 +1,7 @@
 //! What it costs to watch runs for delivery situations: runs of one scenario with the watch and
 //! without, in turns, so that a busy machine slows both alike.
 //!
-//! `cargo run --release --example coverage_cost -- SCENARIO DESIGN`
+//! `cargo run --release -p figures --bin coverage_cost -- SCENARIO DESIGN`
 
 #![expect(clippy::disallowed_types, clippy::print_stdout, reason = "it measures and tells")]
 

@@ -1,11 +1,11 @@
 //! What becomes of kept cases when the structure of the services changes: departures by name, seeds
 //! and lists of indices, side by side.
 //!
-//! `cargo run --release --example survival`: the table of docs/shrinking.md.
+//! `cargo run --release -p figures --bin survival`: the table of docs/shrinking.md.
 
 #![expect(clippy::print_stdout, reason = "it measures and tells")]
 
-#[path = "../tests/ticketing/support/changed.rs"]
+#[path = "../../../../tests/ticketing/support/changed.rs"]
 #[expect(dead_code, unreachable_pub, reason = "a test uses the rest")]
 mod changed;
 

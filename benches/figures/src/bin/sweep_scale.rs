@@ -1,6 +1,6 @@
 //! How sweeps grow: with threads, in memory, and with the messages of a run.
 //!
-//! `cargo run --release --example sweep_scale`: the tables of docs/sharding.md. With `quick` behind it
+//! `cargo run --release -p figures --bin sweep_scale`: the tables of docs/sharding.md. With `quick` behind it
 //! everything is a tenth of the size.
 
 #![expect(clippy::print_stdout, clippy::float_arithmetic, reason = "it measures and tells")]
@@ -11,7 +11,7 @@ use std::time::Instant;
 use pellmell::search::Sweep;
 use pellmell::ticketing::Scenario;
 
-const SHIPPED: &str = include_str!("../scenarios/price-5-10-15.toml");
+const SHIPPED: &str = include_str!("../../../../scenarios/price-5-10-15.toml");
 
 /// The shipped scenario with another number of tickets: each is created once and edited twice, which
 /// are three messages.

@@ -1,6 +1,6 @@
 //! How small failing runs become: draws failing runs of every defect of the zoo and shrinks them.
 //!
-//! `cargo run --release --example shrunk_zoo`: the table of docs/shrinking.md, 100 runs a defect.
+//! `cargo run --release -p figures --bin shrunk_zoo`: the table of docs/shrinking.md, 100 runs a defect.
 //! With the name of a defect behind `--`, what is left of each of its runs.
 
 #![expect(clippy::disallowed_types, clippy::print_stdout, reason = "it measures and tells")]
