@@ -44,11 +44,29 @@
 //! What is run ([`shrink::Shrink`], [`explain::Explain`], [`search::Exhaust`], …) has one shape:
 //! `new(&simulation, &judges)`, options by `with_…`, and `run`.
 //!
+//! # Errors
+//!
+//! One policy. What depends on data that comes from outside, a file, a schedule, a text, is an error value:
+//! one opaque type for each kind of thing (`FileError`, `BuildError`, `Mismatch`, …) that prints what is wrong,
+//! where, what was expected and what to do next, and has methods for what a caller may want to tell apart;
+//! an enum only where each variant asks for something else of the caller, `#[non_exhaustive]` then. What a caller
+//! promised and broke is a panic, listed under `# Panics`. A handler or a property that panics is a verdict.
+//! Nothing is written, and no result is green, once there was an error.
+//!
+//! # Features
+//!
+//! - `cli`, on by default: [`scenario`] files, [`corpus`], [`zoo`], results of sweeps, the command line ([`cli`])
+//!   and the [`ticketing`] system. It brings clap and toml.
+//! - `proptest`, on by default: `testing::schedules` and `testing::kept_in`.
+//!
+//! Without them there is all that a test of services needs, and it builds in a fraction of the time:
+//! `pellmell = { version = "..", default-features = false }`.
+//!
 //! # Map
 //!
 //! In reading order; a module uses those above it.
 //!
-//! - [`hash`], [`ids`], [`prng`]: hashing that is the same everywhere, names and time, and all chance.
+//! - [`hash`], [`nearest`], [`ids`], [`prng`]: hashing that is the same everywhere, names and time, and all chance.
 //! - [`event`], [`store`], [`service`]: what a user describes: events, commands, records, handlers.
 //! - [`faults`]: what may go wrong with a delivery, and how often.
 //! - [`broker`]: the fake broker, its parameters and its profiles.
@@ -57,13 +75,14 @@
 //! - [`property`], [`mod@run`], [`portfolio`]: claims, the loop that judges them, and which scheduler plays
 //!   a seed.
 //! - [`extract`], [`shrink`]: any run as departures, and of those the ones that matter.
-//! - [`determinism`], [`vacuity`], [`testing`]: two runs compared; what was asked for and did not happen; one
-//!   call for a test, and a strategy for proptest.
-//! - [`ticketing`]: four services that sell tickets, right and wrong in known ways.
-//! - [`scenario`], [`trace`], [`explain`], [`search`], [`zoo`], [`file_error`]: situations of the
-//!   ticketing services in files, what happened in a run as text, what made it fail in words, many
-//!   seeds at once and all states at once, every known defect and what catches it, and what is wrong
-//!   with a file. [`corpus`] has the cases that are kept.
+//! - [`determinism`], [`vacuity`]: two runs compared; what was asked for and did not happen.
+//! - [`escape`], [`file_error`], [`trace`], [`explain`], [`search`]: text for terminals and shells, what is wrong
+//!   with a file, what happened in a run as text, what made it fail in words, many seeds at once and all states.
+//! - [`testing`]: one call for a test, and a strategy for proptest.
+//! - [`scenario`], [`corpus`], [`zoo`], [`results`], [`any`]: situations of a system in files, the cases that are
+//!   kept, every known defect and what catches it, results of sweeps, and a system behind a trait object.
+//! - [`cli`]: the command line of any system; [`ticketing`]: four services that sell tickets, right and wrong in
+//!   known ways.
 //!
 //! The library reads no files, no environment and no wall clock; the command line does, and proptest,
 //! if a test names it the file in which it keeps what failed (`testing::kept_in`). The folder

@@ -1,5 +1,5 @@
-//! The command line of the ticketing system. That of a system of yours is the same line with its name.
+//! The command line of the ticketing system.
 
 fn main() -> std::process::ExitCode {
-    pellmell::cli::main::<pellmell::ticketing::Ticketing>()
+    pellmell::ticketing::main()
 }

@@ -10,7 +10,7 @@ pub use crate::run::{Judges, Limits};
 pub use crate::scenario::{Defect, Display, Level, NoRecords, NoWorkload, Services, Stored, Suite, TakingPart};
 pub use crate::service::{Context, Outcome, PublishMode, Rejection, Service, Timer, Work};
 pub use crate::simulation::{Client, Hosting, Sending, Simulation, SimulationBuilder};
-pub use crate::store::{Record, Schema, VersionPolicy, Versioned};
+pub use crate::store::{Record, Schema, Store, VersionPolicy, Versioned};
 pub use crate::testing::{self, Snapshot};
 pub use crate::world::World;
 pub use serde::{Deserialize, Serialize};

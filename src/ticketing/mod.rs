@@ -40,6 +40,7 @@ pub use rules::{
     fit_in_chain,
 };
 pub use stored::StoredTicket;
+pub use suite::main;
 pub use tickets::Tickets;
 pub use workload::Workload;
 

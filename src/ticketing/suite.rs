@@ -9,6 +9,13 @@ use super::workload::Workload;
 use crate::property::{Property, Sometimes};
 use crate::scenario::{Comparison, Display, Services, Suite, TakingPart};
 
+/// The command line of the ticketing system. It is here, and not in the program, so that what the compiler makes
+/// of the core for these services is made once, for the program and all tests.
+#[must_use]
+pub fn main() -> std::process::ExitCode {
+    crate::cli::main::<Ticketing>()
+}
+
 impl Suite for Ticketing {
     const NAME: &'static str = "ticketing";
     type Design = Design;

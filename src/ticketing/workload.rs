@@ -63,7 +63,7 @@ impl scenario::Workload<Request> for Workload {
             ("cancel", buys && self.cancels > 0),
             ("pay", buys && self.pays > 0),
         ];
-        verbs.into_iter().filter_map(|(verb, asked)| asked.then(|| verb.to_owned())).collect()
+        verbs.into_iter().filter(|(_, asked)| *asked).map(|(verb, _)| verb.to_owned()).collect()
     }
 
     fn varies(&self) -> bool {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use pellmell::broker::{Exhausted, MaxDeliver};
 use pellmell::doc_example::{Change, Changed, Item, Shop};
 use pellmell::property::End;
 use pellmell::scheduler::{Action, Tie};
@@ -497,4 +498,37 @@ fn a_timer_in_the_memory_of_another_member_is_not_called_off() {
     let called_off = members[..7].iter().filter(|member| **member == members[7]).count() as u32;
     assert_eq!(world.timers_armed(), 7 - called_off, "{members:?}");
     assert!((1..7).contains(&called_off), "{members:?}");
+}
+
+/// What is done at each attempt is done again at the next one, so a message that arms is no message that changes
+/// nothing, though the store is as it was.
+#[test]
+fn a_refused_message_whose_handler_armed_a_timer_comes_again() {
+    let attempts = |mode| {
+        let policy = VersionPolicy::EVERY_SAVE;
+        let shop = testing::service::<Shop>("shop").owns::<Item>(policy).on_command(|change, ctx| {
+            ctx.publish(Changed { item: change.item, version: Version(0), price: change.price });
+            Ok(())
+        });
+        let listens = const { &[Subject::new("item:changed")] };
+        let search = testing::service::<Shop>("search").keeps::<Item>(policy).publishing(mode);
+        let search = search.on_event(listens, |event, ctx| {
+            ctx.arm(event.item, Time(0));
+            Outcome::nak("never")
+        });
+        let search = search.on_timer(|_, _| ());
+        let profile = Profile {
+            max_deliver: MaxDeliver::Times { times: 3, action: Exhausted::DeadLetter },
+            ..Profile::adversarial()
+        };
+        let commands = vec![Change { item: RecordId::new('i', 1), price: 0 }];
+        let on = Simulation::on(profile).service(shop).service(search).client("a", commands);
+        let mut world = on.build().expect("the parts fit").world();
+        let report =
+            run(&mut world, &mut Calm::new(0, FaultPlan::NONE), &Judges::new(Vec::new()), Limits::default(), &mut ());
+        report.counts.deliveries
+    };
+    assert_eq!(attempts(PublishMode::DualWrite), 3);
+    // An outbox takes back what a refused handler asked for, so it comes again only if something changes.
+    assert_eq!(attempts(PublishMode::Outbox), 1);
 }

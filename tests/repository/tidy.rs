@@ -149,7 +149,7 @@ fn read(path: impl AsRef<Path>) -> String {
 
 /// The markdown files people read.
 fn pages() -> Vec<Source> {
-    let at_the_top = ["README.md", "CHANGELOG.md", "fuzz/README.md"].map(Source::read);
+    let at_the_top = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "fuzz/README.md"].map(Source::read);
     files("docs", "md").into_iter().chain(at_the_top).collect()
 }
 
@@ -398,6 +398,20 @@ fn every_link_to_a_file_leads_somewhere() {
         }
     }
     none(wrong, "links");
+}
+
+#[test]
+fn every_file_that_contributing_names_is_there() {
+    let page = read("CONTRIBUTING.md");
+    // What is in backticks is every other part.
+    let named: Vec<&str> = page.split('`').skip(1).step_by(2).filter(|part| !part.contains(' ')).collect();
+    let folders = [".ci/", "api/", "crates/", "docs/", "examples/", "scenarios", "src/", "tests/"];
+    let paths = named.into_iter().filter(|part| folders.iter().any(|folder| part.starts_with(folder)));
+    // `*` and capitals stand for any name.
+    let paths = paths.filter(|path| !path.contains(|c: char| c == '*' || c.is_ascii_uppercase()));
+    let paths: Vec<&str> = paths.collect();
+    assert!(paths.len() > 20, "{paths:?}");
+    none(paths.into_iter().filter(|path| !Path::new(path).exists()).map(str::to_owned).collect(), "files");
 }
 
 #[test]

@@ -100,16 +100,16 @@ fn plays(name: &str) {
     let path = format!("scenarios/corpus/{}.toml", name.replace('_', "-"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let checked = check::<Ticketing>(&path, &text).unwrap_or_else(|error| panic!("{error}"));
-    assert!(checked.status.is_expected() && checked.retold.is_none(), "{path}: {:?}", checked.status);
+    assert!(checked.status.is_expected() && checked.by_steps.is_none(), "{path}: {:?}", checked.status);
     let entry = checked.entry.expect("an entry");
     assert_eq!(entry.trace.is_empty(), entry.expect == Expectation::Held, "{path}: pellmell corpus renew {path}");
     if entry.expect != Expectation::Held {
         let scenario = Scenario::parse(&path, &text).expect("a scenario");
         let simulation = scenario.simulation(scenario.seed).expect("a simulation");
-        let mut retold = Replayed::new(entry.trace.clone());
-        let report = run(&mut simulation.world(), &mut retold, &scenario.judges(), scenario.limits, &mut ());
+        let mut by_steps = Replayed::new(entry.trace.clone());
+        let report = run(&mut simulation.world(), &mut by_steps, &scenario.judges(), scenario.limits, &mut ());
         assert!(entry.expect.meets(&report.verdict), "{path}: {:?}", report.verdict);
-        assert!(retold.missing().is_empty(), "{path}: {:?}", retold.missing());
+        assert!(by_steps.missing().is_empty(), "{path}: {:?}", by_steps.missing());
     }
 }
 
@@ -310,7 +310,7 @@ fn with_steps() -> String {
 }
 
 /// The same with a departure that does not lead there.
-fn astray() -> String {
+fn diverged() -> String {
     let departure = "hold order:cancelled o1@1 -> tickets until order:created o2@0 -> tickets";
     with_steps().replace(departure, "duplicate ticket:created t1@0 -> orders")
 }
@@ -320,7 +320,7 @@ fn renewing_adds_the_steps_and_leaves_all_else_as_it_is() {
     let commented = with("seed = 7\n", "seed = 7  # of the sweep\n").replace("[entry]", "# why\n[entry]");
     let (checked, renewal) = renew::<Ticketing>("entry.toml", &commented).expect("an entry");
     let Renewal::Text(text) = renewal else { panic!("{renewal:?}") };
-    assert_eq!((checked.status, checked.retold), (Status::Violated, None));
+    assert_eq!((checked.status, checked.by_steps), (Status::Violated, None));
     assert!(text.starts_with(&commented), "only the steps are new: {text}");
     assert!(text[commented.len()..].starts_with("trace = [\n    \"alice: create t1 at 5\",\n    \""), "{text}");
     assert!(text.ends_with("\",\n]\n"), "{text}");
@@ -335,32 +335,37 @@ fn recorded_steps_lead_where_departures_do_not_any_more_and_renewing_finds_depar
         ("hold order:cancelled o1@2 -> tickets until quiescence", Status::Stale(String::new())),
     ] {
         let old = "hold order:cancelled o1@1 -> tickets until order:created o2@0 -> tickets";
-        let astray =
+        let diverged =
             with_steps().replace(&format!("schedule = [\"{old}\"]"), &format!("schedule = [\"{departure}\"] # old"));
-        let checked = check::<Ticketing>("entry.toml", &astray).expect("an entry");
+        let checked = check::<Ticketing>("entry.toml", &diverged).expect("an entry");
         assert_eq!(checked.status, Status::Violated);
-        let retold = checked.retold.expect("by its steps");
-        assert_eq!(std::mem::discriminant(&retold.departures), std::mem::discriminant(&now), "{:?}", retold.departures);
-        assert_eq!(retold.never_came, Vec::new());
-        let (_, renewal) = renew::<Ticketing>("entry.toml", &astray).expect("an entry");
+        let by_steps = checked.by_steps.expect("by its steps");
+        assert_eq!(
+            std::mem::discriminant(&by_steps.departures),
+            std::mem::discriminant(&now),
+            "{:?}",
+            by_steps.departures
+        );
+        assert_eq!(by_steps.missing, Vec::new());
+        let (_, renewal) = renew::<Ticketing>("entry.toml", &diverged).expect("an entry");
         let Renewal::Text(renewed) = renewal else { panic!("{renewal:?}") };
         let checked = check::<Ticketing>("entry.toml", &renewed).expect("an entry");
-        assert_eq!((checked.status, checked.retold, checked.departures), (Status::Violated, None, 1));
+        assert_eq!((checked.status, checked.by_steps, checked.departures), (Status::Violated, None, 1));
         assert!(renewed.contains("] # old\n") && renewed.contains("reason = \"a later order"), "{renewed}");
     }
 }
 
 #[test]
 fn recorded_steps_are_played_by_name_around_what_is_new_and_what_is_gone() {
-    let astray = astray();
+    let diverged = diverged();
     // A command that was not there, and a step that does not come any more.
     let create = "{ create_ticket = { ticket = \"t1\", price = 5 } },\n";
     let changed =
-        astray.replace(create, &format!("{create}    {{ edit_ticket = {{ ticket = \"t1\", price = 6 }} }},\n"));
+        diverged.replace(create, &format!("{create}    {{ edit_ticket = {{ ticket = \"t1\", price = 6 }} }},\n"));
     let changed = changed.replace("trace = [\n", "trace = [\n    \"ack of order:created o1@0 -> tickets\",\n");
     let checked = check::<Ticketing>("entry.toml", &changed).expect("an entry");
     assert_eq!(checked.status, Status::Violated);
-    let gone: Vec<String> = checked.retold.expect("by steps").never_came.iter().map(ToString::to_string).collect();
+    let gone: Vec<String> = checked.by_steps.expect("by steps").missing.iter().map(ToString::to_string).collect();
     assert_eq!(gone, ["ack of order:created o1@0 -> tickets"]);
 }
 
@@ -466,9 +471,9 @@ fn folder(name: &str) -> PathBuf {
 
 #[test]
 fn the_command_that_renews_an_entry_is_told_and_renews_it() {
-    let folder = folder("astray");
-    let astray = astray();
-    std::fs::write(folder.join("a.toml"), astray).expect("a file");
+    let folder = folder("diverged");
+    let diverged = diverged();
+    std::fs::write(folder.join("a.toml"), diverged).expect("a file");
     let (code, out, _) = corpus_in(&folder, &["check", "a.toml"]);
     let told = "its departures do not lead there any more (every property holds), its recorded steps do: \
                 pellmell corpus renew a.toml";

@@ -90,7 +90,7 @@ enum Verb {
     Explain(explain::ExplainArgs),
     /// Checks a scenario or a trace without running it.
     Check(check::CheckArgs),
-    /// Plays kept cases and says whether they still come to what they should.
+    /// Replays the corpus and reports entries whose outcome changed.
     Corpus(corpus::CorpusArgs),
     /// Plants every known defect and says what catches it.
     Zoo(zoo::ZooArgs),

@@ -3,7 +3,7 @@
 use pellmell_core::search::Cost;
 use pellmell_scenario::any::{AnySystem, ZooPlan};
 use pellmell_scenario::scenario::{Defect, Level};
-use pellmell_scenario::zoo::{Complaint, Played, Row};
+use pellmell_scenario::zoo::{Complaint, DefectRow, ZooResult};
 use serde_json::json;
 
 use super::environment::Threads;
@@ -79,7 +79,7 @@ fn name(defect: &Defect<()>) -> String {
     if defect.id == defect.name { defect.name.to_owned() } else { format!("{:<5}{}", defect.id, defect.name) }
 }
 
-fn table(out: &mut Out, rows: &[Row]) -> Result<(), Failure> {
+fn table(out: &mut Out, rows: &[DefectRow]) -> Result<(), Failure> {
     let headings = [
         "defect",
         "heading",
@@ -111,7 +111,7 @@ fn table(out: &mut Out, rows: &[Row]) -> Result<(), Failure> {
     columns(out, &headings, &cells.collect::<Vec<_>>())
 }
 
-fn caught_by(row: &Row) -> String {
+fn caught_by(row: &DefectRow) -> String {
     match row.caught_by() {
         Some(property) if property != row.defect.property && row.defect.is_named_by(property) => {
             format!("{property} *")
@@ -129,7 +129,7 @@ fn known(defect: &Defect<()>) -> String {
 }
 
 /// A column for each level: what the cheapest violation costs there.
-fn matrix(out: &mut Out, rows: &[Row]) -> Result<(), Failure> {
+fn matrix(out: &mut Out, rows: &[DefectRow]) -> Result<(), Failure> {
     let levels = Level::ALL.map(Level::name);
     let headings: Vec<&str> = ["defect"].into_iter().chain(levels).chain(["known"]).collect();
     let cells = rows.iter().map(|row| {
@@ -147,7 +147,7 @@ fn matrix(out: &mut Out, rows: &[Row]) -> Result<(), Failure> {
 }
 
 /// The shortest way of one defect, step by step.
-fn story(out: &mut Out, row: &Row) -> Result<(), Failure> {
+fn story(out: &mut Out, row: &DefectRow) -> Result<(), Failure> {
     let (Some((level, found)), Some((services, records))) = (&row.shortest, &row.story) else { return Ok(()) };
     out.line("")?;
     let defect = &row.defect;
@@ -162,7 +162,7 @@ fn story(out: &mut Out, row: &Row) -> Result<(), Failure> {
     shrunk.reasons().try_for_each(|(item, why)| out.status(PLAIN, "Needed", format_args!("`{item}`: {why}")))
 }
 
-fn summary(out: &mut Out, played: &Played) -> Result<(), Failure> {
+fn summary(out: &mut Out, played: &ZooResult) -> Result<(), Failure> {
     out.line("────────────")?;
     for row in &played.rows {
         for complaint in row.complaints() {
@@ -174,20 +174,20 @@ fn summary(out: &mut Out, played: &Played) -> Result<(), Failure> {
         let place = format!("{} ({}, {})", alarm.design, alarm.playground, alarm.level.name());
         out.status(BAD, "FALSE ALARM", format_args!("{place}: {}", alarm.verdict))?;
     }
-    if !played.canary {
+    if played.canary == Some(false) {
         out.status(BAD, "FAILED", "the canary was not caught: the zoo finds nothing, or not what it should")?;
     }
     let caught = played.rows.iter().filter(|row| row.complaints().is_empty()).count();
     let as_known = played.rows.iter().filter(|row| row.is_as_known()).count();
     let style = if played.is_good() { GOOD } else { BAD };
     let all = count(played.rows.len() as u64, "defect");
-    let canary = if played.canary { "caught" } else { "missed" };
+    let canary = played.canary.map_or("", |caught| if caught { " canary caught;" } else { " canary missed;" });
     let alarms = count(played.alarms.len() as u64, "false alarm");
     let worlds = count(played.quiet + played.alarms.len() as u64, "world");
     out.status(
         style,
         "Summary",
-        format_args!("{all}: {caught} caught, {as_known} as short as known; canary {canary}; {alarms} in {worlds}"),
+        format_args!("{all}: {caught} caught, {as_known} as short as known;{canary} {alarms} in {worlds}"),
     )?;
     out.status(
         DIM,
@@ -210,7 +210,7 @@ fn in_words(complaint: &Complaint, defect: &Defect<()>) -> String {
     }
 }
 
-fn show_json(out: &mut Out, played: &Played) -> Result<(), Failure> {
+fn show_json(out: &mut Out, played: &ZooResult) -> Result<(), Failure> {
     for row in &played.rows {
         let defect = &row.defect;
         let levels = row

@@ -10,7 +10,7 @@ use crate::results::Swept;
 use crate::scenario::{
     Changes, Counterexample, Defect, Design, Display, FileError, Gone, Scenario, Settings, ShrinkError, Suite,
 };
-use crate::zoo::{Played, Zoo};
+use crate::zoo::{Zoo, ZooResult};
 use pellmell_core::determinism::{Divergence, Sample};
 use pellmell_core::explain::{Explain, Explanation, TooLarge};
 use pellmell_core::faults::FaultPlan;
@@ -79,7 +79,7 @@ pub trait AnySystem: Sync {
     ///
     /// # Panics
     /// If a handler or a property panics.
-    fn zoo(&self, how: &ZooPlan, begins: &mut dyn FnMut(usize)) -> Result<Played, FileError>;
+    fn zoo(&self, how: &ZooPlan, begins: &mut dyn FnMut(usize)) -> Result<ZooResult, FileError>;
 }
 
 /// How a zoo is played.
@@ -403,7 +403,7 @@ impl<T: Suite> AnySystem for Erased<T> {
         corpus::renew::<T>(file, text)
     }
 
-    fn zoo(&self, how: &ZooPlan, begins: &mut dyn FnMut(usize)) -> Result<Played, FileError> {
+    fn zoo(&self, how: &ZooPlan, begins: &mut dyn FnMut(usize)) -> Result<ZooResult, FileError> {
         let mut zoo = Zoo::<T>::new(T::usual());
         (zoo.tries, zoo.all_levels, zoo.threads) = (how.tries, how.all_levels, how.threads);
         if !how.defects.is_empty() {

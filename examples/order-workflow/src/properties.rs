@@ -1,6 +1,5 @@
 //! What must be true whenever nothing is under way.
 
-use pellmell::Store;
 use pellmell::prelude::*;
 
 use crate::inventory::Stock;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use pellmell_core::Verdict;
 use pellmell_core::escape::file_for_shell;
 use pellmell_scenario::any::{AnySystem, Smallest};
-use pellmell_scenario::corpus::{Bucket, Renewal, entry_of};
+use pellmell_scenario::corpus::{EntryBucket, Renewal, entry_of};
 use pellmell_scenario::scenario::{Entry, Expectation};
 use serde_json::json;
 
@@ -48,7 +48,7 @@ pub(super) fn add(system: &dyn AnySystem, args: &AddArgs, format: MessageFormat)
         let message = format!("the run is {}: an entry holds or violates a property", verdict.word());
         return Err(Failure::Input(message));
     };
-    let bucket = Bucket::of(&scenario.rules(), verdict);
+    let bucket = EntryBucket::of(&scenario.rules(), verdict);
     if !args.to.is_dir() {
         return Err(Failure::Io(format!("there is no folder {}", shown(&args.to))));
     }

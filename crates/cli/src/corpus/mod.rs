@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use pellmell_core::escape::file_for_shell;
 use pellmell_scenario::any::AnySystem;
-use pellmell_scenario::corpus::{Checked, Renames, Retelling, Status};
+use pellmell_scenario::corpus::{BySteps, Checked, Renames, Status};
 use serde_json::json;
 
 use super::files::Identity;
@@ -192,8 +192,8 @@ fn check_all(system: &dyn AnySystem, files: &[PathBuf], format: MessageFormat) -
 fn show(out: &mut Out, path: &Path, checked: &Checked, format: MessageFormat) -> Result<(), Failure> {
     let reason = checked.entry.as_ref().map(|entry| entry.reason.as_str()).unwrap_or_default();
     let name = name_of(path);
-    let detail = match (&checked.retold, next_of(&checked.status)) {
-        (Some(retold), _) => format!("{}   {reason}", led_by_steps(retold, path)),
+    let detail = match (&checked.by_steps, next_of(&checked.status)) {
+        (Some(by_steps), _) => format!("{}   {reason}", led_by_steps(by_steps, path)),
         (None, Some(next)) => format!("{next}   {reason}"),
         (None, None) => reason.to_owned(),
     };
@@ -202,7 +202,7 @@ fn show(out: &mut Out, path: &Path, checked: &Checked, format: MessageFormat) ->
             "reason": "entry",
             "name": name,
             "status": checked.status.word(),
-            "by": if checked.retold.is_some() { "trace" } else { "departures" },
+            "by": if checked.by_steps.is_some() { "trace" } else { "departures" },
             "detail": detail,
             "deliveries": checked.deliveries,
         }));
@@ -224,13 +224,13 @@ fn next_of(status: &Status) -> Option<String> {
 }
 
 /// Says that the recorded steps of an entry led where its departures did not, and what renews it.
-fn led_by_steps(retold: &Retelling, path: &Path) -> String {
-    let departures = match &retold.departures {
+fn led_by_steps(by_steps: &BySteps, path: &Path) -> String {
+    let departures = match &by_steps.departures {
         Status::Held | Status::Fixed => "every property holds".to_owned(),
         Status::Broken(how) | Status::Stale(how) => how.clone(),
         Status::Violated => Status::Violated.word().to_owned(),
     };
-    let gone = match retold.never_came.len() as u64 {
+    let gone = match by_steps.missing.len() as u64 {
         0 => String::new(),
         gone => format!(", {} of which never came", count(gone, "step")),
     };

@@ -369,13 +369,14 @@ impl<S: System> World<S> {
         let (Some(answer), crash) = (step.answer, step.fate.crash) else { return };
         // Most deliveries of a hard run come too early or again, and do nothing.
         let acts = self.stores[actor.service.get()].changed() || !self.effects.is_empty();
-        let changed = (acts || crash.is_some()) && self.carry_out(job, actor, begun, crash, answer);
+        let carried = acts || crash.is_some();
+        let (changed, armed) = if carried { self.carry_out(job, actor, begun, crash, answer) } else { (false, false) };
         step.saved = changed;
         if let (Job::Delivery(index), Answer::Delivery(outcome)) = (job, answer) {
             if changed {
                 self.broker.note_effect(index);
             }
-            let silent = !acts || self.broker.messages().len() == step.published.start;
+            let silent = !acts || !armed && self.broker.messages().len() == step.published.start;
             // What was acked will be acked again: redelivery ends it even if it changes nothing. And
             // what a crash took back can still be done.
             let refused = outcome != Outcome::Ack && crash.is_none();
@@ -394,7 +395,7 @@ impl<S: System> World<S> {
         }
     }
 
-    /// Saves, publishes and arms what a handler asked for, and says whether the store changed.
+    /// Saves, publishes and arms what a handler asked for, and says whether the store changed and a timer was armed.
     #[inline(always)]
     fn carry_out(
         &mut self,
@@ -403,7 +404,7 @@ impl<S: System> World<S> {
         begun: Option<Begun>,
         crash: Option<Window>,
         answer: Answer,
-    ) -> bool {
+    ) -> (bool, bool) {
         self.abort_if_refused(job, actor.service, answer);
         if begun.is_some_and(|begun| begun.published) {
             self.effects.published.clear();
@@ -411,10 +412,11 @@ impl<S: System> World<S> {
         if !self.effects.published.is_empty() || crash == Some(Window::BeforePublish) {
             self.publish(job, actor.service, crash);
         }
-        if !self.effects.armed.is_empty() {
+        let armed = !self.effects.armed.is_empty();
+        if armed {
             self.arm(job, actor);
         }
-        self.stores[actor.service.get()].changed()
+        (self.stores[actor.service.get()].changed(), armed)
     }
 
     /// The member crashes before its handler saved; what it would have answered counts only if the

@@ -1,14 +1,15 @@
-//! The corpus: cases that are kept, and whether they still come to what they should.
+//! The corpus: regression cases, and whether each still has its expected outcome.
 //!
 //! An entry is a scenario file with an `[entry]` table. It is all text and all names, so it survives
 //! changes of the services; where a change takes away what it names, it says so instead of passing.
-//! Beside its departures it may hold the steps of its run, which are played where those lead astray.
+//! Beside its departures it may hold the steps of its run, which are replayed where those do not lead to
+//! its failure any more.
 
 mod prune;
 mod renames;
 mod renew;
 
-pub use prune::{Duplicate, Way, duplicates};
+pub use prune::{Duplicate, Shape, duplicates};
 pub use renames::Renames;
 pub use renew::{Renewal, entry_of, renew};
 
@@ -67,16 +68,16 @@ pub struct Checked {
     /// How many deliveries were handled.
     pub deliveries: u64,
     /// What it has in common with other failures of the same cause; `None` if it held or is stale.
-    pub bucket: Option<Bucket>,
+    pub bucket: Option<EntryBucket>,
     /// The departures of its schedule; none if it is stale already as a text.
     pub departures: usize,
     /// The commands its clients send; none if it is stale already as a text.
     pub commands: usize,
-    /// In which way it fails; nothing if it is stale already as a text.
-    pub way: Way,
+    /// How it fails; nothing if it is stale already as a text.
+    pub shape: Shape,
     /// If it came to that by its recorded steps, because its departures do not lead there any more:
     /// what those lead to.
-    pub retold: Option<Retelling>,
+    pub by_steps: Option<BySteps>,
 }
 
 impl Checked {
@@ -89,41 +90,41 @@ impl Checked {
             bucket: None,
             departures: 0,
             commands: 0,
-            way: Way::default(),
-            retold: None,
+            shape: Shape::default(),
+            by_steps: None,
         }
     }
 }
 
 /// An entry whose recorded steps lead where its departures do not any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Retelling {
+pub struct BySteps {
     /// What its departures come to.
     pub departures: Status,
     /// The recorded steps that never came.
-    pub never_came: Vec<NamedStep>,
+    pub missing: Vec<NamedStep>,
 }
 
 /// What failures with the same cause have in common. Prints as `course: NoPoison at orders of t`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Bucket {
+pub struct EntryBucket {
     /// The rules of the services: the design and the defects planted in it.
     pub rules: String,
     /// The signature of the verdict.
     pub signature: String,
 }
 
-impl fmt::Display for Bucket {
+impl fmt::Display for EntryBucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.rules, self.signature)
     }
 }
 
-impl Bucket {
+impl EntryBucket {
     /// The bucket of a verdict under these rules (see [`Scenario::rules`]); `None` if it held.
     #[must_use]
-    pub fn of(rules: &str, verdict: &Verdict) -> Option<Bucket> {
-        verdict.signature().map(|signature| Bucket { rules: rules.to_owned(), signature })
+    pub fn of(rules: &str, verdict: &Verdict) -> Option<EntryBucket> {
+        verdict.signature().map(|signature| EntryBucket { rules: rules.to_owned(), signature })
     }
 }
 
@@ -164,37 +165,46 @@ fn is_entry(text: &str) -> bool {
 pub fn play<T: Suite>(scenario: &Scenario<T>, entry: Entry, simulation: &Simulation<T>) -> Checked {
     let departures = scenario.schedule.len();
     let commands = scenario.clients_of(scenario.seed).iter().map(|client| client.commands.len()).sum();
-    let (played, retold) = match departs(scenario, &entry, simulation) {
+    let (played, by_steps) = match departs(scenario, &entry, simulation) {
         played if played.status.is_expected() || entry.trace.is_empty() => (played, None),
-        mut astray => match retells(scenario, &entry, simulation) {
-            (played, never_came) if played.status == Status::Violated => {
-                (played, Some(Retelling { departures: astray.status, never_came }))
+        mut diverged => match retells(scenario, &entry, simulation) {
+            (played, missing) if played.status == Status::Violated => {
+                (played, Some(BySteps { departures: diverged.status, missing }))
             }
             _ => {
                 // Where a group is gone that the steps name, nobody can say that the fault is.
                 if let Some(gone) = unheard(&entry, simulation) {
-                    astray.status = Status::Stale(match astray.status {
+                    diverged.status = Status::Stale(match diverged.status {
                         Status::Stale(why) => format!("{why}; {gone}"),
                         _ => gone,
                     });
                 }
-                (astray, None)
+                (diverged, None)
             }
         },
     };
-    let Played { status, deliveries, bucket } = played;
-    Checked { status, entry: Some(entry), deliveries, bucket, departures, commands, way: Way::of(scenario), retold }
+    let EntryRun { status, deliveries, bucket } = played;
+    Checked {
+        status,
+        entry: Some(entry),
+        deliveries,
+        bucket,
+        departures,
+        commands,
+        shape: Shape::of(scenario),
+        by_steps,
+    }
 }
 
-/// What playing an entry in one way came to.
-struct Played {
+/// Outcome of playing an entry in one of the two ways.
+struct EntryRun {
     status: Status,
     deliveries: u64,
-    bucket: Option<Bucket>,
+    bucket: Option<EntryBucket>,
 }
 
 /// Plays the departures of an entry.
-fn departs<T: Suite>(scenario: &Scenario<T>, entry: &Entry, simulation: &Simulation<T>) -> Played {
+fn departs<T: Suite>(scenario: &Scenario<T>, entry: &Entry, simulation: &Simulation<T>) -> EntryRun {
     let mut departing = Departing::new(scenario.schedule.clone());
     let report = run(&mut simulation.world(), &mut departing, &scenario.judges(), scenario.limits, &mut ());
     let is_met = entry.expect.meets(&report.verdict);
@@ -211,7 +221,11 @@ fn departs<T: Suite>(scenario: &Scenario<T>, entry: &Entry, simulation: &Simulat
             None => status_of(entry, &report.verdict),
         },
     };
-    Played { status, deliveries: report.counts.deliveries, bucket: Bucket::of(&scenario.rules(), &report.verdict) }
+    EntryRun {
+        status,
+        deliveries: report.counts.deliveries,
+        bucket: EntryBucket::of(&scenario.rules(), &report.verdict),
+    }
 }
 
 /// The first departure that was not done as it says, unless that is allowed.
@@ -227,13 +241,13 @@ fn cut_short<'a, T: Suite>(scenario: &Scenario<T>, departing: &'a Departing) -> 
 }
 
 /// Plays the recorded steps of an entry; also tells those that never came.
-fn retells<T: Suite>(scenario: &Scenario<T>, entry: &Entry, simulation: &Simulation<T>) -> (Played, Vec<NamedStep>) {
-    let mut retold = Replayed::new(entry.trace.clone());
-    let report = run(&mut simulation.world(), &mut retold, &scenario.judges(), scenario.limits, &mut ());
+fn retells<T: Suite>(scenario: &Scenario<T>, entry: &Entry, simulation: &Simulation<T>) -> (EntryRun, Vec<NamedStep>) {
+    let mut by_steps = Replayed::new(entry.trace.clone());
+    let report = run(&mut simulation.world(), &mut by_steps, &scenario.judges(), scenario.limits, &mut ());
     let status = status_of(entry, &report.verdict);
-    let bucket = Bucket::of(&scenario.rules(), &report.verdict);
-    let never_came = retold.missing().into_iter().cloned().collect();
-    (Played { status, deliveries: report.counts.deliveries, bucket }, never_came)
+    let bucket = EntryBucket::of(&scenario.rules(), &report.verdict);
+    let missing = by_steps.missing().into_iter().cloned().collect();
+    (EntryRun { status, deliveries: report.counts.deliveries, bucket }, missing)
 }
 
 fn status_of(entry: &Entry, verdict: &Verdict) -> Status {

@@ -17,7 +17,7 @@ pub struct Duplicate {
 }
 
 /// The entries of a list, each with its name, that fail for the same cause as a smaller one and in the
-/// same way: with the same bucket, of fewer departures, then of fewer commands, then by name. Only
+/// same shape: with the same bucket, of fewer departures, then of fewer commands, then by name. Only
 /// entries that come to the violation they should are compared; one that needs attention is nobody's
 /// duplicate.
 #[must_use]
@@ -26,7 +26,7 @@ pub fn duplicates(entries: &[(String, Checked)]) -> Vec<Duplicate> {
     let mut alike: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (place, (name, checked)) in violated {
         let Some(bucket) = &checked.bucket else { continue };
-        alike.entry((bucket, &checked.way)).or_default().push((checked.departures, checked.commands, name, place));
+        alike.entry((bucket, &checked.shape)).or_default().push((checked.departures, checked.commands, name, place));
     }
     let mut duplicates = Vec::new();
     for mut same in alike.into_values() {
@@ -38,21 +38,21 @@ pub fn duplicates(entries: &[(String, Checked)]) -> Vec<Duplicate> {
     duplicates
 }
 
-/// In which way an entry fails: how it departs and which commands it sends, both without the names
+/// How an entry fails: how it departs and which commands it sends, both without the names
 /// of records and clients. A lost ack and a crash can have the same bucket and are two ways.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Way {
+pub struct Shape {
     departures: Vec<String>,
     commands: BTreeSet<String>,
 }
 
-impl Way {
-    pub(super) fn of<T: Suite>(scenario: &Scenario<T>) -> Way {
+impl Shape {
+    pub(super) fn of<T: Suite>(scenario: &Scenario<T>) -> Shape {
         let mut departures: Vec<String> = scenario.schedule.iter().map(kind_of_departure).collect();
         departures.sort_unstable();
         let clients = scenario.clients_of(scenario.seed);
         let commands = clients.iter().flat_map(|client| &client.commands);
-        Way { departures, commands: commands.map(|command| without_numbers(&command.label())).collect() }
+        Shape { departures, commands: commands.map(|command| without_numbers(&command.label())).collect() }
     }
 }
 

@@ -1,8 +1,8 @@
-//! Writing entries: a scenario becomes one, and one whose departures lead astray gets new ones.
+//! Writing entries: a scenario becomes one, and one whose departures do not lead there any more gets new ones.
 
 use toml_edit::{Array, DocumentMut, Item, Value};
 
-use super::{Checked, Played, Status, check, departs, retells};
+use super::{Checked, EntryRun, Status, check, departs, retells};
 use crate::scenario::{Entry, FileError, Scenario, Suite};
 use pellmell_core::extract::extract;
 use pellmell_core::run::run;
@@ -53,7 +53,7 @@ pub fn renew<T: Suite>(file: &str, text: &str) -> Result<(Checked, Renewal), Fil
         return Ok((checked, Renewal::Fresh));
     }
     let scenario = Scenario::<T>::parse(file, text)?;
-    let departures = match (&checked.retold, &checked.entry) {
+    let departures = match (&checked.by_steps, &checked.entry) {
         (Some(_), Some(entry)) => match departures_of(&scenario, &entry.trace) {
             Ok(departures) => departures,
             Err(why) => return Ok((checked, Renewal::Impossible(why))),
@@ -123,9 +123,9 @@ fn put(place: &mut Item, texts: impl Iterator<Item = String>) {
 fn leads_there_both_ways<T: Suite>(file: &str, text: &str) -> Result<(), String> {
     let scenario = Scenario::<T>::parse(file, text).map_err(|error| error.in_a_line())?;
     let Some(entry) = &scenario.entry else { return Err("the text is no entry".to_owned()) };
-    let says = |way: &str, played: Played| match played.status {
+    let says = |by: &str, played: EntryRun| match played.status {
         Status::Violated => Ok(()),
-        other => Err(format!("{way} lead to another end when they are read from a file: {}", other.word())),
+        other => Err(format!("{by} lead to another end when they are read from a file: {}", other.word())),
     };
     let simulation = scenario.simulation(scenario.seed).map_err(|error| error.to_string())?;
     says("its departures", departs(&scenario, entry, &simulation))?;

@@ -215,7 +215,7 @@ fn service_of<'a, C: Command>(command: &CommandSpec, known: &Known<'a, C>) -> Op
 
 #[cfg(test)]
 mod tests {
-    use crate::ticketing::Scenario;
+    use pellmell::ticketing::Scenario;
 
     fn refused(departure: &str, services: &str) -> String {
         let text = format!(

@@ -76,7 +76,7 @@ impl<'a> Own<'a> {
         let user = (!user.is_empty()).then_some(user.as_str());
         let (mut commands, mut places) = (Vec::new(), Vec::new());
         for value in &self.commands[place] {
-            let (sending, awaited) = sending::<T>(source, value, user, services)?;
+            let Written { sending, awaited } = sending::<T>(source, value, user, services)?;
             commands.push(sending);
             places.push(Places { command: value.span(), awaited });
         }
@@ -96,17 +96,23 @@ pub(super) struct Places {
     pub(super) awaited: Vec<Range<usize>>,
 }
 
+/// A command as it is sent, and where stands what it waits for.
+struct Written<C> {
+    sending: Sending<C>,
+    awaited: Vec<Range<usize>>,
+}
+
 fn sending<T: Suite>(
     source: &Source<'_>,
     value: &Value<'_>,
     user: Option<&str>,
     services: &[&str],
-) -> Result<(Sending<T::Command>, Vec<Range<usize>>), FileError> {
+) -> Result<Written<T::Command>, FileError> {
     let place = value.span();
     let DeValue::Table(mut what) = value.get_ref().clone() else {
         // A command that is no table says by itself how it is written.
         let command: T::Command = read(source, value.clone())?;
-        return Ok((Sending::from(command.sent_by(user)), Vec::new()));
+        return Ok(Written { sending: Sending::from(command.sent_by(user)), awaited: Vec::new() });
     };
     let how: DeTable<'_> = HOW.iter().filter_map(|key| what.remove_entry(*key)).collect();
     let how: HowTable = read(source, Spanned::new(place.clone(), DeValue::Table(how)))?;
@@ -129,7 +135,8 @@ fn sending<T: Suite>(
     let waits_for = how.waits_for.iter().map(|text| awaited(source, text, command.service(), services));
     let waits_for = waits_for.collect::<Result<_, _>>()?;
     let places = how.waits_for.iter().map(Spanned::span).collect();
-    Ok((Sending { command, waits_for, until_accepted: how.until_accepted, setup: how.setup }, places))
+    let sending = Sending { command, waits_for, until_accepted: how.until_accepted, setup: how.setup };
+    Ok(Written { sending, awaited: places })
 }
 
 /// `a, b and c`.

@@ -78,7 +78,7 @@ impl<T: Suite> Scenario<T> {
         let _ = writeln!(text, "about = {}", quoted(&format!("Shrunk from {}, seed {seed}: {what}.", self.name)));
         let _ = writeln!(text, "design = {}", quoted(self.design.name()));
         if !self.defects.is_empty() {
-            let _ = writeln!(text, "defects = {}", list(self.defects.iter().map(|defect| defect.clone())));
+            let _ = writeln!(text, "defects = {}", list(self.defects.iter().cloned()));
         }
         if !self.properties.is_empty() {
             let _ = writeln!(text, "properties = {}", list(self.properties.iter().cloned()));

@@ -73,7 +73,7 @@ impl<T: Suite> Zoo<T> {
 
 /// What was found of a defect.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub struct DefectRow {
     /// The defect.
     pub defect: Defect<()>,
     /// The weakest level under which it shows, and the cheapest violations there.
@@ -113,7 +113,7 @@ pub enum Complaint {
     Unfinished(Level),
 }
 
-impl Row {
+impl DefectRow {
     /// The property that catches it at the weakest level.
     #[must_use]
     pub fn caught_by(&self) -> Option<&'static str> {
@@ -177,22 +177,22 @@ pub struct Alarm {
 
 /// What came of the zoo.
 #[derive(Clone, Debug)]
-pub struct Played {
+pub struct ZooResult {
     /// The defects.
-    pub rows: Vec<Row>,
-    /// Whether the defect nobody could miss was caught, if there is one.
-    pub canary: bool,
+    pub rows: Vec<DefectRow>,
+    /// Whether the defect nobody could miss was caught; `None` if the system has none.
+    pub canary: Option<bool>,
     /// Alarms in designs that are right.
     pub alarms: Vec<Alarm>,
     /// How many searches and schedules of designs that are right raised none.
     pub quiet: u64,
 }
 
-impl Played {
+impl ZooResult {
     /// Whether every defect was caught by the property that names it, and nothing else was found.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.canary && self.alarms.is_empty() && self.rows.iter().all(|row| row.complaints().is_empty())
+        self.canary != Some(false) && self.alarms.is_empty() && self.rows.iter().all(|row| row.complaints().is_empty())
     }
 }
 
@@ -202,12 +202,12 @@ enum Task<T: Suite> {
     /// A design that is right, in one small world.
     Right {
         name: &'static str,
-        place: Place<T>,
+        place: Setting<T>,
     },
 }
 
 enum Done {
-    Row(Box<Row>),
+    DefectRow(Box<DefectRow>),
     Right(Option<Alarm>),
 }
 
@@ -217,14 +217,16 @@ impl<T: Suite> Zoo<T> {
     /// # Panics
     /// If a handler or a property panics, or a playground is none (see [`Zoo::check`]).
     #[must_use]
-    pub fn play(&self) -> Played {
+    pub fn play(&self) -> ZooResult {
         let tasks = self.tasks();
         let canary = T::canary().map(|canary| canary.id);
-        let mut played = Played { rows: Vec::new(), canary: canary.is_none(), alarms: Vec::new(), quiet: 0 };
+        let mut played = ZooResult { rows: Vec::new(), canary: None, alarms: Vec::new(), quiet: 0 };
         for done in in_threads(self.threads, &tasks, |task| self.run(task)) {
             match done {
-                Done::Row(row) if Some(row.defect.id) == canary => played.canary = row.complaints().is_empty(),
-                Done::Row(row) => played.rows.push(*row),
+                Done::DefectRow(row) if Some(row.defect.id) == canary => {
+                    played.canary = Some(row.complaints().is_empty())
+                }
+                Done::DefectRow(row) => played.rows.push(*row),
                 Done::Right(None) => played.quiet += 1,
                 Done::Right(Some(alarm)) => played.alarms.push(alarm),
             }
@@ -240,7 +242,7 @@ impl<T: Suite> Zoo<T> {
         for (nth, level, splits) in self.worlds() {
             let (playground, _) = playgrounds[nth];
             let right =
-                |name, design: T::Design| Task::Right { name, place: Place { design, playground, level, splits } };
+                |name, design: T::Design| Task::Right { name, place: Setting { design, playground, level, splits } };
             tasks.push(right(self.design.name(), self.design.clone()));
             if nth == 0 && !splits {
                 for alternative in T::alternatives() {
@@ -269,7 +271,7 @@ impl<T: Suite> Zoo<T> {
 
     fn run(&self, task: &Task<T>) -> Done {
         match task {
-            Task::Defect(defect) => Done::Row(Box::new(self.row(defect))),
+            Task::Defect(defect) => Done::DefectRow(Box::new(self.row(defect))),
             Task::Right { name, place } => {
                 let searched = place.search(&self.judges(), |_| true);
                 let unfinished = || (!searched.complete).then(|| "the search did not end".to_owned());
@@ -290,12 +292,12 @@ impl<T: Suite> Zoo<T> {
         Judges::new(T::properties(&T::usual()))
     }
 
-    fn row(&self, defect: &Defect<T::Design>) -> Row {
+    fn row(&self, defect: &Defect<T::Design>) -> DefectRow {
         let design = planted(&self.design, &[*defect]);
         let (playground, splits) = (defect.playground, defect.splits);
-        let place = |level| Place::<T> { design: design.clone(), playground, level, splits };
+        let place = |level| Setting::<T> { design: design.clone(), playground, level, splits };
         let defect = defect.described();
-        let mut row = Row {
+        let mut row = DefectRow {
             defect,
             weakest: None,
             by_level: Vec::new(),
@@ -345,14 +347,14 @@ impl<T: Suite> Zoo<T> {
 }
 
 /// A design in a small world under a delivery.
-struct Place<T: Suite> {
+struct Setting<T: Suite> {
     design: T::Design,
     playground: &'static str,
     level: Level,
     splits: bool,
 }
 
-impl<T: Suite> Place<T> {
+impl<T: Suite> Setting<T> {
     fn simulation(&self) -> Simulation<T> {
         let simulation = playground(&self.design, self.playground, profile(self.level), self.splits);
         simulation.unwrap_or_else(|error| panic!("the playground {}: {error}", self.playground))
