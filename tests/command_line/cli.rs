@@ -171,7 +171,7 @@ fn a_long_run_shows_its_last_steps_and_only_records_that_differ() {
                          200 tickets are created at 5 and edited to 10 and 15 while four orders members race for the events.
 
              step          t │ tickets │ orders                                             │
-                …            │ 1,716 steps before this not shown: --steps all
+                …            │ 1,716 steps before this not shown: --steps all shows them
              1717   +20.525s │ clock: ack wait of ticket:updated t88@2 -> orders #3 runs out ≠ calm: resume ticket:updated t88@2 -> orders #3
              1718   +20.525s │         │ [2] ticket:updated t88@2 #4 ✓ saves t88@2          │ ≠ calm: resume ticket:updated t88@2 -> orders #3
              1719   +20.525s │         │ [1] resume ticket:updated t88@2 #3 ✗ version error │
@@ -792,7 +792,7 @@ fn a_failing_seed_is_shrunk_to_a_scenario_that_fails_in_the_same_way() {
         0,
         expect![[r#"
             $ pellmell shrink scenarios/price-5-10-15.toml --design course --seed 12
-                  Shrunk price-5-10-15 seed 12 from 1,722 steps, 1,377 departures, 600 commands to 5 steps, 1 departure, 2 commands in 36 executions
+                  Shrunk price-5-10-15 seed 12 from 1,722 steps, 1,377 departures, 600 commands to 5 steps, 1 departure, 2 commands in 34 executions
                  Departs duplicate ticket:updated t102@1 -> orders
 
              step          t │ tickets                                     │ orders                                               │
@@ -808,7 +808,7 @@ fn a_failing_seed_is_shrunk_to_a_scenario_that_fails_in_the_same_way() {
                 VIOLATED NoPoison   step 5, t = +0.002s
                          at orders, t102, ticket:updated t102@1: still unacked: ticket:updated t102@1 -> orders #2 after 1 attempt, redelivery changes nothing
                   Needed `duplicate ticket:updated t102@1 -> orders`: without it every property holds
-                  Needed `seller-102: create t102 at 5`: without it every property holds
+                  Needed `seller-102: create t102 at 5`: the rest names it or what it creates
                   Needed `seller-102: edit t102 to 10`: without it every property holds
                     Keep pellmell shrink scenarios/price-5-10-15.toml --design course --seed 12 --write FILE
             ────────────
