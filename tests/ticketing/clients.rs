@@ -325,7 +325,8 @@ commands = [{ create_order = { order = "o1", ticket = "t1" } }]
         let error = Scenario::parse("stored.toml", &text).expect_err(part).to_string();
         assert!(error.contains(part), "{error}");
     };
-    refused(text.replace("ticket = \"t1\"\nprice", "ticket = \"o1\"\nprice"), "`o1` is created twice");
+    let again = "[[record]]\nticket = \"t1\"\nprice = 5\nseller = \"ann\"\n[[client]]";
+    refused(text.replace("[[client]]", again), "`t1` is created twice");
     refused(text.replace("ticket = \"t1\"\nprice", "ticket = \"o2\"\nprice"), "`o2` cannot be used here");
     refused(text.replace("seller = \"ann\"\n", ""), "seller");
 }

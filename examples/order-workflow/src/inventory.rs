@@ -72,10 +72,12 @@ impl Inventory {
         }
         let free = ctx.store.find::<Stock>(item).map_or(0, |stock| stock.received - stock.reserved);
         if free < quantity {
+            tracing::warn!(%order, free, "too few in stock");
             ctx.store.insert(order, Reservation { quantity: 0 }).ok()?;
             ctx.publish(OrderEvent::StockRefused { order });
             return Some(());
         }
+        tracing::info!(%order, quantity, "reserved");
         ctx.store.insert(order, Reservation { quantity }).ok()?;
         self.save_stock(item, |reserved| reserved + quantity, ctx)?;
         ctx.publish(OrderEvent::StockReserved { order });

@@ -154,3 +154,24 @@ fn what_a_file_expects_says_nothing_of_a_defect_that_a_flag_plants() {
     assert!(code == 1 && printed.contains("VIOLATED StockAgrees") && !printed.contains("Unexpected"), "{printed}");
     assert_ran(&["run", "scenarios/cancel-overtakes-order.toml"], 0, &["Expected held under reference"]);
 }
+
+#[test]
+fn what_handlers_log_stands_at_its_step_and_is_silent_in_sweeps() {
+    let log_of = |arguments: &[&str]| -> Vec<String> {
+        let (_, printed) = ran(arguments);
+        printed.lines().filter(|line| line.contains("│ log ")).map(str::to_owned).collect()
+    };
+    let file = "scenarios/reserve-after-cancel.toml";
+    for verb in ["run", "explain"] {
+        let logged = log_of(&[verb, file]);
+        let line = logged.iter().find(|line| line.contains("INFO order_workflow::inventory: reserved order=o1"));
+        let line = line.unwrap_or_else(|| panic!("{verb} shows what inventory logs: {logged:?}"));
+        // With the number of the step and the simulated time, as the row of the step has them.
+        assert!(line.trim_start().starts_with(|c: char| c.is_ascii_digit()) && line.contains(" +0.00"), "{line}");
+    }
+    assert!(log_of(&["run", file, "--log", "off"]).is_empty());
+    let (_, json) = ran(&["run", file, "--message-format", "json"]);
+    assert!(json.contains("\"log\":[{\"line\":\"INFO order_workflow::inventory: reserved order=o1"), "{json}");
+    let (_, swept) = ran(&["sweep", "scenarios/changes-her-mind.toml", "--seeds", "0..20", "--departures", "0"]);
+    assert!(!swept.contains("order_workflow::inventory"), "{swept}");
+}

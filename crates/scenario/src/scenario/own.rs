@@ -116,10 +116,15 @@ fn sending<T: Suite>(
     };
     let how: DeTable<'_> = HOW.iter().filter_map(|key| what.remove_entry(*key)).collect();
     let how: HowTable = read(source, Spanned::new(place.clone(), DeValue::Table(how)))?;
-    let keys = what.len();
+    let keys = what.keys().map(|key| Spanned::new(key.span(), key.get_ref().to_string()));
+    let keys: Vec<Spanned<String>> = keys.collect();
     let command = read::<T::Command>(source, Spanned::new(place.clone(), DeValue::Table(what)));
     let command = command.map_err(|error| match known_commands::<T::Command>() {
-        Some(known) if keys != 1 => {
+        Some(known) if keys.len() != 1 => {
+            let (commands, others): (Vec<_>, Vec<_>) = keys.iter().partition(|key| known.contains(key.get_ref()));
+            if let ([_, ..], [other, ..]) = (&commands[..], &others[..]) {
+                return source.unknown(other, "field", &HOW);
+            }
             let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
             let error = source.at(place.clone(), "this is not one command");
             error.help(format!("each command has braces of its own, with one of {}", in_words(&known)))
