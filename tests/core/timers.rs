@@ -524,7 +524,8 @@ fn a_refused_message_whose_handler_armed_a_timer_comes_again() {
         let commands = vec![Change { item: RecordId::new('i', 1), price: 0 }];
         let on = Simulation::on(profile).service(shop).service(search).client("a", commands);
         let mut world = on.build().expect("the parts fit").world();
-        let report = run(&mut world, &mut Calm::new(0, FaultPlan::NONE), &Judges::new(Vec::new()), Limits::default(), &mut ());
+        let report =
+            run(&mut world, &mut Calm::new(0, FaultPlan::NONE), &Judges::new(Vec::new()), Limits::default(), &mut ());
         report.counts.deliveries
     };
     assert_eq!(attempts(PublishMode::DualWrite), 3);
