@@ -377,7 +377,7 @@ commands = [
 [expect]
 course = "violated NoPoison"
 "#;
-    let mut scenario = pellmell::Scenario::parse("keys.toml", text).expect("a scenario");
+    let mut scenario = pellmell::ticketing::Scenario::parse("keys.toml", text).expect("a scenario");
     let played = |scenario: &pellmell::ticketing::Scenario| {
         let mut world = scenario.simulation(0).expect("a simulation").world();
         let report = scenario.run(&mut world, &scenario.judges(), 0, &mut ());
