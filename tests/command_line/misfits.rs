@@ -118,39 +118,145 @@ const FITS: &str = "{ set_price = { item = \"i1\", price = 5 } }";
 
 #[test]
 fn a_command_that_the_enum_lacks_is_told_with_the_nearest_one() {
-    check("fits", "{ set_prize = { item = \"i1\", price = 5 } }", &expect![]);
-    check("fits", "{ burn = { item = \"i1\" } }", &expect![]);
-    check("fits", "{ discontinue = { itme = \"i1\" } }", &expect![]);
-    check("fits", "{ discontinue = { item = \"i1\" }, set_price = { item = \"i1\", price = 5 } }", &expect![]);
-    check("fits", "{ set_price = { item = \"1\", price = 5 } }", &expect![]);
+    check(
+        "fits",
+        "{ set_prize = { item = \"i1\", price = 5 } }",
+        &expect![[r#"
+        unknown variant `set_prize`, expected one of `set_price`, `discontinue`, `audit`
+         --> misfit.toml:7:15
+          |
+        7 | commands = [{ set_prize = { item = "i1", price = 5 } }]
+          |               ^^^^^^^^^
+          = help: did you mean `set_price`?"#]],
+    );
+    check(
+        "fits",
+        "{ burn = { item = \"i1\" } }",
+        &expect![[r#"
+        unknown variant `burn`, expected one of `set_price`, `discontinue`, `audit`
+         --> misfit.toml:7:15
+          |
+        7 | commands = [{ burn = { item = "i1" } }]
+          |               ^^^^
+          = help: see docs/scenarios.md for what a scenario file may say"#]],
+    );
+    check(
+        "fits",
+        "{ discontinue = { itme = \"i1\" } }",
+        &expect![[r#"
+        unexpected keys in table: itme, available keys: item
+         --> misfit.toml:7:31
+          |
+        7 | commands = [{ discontinue = { itme = "i1" } }]
+          |                               ^^^^
+          = help: see docs/scenarios.md for what a scenario file may say"#]],
+    );
+    check(
+        "fits",
+        "{ discontinue = { item = \"i1\" }, set_price = { item = \"i1\", price = 5 } }",
+        &expect![[r#"
+        this is not one command
+         --> misfit.toml:7:13
+          |
+        7 | commands = [{ discontinue = { item = "i1" }, set_price = { item = "i1", price = 5 } }]
+          |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+          = help: each command has braces of its own, with one of `set_price`, `discontinue` and `audit`"#]],
+    );
+    check(
+        "fits",
+        "{ set_price = { item = \"1\", price = 5 } }",
+        &expect![[r#"
+        `1` is not a record id: expected a lowercase letter and a number up to 2000000, for example `t1`, or a letter, `:` and a key, for example `o:6f1c-2b`
+         --> misfit.toml:7:36
+          |
+        7 | commands = [{ set_price = { item = "1", price = 5 } }]
+          |                                    ^^^
+          = help: see docs/scenarios.md for what a scenario file may say"#]],
+    );
     check("fits", FITS, &expect!["1, 1"]);
 }
 
 #[test]
 fn a_command_for_no_service_is_told_at_its_place() {
-    check("fits", "{ audit = { item = \"i1\" } }", &expect![]);
+    check(
+        "fits",
+        "{ audit = { item = \"i1\" } }",
+        &expect![[r#"
+        there is no service `serch` that could execute the command
+         --> misfit.toml:7:13
+          |
+        7 | commands = [{ audit = { item = "i1" } }]
+          |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+          = help: `Command::service` names it: did you mean `search`?"#]],
+    );
 }
 
 #[test]
 fn a_service_twice_and_a_collection_owned_twice_are_told_by_name() {
-    check("service-twice", FITS, &expect![]);
-    check("owned-twice", FITS, &expect![]);
-    check("collection-twice", FITS, &expect![]);
+    check("service-twice", FITS, &expect!["service `shop` is added twice"]);
+    check(
+        "owned-twice",
+        FITS,
+        &expect![
+            "services `shop` and `audit` both own the records of `items`: one service alone changes what it owns, and another one keeps replicas (`keeps`)"
+        ],
+    );
+    check(
+        "collection-twice",
+        FITS,
+        &expect![
+            "service `audit` declares two collections called `items`: give one of the records another COLLECTION, so that reports tell them apart"
+        ],
+    );
 }
 
 #[test]
 fn a_record_of_a_kind_that_the_service_does_not_keep_is_told_at_its_place() {
-    check("fits", "{ set_price = { item = \"i1\", price = 5 }, waits_for = [\"o1 at search\"] }", &expect![]);
+    check(
+        "fits",
+        "{ set_price = { item = \"i1\", price = 5 }, waits_for = [\"o1 at search\"] }",
+        &expect![
+            "`SetPrice { item: i1, price: 5 }` waits for `o1 at search`, which can never be there: the ids of its records begin with `i`"
+        ],
+    );
 }
 
 #[test]
 fn what_a_system_does_not_have_is_told_with_what_to_write_instead() {
-    let workload = format!("\n[workload]\nitems = 3\n");
-    expect![].assert_eq(&said("fits", &workload));
+    let workload = "\n[workload]\nitems = 3\n";
+    expect![[r#"
+        this system generates no clients: write them out as [[client]] tables
+         --> misfit.toml:5:1
+          |
+        5 | [workload]
+          | ^^^^^^^^^^
+          = help: see docs/scenarios.md for what a scenario file may say"#]]
+    .assert_eq(&said("fits", workload));
     let client = format!("\n[[record]]\nitem = \"i1\"\n\n[[client]]\nname = \"ann\"\ncommands = [{FITS}]\n");
-    expect![].assert_eq(&said("fits", &client));
+    expect![[r#"
+        the stores of this system begin empty: let a client's command create the record
+         --> misfit.toml:5:1
+          |
+        5 | [[record]]
+          | ^^^^^^^^^^
+          = help: see docs/scenarios.md for what a scenario file may say"#]]
+    .assert_eq(&said("fits", &client));
     let client = format!("\n[services.serch]\n\n[[client]]\nname = \"ann\"\ncommands = [{FITS}]\n");
-    expect![].assert_eq(&said("fits", &client));
+    expect![[r#"
+        unknown service `serch`
+         --> misfit.toml:5:11
+          |
+        5 | [services.serch]
+          |           ^^^^^
+          = help: did you mean `search`? Known are shop, search, audit"#]]
+    .assert_eq(&said("fits", &client));
     let client = format!("defects = [\"Any\"]\n\n[[client]]\nname = \"ann\"\ncommands = [{FITS}]\n");
-    expect![].assert_eq(&said("fits", &client));
+    expect![[r#"
+        unknown defect `Any`
+         --> misfit.toml:4:12
+          |
+        4 | defects = ["Any"]
+          |            ^^^^^
+          = help: this system has no defect to name"#]]
+    .assert_eq(&said("fits", &client));
 }

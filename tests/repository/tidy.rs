@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The packages, each with the others that it depends on. Tests may use more.
-const PACKAGES: [(&str, &[&str]); 9] = [
+const PACKAGES: [(&str, &[&str]); 8] = [
     (".", &["pellmell-cli", "pellmell-core", "pellmell-proptest", "pellmell-scenario"]),
     ("crates/cli", &["pellmell-core", "pellmell-scenario"]),
     ("crates/scenario", &["pellmell-core"]),
@@ -14,7 +14,6 @@ const PACKAGES: [(&str, &[&str]); 9] = [
     ("examples/order-workflow", &["pellmell"]),
     ("examples/bank-transfers", &["pellmell"]),
     ("examples/read-model", &["pellmell"]),
-    ("benches/figures", &["pellmell"]),
 ];
 
 /// The modules of the core in reading order: each uses only those above it.

@@ -186,8 +186,11 @@ fn findings(args: &ExhaustArgs, scenario: &dyn AnyScenario, seed: u64, bounds: &
     Ok(Findings { void: Allow::none_of(&args.allow, void.collect()), notes: foreseen.notes })
 }
 
+/// A scenario, the seed of its workload, and the steps before.
+type Begun = (Box<dyn AnyScenario>, u64, Vec<NamedStep>);
+
 /// The scenario on the broker that is searched, the seed of its workload, and the steps before.
-fn what(system: &dyn AnySystem, args: &ExhaustArgs) -> Result<(Box<dyn AnyScenario>, u64, Vec<NamedStep>), Failure> {
+fn what(system: &dyn AnySystem, args: &ExhaustArgs) -> Result<Begun, Failure> {
     let (mut scenario, seed, named) = match (&args.scenario, &args.from) {
         (_, Some(from)) => {
             let Input::Trace(trace) = input::any(system, &from.trace)? else {

@@ -1,7 +1,7 @@
 //! The little system the examples in the documentation share: a shop owns items, search copies
 //! them. Not part of the interface.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Command, Event, Record, RecordId, Subject, System, Version};
 
@@ -51,7 +51,7 @@ impl Event for Changed {
 }
 
 /// Asks the shop to change an item's price.
-#[derive(Clone, Debug, Hash, Serialize)]
+#[derive(Clone, Debug, Hash, Serialize, Deserialize)]
 pub struct Change {
     /// The item.
     pub item: RecordId,

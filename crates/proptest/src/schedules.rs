@@ -20,7 +20,7 @@ use pellmell_core::world::World;
 use proptest::strategy::{NewTree, Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-/// Draws schedules of a simulation: the runs that [`check`](super::check) plays, expressed as departures.
+/// Draws schedules of a simulation: the runs that [`check`](pellmell_core::testing::check) plays, expressed as departures.
 ///
 /// A schedule that fails is shrunk as [`shrink`](pellmell_core::shrink) does it: what is left of it fails
 /// under `judges` in the same way. If the test passes there, because it asserts something else, then
@@ -130,7 +130,7 @@ impl<S: System> Strategy for Schedules<S> {
 
 /// A schedule of a simulation: departures from the calm run, and the commands that are sent.
 ///
-/// Displayed, it is what [`replay`](super::replay) reads, a line for each departure and each command.
+/// Displayed, it is what [`replay`](pellmell_core::testing::replay) reads, a line for each departure and each command.
 pub struct Schedule<S: System> {
     inner: Arc<Inner<S>>,
 }

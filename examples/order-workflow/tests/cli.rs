@@ -171,7 +171,7 @@ fn what_handlers_log_stands_at_its_step_and_is_silent_in_sweeps() {
     }
     assert!(log_of(&["run", file, "--log", "off"]).is_empty());
     let (_, json) = ran(&["run", file, "--message-format", "json"]);
-    assert!(json.contains("\"log\":[{\"line\":\"INFO order_workflow::inventory: reserved order=o1"), "{json}");
+    assert!(json.contains("\"log\":[{\"line\":\"INFO order_workflow::inventory: reserved order=o2"), "{json}");
     let (_, swept) = ran(&["sweep", "scenarios/changes-her-mind.toml", "--seeds", "0..20", "--departures", "0"]);
     assert!(!swept.contains("order_workflow::inventory"), "{swept}");
 }

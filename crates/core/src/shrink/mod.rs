@@ -206,7 +206,7 @@ impl<'a, S: System> Shrink<'a, S> {
         Shrink { executions_max, ..self }
     }
 
-    /// Whether commands may be made simpler ([`Command::simpler`](crate::Command::simpler)), so that the
+    /// Whether commands may be made simpler ([`Command::simpler`]), so that the
     /// result has commands that are not part of the simulation.
     #[must_use]
     pub fn with_simpler_commands(self, simpler_commands: bool) -> Shrink<'a, S> {

@@ -5,7 +5,7 @@ use std::ops::Range;
 /// One of several parts of a sweep: a block of its seeds, and one of the schedules of its hold sweep.
 ///
 /// ```
-/// use pellmell::search::Shard;
+/// use pellmell::results::Shard;
 ///
 /// let third = Shard::new(2, 8).expect("2 of 0 to 7");
 /// assert_eq!(third.block(&(0..8_000_000)), 2_000_000..3_000_000);

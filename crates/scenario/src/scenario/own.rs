@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue, ValueDeserializer};
 
 use super::file::{ClientTable, HowTable};
-use super::source::{Source, parse_error, unknown_name};
+use super::source::{Source, parse_error_at, unknown_name};
 use super::suite::{Stored, Suite, Workload};
 use super::{FileError, nearest};
 use pellmell_core::event::Command;
@@ -163,7 +163,8 @@ fn awaited(source: &Source<'_>, text: &Spanned<String>, own: &str, services: &[&
 
 /// Reads a value by the system's own type.
 fn read<V: DeserializeOwned>(source: &Source<'_>, value: Value<'_>) -> Result<V, FileError> {
-    V::deserialize(ValueDeserializer::from(value)).map_err(|error| parse_error(source, &error))
+    let place = value.span();
+    V::deserialize(ValueDeserializer::from(value)).map_err(|error| parse_error_at(source, &error, place))
 }
 
 /// The names of a system's commands, if they are an enum: it says them when it is asked for none of them.

@@ -30,6 +30,7 @@ impl<'a> Source<'a> {
         let written: String = name.get_ref().chars().take(40).collect();
         let error = self.at(name.span(), format!("unknown {what} `{written}`")).about_a_name();
         match nearest(&written, known.iter().copied()) {
+            _ if known.is_empty() => error.help(format!("this system has no {what} to name")),
             Some(near) => error.help(format!("did you mean `{near}`? Known are {}", known.join(", "))),
             None => error.help(format!("expected one of {}", known.join(", "))),
         }
@@ -43,8 +44,13 @@ pub(super) fn stem(file: &str) -> String {
 }
 
 pub(super) fn parse_error(source: &Source<'_>, error: &toml::de::Error) -> FileError {
+    parse_error_at(source, error, 0..0)
+}
+
+/// The same of a part of the text that stands at `place`, where the error does not know better.
+pub(super) fn parse_error_at(source: &Source<'_>, error: &toml::de::Error, place: Range<usize>) -> FileError {
     let message = error.message().lines().collect::<Vec<_>>().join(": ");
-    let place = source.at(error.span().unwrap_or(0..0), message);
+    let place = source.at(error.span().unwrap_or(place), message);
     if source.text.trim().is_empty() {
         return place.help("the file is empty: a scenario begins with `version = 1`");
     }
@@ -73,6 +79,14 @@ fn unknown_field(key: &str) -> String {
 
 /// What serde says of a name that is none of those it knows: that name, and those.
 pub(super) fn unknown_name<'a>(what: &str, message: &'a str) -> Option<(&'a str, Vec<&'a str>)> {
+    // Of the fields of an enum's variant toml says the same in other words.
+    if let Some((written, known)) = message
+        .strip_prefix("unexpected keys in table: ")
+        .filter(|_| what == "field")
+        .and_then(|rest| rest.split_once(", available keys: "))
+    {
+        return Some((written.split(", ").next()?, known.split(", ").collect()));
+    }
     let (written, rest) = message.strip_prefix("unknown ")?.strip_prefix(what)?.strip_prefix(" `")?.split_once('`')?;
     Some((written, rest.split('`').skip(1).step_by(2).collect()))
 }

@@ -21,7 +21,7 @@ const EXECUTIONS_MAX: u32 = 500;
 /// use pellmell::testing;
 ///
 /// let path = "scenarios/one-lost-ack.toml";
-/// # let text = include_str!("../../scenarios/one-lost-ack.toml");
+/// # let text = include_str!("../../../../scenarios/one-lost-ack.toml");
 /// # const _: &str = r#"
 /// let text = include_str!("../scenarios/one-lost-ack.toml");
 /// # "#;
@@ -32,7 +32,7 @@ const EXECUTIONS_MAX: u32 = 500;
 ///
 /// # Panics
 /// If there are no seeds or the scenario's parts do not fit, and on the first seed whose run does not
-/// hold: with the commands that play it and shrink it, and then as [`check`] does. If all hold and what
+/// hold: with the commands that play it and shrink it, and then as [`check`](pellmell_core::testing::check) does. If all hold and what
 /// the file asks for never happened, with how to allow that in the file.
 #[track_caller]
 pub fn check_scenario<T: Suite>(path: &str, scenario: &Scenario<T>, seeds: Range<u64>) {
