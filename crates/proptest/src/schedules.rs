@@ -20,7 +20,8 @@ use pellmell_core::world::World;
 use proptest::strategy::{NewTree, Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-/// Draws schedules of a simulation: the runs that [`check`](pellmell_core::testing::check) plays, expressed as departures.
+/// Draws schedules of a simulation: the runs that [`check`](pellmell_core::testing::check) plays, expressed as
+/// departures.
 ///
 /// A schedule that fails is shrunk as [`shrink`](pellmell_core::shrink) does it: what is left of it fails
 /// under `judges` in the same way. If the test passes there, because it asserts something else, then

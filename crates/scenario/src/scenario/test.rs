@@ -32,8 +32,8 @@ const EXECUTIONS_MAX: u32 = 500;
 ///
 /// # Panics
 /// If there are no seeds or the scenario's parts do not fit, and on the first seed whose run does not
-/// hold: with the commands that play it and shrink it, and then as [`check`](pellmell_core::testing::check) does. If all hold and what
-/// the file asks for never happened, with how to allow that in the file.
+/// hold: with the commands that play it and shrink it, and then as [`check`](pellmell_core::testing::check)
+/// does. If all hold and what the file asks for never happened, with how to allow that in the file.
 #[track_caller]
 pub fn check_scenario<T: Suite>(path: &str, scenario: &Scenario<T>, seeds: Range<u64>) {
     assert!(!seeds.is_empty(), "no seed was run: {seeds:?} is empty");
