@@ -22,6 +22,7 @@ mod payments;
 mod portfolio;
 mod properties;
 mod races;
+mod rules;
 mod scenarios;
 mod shortest;
 mod shrink;

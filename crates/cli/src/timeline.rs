@@ -12,6 +12,10 @@ use super::{BAD, DIM, Failure, GOOD, Out, PLAIN, count};
 
 /// How wide a service's column may become.
 const COLUMN_MAX: usize = 52;
+/// How wide a row is to be where all that makes it wider is what the calm run would have done.
+const LINE_MAX: usize = 120;
+/// How much of that is shown in any case.
+const CALM_MIN: usize = 24;
 /// How many records are listed before only the differing ones are.
 const ROWS_MAX: usize = 10;
 
@@ -46,7 +50,7 @@ pub(super) fn last_steps(
             // What no service did goes across.
             None => (DIM, record.action.clone()),
         };
-        let marks = marks(record);
+        let marks = marks(record, step.chars().count() + what.chars().count());
         let marks = marks.iter().flat_map(|(style, mark)| [(Style::new(), " "), (*style, mark.as_str())]);
         let parts: Vec<_> = [(Style::new(), step.as_str()), (style, what.as_str())].into_iter().chain(marks).collect();
         out.parts(&parts)?;
@@ -103,10 +107,16 @@ fn in_words(record: &TraceRecord) -> String {
     for_terminal(&format!("{member}{action}{answer}{saved}")).into_owned()
 }
 
-/// What departs from the calm run here.
-fn marks(record: &TraceRecord) -> Vec<(Style, String)> {
-    let faults = record.faults.iter().map(|fault| (BAD, format!("◀ {fault}")));
-    faults.chain(record.instead_of.iter().map(|calm| (DIM, format!("≠ calm: {calm}")))).collect()
+/// What departs from the calm run here, behind a row of this width.
+fn marks(record: &TraceRecord, width: usize) -> Vec<(Style, String)> {
+    let mut marks: Vec<_> = record.faults.iter().map(|fault| (BAD, format!("◀ {fault}"))).collect();
+    let used = width + marks.iter().map(|(_, mark)| 1 + mark.chars().count()).sum::<usize>() + 1;
+    marks.extend(record.instead_of.iter().map(|calm| {
+        let mark = format!("≠ calm: {calm}");
+        let room = LINE_MAX.saturating_sub(used).max(CALM_MIN);
+        (DIM, if mark.chars().count() > room { fit(&mark, room) } else { mark })
+    }));
+    marks
 }
 
 pub(super) fn fit(text: &str, width: usize) -> String {
