@@ -762,9 +762,9 @@ fn a_defect_is_shown_with_what_catches_it_and_the_shortest_way() {
                 1    +0.001s │ seller: create t1 at 5 ✓ saves t1@0 │                                  │                                     │
                 2    +0.001s │                                     │ ticket:created t1@0 ✓ saves t1@0 │                                     │
                 3    +0.002s │                                     │ ann: order t1 as o1 ✓ saves o1@0 │                                     │
-                4    +0.002s │                                     │                                  │ order:created o1@0 ✓ saves o1@0     │ ≠ calm: deliver order:created o1@0 -> tickets #1
-                5    +0.003s │                                     │                                  │ ann-pays: pay o1 as p1 ✓ saves p1@0 │ ≠ calm: deliver order:created o1@0 -> tickets #1
-                6    +0.004s │                                     │                                  │ ann-pays: pay o1 as p2 ✓ saves p2@0 │ ≠ calm: deliver order:created o1@0 -> tickets #1
+                4    +0.002s │                                     │                                  │ order:created o1@0 ✓ saves o1@0     │ ≠ calm: deliver order:created…
+                5    +0.003s │                                     │                                  │ ann-pays: pay o1 as p1 ✓ saves p1@0 │ ≠ calm: deliver order:created…
+                6    +0.004s │                                     │                                  │ ann-pays: pay o1 as p2 ✓ saves p2@0 │ ≠ calm: deliver order:created…
 
                 VIOLATED AtMostOnePayment at payments, p2: o1 was charged 2 times
                    Drawn the first schedule that shows it, shrunk to what is needed

@@ -13,7 +13,7 @@ use super::{BAD, DIM, Failure, GOOD, Out, PLAIN, count};
 /// How wide a service's column may become.
 const COLUMN_MAX: usize = 52;
 /// How wide a row is to be where all that makes it wider is what the calm run would have done.
-const LINE_MAX: usize = 120;
+const LINE_MAX: usize = 160;
 /// How much of that is shown in any case.
 const CALM_MIN: usize = 24;
 /// How many records are listed before only the differing ones are.
