@@ -293,8 +293,10 @@ fn an_order_that_is_late() {
                 Calm run differs first at step 4, where it does `deliver order:created o1@0 -> tickets #1`; in it every property holds
                 VIOLATED PriceAgreement at orders   step 8, t = +0.003s
                      Why `order:created o1@0` reaches tickets only at step 7, after `alice: edit t1 to 10` (step 5).
-                         At step 6 orders, which holds t1@0 price 5, handles `ticket:updated t1@1` and saves t1@1 price 10; in the calm run it saves t1@1 price 5.
-                         At step 8 orders, which holds t1@1, handles `ticket:updated t1@2` and saves t1@2.
+                         At step 5 tickets, which holds t1@0 price 5, handles `alice: edit t1 to 10` and saves t1@1 price 10; in the calm run it refuses it (ticket is
+                         reserved).
+                         At step 7 tickets, which holds t1@1 lock free price 10, handles `order:created o1@0` and saves t1@2 lock by o1 price 10; in the calm run it saves
+                         t1@1 lock by o1 price 5.
                          So PriceAgreement is violated for o1 at orders: o1 is at 5, its ticket costs 10. It says that a live order that holds its ticket has the price of
                          that ticket.
                  Changes without `hold order:created o1@0 -> tickets until quiescence`: every property holds
