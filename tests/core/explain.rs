@@ -308,6 +308,7 @@ fn an_explanation_is_one_call_from_departures_or_a_seed_and_prints_itself() {
     let departure = "lose ack of item:changed i1@0 -> search".parse::<Departure>().expect("a departure");
     let explanation = explain.departures(vec![departure]).expect("it fails and is small");
     expect![[r#"
+        From one call:
           Explaining a failure, shrunk to 4 steps, 1 departure, 1 command
              Departs lose ack of item:changed i1@0 -> search
 
@@ -330,7 +331,9 @@ fn an_explanation_is_one_call_from_departures_or_a_seed_and_prints_itself() {
              Changes without `lose ack of item:changed i1@0 -> search`: every property holds
                      without `seller: change i1 to 5`: every property holds
                      it fails as well if the calm run serves the groups in other orders
-    "#]].assert_eq(&explanation.to_string());
+    "#]]
+    // The first line keeps the indent of what follows.
+    .assert_eq(&format!("From one call:\n{explanation}"));
     // The same again, whoever found it.
     let seed = (0..100).find(|seed| explain.seed(*seed, FaultPlan::SOME).is_ok()).expect("a seed that fails");
     let by_seed = explain.seed(seed, FaultPlan::SOME).expect("it fails and is small");
