@@ -16,6 +16,9 @@ pub(super) struct ZooArgs {
     /// Plays these defects only, by name or number; a single one is shown step by step.
     #[arg(value_name = "DEFECT")]
     defects: Vec<String>,
+    /// Looks for them in this scenario file, instead of those that they name.
+    #[arg(long, value_name = "FILE")]
+    scenario: Option<String>,
     /// Shows at what cost each defect breaks a property under each delivery.
     #[arg(long)]
     matrix: bool,
@@ -28,11 +31,12 @@ pub(super) struct ZooArgs {
 
 pub(super) fn zoo(system: &dyn AnySystem, args: &ZooArgs, format: MessageFormat) -> Result<Ending, Failure> {
     let (defects, tries, all_levels) = (args.defects.clone(), args.tries, args.matrix);
-    let plan = ZooPlan { defects, tries, all_levels, threads: args.threads.count()? as usize };
+    let threads = args.threads.count()? as usize;
+    let plan = ZooPlan { defects, scenario: args.scenario.clone(), tries, all_levels, threads };
     let mut out = Out::new();
     if system.defects().is_empty() {
         let message = format!("the system {} declares no defects, so there is nothing to play", system.name());
-        return Err(Failure::Input(format!("{message}\n  = help: declare them: `Suite::defects` and `playgrounds`")));
+        return Err(Failure::Input(format!("{message}\n  = help: declare them: `Suite::defects`")));
     }
     let (usual, _) = system.designs().first().copied().unwrap_or_default();
     let mut begun = Ok(());
@@ -90,6 +94,7 @@ fn table(out: &mut Out, rows: &[DefectRow]) -> Result<(), Failure> {
         "departures",
         "shortest",
         "known",
+        "scenario",
     ];
     let number = |width: usize, number: Option<usize>| number.map_or_else(nothing, |n| format!("{n:>width$}"));
     let cells = rows.iter().map(|row| {
@@ -106,6 +111,7 @@ fn table(out: &mut Out, rows: &[DefectRow]) -> Result<(), Failure> {
             number(10, row.shrunk.as_ref().map(|shrunk| shrunk.departures.len())),
             format!("{shortest:>8}"),
             known(defect) + if row.is_as_known() { "" } else { " differs" },
+            row.scenario.clone(),
         ]
     });
     columns(out, &headings, &cells.collect::<Vec<_>>())
@@ -131,7 +137,7 @@ fn known(defect: &Defect<()>) -> String {
 /// A column for each level: what the cheapest violation costs there.
 fn matrix(out: &mut Out, rows: &[DefectRow]) -> Result<(), Failure> {
     let levels = Level::ALL.map(Level::name);
-    let headings: Vec<&str> = ["defect"].into_iter().chain(levels).chain(["known"]).collect();
+    let headings: Vec<&str> = ["defect"].into_iter().chain(levels).chain(["known", "scenario"]).collect();
     let cells = rows.iter().map(|row| {
         let cost_at = |level: &Level| {
             let at = row.by_level.iter().find(|(at, _)| at == level).map(|(_, cost)| *cost);
@@ -141,7 +147,7 @@ fn matrix(out: &mut Out, rows: &[DefectRow]) -> Result<(), Failure> {
         let weakest = row.weakest.as_ref().map(|(level, _)| *level);
         let differs = if weakest == Some(row.defect.needs) { "" } else { " differs" };
         let known = row.defect.needs.name().to_owned() + differs;
-        std::iter::once(name(&row.defect)).chain(at).chain([known]).collect()
+        std::iter::once(name(&row.defect)).chain(at).chain([known, row.scenario.clone()]).collect()
     });
     columns(out, &headings, &cells.collect::<Vec<_>>())
 }
@@ -166,21 +172,28 @@ fn summary(out: &mut Out, played: &ZooResult) -> Result<(), Failure> {
     out.line("────────────")?;
     for row in &played.rows {
         for complaint in row.complaints() {
-            out.status(BAD, "FAILED", format_args!("{}: {}", row.defect.name, in_words(&complaint, &row.defect)))?;
-            out.status(PLAIN, "See", format_args!("{} zoo {}", program(), row.defect.name))?;
+            out.status(
+                BAD,
+                "FAILED",
+                format_args!("{} in {}: {}", row.defect.name, row.scenario, in_words(&complaint, &row.defect)),
+            )?;
+            out.status(
+                PLAIN,
+                "See",
+                format_args!("{} zoo {} --scenario {}", program(), row.defect.name, row.scenario),
+            )?;
         }
     }
     for alarm in &played.alarms {
-        let place = format!("{} ({}, {})", alarm.design, alarm.playground, alarm.level.name());
+        let place = format!("{} ({}, {})", alarm.design, alarm.scenario, alarm.level.name());
         out.status(BAD, "FALSE ALARM", format_args!("{place}: {}", alarm.verdict))?;
     }
     if played.canary == Some(false) {
         out.status(BAD, "FAILED", "the canary was not caught: the zoo finds nothing, or not what it should")?;
     }
-    let caught = played.rows.iter().filter(|row| row.complaints().is_empty()).count();
-    let as_known = played.rows.iter().filter(|row| row.is_as_known()).count();
     let style = if played.is_good() { GOOD } else { BAD };
-    let all = count(played.rows.len() as u64, "defect");
+    let (caught, as_known) = (played.caught(), played.as_known());
+    let all = count(played.defects().len() as u64, "defect");
     let canary = played.canary.map_or("", |caught| if caught { " canary caught;" } else { " canary missed;" });
     let alarms = count(played.alarms.len() as u64, "false alarm");
     let worlds = count(played.quiet + played.alarms.len() as u64, "world");
@@ -223,6 +236,7 @@ fn show_json(out: &mut Out, played: &ZooResult) -> Result<(), Failure> {
             "name": defect.name,
             "heading": defect.heading,
             "about": defect.about,
+            "scenario": row.scenario,
             "expected": defect.property,
             "also": defect.also,
             "caught_by": row.caught_by(),
@@ -241,16 +255,16 @@ fn show_json(out: &mut Out, played: &ZooResult) -> Result<(), Failure> {
         out.json(&json!({
             "reason": "false alarm",
             "design": alarm.design,
-            "services": alarm.playground,
+            "scenario": alarm.scenario,
             "level": alarm.level.name(),
             "verdict": alarm.verdict,
         }))?;
     }
     out.json(&json!({
         "reason": "summary",
-        "defects": played.rows.len(),
-        "caught": played.rows.iter().filter(|row| row.complaints().is_empty()).count(),
-        "as_known": played.rows.iter().filter(|row| row.is_as_known()).count(),
+        "defects": played.defects().len(),
+        "caught": played.caught(),
+        "as_known": played.as_known(),
         "canary": played.canary,
         "false_alarms": played.alarms.len(),
         "quiet": played.quiet,

@@ -20,7 +20,7 @@ const FAILURES: usize = 100;
 /// How many runs are drawn for them at most.
 const DRAWN_MAX: u64 = 200_000;
 
-/// A defect in the world in which it is looked for.
+/// A defect in the first scenario file in which it is looked for.
 struct Place {
     simulation: Simulation<Ticketing>,
     judges: Judges<Ticketing>,
@@ -32,7 +32,7 @@ impl Place {
         let design = Design::REFERENCE.with(&[*defect]);
         let level = defect.needs.max(Level::AnyOrder);
         Place {
-            simulation: zoo::playground(&design, defect.playground, zoo::profile(level), defect.splits)
+            simulation: zoo::simulation(&design, defect.scenarios[0], zoo::profile(level), defect.splits)
                 .expect("the parts fit"),
             judges: Judges::new(properties::promised_by(&design)),
             plan: zoo::faults(level, defect.splits),
