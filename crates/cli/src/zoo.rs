@@ -42,8 +42,8 @@ pub(super) fn zoo(system: &dyn AnySystem, args: &ZooArgs, format: MessageFormat)
     let mut begun = Ok(());
     let played = system.zoo(&plan, &mut |defects| {
         if format == MessageFormat::Human {
-            let what = count(defects as u64, "defect");
-            begun = out.status(PLAIN, "Playing", format_args!("{what} of the design {usual}, {tries} tries each"));
+            let (what, tries) = (count(defects as u64, "defect"), count(tries.into(), "try"));
+            begun = out.status(PLAIN, "Playing", format_args!("{what} of the design {usual}, {tries} each"));
         }
     })?;
     begun?;

@@ -228,7 +228,7 @@ impl ZooResult {
     /// How many defects have a way as short as the known one.
     #[must_use]
     pub fn as_known(&self) -> usize {
-        self.all_of(DefectRow::is_as_known)
+        self.all_of(|row| row.shortest.is_some() && row.is_as_known())
     }
 
     /// How many defects have only rows that are so.
