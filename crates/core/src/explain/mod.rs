@@ -50,13 +50,11 @@ mod text;
 use std::fmt;
 
 use crate::event::System;
-use crate::extract::{ExtractError, extract};
+use crate::extract::ExtractError;
 use crate::faults::FaultPlan;
-use crate::portfolio::SchedulerKind;
 use crate::run::{Judges, Limits, Report, Verdict};
 use crate::schedule::Departure;
-use crate::scheduler::Tie;
-use crate::shrink::{Item, Needed, NothingToShrink, Shrink, Shrunk};
+use crate::shrink::{Item, Needed, NotShrunk, NothingToShrink, Shrink, Shrunk};
 use crate::simulation::Simulation;
 use crate::trace::TraceRecord;
 
@@ -119,6 +117,15 @@ impl std::error::Error for NotExplained {}
 impl From<NothingToShrink> for NotExplained {
     fn from(_: NothingToShrink) -> NotExplained {
         NotExplained::Holds
+    }
+}
+
+impl From<NotShrunk> for NotExplained {
+    fn from(error: NotShrunk) -> NotExplained {
+        match error {
+            NotShrunk::Held(_) => NotExplained::Holds,
+            NotShrunk::Extract(error) => NotExplained::Extract(error),
+        }
     }
 }
 
@@ -259,12 +266,7 @@ impl<'a, S: System> Explain<'a, S> {
     /// # Errors
     /// If it holds, or is too large (see [`Explain::run`]).
     pub fn departures(&self, departures: Vec<Departure>) -> Result<Explanation, NotExplained> {
-        let shrink = Shrink::new(self.simulation, self.judges).with_limits(self.limits);
-        let shrink = match self.executions_max {
-            Some(executions_max) => shrink.with_executions_max(executions_max),
-            None => shrink,
-        };
-        self.run(&shrink.run(departures)?).map_err(NotExplained::TooLarge)
+        self.run(&self.shrink().run(departures)?).map_err(NotExplained::TooLarge)
     }
 
     /// Explains the run of a seed, as [`testing::check`](crate::testing::check) plays it.
@@ -272,9 +274,15 @@ impl<'a, S: System> Explain<'a, S> {
     /// # Errors
     /// If it holds, cannot be told as departures, or is too large (see [`Explain::run`]).
     pub fn seed(&self, seed: u64, faults: FaultPlan) -> Result<Explanation, NotExplained> {
-        let scheduler = SchedulerKind::Portfolio.scheduler(self.simulation, seed, faults);
-        let extracted = extract(self.simulation, scheduler, self.judges, self.limits, Tie::InOrder);
-        self.departures(extracted.map_err(NotExplained::Extract)?.departures)
+        self.run(&self.shrink().run_seed(seed, faults)?).map_err(NotExplained::TooLarge)
+    }
+
+    fn shrink(&self) -> Shrink<'a, S> {
+        let shrink = Shrink::new(self.simulation, self.judges).with_limits(self.limits);
+        match self.executions_max {
+            Some(executions_max) => shrink.with_executions_max(executions_max),
+            None => shrink,
+        }
     }
 
     /// Explains a counterexample that was shrunk before.
@@ -292,7 +300,7 @@ impl<'a, S: System> Explain<'a, S> {
         let observed = ObservedRun::departing(&simulation, departures, judges, self.limits);
         let calm = ObservedRun::departing(&simulation, &[], judges, self.limits);
         let limits = self.limits_of(&observed.report);
-        let plan = failure_rate::plan(departures);
+        let plan = FaultPlan::of_schedule(departures, failure_rate::FAULT);
         let rates =
             failure_rate::failure_rates(&simulation, &observed, plan, judges, limits, self.continuations.max(1));
         let settled = failure_rate::settled(&observed, plan, judges, limits, self.continuations.max(1));
