@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use pellmell::results::Shard;
 use pellmell::search::{HoldPart, HoldSweep, HoldSweepResult};
 use pellmell::ticketing::{DEFECTS, Defect, Design, Level, Ticketing, defect, properties};
-use pellmell::zoo::{self, faults, profile};
+use pellmell::zoo::{faults, profile};
 use pellmell::{FaultPlan, Judges, Simulation};
+
+use crate::support::in_zoo;
 
 fn judges() -> Judges<Ticketing> {
     Judges::new(properties::promised_by(&Design::REFERENCE))
@@ -20,7 +22,7 @@ fn sweep(simulation: &Simulation<Ticketing>, faults: FaultPlan, schedules_max: O
 /// A defect in the first of its scenario files.
 fn world_of(defect: &Defect, level: Level) -> Simulation<Ticketing> {
     let design = Design::REFERENCE.with(&[*defect]);
-    zoo::simulation(&design, defect.scenarios[0], profile(level), defect.splits).expect("the parts fit")
+    in_zoo(&design, defect.scenarios[0], profile(level), defect.splits)
 }
 
 /// The first schedule that fails.
@@ -51,8 +53,8 @@ fn the_reference_design_raises_no_alarm_whatever_departs() {
     for stage in ["two", "timed", "paid", "four"] {
         for splits in [false, true] {
             let file = format!("scenarios/zoo/{stage}.toml");
-            let simulation = zoo::simulation(&Design::REFERENCE, &file, profile(Level::AnyOrder), splits);
-            let result = sweep(&simulation.expect("the parts fit"), some, Some(3_000));
+            let simulation = in_zoo(&Design::REFERENCE, &file, profile(Level::AnyOrder), splits);
+            let result = sweep(&simulation, some, Some(3_000));
             assert!(result.is_held(), "{stage:?}: {:?}", result.buckets);
             assert!(result.singles.all > 80 && result.singles.played == result.singles.all, "{:?}", result.singles);
             assert_eq!(result.departed(), 3_000);
@@ -63,7 +65,7 @@ fn the_reference_design_raises_no_alarm_whatever_departs() {
 #[test]
 fn only_the_faults_that_may_happen_are_tried() {
     let file = "scenarios/zoo/two.toml";
-    let simulation = zoo::simulation(&Design::REFERENCE, file, profile(Level::AnyOrder), false).expect("the parts fit");
+    let simulation = in_zoo(&Design::REFERENCE, file, profile(Level::AnyOrder), false);
     let singles = |faults| sweep(&simulation, faults, Some(0)).singles.all;
     let (orders, duplicates) = (singles(FaultPlan::NONE), singles(faults(Level::Duplicate, false)));
     assert!(orders < duplicates && duplicates < singles(FaultPlan::SOME));

@@ -2,12 +2,14 @@
 
 use pellmell::ticketing::{DEFECTS, Design, Level, properties};
 use pellmell::trace::{Recorder, TraceRecord};
-use pellmell::zoo::{self, faults, profile};
+use pellmell::zoo::{faults, profile};
 use pellmell::{
     Command, Event, FaultPlan, Judges, Limits, Outcome, Profile, Record, RecordId, SchedulerKind, Simulation, Subject,
     System, Version, VersionPolicy, Violation, run, testing,
 };
 use serde::Serialize;
+
+use crate::support::in_zoo;
 
 const PASSED: Subject = Subject::new("baton:passed");
 const NOTED: Subject = Subject::new("note:sent");
@@ -137,7 +139,7 @@ fn the_same_seed_is_the_same_run_and_every_run_ends() {
         for seed in 0..20 {
             let again = || {
                 let file = "scenarios/zoo/four.toml";
-                let simulation = zoo::simulation(&design, file, Profile::adversarial(), true).expect("the parts fit");
+                let simulation = in_zoo(&design, file, Profile::adversarial(), true);
                 let mut scheduler = kind.scheduler(&simulation, seed, FaultPlan::SOME);
                 let judges = Judges::new(properties::promised_by(&design));
                 run(&mut simulation.world(), &mut scheduler, &judges, Limits::default(), &mut ())
@@ -186,7 +188,7 @@ fn every_defect_takes_the_portfolio_at_most_100_schedules_on_average() {
     for (defect, file) in everywhere {
         let level = defect.needs.max(Level::AnyOrder);
         let design = Design::REFERENCE.with(&[*defect]);
-        let simulation = zoo::simulation(&design, file, profile(level), defect.splits).expect("the parts fit");
+        let simulation = in_zoo(&design, file, profile(level), defect.splits);
         let judges = Judges::new(properties::promised_by(&Design::REFERENCE));
         let named = |seed: &u64| {
             let mut scheduler = SchedulerKind::Portfolio.scheduler(&simulation, *seed, faults(level, defect.splits));

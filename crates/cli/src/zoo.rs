@@ -1,8 +1,10 @@
 //! `pellmell zoo`: every known defect, and what catches it.
 
+use std::path::Path;
+
 use pellmell_core::search::Cost;
 use pellmell_scenario::any::{AnySystem, ZooPlan};
-use pellmell_scenario::scenario::{Defect, Level};
+use pellmell_scenario::scenario::{Defect, FileError, Level, nearest};
 use pellmell_scenario::zoo::{Complaint, DefectRow, ZooResult};
 use serde_json::json;
 
@@ -40,7 +42,7 @@ pub(super) fn zoo(system: &dyn AnySystem, args: &ZooArgs, format: MessageFormat)
     }
     let (usual, _) = system.designs().first().copied().unwrap_or_default();
     let mut begun = Ok(());
-    let played = system.zoo(&plan, &mut |defects| {
+    let played = system.zoo(&plan, &read, &mut |defects| {
         if format == MessageFormat::Human {
             let (what, tries) = (count(defects as u64, "defect"), count(tries.into(), "try"));
             begun = out.status(PLAIN, "Playing", format_args!("{what} of the design {usual}, {tries} each"));
@@ -62,6 +64,20 @@ pub(super) fn zoo(system: &dyn AnySystem, args: &ZooArgs, format: MessageFormat)
         }
     }
     Ok(if played.is_good() { Ending::Held } else { Ending::Failed })
+}
+
+/// Reads a scenario file that a defect names; of one that is not there, says which one beside it may be meant.
+fn read(file: &str) -> Result<String, FileError> {
+    std::fs::read_to_string(file).map_err(|error| {
+        let unread = FileError::new(file, "", 0..0, format!("cannot read the scenario file {file} of a zoo: {error}"));
+        let folder = Path::new(file).parent().unwrap_or(Path::new(""));
+        let beside = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let beside: Vec<String> = beside.map(|path| path.display().to_string()).collect();
+        unread.help(match nearest(file, beside.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean {near}?"),
+            None => "name a file that is there, from where the program runs".to_owned(),
+        })
+    })
 }
 
 /// Prints rows of cells under headings, each column as wide as its widest cell.

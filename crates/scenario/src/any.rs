@@ -10,7 +10,7 @@ use crate::results::Swept;
 use crate::scenario::{
     Changes, Counterexample, Defect, Design, Display, FileError, Gone, Scenario, Settings, ShrinkError, Suite,
 };
-use crate::zoo::{Zoo, ZooResult};
+use crate::zoo::{Read, Zoo, ZooResult};
 use pellmell_core::determinism::{Divergence, Sample};
 use pellmell_core::explain::{Explain, Explanation, TooLarge};
 use pellmell_core::faults::FaultPlan;
@@ -79,7 +79,7 @@ pub trait AnySystem: Sync {
     ///
     /// # Panics
     /// If a handler or a property panics.
-    fn zoo(&self, how: &ZooPlan, begins: &mut dyn FnMut(usize)) -> Result<ZooResult, FileError>;
+    fn zoo(&self, how: &ZooPlan, read: &Read<'_>, begins: &mut dyn FnMut(usize)) -> Result<ZooResult, FileError>;
 }
 
 /// How a zoo is played.
@@ -405,8 +405,8 @@ impl<T: Suite> AnySystem for Erased<T> {
         corpus::renew::<T>(file, text)
     }
 
-    fn zoo(&self, how: &ZooPlan, begins: &mut dyn FnMut(usize)) -> Result<ZooResult, FileError> {
-        let mut zoo = Zoo::<T>::new(T::usual());
+    fn zoo(&self, how: &ZooPlan, read: &Read<'_>, begins: &mut dyn FnMut(usize)) -> Result<ZooResult, FileError> {
+        let mut zoo = Zoo::<T>::new(T::usual(), read);
         (zoo.tries, zoo.all_levels, zoo.threads) = (how.tries, how.all_levels, how.threads);
         zoo.scenario.clone_from(&how.scenario);
         if !how.defects.is_empty() {

@@ -1,8 +1,8 @@
 //! The zoo: every known defect planted in the design that is right, and what finds it.
 //!
-//! Each defect is looked for in small worlds, scenario files that it names, in two ways. A complete search tells the weakest
-//! delivery under which it shows, the property that sees it first and the cheapest way to it;
-//! drawn schedules tell how many it takes to meet it. The same is done with the design that is
+//! Each defect is looked for in small worlds, the scenario files that it names, in two ways. A complete
+//! search tells the weakest delivery under which it shows, the property that sees it first and the cheapest
+//! way to it; drawn schedules tell how many it takes to meet it. The same is done with the design that is
 //! right, in which nothing may be found.
 
 mod place;
@@ -28,8 +28,13 @@ pub use place::{bounds, faults, profile, scenario, simulation};
 /// The most states a search looks at. None of the small worlds has as many.
 const STATES_MAX: u64 = 2_000_000;
 
+/// Gives the text of a file by the path that a defect names, or says what is wrong with it.
+pub type Read<'a> = dyn Fn(&str) -> Result<String, FileError> + Sync + 'a;
+
 /// How the zoo is played.
-pub struct Zoo<T: Suite> {
+pub struct Zoo<'a, T: Suite> {
+    /// Reads the text of a scenario file.
+    pub read: &'a Read<'a>,
     /// The defects to play.
     pub defects: Vec<Defect<T::Design>>,
     /// The design they are planted in, in which nothing may be found.
@@ -46,13 +51,13 @@ pub struct Zoo<T: Suite> {
     pub threads: usize,
 }
 
-impl<T: Suite> Zoo<T> {
+impl<'a, T: Suite> Zoo<'a, T> {
     /// All defects that name a scenario file, in this design: 20 tries of at most 4,000 schedules each, with
     /// one thread.
     #[must_use]
-    pub fn new(design: T::Design) -> Zoo<T> {
+    pub fn new(design: T::Design, read: &'a Read<'a>) -> Zoo<'a, T> {
         let defects = T::defects().into_iter().filter(|defect| !defect.scenarios.is_empty()).collect();
-        Zoo { defects, design, scenario: None, tries: 20, schedules_max: 4_000, all_levels: false, threads: 1 }
+        Zoo { read, defects, design, scenario: None, tries: 20, schedules_max: 4_000, all_levels: false, threads: 1 }
     }
 
     /// Checks that it has defects, and that the scenario files they name can be played.
@@ -60,7 +65,7 @@ impl<T: Suite> Zoo<T> {
     /// # Errors
     /// A defect that names no file, or the first file that is none (see [`scenario`]).
     pub fn check(&self) -> Result<(), FileError> {
-        self.read().map(|_| ())
+        self.scenarios().map(|_| ())
     }
 
     /// The scenario files in which a defect is looked for.
@@ -72,7 +77,7 @@ impl<T: Suite> Zoo<T> {
     }
 
     /// Reads the scenario files of its defects and of the canary.
-    fn read(&self) -> Result<BTreeMap<String, Scenario<T>>, FileError> {
+    fn scenarios(&self) -> Result<BTreeMap<String, Scenario<T>>, FileError> {
         let nowhere = self.defects.iter().find(|defect| self.files_of(defect).is_empty());
         let nowhere = nowhere.map(|defect| format!("{} names no scenario file in which it shows", defect.name));
         let none = self.defects.is_empty().then(|| "no defect names a scenario file in which it shows".to_owned());
@@ -84,8 +89,8 @@ impl<T: Suite> Zoo<T> {
         let files: BTreeSet<String> =
             self.defects.iter().flat_map(|defect| self.files_of(defect)).chain(of_canary).collect();
         let read = files.into_iter().map(|file| {
-            let scenario = scenario(&file)?;
-            let placed = place::placed(&scenario, &self.design, profile(Level::AnyOrder), false);
+            let scenario = scenario(&file, &(self.read)(&file)?)?;
+            let placed = simulation(&self.design, &scenario, profile(Level::AnyOrder), false);
             placed.map_err(|error| FileError::new(&file, "", 0..0, error.to_string()))?;
             Ok((file, scenario))
         });
@@ -257,7 +262,7 @@ enum Done {
     Right(Option<Alarm>),
 }
 
-impl<T: Suite> Zoo<T> {
+impl<T: Suite> Zoo<'_, T> {
     /// Plays every defect, the canary, and everything that is right.
     ///
     /// # Errors
@@ -266,7 +271,7 @@ impl<T: Suite> Zoo<T> {
     /// # Panics
     /// If a handler or a property panics.
     pub fn play(&self) -> Result<ZooResult, FileError> {
-        let scenarios = self.read()?;
+        let scenarios = self.scenarios()?;
         let tasks = self.tasks(&scenarios);
         let canary = T::canary().map(|canary| canary.id);
         let mut played = ZooResult { rows: Vec::new(), canary: None, alarms: Vec::new(), quiet: 0 };
@@ -417,7 +422,7 @@ struct Setting<'a, T: Suite> {
 
 impl<T: Suite> Setting<'_, T> {
     fn simulation(&self) -> Simulation<T> {
-        let simulation = place::placed(self.scenario, &self.design, profile(self.level), self.splits);
+        let simulation = simulation(&self.design, self.scenario, profile(self.level), self.splits);
         simulation.unwrap_or_else(|error| panic!("the scenario {}: {error}", self.scenario.name))
     }
 

@@ -1,23 +1,19 @@
 //! Where the defects are looked for: small situations, each a scenario file with what its clients may want,
 //! under a level of delivery.
 
-use std::io;
-use std::path::Path;
-
-use crate::scenario::{Design, FileError, Level, Scenario, Suite, nearest};
+use crate::scenario::{Design, FileError, Level, Scenario, Suite};
 use pellmell_core::broker::Profile;
 use pellmell_core::faults::{FaultPlan, Rate};
 use pellmell_core::prng::Ratio;
 use pellmell_core::search::{DeliveryOrder, ShortestBounds};
 use pellmell_core::simulation::{BuildError, Simulation};
 
-/// Reads a scenario file in which defects are looked for; its path is from where the program runs.
+/// Reads the text of the file in which defects are looked for.
 ///
 /// # Errors
-/// If it cannot be read, is no scenario, or says what a zoo decides itself.
-pub fn scenario<T: Suite>(file: &str) -> Result<Scenario<T>, FileError> {
-    let text = std::fs::read_to_string(file).map_err(|error| unread(file, &error))?;
-    let scenario: Scenario<T> = Scenario::parse(file, &text)?;
+/// If it is no scenario, or says what a zoo decides itself.
+pub fn scenario<T: Suite>(file: &str, text: &str) -> Result<Scenario<T>, FileError> {
+    let scenario: Scenario<T> = Scenario::parse(file, text)?;
     let decided = [
         ("design", scenario.design.name() != T::usual().name()),
         ("defects", !scenario.defects.is_empty()),
@@ -30,43 +26,19 @@ pub fn scenario<T: Suite>(file: &str) -> Result<Scenario<T>, FileError> {
         let at = text.match_indices(key).map(|(at, _)| at).find(starts).unwrap_or_default();
         let name = key.trim_start_matches('[');
         let message = format!("a zoo decides `{name}` itself: it plays its own design under every delivery");
-        let error = FileError::new(file, &text, at..at + key.len(), message);
+        let error = FileError::new(file, text, at..at + key.len(), message);
         return Err(error.help(format!("leave `{name}` out, or name a scenario without it")));
     }
     Ok(scenario)
 }
 
-/// A file that cannot be read, and the one beside it that may be meant.
-fn unread(file: &str, error: &io::Error) -> FileError {
-    let unread = FileError::new(file, "", 0..0, format!("cannot read the scenario file {file} of a zoo: {error}"));
-    let folder = Path::new(file).parent().unwrap_or(Path::new(""));
-    let beside = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let beside: Vec<String> = beside.map(|path| path.display().to_string()).collect();
-    unread.help(match nearest(file, beside.iter().map(String::as_str)) {
-        Some(near) => format!("did you mean {near}?"),
-        None => "name a file that is there, from where the program runs".to_owned(),
-    })
-}
-
-/// A design in the situation of a scenario file, under these rules of a broker; with `splits` handlers may
-/// overlap.
+/// A design in the situation of a scenario, under these rules of a broker; with `splits` handlers may overlap.
 ///
 /// # Errors
-/// If the file is none (see [`scenario`]), or its parts do not fit.
+/// If its parts do not fit.
 pub fn simulation<T: Suite>(
     design: &T::Design,
-    file: &str,
-    profile: Profile,
-    splits: bool,
-) -> Result<Simulation<T>, FileError> {
-    let simulation = placed(&scenario(file)?, design, profile, splits);
-    simulation.map_err(|error| FileError::new(file, "", 0..0, error.to_string()))
-}
-
-/// A design in the situation of a scenario.
-pub(super) fn placed<T: Suite>(
     scenario: &Scenario<T>,
-    design: &T::Design,
     profile: Profile,
     splits: bool,
 ) -> Result<Simulation<T>, BuildError> {

@@ -46,7 +46,9 @@ fn places<T: Suite>(folder: &str) -> Vec<Place<T>> {
         (defect.plant)(&mut design);
         let level = defect.needs.max(Level::AnyOrder);
         let file = format!("{folder}/{}", defect.scenarios[0]);
-        let simulation = zoo::simulation::<T>(&design, &file, zoo::profile(level), defect.splits);
+        let text = std::fs::read_to_string(&file).expect("it is run from the root of the repository");
+        let scenario = zoo::scenario::<T>(&file, &text).unwrap_or_else(|error| panic!("{error}"));
+        let simulation = zoo::simulation(&design, &scenario, zoo::profile(level), defect.splits);
         Place {
             name: defect.name.to_owned(),
             simulation: simulation.expect("the parts fit"),
