@@ -66,14 +66,22 @@ impl Judged {
                 saved_in.entry((service, row.collection.clone(), row.id.clone())).or_default().push(place);
             }
         }
-        let matters = |(service, collection, id): &Row, place: usize| {
-            let (Some(index), Ok(id)) = (world.service(service), id.parse::<RecordId>()) else { return false };
+        // Nothing if something is wrong elsewhere then, and is found first.
+        let without = |place: usize, rows: &[(&str, &str)]| {
+            let index = world.service(observed.steps[place].record.service.as_deref()?)?;
             let mut without = world.clone();
-            without.put_back(index, collection, id, &observed.worlds[place]);
-            // What is wrong elsewhere then, and is found first, says nothing of this.
+            for (collection, id) in rows {
+                without.put_back(index, collection, id.parse::<RecordId>().ok()?, &observed.worlds[place]);
+            }
             let found = found(&without, moment);
             let is_here = |other: &Violation| (&other.service, other.record) == (&violation.service, violation.record);
-            found.as_ref().is_none_or(is_here) && !is_it(found)
+            found.as_ref().is_none_or(is_here).then(|| !is_it(found))
+        };
+        // Records that belong together may only be taken back together.
+        let matters = |(_, collection, id): &Row, place: usize| {
+            let saved = observed.steps[place].record.saved.iter();
+            let together: Vec<(&str, &str)> = saved.map(|row| (row.collection.as_str(), row.id.as_str())).collect();
+            without(place, &[(collection, id)]).or_else(|| without(place, &together)).unwrap_or_default()
         };
         let looks_at = saved_in.into_iter().map(|(row, places)| {
             let matters = places.into_iter().any(|place| matters(&row, place));

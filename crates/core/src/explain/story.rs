@@ -267,6 +267,7 @@ impl<S: System> Story<'_, S> {
         let at_fault = |place: &usize| chain.contains(place) || self.concerns(*place);
         let others = (0..self.steps().len()).filter(|place| self.handles(*place) && !self.is_again(*place));
         let mut described: Vec<usize> = others.filter(|place| self.is_other(*place)).filter(at_fault).collect();
+        self.add_causes(&mut described, most);
         if described.is_empty() {
             let begins = departures.iter().filter_map(|departure| self.observed.shows_in(departure)).min().unwrap_or(0);
             described = chain.into_iter().filter(|place| *place >= begins).take(most).collect();
@@ -277,6 +278,26 @@ impl<S: System> Story<'_, S> {
             described.remove(usize::from(most > 1));
         }
         described
+    }
+
+    /// Adds those that published what the described steps handled, if they did something else than in the calm
+    /// run; the nearest first, as long as there are not more than so many.
+    fn add_causes(&self, described: &mut Vec<usize>, most: usize) {
+        let mut place_in = 0;
+        while let Some(place) = described.get(place_in).copied().filter(|_| described.len() < most) {
+            let cause = self.published_by(place).filter(|cause| self.is_other(*cause));
+            described.extend(cause.filter(|cause| !described.contains(cause)));
+            place_in += 1;
+        }
+        described.sort_unstable();
+    }
+
+    /// The place of the step that published the message that a step handles.
+    fn published_by(&self, place: usize) -> Option<usize> {
+        let Some(Target::Delivery(delivery)) = &self.steps()[place].target else { return None };
+        let name = message(&DeliverySpec { attempt: 1, ..delivery.clone() });
+        let handled = (0..place).filter(|place| self.handles(*place));
+        handled.rev().find(|place| self.steps()[*place].record.published.contains(&name))
     }
 
     /// Whether a handler worked in a step to its end.
@@ -386,10 +407,7 @@ impl<S: System> Story<'_, S> {
         let last = concerned().rfind(|place| self.is_at_fault(*place));
         chain.extend(last);
         if let Some(last) = last.filter(|_| !self.judged.is_known()) {
-            if let Some(Target::Delivery(delivery)) = &self.steps()[last].target {
-                let name = DeliverySpec { attempt: 1, ..delivery.clone() };
-                chain.extend(handled().rfind(|place| self.steps()[*place].record.published.contains(&message(&name))));
-            }
+            chain.extend(self.published_by(last));
             let (ids, service) = (self.ids(last), &self.steps()[last].record.service);
             let mut earlier =
                 handled().filter(|place| *place < last && self.steps()[*place].record.service == *service);
