@@ -59,15 +59,6 @@ impl Suite for Ticketing {
         ALTERNATIVES.to_vec()
     }
 
-    fn playgrounds() -> Vec<(&'static str, &'static str)> {
-        vec![
-            ("two", include_str!("../../scenarios/zoo/two.toml")),
-            ("timed", include_str!("../../scenarios/zoo/timed.toml")),
-            ("paid", include_str!("../../scenarios/zoo/paid.toml")),
-            ("four", include_str!("../../scenarios/zoo/four.toml")),
-        ]
-    }
-
     fn comparison() -> Box<dyn Comparison<Ticketing>> {
         Box::new(Independence::default())
     }

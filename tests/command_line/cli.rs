@@ -752,8 +752,8 @@ fn a_defect_is_shown_with_what_catches_it_and_the_shortest_way() {
         expect![[r#"
             $ pellmell zoo DoubleCharge --threads 1
                  Playing 1 defect of the design reference, 20 tries each
-            defect             heading                 property expected  caught by         weakest   schedules  departures  shortest  known
-            Z29  DoubleCharge  Time for Listeners, G6  AtMostOnePayment   AtMostOnePayment  lockstep         17           0     2d/4c  2d/4c
+            defect             heading                 property expected  caught by         weakest   schedules  departures  shortest  known  scenario
+            Z29  DoubleCharge  Time for Listeners, G6  AtMostOnePayment   AtMostOnePayment  lockstep         17           0     2d/4c  2d/4c  scenarios/zoo/paid.toml
 
                   Defect DoubleCharge: an order can be paid twice
                 Shortest 2d/4c under delivery in any order
@@ -783,6 +783,17 @@ fn a_defect_that_does_not_exist_is_refused() {
     let ran = pellmell(&["zoo", "Nessie"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
     assert!(ran.stderr.contains("unknown defect: expected one of ReplicaOwnId, BlindApply"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_zoo_looks_where_it_is_told_and_a_file_that_is_none_or_shows_nothing_is_not_green() {
+    let missing = pellmell(&["zoo", "DoubleCharge", "--scenario", "scenarios/zoo/piad.toml"]);
+    assert_eq!((missing.code, missing.stdout.as_str()), (2, ""));
+    assert!(missing.stderr.contains("help: did you mean scenarios/zoo/paid.toml?"), "{}", missing.stderr);
+    let nothing = pellmell(&["zoo", "DoubleCharge", "--scenario", "scenarios/zoo/timed.toml", "--tries", "1"]);
+    let missed = "FAILED DoubleCharge in scenarios/zoo/timed.toml: nothing catches it";
+    assert!(nothing.code == 1 && nothing.stdout.contains(missed), "{}", nothing.stdout);
+    assert!(nothing.stdout.contains("1 defect: 0 caught, 0 as short as known"), "{}", nothing.stdout);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the core does, with systems as small as each claim needs.
 
 mod broker;
+mod explain;
 mod identity;
 mod memory;
 mod pctcp;

@@ -293,8 +293,10 @@ fn an_order_that_is_late() {
                 Calm run differs first at step 4, where it does `deliver order:created o1@0 -> tickets #1`; in it every property holds
                 VIOLATED PriceAgreement at orders   step 8, t = +0.003s
                      Why `order:created o1@0` reaches tickets only at step 7, after `alice: edit t1 to 10` (step 5).
-                         At step 6 orders, which holds t1@0 price 5, handles `ticket:updated t1@1` and saves t1@1 price 10; in the calm run it saves t1@1 price 5.
-                         At step 8 orders, which holds t1@1, handles `ticket:updated t1@2` and saves t1@2.
+                         At step 5 tickets, which holds t1@0 price 5, handles `alice: edit t1 to 10` and saves t1@1 price 10; in the calm run it refuses it (ticket is
+                         reserved).
+                         At step 7 tickets, which holds t1@1 lock free price 10, handles `order:created o1@0` and saves t1@2 lock by o1 price 10; in the calm run it saves
+                         t1@1 lock by o1 price 5.
                          So PriceAgreement is violated for o1 at orders: o1 is at 5, its ticket costs 10. It says that a live order that holds its ticket has the price of
                          that ticket.
                  Changes without `hold order:created o1@0 -> tickets until quiescence`: every property holds
@@ -415,5 +417,94 @@ fn a_member_that_crashes() {
                          it fails as well if the calm run serves the groups in other orders
                     Next pellmell shrink scenarios/corpus/g19-crash-in-a-listener.toml --design course --seed 0 --write FILE
         "#]],
+    );
+}
+
+/// What explain says of a case in tests/cases from `Why` on, without what comes of changes.
+#[track_caller]
+fn check_why(line: &str, expected: Expect) {
+    let (case, flags) = line.split_once(' ').unwrap_or((line, ""));
+    let file = format!("tests/cases/{case}.toml");
+    let mut args = vec!["explain", &file, "--continuations", "1"];
+    args.extend(flags.split_whitespace());
+    let Ran { code, stdout, stderr } = pellmell(&args);
+    assert_eq!((code, stderr.as_str()), (0, ""), "{line}: {stdout}");
+    let why = stdout.lines().skip_while(|line| !line.contains(" Why ")).take_while(|line| !line.contains("Changes "));
+    let why: Vec<&str> = why.map(|line| line.get(13..).unwrap_or(line)).collect();
+    expected.assert_eq(&(why.join("\n") + "\n"));
+}
+
+#[test]
+fn the_step_that_acked_and_saved_nothing_is_told() {
+    check_why(
+        "save-without-a-change --scheduler calm --property NoPoison",
+        expect![[r#"
+        Nothing has to go wrong for it: the calm run of these commands fails.
+        At step 2 orders handles `ticket:created t1@0` and saves t1@0.
+        At step 5 orders, which holds t1@0, handles `ticket:updated t1@1`, acks it and saves nothing.
+        At step 8 orders, which holds t1@0, handles `ticket:updated t1@2` and gives no answer (a version is missing).
+        So NoPoison is violated for t1 at orders: still unacked: ticket:updated t1@2 -> orders #1 after 1 attempt, redelivery changes nothing. It says that
+        every message is acked in the end, if each is redelivered as often as it takes.
+    "#]],
+    );
+}
+
+#[test]
+fn a_limit_that_is_full_is_told_and_what_fills_it() {
+    check_why(
+        "limit-that-is-full",
+        expect![[r#"
+        The broker delivers `ticket:created t1@0 -> orders` once more (steps 2 and 3).
+        The broker delivers `ticket:created t2@0 -> orders` once more (steps 5 and 6).
+        At step 7 tickets handles `alice: create t3 at 5` and saves t3@0.
+        `ticket:created t3@0` is never handed to orders: the limit of 2 deliveries in flight is full with `ticket:created t1@0 #4` and `ticket:created t2@0
+        #3`, which come again and again and get no answer (duplicate key).
+        So TicketReplicaConverged is violated for t3 at orders: expected version 0 at 5, found nothing. It says that orders holds every ticket with the
+        version, title and price that tickets gave it.
+    "#]],
+    );
+    check_why(
+        "limit-that-is-full --property NoPoison",
+        expect![[r#"
+        The broker delivers `ticket:created t1@0 -> orders` once more (steps 2 and 3).
+        At step 3 orders, which holds t1@0, handles `ticket:created t1@0 #2` and gives no answer (duplicate key).
+        So NoPoison is violated for t1 at orders: still unacked: ticket:created t1@0 -> orders #2 after 1 attempt, redelivery changes nothing. It says that
+        every message is acked in the end, if each is redelivered as often as it takes.
+    "#]],
+    );
+}
+
+#[test]
+fn the_cancel_of_a_paid_order_is_told_and_nothing_that_comes_after_it() {
+    let calm = "--scheduler calm --property PaymentAgreement";
+    check_why(
+        &format!("paid-order-cancelled {calm}"),
+        expect![[r#"
+        Nothing has to go wrong for it: the calm run of these commands fails.
+        At step 8 payments handles `ann: pay o1 as p1` and saves p1@0.
+        At step 10 orders, which holds o1@1 status complete, handles `ann: cancel o1` and saves o1@2 status cancelled.
+        So PaymentAgreement is violated for o1 at payments: the order is Cancelled, payments kept for it: 1. It says that an order is complete exactly if
+        one payment for it is kept, and none is kept for any other order.
+    "#]],
+    );
+    check_why(
+        &format!("paid-order-cancelled-without-a-timer {calm}"),
+        expect![[r#"
+        Nothing has to go wrong for it: the calm run of these commands fails.
+        At step 7 payments handles `ann: pay o1 as p1` and saves p1@0.
+        At step 9 orders, which holds o1@1 status complete, handles `ann: cancel o1` and saves o1@2 status cancelled.
+        So PaymentAgreement is violated for o1 at payments: the order is Cancelled, payments kept for it: 1. It says that an order is complete exactly if
+        one payment for it is kept, and none is kept for any other order.
+    "#]],
+    );
+    check_why(
+        "payment-kept-until-a-timer",
+        expect![[r#"
+        Nothing has to go wrong for it: the calm run of these commands fails.
+        At step 8 payments handles `ann: pay o1 as p1` and saves p1@0.
+        At step 10 orders, which holds o1@1 status complete, handles `ann: cancel o1` and saves o1@2 status cancelled.
+        So PaymentAgreement is violated for o1 at payments: the order is Cancelled, payments kept for it: 1. It says that an order is complete exactly if
+        one payment for it is kept, and none is kept for any other order.
+    "#]],
     );
 }

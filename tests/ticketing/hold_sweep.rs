@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use pellmell::results::Shard;
 use pellmell::search::{HoldPart, HoldSweep, HoldSweepResult};
 use pellmell::ticketing::{DEFECTS, Defect, Design, Level, Ticketing, defect, properties};
-use pellmell::zoo::{faults, playground, profile};
+use pellmell::zoo::{faults, profile};
 use pellmell::{FaultPlan, Judges, Simulation};
+
+use crate::support::in_zoo;
 
 fn judges() -> Judges<Ticketing> {
     Judges::new(properties::promised_by(&Design::REFERENCE))
@@ -17,9 +19,10 @@ fn sweep(simulation: &Simulation<Ticketing>, faults: FaultPlan, schedules_max: O
     HoldSweep::new(simulation, &judges()).with_faults(faults).with_schedules_max(schedules_max).run()
 }
 
+/// A defect in the first of its scenario files.
 fn world_of(defect: &Defect, level: Level) -> Simulation<Ticketing> {
-    playground(&Design::REFERENCE.with(&[*defect]), defect.playground, profile(level), defect.splits)
-        .expect("the parts fit")
+    let design = Design::REFERENCE.with(&[*defect]);
+    in_zoo(&design, defect.scenarios[0], profile(level), defect.splits)
 }
 
 /// The first schedule that fails.
@@ -49,8 +52,8 @@ fn the_reference_design_raises_no_alarm_whatever_departs() {
     let some = FaultPlan::SOME;
     for stage in ["two", "timed", "paid", "four"] {
         for splits in [false, true] {
-            let simulation =
-                playground(&Design::REFERENCE, stage, profile(Level::AnyOrder), splits).expect("the parts fit");
+            let file = format!("scenarios/zoo/{stage}.toml");
+            let simulation = in_zoo(&Design::REFERENCE, &file, profile(Level::AnyOrder), splits);
             let result = sweep(&simulation, some, Some(3_000));
             assert!(result.is_held(), "{stage:?}: {:?}", result.buckets);
             assert!(result.singles.all > 80 && result.singles.played == result.singles.all, "{:?}", result.singles);
@@ -61,7 +64,8 @@ fn the_reference_design_raises_no_alarm_whatever_departs() {
 
 #[test]
 fn only_the_faults_that_may_happen_are_tried() {
-    let simulation = playground(&Design::REFERENCE, "two", profile(Level::AnyOrder), false).expect("the parts fit");
+    let file = "scenarios/zoo/two.toml";
+    let simulation = in_zoo(&Design::REFERENCE, file, profile(Level::AnyOrder), false);
     let singles = |faults| sweep(&simulation, faults, Some(0)).singles.all;
     let (orders, duplicates) = (singles(FaultPlan::NONE), singles(faults(Level::Duplicate, false)));
     assert!(orders < duplicates && duplicates < singles(FaultPlan::SOME));

@@ -2,12 +2,14 @@
 
 use pellmell::ticketing::{DEFECTS, Design, Level, properties};
 use pellmell::trace::{Recorder, TraceRecord};
-use pellmell::zoo::{faults, playground, profile};
+use pellmell::zoo::{faults, profile};
 use pellmell::{
     Command, Event, FaultPlan, Judges, Limits, Outcome, Profile, Record, RecordId, SchedulerKind, Simulation, Subject,
     System, Version, VersionPolicy, Violation, run, testing,
 };
 use serde::Serialize;
+
+use crate::support::in_zoo;
 
 const PASSED: Subject = Subject::new("baton:passed");
 const NOTED: Subject = Subject::new("note:sent");
@@ -136,8 +138,8 @@ fn the_same_seed_is_the_same_run_and_every_run_ends() {
         let mut fingerprints = std::collections::BTreeSet::new();
         for seed in 0..20 {
             let again = || {
-                let stage = "four";
-                let simulation = playground(&design, stage, Profile::adversarial(), true).expect("the parts fit");
+                let file = "scenarios/zoo/four.toml";
+                let simulation = in_zoo(&design, file, Profile::adversarial(), true);
                 let mut scheduler = kind.scheduler(&simulation, seed, FaultPlan::SOME);
                 let judges = Judges::new(properties::promised_by(&design));
                 run(&mut simulation.world(), &mut scheduler, &judges, Limits::default(), &mut ())
@@ -182,10 +184,11 @@ fn the_members_of_the_portfolio_take_turns_by_seed_and_have_names() {
 
 #[test]
 fn every_defect_takes_the_portfolio_at_most_100_schedules_on_average() {
-    for defect in DEFECTS {
+    let everywhere = DEFECTS.iter().flat_map(|defect| defect.scenarios.iter().map(move |file| (defect, *file)));
+    for (defect, file) in everywhere {
         let level = defect.needs.max(Level::AnyOrder);
         let design = Design::REFERENCE.with(&[*defect]);
-        let simulation = playground(&design, defect.playground, profile(level), defect.splits).expect("the parts fit");
+        let simulation = in_zoo(&design, file, profile(level), defect.splits);
         let judges = Judges::new(properties::promised_by(&Design::REFERENCE));
         let named = |seed: &u64| {
             let mut scheduler = SchedulerKind::Portfolio.scheduler(&simulation, *seed, faults(level, defect.splits));
@@ -193,6 +196,6 @@ fn every_defect_takes_the_portfolio_at_most_100_schedules_on_average() {
             matches!(report.verdict, pellmell::Verdict::Violated { property, .. } if defect.is_named_by(property))
         };
         let found = (0..4_000).filter(named).count();
-        assert!(found >= 40, "{}: {found} of 4,000 schedules found it", defect.id);
+        assert!(found >= 40, "{} in {file}: {found} of 4,000 schedules found it", defect.id);
     }
 }

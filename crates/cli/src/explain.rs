@@ -3,30 +3,23 @@
 use std::path::PathBuf;
 
 use anstyle::Style;
+use pellmell_core::Time;
 use pellmell_core::escape::{file_for_shell, for_terminal};
-use pellmell_core::explain::{EarlierEnds, ExplainedStep, Explanation, FirstDifference, Without};
-use pellmell_core::schedule::{Departure, Target};
+use pellmell_core::explain::{ExplainedStep, Explanation, LINE_MAX, STEPS_SHOWN};
 use pellmell_core::shrink::{Item, NothingToShrink};
-use pellmell_core::trace::{TraceRecord, in_words};
-use pellmell_core::{Time, Verdict};
+use pellmell_core::trace::in_words;
 use pellmell_scenario::any::{AnyScenario, AnySystem, NotExplained, Smallest};
 use serde_json::{Value, json};
 
 use super::input::Input;
 use super::log::{Log, LogArgs};
-use super::shrink::{self, texts};
+use super::shrink::texts;
 use super::{
     BAD, DIM, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, input, number, program, replay, shown,
     sweep_command, timeline,
 };
 use super::{Ending, timeline::fit};
 
-/// How wide a line may become.
-const LINE_MAX: usize = 160;
-/// How wide the status words and the space behind them are.
-const STATUS_WIDTH: usize = 13;
-/// How many steps are shown: so many that all of it fits a screen.
-const ROWS_MAX: usize = 20;
 /// How narrow a service's column may become.
 const COLUMN_MIN: usize = 12;
 /// The heading of the column of shares.
@@ -125,33 +118,17 @@ fn show(
 ) -> Result<(), Failure> {
     let shrunk = &smallest.shrunk;
     let what = format!("{} seed {seed}, design {}", scenario.settings().name, scenario.rules());
-    out.status(PLAIN, "Explaining", format_args!("{what}, shrunk to {}", shrink::in_words(&shrunk.size())))?;
+    out.status(PLAIN, "Explaining", format_args!("{what}, shrunk to {}", explanation.size_in_words()))?;
     out.departures(&shrunk.departures)?;
     out.line("")?;
     table(out, explanation, log)?;
     out.line("")?;
-    out.status(DIM, "", note(explanation, &shrunk.departures))?;
-    if explanation.turning_point.is_none() && explanation.before.failing == explanation.before.of {
-        let nowhere = "at no step: all continuations fail from the start, so the commands suffice, in whatever order";
-        out.status(PLAIN, "Turns", nowhere)?;
+    for paragraph in explanation.paragraphs() {
+        let style = if paragraph.word == explanation.report.verdict.word().to_uppercase() { BAD } else { PLAIN };
+        for (place, line) in paragraph.lines().enumerate() {
+            out.status(style, if place == 0 { &paragraph.word } else { "" }, line)?;
+        }
     }
-    // Where nothing has to go wrong, some request does it.
-    if let Some(settled) = explanation.settled.filter(|_| explanation.calm.differs.is_none()) {
-        let settled = format!("with step {settled}: after it the run fails though no client sends anything more");
-        out.status(PLAIN, "Settled", settled)?;
-    }
-    if let Some(turn) = explanation.turning_point {
-        out.status(PLAIN, "Turns", turns(explanation, turn))?;
-    }
-    if !explanation.anywhere.is_empty() {
-        out.status(PLAIN, "Any order", anywhere(&explanation.anywhere))?;
-    }
-    paragraph(out, "Calm run", &calm(explanation))?;
-    verdict(out, explanation)?;
-    for (place, sentence) in explanation.why.iter().enumerate() {
-        paragraph(out, if place == 0 { "Why" } else { "" }, sentence)?;
-    }
-    changes(out, explanation)?;
     if !shrunk.minimal {
         let more = format!("--executions {}", args.executions.saturating_mul(4));
         out.status(BAD, "Note", format_args!("the runs did not suffice to leave out all that can go: try {more}"))?;
@@ -168,7 +145,7 @@ fn show(
 
 /// The steps, a column for each service, and how likely the failure is after each.
 fn table(out: &mut Out, explanation: &Explanation, log: &Log) -> Result<(), Failure> {
-    let skipped = explanation.steps.len().saturating_sub(ROWS_MAX);
+    let skipped = explanation.steps.len().saturating_sub(STEPS_SHOWN);
     let (services, rows) = (&explanation.services, &explanation.steps[skipped..]);
     let mut cells: Vec<Option<Vec<String>>> = rows.iter().map(|row| timeline::cells(&row.record, services)).collect();
     let mut widths = timeline::widths(services, cells.iter().flatten());
@@ -231,144 +208,8 @@ fn mark(row: &ExplainedStep, width: usize) -> String {
 }
 
 fn long_mark(row: &ExplainedStep) -> String {
-    let names: Vec<String> = row.necessary.iter().map(|departure| brief(departure, &row.record)).collect();
-    if names.is_empty() { String::new() } else { format!("{MARK}: {}", for_terminal(&names.join(", "))) }
-}
-
-/// A departure in short: the row says what it is about.
-fn brief(departure: &Departure, record: &TraceRecord) -> String {
-    match departure {
-        Departure::Hold { what: Target::Delivery(delivery), .. } => {
-            let name = delivery.to_string();
-            format!("hold {}", name.split(" -> ").next().unwrap_or(&name))
-        }
-        Departure::Hold { what, .. } => format!("hold {what}"),
-        _ => record.faults.join(", "),
-    }
-}
-
-/// What the shares say.
-fn note(explanation: &Explanation, departures: &[Departure]) -> String {
-    let only_order = departures.iter().all(|departure| matches!(departure, Departure::Hold { .. }));
-    let faults = if only_order { "" } else { ", faults like this run's with 1/10 each" };
-    let of = count(explanation.before.of.into(), "continuation");
-    format!("P(violated): how many of {of} fail as this run does if all after the step is drawn anew{faults}")
-}
-
-fn turns(explanation: &Explanation, turn: u64) -> String {
-    let shares = std::iter::once(explanation.before).chain(explanation.steps.iter().map(|row| row.failure_rate));
-    let rows = shares.zip(&explanation.steps);
-    let rose = rows.filter(|(_, row)| row.record.step == turn);
-    rose.map(|(before, row)| format!("at step {turn} ▲, from {before} to {}", row.failure_rate)).collect()
-}
-
-fn anywhere(steps: &[u64]) -> String {
-    let numbers: Vec<String> = steps.iter().map(u64::to_string).collect();
-    match &numbers[..] {
-        [one] => format!("step {one}: wherever else it can stand, the run fails all the same"),
-        numbers => {
-            format!("steps {}: wherever else one of them can stand, the run fails all the same", numbers.join(", "))
-        }
-    }
-}
-
-fn calm(explanation: &Explanation) -> String {
-    let calm = &explanation.calm;
-    match &calm.differs {
-        None => "is this run: no departure is needed for the failure".to_owned(),
-        Some(FirstDifference { step, calm: there, .. }) => {
-            let here = explanation.steps.iter().find(|row| row.record.step == *step);
-            let there = match (there, here) {
-                (Some(there), Some(here)) if there.action == here.record.action => {
-                    "the same happens and nothing goes wrong".to_owned()
-                }
-                (Some(there), _) => format!("it does `{}`", there.action),
-                (None, _) => "it has ended".to_owned(),
-            };
-            format!("differs first at step {step}, where {there}; in it {}", outcome(&calm.verdict))
-        }
-    }
-}
-
-fn verdict(out: &mut Out, explanation: &Explanation) -> Result<(), Failure> {
-    let report = &explanation.report;
-    let word = report.verdict.word().to_uppercase();
-    let when = format!("step {}, t = {}", report.steps, report.time);
-    let what = match &report.verdict {
-        Verdict::Violated { property, violation } => format!("{property} at {}   ", violation.service),
-        _ => String::new(),
-    };
-    out.status(BAD, &word, format_args!("{what}{when}"))
-}
-
-fn changes(out: &mut Out, explanation: &Explanation) -> Result<(), Failure> {
-    let mut lines: Vec<String> = explanation.without.iter().filter_map(without).collect();
-    lines.extend(explanation.endings.iter().map(ending));
-    if !explanation.report.verdict.is_held() {
-        let also = "it fails as well if the calm run serves the groups in other orders";
-        let only = "it fails only because the calm run serves the groups in the order it does";
-        lines.push(if explanation.anchored { also } else { only }.to_owned());
-    }
-    for (place, line) in lines.iter().enumerate() {
-        paragraph(out, if place == 0 { "Changes" } else { "" }, line)?;
-    }
-    Ok(())
-}
-
-fn outcome(verdict: &Verdict) -> String {
-    match verdict {
-        Verdict::Held => "every property holds".to_owned(),
-        Verdict::Violated { property, violation } => format!("{property} is violated at {}", violation.service),
-        verdict => verdict.signature().unwrap_or_default(),
-    }
-}
-
-/// What comes of it without these things; nothing to say of those that the rest names.
-fn without(without: &Without) -> Option<String> {
-    let verdict = without.verdict.as_ref()?;
-    let names: Vec<String> = without.items.iter().map(|item| format!("`{item}`")).collect();
-    let (last, others) = names.split_last()?;
-    let names = if others.is_empty() { last.clone() } else { format!("{} or {last}", others.join(", ")) };
-    Some(format!("without {names}: {}", outcome(verdict)))
-}
-
-/// What comes of ending earlier what waits.
-fn ending(ending: &EarlierEnds) -> String {
-    let departure = ending.departure.to_string();
-    let what = departure.rsplit_once(" until ").map_or(departure.as_str(), |(what, _)| what);
-    let until = |step: u64, target: &Target| format!("until step {step} (`{target}`)");
-    let enough = ending.enough.as_ref().map(|end| format!("{} is enough", until(end.step, &end.what)));
-    let too_early = ending.too_early.as_ref();
-    let too_early = too_early.map(|end| format!("{} only: {}", until(end.step, &end.what), outcome(&end.verdict)));
-    let told: Vec<String> = enough.into_iter().chain(too_early).collect();
-    format!("`{what}` {}", told.join("; "))
-}
-
-/// Prints a text behind a status word, in lines that are not too wide.
-fn paragraph(out: &mut Out, word: &str, text: &str) -> Result<(), Failure> {
-    let mut word = word;
-    for line in wrapped(text, LINE_MAX - STATUS_WIDTH) {
-        out.status(PLAIN, word, line)?;
-        word = "";
-    }
-    Ok(())
-}
-
-/// A text in lines of so many characters; a word that is longer has a line of its own.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let line = lines.last_mut().expect("there is a line from the start");
-        if line.is_empty() {
-            line.push_str(word);
-        } else if line.chars().count() + 1 + word.chars().count() <= width {
-            line.push(' ');
-            line.push_str(word);
-        } else {
-            lines.push(word.to_owned());
-        }
-    }
-    lines
+    let names = row.necessary_in_brief();
+    if names.is_empty() { names } else { format!("{MARK}: {}", for_terminal(&names)) }
 }
 
 fn as_json(scenario: &dyn AnyScenario, seed: u64, smallest: &Smallest, explanation: &Explanation) -> Value {
@@ -428,13 +269,6 @@ fn as_json(scenario: &dyn AnyScenario, seed: u64, smallest: &Smallest, explanati
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_are_as_wide_as_they_may_be_and_no_word_is_lost() {
-        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
-        assert_eq!(wrapped("a longerthanthat b", 7), ["a", "longerthanthat", "b"]);
-        assert_eq!(wrapped("", 7), [""]);
-    }
 
     #[test]
     fn width_is_taken_from_the_widest_columns() {

@@ -82,29 +82,8 @@ pub(super) fn pad(row: &[String], widths: &[usize]) -> Vec<String> {
 pub(super) fn cells(record: &TraceRecord, services: &[String]) -> Option<Vec<String>> {
     let place = services.iter().position(|name| Some(name) == record.service.as_ref())?;
     let mut cells = vec![String::new(); services.len()];
-    cells[place] = in_words(record);
+    cells[place] = record.in_brief();
     Some(cells)
-}
-
-fn in_words(record: &TraceRecord) -> String {
-    let action = record.action.strip_prefix("deliver ").unwrap_or(&record.action);
-    // The column says which group it is.
-    let action = match action.split_once(" -> ") {
-        Some((message, to)) => {
-            let attempt = to.split_once('#').map_or("1", |(_, attempt)| attempt);
-            if attempt == "1" { message.to_owned() } else { format!("{message} #{attempt}") }
-        }
-        None => action.to_owned(),
-    };
-    let member = record.member.filter(|member| *member > 0).map(|member| format!("[{member}] ")).unwrap_or_default();
-    let answer = match record.answer.as_deref() {
-        Some("ack" | "accepted" | "done") => " ✓".to_owned(),
-        Some("paused" | "crashed") | None => " …".to_owned(),
-        Some(answer) => format!(" ✗ {}", answer.strip_prefix("silent: ").unwrap_or(answer)),
-    };
-    let saved: Vec<String> = record.saved.iter().map(|row| format!("{}@{}", row.id, row.version)).collect();
-    let saved = if saved.is_empty() { String::new() } else { format!(" saves {}", saved.join(", ")) };
-    for_terminal(&format!("{member}{action}{answer}{saved}")).into_owned()
 }
 
 /// What departs from the calm run here, behind a row of this width.

@@ -1,8 +1,10 @@
 //! `pellmell zoo`: every known defect, and what catches it.
 
+use std::path::Path;
+
 use pellmell_core::search::Cost;
 use pellmell_scenario::any::{AnySystem, ZooPlan};
-use pellmell_scenario::scenario::{Defect, Level};
+use pellmell_scenario::scenario::{Defect, FileError, Level, nearest};
 use pellmell_scenario::zoo::{Complaint, DefectRow, ZooResult};
 use serde_json::json;
 
@@ -16,6 +18,9 @@ pub(super) struct ZooArgs {
     /// Plays these defects only, by name or number; a single one is shown step by step.
     #[arg(value_name = "DEFECT")]
     defects: Vec<String>,
+    /// Looks for them in this scenario file, instead of those that they name.
+    #[arg(long, value_name = "FILE")]
+    scenario: Option<String>,
     /// Shows at what cost each defect breaks a property under each delivery.
     #[arg(long)]
     matrix: bool,
@@ -28,18 +33,19 @@ pub(super) struct ZooArgs {
 
 pub(super) fn zoo(system: &dyn AnySystem, args: &ZooArgs, format: MessageFormat) -> Result<Ending, Failure> {
     let (defects, tries, all_levels) = (args.defects.clone(), args.tries, args.matrix);
-    let plan = ZooPlan { defects, tries, all_levels, threads: args.threads.count()? as usize };
+    let threads = args.threads.count()? as usize;
+    let plan = ZooPlan { defects, scenario: args.scenario.clone(), tries, all_levels, threads };
     let mut out = Out::new();
     if system.defects().is_empty() {
         let message = format!("the system {} declares no defects, so there is nothing to play", system.name());
-        return Err(Failure::Input(format!("{message}\n  = help: declare them: `Suite::defects` and `playgrounds`")));
+        return Err(Failure::Input(format!("{message}\n  = help: declare them: `Suite::defects`")));
     }
     let (usual, _) = system.designs().first().copied().unwrap_or_default();
     let mut begun = Ok(());
-    let played = system.zoo(&plan, &mut |defects| {
+    let played = system.zoo(&plan, &read, &mut |defects| {
         if format == MessageFormat::Human {
-            let what = count(defects as u64, "defect");
-            begun = out.status(PLAIN, "Playing", format_args!("{what} of the design {usual}, {tries} tries each"));
+            let (what, tries) = (count(defects as u64, "defect"), count(tries.into(), "try"));
+            begun = out.status(PLAIN, "Playing", format_args!("{what} of the design {usual}, {tries} each"));
         }
     })?;
     begun?;
@@ -58,6 +64,20 @@ pub(super) fn zoo(system: &dyn AnySystem, args: &ZooArgs, format: MessageFormat)
         }
     }
     Ok(if played.is_good() { Ending::Held } else { Ending::Failed })
+}
+
+/// Reads a scenario file that a defect names; of one that is not there, says which one beside it may be meant.
+fn read(file: &str) -> Result<String, FileError> {
+    std::fs::read_to_string(file).map_err(|error| {
+        let unread = FileError::new(file, "", 0..0, format!("cannot read the scenario file {file} of a zoo: {error}"));
+        let folder = Path::new(file).parent().unwrap_or(Path::new(""));
+        let beside = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let beside: Vec<String> = beside.map(|path| path.display().to_string()).collect();
+        unread.help(match nearest(file, beside.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean {near}?"),
+            None => "name a file that is there, from where the program runs".to_owned(),
+        })
+    })
 }
 
 /// Prints rows of cells under headings, each column as wide as its widest cell.
@@ -90,6 +110,7 @@ fn table(out: &mut Out, rows: &[DefectRow]) -> Result<(), Failure> {
         "departures",
         "shortest",
         "known",
+        "scenario",
     ];
     let number = |width: usize, number: Option<usize>| number.map_or_else(nothing, |n| format!("{n:>width$}"));
     let cells = rows.iter().map(|row| {
@@ -106,6 +127,7 @@ fn table(out: &mut Out, rows: &[DefectRow]) -> Result<(), Failure> {
             number(10, row.shrunk.as_ref().map(|shrunk| shrunk.departures.len())),
             format!("{shortest:>8}"),
             known(defect) + if row.is_as_known() { "" } else { " differs" },
+            row.scenario.clone(),
         ]
     });
     columns(out, &headings, &cells.collect::<Vec<_>>())
@@ -131,7 +153,7 @@ fn known(defect: &Defect<()>) -> String {
 /// A column for each level: what the cheapest violation costs there.
 fn matrix(out: &mut Out, rows: &[DefectRow]) -> Result<(), Failure> {
     let levels = Level::ALL.map(Level::name);
-    let headings: Vec<&str> = ["defect"].into_iter().chain(levels).chain(["known"]).collect();
+    let headings: Vec<&str> = ["defect"].into_iter().chain(levels).chain(["known", "scenario"]).collect();
     let cells = rows.iter().map(|row| {
         let cost_at = |level: &Level| {
             let at = row.by_level.iter().find(|(at, _)| at == level).map(|(_, cost)| *cost);
@@ -141,7 +163,7 @@ fn matrix(out: &mut Out, rows: &[DefectRow]) -> Result<(), Failure> {
         let weakest = row.weakest.as_ref().map(|(level, _)| *level);
         let differs = if weakest == Some(row.defect.needs) { "" } else { " differs" };
         let known = row.defect.needs.name().to_owned() + differs;
-        std::iter::once(name(&row.defect)).chain(at).chain([known]).collect()
+        std::iter::once(name(&row.defect)).chain(at).chain([known, row.scenario.clone()]).collect()
     });
     columns(out, &headings, &cells.collect::<Vec<_>>())
 }
@@ -166,21 +188,28 @@ fn summary(out: &mut Out, played: &ZooResult) -> Result<(), Failure> {
     out.line("────────────")?;
     for row in &played.rows {
         for complaint in row.complaints() {
-            out.status(BAD, "FAILED", format_args!("{}: {}", row.defect.name, in_words(&complaint, &row.defect)))?;
-            out.status(PLAIN, "See", format_args!("{} zoo {}", program(), row.defect.name))?;
+            out.status(
+                BAD,
+                "FAILED",
+                format_args!("{} in {}: {}", row.defect.name, row.scenario, in_words(&complaint, &row.defect)),
+            )?;
+            out.status(
+                PLAIN,
+                "See",
+                format_args!("{} zoo {} --scenario {}", program(), row.defect.name, row.scenario),
+            )?;
         }
     }
     for alarm in &played.alarms {
-        let place = format!("{} ({}, {})", alarm.design, alarm.playground, alarm.level.name());
+        let place = format!("{} ({}, {})", alarm.design, alarm.scenario, alarm.level.name());
         out.status(BAD, "FALSE ALARM", format_args!("{place}: {}", alarm.verdict))?;
     }
     if played.canary == Some(false) {
         out.status(BAD, "FAILED", "the canary was not caught: the zoo finds nothing, or not what it should")?;
     }
-    let caught = played.rows.iter().filter(|row| row.complaints().is_empty()).count();
-    let as_known = played.rows.iter().filter(|row| row.is_as_known()).count();
     let style = if played.is_good() { GOOD } else { BAD };
-    let all = count(played.rows.len() as u64, "defect");
+    let (caught, as_known) = (played.caught(), played.as_known());
+    let all = count(played.defects().len() as u64, "defect");
     let canary = played.canary.map_or("", |caught| if caught { " canary caught;" } else { " canary missed;" });
     let alarms = count(played.alarms.len() as u64, "false alarm");
     let worlds = count(played.quiet + played.alarms.len() as u64, "world");
@@ -223,6 +252,7 @@ fn show_json(out: &mut Out, played: &ZooResult) -> Result<(), Failure> {
             "name": defect.name,
             "heading": defect.heading,
             "about": defect.about,
+            "scenario": row.scenario,
             "expected": defect.property,
             "also": defect.also,
             "caught_by": row.caught_by(),
@@ -241,16 +271,16 @@ fn show_json(out: &mut Out, played: &ZooResult) -> Result<(), Failure> {
         out.json(&json!({
             "reason": "false alarm",
             "design": alarm.design,
-            "services": alarm.playground,
+            "scenario": alarm.scenario,
             "level": alarm.level.name(),
             "verdict": alarm.verdict,
         }))?;
     }
     out.json(&json!({
         "reason": "summary",
-        "defects": played.rows.len(),
-        "caught": played.rows.iter().filter(|row| row.complaints().is_empty()).count(),
-        "as_known": played.rows.iter().filter(|row| row.is_as_known()).count(),
+        "defects": played.defects().len(),
+        "caught": played.caught(),
+        "as_known": played.as_known(),
         "canary": played.canary,
         "false_alarms": played.alarms.len(),
         "quiet": played.quiet,

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::escape::for_terminal;
 use crate::event::System;
 use crate::faults::Fate;
 use crate::file_error::FileError;
@@ -125,6 +126,32 @@ pub struct TraceRecord {
     pub published: Vec<String>,
     /// The fingerprint of the run up to here.
     pub fingerprint: String,
+}
+
+impl TraceRecord {
+    /// What the handler of its service worked on, its answer and what it saved, for a line of a timeline that
+    /// says at which service: `order:created o1@0 ✓ saves t1@1`.
+    #[must_use]
+    pub fn in_brief(&self) -> String {
+        let action = self.action.strip_prefix("deliver ").unwrap_or(&self.action);
+        // The group is at the service.
+        let action = match action.split_once(" -> ") {
+            Some((message, to)) => {
+                let attempt = to.split_once('#').map_or("1", |(_, attempt)| attempt);
+                if attempt == "1" { message.to_owned() } else { format!("{message} #{attempt}") }
+            }
+            None => action.to_owned(),
+        };
+        let member = self.member.filter(|member| *member > 0).map(|member| format!("[{member}] ")).unwrap_or_default();
+        let answer = match self.answer.as_deref() {
+            Some("ack" | "accepted" | "done") => " ✓".to_owned(),
+            Some("paused" | "crashed") | None => " …".to_owned(),
+            Some(answer) => format!(" ✗ {}", answer.strip_prefix("silent: ").unwrap_or(answer)),
+        };
+        let saved: Vec<String> = self.saved.iter().map(|row| format!("{}@{}", row.id, row.version)).collect();
+        let saved = if saved.is_empty() { String::new() } else { format!(" saves {}", saved.join(", ")) };
+        for_terminal(&format!("{member}{action}{answer}{saved}")).into_owned()
+    }
 }
 
 /// A record as it was saved.
@@ -432,6 +459,17 @@ pub fn grouped(number: u64) -> String {
     grouped
 }
 
+/// `1 run`, `2,000 runs`, `3 entries`.
+#[must_use]
+pub fn count(number: u64, noun: &str) -> String {
+    let number_text = grouped(number);
+    match noun.strip_suffix('y') {
+        _ if number == 1 => format!("{number_text} {noun}"),
+        Some(stem) => format!("{number_text} {stem}ies"),
+        None => format!("{number_text} {noun}s"),
+    }
+}
+
 fn lines_with_spans(text: &str) -> impl Iterator<Item = (std::ops::Range<usize>, &str)> {
     let mut at = 0;
     let lines = text.split_inclusive('\n').map(move |line| {
@@ -509,4 +547,16 @@ fn difference_of_headers(expected: &Header, found: &Header) -> Option<(String, S
     let key = all.into_iter().find(|key| *key != "tool" && expected.get(key) != found.get(key))?;
     let value = |keys: &serde_json::Value| format!("{key} {}", keys.get(key).unwrap_or(&serde_json::Value::Null));
     Some((value(&expected), value(&found)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_grouped_and_have_a_plural() {
+        assert_eq!(count(1, "run"), "1 run");
+        assert_eq!(count(1_234_567, "run"), "1,234,567 runs");
+        assert_eq!((count(1, "entry"), count(2, "entry")), ("1 entry".to_owned(), "2 entries".to_owned()));
+    }
 }

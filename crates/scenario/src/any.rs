@@ -10,7 +10,7 @@ use crate::results::Swept;
 use crate::scenario::{
     Changes, Counterexample, Defect, Design, Display, FileError, Gone, Scenario, Settings, ShrinkError, Suite,
 };
-use crate::zoo::{Zoo, ZooResult};
+use crate::zoo::{Read, Zoo, ZooResult};
 use pellmell_core::determinism::{Divergence, Sample};
 use pellmell_core::explain::{Explain, Explanation, TooLarge};
 use pellmell_core::faults::FaultPlan;
@@ -71,15 +71,15 @@ pub trait AnySystem: Sync {
     /// If the text is no entry.
     fn renew_entry(&self, file: &str, text: &str) -> Result<(Checked, Renewal), FileError>;
 
-    /// Plays the zoo of these defects, by name; of all that have a playground if there are none. `begins`
+    /// Plays the zoo of these defects, by name; of all that name a scenario file if there are none. `begins`
     /// hears how many that are before any is played.
     ///
     /// # Errors
-    /// If a playground is none.
+    /// If a scenario file is none (see [`Zoo::check`]).
     ///
     /// # Panics
     /// If a handler or a property panics.
-    fn zoo(&self, how: &ZooPlan, begins: &mut dyn FnMut(usize)) -> Result<ZooResult, FileError>;
+    fn zoo(&self, how: &ZooPlan, read: &Read<'_>, begins: &mut dyn FnMut(usize)) -> Result<ZooResult, FileError>;
 }
 
 /// How a zoo is played.
@@ -87,6 +87,8 @@ pub trait AnySystem: Sync {
 pub struct ZooPlan {
     /// The defects, by name or number; all if empty.
     pub defects: Vec<String>,
+    /// A scenario file in which they are looked for, instead of those that they name.
+    pub scenario: Option<String>,
     /// How often schedules are drawn until one shows the defect.
     pub tries: u32,
     /// Whether every level is searched.
@@ -403,15 +405,16 @@ impl<T: Suite> AnySystem for Erased<T> {
         corpus::renew::<T>(file, text)
     }
 
-    fn zoo(&self, how: &ZooPlan, begins: &mut dyn FnMut(usize)) -> Result<ZooResult, FileError> {
-        let mut zoo = Zoo::<T>::new(T::usual());
+    fn zoo(&self, how: &ZooPlan, read: &Read<'_>, begins: &mut dyn FnMut(usize)) -> Result<ZooResult, FileError> {
+        let mut zoo = Zoo::<T>::new(T::usual(), read);
         (zoo.tries, zoo.all_levels, zoo.threads) = (how.tries, how.all_levels, how.threads);
+        zoo.scenario.clone_from(&how.scenario);
         if !how.defects.is_empty() {
             zoo.defects = how.defects.iter().filter_map(|name| T::defect(name)).collect();
         }
         zoo.check()?;
         begins(zoo.defects.len());
-        Ok(zoo.play())
+        zoo.play()
     }
 }
 

@@ -28,7 +28,7 @@ const DEFECTS: [Defect<Design>; 3] = [
     )
     .with_needs(Level::Crash)
     .with_known(0, 1)
-    .with_playground("transfer"),
+    .with_scenarios(&["scenarios/zoo/transfer.toml"]),
     Defect::<Design>::new(
         "RefundOnTimeout",
         "a timeout is taken for a refusal: the credit is made as well, and the money is in both accounts",
@@ -37,7 +37,7 @@ const DEFECTS: [Defect<Design>; 3] = [
     )
     .with_needs(Level::PerSubject)
     .with_known(9, 2)
-    .with_playground("transfer"),
+    .with_scenarios(&["scenarios/zoo/transfer.toml"]),
     Defect::<Design>::new(
         "BooksTwice",
         "a debit that is delivered twice is booked twice",
@@ -48,7 +48,7 @@ const DEFECTS: [Defect<Design>; 3] = [
     )
     .with_needs(Level::Duplicate)
     .with_known(8, 1)
-    .with_playground("transfer"),
+    .with_scenarios(&["scenarios/zoo/transfer.toml"]),
 ];
 
 /// A `[[record]]`: an account that a bank keeps.
@@ -101,10 +101,6 @@ impl Suite for BankTransfers {
 
     fn defects() -> Vec<Defect<Design>> {
         DEFECTS.to_vec()
-    }
-
-    fn playgrounds() -> Vec<(&'static str, &'static str)> {
-        vec![("transfer", include_str!("../scenarios/zoo/transfer.toml"))]
     }
 
     /// What a bank notes of a transfer has the transfer's id, and is no copy of it.

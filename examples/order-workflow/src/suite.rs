@@ -21,7 +21,7 @@ const DEFECTS: [Defect<Design>; 4] = [
     )
     .with_needs(Level::Duplicate)
     .with_known(8, 3)
-    .with_playground("counted"),
+    .with_scenarios(&["scenarios/zoo/counted.toml"]),
     Defect::<Design>::new(
         "ReserveAfterCancel",
         "inventory ignores the cancel of an order it does not know, and reserves for it when it comes",
@@ -30,7 +30,7 @@ const DEFECTS: [Defect<Design>; 4] = [
     )
     .with_needs(Level::PerSubject)
     .with_known(4, 2)
-    .with_playground("cancelled"),
+    .with_scenarios(&["scenarios/zoo/cancelled.toml"]),
     Defect::<Design>::new(
         "ChargeAfterCancel",
         "payment ignores the cancel of an order it has not charged, and charges it when it is confirmed",
@@ -39,7 +39,7 @@ const DEFECTS: [Defect<Design>; 4] = [
     )
     .with_needs(Level::PerSubject)
     .with_known(6, 2)
-    .with_playground("cancelled"),
+    .with_scenarios(&["scenarios/zoo/cancelled.toml"]),
     Defect::<Design>::new(
         "LastWriteWins",
         "two members of inventory read the same stock, and one of both reservations is forgotten",
@@ -49,7 +49,7 @@ const DEFECTS: [Defect<Design>; 4] = [
     .with_needs(Level::Lockstep)
     .with_known(4, 2)
     .with_overlap()
-    .with_playground("stock"),
+    .with_scenarios(&["scenarios/zoo/stock.toml"]),
 ];
 
 /// A `[[record]]`: so many of an item are in stock.
@@ -102,14 +102,6 @@ impl Suite for OrderWorkflow {
 
     fn defects() -> Vec<Defect<Design>> {
         DEFECTS.to_vec()
-    }
-
-    fn playgrounds() -> Vec<(&'static str, &'static str)> {
-        vec![
-            ("cancelled", include_str!("../scenarios/zoo/cancelled.toml")),
-            ("counted", include_str!("../scenarios/zoo/counted.toml")),
-            ("stock", include_str!("../scenarios/zoo/stock.toml")),
-        ]
     }
 
     /// Records of the other services have the ids of orders and items, and are no copies of them.

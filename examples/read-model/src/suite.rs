@@ -21,7 +21,7 @@ const DEFECTS: [Defect<Design>; 3] = [
     )
     .with_needs(Level::PerSubject)
     .with_known(2, 5)
-    .with_playground("account"),
+    .with_scenarios(&["scenarios/zoo/account.toml"]),
     Defect::<Design>::new(
         "TakeOldSnapshot",
         "an old snapshot is taken over a newer balance: the deltas since were acked and never come again",
@@ -30,7 +30,7 @@ const DEFECTS: [Defect<Design>; 3] = [
     )
     .with_needs(Level::PerSubject)
     .with_known(2, 5)
-    .with_playground("account"),
+    .with_scenarios(&["scenarios/zoo/account.toml"]),
     Defect::<Design>::new(
         "DropEarlyDelta",
         "deltas that come before the snapshot are dropped, also those that it does not cover",
@@ -39,7 +39,7 @@ const DEFECTS: [Defect<Design>; 3] = [
     )
     .with_needs(Level::PerSubject)
     .with_known(2, 3)
-    .with_playground("account"),
+    .with_scenarios(&["scenarios/zoo/account.toml"]),
 ];
 
 impl Suite for ReadModel {
@@ -66,9 +66,5 @@ impl Suite for ReadModel {
 
     fn defects() -> Vec<Defect<Design>> {
         DEFECTS.to_vec()
-    }
-
-    fn playgrounds() -> Vec<(&'static str, &'static str)> {
-        vec![("account", include_str!("../scenarios/zoo/account.toml"))]
     }
 }

@@ -29,7 +29,7 @@ pub const CANARY: Defect = Defect {
     also: &[],
     needs: Level::Lockstep,
     known: Some((1, 1)),
-    playground: "two",
+    scenarios: list::TWO,
     splits: false,
     plant: |design| {
         (design.orders.tickets.owner_ids, design.orders.tickets.apply) = (false, ApplyRule::Blind);

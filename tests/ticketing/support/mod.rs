@@ -7,8 +7,22 @@ pub(crate) mod config;
 pub(crate) mod damage;
 pub(crate) mod random;
 
-use pellmell::RecordId;
+use pellmell::scenario::FileError;
+use pellmell::ticketing::{Design, Ticketing};
 use pellmell::ticketing::{Request, What};
+use pellmell::{Profile, RecordId, Simulation, zoo};
+
+/// Reads a scenario file of the zoo.
+pub(crate) fn read(file: &str) -> Result<String, FileError> {
+    std::fs::read_to_string(file)
+        .map_err(|error| FileError::new(file, "", 0..0, format!("cannot read {file}: {error}")))
+}
+
+/// A design in a scenario file of the zoo.
+pub(crate) fn in_zoo(design: &Design, file: &str, profile: Profile, splits: bool) -> Simulation<Ticketing> {
+    let scenario = zoo::scenario(file, &read(file).expect("the file")).expect("a scenario");
+    zoo::simulation(design, &scenario, profile, splits).expect("the parts fit")
+}
 
 /// Reads `ann create t1 5`, `ann edit t1 10`, `bob order t1 as o1`, `bob cancel o1`, `bob show o1`,
 /// `bob pay o1 as p1`.

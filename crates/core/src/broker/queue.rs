@@ -323,14 +323,20 @@ impl Group {
         self.room(unit) > 0
     }
 
+    /// Whether deliveries about two records on two routes count against one limit.
+    pub(super) fn shares_limit(&self, one: (u16, RecordId), other: (u16, RecordId)) -> bool {
+        let owner = |(route, record)| self.owner_of(self.unit_key(route, record));
+        let each_owner = self.rules.exclusive && self.rules.max_in_flight.scope == Scope::Member;
+        !each_owner || owner(one) == owner(other)
+    }
+
     /// The unit of a message, if something of it was queued before.
-    #[cfg(test)]
     pub(super) fn known_unit<E>(&self, message: &super::Message<E>) -> Option<usize> {
         self.keys.get(&self.unit_key(message.route, message.name.record)).copied()
     }
 
     /// How many more deliveries of a unit may be in flight.
-    fn room(&self, unit: usize) -> usize {
+    pub(super) fn room(&self, unit: usize) -> usize {
         let Limit::Of(limit) = self.rules.max_in_flight.limit else {
             return usize::MAX;
         };

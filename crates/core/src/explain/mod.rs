@@ -1,15 +1,15 @@
 //! Explanations: what made a run fail, step by step and in words.
 //!
-//! [`Explain`] takes a counterexample that [`Shrink`](crate::shrink::Shrink) found and plays it many
+//! [`Explain`] takes a failure, by its departures or by its seed, and shrinks it. What is left it plays many
 //! times over: from each of its steps on with everything later drawn again, with each step moved to
-//! where else it can stand, with what waits released earlier, and without any departure. An
-//! [`Explanation`] summarises these runs; nothing in it is known beforehand about the services.
+//! where else it can stand, with what waits released earlier, and without any departure; and it asks the
+//! property about worlds that differ a little from the last one. An [`Explanation`] summarises these runs;
+//! nothing in it is known beforehand about the services. Printed, it is a text as the command line shows it.
 //!
 //! ```
 //! use pellmell::doc_example::{Change, Changed, Item, Shop};
 //! use pellmell::explain::Explain;
 //! use pellmell::property::NoPoison;
-//! use pellmell::shrink::Shrink;
 //! use pellmell::testing::service;
 //! use pellmell::{Judges, Outcome, Profile, RecordId, Simulation, Subject, Version, VersionPolicy};
 //!
@@ -31,32 +31,37 @@
 //! let simulation = simulation.client("seller", commands).build().unwrap();
 //! let judges = Judges::new(vec![Box::new(NoPoison)]);
 //! let schedule = vec!["lose ack of item:changed i1@0 -> search".parse().unwrap()];
-//! let shrunk = Shrink::new(&simulation, &judges).run(schedule).unwrap();
-//! let explanation = Explain::new(&simulation, &judges).run(&shrunk).unwrap();
+//!
+//! let explanation = Explain::new(&simulation, &judges).departures(schedule).unwrap();
 //! assert_eq!(explanation.turning_point, Some(2), "the step whose ack is lost");
 //! assert!(explanation.calm.verdict.is_held());
-//! assert!(explanation.why[0].starts_with("The ack of `item:changed i1@0 -> search` is lost (step 2)"));
+//! assert!(explanation.to_string().contains("The ack of `item:changed i1@0 -> search` is lost (step 2)"));
 //! ```
 
 mod ends;
 mod failure_rate;
+mod held_up;
+mod judged;
 mod observed;
 mod order;
 mod story;
+mod text;
 
 use std::fmt;
 
 use crate::event::System;
+use crate::extract::ExtractError;
 use crate::faults::FaultPlan;
 use crate::run::{Judges, Limits, Report, Verdict};
 use crate::schedule::Departure;
-use crate::shrink::{Item, Needed, Shrunk};
+use crate::shrink::{Item, Needed, NotShrunk, NothingToShrink, Shrink, Shrunk};
 use crate::simulation::Simulation;
 use crate::trace::TraceRecord;
 
 pub use ends::{EarlierEnd, EarlierEnds};
 pub use failure_rate::FailureRate;
 use observed::ObservedRun;
+pub use text::{LINE_MAX, Paragraph, STEPS_SHOWN};
 
 /// How many continuations are played from each step, unless said otherwise.
 const CONTINUATIONS: u32 = 200;
@@ -85,13 +90,54 @@ impl fmt::Display for TooLarge {
 
 impl std::error::Error for TooLarge {}
 
-/// Explains shrunk runs of a simulation.
+/// Why a run is not explained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotExplained {
+    /// It holds.
+    Holds,
+    /// It cannot be told as departures.
+    Extract(ExtractError),
+    /// What is left of it is too large.
+    TooLarge(TooLarge),
+}
+
+impl fmt::Display for NotExplained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotExplained::Holds => f.write_str("the run holds: there is nothing to explain"),
+            NotExplained::Extract(error) => error.fmt(f),
+            NotExplained::TooLarge(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for NotExplained {}
+
+impl From<NothingToShrink> for NotExplained {
+    fn from(_: NothingToShrink) -> NotExplained {
+        NotExplained::Holds
+    }
+}
+
+impl From<NotShrunk> for NotExplained {
+    fn from(error: NotShrunk) -> NotExplained {
+        match error {
+            NotShrunk::Held(_) => NotExplained::Holds,
+            NotShrunk::Extract(error) => NotExplained::Extract(error),
+        }
+    }
+}
+
+/// Explains failing runs of a simulation.
 ///
-/// Without options: the usual [`Limits`], 200 continuations from each step, and no fields that say a time.
+/// Without options: the usual [`Limits`], as many runs as [`Shrink`] takes, 200 continuations from each step,
+/// and no fields that say a time.
 pub struct Explain<'a, S: System> {
     simulation: &'a Simulation<S>,
     judges: &'a Judges<S>,
     limits: Limits,
+    executions_max: Option<u32>,
     continuations: u32,
     time_fields: &'a [&'a str],
 }
@@ -123,6 +169,12 @@ pub struct Explanation {
     pub endings: Vec<EarlierEnds>,
     /// Whether it fails in the same way if the calm run serves the groups in other orders.
     pub anchored: bool,
+    /// The departures of the run.
+    pub departures: Vec<Departure>,
+    /// How many commands are left.
+    pub commands: usize,
+    /// Whether each thing that is left was left out once (see [`Shrunk::minimal`]).
+    pub minimal: bool,
     /// The report of the run.
     pub report: Report,
 }
@@ -181,13 +233,19 @@ impl<'a, S: System> Explain<'a, S> {
     #[must_use]
     pub fn new(simulation: &'a Simulation<S>, judges: &'a Judges<S>) -> Explain<'a, S> {
         let (limits, continuations) = (Limits::default(), CONTINUATIONS);
-        Explain { simulation, judges, limits, continuations, time_fields: &[] }
+        Explain { simulation, judges, limits, executions_max: None, continuations, time_fields: &[] }
     }
 
     /// How far a run may go.
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Explain<'a, S> {
         Explain { limits, ..self }
+    }
+
+    /// How many runs shrinking may play (see [`Shrink::with_executions_max`]).
+    #[must_use]
+    pub fn with_executions_max(self, executions_max: u32) -> Explain<'a, S> {
+        Explain { executions_max: Some(executions_max), ..self }
     }
 
     /// How many continuations are played from each step; 0 counts as 1.
@@ -203,7 +261,31 @@ impl<'a, S: System> Explain<'a, S> {
         Explain { time_fields, ..self }
     }
 
-    /// Explains a counterexample.
+    /// Explains the run that departs so from the calm one; the calm run if there are no departures.
+    ///
+    /// # Errors
+    /// If it holds, or is too large (see [`Explain::run`]).
+    pub fn departures(&self, departures: Vec<Departure>) -> Result<Explanation, NotExplained> {
+        self.run(&self.shrink().run(departures)?).map_err(NotExplained::TooLarge)
+    }
+
+    /// Explains the run of a seed, as [`testing::check`](crate::testing::check) plays it.
+    ///
+    /// # Errors
+    /// If it holds, cannot be told as departures, or is too large (see [`Explain::run`]).
+    pub fn seed(&self, seed: u64, faults: FaultPlan) -> Result<Explanation, NotExplained> {
+        self.run(&self.shrink().run_seed(seed, faults)?).map_err(NotExplained::TooLarge)
+    }
+
+    fn shrink(&self) -> Shrink<'a, S> {
+        let shrink = Shrink::new(self.simulation, self.judges).with_limits(self.limits);
+        match self.executions_max {
+            Some(executions_max) => shrink.with_executions_max(executions_max),
+            None => shrink,
+        }
+    }
+
+    /// Explains a counterexample that was shrunk before.
     ///
     /// # Errors
     /// If more than [`STEPS_MAX`] steps or [`DEPARTURES_MAX`] departures are left of the run: who wants
@@ -241,6 +323,9 @@ impl<'a, S: System> Explain<'a, S> {
             without: without(shrunk),
             endings: ends::endings(&simulation, departures, &observed, judges, limits),
             anchored: shrunk.is_anchored(),
+            departures: departures.clone(),
+            commands: shrunk.commands.len(),
+            minimal: shrunk.minimal,
             report: observed.report,
         })
     }

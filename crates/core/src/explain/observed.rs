@@ -6,7 +6,7 @@ use crate::run::{Judges, Limits, Observer, Report, Verdict, run};
 use crate::schedule::{Departure, Target};
 use crate::scheduler::{Action, Departing, Scheduler, Tie};
 use crate::simulation::Simulation;
-use crate::trace::{Recorder, TraceRecord};
+use crate::trace::{Recorder, TraceRecord, hex};
 use crate::world::{Answer, Step, World};
 
 /// A step of such a run.
@@ -46,6 +46,8 @@ pub(super) struct ObservedRun<S: System> {
     pub(super) steps: Vec<ObservedStep>,
     /// The worlds before the steps.
     pub(super) worlds: Vec<World<S>>,
+    /// The world after the last step, and that step; nothing if something panicked in it, or if there is none.
+    pub(super) end: Option<(World<S>, Step)>,
     pub(super) report: Report,
 }
 
@@ -59,11 +61,17 @@ impl<S: System> ObservedRun<S> {
     ) -> ObservedRun<S> {
         let mut observing = Observing::default();
         let mut scheduler = Departing::new(departures.to_vec());
-        let report = run(&mut simulation.world(), &mut scheduler, judges, limits, &mut observing);
-        let Observing { steps, mut worlds, .. } = observing;
-        // A step whose handler panics does not end: its world is the one too many.
-        worlds.truncate(steps.len());
-        ObservedRun { steps, worlds, report }
+        let mut world = simulation.world();
+        let report = run(&mut world, &mut scheduler, judges, limits, &mut observing);
+        observing.end_in_a_panic(&report);
+        let Observing { steps, worlds, last, .. } = observing;
+        let last = last.filter(|_| !matches!(report.verdict, Verdict::Panicked { .. }));
+        ObservedRun { steps, worlds, end: last.map(|last| (world, last)), report }
+    }
+
+    /// The world after a step.
+    pub(super) fn after(&self, place: usize) -> Option<&World<S>> {
+        self.worlds.get(place + 1).or(self.end.as_ref().map(|(world, _)| world))
     }
 
     /// The same simulation in which clients hold back what was not refused in this run: such a command is
@@ -106,9 +114,12 @@ struct Observing<S: System> {
     recorder: Recorder,
     /// What is known of a step before it happens.
     pending: Option<Pending>,
+    /// The step taken last.
+    last: Option<Step>,
 }
 
 struct Pending {
+    action: Action,
     name: u64,
     target: Option<Target>,
     passed: Vec<u64>,
@@ -116,7 +127,40 @@ struct Pending {
 
 impl<S: System> Default for Observing<S> {
     fn default() -> Observing<S> {
-        Observing { steps: Vec::new(), worlds: Vec::new(), recorder: Recorder::default(), pending: None }
+        let recorder = Recorder::default();
+        Observing { steps: Vec::new(), worlds: Vec::new(), recorder, pending: None, last: None }
+    }
+}
+
+impl<S: System> Observing<S> {
+    /// Adds the step in which a handler panicked, if it was begun and did not end.
+    fn end_in_a_panic(&mut self, report: &Report) {
+        let Verdict::Panicked { message } = &report.verdict else { return };
+        let (Some(pending), Some(world)) = (self.pending.take(), self.worlds.last()) else { return };
+        let Pending { action, name, target, passed } = pending;
+        let index = match action {
+            Action::Deliver(delivery) => world.broker().service_of_delivery(delivery),
+            Action::Command(client) => world.hosted_next(client).map(|next| next.service),
+            _ => None,
+        };
+        let service = index.map(|service| world.service_name(service).to_owned()).or_else(|| match &target {
+            Some(Target::Timer(timer)) => Some(timer.service.clone()),
+            target => self.steps.iter().rfind(|step| step.target == *target)?.record.service.clone(),
+        });
+        let record = TraceRecord {
+            step: report.steps,
+            time_us: report.time.0,
+            action: world.describe(action),
+            faults: Vec::new(),
+            instead_of: None,
+            service,
+            member: None,
+            answer: Some(format!("panics: {message}")),
+            saved: Vec::new(),
+            published: Vec::new(),
+            fingerprint: hex(report.fingerprint),
+        };
+        self.steps.push(ObservedStep { action, fate: Fate::CALM, name, target, record, is_refused: false, passed });
     }
 }
 
@@ -128,13 +172,15 @@ impl<S: System> Observer<S> for Observing<S> {
         let rank = enabled.calm_rank(action, Tie::InOrder);
         let passed = enabled.iter().filter(|other| enabled.calm_rank(*other, Tie::InOrder) < rank);
         let passed = passed.filter_map(|other| Some(world.target(other)?.key())).collect();
-        self.pending = Some(Pending { name: name_of(world, action), target: world.target(action), passed });
+        let (name, target) = (name_of(world, action), world.target(action));
+        self.pending = Some(Pending { action, name, target, passed });
     }
 
     fn after(&mut self, world: &World<S>, step: &Step) {
         self.recorder.after(world, step);
         let (Some(pending), Some(record)) = (self.pending.take(), self.recorder.last()) else { return };
-        let Pending { name, target, passed } = pending;
+        let Pending { name, target, passed, .. } = pending;
+        self.last = Some(step.clone());
         let (record, is_refused) = (record.clone(), matches!(step.answer, Some(Answer::Command(Err(_)))));
         self.steps.push(ObservedStep {
             action: step.action,

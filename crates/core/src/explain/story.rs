@@ -3,16 +3,23 @@
 
 use std::collections::BTreeSet;
 
+use super::held_up;
+use super::judged::Judged;
 use super::observed::{ObservedRun, ObservedStep};
-use crate::event::System;
+use crate::event::{Command, System};
 use crate::faults::Window;
 use crate::ids::{RecordId, Time};
 use crate::run::{Judges, Verdict};
 use crate::schedule::{DeliverySpec, Departure, Target};
+use crate::scheduler::Action;
 use crate::trace::{SavedRecord, TraceRecord, plain};
 
 /// How many steps are described in which handlers do something else than in the calm run.
 const DESCRIBED_MAX: usize = 3;
+/// How many steps are described in which something was acked in vain.
+const IN_VAIN_MAX: usize = 2;
+/// How many sentences there are before the last one, unless there are more departures.
+const SENTENCES: usize = 5;
 /// Of what comes between two steps, so much is named.
 const NAMED_MAX: usize = 2;
 
@@ -24,13 +31,19 @@ pub(super) fn sentences<S: System>(
     judges: &Judges<S>,
     times: &[&str],
 ) -> Vec<String> {
-    let story = Story { observed, calm, times };
+    let story = Story { observed, calm, times, judged: Judged::of(observed, judges) };
     let mut sentences: Vec<String> = departures.iter().filter_map(|departure| story.departs(departure)).collect();
     if departures.is_empty() {
         sentences.push("Nothing has to go wrong for it: the calm run of these commands fails.".to_owned());
-        sentences.extend(story.nothing_there());
     }
-    sentences.extend(story.described(departures).into_iter().map(|place| story.does(place)));
+    let never_came = story.never_came();
+    let most = SENTENCES.saturating_sub(sentences.len() + usize::from(never_came.is_some())).clamp(1, DESCRIBED_MAX);
+    let described = story.described(departures, most);
+    // A message that never came says it already.
+    let nothing_there = story.nothing_there().filter(|_| departures.is_empty() && never_came.is_none());
+    sentences.extend(nothing_there);
+    sentences.extend(described.into_iter().map(|place| story.does(place)));
+    sentences.extend(never_came);
     sentences.push(fails(&observed.report.verdict, judges));
     sentences
 }
@@ -58,6 +71,7 @@ struct Story<'a, S: System> {
     calm: &'a ObservedRun<S>,
     /// Fields that say a time.
     times: &'a [&'a str],
+    judged: Judged,
 }
 
 impl<S: System> Story<'_, S> {
@@ -103,9 +117,15 @@ impl<S: System> Story<'_, S> {
     fn nothing_there(&self) -> Option<String> {
         let Verdict::Violated { violation, .. } = &self.observed.report.verdict else { return None };
         let record = violation.record?;
-        let about = |place: &usize| self.is_at_fault(*place) && self.is_about(*place, record);
-        let none = !(0..self.steps().len()).any(|place| about(&place));
+        let about = |place: usize| self.is_at_fault(place) && self.is_about(place, record);
+        let none = !(0..self.steps().len()).any(about);
         none.then(|| format!("{} never works on {record}.", violation.service))
+    }
+
+    /// Says what holds up a message to the service of the violation that would have made a difference.
+    fn never_came(&self) -> Option<String> {
+        let Verdict::Violated { violation, .. } = &self.observed.report.verdict else { return None };
+        held_up::sentence(self.observed, &violation.service, |record| self.makes_a_difference(record))
     }
 
     fn number(&self, place: usize) -> u64 {
@@ -150,6 +170,9 @@ impl<S: System> Story<'_, S> {
             }
             (Target::Join(group), Some(place)) => {
                 format!("{group} joins only at step {}, after {before}.", self.number(place))
+            }
+            (Target::Join(group), None) => {
+                format!("{group} has not joined before {before}, so nothing has reached it.")
             }
             (what, Some(place)) => format!("`{what}` is sent only at step {}, after {before}.", self.number(place)),
             (what, None) => format!("`{what}` has not happened before {before}."),
@@ -236,24 +259,45 @@ impl<S: System> Story<'_, S> {
         same.map(|step| &step.record).next()
     }
 
-    /// The places of the steps to tell of: those at the service of the violation, or that lead there,
-    /// in which a handler did something else than in the calm run; if there are none, those that lead
-    /// there, after the departures if there are any.
-    fn described(&self, departures: &[Departure]) -> Vec<usize> {
+    /// The places of the steps to tell of: those that concern what is wrong, or lead there, in which a handler
+    /// did something else than in the calm run; if there are none, those that lead there, after the departures
+    /// if there are any.
+    fn described(&self, departures: &[Departure], most: usize) -> Vec<usize> {
         let chain = self.chain();
-        let at_fault = |place: &usize| chain.contains(place) || self.is_at_fault(*place);
-        let others = (0..self.steps().len()).filter(|place| self.handles(*place));
+        let at_fault = |place: &usize| chain.contains(place) || self.concerns(*place);
+        let others = (0..self.steps().len()).filter(|place| self.handles(*place) && !self.is_again(*place));
         let mut described: Vec<usize> = others.filter(|place| self.is_other(*place)).filter(at_fault).collect();
+        self.add_causes(&mut described, most);
         if described.is_empty() {
             let begins = departures.iter().filter_map(|departure| self.observed.shows_in(departure)).min().unwrap_or(0);
-            described = chain.into_iter().filter(|place| *place >= begins).take(DESCRIBED_MAX).collect();
+            described = chain.into_iter().filter(|place| *place >= begins).take(most).collect();
             described.sort_unstable();
         }
         // The first begins it, the last ones end it.
-        while described.len() > DESCRIBED_MAX {
-            described.remove(1);
+        while described.len() > most {
+            described.remove(usize::from(most > 1));
         }
         described
+    }
+
+    /// Adds those that published what the described steps handled, if they did something else than in the calm
+    /// run; the nearest first, as long as there are not more than so many.
+    fn add_causes(&self, described: &mut Vec<usize>, most: usize) {
+        let mut place_in = 0;
+        while let Some(place) = described.get(place_in).copied().filter(|_| described.len() < most) {
+            let cause = self.published_by(place).filter(|cause| self.is_other(*cause));
+            described.extend(cause.filter(|cause| !described.contains(cause)));
+            place_in += 1;
+        }
+        described.sort_unstable();
+    }
+
+    /// The place of the step that published the message that a step handles.
+    fn published_by(&self, place: usize) -> Option<usize> {
+        let Some(Target::Delivery(delivery)) = &self.steps()[place].target else { return None };
+        let name = message(&DeliverySpec { attempt: 1, ..delivery.clone() });
+        let handled = (0..place).filter(|place| self.handles(*place));
+        handled.rev().find(|place| self.steps()[*place].record.published.contains(&name))
     }
 
     /// Whether a handler worked in a step to its end.
@@ -289,6 +333,50 @@ impl<S: System> Story<'_, S> {
         }
     }
 
+    /// The record that is wrong, if the violation names one.
+    fn record(&self) -> Option<RecordId> {
+        match &self.observed.report.verdict {
+            Verdict::Violated { violation, .. } => violation.record,
+            _ => None,
+        }
+    }
+
+    /// Whether what the service of the violation holds of a record makes a difference, as far as is known.
+    fn makes_a_difference(&self, record: RecordId) -> bool {
+        let Verdict::Violated { violation, .. } = &self.observed.report.verdict else { return true };
+        let id = record.to_string();
+        let is_named = violation.record.is_none() && !self.judged.is_known()
+            || violation.record == Some(record)
+            || self.judged.ids().any(|known| known == id);
+        is_named && !(self.judged.is_known() && self.judged.ignores(&violation.service, &id))
+    }
+
+    /// Whether a step concerns what is wrong: it saved what the property looks at, here or in the calm run, or
+    /// is about such a record at the service of the violation. What other services did when it was wrong already
+    /// does not.
+    fn concerns(&self, place: usize) -> bool {
+        let handled = || match &self.steps()[place].target {
+            Some(Target::Delivery(delivery)) => Some(delivery.record),
+            Some(Target::Timer(timer)) => Some(timer.record),
+            _ => None,
+        };
+        if self.is_at_fault(place) && handled().is_some_and(|record| self.makes_a_difference(record)) {
+            return true;
+        }
+        if !self.judged.is_known() {
+            return self.is_at_fault(place) && self.record().is_none_or(|record| self.is_about(place, record));
+        }
+        let service = self.steps()[place].record.service.as_deref().unwrap_or_default();
+        let mut saved = self.saved_or_instead(place);
+        !self.judged.was_wrong_before(place) && saved.any(|row| self.judged.looks_at(service, row))
+    }
+
+    /// What a step saved, here and in the calm run.
+    fn saved_or_instead(&self, place: usize) -> impl Iterator<Item = &SavedRecord> {
+        let instead = self.in_calm(place).into_iter().flat_map(|calm| &calm.saved);
+        self.steps()[place].record.saved.iter().chain(instead)
+    }
+
     fn saves(&self, place: usize, record: RecordId) -> bool {
         let id = record.to_string();
         self.steps()[place].record.saved.iter().any(|row| row.id == id)
@@ -303,27 +391,23 @@ impl<S: System> Story<'_, S> {
         handles || self.saves(place, record)
     }
 
-    /// The places of the steps that lead to the violation, the most telling first: the last step there
-    /// about the record that is wrong, the last one of all, the last one anywhere that saved the record,
-    /// the one that published what the first handles, and the one before that saved what it finds.
+    /// The places of the steps that lead to the violation, the most telling first: the one that broke
+    /// the property or panicked; what was acked and saved nothing; the last saves of what the property looks
+    /// at; the last step at the service of the violation about it; and where it is not known what the property
+    /// looks at, the one that published what that handles and the one before that saved what it finds.
     fn chain(&self) -> Vec<usize> {
-        let record = match &self.observed.report.verdict {
-            Verdict::Violated { violation, .. } => violation.record,
-            _ => None,
-        };
-        let saves = |place: &usize| record.is_some_and(|record| self.saves(*place, record));
-        let about = |place: &usize| record.is_none_or(|record| self.is_about(*place, record));
         let handled = || (0..self.steps().len()).filter(|place| self.handles(*place));
+        let concerned = || handled().filter(|place| self.concerns(*place));
         let mut chain = Vec::new();
-        let last = handled().filter(|place| self.is_at_fault(*place)).rfind(about);
+        if self.judged.is_of_a_step || !matches!(self.observed.report.verdict, Verdict::Violated { .. }) {
+            chain.extend(handled().next_back());
+        }
+        chain.extend(concerned().filter(|place| self.is_acked_in_vain(*place)).take(IN_VAIN_MAX));
+        chain.extend(self.last_saves());
+        let last = concerned().rfind(|place| self.is_at_fault(*place));
         chain.extend(last);
-        chain.extend(handled().next_back());
-        chain.extend(handled().rfind(saves));
-        if let Some(last) = last {
-            if let Some(Target::Delivery(delivery)) = &self.steps()[last].target {
-                let name = DeliverySpec { attempt: 1, ..delivery.clone() };
-                chain.extend(handled().rfind(|place| self.steps()[*place].record.published.contains(&message(&name))));
-            }
+        if let Some(last) = last.filter(|_| !self.judged.is_known()) {
+            chain.extend(self.published_by(last));
             let (ids, service) = (self.ids(last), &self.steps()[last].record.service);
             let mut earlier =
                 handled().filter(|place| *place < last && self.steps()[*place].record.service == *service);
@@ -335,6 +419,54 @@ impl<S: System> Story<'_, S> {
         chain
     }
 
+    /// The places of the last saves of each record that the property looks at, or else of the one that is
+    /// wrong; the last one first.
+    fn last_saves(&self) -> Vec<usize> {
+        let (mut seen, mut places) = (BTreeSet::new(), Vec::new());
+        let record = self.record().map(|record| record.to_string());
+        for place in (0..self.steps().len()).rev().filter(|place| self.handles(*place)) {
+            let service = self.steps()[place].record.service.as_deref().unwrap_or_default();
+            let is_wanted = |row: &&SavedRecord| match self.judged.is_known() {
+                true => self.judged.looks_at(service, row) && self.concerns(place),
+                false => Some(&row.id) == record.as_ref() && self.is_at_fault(place),
+            };
+            let wanted = self.steps()[place].record.saved.iter().filter(is_wanted);
+            // Not `any`: all of them are seen then.
+            if wanted.filter(|row| seen.insert((service, &row.collection, &row.id))).count() > 0 {
+                places.push(place);
+            }
+        }
+        places
+    }
+
+    /// The steps of the attempts at a delivery before that of a step.
+    fn earlier_attempts(&self, place: usize) -> impl Iterator<Item = &ObservedStep> {
+        let earlier = self.steps()[..place].iter().rev();
+        earlier.filter(move |step| match (&step.target, &self.steps()[place].target) {
+            (Some(Target::Delivery(one)), Some(Target::Delivery(other))) => {
+                DeliverySpec { attempt: other.attempt, ..one.clone() } == *other
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether a message was acked and nothing came of it, not even when it came before.
+    fn is_acked_in_vain(&self, place: usize) -> bool {
+        let step = &self.steps()[place];
+        let did = |step: &ObservedStep| !step.record.saved.is_empty() || !step.record.published.is_empty();
+        let is_message = matches!(step.target, Some(Target::Delivery(_)));
+        let is_acked = step.record.answer.as_deref() == Some("ack");
+        is_message && is_acked && !did(step) && !self.earlier_attempts(place).any(did)
+    }
+
+    /// Whether a step saved nothing, as the attempt before did that got the same answer.
+    fn is_again(&self, place: usize) -> bool {
+        let record = &self.steps()[place].record;
+        let before = self.earlier_attempts(place).map(|step| &step.record).next();
+        record.saved.is_empty()
+            && before.is_some_and(|before| before.saved.is_empty() && before.answer == record.answer)
+    }
+
     /// What a handler finds and does, and what it does in the calm run.
     fn does(&self, place: usize) -> String {
         let step = &self.steps()[place];
@@ -343,7 +475,11 @@ impl<S: System> Story<'_, S> {
         let calm = self.in_calm(place);
         let ids = self.ids(place);
         let held = self.held(place, &ids);
-        let fields = self.telling(&held, &record.saved, calm.map(|calm| calm.saved.as_slice()));
+        let fields = match record.answer.as_deref() {
+            // What it meant to save nobody knows, so all that it found may tell.
+            Some(answer) if answer.starts_with("panics: ") => self.all_fields(&held),
+            _ => self.telling(&held, &record.saved, calm.map(|calm| calm.saved.as_slice())),
+        };
         let found = |id: &String| {
             let rows = held.iter().filter(|row| row.id == *id).map(|row| row_in_words(row, &fields));
             let rows: Vec<String> = rows.collect();
@@ -366,7 +502,9 @@ impl<S: System> Story<'_, S> {
         let did = does(record, &fields);
         let instead = calm.map(|calm| does(calm, &fields)).filter(|instead| *instead != did);
         let instead = instead.map(|instead| format!("; in the calm run it {instead}")).unwrap_or_default();
-        format!("At step {} {service}{holding} {handles} `{handled}` and {did}{instead}.", record.step)
+        // `handles it, acks it and saves nothing`.
+        let and = if did.starts_with("acks it") { "," } else { " and" };
+        format!("At step {} {service}{holding} {handles} `{handled}`{and} {did}{instead}.", record.step)
     }
 
     /// What a resumed handler read before it paused, if it is not what is there now.
@@ -383,11 +521,13 @@ impl<S: System> Story<'_, S> {
     /// The records that a step is about: what it handles and what it saves, here or in the calm run.
     fn ids(&self, place: usize) -> Vec<String> {
         let step = &self.steps()[place];
-        let handled = match &step.target {
-            Some(Target::Delivery(delivery)) => Some(delivery.record.to_string()),
-            Some(Target::Timer(timer)) => Some(timer.record.to_string()),
+        let handled = match (&step.target, step.action) {
+            (Some(Target::Delivery(delivery)), _) => Some(delivery.record),
+            (Some(Target::Timer(timer)), _) => Some(timer.record),
+            (_, Action::Command(client)) => self.observed.worlds[place].next_command(client).map(Command::record),
             _ => None,
         };
+        let handled = handled.map(|record| record.to_string());
         let saved = step.record.saved.iter().chain(self.in_calm(place).into_iter().flat_map(|calm| &calm.saved));
         let mut ids: Vec<String> = Vec::new();
         for id in saved.map(|row| row.id.clone()) {
@@ -414,6 +554,12 @@ impl<S: System> Story<'_, S> {
         fields
     }
 
+    /// The fields of rows, but for times.
+    fn all_fields(&self, rows: &[SavedRecord]) -> BTreeSet<String> {
+        let fields = rows.iter().filter_map(|row| row.fields.as_object()).flatten().map(|(name, _)| name.clone());
+        fields.filter(|name| !self.times.contains(&name.as_str())).collect()
+    }
+
     /// What a service holds of these records before a step.
     fn held(&self, place: usize, ids: &[String]) -> Vec<SavedRecord> {
         let service = self.steps()[place].record.service.as_deref();
@@ -435,6 +581,7 @@ fn does(record: &TraceRecord, fields: &BTreeSet<String>) -> String {
     let answer = record.answer.as_deref().unwrap_or_default();
     match (answer.split_once(": "), answer, saves) {
         (Some(("silent", reason)), ..) => format!("gives no answer ({reason})"),
+        (Some(("panics", message)), ..) => format!("panics: {message}"),
         (Some((_, reason)), ..) => format!("refuses it ({reason})"),
         (None, "ack", None) => "acks it and saves nothing".to_owned(),
         (None, _, Some(saves)) => saves,

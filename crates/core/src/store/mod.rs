@@ -426,6 +426,13 @@ impl Store {
         }
     }
 
+    /// Makes one row, with its history, what it was at an earlier moment of the same store.
+    pub(crate) fn put_back(&mut self, collection: &str, id: RecordId, earlier: &Store) {
+        for (table, earlier) in self.tables.iter_mut().zip(earlier.tables.iter()) {
+            table.put_back(collection, id, earlier);
+        }
+    }
+
     /// The hash of what the running step saved, in the order it was saved.
     #[inline]
     pub(crate) fn saved(&self) -> u64 {

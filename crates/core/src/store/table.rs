@@ -288,6 +288,8 @@ pub(super) trait AnyTable: Any + Send + Sync {
     fn judged(&mut self);
     /// Takes back every change since `tick`.
     fn roll_back(&mut self, tick: u64);
+    /// Makes one row what it is in the same table at an earlier moment, if the collection has this name.
+    fn put_back(&mut self, collection: &str, id: RecordId, earlier: &dyn AnyTable);
     /// The hash of the rows as they are now.
     fn rows_digest(&self) -> u64;
     /// The hash of every version the owner ever saved.
@@ -369,6 +371,15 @@ impl<R: Record> AnyTable for Table<R> {
             }
             *self.rows.entry(R::KIND, replaced.id) = replaced.before;
             self.changed_at = tick;
+        }
+    }
+
+    fn put_back(&mut self, collection: &str, id: RecordId, earlier: &dyn AnyTable) {
+        let earlier = (earlier as &dyn Any).downcast_ref::<Table<R>>().filter(|_| collection == R::COLLECTION);
+        let Some(earlier) = earlier else { return };
+        *self.rows.entry(R::KIND, id) = earlier.live(id).cloned();
+        if let Some(history) = &mut self.history {
+            history.entry(R::KIND, id).truncate(earlier.history(id).len());
         }
     }
 

@@ -7,7 +7,7 @@
 use super::World;
 use crate::broker::{DeliveryIndex, copy_few};
 use crate::event::System;
-use crate::ids::ServiceIndex;
+use crate::ids::{RecordId, ServiceIndex};
 use crate::store::{Store, heap_bytes_of};
 
 /// What two worlds of one simulation are known to have in common.
@@ -140,6 +140,12 @@ impl<S: System> World<S> {
         self.parks_futile = source.parks_futile;
         (self.now, self.steps, self.commands_run) = (source.now, source.steps, source.commands_run);
         self.fingerprint = source.fingerprint;
+    }
+
+    /// Makes one row of a service what it was in an earlier world of the same run, and nothing else: a state
+    /// that no run comes to, to ask what it takes for something to be wrong.
+    pub(crate) fn put_back(&mut self, service: ServiceIndex, collection: &str, id: RecordId, earlier: &World<S>) {
+        self.stores[service.get()].put_back(collection, id, &earlier.stores[service.get()]);
     }
 
     /// From now on notes what changes, for a search.

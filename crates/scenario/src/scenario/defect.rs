@@ -21,8 +21,9 @@ pub struct Defect<D> {
     pub needs: Level,
     /// The fewest deliveries and commands that break `property`, if that is known.
     pub known: Option<(u32, u32)>,
-    /// The name of the playground in which it shows (see [`Suite::playgrounds`](super::Suite::playgrounds)).
-    pub playground: &'static str,
+    /// The scenario files in which it shows, each by itself, from where the program runs; `known` is of the
+    /// first.
+    pub scenarios: &'static [&'static str],
     /// Whether it takes two handlers that overlap: one reads, another saves, the first one saves.
     pub splits: bool,
     /// Changes the design.
@@ -48,11 +49,11 @@ impl<D> Copy for Alternative<D> {}
 
 impl<D> Defect<D> {
     /// A defect that `plant` brings about and `property` names. Its number is its name, it needs any order,
-    /// and it has no playground.
+    /// and it names no scenario file, so that no zoo looks for it.
     #[must_use]
     pub const fn new(name: &'static str, about: &'static str, property: &'static str, plant: fn(&mut D)) -> Defect<D> {
-        let (heading, also, needs, known, playground) = ("", &[] as &[_], Level::AnyOrder, None, "");
-        Defect { id: name, name, heading, about, property, also, needs, known, playground, splits: false, plant }
+        let (heading, also, needs, known, scenarios) = ("", &[] as &[_], Level::AnyOrder, None, &[] as &[_]);
+        Defect { id: name, name, heading, about, property, also, needs, known, scenarios, splits: false, plant }
     }
 
     /// The weakest delivery under which it shows.
@@ -61,10 +62,11 @@ impl<D> Defect<D> {
         Defect { needs, ..self }
     }
 
-    /// The playground in which it shows.
+    /// The scenario files in which it shows, such as `scenarios/zoo/two-buyers.toml`: small ones, because all that
+    /// can happen in them is tried. A zoo complains of each in which it does not.
     #[must_use]
-    pub const fn with_playground(self, playground: &'static str) -> Defect<D> {
-        Defect { playground, ..self }
+    pub const fn with_scenarios(self, scenarios: &'static [&'static str]) -> Defect<D> {
+        Defect { scenarios, ..self }
     }
 
     /// Other properties that name it, too.
@@ -94,9 +96,9 @@ impl<D> Defect<D> {
     /// The same without what plants it: what is to be said of it.
     #[must_use]
     pub const fn described(self) -> Defect<()> {
-        let Defect { id, name, heading, about, property, also, needs, known, playground, splits, plant: _ } = self;
+        let Defect { id, name, heading, about, property, also, needs, known, scenarios, splits, plant: _ } = self;
         let plant: fn(&mut ()) = |()| ();
-        Defect { id, name, heading, about, property, also, needs, known, playground, splits, plant }
+        Defect { id, name, heading, about, property, also, needs, known, scenarios, splits, plant }
     }
 }
 

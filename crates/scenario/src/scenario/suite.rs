@@ -124,12 +124,6 @@ pub trait Suite: System<Command: DeserializeOwned> {
         Vec::new()
     }
 
-    /// The small situations in which a zoo looks for defects, each with its name and the text of its
-    /// scenario file. None unless said otherwise.
-    fn playgrounds() -> Vec<(&'static str, &'static str)> {
-        Vec::new()
-    }
-
     /// Compares runs with one another, for a zoo, where something must not depend on the schedule. Nothing
     /// is compared unless said otherwise.
     fn comparison() -> Box<dyn Comparison<Self>> {

@@ -1,18 +1,18 @@
 //! The zoo: every known defect planted in the design that is right, and what finds it.
 //!
-//! Each defect is looked for in a small world in two ways. A complete search tells the weakest
-//! delivery under which it shows, the property that sees it first and the cheapest way to it;
-//! drawn schedules tell how many it takes to meet it. The same is done with the design that is
+//! Each defect is looked for in small worlds, the scenario files that it names, in two ways. A complete
+//! search tells the weakest delivery under which it shows, the property that sees it first and the cheapest
+//! way to it; drawn schedules tell how many it takes to meet it. The same is done with the design that is
 //! right, in which nothing may be found.
 
-mod playground;
+mod place;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
-use crate::scenario::{Comparing, Defect, Design, FileError, Level, Suite, planted};
+use crate::scenario::{Comparing, Defect, Design, FileError, Level, Scenario, Suite, planted};
 use pellmell_core::extract::extract;
 use pellmell_core::portfolio::SchedulerKind;
 use pellmell_core::run::{Judges, Limits, Observer, Verdict, run};
@@ -23,17 +23,24 @@ use pellmell_core::simulation::Simulation;
 use pellmell_core::trace::{TraceRecord, detail, records_of};
 use pellmell_core::world::World;
 
-pub use playground::{bounds, faults, playground, profile, scenario};
+pub use place::{bounds, faults, profile, scenario, simulation};
 
 /// The most states a search looks at. None of the small worlds has as many.
 const STATES_MAX: u64 = 2_000_000;
 
+/// Gives the text of a file by the path that a defect names, or says what is wrong with it.
+pub type Read<'a> = dyn Fn(&str) -> Result<String, FileError> + Sync + 'a;
+
 /// How the zoo is played.
-pub struct Zoo<T: Suite> {
-    /// The defects to play. One without a playground is not looked for.
+pub struct Zoo<'a, T: Suite> {
+    /// Reads the text of a scenario file.
+    pub read: &'a Read<'a>,
+    /// The defects to play.
     pub defects: Vec<Defect<T::Design>>,
     /// The design they are planted in, in which nothing may be found.
     pub design: T::Design,
+    /// A scenario file in which they are looked for, instead of those that they name.
+    pub scenario: Option<String>,
     /// How often schedules are drawn until one shows the defect, each time with other seeds.
     pub tries: u32,
     /// The most schedules that are drawn in one try.
@@ -44,38 +51,60 @@ pub struct Zoo<T: Suite> {
     pub threads: usize,
 }
 
-impl<T: Suite> Zoo<T> {
-    /// All defects that have a playground, in this design: 20 tries of at most 4,000 schedules each, with
+impl<'a, T: Suite> Zoo<'a, T> {
+    /// All defects that name a scenario file, in this design: 20 tries of at most 4,000 schedules each, with
     /// one thread.
     #[must_use]
-    pub fn new(design: T::Design) -> Zoo<T> {
-        let defects = T::defects().into_iter().filter(|defect| !defect.playground.is_empty()).collect();
-        Zoo { defects, design, tries: 20, schedules_max: 4_000, all_levels: false, threads: 1 }
+    pub fn new(design: T::Design, read: &'a Read<'a>) -> Zoo<'a, T> {
+        let defects = T::defects().into_iter().filter(|defect| !defect.scenarios.is_empty()).collect();
+        Zoo { read, defects, design, scenario: None, tries: 20, schedules_max: 4_000, all_levels: false, threads: 1 }
     }
 
-    /// Checks that there are the playgrounds it needs.
+    /// Checks that it has defects, and that the scenario files they name can be played.
     ///
     /// # Errors
-    /// The first that is none, or a name that is none.
+    /// A defect that names no file, or the first file that is none (see [`scenario`]).
     pub fn check(&self) -> Result<(), FileError> {
-        for defect in &self.defects {
-            if scenario::<T>(defect.playground)?.is_none() {
-                let message =
-                    format!("{} names a playground `{}` that there is none of", defect.name, defect.playground);
-                let known: Vec<&str> = T::playgrounds().iter().map(|(name, _)| *name).collect();
-                let error = FileError::new("Suite::playgrounds", "", 0..0, message);
-                return Err(error.help(format!("name one of {}", known.join(", "))));
-            }
+        self.scenarios().map(|_| ())
+    }
+
+    /// The scenario files in which a defect is looked for.
+    fn files_of(&self, defect: &Defect<T::Design>) -> Vec<String> {
+        match &self.scenario {
+            Some(file) => vec![file.clone()],
+            None => defect.scenarios.iter().map(|file| (*file).to_owned()).collect(),
         }
-        Ok(())
+    }
+
+    /// Reads the scenario files of its defects and of the canary.
+    fn scenarios(&self) -> Result<BTreeMap<String, Scenario<T>>, FileError> {
+        let nowhere = self.defects.iter().find(|defect| self.files_of(defect).is_empty());
+        let nowhere = nowhere.map(|defect| format!("{} names no scenario file in which it shows", defect.name));
+        let none = self.defects.is_empty().then(|| "no defect names a scenario file in which it shows".to_owned());
+        if let Some(message) = nowhere.or(none) {
+            let error = FileError::new("Suite::defects", "", 0..0, message);
+            return Err(error.help("name one: `Defect::with_scenarios(&[\"scenarios/zoo/one.toml\"])`"));
+        }
+        let of_canary = T::canary().into_iter().flat_map(|canary| canary.scenarios).map(|file| (*file).to_owned());
+        let files: BTreeSet<String> =
+            self.defects.iter().flat_map(|defect| self.files_of(defect)).chain(of_canary).collect();
+        let read = files.into_iter().map(|file| {
+            let scenario = scenario(&file, &(self.read)(&file)?)?;
+            let placed = simulation(&self.design, &scenario, profile(Level::AnyOrder), false);
+            placed.map_err(|error| FileError::new(&file, "", 0..0, error.to_string()))?;
+            Ok((file, scenario))
+        });
+        read.collect()
     }
 }
 
-/// What was found of a defect.
+/// What was found of a defect in a scenario file.
 #[derive(Clone, Debug)]
 pub struct DefectRow {
-    /// The defect.
+    /// The defect; how short its shortest way is, is known of the first file that it names.
     pub defect: Defect<()>,
+    /// The scenario file in which it was looked for.
+    pub scenario: String,
     /// The weakest level under which it shows, and the cheapest violations there.
     pub weakest: Option<(Level, Vec<Found>)>,
     /// What the cheapest violation costs at each level; nothing for those that were not searched.
@@ -129,8 +158,8 @@ impl DefectRow {
     #[must_use]
     pub fn mean_drawn(&self) -> Option<u32> {
         let drawn: Option<u64> = self.drawn.iter().map(|drawn| drawn.map(u64::from)).sum();
-        let tries = self.drawn.len().max(1) as u64;
-        drawn.map(|drawn| u32::try_from(drawn.div_ceil(tries)).unwrap_or(u32::MAX))
+        let tries = self.drawn.len() as u64;
+        drawn.filter(|_| tries > 0).map(|drawn| u32::try_from(drawn.div_ceil(tries)).unwrap_or(u32::MAX))
     }
 
     /// Whether the cheapest way is as long as the known one.
@@ -167,8 +196,8 @@ impl DefectRow {
 pub struct Alarm {
     /// The design, or the alternative rule.
     pub design: &'static str,
-    /// In which playground.
-    pub playground: &'static str,
+    /// In which scenario file.
+    pub scenario: String,
     /// Under which delivery.
     pub level: Level,
     /// What was said.
@@ -178,7 +207,7 @@ pub struct Alarm {
 /// What came of the zoo.
 #[derive(Clone, Debug)]
 pub struct ZooResult {
-    /// The defects.
+    /// The defects, each in each of its scenario files.
     pub rows: Vec<DefectRow>,
     /// Whether the defect nobody could miss was caught; `None` if the system has none.
     pub canary: Option<bool>,
@@ -189,6 +218,30 @@ pub struct ZooResult {
 }
 
 impl ZooResult {
+    /// The numbers of the defects that were played.
+    #[must_use]
+    pub fn defects(&self) -> BTreeSet<&'static str> {
+        self.rows.iter().map(|row| row.defect.id).collect()
+    }
+
+    /// How many defects were caught as they should be in each of their scenario files.
+    #[must_use]
+    pub fn caught(&self) -> usize {
+        self.all_of(|row| row.complaints().is_empty())
+    }
+
+    /// How many defects have a way as short as the known one.
+    #[must_use]
+    pub fn as_known(&self) -> usize {
+        self.all_of(|row| row.shortest.is_some() && row.is_as_known())
+    }
+
+    /// How many defects have only rows that are so.
+    fn all_of(&self, is_so: impl Fn(&DefectRow) -> bool) -> usize {
+        let others: BTreeSet<&str> = self.rows.iter().filter(|row| !is_so(row)).map(|row| row.defect.id).collect();
+        self.defects().len() - others.len()
+    }
+
     /// Whether every defect was caught by the property that names it, and nothing else was found.
     #[must_use]
     pub fn is_good(&self) -> bool {
@@ -197,13 +250,11 @@ impl ZooResult {
 }
 
 /// One thing to do.
-enum Task<T: Suite> {
-    Defect(Defect<T::Design>),
+enum Task<'a, T: Suite> {
+    /// A defect, in one of its scenario files.
+    Defect(Defect<T::Design>, &'a Scenario<T>, String),
     /// A design that is right, in one small world.
-    Right {
-        name: &'static str,
-        place: Setting<T>,
-    },
+    Right { name: &'static str, file: String, place: Setting<'a, T> },
 }
 
 enum Done {
@@ -211,40 +262,55 @@ enum Done {
     Right(Option<Alarm>),
 }
 
-impl<T: Suite> Zoo<T> {
+impl<T: Suite> Zoo<'_, T> {
     /// Plays every defect, the canary, and everything that is right.
     ///
+    /// # Errors
+    /// As [`Zoo::check`].
+    ///
     /// # Panics
-    /// If a handler or a property panics, or a playground is none (see [`Zoo::check`]).
-    #[must_use]
-    pub fn play(&self) -> ZooResult {
-        let tasks = self.tasks();
+    /// If a handler or a property panics.
+    pub fn play(&self) -> Result<ZooResult, FileError> {
+        let scenarios = self.scenarios()?;
+        let tasks = self.tasks(&scenarios);
         let canary = T::canary().map(|canary| canary.id);
         let mut played = ZooResult { rows: Vec::new(), canary: None, alarms: Vec::new(), quiet: 0 };
         for done in in_threads(self.threads, &tasks, |task| self.run(task)) {
             match done {
                 Done::DefectRow(row) if Some(row.defect.id) == canary => {
-                    played.canary = Some(row.complaints().is_empty())
+                    played.canary = Some(played.canary != Some(false) && row.complaints().is_empty())
                 }
                 Done::DefectRow(row) => played.rows.push(*row),
                 Done::Right(None) => played.quiet += 1,
                 Done::Right(Some(alarm)) => played.alarms.push(alarm),
             }
         }
-        played
+        Ok(played)
     }
 
-    /// The defects, then what is right in each world in which a defect is looked for.
-    fn tasks(&self) -> Vec<Task<T>> {
-        let defects = T::canary().into_iter().chain(self.defects.iter().copied());
-        let mut tasks: Vec<Task<T>> = defects.map(Task::Defect).collect();
-        let playgrounds = T::playgrounds();
-        for (nth, level, splits) in self.worlds() {
-            let (playground, _) = playgrounds[nth];
-            let right =
-                |name, design: T::Design| Task::Right { name, place: Setting { design, playground, level, splits } };
+    /// The defects in each of their files, then what is right in each world in which a defect is looked for.
+    fn tasks<'a>(&self, scenarios: &'a BTreeMap<String, Scenario<T>>) -> Vec<Task<'a, T>> {
+        let of = |(defect, files): (Defect<T::Design>, Vec<String>)| {
+            let task = move |file: String| {
+                let is_first = defect.scenarios.first() == Some(&file.as_str());
+                let known = defect.known.filter(|_| is_first);
+                Some(Task::Defect(Defect { known, ..defect }, scenarios.get(&file)?, file))
+            };
+            files.into_iter().filter_map(task)
+        };
+        let canary = T::canary().map(|canary| (canary, canary.scenarios.iter().map(ToString::to_string).collect()));
+        let defects = self.defects.iter().map(|defect| (*defect, self.files_of(defect)));
+        let mut tasks: Vec<Task<'a, T>> = canary.into_iter().chain(defects).flat_map(of).collect();
+        // The other rules are played in the first of all files.
+        let first = T::defects().first().and_then(|defect| self.files_of(defect).into_iter().next());
+        for (file, level, splits) in self.worlds() {
+            let Some(scenario) = scenarios.get(&file) else { continue };
+            let right = |name, design: T::Design| {
+                let place = Setting { design, scenario, level, splits };
+                Task::Right { name, file: file.clone(), place }
+            };
             tasks.push(right(self.design.name(), self.design.clone()));
-            if nth == 0 && !splits {
+            if Some(&file) == first.as_ref() && !splits {
                 for alternative in T::alternatives() {
                     let mut design = self.design.clone();
                     (alternative.plant)(&mut design);
@@ -255,31 +321,31 @@ impl<T: Suite> Zoo<T> {
         tasks
     }
 
-    /// The worlds in which the defects are looked for, by the places of their playgrounds, but none in which
-    /// the broker loses messages: there the broker is the fault.
-    fn worlds(&self) -> BTreeSet<(usize, Level, bool)> {
-        let playgrounds = T::playgrounds();
+    /// The worlds in which the defects are looked for, by scenario file, but none in which the broker loses
+    /// messages: there the broker is the fault.
+    fn worlds(&self) -> BTreeSet<(String, Level, bool)> {
         let wanted =
             |defect: &Defect<T::Design>, level: Level| self.all_levels || level <= defect.needs.max(Level::AnyOrder);
         let of = |defect: &Defect<T::Design>| {
-            let nth = playgrounds.iter().position(|(name, _)| *name == defect.playground);
             let levels = Level::ALL.into_iter().filter(|level| *level != Level::Loss && wanted(defect, *level));
-            levels.filter_map(|level| Some((nth?, level, defect.splits))).collect::<Vec<_>>()
+            let levels: Vec<Level> = levels.collect();
+            let of_file = |file: String| levels.iter().map(move |level| (file.clone(), *level, defect.splits));
+            self.files_of(defect).into_iter().flat_map(of_file).collect::<Vec<_>>()
         };
         self.defects.iter().flat_map(of).collect()
     }
 
-    fn run(&self, task: &Task<T>) -> Done {
+    fn run(&self, task: &Task<'_, T>) -> Done {
         match task {
-            Task::Defect(defect) => Done::DefectRow(Box::new(self.row(defect))),
-            Task::Right { name, place } => {
+            Task::Defect(defect, scenario, file) => Done::DefectRow(Box::new(self.row(defect, scenario, file.clone()))),
+            Task::Right { name, file, place } => {
                 let searched = place.search(&self.judges(), |_| true);
                 let unfinished = || (!searched.complete).then(|| "the search did not end".to_owned());
                 let verdict = searched.found.first().map(in_words).or_else(unfinished);
                 let verdict = verdict.or_else(|| place.draw_all(&self.judges(), self.schedules_max.into()).err());
                 Done::Right(verdict.map(|verdict| Alarm {
                     design: name,
-                    playground: place.playground,
+                    scenario: file.clone(),
                     level: place.level,
                     verdict,
                 }))
@@ -292,13 +358,13 @@ impl<T: Suite> Zoo<T> {
         Judges::new(T::properties(&T::usual()))
     }
 
-    fn row(&self, defect: &Defect<T::Design>) -> DefectRow {
-        let design = planted(&self.design, &[*defect]);
-        let (playground, splits) = (defect.playground, defect.splits);
-        let place = |level| Setting::<T> { design: design.clone(), playground, level, splits };
+    fn row(&self, defect: &Defect<T::Design>, scenario: &Scenario<T>, file: String) -> DefectRow {
+        let (design, splits) = (planted(&self.design, &[*defect]), defect.splits);
+        let place = |level| Setting { design: design.clone(), scenario, level, splits };
         let defect = defect.described();
         let mut row = DefectRow {
             defect,
+            scenario: file,
             weakest: None,
             by_level: Vec::new(),
             shortest: None,
@@ -347,17 +413,17 @@ impl<T: Suite> Zoo<T> {
 }
 
 /// A design in a small world under a delivery.
-struct Setting<T: Suite> {
+struct Setting<'a, T: Suite> {
     design: T::Design,
-    playground: &'static str,
+    scenario: &'a Scenario<T>,
     level: Level,
     splits: bool,
 }
 
-impl<T: Suite> Setting<T> {
+impl<T: Suite> Setting<'_, T> {
     fn simulation(&self) -> Simulation<T> {
-        let simulation = playground(&self.design, self.playground, profile(self.level), self.splits);
-        simulation.unwrap_or_else(|error| panic!("the playground {}: {error}", self.playground))
+        let simulation = simulation(&self.design, self.scenario, profile(self.level), self.splits);
+        simulation.unwrap_or_else(|error| panic!("the scenario {}: {error}", self.scenario.name))
     }
 
     fn scheduler(&self, simulation: &Simulation<T>, seed: u64) -> Box<dyn Scheduler> {

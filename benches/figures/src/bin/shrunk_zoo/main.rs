@@ -31,7 +31,7 @@ const FAILURES: usize = 100;
 /// How many runs are drawn for them at most.
 const DRAWN_MAX: u64 = 200_000;
 
-/// A defect in the world in which it is looked for.
+/// A defect in the first scenario file in which it is looked for.
 struct Place<S: System> {
     name: String,
     simulation: Simulation<S>,
@@ -39,13 +39,16 @@ struct Place<S: System> {
     plan: FaultPlan,
 }
 
-/// The defects of a system, each in its playground.
-fn places<T: Suite>() -> Vec<Place<T>> {
+/// The defects of a system whose package is in this folder.
+fn places<T: Suite>(folder: &str) -> Vec<Place<T>> {
     let place = |defect: pellmell::scenario::Defect<T::Design>| {
         let mut design = T::usual();
         (defect.plant)(&mut design);
         let level = defect.needs.max(Level::AnyOrder);
-        let simulation = zoo::playground::<T>(&design, defect.playground, zoo::profile(level), defect.splits);
+        let file = format!("{folder}/{}", defect.scenarios[0]);
+        let text = std::fs::read_to_string(&file).expect("it is run from the root of the repository");
+        let scenario = zoo::scenario::<T>(&file, &text).unwrap_or_else(|error| panic!("{error}"));
+        let simulation = zoo::simulation(&design, &scenario, zoo::profile(level), defect.splits);
         Place {
             name: defect.name.to_owned(),
             simulation: simulation.expect("the parts fit"),
@@ -237,10 +240,10 @@ fn main() {
         plan: FaultPlan::SOME,
     };
     let mut total = Total::default();
-    total.table("Ticketing:", &places::<Ticketing>(), wanted);
-    total.table("Order workflow:", &places::<OrderWorkflow>(), wanted);
-    total.table("Bank transfers:", &places::<BankTransfers>(), wanted);
-    total.table("Read model:", &places::<ReadModel>(), wanted);
+    total.table("Ticketing:", &places::<Ticketing>("."), wanted);
+    total.table("Order workflow:", &places::<OrderWorkflow>("examples/order-workflow"), wanted);
+    total.table("Bank transfers:", &places::<BankTransfers>("examples/bank-transfers"), wanted);
+    total.table("Read model:", &places::<ReadModel>("examples/read-model"), wanted);
     total.table("Order workflow, ten bugs:", &BUGS.iter().map(bug).collect::<Vec<_>>(), wanted);
     total.summary();
 }
