@@ -1,8 +1,10 @@
 //! What the core does, with systems as small as each claim needs.
 
 mod broker;
+mod hold_sweep;
 mod identity;
 mod memory;
+mod panics;
 mod pctcp;
 mod rest;
 #[cfg(feature = "proptest")]

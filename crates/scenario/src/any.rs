@@ -430,6 +430,11 @@ impl<T: Suite> Observer<T> for Telling<'_> {
         self.recorder.after(world, step);
         (self.after)(step.number);
     }
+
+    fn panicked(&mut self, world: &World<T>, step: &Step, message: &str) {
+        self.recorder.panicked(world, step, message);
+        (self.after)(step.number);
+    }
 }
 
 impl<T: Suite> AnyScenario for Scenario<T> {

@@ -18,7 +18,6 @@ mod workers;
 mod worlds;
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::determinism::{Footprints, Sample};
 use crate::event::System;
@@ -28,6 +27,7 @@ use crate::run::{Judges, Limits, Verdict, run, step_apart};
 use crate::schedule::{NamedStep, Target};
 use crate::scheduler::Move;
 use crate::simulation::Simulation;
+use crate::world::catching;
 
 /// Of how many seeds some are played twice: as many as there are schedulers to take turns.
 const SAMPLED: u64 = SchedulerKind::PORTFOLIO.len() as u64;
@@ -305,7 +305,7 @@ impl<'a, S: System> Exhaust<'a, S> {
             return Err(Reduction::Refused(reason));
         }
         loop {
-            let tested = catch_unwind(AssertUnwindSafe(|| independence::test(self, &clusters)));
+            let tested = catching(|| independence::test(self, &clusters));
             let tested = tested.map_err(|_| Reduction::Refused("something panics"))?;
             if let Some(dependence) = tested.dependence {
                 return Err(Reduction::Dependent(dependence));

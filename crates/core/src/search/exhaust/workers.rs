@@ -1,6 +1,5 @@
 //! Workers that search the same states at once, on one thread each.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
 use super::queue::WorkQueue;
@@ -8,9 +7,10 @@ use super::visited::Visited;
 use super::worker::{Marks, Stop, Worker};
 use super::{Exhaust, SearchStats};
 use crate::event::System;
-use crate::run::{Verdict, panic_message};
+use crate::run::Verdict;
 use crate::scheduler::Move;
 use crate::simulation::Simulation;
+use crate::world::catching;
 
 /// What workers have in common.
 pub(super) struct Common<'p> {
@@ -130,9 +130,9 @@ fn caught<S: System>(
     run: impl FnOnce(&mut Worker<'_, '_, S>) -> Result<(), Stop>,
     queue: &WorkQueue,
 ) -> Option<Stopped> {
-    let ended = catch_unwind(AssertUnwindSafe(|| run(worker)));
+    let ended = catching(|| run(worker));
     let panicked = |message| Err(Stop::Failing(Box::new(Verdict::Panicked { message })));
-    let stop = ended.unwrap_or_else(|panic| panicked(panic_message(&*panic))).err()?;
+    let stop = ended.unwrap_or_else(panicked).err()?;
     queue.stop();
     Some(Stopped { stop, path: worker.path() })
 }

@@ -4,6 +4,7 @@
 //! schedules meets each of those with some chance; here they are simply all played. Nothing is drawn,
 //! so what comes out depends on the simulation alone, and not on the threads.
 
+mod clock;
 mod pairs;
 mod singles;
 
