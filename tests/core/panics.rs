@@ -116,7 +116,7 @@ fn a_failing_test_shows_the_step_that_panics() {
     let check = || testing::check(&panicking("search, the second time"), 0..50, FaultPlan::SOME, &Judges::new(vec![]));
     let told = catch_unwind(AssertUnwindSafe(check)).expect_err("it fails");
     let told = told.downcast::<String>().expect("a text");
-    assert!(told.ends_with("deliver item:changed i1@0 -> search #2   panics: out of paper"), "{told}");
+    assert!(told.contains("deliver item:changed i1@0 -> search #2   panics: out of paper\nso fail "), "{told}");
 }
 
 /// What the next test looks at from outside.

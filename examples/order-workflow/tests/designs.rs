@@ -78,8 +78,8 @@ fn a_small_dedup_window_counts_twice_what_comes_again_after_two_others() {
         &scenario("changes-her-mind", &["SmallDedupWindow"]),
         "SalesCounted: at sales, i1",
         &[
-            "hold order:placed o1@0 -> sales #2 until quiescence",
             "lose ack of order:placed o1@0 -> sales",
+            "hold order:placed o1@0 -> sales #2 until quiescence",
             "send ann: place o1 for 2 of i1",
             "send bob: place o2 for 1 of i1",
         ],

@@ -76,7 +76,7 @@ fn a_delta_that_the_snapshot_covers_is_applied_twice_if_nobody_looks_at_its_vers
         &scenario("joins-late", &["ApplyCoveredDelta"]),
         "OnceTrue: at balances, a1",
         &[
-            "hold account:moved a1@3 -> balances until quiescence",
+            "hold account:snapshot a1@0 -> balances until quiescence",
             "send ann: open a1",
             "send ann: deposit 50 on a1",
             "send ann: withdraw 20 from a1",
@@ -91,12 +91,11 @@ fn an_old_snapshot_takes_the_place_of_a_newer_balance_if_nobody_looks_at_its_ver
         &scenario("joins-late", &["TakeOldSnapshot"]),
         "NeverOlder: at balances, a1",
         &[
-            "hold account:snapshot a1@3 -> balances until quiescence",
+            "hold account:snapshot a1@0 -> balances until quiescence",
             "send ann: open a1",
             "send ann: deposit 50 on a1",
             "send ann: withdraw 20 from a1",
             "send ann: deposit 5 on a1",
-            "send ann: withdraw 7 from a1",
         ],
     );
 }
@@ -105,8 +104,8 @@ fn an_old_snapshot_takes_the_place_of_a_newer_balance_if_nobody_looks_at_its_ver
 fn a_delta_that_was_dropped_before_the_snapshot_came_is_missing_behind_it() {
     assert_found(
         &scenario("joins-late", &["DropEarlyDelta"]),
-        "BalancesConverged: at balances, a1",
-        &["hold account:snapshot a1@0 -> balances until quiescence", "send ann: open a1", "send ann: deposit 50 on a1"],
+        "BalancesConverged: at balances, a2",
+        &["hold account:snapshot a2@0 -> balances until quiescence", "send bob: open a2", "send bob: deposit 9 on a2"],
     );
 }
 

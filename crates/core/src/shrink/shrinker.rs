@@ -89,6 +89,7 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
         if self.shrink.simpler_commands && self.make_simple() {
             self.leave_out();
         }
+        self.name_ends();
         let (needed, minimal) = self.needed();
         let anchors = self.anchors();
         Shrunk {
