@@ -40,7 +40,7 @@ use anstyle::{AnsiColor, Style};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use pellmell_core::escape::for_terminal;
 use pellmell_core::schedule::Departure;
-use pellmell_core::trace::grouped;
+use pellmell_core::trace::{count, grouped};
 use pellmell_core::vacuity::Allow;
 use pellmell_scenario::any::{AnyScenario, AnySystem, Erased};
 use pellmell_scenario::scenario::Suite;
@@ -444,16 +444,6 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 const PLAIN: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
-/// `1 run`, `2,000 runs`, `3 entries`.
-fn count(number: u64, noun: &str) -> String {
-    let number_text = grouped(number);
-    match noun.strip_suffix('y') {
-        _ if number == 1 => format!("{number_text} {noun}"),
-        Some(stem) => format!("{number_text} {stem}ies"),
-        None => format!("{number_text} {noun}s"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -473,12 +463,5 @@ mod tests {
         for text in ["5", "5..2", "..", "a..b", "1..=2"] {
             assert!(seeds(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn counts_are_grouped_and_have_a_plural() {
-        assert_eq!(count(1, "run"), "1 run");
-        assert_eq!(count(1_234_567, "run"), "1,234,567 runs");
-        assert_eq!((count(1, "entry"), count(2, "entry")), ("1 entry".to_owned(), "2 entries".to_owned()));
     }
 }

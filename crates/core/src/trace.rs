@@ -442,6 +442,17 @@ pub fn grouped(number: u64) -> String {
     grouped
 }
 
+/// `1 run`, `2,000 runs`, `3 entries`.
+#[must_use]
+pub fn count(number: u64, noun: &str) -> String {
+    let number_text = grouped(number);
+    match noun.strip_suffix('y') {
+        _ if number == 1 => format!("{number_text} {noun}"),
+        Some(stem) => format!("{number_text} {stem}ies"),
+        None => format!("{number_text} {noun}s"),
+    }
+}
+
 fn lines_with_spans(text: &str) -> impl Iterator<Item = (std::ops::Range<usize>, &str)> {
     let mut at = 0;
     let lines = text.split_inclusive('\n').map(move |line| {
@@ -519,4 +530,16 @@ fn difference_of_headers(expected: &Header, found: &Header) -> Option<(String, S
     let key = all.into_iter().find(|key| *key != "tool" && expected.get(key) != found.get(key))?;
     let value = |keys: &serde_json::Value| format!("{key} {}", keys.get(key).unwrap_or(&serde_json::Value::Null));
     Some((value(&expected), value(&found)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_grouped_and_have_a_plural() {
+        assert_eq!(count(1, "run"), "1 run");
+        assert_eq!(count(1_234_567, "run"), "1,234,567 runs");
+        assert_eq!((count(1, "entry"), count(2, "entry")), ("1 entry".to_owned(), "2 entries".to_owned()));
+    }
 }

@@ -327,6 +327,8 @@ pub struct ExhaustPlan<'a> {
     pub memory_max: u64,
     /// Whether clients whose records never meet are searched apart.
     pub reduce: bool,
+    /// Whether the first run that fails will do.
+    pub first_failing: bool,
     /// How many threads search.
     pub threads: u32,
     /// How many runs shrinking of what was found may take.
@@ -585,6 +587,7 @@ impl<T: Suite> AnyScenario for Scenario<T> {
             .with_prefix(&prefix)
             .with_memory_max(how.memory_max)
             .with_reduction(how.reduce)
+            .with_first_failing(how.first_failing)
             .with_threads(how.threads);
         let exhausted = exhaust.run_watched(progress);
         let story = exhausted.failing.as_ref().map(|failing| records_of(&simulation, &failing.steps));

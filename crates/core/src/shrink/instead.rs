@@ -8,7 +8,7 @@ use crate::event::System;
 use crate::extract::extract;
 use crate::run::{Observer, run};
 use crate::schedule::{DeliverySpec, Departure, Target};
-use crate::scheduler::{Action, Departing, DepartureOutcome, Tie};
+use crate::scheduler::{Action, Departing, Tie};
 use crate::world::{Step, World};
 
 /// How many runs are spent at most to make one of two departures.
@@ -64,13 +64,10 @@ impl<S: System> Shrinker<'_, '_, S> {
     /// What waits for something that never happens any more, such as a timer of what was left out, waits for
     /// what it did wait for: the last thing that happens before it.
     pub(super) fn name_ends(&mut self) {
-        let simulation = self.case.simulation(&self.simulation);
-        let mut departing = Departing::new(self.case.departures.clone());
-        run(&mut simulation.world(), &mut departing, self.shrink.judges, self.limits, &mut ());
-        self.executions += 1;
-        if departing.outcomes().all(|(_, came)| came != DepartureOutcome::EndedWithout) {
+        if !self.has_lost_ends {
             return;
         }
+        let simulation = self.case.simulation(&self.simulation);
         let departing = Departing::new(self.case.departures.clone());
         let Ok(extracted) = extract(&simulation, departing, self.shrink.judges, self.limits, Tie::InOrder) else {
             return;

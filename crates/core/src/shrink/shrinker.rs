@@ -10,13 +10,14 @@ use crate::extract::extract;
 use crate::hash;
 use crate::run::{Limits, Report, Verdict, run};
 use crate::schedule::Departure;
-use crate::scheduler::{Departing, Tie};
+use crate::scheduler::{Departing, DepartureOutcome, Tie};
 use crate::simulation::Simulation;
 
 /// The run of a case that was tried.
 struct CaseRun {
     report: Report,
     unused: Vec<Departure>,
+    has_lost_ends: bool,
 }
 
 /// The outcome of a case that was tried.
@@ -37,6 +38,8 @@ pub(super) struct Shrinker<'a, 'b, S: System> {
     /// The smallest case so far, and its report.
     pub(super) case: Case,
     pub(super) report: Report,
+    /// Whether something in it waits for what never happens.
+    pub(super) has_lost_ends: bool,
     pub(super) executions: u32,
     pub(super) known: BTreeMap<(u64, Tie), CaseOutcome>,
 }
@@ -60,7 +63,9 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
             limits.steps_max = limits.steps_max.min(20 * report.steps + 1_000);
         }
         let (simpler, known, executions) = (Vec::new(), BTreeMap::new(), 1);
-        let mut shrinker = Shrinker { shrink, simulation, simpler, limits, case, report, executions, known };
+        let has_lost_ends = has_lost_ends(&scheduler);
+        let mut shrinker =
+            Shrinker { shrink, simulation, simpler, limits, case, report, has_lost_ends, executions, known };
         let unused: Vec<_> = scheduler.unused().cloned().collect();
         shrinker.case.departures.retain(|departure| !unused.contains(departure));
         if let Some(found) = shrinker.take_find() {
@@ -122,7 +127,8 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
     pub(super) fn take_as_written(&mut self, case: Case) -> bool {
         let Some((CaseOutcome::Same, played)) = self.attempt(&case, Tie::InOrder) else { return false };
         self.case = case;
-        if let Some(CaseRun { report, unused }) = played {
+        if let Some(CaseRun { report, unused, has_lost_ends }) = played {
+            self.has_lost_ends = has_lost_ends;
             // What has no effect does no harm either way, and is not worth a run.
             self.case.departures.retain(|departure| !unused.contains(departure));
             self.report = report;
@@ -153,7 +159,8 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
             false => CaseOutcome::Other(report.verdict.clone()),
         };
         self.known.insert(key, tried.clone());
-        Some((tried, Some(CaseRun { report, unused: scheduler.unused().cloned().collect() })))
+        let (unused, has_lost_ends) = (scheduler.unused().cloned().collect(), has_lost_ends(&scheduler));
+        Some((tried, Some(CaseRun { report, unused, has_lost_ends })))
     }
 
     /// The departures beside those that are left with which it fails in each of the orders in which the calm
@@ -258,4 +265,9 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
         }
         (needed, minimal)
     }
+}
+
+/// Whether something in a run waited for what never happened.
+fn has_lost_ends(played: &Departing) -> bool {
+    played.outcomes().any(|(_, came)| came == DepartureOutcome::EndedWithout)
 }
