@@ -201,7 +201,7 @@ fn a_sweep_puts_failures_into_buckets() {
                   Shrunk to 5 steps, 1 departure, 3 commands
                  Departs hold ticket:updated t1@1 -> orders until quiescence
                Reproduce pellmell run scenarios/price-5-10-15.toml --design stage1 --departure 'hold ticket:updated t1@1 -> orders until quiescence' --seed 7
-                Departed 17 of 100 one-departure schedules fail; 18,898,400 not played
+                Departed 17 of 100 one-departure schedules fail; 22,318,700 not played
                 VIOLATED ReplicaNeverAhead at orders of t on ticket:updated   5 runs, first seed 0, calm scheduler, 1,345 steps
                   Shrunk to 6 steps, 1 departure, 2 commands
                  Departs lose ack of ticket:updated t13@1 -> orders

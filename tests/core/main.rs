@@ -2,8 +2,10 @@
 
 mod broker;
 mod explain;
+mod hold_sweep;
 mod identity;
 mod memory;
+mod panics;
 mod pctcp;
 mod rest;
 #[cfg(feature = "proptest")]

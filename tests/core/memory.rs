@@ -75,7 +75,7 @@ fn duplicates_that_a_member_remembers_are_no_harm_until_it_crashes() {
     let crashes = FaultPlan { crash: Rate::of(Ratio::new(1, 4)), ..FaultPlan::NONE };
     let told = panic_of(|| check(&simulation, 0..300, crashes, &counted_once()));
     assert!(told.contains("violated CountedOnce: at search, i1: expected 1 changes, counted 2"), "{told}");
-    assert!(told.contains("crash search before ack of item:changed i1@0 -> search"), "{told}");
+    assert!(told.contains("crash search before publish of item:changed i1@0 -> search"), "{told}");
 }
 
 #[test]

@@ -6,7 +6,6 @@ use pellmell_core::Verdict;
 use pellmell_core::schedule::NamedStep;
 use pellmell_core::search::{
     Bounds, DeliveryOrder, Dependence, Ended, ExhaustResult, FailingRun, ImpossibleStep, Most, Reduction,
-    SEARCHED_STEPS_MAX,
 };
 use pellmell_core::trace::detail;
 use pellmell_core::vacuity::{Allow, Findings};
@@ -18,7 +17,7 @@ use super::input::Input;
 use super::log::Log;
 use super::progress::Searching;
 use super::{
-    BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, input, number, program, replay, shown, shrink,
+    BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, input, number, program, replay, shown, shrink,
     timeline, vacuous,
 };
 
@@ -67,6 +66,9 @@ pub(super) struct ExhaustArgs {
     /// At most so many steps and faults depart from the calm run.
     #[arg(long, default_value = "any", value_name = "N", value_parser = most)]
     departures: Most,
+    /// Ends with the first run that fails, and looks for no shorter one.
+    #[arg(long)]
+    first: bool,
     /// Searches clients together whose records never meet.
     #[arg(long)]
     no_reduction: bool,
@@ -143,6 +145,7 @@ pub(super) fn exhaust(system: &dyn AnySystem, args: &ExhaustArgs, format: Messag
         after: &named,
         memory_max: args.memory,
         reduce: !args.no_reduction,
+        first_failing: args.first,
         threads: args.threads.count()?,
         executions_max: EXECUTIONS_MAX,
     };
@@ -160,7 +163,7 @@ pub(super) fn exhaust(system: &dyn AnySystem, args: &ExhaustArgs, format: Messag
                 show(&mut out, &services, failing, &story)?;
                 show_shrunk(&mut out, smallest.as_ref())?;
             }
-            summary(&mut out, args, &bounds, &exhausted)?;
+            summary(&mut out, args, &exhausted)?;
             vacuous::show(&mut out, &findings)?;
         }
         MessageFormat::Json => {
@@ -242,9 +245,7 @@ fn show(
         Verdict::Violated { property, .. } => (*property).to_owned(),
         _ => String::new(),
     };
-    let steps = count(failing.steps.len() as u64, "step");
-    let fewest = if failing.is_shortest { "no run fails in fewer" } else { "perhaps not the fewest" };
-    out.status(BAD, &failing.verdict.word().to_uppercase(), format_args!("{what}   {steps}, {fewest}"))?;
+    out.status(BAD, &failing.verdict.word().to_uppercase(), format_args!("{what}   {}", failing.length()))?;
     out.status(PLAIN, "", detail(&failing.verdict).unwrap_or_default())
 }
 
@@ -260,41 +261,23 @@ fn show_shrunk(out: &mut Out, found: Option<&Smallest>) -> Result<(), Failure> {
 }
 
 /// What came of it. It says nothing of what depends on which thread came first; that is on stderr.
-fn summary(out: &mut Out, args: &ExhaustArgs, bounds: &Bounds, exhausted: &ExhaustResult) -> Result<(), Failure> {
+fn summary(out: &mut Out, args: &ExhaustArgs, exhausted: &ExhaustResult) -> Result<(), Failure> {
     out.line("────────────")?;
     match &exhausted.reduction {
         Reduction::None => {}
-        Reduction::Clusters { clusters, pairs } => {
-            let parts = count((*clusters).into(), "cluster");
-            let pairs = count(*pairs, "pair");
-            out.status(PLAIN, "Apart", format_args!("{parts}; independence: {pairs} in both orders, 0 differ"))?;
-        }
-        Reduction::Refused(reason) => out.status(PLAIN, "Together", format_args!("all clients: {reason}"))?,
-        Reduction::Dependent(Dependence { one, other, what, .. }) => {
-            out.status(
-                PLAIN,
-                "Together",
-                format_args!("all clients: {what} depends on whether `{one}` or `{other}` is first"),
-            )?;
-        }
-        other => out.status(PLAIN, "Reduction", format_args!("{other:?}"))?,
+        apart @ Reduction::Clusters { .. } => out.status(PLAIN, "Apart", apart)?,
+        together => out.status(PLAIN, "Together", together)?,
     }
+    let summary = exhausted.summary();
     match exhausted.ended {
-        Ended::All => {
-            let states = count(exhausted.stats.states, "state");
-            out.status(GOOD, "HELD", format_args!("exhaustive within {bounds}: {states}"))
-        }
-        Ended::Failing => out.status(BAD, "Summary", format_args!("violated within {bounds}")),
+        Ended::All => out.status(GOOD, "HELD", summary),
+        Ended::Failing => out.status(BAD, "Summary", summary),
         Ended::Memory => {
-            out.status(BAD, "NOT COMPLETE", format_args!("the memory is used up: nothing found so far"))?;
+            out.status(BAD, "NOT COMPLETE", summary)?;
             let more = (args.memory.saturating_mul(4) >> 20).max(1);
             out.status(DIM, "Next", format_args!("try --memory {more}MiB, or tighter bounds"))
         }
-        Ended::Steps => {
-            let most = count(SEARCHED_STEPS_MAX.into(), "step");
-            out.status(BAD, "NOT COMPLETE", format_args!("a run goes on for more than {most}: nothing found so far"))
-        }
-        other => out.status(BAD, "NOT COMPLETE", format_args!("it ended with: {}", other.word())),
+        _ => out.status(BAD, "NOT COMPLETE", summary),
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use pellmell_core::search::{DepartedBucket, HoldSweepResult, Tally};
+use pellmell_core::search::{HoldSweepResult, Tally};
 use pellmell_core::trace::hex;
 use pellmell_scenario::any::{AnyScenario, departed};
 use serde_json::json;
 
 use super::sweep::{SHRUNK_MAX, show_shrunk};
-use super::{BAD, Failure, GOOD, Out, PLAIN, command, count, grouped, shrink};
+use super::{BAD, Failure, GOOD, Out, PLAIN, command, shrink};
 
 pub(super) fn show(
     out: &mut Out,
@@ -16,49 +16,15 @@ pub(super) fn show(
     scenario: &dyn AnyScenario,
     result: &HoldSweepResult,
 ) -> Result<(), Failure> {
-    for (place, (signature, bucket)) in in_order(result).into_iter().enumerate() {
-        let first = match bucket.departures.len() {
-            0 => "the calm run fails".to_owned(),
-            departures => format!("first with {}", count(departures as u64, "departure")),
-        };
-        let word = bucket.verdict.to_uppercase();
-        out.status(BAD, &word, format_args!("{signature}   {}, {first}", count(bucket.count, "schedule")))?;
+    for (place, (signature, bucket)) in result.buckets_in_order().into_iter().enumerate() {
+        out.status(BAD, &bucket.verdict.to_uppercase(), format_args!("{signature}   {bucket}"))?;
         let departed = departed(scenario, &bucket.departures);
         if place < SHRUNK_MAX {
             show_shrunk(out, &*departed, scenario.settings().seed)?;
         }
         out.status(PLAIN, "Reproduce", command("run", path, &*departed, scenario.settings().seed))?;
     }
-    out.status(if result.is_held() { GOOD } else { BAD }, "Departed", in_words(result))
-}
-
-/// `all 412 one-departure schedules and 13,041 of 84,666 pairs hold`.
-fn in_words(result: &HoldSweepResult) -> String {
-    let (singles, pairs) = (&result.singles, &result.pairs);
-    if singles.held + pairs.held == singles.played + pairs.played {
-        return format!("{} one-departure schedules and {} pairs hold", part(singles), part(pairs));
-    }
-    let failed = |tally: &Tally| format!("{} of {}", grouped(tally.played - tally.held), grouped(tally.played));
-    let left_out = (singles.all - singles.played) + (pairs.all - pairs.played);
-    let rest = if left_out > 0 { format!("; {} not played", grouped(left_out)) } else { String::new() };
-    let of_pairs = if pairs.played > 0 { format!(" and {} pairs", failed(pairs)) } else { String::new() };
-    format!("{} one-departure schedules{of_pairs} fail{rest}", failed(singles))
-}
-
-/// How many of how many were played.
-fn part(tally: &Tally) -> String {
-    if tally.played == tally.all {
-        format!("all {}", grouped(tally.all))
-    } else {
-        format!("{} of {}", grouped(tally.played), grouped(tally.all))
-    }
-}
-
-/// The buckets, what was played first first.
-fn in_order(result: &HoldSweepResult) -> Vec<(&String, &DepartedBucket)> {
-    let mut buckets: Vec<_> = result.buckets.iter().collect();
-    buckets.sort_by_key(|(_, bucket)| bucket.place);
-    buckets
+    out.status(if result.is_held() { GOOD } else { BAD }, "Departed", result.summary())
 }
 
 pub(super) fn show_json(
@@ -67,7 +33,7 @@ pub(super) fn show_json(
     scenario: &dyn AnyScenario,
     result: &HoldSweepResult,
 ) -> Result<(), Failure> {
-    for (signature, bucket) in in_order(result) {
+    for (signature, bucket) in result.buckets_in_order() {
         out.json(&json!({
             "reason": "departed bucket",
             "signature": signature,

@@ -22,8 +22,7 @@ pub(super) struct LogArgs {
 }
 
 impl LogArgs {
-    /// Does `work`, which tells the number of each step when it was taken. What is logged after the last
-    /// step, in one that ends the run by a panic, is kept under the number that comes next.
+    /// Does `work`, which tells the number of each step when it was taken.
     pub(super) fn during<R>(self, work: impl FnOnce(&mut dyn FnMut(u64)) -> R) -> (R, Log) {
         let buffer = Buffer::default();
         let subscriber = tracing_subscriber::fmt()
@@ -32,14 +31,8 @@ impl LogArgs {
             .without_time()
             .with_ansi(false)
             .finish();
-        let (mut log, mut last) = (Log::new(), 0);
-        let result = tracing::subscriber::with_default(subscriber, || {
-            work(&mut |step| {
-                buffer.take(&mut log, step);
-                last = step;
-            })
-        });
-        buffer.take(&mut log, last + 1);
+        let mut log = Log::new();
+        let result = tracing::subscriber::with_default(subscriber, || work(&mut |step| buffer.take(&mut log, step)));
         (result, log)
     }
 }

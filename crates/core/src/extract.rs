@@ -157,6 +157,10 @@ impl<S: System> Observer<S> for Beside {
     fn after(&mut self, world: &World<S>, step: &Step) {
         self.services.push(step.actor.map(|actor| world.service_name(actor.service).to_owned()));
     }
+
+    fn panicked(&mut self, world: &World<S>, step: &Step, _: &str) {
+        self.after(world, step);
+    }
 }
 
 /// The departure by which an action waits.

@@ -2,9 +2,6 @@
 //!
 //! This is the only loop that plays a run, and the only place where verdicts are made.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use serde::{Deserialize, Serialize};
 
 use crate::broker::{Delivery, DeliveryIndex, MessageIndex};
@@ -14,7 +11,7 @@ use crate::ids::{self, Time};
 use crate::property::{End, Property, Sometimes, View, Violation, Watch};
 use crate::scheduler::{Action, Chosen, Scheduler};
 use crate::service::Outcome;
-use crate::world::{Answer, Moment, Step, World};
+use crate::world::{Actor, Answer, Moment, Step, World, catching};
 
 /// How far a run may go. Reaching a limit is a verdict, never a hang. The default is 10,000,000 steps,
 /// 4,000,000 messages and 4,000,000 open deliveries.
@@ -190,6 +187,10 @@ pub trait Observer<S: System> {
 
     /// Sees what happened.
     fn after(&mut self, _world: &World<S>, _step: &Step) {}
+
+    /// Sees the step in which a handler panicked, the last one of the run; [`Observer::after`] does not. It
+    /// saved and published nothing. The world is as the panic left it, half way through the step.
+    fn panicked(&mut self, _world: &World<S>, _step: &Step, _message: &str) {}
 }
 
 impl<S: System> Observer<S> for () {
@@ -312,12 +313,17 @@ pub fn run<S: System>(
 ) -> Report {
     let reached = vec![false; judges.sometimes.len()];
     let hears_naks = world.broker().profile().naks;
-    let mut noted = RunNotes { counts: Counts::default(), still: None, reached, latest: 0, hears_naks };
-    let played = catch_unwind(AssertUnwindSafe(|| play(world, scheduler, judges, limits, observer, &mut noted)));
-    let verdict = match played {
+    let mut noted =
+        RunNotes { counts: Counts::default(), still: None, reached, latest: 0, hears_naks, under_way: None };
+    let verdict = match catching(|| play(world, scheduler, judges, limits, observer, &mut noted)) {
         Ok(Ok(())) => Verdict::Held,
         Ok(Err(verdict)) => verdict,
-        Err(panic) => Verdict::Panicked { message: panic_message(&*panic) },
+        Err(message) => {
+            if let Some((action, fate, worker)) = noted.under_way {
+                observer.panicked(world, &world.cut_off(action, fate, worker), &message);
+            }
+            Verdict::Panicked { message }
+        }
     };
     let RunNotes { mut counts, reached, .. } = noted;
     counts.commands = world.commands_run().into();
@@ -339,6 +345,8 @@ struct RunNotes {
     /// The message published last of those that were delivered.
     latest: u32,
     hears_naks: bool,
+    /// The step that is taken, if somebody looks, and who works in it.
+    under_way: Option<(Action, Fate, Option<Actor>)>,
 }
 
 fn play<S: System, O: Observer<S>>(
@@ -372,7 +380,11 @@ fn play<S: System, O: Observer<S>>(
         let action = scheduler.pick(&enabled);
         let fate = fate_of(world, scheduler, action);
         observer.before(world, action);
+        if O::LOOKS {
+            noted.under_way = Some((action, fate, world.worker_of(action)));
+        }
         let step = world.step(action, fate);
+        noted.under_way = None;
         noted.count(&step);
         observer.after(world, &step);
         for (sometimes, reached) in judges.sometimes.iter().zip(&mut noted.reached) {
@@ -651,14 +663,6 @@ fn stuck<S: System>(world: &World<S>, what: &str, most: u64, hint: &str) -> Verd
         "{what} limit reached: {most} {what}, {steps} steps, {messages} messages, {open} deliveries open; {hint}"
     );
     Verdict::Stuck { reason }
-}
-
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
-    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-        (Some(text), _) => (*text).to_owned(),
-        (_, Some(text)) => text.clone(),
-        _ => "a panic without a message".to_owned(),
-    }
 }
 
 #[cfg(test)]

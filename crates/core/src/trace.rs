@@ -115,7 +115,7 @@ pub struct TraceRecord {
     /// Which member of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<u16>,
-    /// The answer: `ack`, `silent: duplicate key`, `rejected 400: …`
+    /// The answer: `ack`, `silent: duplicate key`, `rejected 400: …`, or `panics: …`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
     /// What was saved.
@@ -253,6 +253,14 @@ impl<S: System> Observer<S> for Recorder {
             fingerprint: hex(world.fingerprint()),
         });
     }
+
+    fn panicked(&mut self, world: &World<S>, step: &Step, message: &str) {
+        self.after(world, step);
+        if let Some(last) = self.records.last_mut() {
+            // The verdict has all of it.
+            last.answer = Some(format!("panics: {}", message.lines().next().unwrap_or_default()));
+        }
+    }
 }
 
 fn faults_in_words(step: &Step) -> Vec<String> {
@@ -302,6 +310,10 @@ impl<S: System> Observer<S> for Naming {
         // A resumed handler has the fate that was decided when it began.
         let fate = if matches!(step.action, Action::Resume(_)) { Fate::CALM } else { step.fate };
         self.steps.extend(self.what.take().map(|what| NamedStep::new(what, fate)));
+    }
+
+    fn panicked(&mut self, world: &World<S>, step: &Step, _: &str) {
+        self.after(world, step);
     }
 }
 
@@ -421,9 +433,7 @@ impl Trace {
             }
             records.push(record);
         }
-        // A step in which something panicked is taken and not recorded.
-        let missing = end.steps.checked_sub(records.len() as u64);
-        if !matches!((missing, end.verdict.as_str()), (Some(0), _) | (Some(1), "panicked")) {
+        if end.steps != records.len() as u64 {
             let message = format!("the end tells of {} steps, and there are {}", end.steps, records.len());
             return Err(wrong(span, message).help(RECORD_AGAIN));
         }
@@ -434,7 +444,7 @@ impl Trace {
 /// The records of a run that takes these steps from the world before the first step.
 ///
 /// # Panics
-/// If a step is not possible, or a handler panics.
+/// If a step is not possible.
 #[must_use]
 pub fn records_of<S: System>(simulation: &Simulation<S>, steps: &[Move]) -> Vec<TraceRecord> {
     let mut recorder = Recorder::default();

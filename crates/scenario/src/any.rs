@@ -329,6 +329,8 @@ pub struct ExhaustPlan<'a> {
     pub memory_max: u64,
     /// Whether clients whose records never meet are searched apart.
     pub reduce: bool,
+    /// Whether the first run that fails will do.
+    pub first_failing: bool,
     /// How many threads search.
     pub threads: u32,
     /// How many runs shrinking of what was found may take.
@@ -431,6 +433,11 @@ impl<T: Suite> Observer<T> for Telling<'_> {
 
     fn after(&mut self, world: &World<T>, step: &Step) {
         self.recorder.after(world, step);
+        (self.after)(step.number);
+    }
+
+    fn panicked(&mut self, world: &World<T>, step: &Step, message: &str) {
+        self.recorder.panicked(world, step, message);
         (self.after)(step.number);
     }
 }
@@ -583,6 +590,7 @@ impl<T: Suite> AnyScenario for Scenario<T> {
             .with_prefix(&prefix)
             .with_memory_max(how.memory_max)
             .with_reduction(how.reduce)
+            .with_first_failing(how.first_failing)
             .with_threads(how.threads);
         let exhausted = exhaust.run_watched(progress);
         let story = exhausted.failing.as_ref().map(|failing| records_of(&simulation, &failing.steps));

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use order_workflow::OrderWorkflow;
 use pellmell::prelude::*;
 use pellmell::scenario::Scenario;
-use pellmell::search::{Bounds, DeliveryOrder, Exhaust, Most};
+use pellmell::search::{Bounds, DeliveryOrder, Exhaust, HoldSweep, Most};
 
 /// A scenario of this package, with defects.
 fn scenario(name: &str, defects: &[&str]) -> Scenario<OrderWorkflow> {
@@ -32,6 +32,17 @@ fn assert_found(scenario: &Scenario<OrderWorkflow>, violated: &str, schedule: &[
     let failure = panic.downcast::<String>().expect("a panic with a text");
     assert!(failure.contains(&format!("violated {violated}")), "{failure}");
     assert_eq!(schedule_of(&failure), schedule, "{failure}");
+}
+
+/// The departures of the first schedule of the hold sweep that fails: it has one departure, and is among the first
+/// 1 + 8k, k being the deliveries of the calm run.
+#[track_caller]
+fn first_in_hold_sweep(scenario: &Scenario<OrderWorkflow>) -> Vec<String> {
+    let (simulation, judges) = (scenario.simulation(0).expect("the parts fit"), scenario.judges());
+    let swept = HoldSweep::new(&simulation, &judges).with_faults(FaultPlan::SOME).with_schedules_max(1_000).run();
+    let first = swept.buckets.into_values().min_by_key(|bucket| bucket.place).expect("the defect is found");
+    assert!(first.place <= swept.singles.all.min(8 * swept.deliveries), "{} schedules come before it", first.place);
+    first.departures.iter().map(ToString::to_string).collect()
 }
 
 /// Every schedule within these bounds holds.
@@ -67,8 +78,8 @@ fn a_small_dedup_window_counts_twice_what_comes_again_after_two_others() {
         &scenario("changes-her-mind", &["SmallDedupWindow"]),
         "SalesCounted: at sales, i1",
         &[
-            "hold order:placed o1@0 -> sales #2 until quiescence",
             "lose ack of order:placed o1@0 -> sales",
+            "hold order:placed o1@0 -> sales #2 until quiescence",
             "send ann: place o1 for 2 of i1",
             "send bob: place o2 for 1 of i1",
         ],
@@ -124,4 +135,15 @@ fn a_reservation_is_forgotten_where_the_last_write_wins() {
             "pause order:placed o2@0 -> inventory until stock:reserved o3 -> orders",
         ],
     );
+}
+
+#[test]
+fn each_defect_but_a_race_is_found_with_one_departure() {
+    let first = |name, defect| first_in_hold_sweep(&scenario(name, &[defect]));
+    let reserved = first("zoo/cancelled", "ReserveAfterCancel");
+    assert_eq!(reserved, ["hold order:placed o1@0 -> inventory until quiescence"]);
+    let charged = first("zoo/cancelled", "ChargeAfterCancel");
+    assert_eq!(charged, ["hold order:confirmed o1@1 -> payment until quiescence"]);
+    let counted = ["lose ack of order:placed o1@0 -> sales", "hold order:placed o1@0 -> sales #2 until quiescence"];
+    assert_eq!(first("zoo/counted", "SmallDedupWindow"), counted);
 }

@@ -152,6 +152,12 @@ impl<E: Event> Broker<E> {
         held
     }
 
+    /// The member that was handed a delivery last; the only one of its group if the broker was not told.
+    pub(crate) fn handed_to(&self, index: DeliveryIndex) -> Option<Member> {
+        let delivery = self.delivery(index);
+        self.groups[delivery.group.get()].members.get(usize::from(delivery.member)).copied()
+    }
+
     /// How many handlings of a delivery's message, by its group, changed the service's store so far.
     #[must_use]
     pub fn effects(&self, index: DeliveryIndex) -> u16 {

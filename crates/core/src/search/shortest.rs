@@ -59,6 +59,14 @@ impl DeliveryOrder {
         }
     }
 
+    /// Whether a broker with these rules allows all of this order: deliveries and redeliveries come whenever they
+    /// may, and no limit keeps any back. When it gives up, what it releases, and whether it hears a nak, is its own.
+    #[must_use]
+    pub fn is_allowed_by(self, profile: &Profile) -> bool {
+        let Profile { name, release_on, max_deliver, dedup_window, naks, .. } = profile.clone();
+        *profile == Profile { name, release_on, max_deliver, dedup_window, naks, ..self.profile() }
+    }
+
     /// The same rules as keys and values of TOML.
     #[must_use]
     pub const fn broker_keys(self) -> &'static str {

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use super::case::Case;
 use super::shrinker::Shrinker;
 use crate::event::System;
+use crate::extract::extract;
 use crate::run::{Observer, run};
 use crate::schedule::{DeliverySpec, Departure, Target};
-use crate::scheduler::{Action, Departing};
+use crate::scheduler::{Action, Departing, Tie};
 use crate::world::{Step, World};
 
 /// How many runs are spent at most to make one of two departures.
@@ -60,6 +61,23 @@ fn size(case: &Case) -> (usize, usize) {
 }
 
 impl<S: System> Shrinker<'_, '_, S> {
+    /// What waits for something that never happens any more, such as a timer of what was left out, waits for
+    /// what it did wait for: the last thing that happens before it.
+    pub(super) fn name_ends(&mut self) {
+        if !self.has_lost_ends {
+            return;
+        }
+        let simulation = self.case.simulation(&self.simulation);
+        let departing = Departing::new(self.case.departures.clone());
+        let Ok(extracted) = extract(&simulation, departing, self.shrink.judges, self.limits, Tie::InOrder) else {
+            return;
+        };
+        self.executions += 2;
+        if extracted.departures.len() <= self.case.departures.len() {
+            self.take(self.case.departing(extracted.departures));
+        }
+    }
+
     /// Of several departures makes fewer, if that can be done by others: about the first attempts of
     /// what was redelivered, one alone, one beside one of those there are.
     pub(super) fn replace_departures(&mut self) {

@@ -10,13 +10,14 @@ use crate::extract::extract;
 use crate::hash;
 use crate::run::{Limits, Report, Verdict, run};
 use crate::schedule::Departure;
-use crate::scheduler::{Departing, Tie};
+use crate::scheduler::{Departing, DepartureOutcome, Tie};
 use crate::simulation::Simulation;
 
 /// The run of a case that was tried.
 struct CaseRun {
     report: Report,
     unused: Vec<Departure>,
+    has_lost_ends: bool,
 }
 
 /// The outcome of a case that was tried.
@@ -41,6 +42,8 @@ pub(super) struct Shrinker<'a, 'b, S: System> {
     /// The smallest case so far, and its report.
     pub(super) case: Case,
     pub(super) report: Report,
+    /// Whether something in it waits for what never happens.
+    pub(super) has_lost_ends: bool,
     pub(super) executions: u32,
     pub(super) known: BTreeMap<(u64, Tie), CaseOutcome>,
 }
@@ -73,6 +76,7 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
             limits,
             case,
             report,
+            has_lost_ends: has_lost_ends(&scheduler),
             executions,
             known,
         };
@@ -110,6 +114,7 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
             self.replaces = false;
             self.leave_out();
         }
+        self.name_ends();
         let (needed, minimal) = self.needed();
         let anchors = self.anchors();
         Shrunk {
@@ -142,7 +147,8 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
     pub(super) fn take_as_written(&mut self, case: Case) -> bool {
         let Some((CaseOutcome::Same, played)) = self.attempt(&case, Tie::InOrder) else { return false };
         self.case = case;
-        if let Some(CaseRun { report, unused }) = played {
+        if let Some(CaseRun { report, unused, has_lost_ends }) = played {
+            self.has_lost_ends = has_lost_ends;
             // What has no effect does no harm either way, and is not worth a run.
             self.case.departures.retain(|departure| !unused.contains(departure));
             self.report = report;
@@ -173,7 +179,8 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
             false => CaseOutcome::Other(report.verdict.clone()),
         };
         self.known.insert(key, tried.clone());
-        Some((tried, Some(CaseRun { report, unused: scheduler.unused().cloned().collect() })))
+        let (unused, has_lost_ends) = (scheduler.unused().cloned().collect(), has_lost_ends(&scheduler));
+        Some((tried, Some(CaseRun { report, unused, has_lost_ends })))
     }
 
     /// The departures beside those that are left with which it fails in each of the orders in which the calm
@@ -278,4 +285,9 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
         }
         (needed, minimal)
     }
+}
+
+/// Whether something in a run waited for what never happened.
+fn has_lost_ends(played: &Departing) -> bool {
+    played.outcomes().any(|(_, came)| came == DepartureOutcome::EndedWithout)
 }

@@ -199,4 +199,8 @@ impl<S: System, O: Observer<S>> Observer<S> for Looking<'_, O> {
         self.occurred.look(world, step, self.resumed);
         self.beside.after(world, step);
     }
+
+    fn panicked(&mut self, world: &World<S>, step: &Step, message: &str) {
+        self.beside.panicked(world, step, message);
+    }
 }

@@ -5,9 +5,8 @@
 //! stores and from what was sent, so a search need not know it.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::World;
+use super::{World, catching};
 use crate::event::System;
 use crate::faults::Window;
 use crate::hash;
@@ -153,7 +152,7 @@ impl<S: System> World<S> {
         let memory = &mut memories;
         let mut ctx = Context { store: &mut store, effects: &mut effects, memories: memory, member, now, attempt: 0 };
         let service = &self.inner().services[command.service.get()].service;
-        let answer = catch_unwind(AssertUnwindSafe(|| service.execute(&command.command, &mut ctx)));
+        let answer = catching(|| service.execute(&command.command, &mut ctx));
         // A panic is for the run to meet.
         answer.map_or(true, |answer| answer.is_ok())
     }

@@ -4,6 +4,7 @@
 //! cloned and continued, hashed and compared. [`World::step`] is the only thing that moves it, and
 //! it does exactly what it is told: which of the enabled actions, with which fate.
 
+mod catching;
 mod clients;
 mod copying;
 mod digest;
@@ -24,6 +25,7 @@ use crate::service::{self, Effects, Memories};
 use crate::simulation::{Hosted, Inner, Simulation};
 use crate::store::{Schema, Store};
 
+pub(crate) use catching::catching;
 use clients::Tried;
 pub use clients::WaitingClient;
 pub(crate) use copying::{Shared, StoreBits};

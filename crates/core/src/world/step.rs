@@ -8,6 +8,7 @@
 //! `fast`, is inlined into one function, and the other kinds of step are kept out of it.
 
 mod command;
+mod cut_off;
 mod fast;
 
 pub(crate) use fast::Summary;

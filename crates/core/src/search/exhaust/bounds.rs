@@ -79,6 +79,15 @@ impl Bounds {
         }
     }
 
+    /// The order in words.
+    pub(super) fn order_in_words(&self) -> &'static str {
+        match self.order {
+            DeliveryOrder::Lockstep => "lockstep",
+            DeliveryOrder::PerSubject => "each subject in order",
+            DeliveryOrder::Any => "any order",
+        }
+    }
+
     /// Whether the calm run's next step has to be distinguished from others.
     pub(super) fn knows_calm(&self) -> bool {
         self.order == DeliveryOrder::Lockstep || self.departures != Most::Any
@@ -106,11 +115,7 @@ impl Bounds {
 /// In words: `any order, 1 lost ack, 2 crashes`.
 impl fmt::Display for Bounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.order {
-            DeliveryOrder::Lockstep => "lockstep",
-            DeliveryOrder::PerSubject => "each subject in order",
-            DeliveryOrder::Any => "any order",
-        })?;
+        f.write_str(self.order_in_words())?;
         let faults = [
             (self.lost_acks, "lost ack", "s"),
             (Most::Of(self.duplicates), "duplicate", "s"),
@@ -175,6 +180,11 @@ impl Budget {
     #[inline]
     pub(super) fn spend(self, cost: Budget) -> Option<Budget> {
         self.dominates(cost).then(|| Budget(self.0 - cost.0))
+    }
+
+    /// The same with no steps left.
+    pub(super) fn without_steps(self) -> Budget {
+        Budget(self.0 & (Budget::STEP.0 - 1))
     }
 
     /// The sum of two costs.

@@ -13,12 +13,12 @@ mod independence;
 mod memo;
 mod queue;
 mod visited;
+mod words;
 mod worker;
 mod workers;
 mod worlds;
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::determinism::{Footprints, Sample};
 use crate::event::System;
@@ -26,8 +26,10 @@ use crate::faults::FaultPlan;
 use crate::portfolio::SchedulerKind;
 use crate::run::{Judges, Limits, Verdict, run, step_apart};
 use crate::schedule::{NamedStep, Target};
-use crate::scheduler::Move;
+use crate::scheduler::{Move, Scripted};
 use crate::simulation::Simulation;
+use crate::trace::Naming;
+use crate::world::catching;
 
 /// Of how many seeds some are played twice: as many as there are schedulers to take turns.
 const SAMPLED: u64 = SchedulerKind::PORTFOLIO.len() as u64;
@@ -37,7 +39,7 @@ pub use bounds::{Bounds, Most};
 use clusters::Clusters;
 pub use independence::Dependence;
 use worker::{Marks, Stop, judge_still};
-use workers::{Common, Stopped, Workers};
+use workers::{Common, Pass, Stopped, Workers};
 
 /// A complete search of a simulation within bounds.
 ///
@@ -55,6 +57,7 @@ use workers::{Common, Stopped, Workers};
 /// let judges = Judges::new(vec![]);
 /// let result = Exhaust::new(&simulation, &judges).with_bounds(bounds).run();
 /// assert!(result.is_complete());
+/// assert_eq!(result.to_string(), "held, exhaustive within any order, 1 lost ack: 1 state");
 /// # Ok::<(), pellmell::simulation::BuildError>(())
 /// ```
 ///
@@ -67,6 +70,7 @@ pub struct Exhaust<'a, S: System> {
     prefix: &'a [Move],
     memory_max: u64,
     reduce: bool,
+    first_failing: bool,
     threads: u32,
 }
 
@@ -100,7 +104,7 @@ pub enum Reduction {
 pub struct SearchStats {
     /// States visited.
     pub states: u64,
-    /// Steps tried.
+    /// Steps tried, those that were tried to find a shorter run that fails among them.
     pub transitions: u64,
     /// The length of the path it is on, in steps.
     pub depth: u32,
@@ -122,10 +126,13 @@ pub enum Ended {
     Memory,
     /// A run went on for more than [`Exhaust::STEPS_MAX`] steps: likewise.
     Steps,
+    /// Nothing was searched, because the simulation's broker does not allow the order of the bounds
+    /// ([`DeliveryOrder::is_allowed_by`]).
+    Order,
 }
 
 impl Ended {
-    /// It in one word, as JSON output has it: `all`, `failing`, `memory` or `steps`.
+    /// It in one word, as JSON output has it: `all`, `failing`, `memory`, `steps` or `order`.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -133,6 +140,7 @@ impl Ended {
             Ended::Failing => "failing",
             Ended::Memory => "memory",
             Ended::Steps => "steps",
+            Ended::Order => "order",
         }
     }
 }
@@ -146,6 +154,8 @@ pub struct FailingRun {
     /// Its steps from the simulation's first world on. A [`Scripted`](crate::scheduler::Scripted)
     /// scheduler plays them again.
     pub steps: Vec<Move>,
+    /// The same steps by name.
+    pub names: Vec<NamedStep>,
     /// Whether no run within the bounds fails in fewer steps.
     pub is_shortest: bool,
 }
@@ -154,6 +164,8 @@ pub struct FailingRun {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExhaustResult {
+    /// What was searched.
+    pub bounds: Bounds,
     /// How far it came.
     pub stats: SearchStats,
     /// Why it ended.
@@ -198,11 +210,20 @@ impl<'a, S: System> Exhaust<'a, S> {
     #[must_use]
     pub fn new(simulation: &'a Simulation<S>, judges: &'a Judges<S>) -> Exhaust<'a, S> {
         let bounds = Bounds::of(DeliveryOrder::Any);
-        Exhaust { simulation, judges, bounds, prefix: &[], memory_max: 1 << 30, reduce: true, threads: 1 }
+        Exhaust {
+            simulation,
+            judges,
+            bounds,
+            prefix: &[],
+            memory_max: 1 << 30,
+            reduce: true,
+            first_failing: false,
+            threads: 1,
+        }
     }
 
-    /// What may happen. The simulation's broker has to allow the order of the bounds: see
-    /// [`DeliveryOrder::profile`].
+    /// What may happen. The simulation's broker has to allow the order of the bounds, such as
+    /// [`DeliveryOrder::profile`] does; if it does not, nothing is searched ([`Ended::Order`]).
     #[must_use]
     pub fn with_bounds(self, bounds: Bounds) -> Exhaust<'a, S> {
         Exhaust { bounds, ..self }
@@ -228,6 +249,13 @@ impl<'a, S: System> Exhaust<'a, S> {
         Exhaust { reduce, ..self }
     }
 
+    /// Whether the first run that fails will do: no shorter one is looked for, and with several threads it depends
+    /// on them which one comes first.
+    #[must_use]
+    pub fn with_first_failing(self, first_failing: bool) -> Exhaust<'a, S> {
+        Exhaust { first_failing, ..self }
+    }
+
     /// How many threads search; 0 counts as 1.
     ///
     /// The verdict, a run that fails and the number of states of a complete search do not depend on
@@ -241,8 +269,8 @@ impl<'a, S: System> Exhaust<'a, S> {
 
     /// Searches until all states were visited, a run fails, or a limit is reached.
     ///
-    /// A run that fails is looked for first at any length, and then, if there is one, at each length
-    /// from one step on, so that the result is a shortest one.
+    /// A run that fails is looked for first at any length, and then, if there is one, among all that are shorter,
+    /// so that the result is a shortest one; unless [the first](Exhaust::with_first_failing) will do.
     ///
     /// A few runs are played before the search and again after it, in another order and another thread: a
     /// handler that keeps something elsewhere than in its store fails as one that panics.
@@ -259,12 +287,16 @@ impl<'a, S: System> Exhaust<'a, S> {
     /// # Panics
     /// If a step of the prefix is not enabled.
     pub fn run_watched(&self, mut progress: impl FnMut(SearchStats) + Send) -> ExhaustResult {
+        if !self.bounds.order.is_allowed_by(self.simulation.profile()) {
+            return self.result(SearchStats::default(), Ended::Order, None);
+        }
         let sample = self.sample();
-        let exhausted = match self.search_apart(&mut progress) {
+        let mut exhausted = match self.search_apart(&mut progress) {
             Ok(exhausted) => exhausted,
             Err(reduction) => ExhaustResult { reduction, ..self.search_all(self.simulation, false, &mut progress).0 },
         };
-        if exhausted.ended == Ended::Failing {
+        if let Some(failing) = &mut exhausted.failing {
+            failing.names = self.names_of(&failing.steps);
             return exhausted;
         }
         match sample.compare(|seed, footprints| self.play_drawn(seed, footprints)) {
@@ -272,7 +304,7 @@ impl<'a, S: System> Exhaust<'a, S> {
             Err((_, divergence)) => {
                 let message = format!("a handler keeps something elsewhere than in its store: {divergence}");
                 let verdict = Verdict::Panicked { message };
-                let failing = FailingRun { verdict, steps: Vec::new(), is_shortest: false };
+                let failing = FailingRun { verdict, steps: Vec::new(), names: Vec::new(), is_shortest: false };
                 ExhaustResult { ended: Ended::Failing, failing: Some(failing), ..exhausted }
             }
         }
@@ -305,7 +337,7 @@ impl<'a, S: System> Exhaust<'a, S> {
             return Err(Reduction::Refused(reason));
         }
         loop {
-            let tested = catch_unwind(AssertUnwindSafe(|| independence::test(self, &clusters)));
+            let tested = catching(|| independence::test(self, &clusters));
             let tested = tested.map_err(|_| Reduction::Refused("something panics"))?;
             if let Some(dependence) = tested.dependence {
                 return Err(Reduction::Dependent(dependence));
@@ -356,8 +388,8 @@ impl<'a, S: System> Exhaust<'a, S> {
     ) -> (ExhaustResult, Marks) {
         let common = Common::new(self.memory_max, progress);
         let mut workers = Workers::new(self, simulation, is_marking, &common);
-        let stopped = workers.run(None);
-        let stats = workers.stats();
+        let stopped = workers.run(Pass::Any);
+        let mut stats = workers.stats();
         let ended = match stopped.as_ref().map(|stopped| &stopped.stop) {
             None => Ended::All,
             Some(Stop::Failing(_)) => Ended::Failing,
@@ -368,9 +400,25 @@ impl<'a, S: System> Exhaust<'a, S> {
             Stop::Failing(verdict) => Some(self.shortest(&mut workers, *verdict, path)),
             Stop::Memory | Stop::Steps => None,
         });
+        stats.transitions = workers.stats().transitions;
         let marks = workers.marks();
         let failing = failing.map(|failing| self.rejudged(simulation, failing));
-        (ExhaustResult { stats, ended, failing, reduction: Reduction::None }, marks)
+        (self.result(stats, ended, failing), marks)
+    }
+
+    /// A result for which clients were not searched apart.
+    fn result(&self, stats: SearchStats, ended: Ended, failing: Option<FailingRun>) -> ExhaustResult {
+        ExhaustResult { bounds: self.bounds, stats, ended, failing, reduction: Reduction::None }
+    }
+
+    /// The names of steps from the simulation's first world on.
+    fn names_of(&self, steps: &[Move]) -> Vec<NamedStep> {
+        let (mut world, mut naming) = (self.simulation.world(), Naming::default());
+        world.hand_out_futile();
+        // The script ends with the last step; what the clients still want does not matter.
+        let limits = Limits { steps_max: steps.len() as u64, ..Limits::default() };
+        run(&mut world, &mut Scripted::new(steps.to_vec()), &Judges::new(Vec::new()), limits, &mut naming);
+        naming.into_steps()
     }
 
     /// A failing run with the verdict that its steps alone have, without what the search tried besides.
@@ -394,25 +442,36 @@ impl<'a, S: System> Exhaust<'a, S> {
 
     /// The shortest run that fails, given one that was found.
     ///
-    /// Which one was found depends on the threads; the one that is returned is what one thread finds
-    /// first among all of its length.
+    /// One pass through the states within half of its steps, and, if nothing fails there, one through those
+    /// within all of them; each time a run fails, only shorter ones are looked for from then on. A state comes
+    /// after about as many steps whichever way leads to it, so few are expanded more than once.
+    ///
+    /// Which run was found depends on the threads; the one that is returned is what one thread finds first among
+    /// all of its length. A pass of one thread finds that, because what it found before, and went into beyond
+    /// that length, does not change the order in which it comes to states within it.
     fn shortest(&self, workers: &mut Workers<'_, '_, S>, verdict: Verdict, found: Vec<Move>) -> FailingRun {
-        let all = |path: Vec<Move>| self.prefix.iter().copied().chain(path).collect();
+        let failing = |verdict, path: Vec<Move>, is_shortest| {
+            let steps = self.prefix.iter().copied().chain(path).collect();
+            FailingRun { verdict, steps, names: Vec::new(), is_shortest }
+        };
+        if self.first_failing {
+            return failing(verdict, found, false);
+        }
         let longest = u16::try_from(found.len()).unwrap_or(u16::MAX);
-        for steps in 0..=longest {
-            let mut stopped = workers.run(Some(steps));
-            if workers.count() > 1 && stopped.is_some() {
-                stopped = workers.run_alone(Some(steps));
+        for steps in [longest / 2, longest] {
+            let mut stopped = workers.run(Pass::Shortest(steps));
+            if let Some(Stopped { stop: Stop::Failing(_), path }) = &stopped
+                && workers.count() > 1
+            {
+                stopped = workers.run_alone(Pass::First(path.len() as u16));
             }
             match stopped {
                 None => {}
-                Some(Stopped { stop: Stop::Failing(verdict), path }) => {
-                    return FailingRun { verdict: *verdict, steps: all(path), is_shortest: true };
-                }
+                Some(Stopped { stop: Stop::Failing(verdict), path }) => return failing(*verdict, path, true),
                 Some(_) => break,
             }
         }
-        FailingRun { verdict, steps: all(found), is_shortest: false }
+        failing(verdict, found, false)
     }
 }
 

@@ -9,7 +9,7 @@ use super::bounds::{Bounds, Budget, Choices, FateKind, Most};
 use super::memo::Memo;
 use super::queue::{WorkItem, WorkQueue};
 use super::visited::{Access, Visit};
-use super::workers::Common;
+use super::workers::{Common, Pass};
 use super::worlds::Worlds;
 use super::{Exhaust, SearchStats};
 use crate::event::System;
@@ -21,7 +21,7 @@ use crate::run::{Judges, Verdict, step_apart};
 use crate::scheduler::{Action, Move, Tie};
 use crate::search::DeliveryOrder;
 use crate::simulation::Simulation;
-use crate::world::{Digest, Step, Still, World};
+use crate::world::{Digest, Step, Still, World, catching};
 use successor::Successor;
 
 /// After how many steps a worker reports how far the search is.
@@ -84,8 +84,8 @@ pub(super) struct Frame {
     answers: bool,
     /// Whether what the calm run does next was tried.
     past_calm: bool,
-    /// Whether another worker goes on from here.
-    is_given_away: bool,
+    /// Whether nothing is judged at its end any more: another worker goes on from here, or it was judged.
+    is_judged: bool,
 }
 
 impl Frame {
@@ -133,6 +133,8 @@ pub(super) struct Worker<'e, 'p, S: System> {
     budget: Budget,
     /// What a step costs: one, if so many are allowed.
     step_cost: Budget,
+    /// What it looks for.
+    pass: Pass,
     /// Whether other clusters are searched apart from this one, so that it matters what it comes across.
     is_marking: bool,
     marks: Marks,
@@ -170,6 +172,7 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
             transitions: 0,
             budget: Budget::NOTHING,
             step_cost: Budget::NOTHING,
+            pass: Pass::Any,
             is_marking,
             marks: Marks::default(),
         }
@@ -194,15 +197,17 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
         }
     }
 
-    /// Begins again, to search all states or those within so many steps.
-    pub(super) fn reset(&mut self, steps_max: Option<u16>) {
+    /// Begins again.
+    pub(super) fn reset(&mut self, pass: Pass) {
         self.path.clear();
         self.worlds.forget();
         // What it tries first must not depend on what it did before.
         self.memo.clear();
         self.marks = Marks::default();
         (self.depth, self.depth_max, self.transitions) = (0, 0, 0);
+        let steps_max = pass.steps_max();
         self.step_cost = if steps_max.is_some() { Budget::STEP } else { Budget::NOTHING };
+        self.pass = pass;
         self.budget = Budget::of(&self.bounds, steps_max.unwrap_or(0).min(Budget::STEPS_MAX));
     }
 
@@ -217,11 +222,11 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
                 return Err(Stop::Memory);
             }
             self.enter(key, self.budget);
-            self.explore(queue, access)?;
+            self.explore_all(queue, access)?;
         }
         while let Some(item) = queue.pop() {
             self.begin_at(item)?;
-            self.explore(queue, access)?;
+            self.explore_all(queue, access)?;
         }
         Ok(())
     }
@@ -248,9 +253,37 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
         if more == 0 || self.common.visited.take(more) { Ok(()) } else { Err(Stop::Memory) }
     }
 
-    /// Tries all that is left to try from the state it is in and from all that follow.
-    fn explore(&mut self, queue: &WorkQueue, access: &mut Access<'_>) -> Result<(), Stop> {
+    /// Tries all that is left to try. Where runs are at most so long, one that fails is noted, and, unless it is
+    /// the first that is looked for, the search goes on with what is shorter (branch and bound).
+    fn explore_all(&mut self, queue: &WorkQueue, access: &mut Access<'_>) -> Result<(), Stop> {
         let first = self.depth;
+        if self.pass.steps_max().is_none() {
+            return self.explore(first, queue, access);
+        }
+        loop {
+            let verdict = match catching(|| self.explore(first, queue, access)) {
+                Ok(Err(Stop::Failing(verdict))) => *verdict,
+                Ok(ended) => return ended,
+                Err(message) => {
+                    self.worlds.forget();
+                    Verdict::Panicked { message }
+                }
+            };
+            let is_noted = self.common.shortest.note(&self.path, verdict);
+            if is_noted && matches!(self.pass, Pass::First(_)) {
+                queue.stop();
+                return Ok(());
+            }
+            if self.path.len() == self.depth {
+                self.frames[self.depth].is_judged = true;
+            }
+            self.path.truncate(self.depth);
+        }
+    }
+
+    /// Tries all that is left to try from the state it is in and from all that follow, up to the frame at
+    /// `first`.
+    fn explore(&mut self, first: usize, queue: &WorkQueue, access: &mut Access<'_>) -> Result<(), Stop> {
         while !queue.is_over() {
             if queue.is_wanted() {
                 self.give_away(first, queue);
@@ -276,7 +309,7 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
         let frame = &mut self.frames[depth];
         queue.push(WorkItem { path: self.path[..depth].to_vec(), frame: frame.clone() });
         frame.actions.clear();
-        frame.is_given_away = true;
+        frame.is_judged = true;
     }
 
     /// What tells states apart. Where the calm run's next step counts, the publish order does.
@@ -303,6 +336,9 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
         let world = self.worlds.at(self.depth);
         let enabled = world.enabled();
         let still = self.memoises.then(|| world.still(self.worlds.digest(self.depth))).flatten();
+        // What is no shorter than what was found is not looked for.
+        let is_last = matches!(self.pass, Pass::Shortest(_)) && self.common.shortest.is_last(self.depth);
+        let budget = if is_last { budget.without_steps() } else { budget };
         let frame = &mut self.frames[self.depth];
         frame.actions.clear();
         frame.actions.extend(enabled.iter());
@@ -320,7 +356,7 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
         (frame.next_action, frame.next_fate) = (0, 0);
         frame.last_visit = (key, budget);
         (frame.moved, frame.changes, frame.answers) = (false, false, true);
-        (frame.past_calm, frame.is_given_away) = (false, false);
+        (frame.past_calm, frame.is_judged) = (false, false);
         (frame.kind, frame.has_copies) = (FateKind::NONE, false);
     }
 
@@ -453,7 +489,7 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
         let enabled = world.enabled();
         let under_way = enabled.iter().any(|action| matches!(action, Action::Resume(_) | Action::Ack(_)));
         let is_absent = enabled.iter().any(|action| matches!(action, Action::Join(_)));
-        if frame.is_given_away || frame.moved || under_way || is_absent || world.waits_for_redelivery() {
+        if frame.is_judged || frame.moved || under_way || is_absent || world.waits_for_redelivery() {
             return Ok(());
         }
         judge_still(self.judges, world).map_err(failing)

@@ -1,6 +1,6 @@
 //! Workers that search the same states at once, on one thread each.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 use super::queue::WorkQueue;
@@ -8,14 +8,72 @@ use super::visited::Visited;
 use super::worker::{Marks, Stop, Worker};
 use super::{Exhaust, SearchStats};
 use crate::event::System;
-use crate::run::{Verdict, panic_message};
+use crate::run::Verdict;
 use crate::scheduler::Move;
 use crate::simulation::Simulation;
+use crate::world::catching;
 
 /// What workers have in common.
 pub(super) struct Common<'p> {
     pub(super) visited: Visited,
+    pub(super) shortest: Shortest,
     report: Mutex<ProgressReport<'p>>,
+}
+
+/// What the workers look for in one pass through the states.
+#[derive(Clone, Copy)]
+pub(super) enum Pass {
+    /// A run that fails, of any length.
+    Any,
+    /// The shortest of those that fail within so many steps.
+    Shortest(u16),
+    /// The first that fails within so many steps.
+    First(u16),
+}
+
+impl Pass {
+    pub(super) fn steps_max(self) -> Option<u16> {
+        match self {
+            Pass::Any => None,
+            Pass::Shortest(steps) | Pass::First(steps) => Some(steps),
+        }
+    }
+}
+
+/// The shortest run so far that fails.
+pub(super) struct Shortest {
+    /// Only what has fewer steps is looked for.
+    shorter_than: AtomicU32,
+    found: Mutex<Option<(Vec<Move>, Verdict)>>,
+}
+
+impl Shortest {
+    fn reset(&self, pass: Pass) {
+        self.shorter_than.store(pass.steps_max().map_or(u32::MAX, |steps| u32::from(steps) + 1), Relaxed);
+        self.take();
+    }
+
+    /// Whether nothing shorter comes after the states at this depth.
+    #[inline]
+    pub(super) fn is_last(&self, depth: usize) -> bool {
+        depth as u32 + 1 >= self.shorter_than.load(Relaxed)
+    }
+
+    /// Notes a run that fails, if it is shorter than those before, and says whether it is.
+    pub(super) fn note(&self, path: &[Move], verdict: Verdict) -> bool {
+        let steps = path.len() as u32;
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_shorter = steps < self.shorter_than.load(Relaxed);
+        if is_shorter {
+            self.shorter_than.store(steps, Relaxed);
+            *found = Some((path.to_vec(), verdict));
+        }
+        is_shorter
+    }
+
+    fn take(&self) -> Option<(Vec<Move>, Verdict)> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 /// Who hears how far the search is, and the sums over all workers so far.
@@ -29,6 +87,7 @@ impl<'p> Common<'p> {
     pub(super) fn new(memory_max: u64, progress: &'p mut (dyn FnMut(SearchStats) + Send)) -> Common<'p> {
         Common {
             visited: Visited::new(memory_max),
+            shortest: Shortest { shorter_than: AtomicU32::new(u32::MAX), found: Mutex::default() },
             report: Mutex::new(ProgressReport { progress, transitions: 0, depth_max: 0 }),
         }
     }
@@ -43,8 +102,9 @@ impl<'p> Common<'p> {
         (report.progress)(SearchStats { states, transitions, depth_max, bytes, ..worker });
     }
 
-    fn clear(&self) {
+    fn clear(&self, pass: Pass) {
         self.visited.clear();
+        self.shortest.reset(pass);
         let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         (report.transitions, report.depth_max) = (0, 0);
     }
@@ -60,6 +120,8 @@ pub(super) struct Stopped {
 pub(super) struct Workers<'e, 'p, S: System> {
     common: &'p Common<'p>,
     workers: Vec<Worker<'e, 'p, S>>,
+    /// How many steps were tried in the passes before this one.
+    transitions_before: u64,
 }
 
 impl<'e, 'p, S: System> Workers<'e, 'p, S> {
@@ -70,7 +132,7 @@ impl<'e, 'p, S: System> Workers<'e, 'p, S> {
         common: &'p Common<'p>,
     ) -> Workers<'e, 'p, S> {
         let worker = |_| Worker::new(exhaust, simulation, is_marking, common);
-        Workers { common, workers: (0..exhaust.threads.max(1)).map(worker).collect() }
+        Workers { common, workers: (0..exhaust.threads.max(1)).map(worker).collect(), transitions_before: 0 }
     }
 
     /// How many there are.
@@ -78,9 +140,10 @@ impl<'e, 'p, S: System> Workers<'e, 'p, S> {
         self.workers.len()
     }
 
+    /// How far they are in this pass; the steps that were tried are those of all passes.
     pub(super) fn stats(&self) -> SearchStats {
         let (states, bytes) = (self.common.visited.states(), self.common.visited.bytes());
-        let all = SearchStats { states, bytes, ..SearchStats::default() };
+        let all = SearchStats { states, bytes, transitions: self.transitions_before, ..SearchStats::default() };
         self.workers.iter().map(Worker::stats).fold(all, |all, one| SearchStats {
             transitions: all.transitions + one.transitions,
             depth: all.depth.max(one.depth),
@@ -94,24 +157,25 @@ impl<'e, 'p, S: System> Workers<'e, 'p, S> {
         self.workers.iter_mut().map(Worker::marks).fold(Marks::default(), Marks::and)
     }
 
-    /// All search all states, or those within so many steps; why they stopped, if they did before all was
-    /// done.
-    pub(super) fn run(&mut self, steps_max: Option<u16>) -> Option<Stopped> {
+    /// All go through the states; why they stopped, if they did before all was done. Of a pass that looks for
+    /// the shortest, that is what was found.
+    pub(super) fn run(&mut self, pass: Pass) -> Option<Stopped> {
         let count = self.count();
-        self.run_with(count, steps_max)
+        self.run_with(count, pass)
     }
 
     /// [`Workers::run`] with one thread: what stops it is the same each time.
-    pub(super) fn run_alone(&mut self, steps_max: Option<u16>) -> Option<Stopped> {
-        self.run_with(1, steps_max)
+    pub(super) fn run_alone(&mut self, pass: Pass) -> Option<Stopped> {
+        self.run_with(1, pass)
     }
 
-    fn run_with(&mut self, count: usize, steps_max: Option<u16>) -> Option<Stopped> {
-        self.common.clear();
-        self.workers.iter_mut().for_each(|worker| worker.reset(steps_max));
+    fn run_with(&mut self, count: usize, pass: Pass) -> Option<Stopped> {
+        self.transitions_before = self.stats().transitions;
+        self.common.clear(pass);
+        self.workers.iter_mut().for_each(|worker| worker.reset(pass));
         let queue = WorkQueue::new(count);
         let (first, others) = self.workers[..count].split_first_mut()?;
-        std::thread::scope(|scope| {
+        let stopped = std::thread::scope(|scope| {
             let run =
                 |worker: &mut Worker<'e, 'p, S>, begins| caught(worker, |worker| worker.run(&queue, begins), &queue);
             let others: Vec<_> = others.iter_mut().map(|worker| scope.spawn(move || run(worker, false))).collect();
@@ -120,7 +184,10 @@ impl<'e, 'p, S: System> Workers<'e, 'p, S> {
                 let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
                 stopped.or(other)
             })
-        })
+        });
+        let found = self.common.shortest.take();
+        let found = found.map(|(path, verdict)| Stopped { stop: Stop::Failing(Box::new(verdict)), path });
+        stopped.or(found)
     }
 }
 
@@ -130,9 +197,9 @@ fn caught<S: System>(
     run: impl FnOnce(&mut Worker<'_, '_, S>) -> Result<(), Stop>,
     queue: &WorkQueue,
 ) -> Option<Stopped> {
-    let ended = catch_unwind(AssertUnwindSafe(|| run(worker)));
+    let ended = catching(|| run(worker));
     let panicked = |message| Err(Stop::Failing(Box::new(Verdict::Panicked { message })));
-    let stop = ended.unwrap_or_else(|panic| panicked(panic_message(&*panic))).err()?;
+    let stop = ended.unwrap_or_else(panicked).err()?;
     queue.stop();
     Some(Stopped { stop, path: worker.path() })
 }
@@ -143,8 +210,10 @@ mod tests {
     use super::*;
     use crate::erratic::{Erratic, Temper, drawn};
     use crate::ids::RecordId;
+    use crate::property::{Property, View, Violation, Watch};
     use crate::run::Judges;
     use crate::search::DeliveryOrder;
+    use crate::world::World;
 
     /// The result of one worker: its states, the verdict, what it touched. `None` if the memory is too small.
     fn result(
@@ -155,7 +224,7 @@ mod tests {
         let mut silent = |_| ();
         let common = Common::new(memory_max, &mut silent);
         let mut worker = Worker::new(exhaust, exhaust.simulation, true, &common);
-        worker.reset(None);
+        worker.reset(Pass::Any);
         let verdict = match caught(&mut worker, |worker| worker.run(queue, true), queue).map(|stopped| stopped.stop) {
             None => None,
             Some(Stop::Failing(verdict)) => Some(*verdict),
@@ -190,5 +259,64 @@ mod tests {
         }
         assert!(most > 1_000 && touched_most > 1, "the searches are small: {most} states at most");
         assert!(compared > 10, "only {compared} searches have more than a few states");
+    }
+
+    /// What one step or moment at rest of so many breaks, by the state it leads to; or it panics there.
+    struct Seldom {
+        place: u64,
+        panics: bool,
+    }
+
+    impl Property<Erratic> for Seldom {
+        fn name(&self) -> &'static str {
+            "Seldom"
+        }
+
+        fn watches(&self) -> Watch {
+            Watch::ALL
+        }
+
+        fn on_step(&self, view: &View<'_, Erratic>) -> Result<(), Violation> {
+            match view.world.broker().digest() % 96 == self.place {
+                true if self.panics => panic!("seldom"),
+                true => Err(Violation::at(view.service())),
+                false => Ok(()),
+            }
+        }
+
+        fn at_quiescence(&self, world: &World<Erratic>) -> Result<(), Violation> {
+            if world.digest() % 8 == self.place % 8 { Err(Violation::at("none")) } else { Ok(()) }
+        }
+    }
+
+    #[test]
+    fn the_run_that_is_shown_is_what_iterative_deepening_finds_first_whatever_the_threads() {
+        let one = Most::Of(1);
+        let all_bounds = [
+            Bounds { lost_acks: one, crashes: one, ..Bounds::of(DeliveryOrder::Any) },
+            Bounds { pauses: one, ..Bounds::of(DeliveryOrder::PerSubject) },
+            Bounds { lost_acks: one, ..Bounds::of(DeliveryOrder::Lockstep) },
+            Bounds { departures: Most::Of(2), ..Bounds::of(DeliveryOrder::Any) },
+        ];
+        let mut lengths = std::collections::BTreeMap::<usize, u32>::new();
+        for (seed, bounds) in (0..24).flat_map(|seed| all_bounds.map(|bounds| (seed, bounds))) {
+            let simulation = drawn(Temper::BRIEF, bounds.order.profile(), seed).build().expect("the parts fit");
+            let judges = Judges::new(vec![Box::new(Seldom { place: seed * 7 % 96, panics: seed % 3 == 0 })]);
+            let exhaust = Exhaust::new(&simulation, &judges).with_bounds(bounds).with_reduction(false);
+            let exhaust = exhaust.with_memory_max(1 << 20);
+            let first = exhaust.run();
+            let Some(shown) = first.failing.filter(|failing| failing.is_shortest) else { continue };
+            let mut silent = |_| ();
+            let common = Common::new(1 << 26, &mut silent);
+            let mut workers = Workers::new(&exhaust, &simulation, false, &common);
+            let deepened = (0..=shown.steps.len() as u16).find_map(|steps| workers.run_alone(Pass::First(steps)));
+            let path = deepened.expect("it is found").path;
+            assert_eq!(shown.steps, path, "seed {seed}: {bounds}");
+            let with_three = exhaust.with_memory_max(1 << 26).with_threads(3).run().failing;
+            assert_eq!(with_three.as_ref(), Some(&shown), "seed {seed}: {bounds}");
+            *lengths.entry(path.len()).or_default() += 1;
+        }
+        let long = lengths.range(4..).map(|(_, count)| count).sum::<u32>();
+        assert!(long > 10, "few runs are long: {lengths:?}");
     }
 }

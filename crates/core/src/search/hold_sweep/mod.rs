@@ -4,8 +4,10 @@
 //! schedules meets each of those with some chance; here they are simply all played. Nothing is drawn,
 //! so what comes out depends on the simulation alone, and not on the threads.
 
+mod clock;
 mod pairs;
 mod singles;
+mod words;
 
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
@@ -31,8 +33,43 @@ pub const PAIRS_STEPS: u64 = 2_000_000;
 
 /// A sweep over the schedules nearest to the calm run.
 ///
-/// Without options: the usual [`Limits`], no faults, all schedules with one departure and as many pairs as
-/// take about [`PAIRS_STEPS`] steps, and one thread.
+/// Without options: the usual [`Limits`], the faults of [`FaultPlan::SOME`] (nothing is lost for good), all
+/// schedules with one departure and as many pairs as take about [`PAIRS_STEPS`] steps, and one thread.
+///
+/// ```
+/// use pellmell::doc_example::{Change, Changed, Item, Shop};
+/// use pellmell::search::HoldSweep;
+/// use pellmell::{Judges, Outcome, Profile, RecordId, Simulation, Subject, Version, VersionPolicy, Violation, testing};
+///
+/// const I1: RecordId = RecordId::new('i', 1);
+/// let shop = testing::service::<Shop>("shop").on_command(|change, ctx| {
+///     ctx.publish(Changed { item: change.item, version: Version(change.price.into()), price: change.price });
+///     Ok(())
+/// });
+/// // What comes last wins, whatever its version.
+/// let changed = const { &[Subject::new("item:changed")] };
+/// let search = testing::service::<Shop>("search").keeps::<Item>(VersionPolicy::EVERY_SAVE);
+/// let search = search.on_event(changed, |event, ctx| {
+///     let held = ctx.store.find::<Item>(event.item).map(|held| held.version);
+///     ctx.store.overwrite(event.item, Item { price: event.price }, held);
+///     Outcome::Ack
+/// });
+/// let changes = (1..=2).map(|price| Change { item: I1, price }).collect();
+/// let on = Simulation::on(Profile::adversarial()).service(shop).service(search);
+/// let simulation = on.client("seller", changes).build()?;
+/// let latest = testing::at_quiescence::<Shop>("Latest", |world| {
+///     match world.store_of("search").find::<Item>(I1) {
+///         Some(held) if world.is_finished() && held.price == 1 => Err(Violation::at("search").of(I1)),
+///         _ => Ok(()),
+///     }
+/// });
+/// let result = HoldSweep::new(&simulation, &Judges::new(vec![latest])).run();
+/// println!("{result}");
+/// # let shown = result.to_string();
+/// # assert!(shown.contains("violated Latest at search of i: "), "{shown}");
+/// # assert!(shown.contains("\n    hold item:changed i1@1 -> search until quiescence\n"), "{shown}");
+/// # Ok::<(), pellmell::simulation::BuildError>(())
+/// ```
 pub struct HoldSweep<'a, S: System> {
     simulation: &'a Simulation<S>,
     judges: &'a Judges<S>,
@@ -128,7 +165,7 @@ impl<'a, S: System> HoldSweep<'a, S> {
     /// A sweep of this simulation, whose runs must hold as these judges judge them.
     #[must_use]
     pub fn new(simulation: &'a Simulation<S>, judges: &'a Judges<S>) -> HoldSweep<'a, S> {
-        let (limits, faults) = (Limits::default(), FaultPlan::NONE);
+        let (limits, faults) = (Limits::default(), FaultPlan::SOME);
         HoldSweep { simulation, judges, limits, faults, schedules_max: None, threads: 1 }
     }
 
@@ -308,9 +345,7 @@ impl HoldSweepResult {
     /// The first departures of each way to fail, in the order in which they were played.
     #[must_use]
     pub fn finds(&self) -> Vec<Vec<Departure>> {
-        let mut buckets: Vec<&DepartedBucket> = self.buckets.values().collect();
-        buckets.sort_by_key(|bucket| bucket.place);
-        buckets.into_iter().map(|bucket| bucket.departures.clone()).collect()
+        self.buckets_in_order().into_iter().map(|(_, bucket)| bucket.departures.clone()).collect()
     }
 
     /// Whether every run held.

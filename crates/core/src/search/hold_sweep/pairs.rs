@@ -4,6 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::schedule::{Departure, Target};
 
+/// Whether a departure can wait for another one instead of quiescence. What waits past the clock would only
+/// wait for it once more.
+fn waits(departure: &Departure) -> bool {
+    matches!(departure, Departure::Hold { until: None, .. } | Departure::Pause { until: None, .. })
+}
+
 /// How the departures of a pair belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Interplay {
@@ -33,7 +39,6 @@ impl Interplay {
         if self == Interplay::Apart {
             return true;
         }
-        let waits = |departure: &Departure| matches!(departure, Departure::Hold { .. } | Departure::Pause { .. });
         let pauses = |departure: &Departure| matches!(departure, Departure::Pause { .. });
         waits(first)
             && waits(second)
@@ -79,7 +84,7 @@ impl Plan {
         let (mut pairs, mut pairs_before) = (0, vec![0]);
         for (before, second) in singles.iter().enumerate() {
             pairs += before as u64;
-            if let [second @ (Departure::Hold { .. } | Departure::Pause { .. })] = &second[..] {
+            if let Some(second) = second.first().filter(|one| second.len() == 1 && waits(one)) {
                 let pauses = matches!(second, Departure::Pause { .. });
                 let same = waiting.entry(second.what().to_string()).or_default();
                 let [waits_before, pauses_before] = [0, 1].map(|kind| all_waiting[kind] - same[kind]);
@@ -148,7 +153,7 @@ fn links<'a>(first: &'a [Departure], second: &'a [Departure]) -> impl Iterator<I
 mod tests {
     use super::*;
 
-    const SINGLES: [&str; 7] = [
+    const SINGLES: [&str; 8] = [
         "hold ticket:created t1@0 -> orders until quiescence",
         "hold ann: order t1 as o1 until quiescence",
         "lose ack of ticket:created t1@0 -> orders",
@@ -156,6 +161,7 @@ mod tests {
         "pause ann: order t1 as o1 until quiescence",
         "crash orders before save of ticket:created t1@0 -> orders",
         "hold bob: order t1 as o2 until quiescence",
+        "hold bob: order t1 as o2 until timer o1 of expiration",
     ];
 
     fn singles() -> Vec<Vec<Departure>> {
@@ -172,18 +178,18 @@ mod tests {
     #[test]
     fn all_pairs_are_counted_without_listing_them() {
         let plan = Plan::of(singles(), u64::MAX);
-        assert_eq!(plan.len(), 1 + 8 + plan.pairs_all());
+        assert_eq!(plan.len(), 1 + 9 + plan.pairs_all());
         // Everything there is, though there is no end to what may be played.
         let endless = Plan { played: u64::MAX - 1, ..Plan::of(singles(), 0) };
         assert_eq!(endless.from(0).count() as u64, plan.len());
-        assert_eq!(Plan::of(singles(), 11).pairs_all(), plan.pairs_all());
-        assert_eq!(Plan::of(singles(), 11).len(), 1 + 8 + 3);
+        assert_eq!(Plan::of(singles(), 12).pairs_all(), plan.pairs_all());
+        assert_eq!(Plan::of(singles(), 12).len(), 1 + 9 + 3);
         assert_eq!(Plan::of(singles(), 5).len(), 1 + 5);
     }
 
     #[test]
     fn from_each_place_on_come_the_schedules_that_come_there_from_the_beginning() {
-        for schedules_max in [0, 5, 8, 11, u64::MAX] {
+        for schedules_max in [0, 5, 9, 12, u64::MAX] {
             let plan = Plan::of(singles(), schedules_max);
             let all = all_of(&plan);
             assert_eq!(all.len() as u64, plan.len());

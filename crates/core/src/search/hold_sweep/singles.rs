@@ -1,5 +1,7 @@
 //! Single departures: every way to depart from the calm run once.
 
+use super::clock::{Clock, Ends};
+use crate::broker::{MaxDeliver, Profile};
 use crate::event::System;
 use crate::faults::{FaultPlan, Window};
 use crate::run::{Judges, Limits, Observer, Report, run};
@@ -17,13 +19,19 @@ pub(super) struct Singles {
 }
 
 /// The kinds of departures in the order in which they are tried: first what overtakes, then what comes
-/// twice, then what is half done, last what hardly ever matters.
-const KINDS: [Kind; 13] = [
+/// twice, then what is half done, last what hardly ever matters. Those that need a clock or two members come
+/// early, because there are few of them where there is neither.
+const KINDS: [Kind; 18] = [
     Kind::Hold,
+    Kind::HoldPastTimer,
     Kind::Duplicate,
     Kind::LoseAck,
-    Kind::Crash(Window::BeforePublish),
+    Kind::Outlive,
+    Kind::HoldPastClock,
     Kind::Pause,
+    Kind::PausePastClock,
+    Kind::AgainPastClock,
+    Kind::Crash(Window::BeforePublish),
     Kind::LoseAckLater,
     Kind::DuplicateLater,
     Kind::Crash(Window::BeforeAck),
@@ -38,16 +46,26 @@ const KINDS: [Kind; 13] = [
 #[derive(Clone, Copy)]
 enum Kind {
     Hold,
+    /// It waits until the last timer has fired that fires without it.
+    HoldPastTimer,
+    /// It waits until the clock brings nothing about any more without it.
+    HoldPastClock,
     Duplicate,
     /// The copy comes only at quiescence.
     DuplicateLater,
     LoseAck,
     /// The ack is lost, and the message comes again only at quiescence.
     LoseAckLater,
+    /// The message comes again, for a lost ack or as a copy, when the clock brings nothing about any more.
+    AgainPastClock,
     DelayAck,
     RunPast,
     Lose,
     Pause,
+    /// It pauses until the clock brings nothing about any more.
+    PausePastClock,
+    /// It pauses until its ack wait has ended and the next attempt was handled.
+    Outlive,
     Crash(Window),
 }
 
@@ -61,7 +79,8 @@ struct Happening {
 }
 
 impl Singles {
-    /// Plays the calm run of a simulation.
+    /// Plays the calm run of a simulation, and, where services arm timers in it, what the clock brings about
+    /// while something waits.
     pub(super) fn of<S: System>(
         simulation: &Simulation<S>,
         judges: &Judges<S>,
@@ -71,20 +90,51 @@ impl Singles {
         let mut happenings = Happenings::default();
         let mut calm = Departing::new(Vec::new());
         let calm = run(&mut simulation.world(), &mut calm, judges, limits, &mut happenings);
-        let kinds = KINDS.into_iter().filter(|kind| kind.is_in(faults));
-        let departures = kinds.flat_map(|kind| happenings.all.iter().filter_map(move |what| kind.of(what)));
+        let clock = Clock::new(simulation, limits, &calm);
+        let Happenings { all, has_timers } = happenings;
+        // What waits behind the clock waits as what waits for quiescence does, but for its end.
+        let behind = |kind: Kind| {
+            let wanted = has_timers && kind.is_in(faults);
+            let ends = all.iter().map(|what| kind.of(what, simulation.profile()).filter(|_| wanted));
+            ends.map(|waiting| Some((clock.ends_of(waiting.as_deref()?)?, waiting?))).collect::<Vec<_>>()
+        };
+        let again = if Kind::LoseAck.is_in(faults) { Kind::LoseAckLater } else { Kind::DuplicateLater };
+        let (held, paused, again) = (behind(Kind::Hold), behind(Kind::Pause), behind(again));
+        let past = |waiting: &[Option<(Ends, Vec<Departure>)>], end: fn(&Ends) -> Option<&Target>| {
+            let past = waiting.iter().flatten().filter_map(|(ends, waiting)| Some(ended_by(waiting, end(ends)?)));
+            past.collect::<Vec<_>>()
+        };
+        let departures = KINDS.into_iter().filter(|kind| kind.is_in(faults)).flat_map(|kind| match kind {
+            Kind::HoldPastTimer => past(&held, Ends::timer),
+            Kind::HoldPastClock => past(&held, Ends::behind_timer),
+            Kind::PausePastClock => past(&paused, Ends::last),
+            Kind::AgainPastClock => past(&again, Ends::last),
+            kind => all.iter().filter_map(|what| kind.of(what, simulation.profile())).collect(),
+        });
         Singles { calm, departures: departures.collect() }
     }
+}
+
+/// The same departures, of which the last waits for this.
+fn ended_by(waiting: &[Departure], end: &Target) -> Vec<Departure> {
+    let mut waiting = waiting.to_vec();
+    if let Some(last) = waiting.pop() {
+        waiting.push(last.ended_by(Some(end.clone())));
+    }
+    waiting
 }
 
 /// Observes what can be departed from.
 #[derive(Default)]
 struct Happenings {
     all: Vec<Happening>,
+    /// Whether a service armed a timer.
+    has_timers: bool,
 }
 
 impl<S: System> Observer<S> for Happenings {
     fn before(&mut self, world: &World<S>, action: Action) {
+        self.has_timers |= world.timers_armed() > 0;
         if matches!(action, Action::Resume(_) | Action::Ack(_)) {
             return;
         }
@@ -110,19 +160,20 @@ impl Kind {
     /// Whether a run with these faults may meet it.
     fn is_in(self, faults: &FaultPlan) -> bool {
         let rate = match self {
-            Kind::Hold => return true,
+            Kind::Hold | Kind::HoldPastTimer | Kind::HoldPastClock => return true,
+            Kind::AgainPastClock => return Kind::LoseAck.is_in(faults) || Kind::Duplicate.is_in(faults),
             Kind::Duplicate | Kind::DuplicateLater => faults.duplicate,
             Kind::LoseAck | Kind::LoseAckLater => faults.lose_ack,
             Kind::DelayAck | Kind::RunPast => faults.delay_ack,
             Kind::Lose => faults.lose_message,
-            Kind::Pause => faults.pause,
+            Kind::Pause | Kind::PausePastClock | Kind::Outlive => faults.pause,
             Kind::Crash(_) => faults.crash,
         };
         !rate.ratio.is_never() && rate.most > 0
     }
 
-    /// The departure of this kind from something, if it can be departed from so.
-    fn of(self, what: &Happening) -> Option<Vec<Departure>> {
+    /// The departure of this kind from something, if it can be departed from so with this broker.
+    fn of(self, what: &Happening, profile: &Profile) -> Option<Vec<Departure>> {
         let Happening { target, service, may_pause, may_crash } = what;
         let (target, until) = (target.clone(), None);
         let one = |departure| Some(vec![departure]);
@@ -130,6 +181,7 @@ impl Kind {
             (Kind::Hold, Target::Timer(_)) => None,
             (Kind::Hold, _) => one(Departure::Hold { what: target, until }),
             (Kind::Pause, _) => one(Departure::Pause { what: target, until }).filter(|_| *may_pause),
+            (Kind::Outlive, Target::Delivery(delivery)) if *may_pause => outliving(delivery, profile),
             (Kind::Crash(_), _) if !may_crash => None,
             // What has no ack has no window behind it.
             (Kind::Crash(Window::AfterAck), Target::Command(_) | Target::Timer(_)) => None,
@@ -152,6 +204,18 @@ impl Kind {
 
 /// The next attempt waits for quiescence.
 fn next_attempt_held(delivery: &DeliverySpec) -> Departure {
-    let next = DeliverySpec { attempt: delivery.attempt + 1, ..delivery.clone() };
-    Departure::Hold { what: Target::Delivery(next), until: None }
+    Departure::Hold { what: Target::Delivery(delivery.clone().again()), until: None }
+}
+
+/// The handler is slower than the broker waits for its answer, and, if the broker delivers the message once
+/// more then, than that takes as well. Where the broker does not wait, all pauses are that long.
+fn outliving(delivery: &DeliverySpec, profile: &Profile) -> Option<Vec<Departure>> {
+    profile.wait_for(delivery.attempt).filter(|wait| !wait.is_zero())?;
+    let comes_again = match profile.max_deliver {
+        MaxDeliver::Unlimited => true,
+        MaxDeliver::Times { times, .. } => delivery.attempt < times,
+    };
+    let paused = |until| Departure::Pause { what: Target::Delivery(delivery.clone()), until: Some(until) };
+    let again = comes_again.then(|| paused(Target::Delivery(delivery.clone().again())));
+    Some([paused(Target::AckWait(delivery.clone()))].into_iter().chain(again).collect())
 }
