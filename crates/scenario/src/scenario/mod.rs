@@ -37,6 +37,7 @@ use pellmell_core::world::World;
 pub use self::changes::{Changes, Gone};
 pub use self::counterexample::{Counterexample, ShrinkError};
 pub use self::defect::{Alternative, Defect, Level, planted};
+pub use self::source::Unknown;
 pub(crate) use self::suite::Comparing;
 pub use self::suite::{
     Comparison, Design, Display, NoRecords, NoWorkload, Services, Stored, Suite, TakingPart, Workload,
@@ -260,6 +261,20 @@ impl<T: Suite> Scenario<T> {
         read::scenario(file, text)
     }
 
+    /// Reads what a text says although it names things that do not exist any more, and returns those names
+    /// beside it; departures and steps stay as they are. `build` puts together the services that say which
+    /// names there are: [`Scenario::simulation`], or others that came of the scenario's since.
+    ///
+    /// # Errors
+    /// The first mistake of another kind.
+    pub fn parse_leniently(
+        file: &str,
+        text: &str,
+        build: &dyn Fn(&Scenario<T>) -> Result<Simulation<T>, BuildError>,
+    ) -> Result<(Scenario<T>, Unknown), FileError> {
+        read::leniently(file, text, build)
+    }
+
     /// The design with the defects that are planted in it.
     ///
     /// # Panics
@@ -300,8 +315,12 @@ impl<T: Suite> Scenario<T> {
     /// The clients that take part under `seed`: those of the file, and those of its workload.
     #[must_use]
     pub fn clients_of(&self, seed: u64) -> Vec<Client<T::Command>> {
-        let generated = self.workload.iter().flat_map(|workload| workload.clients(seed));
-        self.clients.iter().cloned().chain(generated).collect()
+        self.clients.iter().cloned().chain(self.generated(seed)).collect()
+    }
+
+    /// Those of its workload.
+    fn generated(&self, seed: u64) -> Vec<Client<T::Command>> {
+        self.workload.iter().flat_map(|workload| workload.clients(seed)).collect()
     }
 
     /// Whether the workload is another one for each seed.
