@@ -112,6 +112,15 @@ fn a_schedule_that_the_judges_refuse_is_shrunk_to_one_departure() {
         ]
         ---
         violated SamePrice: at search, i1: expected 15
+        to play what is left of it:
+            pellmell::testing::replay(&simulation, &[
+                "hold item:changed i1@1 -> search until quiescence",
+            ], &judges);
+        what is left:
+            hold item:changed i1@1 -> search until quiescence: without it every property holds
+            seller: change i1 to 5: without it every property holds
+            seller: change i1 to 10: without it every property holds
+            seller: change i1 to 15: without it every property holds
         its steps:
             1    +0.001s   seller: change i1 to 5   accepted   saves i1@0 {"price":5}
             2    +0.001s   deliver item:changed i1@0 -> search #1   ack   saves i1@0 {"price":5}
@@ -245,7 +254,7 @@ fn a_failure_is_kept_in_words_and_played_first_until_it_is_mended_and_after() {
     let text = std::fs::read_to_string(&path).expect("a file");
     expect![[r##"
         # Schedules with which a test failed, each played before any new one is drawn. One that holds by now
-        # shows that the fault does not come back; take out only what names things that are gone for good.
+        # shows that the fault does not come back: it stays.
         version = 1
 
         [[kept]]
@@ -287,7 +296,7 @@ fn what_is_kept_is_the_same_after_a_listener_a_command_and_an_argument_were_adde
 }
 
 #[test]
-fn a_file_that_is_damaged_or_names_what_is_gone_aborts_the_test_with_its_place() {
+fn a_file_that_is_damaged_or_names_what_cannot_exist_aborts_the_test_with_its_place() {
     let path = fresh("damaged");
     assert!(seen(&path, &shop(Search::Blind)).1.is_err());
     let whole = std::fs::read_to_string(&path).expect("a file");
@@ -329,9 +338,19 @@ fn a_file_that_is_damaged_or_names_what_is_gone_aborts_the_test_with_its_place()
           | ^^^^
           = help: a schedule is `[[kept]]` with `about = "…"` and `schedule = ["…"]`; repair it or take it out"#]]
     .assert_eq(&refused(&whole.replace("about", "seed")));
-    expect!["Test aborted: damaged.toml:7: `hold item:renamed i1@1 -> search until quiescence` names what never comes: name what does, or take the schedule out of the file"].assert_eq(&refused(&whole.replace("item:changed", "item:renamed")));
+    expect!["Test aborted: damaged.toml:7: `hold item:renamed i1@1 -> search until quiescence`: no group `search` listens to `item:renamed`: write what took its place"].assert_eq(&refused(&whole.replace("item:changed", "item:renamed")));
     expect!["Test aborted: damaged.toml:7: `send seller: change i1 to 7`: no client of the simulation sends this command; the nearest is `seller: change i1 to 5`"]
         .assert_eq(&refused(&whole.replace("schedule = [\n", "schedule = [\n    \"send seller: change i1 to 7\",\n")));
+}
+
+#[test]
+fn what_is_kept_is_played_although_its_message_does_not_come_any_more() {
+    let path = fresh("outlived");
+    assert!(seen(&path, &shop(Search::Blind)).1.is_err());
+    let whole = std::fs::read_to_string(&path).expect("a file");
+    std::fs::write(&path, whole.replace("i1@1", "i1@9")).expect("a file that can be written");
+    let (played, ran) = seen(&path, &shop(Search::Newest));
+    assert!(played[0].contains("i1@9") && ran.is_ok(), "{ran:?}");
 }
 
 #[test]
@@ -346,6 +365,16 @@ fn in_the_macro_a_failure_is_printed_and_kept_in_words() {
     let told = panic.downcast::<String>().expect("a text");
     expect![[r#"
         Test failed: violated SamePrice: at search, i1: expected 10
+        to play what is left of it:
+            pellmell::testing::replay(&simulation, &[
+                "hold item:changed i1@0 -> search until quiescence",
+                "send seller: change i1 to 5",
+                "send seller: change i1 to 10",
+            ], &judges);
+        what is left:
+            hold item:changed i1@0 -> search until quiescence: without it every property holds
+            seller: change i1 to 5: without it every property holds
+            seller: change i1 to 10: without it every property holds
         its steps:
             1    +0.001s   seller: change i1 to 5   accepted   saves i1@0 {"price":5}
             2    +0.002s   seller: change i1 to 10   accepted   saves i1@1 {"price":10}

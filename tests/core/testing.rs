@@ -1,12 +1,13 @@
 //! What a failing test prints.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use expect_test::expect;
 use pellmell::broker::Profile;
 use pellmell::doc_example::{Change, Changed, Item, Shop};
 use pellmell::scenario::check_scenario;
-use pellmell::testing::{at_quiescence, check, replay, service};
+use pellmell::testing::{Check, at_quiescence, check, replay, service};
 use pellmell::ticketing::Design;
 use pellmell::ticketing::Scenario;
 use pellmell::{Context, FaultPlan, Judges, Outcome, Property, RecordId, Simulation, Subject, Version};
@@ -52,48 +53,84 @@ fn panic_of<T: std::fmt::Debug>(work: impl FnOnce() -> T) -> String {
 }
 
 #[test]
-fn a_failing_seed_is_told_by_how_to_play_it_and_by_the_least_that_makes_it_fail() {
+fn the_first_failing_schedule_is_told_by_the_least_that_makes_it_fail_and_how_to_play_that() {
     let judges = Judges::new(vec![same_price()]);
     let told = panic_of(|| check(&blind(), 0..1000, FaultPlan::SOME, &judges));
     expect![[r#"
-        to play seed 2 alone:
-            pellmell::testing::check(&simulation, 2..3, pellmell::FaultPlan::SOME, &judges);
-        to play what is left of it, whatever the seed will be:
+        to play what is left of it:
             pellmell::testing::replay(&simulation, &[
-                "hold item:changed i1@1 -> search until quiescence",
+                "hold item:changed i1@0 -> search until quiescence",
+                "send seller: change i1 to 5",
+                "send seller: change i1 to 10",
             ], &judges);
 
-        violated SamePrice: at search, i1: expected 15, found Some(10)
-        shrunk in 24 runs: departures 4 -> 1, commands 3 -> 3, steps 7 -> 6; what is left:
-            hold item:changed i1@1 -> search until quiescence: without it every property holds
+        violated SamePrice: at search, i1: expected 10, found Some(5)
+        shrunk in 13 runs: departures 1 -> 1, commands 3 -> 2, steps 6 -> 4; what is left:
+            hold item:changed i1@0 -> search until quiescence: without it every property holds
             seller: change i1 to 5: without it every property holds
             seller: change i1 to 10: without it every property holds
-            seller: change i1 to 15: without it every property holds
         its steps:
             1    +0.001s   seller: change i1 to 5   accepted   saves i1@0 {"price":5}
-            2    +0.001s   deliver item:changed i1@0 -> search #1   ack   saves i1@0 {"price":5}
-            3    +0.002s   seller: change i1 to 10   accepted   saves i1@1 {"price":10}
-            4    +0.003s   seller: change i1 to 15   accepted   saves i1@2 {"price":15}
-            5    +0.003s   deliver item:changed i1@2 -> search #1   ack   saves i1@1 {"price":15}
-            6    +0.003s   deliver item:changed i1@1 -> search #1   ack   saves i1@2 {"price":10}"#]]
+            2    +0.002s   seller: change i1 to 10   accepted   saves i1@1 {"price":10}
+            3    +0.002s   deliver item:changed i1@1 -> search #1   ack   saves i1@0 {"price":10}
+            4    +0.002s   deliver item:changed i1@0 -> search #1   ack   saves i1@1 {"price":5}
+        so fail 6 of 45 schedules with one departure, 423 of 1,000 seeds"#]]
     .assert_eq(&told);
+}
+
+/// Seeds alone.
+fn seeds<'a>(simulation: &'a Simulation<Shop>, judges: &'a Judges<Shop>, seeds: Range<u64>) -> Check<'a, Shop> {
+    Check::new(simulation, judges).with_departures(0).with_seeds(seeds).with_faults(FaultPlan::NONE)
 }
 
 #[test]
 fn the_printed_calls_fail_in_the_same_way() {
-    let judges = Judges::new(vec![same_price()]);
-    let told = panic_of(|| check(&blind(), 0..1000, FaultPlan::NONE, &judges));
+    let (simulation, judges) = (blind(), Judges::new(vec![same_price()]));
+    let told = panic_of(|| seeds(&simulation, &judges, 0..1000).run());
     let seed: u64 =
         told.strip_prefix("to play seed ").and_then(|rest| rest.split(' ').next()?.parse().ok()).expect("a seed");
-    let alone = panic_of(|| check(&blind(), seed..seed + 1, FaultPlan::NONE, &judges));
-    assert_eq!(alone, told);
-    let pasted: Vec<&str> =
-        told.lines().filter_map(|line| line.strip_prefix("        \"")?.strip_suffix("\",")).collect();
-    assert!(!pasted.is_empty(), "{told}");
-    let replayed = panic_of(|| replay(&blind(), &pasted, &judges));
-    assert!(told.contains(replayed.lines().nth(1).expect("a verdict")), "{told}\n{replayed}");
-    let steps = |text: &str| text.split_once("its steps:").expect("steps").1.to_owned();
-    assert_eq!(steps(&told), steps(&replayed));
+    let call = ".with_seeds(2..3).with_faults(pellmell::FaultPlan::NONE).with_departures(0).run();";
+    assert!(seed == 2 && told.contains(call), "{told}");
+    let alone = panic_of(|| seeds(&simulation, &judges, seed..seed + 1).run());
+    let without_counts = |text: &str| text.rsplit_once("\nso fail ").expect("how many").0.to_owned();
+    assert_eq!(without_counts(&alone), without_counts(&told));
+    let by_departures = panic_of(|| check(&simulation, 0..1000, FaultPlan::NONE, &judges));
+    for told in [told, by_departures] {
+        let pasted: Vec<&str> =
+            told.lines().filter_map(|line| line.strip_prefix("        \"")?.strip_suffix("\",")).collect();
+        assert!(!pasted.is_empty(), "{told}");
+        let replayed = panic_of(|| replay(&simulation, &pasted, &judges));
+        assert!(told.contains(replayed.lines().nth(1).expect("a verdict")), "{told}\n{replayed}");
+        let steps = |text: &str| text.split_once("its steps:").expect("steps").1.to_owned();
+        assert_eq!(steps(&without_counts(&told)), steps(&replayed));
+    }
+}
+
+#[test]
+fn all_ways_to_fail_are_told_with_how_often_each_was_met_whatever_the_threads() {
+    let early = at_quiescence("NeverTen", |world: &World<Shop>| {
+        let copy = world.store_of("search").find::<Item>(RecordId::new('i', 1));
+        match copy.is_some_and(|copy| copy.price == 10 && copy.version == Version(0)) {
+            true => Err(Violation::at("search").because("10 came first")),
+            false => Ok(()),
+        }
+    });
+    let (simulation, judges) = (blind(), Judges::new(vec![early, same_price()]));
+    let told = |threads, stops| {
+        let check = Check::new(&simulation, &judges).with_threads(threads).stopping_at_first(stops);
+        let told = panic_of(|| check.run());
+        told[told.find("\nso fail ").expect("how often")..].to_owned()
+    };
+    let all = told(1, false);
+    expect![[r#"
+
+        so fail 6 of 45 schedules with one departure, 423 of 1,000 seeds
+        other ways to fail:
+            NeverTen at search: 1 of 45 schedules with one departure, 1 of 1,000 seeds"#]]
+    .assert_eq(&all);
+    assert_eq!(told(3, false), all);
+    let first = told(1, true);
+    assert!(!first.contains("other ways"), "{first}");
 }
 
 #[test]
@@ -131,11 +168,6 @@ fn a_schedule_without_a_failure_is_replayed_in_silence_and_one_that_says_nothing
     replay(&blind(), &[], &judges);
     replay(&blind(), &["send nothing"], &judges);
     let refused = |lines: &[&str]| panic_of(|| replay(&blind(), lines, &judges));
-    let told = refused(&["lose ack of item:changed i1@7 -> search"]);
-    assert!(
-        told.contains("lose ack of item:changed i1@7 -> search: `item:changed i1@7 -> search` never came"),
-        "{told}"
-    );
     expect!["`send seller: chang i1 to 5`: no client of the simulation sends this command; the nearest is `seller: change i1 to 5`"].assert_eq(&refused(&["send seller: chang i1 to 5"]));
     expect!["`seller: change i1 to 5`: expected `hold H until X`, `hold join of GROUP until X`, `pause H until X`, `duplicate D`, `lose D`, `lose ack of D`, `delay ack of D until X`, `run past ack wait of D` or `crash SERVICE before save|before publish|before ack|after ack of T`, where D is a delivery like `item:changed i1@2 -> search #1`, H is D or a command like `seller: change i1 to 6`, T is H or a timer like `timer i1 of shop`, X is T, `pause of H`, `ack of D`, `ack wait of D`, `join of GROUP` or `quiescence`; a command that is sent is `send CLIENT: LABEL`"].assert_eq(&refused(&["seller: change i1 to 5"]));
     expect!["`send 5`: `5` names no command: a command is like `alice: edit t1 to 6`, `/2` behind it for the second"]
@@ -172,10 +204,11 @@ fn no_more_than_the_last_twenty_steps_are_told() {
         }
     });
     let all: Vec<u32> = (0..30).collect();
-    let told = panic_of(|| check(&prices(&all, save), 0..1, FaultPlan::NONE, &Judges::new(vec![never])));
+    let (simulation, judges) = (prices(&all, save), Judges::new(vec![never]));
+    let told = panic_of(|| seeds(&simulation, &judges, 0..1).run());
     assert!(told.contains("\nviolated NeverThirty: at search: 30 prices were saved\n"), "{told}");
     let (_, steps) = told.split_once("\nthe last 20 of its 60 steps:\n").expect("steps");
-    assert_eq!(steps.lines().count(), 20, "{told}");
+    assert_eq!(steps.lines().count(), 21, "and a line that says how often: {told}");
 }
 
 #[test]
@@ -189,12 +222,13 @@ fn a_run_whose_departures_do_not_give_it_again_is_told_by_its_last_steps() {
         });
     let (simulation, judges) = (prices(&[2, 1, 2], save), Judges::new(vec![never]));
     // Two messages have one name, as their version comes again after a lower one.
-    let fails = |seed| catch_unwind(AssertUnwindSafe(|| check(&simulation, seed..seed + 1, FaultPlan::NONE, &judges)));
+    let fails = |seed| catch_unwind(AssertUnwindSafe(|| seeds(&simulation, &judges, seed..seed + 1).run()));
     let told = (0..1000).filter_map(|seed| fails(seed).err()).map(|panic| *panic.downcast::<String>().expect("a text"));
     let told = told.into_iter().find(|told| told.contains("it is not shrunk")).expect("a run that is not extracted");
     expect![[r#"
         to play seed 2 alone:
-            pellmell::testing::check(&simulation, 2..3, pellmell::FaultPlan::NONE, &judges);
+            pellmell::testing::Check::new(&simulation, &judges)
+                .with_seeds(2..3).with_faults(pellmell::FaultPlan::NONE).with_departures(0).run();
 
         violated NeverTwoThenOne: at search: expected 2, found 1
         note: it is not shrunk: the departures of this run lead to another one at step 5: a name in it is not unique
@@ -204,7 +238,8 @@ fn a_run_whose_departures_do_not_give_it_again_is_told_by_its_last_steps() {
             3    +0.003s   seller: change i1 to 2/2   accepted
             4    +0.003s   deliver item:changed i1@2 -> search #1   ack   saves i1@0 {"price":2}
             5    +0.003s   deliver item:changed i1@2 -> search #1   ack   saves i1@1 {"price":2}
-            6    +0.003s   deliver item:changed i1@1 -> search #1   ack   saves i1@2 {"price":1}"#]]
+            6    +0.003s   deliver item:changed i1@1 -> search #1   ack   saves i1@2 {"price":1}
+        so fail 1 of 1 seeds, the first 2"#]]
     .assert_eq(&told);
 }
 
@@ -220,7 +255,8 @@ fn a_handler_that_remembers_is_told_apart_from_a_property_that_fails() {
     let simulation = Simulation::on(Profile::stan()).service(shop).client("seller", commands).build();
     let simulation = simulation.expect("the parts fit");
     let told = panic_of(|| check(&simulation, 0..1, FaultPlan::NONE, &Judges::new(Vec::new())));
-    assert!(told.contains("two verdicts in two runs: first panicked: only the first time, then held"), "{told}");
+    let expected = "seed 0 was played twice, with other seeds in between, and came to two runs";
+    assert!(told.contains(expected) && !told.contains("violated"), "{told}");
 }
 
 #[test]

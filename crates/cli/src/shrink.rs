@@ -149,7 +149,7 @@ fn as_json(scenario: &dyn AnyScenario, seed: u64, found: &Smallest) -> serde_jso
         "executions": shrunk.executions,
         "because": because.collect::<Vec<_>>(),
         "minimal": shrunk.minimal,
-        "anchored": shrunk.anchored,
+        "anchors": shrunk.anchors.as_deref().map(texts),
         "toml": text,
     })
 }

@@ -16,7 +16,7 @@ use proptest::test_runner::{PersistedSeed, Reason, TestRunner};
 /// What a file begins with.
 pub(super) const HEADER: &str = "\
 # Schedules with which a test failed, each played before any new one is drawn. One that holds by now
-# shows that the fault does not come back; take out only what names things that are gone for good.
+# shows that the fault does not come back: it stays.
 version = 1
 ";
 const BLOCK: &str = "[[kept]]\n";

@@ -20,8 +20,8 @@ use proptest::test_runner::{Config, FailurePersistence, PersistedSeed};
 /// it stays the same after a listener or a command was added. It knows nothing of other arguments of
 /// the test: these are drawn again, and the simulation must not depend on them.
 ///
-/// A file that cannot be read, and a schedule in it that names what never comes, abort the test with
-/// file and line. If the file cannot be written, that is said on stderr.
+/// A file that cannot be read, and a schedule in it that names what cannot exist, abort the test with
+/// file and line. What does not come any more, because the defect is gone, is noted on stderr. If the file cannot be written, that is said on stderr.
 #[must_use]
 pub fn kept_in(path: impl Into<String>) -> Config {
     Config { failure_persistence: Some(Box::new(KeptFile { path: path.into() })), ..Config::default() }

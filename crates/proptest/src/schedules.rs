@@ -12,10 +12,11 @@ use pellmell_core::portfolio::SchedulerKind;
 use pellmell_core::run::{Judges, Limits, Observer, Report, Verdict, run};
 use pellmell_core::schedule::Departure;
 use pellmell_core::scheduler::{Departing, Tie};
-use pellmell_core::shrink::Case;
+use pellmell_core::shrink::{Case, Shrink};
 use pellmell_core::simulation::Simulation;
 use pellmell_core::testing::{lines, story};
 use pellmell_core::trace::{Recorder, in_words};
+use pellmell_core::vacuity::{Asked, Kind, Looking, Occurred, Vacuous};
 use pellmell_core::world::World;
 use proptest::strategy::{NewTree, Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -84,24 +85,35 @@ impl<S: System> Schedules<S> {
         Schedule::new(self.simulation.clone(), Arc::clone(&self.judges), case)
     }
 
-    /// A schedule that was kept. It must still say something: all its departures name what comes.
+    /// A schedule that was kept. What it names must be able to exist; what does not come any more is noted on
+    /// standard error, as it may be the defect that is gone.
     fn kept(&self, handed: &Handed) -> Result<Schedule<S>, String> {
         let Handed { place, lines } = handed;
         let case = lines::read(&self.simulation, lines.iter().map(String::as_str));
         let case = case.map_err(|error| format!("{place}: {error}"))?;
+        let simulation = case.simulation(&self.simulation);
         let mut departing = Departing::new(case.departures.clone());
-        let mut world = case.simulation(&self.simulation).world();
-        run(&mut world, &mut departing, &Judges::new(Vec::new()), Limits::default(), &mut ());
-        match departing.unused().next() {
-            None => Ok(self.schedule(case)),
-            Some(unused) if departing.cannot_pause(unused) => Err(format!(
-                "{place}: `{unused}` names a handler that cannot pause any more: host it so that it can, or take the \
-                 schedule out of the file"
-            )),
-            Some(unused) => Err(format!(
-                "{place}: `{unused}` names what never comes: name what does, or take the schedule out of the file"
-            )),
+        let mut occurred = Occurred::default();
+        run(
+            &mut simulation.world(),
+            &mut departing,
+            &self.judges,
+            Limits::default(),
+            &mut Looking::new(&mut occurred, &mut ()),
+        );
+        occurred.note_departures(&departing);
+        let asked =
+            Asked { simulation: &simulation, judges: &self.judges, plan: &FaultPlan::NONE, schedule: &case.departures };
+        for vacuous in asked.found_by_counts(&occurred) {
+            let is_departure = matches!(vacuous.kind, Kind::UnusedDeparture | Kind::EndedEarly);
+            if asked.is_outlived(&vacuous) {
+                eprintln!("note: {place}: {}", story::outlived(&vacuous));
+            } else if is_departure {
+                let Vacuous { name, reason, .. } = vacuous;
+                return Err(format!("{place}: `{name}`: {reason}: write what took its place"));
+            }
         }
+        Ok(self.schedule(case))
     }
 }
 
@@ -203,7 +215,7 @@ impl<S: System> Schedule<S> {
     /// Judges it.
     ///
     /// # Errors
-    /// If its run does not hold: what is wrong, and the steps.
+    /// If its run does not hold: what is wrong, what it takes and the outcome without each thing, and the steps.
     pub fn check(&self) -> Result<(), ScheduleFails> {
         let verdict = &self.report().verdict;
         if verdict.is_held() {
@@ -211,8 +223,23 @@ impl<S: System> Schedule<S> {
         }
         let mut recorder = Recorder::default();
         self.play(&mut recorder);
-        let steps = story::last_steps(&recorder.into_records());
-        Err(ScheduleFails { verdict: verdict.clone(), steps })
+        let records = recorder.into_records();
+        let told = self.needed().unwrap_or_default() + &story::last_steps(&records);
+        Err(ScheduleFails { verdict: verdict.clone(), told })
+    }
+
+    /// How to play it, and what each thing in it is good for; `None` if something in it can be left out.
+    fn needed(&self) -> Option<String> {
+        let (simulation, case) = (self.simulation(), &self.inner.case);
+        let shrink = Shrink::new(&simulation, &self.inner.judges).with_simpler_commands(false);
+        let shrunk = shrink.run(case.departures.clone()).ok()?;
+        if shrunk.departures != case.departures || shrunk.commands.len() != case.commands.len() {
+            return None;
+        }
+        let call = story::call(&lines::lines_of(&self.inner.simulation, case), Limits::OF_A_TEST);
+        let reasons: String = shrunk.reasons().map(|(item, why)| format!("    {item}: {why}\n")).collect();
+        let caveats: String = shrunk.caveats().map(|caveat| format!("note: {caveat}\n")).collect();
+        Some(format!("{call}what is left:\n{reasons}{caveats}"))
     }
 }
 
@@ -235,12 +262,12 @@ impl<S: System> fmt::Debug for Schedule<S> {
 pub struct ScheduleFails {
     /// The report of its run.
     pub verdict: Verdict,
-    steps: String,
+    told: String,
 }
 
 impl fmt::Display for ScheduleFails {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\n{}\n", in_words(&self.verdict), self.steps)
+        write!(f, "{}\n{}\n", in_words(&self.verdict), self.told)
     }
 }
 

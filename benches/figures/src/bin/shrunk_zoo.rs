@@ -155,7 +155,7 @@ fn summary(all: &[Measured], as_short: usize, good: usize) {
         println!("{name}: median {}, 95 % at most {}, all at most {}", at(50), at(95), at(100));
     }
     let count = |what: fn(&Measured) -> bool| all.iter().filter(|one| what(one)).count();
-    let (minimal, anchored) = (count(|one| one.shrunk.minimal), count(|one| one.shrunk.anchored));
+    let (minimal, anchored) = (count(|one| one.shrunk.minimal), count(|one| one.shrunk.is_anchored()));
     println!(
         "of {} runs {as_short} became as short as known, {good} of them within 100 executions and a second; \
          {minimal} are minimal, {anchored} anchored",

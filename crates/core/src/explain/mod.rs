@@ -239,7 +239,7 @@ impl<'a, S: System> Explain<'a, S> {
             why: story::sentences(&observed, &calm, departures, judges, self.time_fields),
             without: without(shrunk),
             endings: ends::endings(&simulation, departures, &observed, judges, limits),
-            anchored: shrunk.anchored,
+            anchored: shrunk.is_anchored(),
             report: observed.report,
         })
     }

@@ -25,6 +25,7 @@ pub use exhaust::{
 };
 pub use hold_sweep::{DepartedBucket, HoldPart, HoldPlan, HoldSweep, HoldSweepResult, PAIRS_STEPS, Tally};
 pub use nearby::{Nearby, Neighbour};
+pub(crate) use part::play;
 pub use part::{Part, Piece, SoFar};
 pub use shortest::{Cost, DeliveryOrder, Found, Shortest, ShortestBounds, ShortestResult};
 pub use source::{Seeds, Source};

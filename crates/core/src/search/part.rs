@@ -118,7 +118,7 @@ const BLOCK_MAX: u64 = 256;
 /// thread has finished one; if it breaks, the blocks under way are finished and no others begin.
 ///
 /// What comes back goes from where `begun` begins up to one number, `end` if `watch` never broke.
-pub(super) fn play<P: Piece + Send, E: Send, F: FnMut(Range<u64>) -> Result<(P, u64), E>>(
+pub(crate) fn play<P: Piece + Send, E: Send, F: FnMut(Range<u64>) -> Result<(P, u64), E>>(
     begun: P,
     end: u64,
     threads: u32,

@@ -6,12 +6,14 @@ use super::case::Case;
 use super::shrinker::Shrinker;
 use crate::event::System;
 use crate::run::{Observer, run};
-use crate::schedule::{Departure, Target};
+use crate::schedule::{DeliverySpec, Departure, Target};
 use crate::scheduler::{Action, Departing};
 use crate::world::{Step, World};
 
-/// How many runs are spent at most to make the departures one fewer.
+/// How many runs are spent at most to make one of two departures.
 const EXECUTIONS_MAX: u32 = 40;
+/// The same for more departures, which are seldom.
+const EXECUTIONS_MAX_OF_MANY: u32 = 200;
 /// Of more departures than this, none are replaced.
 const DEPARTURES_MAX: usize = 12;
 /// How many handlers are looked at that the last one may overlap with.
@@ -52,6 +54,11 @@ impl<S: System> Observer<S> for Handlers {
     }
 }
 
+/// What is smaller: fewer departures, then fewer commands.
+fn size(case: &Case) -> (usize, usize) {
+    (case.departures.len(), case.commands.len())
+}
+
 impl<S: System> Shrinker<'_, '_, S> {
     /// Of several departures makes fewer, if that can be done by others: about the first attempts of
     /// what was redelivered, one alone, one beside one of those there are.
@@ -60,10 +67,11 @@ impl<S: System> Shrinker<'_, '_, S> {
             return;
         }
         self.two_overlap();
-        while (2..=DEPARTURES_MAX).contains(&self.case.departures.len()) && !self.gave_up_replacing {
-            let until = self.executions + EXECUTIONS_MAX;
+        self.outlive_the_ack_wait();
+        while (2..=DEPARTURES_MAX).contains(&self.case.departures.len()) {
+            let most = if self.case.departures.len() == 2 { EXECUTIONS_MAX } else { EXECUTIONS_MAX_OF_MANY };
+            let until = self.executions + most;
             if !self.cases_of_fewer().into_iter().any(|case| self.executions < until && self.take(case)) {
-                self.gave_up_replacing = true;
                 return;
             }
         }
@@ -73,11 +81,14 @@ impl<S: System> Shrinker<'_, '_, S> {
     fn cases_of_fewer(&self) -> Vec<Case> {
         let departures = &self.case.departures;
         let first: Vec<_> = departures.iter().cloned().map(Departure::at_first_attempt).collect();
-        let mut cases = Vec::new();
-        for left_out in 0..departures.len() {
-            cases.push(
-                first.iter().enumerate().filter(|(place, _)| *place != left_out).map(|(_, d)| d.clone()).collect(),
-            );
+        let at_rest: Vec<_> = departures.iter().map(|departure| departure.clone().ended_by(None)).collect();
+        let mut cases: Vec<Vec<Departure>> = Vec::new();
+        for changed in [&first, &at_rest] {
+            cases.extend((0..departures.len()).map(|left_out| {
+                let mut fewer = changed.clone();
+                fewer.remove(left_out);
+                fewer
+            }));
         }
         let others = self.others();
         cases.extend(others.iter().map(|other| vec![other.clone()]));
@@ -90,20 +101,57 @@ impl<S: System> Shrinker<'_, '_, S> {
         cases.into_iter().map(|departures| self.case.departing(departures)).collect()
     }
 
-    /// The handlers of this case's run.
-    fn handlers(&self) -> Handlers {
+    /// In the place of all departures, two by which one handler pauses beyond its ack wait, until the broker has
+    /// handed out its message again. Each alone does nothing: the one ends before the message comes again, and
+    /// for the other the clock does not move. It is taken if fewer departures or commands do then.
+    fn outlive_the_ack_wait(&mut self) {
+        if self.case.departures.len() < 2 || self.simulation.profile().ack_wait.iter().all(|wait| wait.is_zero()) {
+            return;
+        }
+        let mut tried: Vec<DeliverySpec> = Vec::new();
+        for departure in self.case.departures.clone() {
+            let (Departure::Pause { what: Target::Delivery(delivery), .. } | Departure::RunPast(delivery)) = departure
+            else {
+                continue;
+            };
+            let what = DeliverySpec { attempt: 1, ..delivery };
+            if tried.contains(&what) || self.is_spent() {
+                continue;
+            }
+            let pause = |until| Departure::Pause { what: Target::Delivery(what.clone()), until: Some(until) };
+            let departures = vec![pause(Target::AckWait(what.clone())), pause(Target::Delivery(what.clone().again()))];
+            let before = (self.case.clone(), self.report.clone());
+            if departures != self.case.departures && self.take(self.case.departing(departures)) {
+                self.clients();
+                self.commands();
+                if size(&self.case) < size(&before.0) {
+                    return;
+                }
+                (self.case, self.report) = before;
+            }
+            tried.push(what);
+        }
+    }
+
+    /// The handlers of the case's run with these departures.
+    fn handlers(&self, departures: &[Departure]) -> Handlers {
         let mut handlers = Handlers::default();
-        let mut departing = Departing::new(self.case.departures.clone());
+        let mut departing = Departing::new(departures.to_vec());
         let simulation = self.case.simulation(&self.simulation);
         run(&mut simulation.world(), &mut departing, self.shrink.judges, self.limits, &mut handlers);
         handlers
     }
 
-    /// Departures of the kinds there are, each about another handler.
+    /// Departures of the kinds there are, each about another handler; and what waits, which all runs have.
     fn others(&self) -> Vec<Departure> {
         let mut others: Vec<Departure> = Vec::new();
-        for handled in self.handlers().handled {
-            for departure in &self.case.departures {
+        // The run ends where it fails, before much that the calm run comes to.
+        let mut handlers = self.handlers(&self.case.departures).handled;
+        let calm = self.handlers(&[]).handled;
+        handlers.extend(calm.into_iter().filter(|handled| !handlers.contains(handled)).collect::<Vec<_>>());
+        for handled in handlers {
+            let held = Departure::Hold { what: handled.what.clone(), until: None };
+            for departure in self.case.departures.iter().chain([&held]) {
                 let other = departure.clone().ended_by(None).about(&handled.what, &handled.service);
                 others.extend(other.filter(|other| !others.contains(other)));
             }
@@ -118,7 +166,7 @@ impl<S: System> Shrinker<'_, '_, S> {
         if self.case.departures.len() <= 2 || !pauses {
             return;
         }
-        let Handlers { handled, last: Some(last), .. } = self.handlers() else { return };
+        let Handlers { handled, last: Some(last), .. } = self.handlers(&self.case.departures) else { return };
         let others = handled.iter().filter(|other| other.service == last.service && **other != last);
         // What came last before it is the likeliest.
         let _took = others.rev().take(OVERLAPPED_MAX).flat_map(|other| [(other, &last), (&last, other)]).any(

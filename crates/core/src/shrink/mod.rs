@@ -4,9 +4,9 @@
 //! the same service about the same kind of record, or the same panic, or the same limit. First goes
 //! what the violation does not go back to, then departures, then commands, and so on until nothing more
 //! can go; where several departures are left, fewer others are looked for that do the same, and values
-//! become simple. A result that fails only because the calm run happens to serve groups in one order
-//! gets the departures that make it fail in the others, too. In the end each thing that is left was
-//! left out once, and the run did not fail so.
+//! become simple. In the end each thing that is left was left out once, and the run did not fail so. Where
+//! it fails only because the calm run happens to serve groups in one order, the departures that make it
+//! fail in the others are told beside it.
 
 mod case;
 mod instead;
@@ -18,9 +18,13 @@ mod values;
 use std::fmt;
 
 use crate::event::{Command, System};
+use crate::extract::{ExtractError, extract};
+use crate::faults::FaultPlan;
 use crate::ids::RecordId;
+use crate::portfolio::SchedulerKind;
 use crate::run::{Judges, Limits, Report, Verdict};
 use crate::schedule::{CommandSpec, Departure};
+use crate::scheduler::Tie;
 use crate::simulation::{CommandIndex, Simulation};
 
 pub use case::Case;
@@ -41,6 +45,7 @@ pub struct Shrink<'a, S: System> {
     executions_max: u32,
     simpler_commands: bool,
     allowed: Option<&'a Allowed<'a>>,
+    finds: &'a [Vec<Departure>],
 }
 
 /// Whether a case may be a result: the commands that are left, in order, and the departures.
@@ -83,8 +88,10 @@ pub struct Shrunk<C> {
     pub needed: Vec<Needed>,
     /// Whether each thing that is left was left out once.
     pub minimal: bool,
-    /// Whether it fails in the same way if the calm run serves the groups in other orders.
-    pub anchored: bool,
+    /// The departures that are needed beside those that are left to fail in the same way in whichever order
+    /// the calm run serves the groups, and in none of which it has to depart as it is told here. None in the
+    /// list: it fails so as it is. `None`: it fails only in the order of this simulation, as far as is known.
+    pub anchors: Option<Vec<Departure>>,
 }
 
 /// A simpler command in the place of another one.
@@ -141,11 +148,26 @@ impl<C> Shrunk<C> {
     }
 
     /// What else a reader has to know about it, in words.
-    pub fn caveats(&self) -> impl Iterator<Item = &'static str> {
-        let unfinished = (!self.minimal).then_some("the runs did not suffice to leave out all that can go");
-        let leaning =
-            (!self.anchored).then_some("it fails only because the calm run serves the groups in the order it does");
+    pub fn caveats(&self) -> impl Iterator<Item = String> {
+        let unfinished = (!self.minimal).then(|| "the runs did not suffice to leave out all that can go".to_owned());
+        let leaning = match self.anchors.as_deref() {
+            Some([]) => None,
+            Some(anchors) => {
+                let anchors: Vec<String> = anchors.iter().map(|departure| format!("`{departure}`")).collect();
+                Some(format!(
+                    "if the calm run serves the groups in another order, it takes {} as well",
+                    anchors.join(", ")
+                ))
+            }
+            None => Some("it fails only because the calm run serves the groups in the order it does".to_owned()),
+        };
         unfinished.into_iter().chain(leaning)
+    }
+
+    /// Whether it fails in the same way, as it is, in whichever order the calm run serves the groups.
+    #[must_use]
+    pub fn is_anchored(&self) -> bool {
+        self.anchors.as_ref().is_some_and(Vec::is_empty)
     }
 
     /// The same with the labels of commands in the place of the commands.
@@ -154,10 +176,10 @@ impl<C> Shrunk<C> {
     where
         C: Command,
     {
-        let Shrunk { departures, commands, simpler, report, executions, needed, minimal, anchored } = self;
+        let Shrunk { departures, commands, simpler, report, executions, needed, minimal, anchors } = self;
         let label = |Simpler { index, command }: Simpler<C>| Simpler { index, command: command.label() };
         let simpler = simpler.into_iter().map(label).collect();
-        Shrunk { departures, commands, simpler, report, executions, needed, minimal, anchored }
+        Shrunk { departures, commands, simpler, report, executions, needed, minimal, anchors }
     }
 
     /// The simulation with the commands that are left.
@@ -186,12 +208,24 @@ impl fmt::Display for NothingToShrink {
 
 impl std::error::Error for NothingToShrink {}
 
+/// What is left, each with why it is needed, and what else a reader has to know: a line each.
+impl<C> fmt::Display for Shrunk<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Size { steps, departures, commands } = self.size();
+        write!(f, "{steps} steps, departures {departures}, commands {commands}, after {} runs", self.executions)?;
+        for (item, why) in self.reasons() {
+            write!(f, "\n    {item}: {why}")?;
+        }
+        self.caveats().try_for_each(|caveat| write!(f, "\nnote: {caveat}"))
+    }
+}
+
 impl<'a, S: System> Shrink<'a, S> {
     /// Shrinks runs of this simulation, with all its commands, as these judges judge them.
     #[must_use]
     pub fn new(simulation: &'a Simulation<S>, judges: &'a Judges<S>) -> Shrink<'a, S> {
         let (limits, executions_max) = (Limits::default(), EXECUTIONS_MAX);
-        Shrink { simulation, judges, limits, executions_max, simpler_commands: true, allowed: None }
+        Shrink { simulation, judges, limits, executions_max, simpler_commands: true, allowed: None, finds: &[] }
     }
 
     /// How far a run may go.
@@ -220,6 +254,50 @@ impl<'a, S: System> Shrink<'a, S> {
         Shrink { allowed: Some(allowed), ..self }
     }
 
+    /// Few departures, each of which fails in some way, such as the
+    /// [finds](crate::search::HoldSweepResult::finds) of a hold sweep. Where one fails as the run does that is
+    /// to be shrunk, and has fewer departures, it is what is shrunk.
+    #[must_use]
+    pub fn with_finds(self, finds: &'a [Vec<Departure>]) -> Shrink<'a, S> {
+        Shrink { finds, ..self }
+    }
+
+    /// Shrinks the run of a seed under the schedulers of the portfolio, with the faults it draws from `plan`.
+    ///
+    /// ```
+    /// # use pellmell::doc_example::{Change, Changed, Item, Shop};
+    /// # use pellmell::{Outcome, Profile, RecordId, Simulation, Subject, Version, VersionPolicy, testing};
+    /// use pellmell::property::NoPoison;
+    /// use pellmell::shrink::Shrink;
+    /// use pellmell::{FaultPlan, Judges};
+    /// # let shop = testing::service::<Shop>("shop").on_command(|change, ctx| {
+    /// #     ctx.publish(Changed { item: change.item, version: Version(0), price: change.price });
+    /// #     Ok(())
+    /// # });
+    /// # let search = testing::service::<Shop>("search").keeps::<Item>(VersionPolicy::EVERY_SAVE);
+    /// # let search = search.on_event(const { &[Subject::new("item:changed")] }, |event, ctx| {
+    /// #     match ctx.store.insert(event.item, Item { price: event.price }) {
+    /// #         Ok(_) => Outcome::Ack,
+    /// #         Err(_) => Outcome::Silent("duplicate key"),
+    /// #     }
+    /// # });
+    /// # let simulation = Simulation::on(Profile::adversarial()).service(shop).service(search);
+    /// # let commands = vec![Change { item: RecordId::new('i', 1), price: 5 }];
+    /// # let simulation = simulation.client("seller", commands).build().unwrap();
+    /// let judges = Judges::new(vec![Box::new(NoPoison)]);
+    /// let shrink = Shrink::new(&simulation, &judges);
+    /// let shrunk = (0..100).find_map(|seed| shrink.run_seed(seed, FaultPlan::SOME).ok()).unwrap();
+    /// assert!(shrunk.to_string().contains("of item:changed i1@0 -> search: without it every property holds"));
+    /// ```
+    ///
+    /// # Errors
+    /// If that run holds, or its departures do not give it again.
+    pub fn run_seed(&self, seed: u64, plan: FaultPlan) -> Result<Shrunk<S::Command>, NotShrunk> {
+        let scheduler = SchedulerKind::Portfolio.scheduler(self.simulation, seed, plan);
+        let extracted = extract(self.simulation, scheduler, self.judges, self.limits, Tie::InOrder);
+        Ok(self.run(extracted.map_err(NotShrunk::Extract)?.departures)?)
+    }
+
     /// Shrinks the run that departs so from the calm one.
     ///
     /// # Errors
@@ -228,6 +306,33 @@ impl<'a, S: System> Shrink<'a, S> {
         Shrinker::begin(self, Case::whole(self.simulation, departures)).map(Shrinker::run)
     }
 }
+
+/// Why the run of a seed is not shrunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotShrunk {
+    /// It holds.
+    Held(NothingToShrink),
+    /// Its departures do not give it again.
+    Extract(ExtractError),
+}
+
+impl From<NothingToShrink> for NotShrunk {
+    fn from(error: NothingToShrink) -> NotShrunk {
+        NotShrunk::Held(error)
+    }
+}
+
+impl fmt::Display for NotShrunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotShrunk::Held(error) => error.fmt(f),
+            NotShrunk::Extract(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for NotShrunk {}
 
 /// Whether two runs fail in the same way: the same property at the same service about the same kind
 /// of record, the same panic, or the same limit.

@@ -57,7 +57,7 @@ impl<S: System> Shrinker<'_, '_, S> {
     }
 
     /// Whole clients, the last first; several at once where there are many.
-    fn clients(&mut self) {
+    pub(super) fn clients(&mut self) {
         let clients = self.simulation.clients();
         let mut size = (clients / 2).max(1);
         while size > 0 && !self.is_spent() {
@@ -76,7 +76,7 @@ impl<S: System> Shrinker<'_, '_, S> {
     }
 
     /// Commands one by one, the last first; in larger pieces where there are many.
-    fn commands(&mut self) {
+    pub(super) fn commands(&mut self) {
         let mut size = (self.case.commands.len() / 4).max(1);
         while size > 0 && !self.is_spent() {
             let mut end = self.case.commands.len();

@@ -36,12 +36,8 @@ pub(super) struct Shrinker<'a, 'b, S: System> {
     pub(super) limits: Limits,
     /// The smallest case so far, and its report.
     pub(super) case: Case,
-    report: Report,
-    /// The orders of the calm run under which it has to fail.
-    ties: Vec<Tie>,
+    pub(super) report: Report,
     pub(super) executions: u32,
-    /// Whether replacing departures did not help: it costs too much to be tried again.
-    pub(super) gave_up_replacing: bool,
     pub(super) known: BTreeMap<(u64, Tie), CaseOutcome>,
 }
 
@@ -63,15 +59,28 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
             // A run that goes on and on is not the failure that is looked for.
             limits.steps_max = limits.steps_max.min(20 * report.steps + 1_000);
         }
-        let (ties, simpler, known) = (vec![Tie::InOrder], Vec::new(), BTreeMap::new());
-        let (executions, gave_up_replacing) = (1, false);
-        let mut shrinker =
-            Shrinker { shrink, simulation, simpler, limits, case, report, ties, executions, gave_up_replacing, known };
+        let (simpler, known, executions) = (Vec::new(), BTreeMap::new(), 1);
+        let mut shrinker = Shrinker { shrink, simulation, simpler, limits, case, report, executions, known };
         let unused: Vec<_> = scheduler.unused().cloned().collect();
         shrinker.case.departures.retain(|departure| !unused.contains(departure));
+        if let Some(found) = shrinker.take_find() {
+            touched = found;
+        }
         let slice = touched.slice(&shrinker.case, &shrinker.report.verdict, &shrinker.simulation);
         slice.map(|slice| shrinker.take(slice));
         Ok(shrinker)
+    }
+
+    /// Takes the first of the finds that fails in the same way with fewer departures; says what its run dealt
+    /// with.
+    fn take_find(&mut self) -> Option<Touched> {
+        let departures = self.case.departures.len();
+        let mut finds = self.shrink.finds.iter().filter(|find| find.len() < departures);
+        finds.find(|find| self.take(Case::whole(&self.simulation, find.to_vec())))?;
+        let (mut touched, mut departing) = (Touched::default(), Departing::new(self.case.departures.clone()));
+        run(&mut self.simulation.world(), &mut departing, self.shrink.judges, self.limits, &mut touched);
+        self.executions += 1;
+        Some(touched)
     }
 
     /// Shrinks it.
@@ -80,8 +89,18 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
         if self.shrink.simpler_commands && self.make_simple() {
             self.leave_out();
         }
-        let anchored = self.anchor();
-        self.finish(anchored)
+        let (needed, minimal) = self.needed();
+        let anchors = self.anchors();
+        Shrunk {
+            departures: self.case.departures,
+            commands: self.case.commands,
+            simpler: self.simpler,
+            report: self.report,
+            executions: self.executions,
+            needed,
+            minimal,
+            anchors,
+        }
     }
 
     fn allows(&self, case: &Case) -> bool {
@@ -100,20 +119,12 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
 
     /// The same for a case that can be written to a file if the smallest so far can.
     pub(super) fn take_as_written(&mut self, case: Case) -> bool {
-        let mut first = None;
-        for place in 0..self.ties.len() {
-            match self.attempt(&case, self.ties[place]) {
-                Some((CaseOutcome::Same, played)) => first = first.or(played),
-                _ => return false,
-            }
-        }
+        let Some((CaseOutcome::Same, played)) = self.attempt(&case, Tie::InOrder) else { return false };
         self.case = case;
-        if let Some(played) = first {
-            if self.ties.len() == 1 {
-                // What has no effect does no harm either way, and is not worth a run.
-                self.case.departures.retain(|departure| !played.unused.contains(departure));
-            }
-            self.report = played.report;
+        if let Some(CaseRun { report, unused }) = played {
+            // What has no effect does no harm either way, and is not worth a run.
+            self.case.departures.retain(|departure| !unused.contains(departure));
+            self.report = report;
         }
         true
     }
@@ -144,78 +155,106 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
         Some((tried, Some(CaseRun { report, unused: scheduler.unused().cloned().collect() })))
     }
 
-    /// Makes it fail in the other orders of the calm run as well, where it does not, and says whether
-    /// it does in all of them.
-    fn anchor(&mut self) -> bool {
-        (1..Tie::ALL.len()).all(|place| self.anchor_in(place))
+    /// The departures beside those that are left with which it fails in each of the orders in which the calm
+    /// run may serve the groups; `None` if there are none, or the runs do not suffice to find them.
+    ///
+    /// The run that is told is the one in order, so they are no part of it.
+    fn anchors(&mut self) -> Option<Vec<Departure>> {
+        let mut anchors = Vec::new();
+        for place in 1..Tie::ALL.len() {
+            let ties = &Tie::ALL[..=place];
+            if self.fails_with(&anchors, &ties[place..])? {
+                continue;
+            }
+            let simulation = self.case.simulation(&self.simulation);
+            let departing = Departing::new(self.anchored(&anchors).departures);
+            let extracted = extract(&simulation, departing, self.shrink.judges, self.limits, ties[place]).ok()?;
+            self.executions += 2;
+            let is_new = |departure: &Departure| !self.case.departures.contains(departure);
+            anchors = extracted.departures.into_iter().filter(is_new).collect();
+            if !self.fails_with(&anchors, ties)? {
+                return None;
+            }
+            self.leave_out_anchors(&mut anchors, ties)?;
+        }
+        Some(anchors)
     }
 
-    /// Makes it fail in the order in this place and those before it.
-    fn anchor_in(&mut self, place: usize) -> bool {
-        let tie = Tie::ALL[place];
-        match self.attempt(&self.case.clone(), tie) {
-            None => return false,
-            Some((CaseOutcome::Same, _)) => return true,
-            Some((CaseOutcome::Other(_), _)) => {}
+    /// Leaves out what is not needed to fail in each of these orders: halves, quarters, …, one by one.
+    fn leave_out_anchors(&mut self, anchors: &mut Vec<Departure>, ties: &[Tie]) -> Option<()> {
+        let mut size = anchors.len();
+        while size > 0 {
+            let mut end = anchors.len();
+            while end > 0 {
+                let begin = end.saturating_sub(size);
+                let mut fewer = anchors.clone();
+                fewer.drain(begin..end);
+                if self.fails_with(&fewer, ties)? {
+                    *anchors = fewer;
+                }
+                end = begin.min(anchors.len());
+            }
+            size /= 2;
         }
-        let simulation = self.case.simulation(&self.simulation);
-        let departing = Departing::new(self.case.departures.clone());
-        let extracted = extract(&simulation, departing, self.shrink.judges, self.limits, tie);
-        self.executions += 2;
-        let Ok(extracted) = extracted else { return false };
-        let mut case = self.case.clone();
-        case.departures.extend(extracted.departures.into_iter().filter(|d| !self.case.departures.contains(d)));
-        let before = (self.case.clone(), self.report.clone(), self.ties.clone());
-        // What is changed from here on must not undo what was reached for the orders before.
-        self.ties = Tie::ALL[..=place].to_vec();
-        let anchored = self.take(case);
-        if anchored {
-            self.leave_out();
-        }
-        if !anchored || (self.is_spent() && self.case.departures.len() > 2 * before.0.departures.len() + 2) {
-            // Not worth it: the runs did not suffice to find out what of it matters.
-            (self.case, self.report, self.ties) = before;
-            return false;
-        }
-        true
+        Some(())
     }
 
-    /// Says what each thing that is left is good for.
-    fn finish(mut self, anchored: bool) -> Shrunk<S::Command> {
+    /// The case with these departures beside its own.
+    fn anchored(&self, anchors: &[Departure]) -> Case {
+        self.case.departing([&self.case.departures[..], anchors].concat())
+    }
+
+    /// Whether it fails in the same way with these departures beside its own in each of these orders; `None`
+    /// if the runs are used up.
+    fn fails_with(&mut self, anchors: &[Departure], ties: &[Tie]) -> Option<bool> {
+        let case = self.anchored(anchors);
+        for tie in ties {
+            match self.attempt(&case, *tie)? {
+                (CaseOutcome::Same, _) => {}
+                (CaseOutcome::Other(_), _) => return Some(false),
+            }
+        }
+        Some(true)
+    }
+
+    /// The verdict of a case within the limits that runs have where nothing is shrunk.
+    fn in_full(&mut self, case: &Case) -> Verdict {
+        self.executions += 1;
+        let simulation = case.simulation(&self.simulation);
+        let mut departing = Departing::new(case.departures.clone());
+        run(&mut simulation.world(), &mut departing, self.shrink.judges, self.shrink.limits, &mut ()).verdict
+    }
+
+    /// What each thing that is left is good for: the outcome without it, of the run in order, which is the one
+    /// that is told and replayed. And whether nothing that is left can be left out.
+    fn needed(&mut self) -> (Vec<Needed>, bool) {
         let mut items: Vec<(Item, Case)> = Vec::new();
         // Without runs it cannot be found out, and what is left may be large.
-        if !self.is_spent() {
-            for (place, departure) in self.case.departures.iter().enumerate() {
-                items.push((Item::Departure(departure.clone()), self.case.without_departures(place..place + 1)));
-            }
-            for command in self.case.commands.iter().filter(|command| !self.simulation.is_setup(**command)) {
-                items.push((Item::Command(self.simulation.command(*command)), self.case.without_commands(&[*command])));
-            }
+        if self.is_spent() {
+            return (Vec::new(), false);
         }
-        let mut minimal = !self.is_spent();
-        let mut needed = Vec::new();
+        for (place, departure) in self.case.departures.iter().enumerate() {
+            items.push((Item::Departure(departure.clone()), self.case.without_departures(place..place + 1)));
+        }
+        for command in self.case.commands.iter().filter(|command| !self.simulation.is_setup(**command)) {
+            items.push((Item::Command(self.simulation.command(*command)), self.case.without_commands(&[*command])));
+        }
+        let (mut needed, mut minimal) = (Vec::new(), true);
         for (item, case) in items {
             if !self.allows(&case) {
                 needed.push(Needed { item, without: None });
                 continue;
             }
-            let tries: Vec<_> = self.ties.clone().into_iter().map(|tie| self.attempt(&case, tie)).collect();
-            let other = tries.iter().flatten().find_map(|(tried, _)| match tried {
-                CaseOutcome::Other(verdict) => Some(verdict.clone()),
-                CaseOutcome::Same => None,
-            });
-            minimal &= other.is_some();
-            needed.extend(other.map(|verdict| Needed { item, without: Some(verdict) }));
+            let without = match self.attempt(&case, Tie::InOrder) {
+                // What was cut short may come to something else where it is replayed.
+                Some((CaseOutcome::Other(Verdict::Stuck { .. }), _)) => Some(self.in_full(&case)),
+                Some((CaseOutcome::Other(verdict), _)) => Some(verdict),
+                _ => None,
+            };
+            let without = without.filter(|verdict| !same_failure(&self.report.verdict, verdict));
+            minimal &= without.is_some();
+            needed.extend(without.map(|verdict| Needed { item, without: Some(verdict) }));
         }
-        Shrunk {
-            departures: self.case.departures,
-            commands: self.case.commands,
-            simpler: self.simpler,
-            report: self.report,
-            executions: self.executions,
-            needed,
-            minimal,
-            anchored,
-        }
+        (needed, minimal)
     }
 }

@@ -2,23 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
+use super::failures::Failures;
+use super::seeds::Player;
 use super::{lines, story};
-use crate::determinism::{Footprints, Sample};
 use crate::event::System;
 use crate::faults::FaultPlan;
-use crate::portfolio::SchedulerKind;
-use crate::run::{Counts, Judges, Limits, Observer, run};
-use crate::scheduler::{Action, Departing};
-use crate::search::{Coverage, Means, SituationWatch};
+use crate::run::{Counts, Judges, Limits, run};
+use crate::scheduler::Departing;
+use crate::search::{Coverage, HoldPart, HoldSweep, HoldSweepResult, SoFar};
 use crate::simulation::Simulation;
 use crate::trace::{Recorder, grouped};
 use crate::vacuity::{Allow, Asked, FEW_RUNS, Findings, Kind, Looking, Occurred, Vacuous};
-use crate::world::{Step, World};
 
-/// Of how many runs the delivery situations are counted: it takes longer than the runs.
-const COVERED_MAX: u64 = 100;
+/// How many steps the schedules with one departure take together at most, if each takes as many as the calm
+/// run: about as long as a thousand seeds of a small system.
+const DEPARTED_STEPS: u64 = 100_000;
 
 /// The outcome of runs that hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +37,8 @@ pub struct Checked {
     pub notes: Vec<Vacuous>,
 }
 
-/// Runs a simulation once for each seed and judges every run: [`check`](super::check) with all that can
-/// be chosen.
+/// Plays a simulation's schedules with one departure and then many seeds, and judges every run:
+/// [`check`](super::check) with all that can be chosen.
 ///
 /// ```
 /// # use pellmell::doc_example::{Change, Changed, Item, Shop};
@@ -66,16 +66,42 @@ pub struct Check<'a, S: System> {
     simulation: &'a Simulation<S>,
     judges: &'a Judges<S>,
     seeds: Range<u64>,
+    departures_max: Option<u64>,
     plan: FaultPlan,
     limits: Limits,
     allowed: Vec<Allow>,
+    threads: u32,
+    stops: bool,
 }
 
 impl<'a, S: System> Check<'a, S> {
-    /// Seeds `0..1000` with [`FaultPlan::SOME`] and [`Limits::OF_A_TEST`].
+    /// The schedules with one departure, then seeds `0..1000`, with [`FaultPlan::SOME`] and
+    /// [`Limits::OF_A_TEST`], on all cores.
     pub fn new(simulation: &'a Simulation<S>, judges: &'a Judges<S>) -> Check<'a, S> {
         let (seeds, plan, limits) = (0..1000, FaultPlan::SOME, Limits::OF_A_TEST);
-        Check { simulation, judges, seeds, plan, limits, allowed: Vec::new() }
+        let allowed = Vec::new();
+        Check { simulation, judges, seeds, departures_max: None, plan, limits, allowed, threads: 0, stops: false }
+    }
+
+    /// How many schedules that depart from the calm run are played first, those that depart once before those
+    /// that do twice; none if 0. Unless said otherwise all that depart once, or as many of them as take
+    /// about 100,000 steps.
+    pub fn with_departures(mut self, departures_max: u64) -> Check<'a, S> {
+        self.departures_max = Some(departures_max);
+        self
+    }
+
+    /// How many threads play; as many as there are cores if 0. What comes of it does not depend on that.
+    pub fn with_threads(mut self, threads: u32) -> Check<'a, S> {
+        self.threads = threads;
+        self
+    }
+
+    /// Whether no more runs are begun once one failed, so that nothing is told of other ways to fail. False
+    /// unless said otherwise.
+    pub fn stopping_at_first(mut self, stops: bool) -> Check<'a, S> {
+        self.stops = stops;
+        self
     }
 
     /// These seeds.
@@ -107,66 +133,37 @@ impl<'a, S: System> Check<'a, S> {
         self
     }
 
-    /// Runs all seeds.
+    /// Plays the schedules with one departure, and then the seeds.
     ///
-    /// Five of the seeds are played a second time when all are done, in another order and another thread:
-    /// so a handler that keeps something elsewhere than in its store is found.
+    /// Five of the seeds are played before all others and once more when all are done, in another order and
+    /// another thread: so a handler that keeps something elsewhere than in its store is found.
     ///
     /// # Panics
     /// As [`check`](super::check) does.
     #[track_caller]
     pub fn run(self) -> Checked {
-        let Check { simulation, judges, seeds, plan, limits, allowed } = self;
+        let Check { simulation, judges, ref seeds, plan, limits, ref allowed, stops, .. } = self;
         assert!(!seeds.is_empty(), "no seed was run: {seeds:?} is empty");
-        let twice = Sample::of(&seeds);
-        let (mut sample, mut occurred) = (Sample::default(), Occurred::default());
-        // A group that listens to more subjects has more pairs of them than a watch can tell apart.
-        let can_watch = simulation.inner.groups.iter().all(|group| group.subjects.len() <= 64);
-        let mut covering = can_watch.then(|| SituationWatch::new(simulation, &Means::of_plan(&plan)));
-        let mut coverage = Coverage::default();
-        let covered = seeds.start..seeds.start.saturating_add(COVERED_MAX);
-        let mut world = simulation.world();
-        for seed in seeds.clone() {
-            world.reset();
-            let mut scheduler = SchedulerKind::Portfolio.scheduler(simulation, seed, plan);
-            let footprints = twice.contains(&seed).then(Footprints::default);
-            let watching = covering.is_some() && covered.contains(&seed);
-            let report = if watching || footprints.is_some() || !occurred.has_seen_all(simulation) {
-                let situations = covering.as_mut().filter(|_| watching);
-                let mut beside = Beside { footprints, situations };
-                let mut looking = Looking::new(&mut occurred, &mut beside);
-                let report = run(&mut world, &mut scheduler, judges, limits, &mut looking);
-                if let Some(situations) = beside.situations {
-                    situations.end_run(seed);
-                }
-                if let Some(footprints) = beside.footprints {
-                    sample.keep(seed, footprints);
-                }
-                report
-            } else {
-                run(&mut world, &mut scheduler, judges, limits, &mut ())
-            };
-            occurred.note(&world, &report);
-            if !report.verdict.is_held() {
-                panic!("{}", story::of_seed(simulation, seed, (plan, limits), judges, &report.verdict));
-            }
-            if watching && let Some(guarantee) = scheduler.guarantee() {
-                coverage.note_guarantee(guarantee);
-            }
-        }
-        if let Some(situations) = &mut covering {
-            coverage.merge(&situations.take_coverage());
-        }
-        let again = |seed: u64, footprints: &mut Footprints| {
-            let mut scheduler = SchedulerKind::Portfolio.scheduler(simulation, seed, plan);
-            run(&mut simulation.world(), &mut scheduler, judges, limits, footprints);
+        let threads = match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().try_into().unwrap_or(u32::MAX)),
+            threads => threads,
         };
-        if let Err((seed, divergence)) = sample.compare(again) {
+        let player = Player { simulation, judges, plan, limits, threads, stops };
+        let sample = player.sample(seeds);
+        let departed = self.depart(threads);
+        let played = (!stops || departed.is_held()).then(|| player.play(seeds));
+        // What hangs on what was played before says nothing else.
+        if let Err((seed, divergence)) = sample.compare(|seed, footprints| player.play_one(seed, footprints)) {
             panic!("{}", story::of_two_runs(seed, &divergence));
         }
+        let failures = Failures::new(&departed, played.as_ref(), stops);
+        if let Some(told) = failures.story(simulation, (plan, limits), judges) {
+            panic!("{told}");
+        }
+        let (occurred, coverage) = played.map(|played| (played.occurred, played.coverage)).unwrap_or_default();
         let asked = Asked { simulation, judges, plan: &plan, schedule: &[] };
         let is_few = occurred.runs < FEW_RUNS;
-        let findings = Findings::of(asked.found(&occurred), &allowed, true, |vacuous| match vacuous.kind {
+        let findings = Findings::of(asked.found(&occurred), allowed, true, |vacuous| match vacuous.kind {
             // Some of everything is asked for, as far as it can happen.
             Kind::IdleFault => plan == FaultPlan::SOME,
             Kind::RefusedClient | Kind::UnpublishedSubject => is_few,
@@ -176,6 +173,30 @@ impl<'a, S: System> Check<'a, S> {
         let rests = format!("{} held", runs_in_words(occurred.runs));
         refuse_void(&rests, &findings, "pellmell::testing::Check::new(&simulation, &judges)");
         checked(occurred, coverage, findings)
+    }
+
+    /// Plays the schedules with one departure.
+    fn depart(&self, threads: u32) -> HoldSweepResult {
+        let sweep = || {
+            let sweep = HoldSweep::new(self.simulation, self.judges).with_limits(self.limits);
+            sweep.with_faults(self.plan).with_threads(threads)
+        };
+        let schedules_max = match self.departures_max {
+            Some(0) => return HoldSweepResult::default(),
+            Some(schedules_max) => schedules_max,
+            None => {
+                let sweep = sweep().with_schedules_max(0);
+                let plan = sweep.plan();
+                plan.singles().min(DEPARTED_STEPS / plan.calm_steps().max(1))
+            }
+        };
+        let sweep = sweep().with_schedules_max(schedules_max);
+        let plan = sweep.plan();
+        let stops = |so_far: &SoFar<'_, HoldPart>| match self.stops && so_far.failed > 0 {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        };
+        plan.go_on(plan.none(0), plan.schedules(), stops).result
     }
 }
 
@@ -201,8 +222,8 @@ impl<'a, S: System> Replay<'a, S> {
         self
     }
 
-    /// Allows that something asked for does not happen, as [`Check::allowing`] does: `unused-departure` for
-    /// a schedule whose messages may go away when the services are mended.
+    /// Allows that something asked for does not happen, as [`Check::allowing`] does: `unused-departure` in a
+    /// schedule whose messages are known to be gone, so that nothing is noted.
     ///
     /// # Panics
     /// If there is no such kind.
@@ -236,13 +257,16 @@ impl<'a, S: System> Replay<'a, S> {
         let sends_nothing = played.commands() < simulation.commands();
         let findings = Findings::of(asked.found(&occurred), &allowed, true, |vacuous| match vacuous.kind {
             Kind::NothingRan => sends_nothing,
-            Kind::UnusedDeparture | Kind::EndedEarly | Kind::NoProperties => false,
+            Kind::UnusedDeparture | Kind::EndedEarly => asked.is_outlived(vacuous),
+            Kind::NoProperties => false,
             Kind::PropertyWithoutOccasion => sends_nothing,
             // That one schedule does not reach everything is no fault of it.
             _ => true,
         });
         let call = "pellmell::testing::Replay::new(&simulation, &[...], &judges)";
         refuse_void("the run holds", &findings, call);
+        let outlived = findings.notes.iter().filter(|note| asked.is_outlived(note));
+        outlived.for_each(|note| eprintln!("note: {}", story::outlived(note)));
         checked(occurred, Coverage::default(), findings)
     }
 }
@@ -278,30 +302,4 @@ pub(super) fn refuse_void(rests: &str, findings: &Findings, call: &str) {
         let _ = write!(text, ".allowing({:?})", vacuous.what());
     }
     panic!("{text}.run();");
-}
-
-/// What else sees the steps of a run that is looked at.
-struct Beside<'a> {
-    footprints: Option<Footprints>,
-    situations: Option<&'a mut SituationWatch>,
-}
-
-impl<S: System> Observer<S> for Beside<'_> {
-    fn before(&mut self, world: &World<S>, action: Action) {
-        if let Some(footprints) = &mut self.footprints {
-            footprints.before(world, action);
-        }
-        if let Some(situations) = &mut self.situations {
-            situations.before(world, action);
-        }
-    }
-
-    fn after(&mut self, world: &World<S>, step: &Step) {
-        if let Some(footprints) = &mut self.footprints {
-            footprints.after(world, step);
-        }
-        if let Some(situations) = &mut self.situations {
-            situations.after(world, step);
-        }
-    }
 }

@@ -2,7 +2,8 @@
 //! the least that makes it fail; and short ways to write the services, events and properties of a
 //! small system.
 //!
-//! - [`check`] runs seeds of a simulation; [`Check`] is [`check`] with all that can be chosen.
+//! - [`check`] plays what departs once from the calm run, and seeds; [`Check`] is [`check`] with all that can be
+//!   chosen.
 //! - [`replay`] and [`Replay`] play a schedule: what a failure left when it was shrunk, pasted into a test.
 //! - `schedules` is a strategy for [proptest](https://docs.rs/proptest), which shrinks in the same way,
 //!   and `kept_in` keeps what failed, in words (feature `proptest`, which is on by default).
@@ -14,7 +15,9 @@
 //! implements [`Property`](crate::Property).
 
 mod check;
+mod failures;
 pub mod lines;
+mod seeds;
 mod small;
 pub mod story;
 
@@ -28,9 +31,9 @@ use crate::simulation::Simulation;
 pub use self::check::{Check, Checked, Replay};
 pub use self::small::{Closures, Snapshot, at_quiescence, service};
 
-/// Runs a simulation once for each seed, under the schedulers of the
-/// [portfolio](crate::SchedulerKind::PORTFOLIO) in turns, with the faults each seed draws from `plan`, and
-/// judges every run.
+/// Judges runs of a simulation: those that depart from the calm run once, each of them, with the kinds of faults
+/// that `plan` has ([`HoldSweep`](crate::search::HoldSweep)); and then one for each seed, under the schedulers of
+/// the [portfolio](crate::SchedulerKind::PORTFOLIO) in turns, with the faults each seed draws from `plan`.
 ///
 /// See the [crate's documentation](crate) for a whole test. [`Check`] takes limits as well, and allows by
 /// name what may be vacuous. What decides the verdict if nothing else is said: [`FaultPlan::SOME`] has the
@@ -39,12 +42,10 @@ pub use self::small::{Closures, Snapshot, at_quiescence, service};
 ///
 /// # Panics
 /// If there are no seeds; if all runs hold and something was asked for that never happened
-/// ([`vacuity`](crate::vacuity)); if a seed that is played a second time does something else; and on the
-/// first seed whose run does not hold: with the calls that play it
-/// again, what is wrong, the departures and commands it takes (see [`shrink`](crate::shrink)) with
-/// the outcome without each, and the steps. A run that cannot be expressed as departures is shown by
-/// its last 20 steps. If it is a handler that panics, it does so again in each run that shrinking
-/// plays, so what it prints comes several times.
+/// ([`vacuity`](crate::vacuity)); if a seed that is played a second time does something else; and if a run does
+/// not hold. Of the first way to fail it says how to play it again, what is wrong, the departures and commands it
+/// takes (see [`shrink`](crate::shrink)) with the outcome without each, and the steps; then how often it was met,
+/// and which other ways to fail. A run that cannot be expressed as departures is shown by its last 20 steps.
 #[track_caller]
 pub fn check<S: System>(simulation: &Simulation<S>, seeds: Range<u64>, plan: FaultPlan, judges: &Judges<S>) -> Checked {
     Check::new(simulation, judges).with_seeds(seeds).with_faults(plan).run()
@@ -75,10 +76,14 @@ pub fn check<S: System>(simulation: &Simulation<S>, seeds: Range<u64>, plan: Fau
 /// testing::replay(&simulation, &schedule, &judges);
 /// ```
 ///
+/// A schedule outlives the defect it shows. A line whose message does not come any more is a note, in
+/// [`Checked::notes`] and on standard error; one that names what cannot exist, such as a group that does not
+/// listen to the subject, is an error.
+///
 /// # Panics
 /// If the run does not hold, as [`check`] does; if a line is none of these or names a command that no
-/// client sends; and if it holds and a departure was not done or ended early, or nothing is judged: it says
-/// why, and how [`Replay`] allows it.
+/// client sends; and if it holds and a line names what cannot exist or what the broker's rules rule out, or
+/// nothing is judged: it says why, and how [`Replay`] allows it.
 #[track_caller]
 pub fn replay<S: System>(simulation: &Simulation<S>, schedule: &[&str], judges: &Judges<S>) -> Checked {
     Replay::new(simulation, schedule, judges).run()

@@ -10,55 +10,104 @@ use crate::faults::FaultPlan;
 use crate::ids::Time;
 use crate::portfolio::SchedulerKind;
 use crate::run::{Judges, Limits, Report, Verdict, run};
+use crate::schedule::Departure;
 use crate::scheduler::{Departing, Scheduler, Tie};
 use crate::shrink::{Case, Shrink, Shrunk, Size};
 use crate::simulation::Simulation;
 use crate::trace::{Recorder, TraceRecord, in_words};
+use crate::vacuity::Vacuous;
 
 /// How many of the last steps a failure shows.
 const STEPS_SHOWN: usize = 20;
 /// How many runs shrinking takes at most.
 const EXECUTIONS_MAX: u32 = 500;
 
-/// What a failing seed did. Steps cost text, so only a failing seed is described, by running it again.
-pub(super) fn of_seed<S: System>(
-    simulation: &Simulation<S>,
-    seed: u64,
-    (plan, limits): (FaultPlan, Limits),
-    judges: &Judges<S>,
-    verdict: &Verdict,
-) -> String {
-    let limits = enough_for(verdict, limits);
-    let mut scheduler = SchedulerKind::Portfolio.scheduler(simulation, seed, plan);
-    let (again, records) = recorded(simulation, &mut scheduler, judges, limits);
-    let is_stuck = matches!((&again.verdict, verdict), (Verdict::Stuck { .. }, Verdict::Stuck { .. }));
-    if again.verdict != *verdict && !is_stuck {
-        let (first, second) = (in_words(verdict), in_words(&again.verdict));
-        return format!(
-            "seed {seed} came to two verdicts in two runs: first {first}, then {second}\n\
-             a handler depends on more than its event, its store and its context: find the step with determinism::check"
-        );
-    }
-    let (end, plan_name) = (seed.saturating_add(1), name_of(plan));
-    let call = match limits == Limits::OF_A_TEST {
-        true => format!("check(&simulation, {seed}..{end}, {plan_name}, &judges);"),
-        false => format!(
-            "Check::new(&simulation, &judges)\n        .with_seeds({seed}..{end}).with_faults({plan_name})\
-             .with_limits({}).run();",
-            in_code(limits)
-        ),
-    };
-    let mut text = format!("to play seed {seed} alone:\n    pellmell::testing::{call}\n");
-    match shrunk(simulation, seed, (plan, limits), judges) {
-        Err(why) => text + &unshrunk(&again.verdict, &records, &why),
-        Ok((before, shrunk)) => {
-            let case = Case { commands: shrunk.commands.clone(), departures: shrunk.departures.clone() };
-            text += &self::call(&lines::lines_of(simulation, &case), limits);
-            let mut departing = Departing::new(case.departures.clone());
-            let (_, records) = recorded(&case.simulation(simulation), &mut departing, judges, limits);
-            text + &minimal(before, &shrunk, &records)
+/// Tells of runs of a simulation that fail. Steps cost text, so only a failing run is described, by running it
+/// again.
+pub(super) struct Teller<'a, S: System> {
+    pub(super) simulation: &'a Simulation<S>,
+    pub(super) judges: &'a Judges<S>,
+    pub(super) plan: FaultPlan,
+    pub(super) limits: Limits,
+    /// Whether schedules with one departure were played, too.
+    pub(super) departs: bool,
+}
+
+impl<S: System> Teller<'_, S> {
+    /// What a failing seed did. `finds` are departures that fail in some way.
+    pub(super) fn seed(&self, seed: u64, verdict: &Verdict, finds: &[Vec<Departure>]) -> String {
+        let limits = enough_for(verdict, self.limits);
+        let mut scheduler = SchedulerKind::Portfolio.scheduler(self.simulation, seed, self.plan);
+        let (again, records) = recorded(self.simulation, &mut scheduler, self.judges, limits);
+        let is_stuck = matches!((&again.verdict, verdict), (Verdict::Stuck { .. }, Verdict::Stuck { .. }));
+        if again.verdict != *verdict && !is_stuck {
+            return two_verdicts(&format!("seed {seed}"), &in_words(verdict), &in_words(&again.verdict));
+        }
+        let (end, plan_name) = (seed.saturating_add(1), name_of(self.plan));
+        let is_usual = limits == Limits::OF_A_TEST;
+        let call = match is_usual && self.departs {
+            true => format!("check(&simulation, {seed}..{end}, {plan_name}, &judges);"),
+            false => {
+                let departs = if self.departs { "" } else { ".with_departures(0)" };
+                let limits = if is_usual { String::new() } else { format!(".with_limits({})", in_code(limits)) };
+                let begin = "Check::new(&simulation, &judges)\n        ";
+                format!("{begin}.with_seeds({seed}..{end}).with_faults({plan_name}){departs}{limits}.run();")
+            }
+        };
+        let text = format!("to play seed {seed} alone:\n    pellmell::testing::{call}\n");
+        let scheduler = SchedulerKind::Portfolio.scheduler(self.simulation, seed, self.plan);
+        let extracted = extract(self.simulation, scheduler, self.judges, limits, Tie::InOrder);
+        match extracted {
+            Err(error) => text + &unshrunk(&again.verdict, &records, &error.to_string()),
+            Ok(extracted) => text + &self.least(extracted.departures, finds, &again, &records, limits),
         }
     }
+
+    /// What a run did that departs so from the calm one, and fails with this signature.
+    pub(super) fn departures(&self, departures: &[Departure], signature: &str) -> String {
+        // Whether it is stuck is known before it is played again.
+        let stuck = Verdict::Stuck { reason: String::new() };
+        let is_stuck = signature.starts_with(&stuck.signature().unwrap_or_default());
+        let limits = if is_stuck { enough_for(&stuck, self.limits) } else { self.limits };
+        let mut departing = Departing::new(departures.to_vec());
+        let (again, records) = recorded(self.simulation, &mut departing, self.judges, limits);
+        let found = again.verdict.signature().unwrap_or_else(|| "held".to_owned());
+        if found != signature && !(is_stuck && matches!(again.verdict, Verdict::Stuck { .. })) {
+            let lines: Vec<String> = departures.iter().map(|departure| format!("`{departure}`")).collect();
+            let what = if lines.is_empty() { "the calm run".to_owned() } else { lines.join(" and ") };
+            return two_verdicts(&what, signature, &found);
+        }
+        self.least(departures.to_vec(), &[], &again, &records, limits)
+    }
+
+    /// The least of a run that fails in the same way, and how to play it.
+    fn least(
+        &self,
+        departures: Vec<Departure>,
+        finds: &[Vec<Departure>],
+        report: &Report,
+        records: &[TraceRecord],
+        limits: Limits,
+    ) -> String {
+        let Teller { simulation, judges, .. } = *self;
+        let before = Size { steps: report.steps, departures: departures.len(), commands: simulation.commands() };
+        // What is printed is to be played with the simulation as it is.
+        let shrink = Shrink::new(simulation, judges).with_limits(limits).with_simpler_commands(false);
+        let shrink = shrink.with_executions_max(EXECUTIONS_MAX).with_finds(finds);
+        let Ok(shrunk) = shrink.run(departures) else { return unshrunk(&report.verdict, records, NOT_ALONE) };
+        let case = Case { commands: shrunk.commands.clone(), departures: shrunk.departures.clone() };
+        let mut departing = Departing::new(case.departures.clone());
+        let (_, records) = recorded(&case.simulation(simulation), &mut departing, judges, limits);
+        call(&lines::lines_of(simulation, &case), limits) + &minimal(before, &shrunk, &records)
+    }
+}
+
+/// The message for what came to two verdicts.
+fn two_verdicts(what: &str, first: &str, second: &str) -> String {
+    format!(
+        "{what} came to two verdicts in two runs: first {first}, then {second}\n\
+         a handler depends on more than its event, its store and its context: find the step with determinism::check"
+    )
 }
 
 /// The limits within which a failure is described: a run that goes on and on does so long before it reaches
@@ -72,6 +121,15 @@ fn enough_for(verdict: &Verdict, limits: Limits) -> Limits {
         },
         _ => limits,
     }
+}
+
+/// That a line of a kept schedule names what does not come any more.
+#[must_use]
+pub fn outlived(vacuous: &Vacuous) -> String {
+    format!(
+        "`{}`: {}; if the defect is gone, that is as it should be, and the schedule stays: it would show it again",
+        vacuous.name, vacuous.reason
+    )
 }
 
 /// Why a failing run is not shrunk whose departures alone hold.
@@ -88,24 +146,6 @@ fn recorded<S: System>(
     (report, recorder.into_records())
 }
 
-/// How large the run of a seed is, and what of it is needed, or why that cannot be said.
-fn shrunk<S: System>(
-    simulation: &Simulation<S>,
-    seed: u64,
-    (plan, limits): (FaultPlan, Limits),
-    judges: &Judges<S>,
-) -> Result<(Size, Shrunk<S::Command>), String> {
-    let scheduler = SchedulerKind::Portfolio.scheduler(simulation, seed, plan);
-    let extracted = extract(simulation, scheduler, judges, limits, Tie::InOrder);
-    let extracted = extracted.map_err(|error| error.to_string())?;
-    let (steps, departures) = (extracted.report.steps, extracted.departures.len());
-    // What is printed is to be played with the simulation as it is.
-    let shrink = Shrink::new(simulation, judges).with_limits(limits).with_simpler_commands(false);
-    let shrink = shrink.with_executions_max(EXECUTIONS_MAX);
-    let shrunk = shrink.run(extracted.departures).map_err(|_| NOT_ALONE.to_owned())?;
-    Ok((Size { steps, departures, commands: simulation.commands() }, shrunk))
-}
-
 fn name_of(plan: FaultPlan) -> &'static str {
     match plan {
         FaultPlan::NONE => "pellmell::FaultPlan::NONE",
@@ -115,9 +155,10 @@ fn name_of(plan: FaultPlan) -> &'static str {
 }
 
 /// The call that plays a schedule, ready to be pasted.
-fn call(lines: &[String], limits: Limits) -> String {
+#[must_use]
+pub fn call(lines: &[String], limits: Limits) -> String {
     let is_usual = limits == Limits::OF_A_TEST;
-    let mut text = String::from("to play what is left of it, whatever the seed will be:\n");
+    let mut text = String::from("to play what is left of it:\n");
     text += &format!("    pellmell::testing::{}(&simulation, &[\n", if is_usual { "replay" } else { "Replay::new" });
     lines.iter().for_each(|line| text += &format!("        {line:?},\n"));
     match is_usual {

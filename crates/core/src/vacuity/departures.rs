@@ -15,10 +15,47 @@ pub(super) fn foreseen<S: System>(simulation: &Simulation<S>, schedule: &[Depart
         let unused = why.cannot_pause().or_else(|| why.another_service()).or_else(|| why.no_response());
         match unused {
             Some(reason) => Some(unused_because(departure, reason)),
-            None => why.out_of_reach().map(|reason| ended_because(departure, reason)),
+            None => why.never_ends().or_else(|| why.out_of_reach()).map(|reason| ended_because(departure, reason)),
         }
     });
     found.collect()
+}
+
+/// Why nothing of this name can exist in a simulation, whatever its services do: no group of that name listens to
+/// the subject, no client sends the command, there is no such service.
+fn impossible<S: System>(simulation: &Simulation<S>, target: &Target) -> Option<String> {
+    match target {
+        Target::Delivery(what) | Target::Ack(what) | Target::AckWait(what) => {
+            if simulation.listens(&what.group, &what.subject) {
+                return None;
+            }
+            let others: Vec<String> = simulation.groups_on(&what.subject).map(|group| format!("`{group}`")).collect();
+            let others = match others.is_empty() {
+                true => String::new(),
+                false => format!("; those that do are {}", others.join(", ")),
+            };
+            Some(format!("no group `{}` listens to `{}`{others}", what.group, what.subject))
+        }
+        Target::Command(what) => sent(simulation, what).is_none().then(|| "no client sends that".to_owned()),
+        Target::Timer(timer) => {
+            let is_there = simulation.service_names().any(|name| name == timer.service);
+            (!is_there).then(|| format!("there is no service `{}`", timer.service))
+        }
+        Target::Join(group) => {
+            let is_there = simulation.inner.groups.iter().any(|known| known.name == *group);
+            (!is_there).then(|| format!("there is no group `{group}`"))
+        }
+        Target::Pause(what) => impossible(simulation, what),
+    }
+}
+
+/// The place of the service that executes a command, if a client sends it.
+fn sent<S: System>(simulation: &Simulation<S>, what: &CommandSpec) -> Option<usize> {
+    let client = simulation.inner.clients.iter().find(|client| client.name == what.client)?;
+    let key = what.key();
+    let first = what.at_first_attempt().map(|first| first.key());
+    let is_sent = |sent: u64| sent == key || Some(sent) == first;
+    client.commands.iter().find(|command| is_sent(command.key)).map(|command| command.service.get())
 }
 
 /// What of a schedule no run did.
@@ -51,7 +88,7 @@ pub(super) fn found<S: System>(
                 unused_because(departure, "another departure about the same takes its place")
             }
             DepartureOutcome::EndedEarly => {
-                let reason = why.out_of_reach().unwrap_or_else(|| {
+                let reason = why.never_ends().or_else(|| why.out_of_reach()).unwrap_or_else(|| {
                     format!("{} came only after it: nothing that does not wait brings it about", why.until())
                 });
                 ended_because(departure, reason)
@@ -59,6 +96,7 @@ pub(super) fn found<S: System>(
             DepartureOutcome::EndedWithout => {
                 // What never came was not kept from coming by an order.
                 let reason = why.out_of_reach().filter(|_| why.in_order_with_end().is_none());
+                let reason = why.never_ends().or(reason);
                 ended_because(departure, reason.unwrap_or_else(|| format!("{} never came", why.until())))
             }
         })
@@ -95,23 +133,15 @@ impl<S: System> Why<'_, S> {
         format!("`{}` never came", self.departure.what())
     }
 
-    /// That no group of that name listens to what is delivered, or that nobody sends the command.
+    /// That what the departure is about cannot exist.
     fn no_response(&self) -> Option<String> {
-        match self.departure.what() {
-            Target::Delivery(what) if !self.simulation.listens(&what.group, &what.subject) => {
-                Some(format!("no group `{}` listens to `{}`", what.group, what.subject))
-            }
-            Target::Command(what) if self.handler_of(&what).is_none() => Some("no client sends that".to_owned()),
-            _ => None,
-        }
+        impossible(self.simulation, &self.departure.what())
     }
 
-    /// The place of the service that executes a command.
-    fn handler_of(&self, what: &CommandSpec) -> Option<usize> {
-        let clients = &self.simulation.inner.clients;
-        let client = clients.iter().find(|client| client.name == what.client)?;
-        let key = what.key();
-        client.commands.iter().find(|command| command.key == key).map(|command| command.service.get())
+    /// That what the departure lasts until cannot exist.
+    fn never_ends(&self) -> Option<String> {
+        let until = self.departure.until()?;
+        impossible(self.simulation, until).map(|why| format!("{} never comes: {why}", self.until()))
     }
 
     /// The places of the services that may handle something.
@@ -125,7 +155,7 @@ impl<S: System> Why<'_, S> {
                     services.filter(|(_, subjects)| subjects.iter().any(|subject| subject.name() == delivery.subject));
                 listening.map(|(service, _)| service.get()).collect()
             }
-            Target::Command(command) => self.handler_of(command).into_iter().collect(),
+            Target::Command(command) => sent(self.simulation, command).into_iter().collect(),
             Target::Timer(timer) => {
                 inner.services.iter().position(|hosted| hosted.name == timer.service).into_iter().collect()
             }

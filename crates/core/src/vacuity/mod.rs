@@ -280,6 +280,16 @@ impl<S: System> Asked<'_, S> {
         found
     }
 
+    /// What of [`Asked::found`] is only that a departure names what does not come any more, or ends otherwise than
+    /// it says, although all that it names can exist: so it is with a kept schedule whose defect is gone.
+    #[must_use]
+    pub fn is_outlived(&self, vacuous: &Vacuous) -> bool {
+        matches!(vacuous.kind, Kind::UnusedDeparture | Kind::EndedEarly)
+            && !departures::foreseen(self.simulation, self.schedule)
+                .iter()
+                .any(|foreseen| foreseen.name == vacuous.name)
+    }
+
     /// What was vacuous in all runs of which this is what occurred, sorted and each once.
     #[must_use]
     pub fn found(&self, occurred: &Occurred) -> Vec<Vacuous> {

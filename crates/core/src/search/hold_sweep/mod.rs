@@ -206,6 +206,16 @@ impl<S: System> HoldPlan<'_, S> {
         self.plan.len()
     }
 
+    /// How many of all schedules depart once, those that are not played among them.
+    pub(crate) fn singles(&self) -> u64 {
+        self.plan.singles_all()
+    }
+
+    /// How many steps the calm run takes.
+    pub(crate) fn calm_steps(&self) -> u64 {
+        self.calm.steps
+    }
+
     /// No schedules, before the one at this place.
     #[must_use]
     pub fn none(&self, place: u64) -> HoldPart {
@@ -303,6 +313,14 @@ impl HoldSweepResult {
     #[must_use]
     pub const fn departed(&self) -> u64 {
         self.singles.played + self.pairs.played
+    }
+
+    /// The first departures of each way to fail, in the order in which they were played.
+    #[must_use]
+    pub fn finds(&self) -> Vec<Vec<Departure>> {
+        let mut buckets: Vec<&DepartedBucket> = self.buckets.values().collect();
+        buckets.sort_by_key(|bucket| bucket.place);
+        buckets.into_iter().map(|bucket| bucket.departures.clone()).collect()
     }
 
     /// Whether every run held.
