@@ -15,10 +15,14 @@ pub(super) const NO_EDIT_WHILE_LOCKED: StepProperty = StepProperty {
     about: "a ticket is edited only while it is free in the tickets service's own eyes",
     watches: Watch::SAVES,
     judge: |view| {
-        if view.step.answer != Some(Answer::Command(Ok(()))) {
-            return Ok(());
-        }
+        // A client's command is an edit even if it says what was there; of a listener it is one that says more.
+        let is_command = view.step.answer == Some(Answer::Command(Ok(())));
+        let says = |ticket: &Ticket| (ticket.title.clone(), ticket.price);
         for change in view.changes::<Ticket>() {
+            let is_edit = is_command || change.before.map(|ticket| says(ticket)) != change.after.map(|ticket| says(ticket));
+            if !is_edit {
+                continue;
+            }
             let lock = change.before.map(|before| lock_of(view.world.store_of("tickets"), change.id, before));
             if let Some(lock) = lock.filter(|lock| *lock != Lock::Free) {
                 return Err(blame(view, change.id, format!("edited while locked {}", in_words(lock))));

@@ -6,8 +6,8 @@ use pellmell::testing::service;
 use pellmell::ticketing::Scenario;
 use pellmell::ticketing::{EXPIRATION_COMPLETE, PAYMENT_CREATED};
 use pellmell::ticketing::{
-    Expiration, ORDER_CANCELLED, ORDER_COMPLETED, ORDER_CREATED, ORDER_RESERVED, Orders, Payments, REFUND_REQUESTED,
-    Request, TICKET_CREATED, TICKET_UPDATED, Ticketing, TicketingEvent, Tickets, What,
+    Expiration, ORDER_CANCELLED, ORDER_COMPLETED, ORDER_CREATED, ORDER_RESERVED, Order, Orders, Payments,
+    REFUND_REQUESTED, Request, TICKET_CREATED, TICKET_UPDATED, TicketReplica, Ticketing, TicketingEvent, Tickets, What,
 };
 use pellmell::{
     AckTiming, Context, Hosting, Outcome, PublishMode, RecordId, Rejection, Schema, Service, Simulation, Subject,
@@ -29,7 +29,7 @@ pub enum Change {
     ClientInFront,
     /// The audit service, and orders publishes one event more for each message it takes.
     KeeperSaysMore,
-    /// The versions of tickets, and of replicas of them, begin at 1.
+    /// The versions of tickets and orders, and of replicas of them, begin at 1.
     VersionsFromOne,
     /// An edit is accepted at once and published; tickets edits when it hears of that.
     Gateway,
@@ -37,6 +37,8 @@ pub enum Change {
     PriceSubject,
     /// The group of orders has another name.
     GroupRenamed,
+    /// Each service has one member, which handles one message or command at a time: nobody can pause.
+    OneAtATime,
     /// The service added last listens to nothing any more, so its group is gone.
     GroupRemoved,
 }
@@ -46,7 +48,7 @@ const TICKET_PRICED: Subject = Subject::new("ticket:priced");
 const RENAMED: &str = "order-desk";
 
 impl Change {
-    pub const ALL: [Change; 10] = [
+    pub const ALL: [Change; 11] = [
         Change::ListenerAdded,
         Change::EventAdded,
         Change::GroupsReversed,
@@ -56,6 +58,7 @@ impl Change {
         Change::Gateway,
         Change::PriceSubject,
         Change::GroupRenamed,
+        Change::OneAtATime,
         Change::GroupRemoved,
     ];
 
@@ -68,10 +71,11 @@ impl Change {
             Change::GroupsReversed => "groups in reverse",
             Change::ClientInFront => "an unrelated client in front",
             Change::KeeperSaysMore => "a listener on every subject, and a replica keeper publishes one event more",
-            Change::VersionsFromOne => "versions of tickets begin at 1",
+            Change::VersionsFromOne => "versions begin at 1",
             Change::Gateway => "edits pass a gateway: one hop more",
             Change::PriceSubject => "changes of a price get a subject of their own",
             Change::GroupRenamed => "a group renamed",
+            Change::OneAtATime => "handlers run one at a time",
             Change::GroupRemoved => "a group removed",
         }
     }
@@ -79,7 +83,7 @@ impl Change {
     /// The line of `renames.toml` that says what is called otherwise now.
     pub fn renames(self) -> Option<&'static str> {
         match self {
-            Change::VersionsFromOne => Some("\"ticket:* t*@*\" = \"ticket:* t*@*+1\""),
+            Change::VersionsFromOne => Some("\"*@*\" = \"*@*+1\""),
             Change::PriceSubject => Some("\"ticket:updated\" = \"ticket:priced\""),
             Change::GroupRenamed => Some("\"-> orders\" = \"-> order-desk\""),
             _ => None,
@@ -90,7 +94,7 @@ impl Change {
     pub fn renamed(self, delivery: &DeliverySpec) -> Option<DeliverySpec> {
         let now = delivery.clone();
         match self {
-            Change::VersionsFromOne if delivery.record.kind() == 't' => {
+            Change::VersionsFromOne if delivery.version.is_some() => {
                 Some(DeliverySpec { version: delivery.version.map(|version| Version(version.0 + 1)), ..now })
             }
             Change::PriceSubject if delivery.subject == TICKET_UPDATED.name() => {
@@ -132,9 +136,8 @@ impl Change {
     fn services(self, scenario: &Scenario) -> Vec<(Changed, Hosting)> {
         let mut design = scenario.planted();
         if self == Change::VersionsFromOne {
-            for policy in [&mut design.tickets.versions, &mut design.orders.tickets.versions] {
-                from_one(policy);
-            }
+            let (tickets, replicas) = (&mut design.tickets.versions, &mut design.orders.tickets.versions);
+            [tickets, replicas, &mut design.payments.orders.versions].into_iter().for_each(from_one);
         }
         let hosting = |name: &str| scenario.hostings.get(name).cloned();
         let alone = || Hosting::ALONE;
@@ -158,6 +161,9 @@ impl Change {
         }));
         match self {
             Change::GroupsReversed => services.reverse(),
+            Change::OneAtATime => {
+                services.iter_mut().for_each(|(_, hosting)| (hosting.members, hosting.overlapping) = (1, false));
+            }
             Change::GroupRemoved => services.iter_mut().next_back().expect("a service").0.subjects.clear(),
             _ => {}
         }
@@ -191,6 +197,8 @@ struct Changed {
     inner: Box<dyn Service<Ticketing>>,
     change: Change,
     subjects: Vec<Subject>,
+    /// How the versions of orders' replicas of tickets grow.
+    replicas: VersionPolicy,
     /// The edits that clients ask for, which the gateway passes on by their places.
     edits: Vec<Request>,
 }
@@ -211,7 +219,9 @@ impl Changed {
         let clients = scenario.clients_of(scenario.seed);
         let commands = clients.into_iter().flat_map(|client| client.commands).map(|sending| sending.command);
         let edits = commands.filter(|request| matches!(request.what, What::EditTicket { .. })).collect();
-        Changed { inner, change, subjects, edits }
+        let mut replicas = scenario.planted().orders.tickets.versions;
+        from_one(&mut replicas);
+        Changed { inner, change, subjects, replicas, edits }
     }
 
     /// Passes an edit on, if it is one.
@@ -240,7 +250,13 @@ impl Service<Ticketing> for Changed {
     }
 
     fn collections(&self, schema: &mut Schema) {
-        self.inner.collections(schema);
+        if self.change != Change::VersionsFromOne || self.name() != "orders" {
+            return self.inner.collections(schema);
+        }
+        // No rule says how the versions of orders grow.
+        let mut orders = VersionPolicy::EVERY_SAVE;
+        from_one(&mut orders);
+        schema.keeps::<TicketReplica>(self.replicas).owns::<Order>(orders);
     }
 
     fn subjects(&self) -> &[Subject] {
@@ -288,7 +304,10 @@ impl Service<Ticketing> for Changed {
     }
 
     fn publish_mode(&self, work: Work) -> PublishMode {
-        self.inner.publish_mode(work)
+        let (commands, listeners) = (self.inner.publish_mode(Work::Command), self.inner.publish_mode(work));
+        // An edit publishes as it did; so then do the listeners beside it, if their way is the usual one.
+        let is_usual = listeners == PublishMode::Outbox;
+        if self.change == Change::Gateway && self.name() == "tickets" && is_usual { commands } else { listeners }
     }
 
     fn ack_timing(&self) -> AckTiming {
@@ -310,9 +329,9 @@ pub struct Survived {
     /// before, if there is one for the change.
     pub is_mended: bool,
     pub is_mended_with_line: bool,
-    /// How many names it was told are nearest to one that is gone, and how many of them are the right ones.
+    /// How many names it was told are nearest to one that is gone, and those of them that are not the right ones.
     pub told: u32,
-    pub right: u32,
+    pub wrong: Vec<String>,
 }
 
 impl Survived {
@@ -326,12 +345,15 @@ impl Survived {
             _ => false,
         };
         let came = status(text);
-        let (mut told, mut right) = (0, 0);
+        let (mut told, mut wrong) = (0, Vec::new());
         if let Status::Stale(why) | Status::Moved(Moved { was: why, .. }) = &came {
             for (gone, near) in nearest_told(why) {
-                let now = change.renamed(&gone).map(Target::Delivery);
-                told += u32::from(now.is_some());
-                right += u32::from(now.is_some() && near == now);
+                let Some(now) = change.renamed(&gone).map(Target::Delivery) else { continue };
+                told += 1;
+                if near.as_ref() != Some(&now) {
+                    let near = near.map_or("nothing".to_owned(), |near| near.to_string());
+                    wrong.push(format!("{gone} is {now} and not {near}"));
+                }
             }
         }
         let needs_mending = matches!(came, Status::Moved(_) | Status::Stale(_));
@@ -342,7 +364,7 @@ impl Survived {
                 && renamed.is_some_and(|text| status(&text) == Status::Violated || is_mended(&text)),
             status: came,
             told,
-            right,
+            wrong,
         }
     }
 }
@@ -362,6 +384,20 @@ pub struct Survival {
 }
 
 impl Survival {
+    /// The cells of its row in docs/shrinking.md.
+    pub fn cells(&self, change: Change) -> Vec<String> {
+        let Survival { expected, moved, stale, broken, fixed, mended, mended_with_line, told, right } = *self;
+        let gone = if change == Change::GroupRemoved { stale } else { 0 };
+        let with_line = match change.renames() {
+            Some(_) => format!("{mended_with_line} of {}", moved + stale),
+            None => "–".to_owned(),
+        };
+        let cells = [expected, moved, stale, gone, broken, fixed].map(|count| count.to_string());
+        let mended = format!("{mended} of {}", moved + stale - gone);
+        let names = if told == 0 { "–".to_owned() } else { format!("{right} of {told}") };
+        cells.into_iter().chain([mended, with_line, names]).collect()
+    }
+
     pub fn add(&mut self, survived: &Survived) {
         let count = match &survived.status {
             Status::Held | Status::Violated => &mut self.expected,
@@ -374,7 +410,7 @@ impl Survival {
         self.mended += u32::from(survived.is_mended);
         self.mended_with_line += u32::from(survived.is_mended_with_line);
         self.told += survived.told;
-        self.right += survived.right;
+        self.right += survived.told - survived.wrong.len() as u32;
     }
 }
 

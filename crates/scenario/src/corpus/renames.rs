@@ -1,9 +1,9 @@
 //! Names that were given up: what keeps entries alive over a renaming.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use toml::Spanned;
-use toml_edit::DocumentMut;
 
 use pellmell_core::file_error::FileError;
 
@@ -26,6 +26,8 @@ pub struct Renames(Vec<Rename>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Rename {
     key: String,
+    /// Where it stands in the file, from the old name to the end of the new one.
+    place: Range<usize>,
     old: Vec<OldPiece>,
     new: Vec<NewPiece>,
 }
@@ -92,11 +94,13 @@ impl Renames {
     /// stays as it is.
     #[must_use]
     pub fn without_shifts(&self, text: &str) -> String {
-        let Ok(mut document) = text.parse::<DocumentMut>() else { return text.to_owned() };
-        for rename in self.0.iter().filter(|rename| rename.fits_its_own()) {
-            document.remove(&rename.key);
+        let mut left = text.to_owned();
+        for rename in self.0.iter().rev().filter(|rename| rename.fits_its_own()) {
+            let begin = text[..rename.place.start].rfind('\n').map_or(0, |end| end + 1);
+            let end = text[rename.place.end..].find('\n').map_or(text.len(), |end| rename.place.end + end + 1);
+            left.replace_range(begin..end, "");
         }
-        document.to_string()
+        left
     }
 }
 
@@ -137,6 +141,7 @@ const STAR: &str = "`*` stands for one part of a name: `\"ticket:* t*@*\" = \"ti
 
 impl Rename {
     fn read(old: &Spanned<String>, new: &Spanned<String>) -> Result<Rename, Wrong> {
+        let place = old.span().start..new.span().end;
         let (key, new) = (old.get_ref().clone(), new.get_ref());
         let wrong = |side, message: String| Err((side, message, STAR));
         if key.trim().is_empty() || key.contains("**") {
@@ -148,8 +153,8 @@ impl Rename {
         let mut old = pieces_of(&key);
         let stars: Vec<usize> = (0..old.len()).filter(|place| matches!(old[*place], OldPiece::Part { .. })).collect();
         let (mut taken, mut pieces) = (0, Vec::new());
-        for (place, text) in new.split('*').enumerate() {
-            if place == 0 {
+        for (number, text) in new.split('*').enumerate() {
+            if number == 0 {
                 pieces.push(NewPiece::Text(text.to_owned()));
                 continue;
             }
@@ -176,7 +181,7 @@ impl Rename {
             taken += 1;
         }
         pieces.retain(|piece| *piece != NewPiece::Text(String::new()));
-        Ok(Rename { key, old, new: pieces })
+        Ok(Rename { key, place, old, new: pieces })
     }
 
     fn has_stars(&self) -> bool {
