@@ -41,6 +41,8 @@ pub enum Change {
     OneAtATime,
     /// The service added last listens to nothing any more, so its group is gone.
     GroupRemoved,
+    /// The planted defects are mended: no change of the structure.
+    DefectsMended,
 }
 
 const EDIT_REQUESTED: Subject = Subject::new("ticket:edit-requested");
@@ -48,7 +50,7 @@ const TICKET_PRICED: Subject = Subject::new("ticket:priced");
 const RENAMED: &str = "order-desk";
 
 impl Change {
-    pub const ALL: [Change; 11] = [
+    pub const ALL: [Change; 12] = [
         Change::ListenerAdded,
         Change::EventAdded,
         Change::GroupsReversed,
@@ -60,6 +62,7 @@ impl Change {
         Change::GroupRenamed,
         Change::OneAtATime,
         Change::GroupRemoved,
+        Change::DefectsMended,
     ];
 
     /// What changed, in words.
@@ -77,7 +80,14 @@ impl Change {
             Change::GroupRenamed => "a group renamed",
             Change::OneAtATime => "handlers run one at a time",
             Change::GroupRemoved => "a group removed",
+            Change::DefectsMended => "the planted defects mended",
         }
+    }
+
+    /// Whether it takes something away that entries are about, a group or what could happen, so that what is
+    /// stale then cannot be mended.
+    pub fn takes_away(self) -> bool {
+        matches!(self, Change::OneAtATime | Change::GroupRemoved)
     }
 
     /// The line of `renames.toml` that says what is called otherwise now.
@@ -134,7 +144,8 @@ impl Change {
 
     /// The services of a scenario with how they are hosted, in order.
     fn services(self, scenario: &Scenario) -> Vec<(Changed, Hosting)> {
-        let mut design = scenario.planted();
+        let is_mended = self == Change::DefectsMended;
+        let mut design = if is_mended { scenario.design.clone() } else { scenario.planted() };
         if self == Change::VersionsFromOne {
             let (tickets, replicas) = (&mut design.tickets.versions, &mut design.orders.tickets.versions);
             [tickets, replicas, &mut design.payments.orders.versions].into_iter().for_each(from_one);
@@ -341,7 +352,7 @@ impl Survived {
         let status =
             |text: &str| check_in::<Ticketing>(name, text, &build).unwrap_or_else(|error| panic!("{error}")).status;
         let is_mended = |text: &str| match renew_in::<Ticketing>(name, text, &build) {
-            Ok((_, Renewal::Text(text))) => status(&text) == Status::Violated,
+            Ok((_, Renewal::Text(text))) => status(&text).is_expected(),
             _ => false,
         };
         let came = status(text);
@@ -361,7 +372,7 @@ impl Survived {
         Survived {
             is_mended: needs_mending && is_mended(text),
             is_mended_with_line: needs_mending
-                && renamed.is_some_and(|text| status(&text) == Status::Violated || is_mended(&text)),
+                && renamed.is_some_and(|text| status(&text).is_expected() || is_mended(&text)),
             status: came,
             told,
             wrong,
@@ -387,7 +398,7 @@ impl Survival {
     /// The cells of its row in docs/shrinking.md.
     pub fn cells(&self, change: Change) -> Vec<String> {
         let Survival { expected, moved, stale, broken, fixed, mended, mended_with_line, told, right } = *self;
-        let gone = if change == Change::GroupRemoved { stale } else { 0 };
+        let gone = if change.takes_away() { stale } else { 0 };
         let with_line = match change.renames() {
             Some(_) => format!("{mended_with_line} of {}", moved + stale),
             None => "–".to_owned(),

@@ -292,8 +292,25 @@ fn one_moved<'a>(departures: &'a [Departure], seen: &'a Seen) -> impl Iterator<I
         let about: Vec<Departure> = about_others(departure, seen);
         let both = std::iter::once(departure.clone()).chain(about.clone());
         let ended = both.flat_map(move |departure| ended_by_others(&departure, seen));
-        about.into_iter().chain(ended).map(move |moved| with(departures, place, moved))
+        let moved = about.into_iter().chain(ended);
+        moved.flat_map(move |moved| {
+            let beside =
+                undisturbed(departure, &moved).map(|hold| [with(departures, place, moved.clone()), vec![hold]]);
+            std::iter::once(with(departures, place, moved)).chain(beside.map(|both| both.concat()))
+        })
     })
+}
+
+/// What a paused command needs beside it to be the same as a paused delivery: nobody sends a command a second
+/// time while its handler is slow.
+fn undisturbed(departure: &Departure, moved: &Departure) -> Option<Departure> {
+    match (departure, moved) {
+        (
+            Departure::Pause { what: Target::Command(_), .. },
+            Departure::Pause { what: Target::Delivery(what), until },
+        ) => Some(Departure::Hold { what: Target::Delivery(what.clone().again()), until: until.clone() }),
+        _ => None,
+    }
 }
 
 /// A schedule with two departures moved, each along the chain of causes only.
