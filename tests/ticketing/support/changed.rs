@@ -145,7 +145,7 @@ impl Change {
     /// The services of a scenario with how they are hosted, in order.
     fn services(self, scenario: &Scenario) -> Vec<(Changed, Hosting)> {
         let is_mended = self == Change::DefectsMended;
-        let mut design = if is_mended { scenario.design.clone() } else { scenario.planted() };
+        let mut design = if is_mended { scenario.design } else { scenario.planted() };
         if self == Change::VersionsFromOne {
             let (tickets, replicas) = (&mut design.tickets.versions, &mut design.orders.tickets.versions);
             [tickets, replicas, &mut design.payments.orders.versions].into_iter().for_each(from_one);

@@ -149,7 +149,7 @@ fn one(out: &mut Out, entry: &Renewing, writes: bool, format: MessageFormat) -> 
         })),
         MessageFormat::Human => {
             out.status(style, word, format_args!("{:<34} {detail}", name_of(path)).to_string().trim_end())?;
-            departures.iter().try_for_each(|departure| out.line(&format!("{:>12}   {departure}", "")))
+            departures.iter().try_for_each(|departure| out.line(format!("{:>12}   {departure}", "")))
         }
     }
 }

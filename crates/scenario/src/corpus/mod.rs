@@ -15,7 +15,7 @@ pub use renew::{Renewal, entry_of, renew, renew_in};
 
 use std::fmt;
 
-use crate::scenario::{Entry, Expectation, FileError, Scenario, Suite, Unknown};
+use crate::scenario::{Build, Entry, Expectation, FileError, Scenario, Suite, Unknown};
 use pellmell_core::run::{Judges, Verdict, run};
 use pellmell_core::schedule::{Departure, Target};
 use pellmell_core::scheduler::{Departing, DepartureOutcome};
@@ -23,9 +23,6 @@ use pellmell_core::search::Nearby;
 use pellmell_core::simulation::{BuildError, Simulation};
 use pellmell_core::trace::{Naming, in_words};
 use pellmell_core::vacuity::{Kind, Vacuous};
-
-/// Puts the services together that an entry is played in.
-pub type Build<'a, T> = dyn Fn(&Scenario<T>) -> Result<Simulation<T>, BuildError> + 'a;
 
 /// What came of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use toml_edit::{Array, DocumentMut, Item, Value};
 
-use super::{Build, Checked, Status, check_in, departs, read, status_of};
-use crate::scenario::{Entry, FileError, Scenario, Suite};
+use super::{Checked, Status, check_in, departs, read, status_of};
+use crate::scenario::{Build, Entry, FileError, Scenario, Suite};
 use pellmell_core::run::run;
 use pellmell_core::schedule::Departure;
 use pellmell_core::scheduler::{Departing, Replayed};

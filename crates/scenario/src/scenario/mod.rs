@@ -252,6 +252,9 @@ impl fmt::Display for Expectation {
     }
 }
 
+/// Puts the services together that a scenario is played in: its own, or others that came of them since.
+pub type Build<'a, T> = dyn Fn(&Scenario<T>) -> Result<Simulation<T>, BuildError> + 'a;
+
 impl<T: Suite> Scenario<T> {
     /// Reads a scenario from a file's text. `file` is the name that errors show.
     ///
@@ -267,11 +270,7 @@ impl<T: Suite> Scenario<T> {
     ///
     /// # Errors
     /// The first mistake of another kind.
-    pub fn parse_leniently(
-        file: &str,
-        text: &str,
-        build: &dyn Fn(&Scenario<T>) -> Result<Simulation<T>, BuildError>,
-    ) -> Result<(Scenario<T>, Unknown), FileError> {
+    pub fn parse_leniently(file: &str, text: &str, build: &Build<'_, T>) -> Result<(Scenario<T>, Unknown), FileError> {
         read::leniently(file, text, build)
     }
 

@@ -11,14 +11,11 @@ use super::file::{ClientTable, File, ServiceTable};
 use super::own::{self, Own, WrittenClient};
 use super::source::{Source, Unknown, parse_error, stem};
 use super::suite::{Design, Services, Suite, Workload};
-use super::{Expectation, FileError, Hostings, Scenario, SchedulerKind, Settings, entry, rules};
+use super::{Build, Expectation, FileError, Hostings, Scenario, SchedulerKind, Settings, entry, rules};
 use pellmell_core::event::Command;
 use pellmell_core::run::Limits;
-use pellmell_core::simulation::{BuildError, Hosting, Simulation};
+use pellmell_core::simulation::Hosting;
 use pellmell_core::vacuity::{Allow, ParseAllowError};
-
-/// Puts a scenario together: its own services, or others that came of them since.
-pub(super) type Build<'a, T> = dyn Fn(&Scenario<T>) -> Result<Simulation<T>, BuildError> + 'a;
 
 pub(super) fn scenario<T: Suite>(file: &str, text: &str) -> Result<Scenario<T>, FileError> {
     read(&Source::of(file, text), &|scenario| scenario.simulation(scenario.seed))
