@@ -220,7 +220,11 @@ impl<S: System> Simulation<S> {
     }
 
     /// The name of a command.
-    pub(crate) fn command(&self, index: CommandIndex) -> CommandSpec {
+    ///
+    /// # Panics
+    /// If the simulation has no command there.
+    #[must_use]
+    pub fn command(&self, index: CommandIndex) -> CommandSpec {
         let hosted = self.hosted(index.client);
         let command = &hosted.commands[index.position];
         CommandSpec { client: hosted.name.clone(), label: command.command.label(), nth: command.nth }

@@ -7,14 +7,13 @@ use crate::event::System;
 use crate::faults::{FaultPlan, Rate};
 use crate::prng::Ratio;
 use crate::run::{Judges, Limits, Verdict};
-use crate::schedule::Departure;
 use crate::scheduler::Keyed;
 use crate::shrink::same_failure;
 use crate::simulation::Simulation;
 use crate::world::World;
 
 /// How often each kind of fault of the run happens to what comes later.
-const FAULT: Rate = Rate::of(Ratio::new(1, 10));
+pub(super) const FAULT: Rate = Rate::of(Ratio::new(1, 10));
 
 /// How many of a number of runs failed.
 ///
@@ -45,24 +44,6 @@ impl fmt::Display for FailureRate {
         };
         f.pad(&shown)
     }
-}
-
-/// What may go wrong with what comes later: what goes wrong in the run, each kind of it at any time.
-pub(super) fn plan(departures: &[Departure]) -> FaultPlan {
-    let mut plan = FaultPlan::NONE;
-    for departure in departures {
-        let kind = match departure {
-            Departure::Hold { .. } => continue,
-            Departure::Pause { .. } => &mut plan.pause,
-            Departure::Duplicate(_) => &mut plan.duplicate,
-            Departure::Lose(_) => &mut plan.lose_message,
-            Departure::LoseAck(_) => &mut plan.lose_ack,
-            Departure::Crash { .. } => &mut plan.crash,
-            Departure::RunPast(_) | Departure::DelayAck { .. } => &mut plan.delay_ack,
-        };
-        *kind = FAULT;
-    }
-    plan
 }
 
 /// For each moment from before the first step to after the last one: how many of so many continuations

@@ -47,6 +47,7 @@ mod story;
 use std::fmt;
 
 use crate::event::System;
+use crate::faults::FaultPlan;
 use crate::run::{Judges, Limits, Report, Verdict};
 use crate::schedule::Departure;
 use crate::shrink::{Item, Needed, Shrunk};
@@ -217,7 +218,7 @@ impl<'a, S: System> Explain<'a, S> {
         let observed = ObservedRun::departing(&simulation, departures, judges, self.limits);
         let calm = ObservedRun::departing(&simulation, &[], judges, self.limits);
         let limits = self.limits_of(&observed.report);
-        let plan = failure_rate::plan(departures);
+        let plan = FaultPlan::of_schedule(departures, failure_rate::FAULT);
         let rates =
             failure_rate::failure_rates(&simulation, &observed, plan, judges, limits, self.continuations.max(1));
         let settled = failure_rate::settled(&observed, plan, judges, limits, self.continuations.max(1));

@@ -15,7 +15,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::broker::{delivery_key, message_key, write_message_name};
-use crate::faults::Window;
+use crate::faults::{FaultPlan, Rate, Window};
 use crate::hash;
 use crate::ids::{RecordId, Version};
 
@@ -94,6 +94,27 @@ pub enum Departure {
         /// What it waits for; `None`: until quiescence.
         until: Option<Target>,
     },
+}
+
+impl FaultPlan {
+    /// At this rate each kind of fault that is among the departures, and no other.
+    #[must_use]
+    pub fn of_schedule(departures: &[Departure], rate: Rate) -> FaultPlan {
+        let mut plan = FaultPlan::NONE;
+        for departure in departures {
+            let kind = match departure {
+                Departure::Hold { .. } => continue,
+                Departure::Pause { .. } => &mut plan.pause,
+                Departure::Duplicate(_) => &mut plan.duplicate,
+                Departure::Lose(_) => &mut plan.lose_message,
+                Departure::LoseAck(_) => &mut plan.lose_ack,
+                Departure::Crash { .. } => &mut plan.crash,
+                Departure::RunPast(_) | Departure::DelayAck { .. } => &mut plan.delay_ack,
+            };
+            *kind = rate;
+        }
+        plan
+    }
 }
 
 impl Departure {

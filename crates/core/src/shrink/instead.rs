@@ -63,7 +63,7 @@ impl<S: System> Shrinker<'_, '_, S> {
     /// Of several departures makes fewer, if that can be done by others: about the first attempts of
     /// what was redelivered, one alone, one beside one of those there are.
     pub(super) fn replace_departures(&mut self) {
-        if self.is_spent() {
+        if !self.replaces || self.is_spent() {
             return;
         }
         self.two_overlap();

@@ -45,8 +45,11 @@ pub struct Shrink<'a, S: System> {
     executions_max: u32,
     simpler_commands: bool,
     allowed: Option<&'a Allowed<'a>>,
-    finds: &'a [Vec<Departure>],
+    finds: Option<&'a Finds<'a>>,
 }
+
+/// Schedules of fewer than so many departures that fail in some way.
+pub type Finds<'a> = dyn Fn(usize) -> Vec<Vec<Departure>> + 'a;
 
 /// Whether a case may be a result: the commands that are left, in order, and the departures.
 pub type Allowed<'a> = dyn Fn(&[CommandIndex], &[Departure]) -> bool + 'a;
@@ -225,7 +228,7 @@ impl<'a, S: System> Shrink<'a, S> {
     #[must_use]
     pub fn new(simulation: &'a Simulation<S>, judges: &'a Judges<S>) -> Shrink<'a, S> {
         let (limits, executions_max) = (Limits::default(), EXECUTIONS_MAX);
-        Shrink { simulation, judges, limits, executions_max, simpler_commands: true, allowed: None, finds: &[] }
+        Shrink { simulation, judges, limits, executions_max, simpler_commands: true, allowed: None, finds: None }
     }
 
     /// How far a run may go.
@@ -254,12 +257,12 @@ impl<'a, S: System> Shrink<'a, S> {
         Shrink { allowed: Some(allowed), ..self }
     }
 
-    /// Few departures, each of which fails in some way, such as the
-    /// [finds](crate::search::HoldSweepResult::finds) of a hold sweep. Where one fails as the run does that is
-    /// to be shrunk, and has fewer departures, it is what is shrunk.
+    /// Where to find fewer departures that fail in the same way with all commands, such as the
+    /// [finds](crate::search::HoldSweepResult::finds) of a hold sweep: asked once no more departures can be left
+    /// out. Those are then shrunk in their place.
     #[must_use]
-    pub fn with_finds(self, finds: &'a [Vec<Departure>]) -> Shrink<'a, S> {
-        Shrink { finds, ..self }
+    pub fn with_finds(self, finds: &'a Finds<'a>) -> Shrink<'a, S> {
+        Shrink { finds: Some(finds), ..self }
     }
 
     /// Shrinks the run of a seed under the schedulers of the portfolio, with the faults it draws from `plan`.
@@ -303,7 +306,15 @@ impl<'a, S: System> Shrink<'a, S> {
     /// # Errors
     /// If that run holds.
     pub fn run(&self, departures: Vec<Departure>) -> Result<Shrunk<S::Command>, NothingToShrink> {
-        Shrinker::begin(self, Case::whole(self.simulation, departures)).map(Shrinker::run)
+        self.run_case(Case::whole(self.simulation, departures))
+    }
+
+    /// Shrinks the run of some of the commands.
+    ///
+    /// # Errors
+    /// If that run holds.
+    pub fn run_case(&self, case: Case) -> Result<Shrunk<S::Command>, NothingToShrink> {
+        Ok(Shrinker::begin(self, case)?.run())
     }
 }
 

@@ -22,6 +22,9 @@ impl<S: System> Shrinker<'_, '_, S> {
             self.commands();
             self.simplify();
             self.single();
+            if hash::of(&self.case) == before {
+                self.take_find();
+            }
             // Of many departures there are many pairs, so they had better be few first.
             let passes = match self.case.departures.len() {
                 0..3 => [Self::pairs, Self::replace_departures],

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::case::Case;
 use super::slice::Touched;
-use super::{Item, Needed, NothingToShrink, Shrink, Shrunk, Simpler, same_failure};
+use super::{Finds, Item, Needed, NothingToShrink, Shrink, Shrunk, Simpler, same_failure};
 use crate::event::System;
 use crate::extract::extract;
 use crate::hash;
@@ -33,6 +33,10 @@ pub(super) struct Shrinker<'a, 'b, S: System> {
     /// The simulation with all commands, some of which may have been made simpler.
     pub(super) simulation: Simulation<S>,
     pub(super) simpler: Vec<Simpler<S::Command>>,
+    /// Those that were not asked yet.
+    finds: Option<&'a Finds<'a>>,
+    /// Whether other departures are tried in the place of those that are left.
+    pub(super) replaces: bool,
     pub(super) limits: Limits,
     /// The smallest case so far, and its report.
     pub(super) case: Case,
@@ -60,33 +64,50 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
             limits.steps_max = limits.steps_max.min(20 * report.steps + 1_000);
         }
         let (simpler, known, executions) = (Vec::new(), BTreeMap::new(), 1);
-        let mut shrinker = Shrinker { shrink, simulation, simpler, limits, case, report, executions, known };
+        let mut shrinker = Shrinker {
+            shrink,
+            simulation,
+            simpler,
+            finds: shrink.finds,
+            replaces: true,
+            limits,
+            case,
+            report,
+            executions,
+            known,
+        };
         let unused: Vec<_> = scheduler.unused().cloned().collect();
         shrinker.case.departures.retain(|departure| !unused.contains(departure));
-        if let Some(found) = shrinker.take_find() {
-            touched = found;
-        }
         let slice = touched.slice(&shrinker.case, &shrinker.report.verdict, &shrinker.simulation);
         slice.map(|slice| shrinker.take(slice));
         Ok(shrinker)
     }
 
-    /// Takes the first of the finds that fails in the same way with fewer departures; says what its run dealt
-    /// with.
-    fn take_find(&mut self) -> Option<Touched> {
+    /// Takes the first of the finds that fails in the same way with fewer departures, and of it what the failure
+    /// goes back to. They are asked for once.
+    pub(super) fn take_find(&mut self) {
         let departures = self.case.departures.len();
-        let mut finds = self.shrink.finds.iter().filter(|find| find.len() < departures);
-        finds.find(|find| self.take(Case::whole(&self.simulation, find.to_vec())))?;
+        if departures == 0 || self.is_spent() {
+            return;
+        }
+        let Some(finds) = self.finds.take() else { return };
+        let mut finds = finds(departures).into_iter().filter(|find| find.len() < departures);
+        if !finds.any(|find| self.take(Case::whole(&self.simulation, find))) {
+            return;
+        }
         let (mut touched, mut departing) = (Touched::default(), Departing::new(self.case.departures.clone()));
         run(&mut self.simulation.world(), &mut departing, self.shrink.judges, self.limits, &mut touched);
         self.executions += 1;
-        Some(touched)
+        let slice = touched.slice(&self.case, &self.report.verdict, &self.simulation);
+        slice.map(|slice| self.take(slice));
     }
 
     /// Shrinks it.
     pub(super) fn run(mut self) -> Shrunk<S::Command> {
         self.leave_out();
         if self.shrink.simpler_commands && self.make_simple() {
+            // What other departures do does not hang on values.
+            self.replaces = false;
             self.leave_out();
         }
         let (needed, minimal) = self.needed();

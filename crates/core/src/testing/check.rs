@@ -177,20 +177,13 @@ impl<'a, S: System> Check<'a, S> {
 
     /// Plays the schedules with one departure.
     fn depart(&self, threads: u32) -> HoldSweepResult {
-        let sweep = || {
-            let sweep = HoldSweep::new(self.simulation, self.judges).with_limits(self.limits);
-            sweep.with_faults(self.plan).with_threads(threads)
-        };
-        let schedules_max = match self.departures_max {
+        let sweep = HoldSweep::new(self.simulation, self.judges).with_limits(self.limits);
+        let sweep = sweep.with_faults(self.plan).with_threads(threads);
+        let sweep = match self.departures_max {
             Some(0) => return HoldSweepResult::default(),
-            Some(schedules_max) => schedules_max,
-            None => {
-                let sweep = sweep().with_schedules_max(0);
-                let plan = sweep.plan();
-                plan.singles().min(DEPARTED_STEPS / plan.calm_steps().max(1))
-            }
+            Some(schedules_max) => sweep.with_schedules_max(schedules_max),
+            None => sweep.within(1, DEPARTED_STEPS),
         };
-        let sweep = sweep().with_schedules_max(schedules_max);
         let plan = sweep.plan();
         let stops = |so_far: &SoFar<'_, HoldPart>| match self.stops && so_far.failed > 0 {
             true => ControlFlow::Break(()),

@@ -92,8 +92,9 @@ impl<S: System> Teller<'_, S> {
         let Teller { simulation, judges, .. } = *self;
         let before = Size { steps: report.steps, departures: departures.len(), commands: simulation.commands() };
         // What is printed is to be played with the simulation as it is.
+        let finds = |_| finds.to_vec();
         let shrink = Shrink::new(simulation, judges).with_limits(limits).with_simpler_commands(false);
-        let shrink = shrink.with_executions_max(EXECUTIONS_MAX).with_finds(finds);
+        let shrink = shrink.with_executions_max(EXECUTIONS_MAX).with_finds(&finds);
         let Ok(shrunk) = shrink.run(departures) else { return unshrunk(&report.verdict, records, NOT_ALONE) };
         let case = Case { commands: shrunk.commands.clone(), departures: shrunk.departures.clone() };
         let mut departing = Departing::new(case.departures.clone());

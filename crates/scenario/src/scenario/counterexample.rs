@@ -4,10 +4,13 @@ use std::fmt;
 
 use super::{FileError, Scenario, Suite};
 use pellmell_core::extract::{ExtractError, extract};
+use pellmell_core::faults::{FaultPlan, Rate};
+use pellmell_core::prng::Ratio;
 use pellmell_core::run::{Verdict, run};
 use pellmell_core::schedule::Departure;
 use pellmell_core::scheduler::{Departing, Tie};
-use pellmell_core::shrink::{NothingToShrink, Shrink, Shrunk, Size, same_failure};
+use pellmell_core::search::{HoldSweep, PAIRS_STEPS};
+use pellmell_core::shrink::{Case, Shrink, Shrunk, Size, same_failure};
 use pellmell_core::simulation::{BuildError, CommandIndex};
 
 /// The smallest scenario that fails in the same way as a seed of another one.
@@ -61,26 +64,62 @@ impl std::error::Error for ShrinkError {}
 impl<T: Suite> Scenario<T> {
     /// Shrinks the run of `seed` in at most `executions_max` runs; `None` if it holds.
     ///
+    /// Where departures are left, a hold sweep looks for fewer that fail in the same way; its runs are not counted.
+    /// Services that take part only because the scenario names them are left out if it fails so without them.
+    ///
     /// # Errors
     /// If the run cannot be told as departures, or what is left of it not as a scenario file.
     pub fn shrink(&self, seed: u64, executions_max: u32) -> Result<Option<Counterexample<T>>, ShrinkError> {
-        let simulation = self.simulation(seed).map_err(ShrinkError::Build)?;
-        let judges = self.judges();
         let departures = self.departures(seed)?;
+        let simulation = self.simulation(seed).map_err(ShrinkError::Build)?;
         let mut departing = Departing::new(departures.clone());
-        let before = run(&mut simulation.world(), &mut departing, &judges, self.limits, &mut ());
+        let before = run(&mut simulation.world(), &mut departing, &self.judges(), self.limits, &mut ());
         let before = Size { steps: before.steps, departures: departures.len(), commands: simulation.commands() };
-        let clients = self.clients_of(seed);
-        let allowed =
-            |commands: &[CommandIndex], departures: &[Departure]| self.can_be_written(&clients, commands, departures);
-        let shrink = Shrink::new(&simulation, &judges).with_limits(self.limits).with_executions_max(executions_max);
-        let shrunk = match shrink.with_allowed(&allowed).run(departures) {
-            Ok(shrunk) => shrunk,
-            Err(NothingToShrink) => return Ok(None),
+        let Some(mut shrunk) = self.shrink_case(seed, Case::whole(&simulation, departures), executions_max)? else {
+            return Ok(None);
         };
-        let text = self.counterexample(seed, &shrunk);
+        let mut around = self.clone();
+        let named = T::services(&self.design);
+        for service in named.optional_names().filter(|service| self.hostings.get(service).is_some()) {
+            let mut without = around.clone();
+            without.hostings.remove(service);
+            let case = Case { commands: shrunk.commands.clone(), departures: shrunk.departures.clone() };
+            let left = executions_max.saturating_sub(shrunk.executions);
+            // What names that service fits no longer.
+            if let Ok(Some(mut fewer)) = without.shrink_case(seed, case, left)
+                && same_failure(&shrunk.report.verdict, &fewer.report.verdict)
+            {
+                fewer.executions += shrunk.executions;
+                (around, shrunk) = (without, fewer);
+            }
+        }
+        let text = around.counterexample(seed, &shrunk);
         let scenario = read_back(&text, &shrunk)?;
         Ok(Some(Counterexample { before, shrunk, scenario, text }))
+    }
+
+    /// Shrinks some of the commands of a seed with departures.
+    fn shrink_case(
+        &self,
+        seed: u64,
+        case: Case,
+        executions_max: u32,
+    ) -> Result<Option<Shrunk<T::Command>>, ShrinkError> {
+        let simulation = self.simulation(seed).map_err(ShrinkError::Build)?;
+        let (judges, clients) = (self.judges(), self.clients_of(seed));
+        let allowed =
+            |commands: &[CommandIndex], departures: &[Departure]| self.can_be_written(&clients, commands, departures);
+        let faults = if self.faults == FaultPlan::NONE {
+            FaultPlan::of_schedule(&case.departures, Rate::of(Ratio::new(1, 10)))
+        } else {
+            self.faults
+        };
+        let finds = |departures: usize| {
+            let sweep = HoldSweep::new(&simulation, &judges).with_limits(self.limits).with_faults(faults);
+            sweep.within(departures - 1, PAIRS_STEPS).run().finds()
+        };
+        let shrink = Shrink::new(&simulation, &judges).with_limits(self.limits).with_executions_max(executions_max);
+        Ok(shrink.with_allowed(&allowed).with_finds(&finds).run_case(case).ok())
     }
 
     /// The departures that give the run of a seed again.

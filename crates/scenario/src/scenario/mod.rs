@@ -124,6 +124,11 @@ impl Hostings {
         }
     }
 
+    /// Says that a service does not take part.
+    pub fn remove(&mut self, service: &str) {
+        self.named.retain(|(name, _)| name != service);
+    }
+
     /// Changes how each service takes part.
     pub fn each_mut(&mut self) -> impl Iterator<Item = (&str, &mut Hosting)> {
         self.named.iter_mut().map(|(name, hosting)| (name.as_str(), hosting))

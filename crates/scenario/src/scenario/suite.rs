@@ -212,6 +212,11 @@ impl<S: System> Services<S> {
         self.optional_hosted(service, Hosting::ALONE)
     }
 
+    /// The names of those that take part only where a scenario names them.
+    pub(super) fn optional_names(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter(|part| part.is_optional).map(|part| part.service.name())
+    }
+
     /// [`Services::service`], and how it takes part unless the scenario says otherwise.
     #[must_use]
     pub fn hosted(self, service: impl Service<S> + 'static, hosting: Hosting) -> Services<S> {

@@ -149,9 +149,12 @@ impl<T: Suite> Scenario<T> {
             })
     }
 
-    /// The tables about the broker and the services, as they stand in the file this was read from.
+    /// The tables about the broker and the services that take part, as they stand in the file this was read from.
     fn tables_as_written(&self) -> String {
-        let read: toml::Table = self.source.parse().unwrap_or_default();
+        let mut read: toml::Table = self.source.parse().unwrap_or_default();
+        if let Some(toml::Value::Table(services)) = read.get_mut("services") {
+            services.retain(|name, _| self.hostings.get(name).is_some());
+        }
         let kept = read.into_iter().filter(|(key, _)| key == "broker" || key == "services");
         let kept: toml::Table = kept.collect();
         let written = toml::to_string(&kept).unwrap_or_default();

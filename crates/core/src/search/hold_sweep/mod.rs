@@ -152,6 +152,16 @@ impl<'a, S: System> HoldSweep<'a, S> {
         HoldSweep { schedules_max: schedules_max.into(), ..self }
     }
 
+    /// Of the schedules that depart at most so often (once or twice; 0: the calm run alone) as many as take about
+    /// this many steps, if each takes as many as the calm run.
+    #[must_use]
+    pub fn within(self, departures: usize, steps_max: u64) -> HoldSweep<'a, S> {
+        let singles = Singles::of(self.simulation, self.judges, self.limits, &self.faults);
+        let all = [0, singles.departures.len() as u64, u64::MAX][departures.min(2)];
+        let schedules_max = all.min(steps_max / singles.calm.steps.max(1));
+        self.with_schedules_max(schedules_max)
+    }
+
     /// How many threads play; 0 counts as 1. The result does not depend on it.
     #[must_use]
     pub fn with_threads(self, threads: u32) -> HoldSweep<'a, S> {
@@ -204,16 +214,6 @@ impl<S: System> HoldPlan<'_, S> {
     #[must_use]
     pub fn schedules(&self) -> u64 {
         self.plan.len()
-    }
-
-    /// How many of all schedules depart once, those that are not played among them.
-    pub(crate) fn singles(&self) -> u64 {
-        self.plan.singles_all()
-    }
-
-    /// How many steps the calm run takes.
-    pub(crate) fn calm_steps(&self) -> u64 {
-        self.calm.steps
     }
 
     /// No schedules, before the one at this place.
