@@ -37,7 +37,7 @@ impl Target {
     #[must_use]
     pub fn nearest<'a>(&self, known: impl IntoIterator<Item = &'a Target>, before: &[Target]) -> Option<Target> {
         let near = self.by_nearness(known, before).into_iter().next()?;
-        Some(if near.handled() == self.handled() { near.clone() } else { self.of(near) })
+        Some(if near.handled() == self.handled() { near.clone() } else { self.of(&near.handled()) })
     }
 
     /// Those of the names there are that are near to this one, the nearest first.

@@ -137,7 +137,7 @@ enum Side {
 /// The side, what is wrong with it, and what to write.
 type Wrong = (Side, String, &'static str);
 
-const STAR: &str = "`*` stands for one part of a name: `\"ticket:* t*@*\" = \"ticket:* t*@*+1\"` shifts versions";
+const STAR: &str = "`*` stands for one part of a name: `\"item:* i*@*\" = \"item:* i*@*+1\"` shifts versions";
 
 impl Rename {
     fn read(old: &Spanned<String>, new: &Spanned<String>) -> Result<Rename, Wrong> {
@@ -296,8 +296,8 @@ mod tests {
             ("\"t*@*\" = \"t*@*-1\"", "t1@1 t1@0", "t1@0 t1@0"),
             ("\"* -> orders\" = \"* -> sales\"", "ticket:created t1@0 -> orders #2", "ticket:created t1@0 -> sales #2"),
             ("\"o*\" = \"o*+10\"", "timer o1 of expiration, ticket:o1", "timer o11 of expiration, ticket:o1"),
-            // Words first, then what has stars, each place once.
-            ("\"t*@*\" = \"t*@*+1\"\n\"x:y\" = \"x:z\"\n\"x:z t*@*\" = \"gone\"", "x:y t1@1", "x:z t1@2"),
+            // Words first, then what has stars: of each place what begins first, and of that the first line.
+            ("\"t*@*\" = \"t*@*+1\"\n\"x:y\" = \"x:z\"\n\"x:z t*@*\" = \"gone\"", "x:y t1@1", "gone"),
             ("\"x:z t*@*\" = \"x:z t*@*+1\"\n\"x:y\" = \"x:z\"\n\"t*@*\" = \"gone\"", "x:y t1@1", "x:z t1@2"),
             ("\"a\" = \"b\"\n\"b\" = \"a\"", "a b", "b a"),
         ] {

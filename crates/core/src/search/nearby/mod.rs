@@ -242,8 +242,8 @@ impl<S: System> Search<'_, '_, S> {
         Some((extracted.departures, report))
     }
 
-    /// Every single departure with faults that the schedule has: alone, in the place of one of its own, and beside them; last
-    /// nothing but the calm run.
+    /// Every single departure with faults that the schedule has: alone, in the place of one of its own, and
+    /// beside them; last nothing but the calm run.
     fn beside_singles(&mut self, departures: &[Departure]) -> Option<Failing> {
         let nobody = Judges::new(Vec::new());
         let singles = singles(self.nearby.simulation, &nobody, self.limits, &faults_of(departures));
