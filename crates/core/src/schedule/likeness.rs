@@ -72,7 +72,7 @@ fn distance(one: &Target, other: &Target, subjects: &[&str]) -> Option<(u64, u64
         | (Target::Ack(one), Target::Ack(other))
         | (Target::AckWait(one), Target::AckWait(other)) => Some(of_deliveries(one, other, subjects)),
         (Target::Pause(one), Target::Pause(other)) => distance(one, other, subjects),
-        (Target::Command(one), Target::Command(other)) => Some((of_commands(one, other), 0)),
+        (Target::Command(one), Target::Command(other)) => Some(of_commands(one, other)),
         (Target::Timer(one), Target::Timer(other)) => Some((of_timers(one, other), 0)),
         (Target::Join(one), Target::Join(other)) => Some((of_places(one, other), 0)),
         _ => None,
@@ -118,13 +118,21 @@ fn of_timers(one: &TimerSpec, other: &TimerSpec) -> u64 {
 }
 
 /// Of a command the client, the verb and the words behind it.
-fn of_commands(one: &CommandSpec, other: &CommandSpec) -> u64 {
+fn of_commands(one: &CommandSpec, other: &CommandSpec) -> (u64, u64) {
     let mut words = (one.label.split(' '), other.label.split(' '));
     let mut differs = of_places(&one.client, &other.client) + unless(words.0.next() == words.1.next(), VERB);
+    let number = |word: Option<&str>| word?.parse::<u64>().ok();
+    let mut apart: u64 = 0;
     loop {
         match (words.0.next(), words.1.next()) {
-            (None, None) => return differs + unless(one.nth == other.nth, COUNT),
-            (word, other) => differs += unless(word == other, WORD),
+            (None, None) => return (differs + unless(one.nth == other.nth, COUNT), apart),
+            (word, other) => match (number(word), number(other)) {
+                (Some(number), Some(other)) => {
+                    differs += unless(number == other, WORD);
+                    apart = apart.saturating_add(number.abs_diff(other));
+                }
+                _ => differs += unless(word == other, TEXT),
+            },
         }
     }
 }
@@ -177,6 +185,8 @@ mod tests {
         let commands = ["alice: edit t1 to 7", "alice: edit t2 to 6", "bob: edit t1 to 6", "alice: create t1 at 6"];
         check("alice: edit t1 to 6", &commands, &[], Some("alice: edit t1 to 7"));
         check("alise: edit t1 to 6", &commands, &[], Some("alice: edit t1 to 7"));
+        let prices = ["alice: edit t1 to 10", "alice: edit t1 to 5"];
+        check("alice: edit t1 to 7", &prices, &[], Some("alice: edit t1 to 5"));
         let timers = ["timer o2 of orders", "timer o1 remind of orders", "timer o1 of sales"];
         check("timer o1 of orders", &timers, &[], Some("timer o1 remind of orders"));
         check("join of orders", &["join of sales"], &[], Some("join of sales"));
