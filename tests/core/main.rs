@@ -7,6 +7,7 @@ mod pctcp;
 mod rest;
 #[cfg(feature = "proptest")]
 mod schedules;
+mod shrink;
 mod testing;
 mod timers;
 mod vacuity;

@@ -246,3 +246,32 @@ commands = [{ create_order = { order = "o1", ticket = "t1" } }]
         &["create t1 at 5", "edit t1 to 10", "order t1 as o1"],
     );
 }
+
+#[test]
+fn a_service_that_the_failure_does_without_is_not_kept() {
+    let text = r#"
+version = 1
+about = "A lost ack poisons orders, whoever else listens."
+design = "course"
+schedule = ["lose ack of ticket:created t1@0 -> orders"]
+[broker]
+profile = "stan"
+ack_wait = ["5s"]
+[services.orders]
+members = 2
+[services.payments]
+[services.expiration]
+[[client]]
+name = "ann"
+commands = [
+    { create_ticket = { ticket = "t1", price = 5 } },
+    { create_order = { order = "o1", ticket = "t1" } },
+]
+"#;
+    let scenario = Scenario::parse("services.toml", text).unwrap_or_else(|error| panic!("{error}"));
+    let found = scenario.shrink(0, 500).expect("it is told as departures").expect("it fails");
+    assert!(found.text.contains("\n[services.orders]\n"), "{}", found.text);
+    assert!(!found.text.contains("payments") && !found.text.contains("expiration"), "{}", found.text);
+    assert_eq!(found.scenario.hostings.names().collect::<Vec<_>>(), ["tickets", "orders"]);
+    assert!(found.shrunk.minimal && found.shrunk.commands.len() == 1);
+}

@@ -92,6 +92,14 @@ impl<T: Suite> Scenario<T> {
             }
             text += "]\n";
         }
+        let anchors = shrunk.anchors.as_deref().unwrap_or_default();
+        let anchors = renumbered(anchors, &all, &shrunk.commands);
+        if !anchors.is_empty() {
+            text += "# If the groups are served in another order, it takes these as well:\n";
+        }
+        for anchor in anchors {
+            let _ = writeln!(text, "#   {},", quoted(&anchor.to_string()));
+        }
         text += &self.tables_as_written();
         text += &limits(self.limits);
         self.stored.iter().for_each(|stored| text += &record_table::<T>(stored));

@@ -9,7 +9,7 @@ use pellmell::{Judges, Simulation};
 
 /// What is wrong. The letters are those of the table in docs/shrinking.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bug {
+pub(super) enum Bug {
     /// A: two members of inventory read the same stock, and the last write wins.
     LastWriteWins,
     /// B: what comes again is counted again.
@@ -32,7 +32,7 @@ pub enum Bug {
     PaidFirst,
 }
 
-pub const BUGS: [Bug; 10] = [
+pub(super) const BUGS: [Bug; 10] = [
     Bug::LastWriteWins,
     Bug::NoDedup,
     Bug::ReserveAfterCancel,
@@ -72,7 +72,7 @@ impl Bug {
             .service(Tracking(self))
     }
 
-    pub fn simulation(self) -> Simulation<OrderWorkflow> {
+    pub(super) fn simulation(self) -> Simulation<OrderWorkflow> {
         let customers = Scenario::<OrderWorkflow>::parse("customers.toml", CUSTOMERS);
         let customers = customers.unwrap_or_else(|error| panic!("{error}"));
         let builder = self.services().on(Profile::adversarial());
@@ -83,7 +83,7 @@ impl Bug {
         builder.build().expect("the parts fit")
     }
 
-    pub fn judges() -> Judges<OrderWorkflow> {
+    pub(super) fn judges() -> Judges<OrderWorkflow> {
         let mut all = properties::all();
         all.push(testing::at_quiescence("ShippedOnce", shipped_once));
         all.push(testing::at_quiescence("TrackedStatus", tracked_status));
