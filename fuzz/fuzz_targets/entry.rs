@@ -2,7 +2,7 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
-    if let Ok(checked) = pellmell::corpus::check("fuzzed.toml", text) {
-        assert!(!checked.status.is_expected() || checked.entry.is_some());
+    if let Ok(checked) = pellmell::corpus::check::<pellmell::ticketing::Ticketing>("fuzzed.toml", text) {
+        assert!(!checked.status.is_expected() || !checked.entry.reason.is_empty());
     }
 });

@@ -128,11 +128,31 @@ pub enum TicketingEvent {
         /// The order.
         order: RecordId,
     },
+    /// One of the others on a feed of its own, as services publish it that came of these: none of the designs
+    /// does.
+    Elsewhere {
+        /// The feed.
+        subject: &'static str,
+        /// The event.
+        event: Box<TicketingEvent>,
+    },
+}
+
+impl TicketingEvent {
+    /// The event itself, whatever feed it is on.
+    #[must_use]
+    pub fn itself(&self) -> &TicketingEvent {
+        match self {
+            TicketingEvent::Elsewhere { event, .. } => event.itself(),
+            event => event,
+        }
+    }
 }
 
 impl Event for TicketingEvent {
     fn subject(&self) -> Subject {
         match self {
+            TicketingEvent::Elsewhere { subject, .. } => Subject::new(subject),
             TicketingEvent::TicketCreated { .. } => TICKET_CREATED,
             TicketingEvent::TicketUpdated { .. } => TICKET_UPDATED,
             TicketingEvent::OrderCreated { .. } => ORDER_CREATED,
@@ -156,6 +176,7 @@ impl Event for TicketingEvent {
             | TicketingEvent::PaymentCreated { id, .. } => *id,
             TicketingEvent::ExpirationComplete { order } => *order,
             TicketingEvent::RefundRequested { payment, .. } => *payment,
+            TicketingEvent::Elsewhere { event, .. } => event.record(),
         }
     }
 
@@ -170,6 +191,7 @@ impl Event for TicketingEvent {
             TicketingEvent::ExpirationComplete { .. }
             | TicketingEvent::PaymentCreated { .. }
             | TicketingEvent::RefundRequested { .. } => None,
+            TicketingEvent::Elsewhere { event, .. } => event.version(),
         }
     }
 }

@@ -72,6 +72,7 @@ fn in_words(event: &TicketingEvent) -> String {
         TicketingEvent::ExpirationComplete { order } => format!("expiration:complete {order}"),
         TicketingEvent::PaymentCreated { id, order } => format!("payment:created {id} for {order}"),
         TicketingEvent::RefundRequested { payment, order } => format!("refund:requested {payment} for {order}"),
+        TicketingEvent::Elsewhere { subject, event } => format!("{} on {subject}", in_words(event)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use pellmell::corpus::{Renames, Renewal, Status, check, duplicates, renew};
+use pellmell::corpus::{Moved, Renames, Renewal, Status, check, duplicates, renew};
 use pellmell::scenario::Expectation;
 use pellmell::ticketing::{Scenario, Ticketing};
 use pellmell::{Replayed, run};
@@ -100,8 +100,8 @@ fn plays(name: &str) {
     let path = format!("scenarios/corpus/{}.toml", name.replace('_', "-"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let checked = check::<Ticketing>(&path, &text).unwrap_or_else(|error| panic!("{error}"));
-    assert!(checked.status.is_expected() && checked.by_steps.is_none(), "{path}: {:?}", checked.status);
-    let entry = checked.entry.expect("an entry");
+    assert!(checked.status.is_expected(), "{path}: {:?}", checked.status);
+    let entry = checked.entry;
     assert_eq!(entry.trace.is_empty(), entry.expect == Expectation::Held, "{path}: pellmell corpus renew {path}");
     if entry.expect != Expectation::Held {
         let scenario = Scenario::parse(&path, &text).expect("a scenario");
@@ -165,7 +165,7 @@ fn with(part: &str, by: &str) -> String {
 fn an_entry_that_violates_what_it_should_is_violated() {
     let checked = check::<Ticketing>("entry.toml", ENTRY).expect("an entry");
     assert_eq!((checked.status, checked.deliveries > 3), (Status::Violated, true));
-    let entry = checked.entry.expect("an entry");
+    let entry = checked.entry;
     assert_eq!((entry.seed, entry.tool.as_deref(), entry.commit), (Some(7), Some("0.1.0"), None));
 }
 
@@ -189,7 +189,7 @@ fn an_entry_that_violates_what_it_should_not_is_broken() {
 #[test]
 fn an_entry_that_names_what_does_not_exist_is_stale_and_is_told_the_nearest() {
     let stale = |text: &str, part: &str| match status(text) {
-        Status::Stale(why) => assert!(why.contains(part), "{why}"),
+        Status::Stale(why) | Status::Moved(Moved { was: why, .. }) => assert!(why.contains(part), "{why}"),
         other => panic!("{other:?}"),
     };
     stale(
@@ -250,7 +250,7 @@ fn the_check_ends_with_what_came_of_the_worst_entry() {
     let (code, out, _) = check_folder("good", &[("a.toml", ENTRY)]);
     assert_eq!(
         (code, out.lines().last().unwrap_or_default().trim()),
-        (0, "Summary 1 entry: 1 as expected, 0 not, 0 stale, 0 damaged")
+        (0, "Summary 1 entry: 1 as expected, 0 not, 0 moved, 0 stale, 0 damaged")
     );
     let (code, out, _) = check_folder("stale", &[("a.toml", ENTRY), ("b.toml", &stale)]);
     assert!(code == 3 && out.contains("STALE b") && out.contains("VIOLATED a"), "{code} {out}");
@@ -264,7 +264,7 @@ fn the_check_ends_with_what_came_of_the_worst_entry() {
 #[test]
 fn a_registered_rename_keeps_an_entry_alive() {
     let old = with("order:cancelled o1@1", "order:called-off o1@1");
-    assert!(matches!(status(&old), Status::Stale(_)));
+    assert!(moved(&old).0.contains("unknown subject `order:called-off`"));
     let renames = Renames::parse("renames.toml", "\"order:called-off\" = \"order:cancelled\"\n").expect("renames");
     assert_eq!(status(&renames.apply(&old)), Status::Violated);
     // Whole words only.
@@ -320,57 +320,62 @@ fn renewing_adds_the_steps_and_leaves_all_else_as_it_is() {
     let commented = with("seed = 7\n", "seed = 7  # of the sweep\n").replace("[entry]", "# why\n[entry]");
     let (checked, renewal) = renew::<Ticketing>("entry.toml", &commented).expect("an entry");
     let Renewal::Text(text) = renewal else { panic!("{renewal:?}") };
-    assert_eq!((checked.status, checked.by_steps), (Status::Violated, None));
+    assert_eq!(checked.status, Status::Violated);
     assert!(text.starts_with(&commented), "only the steps are new: {text}");
     assert!(text[commented.len()..].starts_with("trace = [\n    \"alice: create t1 at 5\",\n    \""), "{text}");
     assert!(text.ends_with("\",\n]\n"), "{text}");
     assert_eq!(renew::<Ticketing>("entry.toml", &text).expect("an entry").1, Renewal::Fresh);
 }
 
+/// What an entry that has moved was, and the departures that lead to its failure now.
+fn moved(text: &str) -> (String, Vec<String>) {
+    match status(text) {
+        Status::Moved(Moved { was, departures, .. }) => (was, departures.iter().map(ToString::to_string).collect()),
+        other => panic!("{other:?}"),
+    }
+}
+
+const KEPT: &str = "hold order:cancelled o1@1 -> tickets until order:created o2@0 -> tickets";
+
 #[test]
-fn recorded_steps_lead_where_departures_do_not_any_more_and_renewing_finds_departures_that_do() {
-    // As if the departure had lost its effect, or what it names its name.
-    for (departure, now) in [
-        ("duplicate ticket:created t1@0 -> orders", Status::Fixed),
-        ("hold order:cancelled o1@2 -> tickets until quiescence", Status::Stale(String::new())),
+fn what_still_fails_near_an_entry_s_departures_has_moved_and_renewing_finds_departures_that_do() {
+    // As if the departure had lost its effect, ended too early, or what it names its name.
+    for (departure, was) in [
+        ("duplicate ticket:created t1@0 -> orders", "every property holds"),
+        ("hold order:cancelled o1@1 -> tickets until alice: order t1 as o2", "every property holds"),
+        ("hold order:cancelled o1@2 -> tickets until quiescence", "the nearest is `order:cancelled o1@1 -> tickets`"),
+        ("hold order:canceled o1@1 -> tickets until quiescence", "line 5: unknown subject `order:canceled`"),
     ] {
-        let old = "hold order:cancelled o1@1 -> tickets until order:created o2@0 -> tickets";
-        let diverged =
-            with_steps().replace(&format!("schedule = [\"{old}\"]"), &format!("schedule = [\"{departure}\"] # old"));
-        let checked = check::<Ticketing>("entry.toml", &diverged).expect("an entry");
-        assert_eq!(checked.status, Status::Violated);
-        let by_steps = checked.by_steps.expect("by its steps");
-        assert_eq!(
-            std::mem::discriminant(&by_steps.departures),
-            std::mem::discriminant(&now),
-            "{:?}",
-            by_steps.departures
-        );
-        assert_eq!(by_steps.missing, Vec::new());
-        let (_, renewal) = renew::<Ticketing>("entry.toml", &diverged).expect("an entry");
-        let Renewal::Text(renewed) = renewal else { panic!("{renewal:?}") };
-        let checked = check::<Ticketing>("entry.toml", &renewed).expect("an entry");
-        assert_eq!((checked.status, checked.by_steps, checked.departures), (Status::Violated, None, 1));
-        assert!(renewed.contains("] # old\n") && renewed.contains("reason = \"a later order"), "{renewed}");
+        let old = |text: &str| {
+            text.replace(&format!("schedule = [\"{KEPT}\"]"), &format!("schedule = [\"{departure}\"] # old"))
+        };
+        for text in [old(&with_steps()), old(ENTRY)] {
+            let (said, departures) = moved(&text);
+            assert!(said.contains(was), "{said}");
+            assert!(
+                departures.len() == 1 && departures[0].starts_with("hold order:cancelled o1@1 -> tickets until"),
+                "{departures:?}"
+            );
+            let (_, renewal) = renew::<Ticketing>("entry.toml", &text).expect("an entry");
+            let Renewal::Text(renewed) = renewal else { panic!("{renewal:?}") };
+            assert_eq!(status(&renewed), Status::Violated);
+            assert!(renewed.contains("] # old\n") && renewed.contains("reason = \"a later order"), "{renewed}");
+        }
     }
 }
 
 #[test]
-fn recorded_steps_are_played_by_name_around_what_is_new_and_what_is_gone() {
-    let diverged = diverged();
+fn what_still_fails_is_found_by_recorded_steps_around_what_is_new_and_what_is_gone() {
     // A command that was not there, and a step that does not come any more.
     let create = "{ create_ticket = { ticket = \"t1\", price = 5 } },\n";
     let changed =
-        diverged.replace(create, &format!("{create}    {{ edit_ticket = {{ ticket = \"t1\", price = 6 }} }},\n"));
+        diverged().replace(create, &format!("{create}    {{ edit_ticket = {{ ticket = \"t1\", price = 6 }} }},\n"));
     let changed = changed.replace("trace = [\n", "trace = [\n    \"ack of order:created o1@0 -> tickets\",\n");
-    let checked = check::<Ticketing>("entry.toml", &changed).expect("an entry");
-    assert_eq!(checked.status, Status::Violated);
-    let gone: Vec<String> = checked.by_steps.expect("by steps").missing.iter().map(ToString::to_string).collect();
-    assert_eq!(gone, ["ack of order:created o1@0 -> tickets"]);
+    assert_eq!(moved(&changed).0, "every property holds");
 }
 
 #[test]
-fn where_recorded_steps_do_not_lead_there_either_the_entry_is_what_its_departures_come_to() {
+fn an_entry_is_fixed_or_broken_only_where_nothing_near_it_fails_as_it_should() {
     let mended = with_steps().replace("defects = [\"LockOverwrite\"]\n", "");
     assert_eq!(status(&mended), Status::Fixed);
     assert_eq!(renew::<Ticketing>("entry.toml", &mended).expect("an entry").1, Renewal::Fresh);
@@ -381,14 +386,37 @@ fn where_recorded_steps_do_not_lead_there_either_the_entry_is_what_its_departure
 }
 
 #[test]
-fn an_entry_without_recorded_steps_is_not_judged_by_the_calm_run() {
-    // The calm run violates what is expected; the run of the departures violates something else.
+fn all_names_of_an_entry_that_mean_nothing_any_more_are_said_at_once() {
+    let text = with_steps().replace("order:cancelled o1", "order:off o1").replace("-> tickets", "-> desk");
+    let text = text.replace("[[client]]", "[services.stock]\nmembers = 2\n\n[[client]]");
+    let (was, _) = moved(&text);
+    for part in [
+        "line 5: unknown subject `order:off`; expected one of ",
+        "lines 5, 28, 32: unknown group `desk`; expected one of ",
+        "line 7: unknown service `stock`; expected one of ",
+    ] {
+        assert!(was.contains(part), "{part}: {was}");
+    }
+    let Renewal::Text(renewed) = renew::<Ticketing>("entry.toml", &text).expect("an entry").1 else { panic!("{was}") };
+    assert!(status(&renewed) == Status::Violated && !renewed.contains("stock"), "{renewed}");
+    // Where a name is gone that says what the case is, the others are said all the same, and nothing is played.
+    let nobody = text.replace("\"reference\"", "\"referenze\"").replace("violated NoLock", "violated NoLoc");
+    let Status::Stale(why) = status(&nobody) else { panic!("{:?}", status(&nobody)) };
+    for part in ["line 3: unknown design", "unknown property `NoLocOverwrite`", "unknown subject `order:off`"] {
+        assert!(why.contains(part), "{part}: {why}");
+    }
+    assert_eq!(renew::<Ticketing>("entry.toml", &nobody).expect("an entry").1, Renewal::Fresh);
+}
+
+#[test]
+fn an_entry_that_fails_otherwise_has_moved_if_the_calm_run_fails_as_it_should() {
     let lost = "schedule = [\"lose order:created o1@0 -> tickets\"]";
     let entry = ENTRY.replace("LockOverwrite\"]", "MissingUpdateOnReserve\"]");
     let entry = entry.replace("violated NoLockOverwrite", "violated PublishedVersionsContiguous");
     let schedule = entry.lines().find(|line| line.starts_with("schedule")).expect("a schedule").to_owned();
     assert_eq!(status(&entry.replace(&schedule, "scheduler = \"calm\"")), Status::Violated);
-    assert!(matches!(status(&entry.replace(&schedule, lost)), Status::Broken(_)));
+    let (was, departures) = moved(&entry.replace(&schedule, lost));
+    assert!(was.starts_with("violated ") && departures.is_empty(), "{was} {departures:?}");
 }
 
 #[test]
@@ -435,7 +463,7 @@ fn an_entry_says_how_it_is_played_and_where_it_comes_from() {
     let hash = "8550958aa8550958aa8550958aa8550958aa8550";
     let entry =
         check::<Ticketing>("entry.toml", &with("seed = 7", &format!("commit = \"{hash}\""))).expect("an entry").entry;
-    assert_eq!(entry.and_then(|entry| entry.commit).as_deref(), Some(hash));
+    assert_eq!(entry.commit.as_deref(), Some(hash));
     refused(ENTRY.trim_end(), (20, 15), "the file ends within a line");
     let behind = format!("{ENTRY}\n[broker]\nprofile = \"stan\"\n");
     refused(&behind, (17, 10), "something of the scenario stands behind its entry");
@@ -470,24 +498,30 @@ fn folder(name: &str) -> PathBuf {
 }
 
 #[test]
-fn the_command_that_renews_an_entry_is_told_and_renews_it() {
+fn the_command_that_renews_an_entry_is_told_and_proposes_and_writes_it() {
     let folder = folder("diverged");
-    let diverged = diverged();
-    std::fs::write(folder.join("a.toml"), diverged).expect("a file");
+    std::fs::write(folder.join("a.toml"), diverged()).expect("a file");
     let (code, out, _) = corpus_in(&folder, &["check", "a.toml"]);
-    let told = "its departures do not lead there any more (every property holds), its recorded steps do: \
-                pellmell corpus renew a.toml";
-    assert!(code == 0 && out.contains("VIOLATED a ") && out.contains(told), "{code} {out}");
+    let told = "every property holds; it still fails as it should by `hold order:cancelled o1@1 -> tickets until ";
+    assert!(code == 3 && out.contains("MOVED a ") && out.contains(told), "{code} {out}");
+    assert!(out.contains(": pellmell corpus renew a.toml ") && out.contains("0 not, 1 moved, 0 stale"), "{out}");
     let (code, out, _) = corpus_in(&folder, &["renew", "a.toml"]);
+    assert!(
+        code == 3 && out.contains("To renew a ") && out.contains("now violated NoLockOverwrite: at tickets"),
+        "{out}"
+    );
+    assert!(out.contains("1 entry to be written: pellmell corpus renew --write a.toml"), "{out}");
+    assert_eq!(std::fs::read_to_string(folder.join("a.toml")).expect("a file"), diverged());
+    let (code, out, _) = corpus_in(&folder, &["renew", "--write", "a.toml"]);
     assert!(code == 0 && out.contains("Renewed a"), "{code} {out}");
     let (code, out, _) = corpus_in(&folder, &["check", "a.toml"]);
-    assert!(code == 0 && out.contains("VIOLATED a ") && !out.contains("any more"), "{code} {out}");
+    assert!(code == 0 && out.contains("VIOLATED a "), "{code} {out}");
     let (code, out, _) = corpus_in(&folder, &["renew", "a.toml"]);
     assert!(code == 0 && out.contains("Fresh a"), "{code} {out}");
     // What is not as expected is left as it is, and told.
     let fixed = with_steps().replace("defects = [\"LockOverwrite\"]\n", "");
     std::fs::write(folder.join("b.toml"), &fixed).expect("a file");
-    let (code, out, _) = corpus_in(&folder, &["renew", "."]);
+    let (code, out, _) = corpus_in(&folder, &["renew", "--write", "."]);
     assert!(code == 1 && out.contains("FIXED b") && out.contains("write `expect = \"held\"` without `trace`"), "{out}");
     assert_eq!(std::fs::read_to_string(folder.join("b.toml")).expect("a file"), fixed);
 }
@@ -496,11 +530,41 @@ fn the_command_that_renews_an_entry_is_told_and_renews_it() {
 fn renewing_writes_the_new_names_into_an_entry() {
     let folder = folder("renamed-for-good");
     let old = with_steps().replace("order:cancelled", "order:called-off");
-    std::fs::write(folder.join("a.toml"), old).expect("a file");
+    std::fs::write(folder.join("a.toml"), &old).expect("a file");
     std::fs::write(folder.join("renames.toml"), "\"order:called-off\" = \"order:cancelled\"\n").expect("a file");
     let (code, out, _) = corpus_in(&folder, &["renew", "."]);
+    assert!(code == 1 && out.contains("To renew a") && out.contains("with the names of renames.toml"), "{out}");
+    assert_eq!(std::fs::read_to_string(folder.join("a.toml")).expect("a file"), old);
+    let (code, out, _) = corpus_in(&folder, &["renew", "--write", "."]);
     assert!(code == 0 && out.contains("Renewed a") && out.contains("with the names of renames.toml"), "{out}");
     assert_eq!(std::fs::read_to_string(folder.join("a.toml")).expect("a file"), with_steps());
+}
+
+#[test]
+fn a_shift_is_written_into_all_entries_of_a_folder_once() {
+    let folder = folder("shifted");
+    let names = ["a.toml", "b.toml"];
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("a file");
+    // As if versions had begun one below.
+    let old = with_steps().replace("order:cancelled o1@1", "order:cancelled o1@0");
+    let lines = "# versions of cancels\n\"order:cancelled *@*\" = \"order:cancelled *@*+1\"\n\"x:y\" = \"x:z\"\n";
+    names.iter().for_each(|name| std::fs::write(folder.join(name), &old).expect("a file"));
+    std::fs::write(folder.join("renames.toml"), lines).expect("a file");
+    let (code, out, _) = corpus_in(&folder, &["check", "."]);
+    assert!(code == 0 && out.contains("2 as expected"), "{out}");
+    let (code, _, err) = corpus_in(&folder, &["renew", "--write", "a.toml"]);
+    assert!(code == 2 && err.contains("renames.toml shifts names") && err.contains("corpus renew --write ."), "{err}");
+    assert_eq!(read("a.toml"), old);
+    let scenario = std::fs::canonicalize("scenarios/one-lost-ack.toml").expect("a scenario");
+    let scenario = scenario.to_str().expect("a name");
+    let (code, _, err) = corpus_in(&folder, &["add", scenario, "--reason", "a lost ack", "--to", "."]);
+    assert!(code == 2 && err.contains("corpus renew --write ."), "{err}");
+    let (code, out, _) = corpus_in(&folder, &["renew", "--write", "."]);
+    assert!(code == 0 && out.contains("Renewed a") && out.contains("Renewed b"), "{out}");
+    assert_eq!(names.map(read), [with_steps(), with_steps()]);
+    assert_eq!(read("renames.toml"), "# versions of cancels\n\"x:y\" = \"x:z\"\n");
+    let (code, out, _) = corpus_in(&folder, &["renew", "."]);
+    assert!(code == 0 && out.contains("Fresh a") && out.contains("Fresh b"), "{out}");
 }
 
 #[test]
@@ -545,7 +609,7 @@ fn an_entry_that_is_added_has_its_steps_and_the_commit_that_is_checked_out() {
         let (code, out, err) = corpus_in(&folder, &all);
         assert_eq!(code, 0, "{out}{err}");
         let text = std::fs::read_to_string(folder.join("no-poison.toml")).expect("an entry");
-        check::<Ticketing>("no-poison.toml", &text).expect("an entry").entry.expect("an entry")
+        check::<Ticketing>("no-poison.toml", &text).expect("an entry").entry
     };
     let hashes = ["1", "2", "3"].map(|digit| digit.repeat(40));
     let git = folder.join(".git");

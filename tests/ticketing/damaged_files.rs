@@ -232,7 +232,7 @@ proptest! {
                 if checked.status.is_expected() {
                     let scenario = Scenario::parse(path, &text).expect("a scenario");
                     let is_calm = scenario.scheduler == Some(pellmell::scenario::SchedulerKind::Calm);
-                    prop_assert!(checked.entry.is_some() && scenario.faults == FaultPlan::NONE, "{}", text);
+                    prop_assert!(!checked.entry.reason.is_empty() && scenario.faults == FaultPlan::NONE, "{}", text);
                     prop_assert!(is_calm || !scenario.schedule.is_empty(), "{}", text);
                 }
             }

@@ -213,6 +213,12 @@ impl<S: System> Context<'_, S> {
         self.effects.published.push(event);
     }
 
+    /// The events that the handler has published so far, for a service that wraps another one and says what
+    /// that said otherwise.
+    pub fn published(&mut self) -> &mut Vec<S::Event> {
+        &mut self.effects.published
+    }
+
     /// Calls [`Service::on_timer`] with a timer about `record` once the clock reaches `due`. Arming twice
     /// fires twice. The timer survives crashes, as a job in a durable queue does.
     pub fn arm(&mut self, record: RecordId, due: Time) {

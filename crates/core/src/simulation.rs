@@ -166,6 +166,16 @@ impl<S: System> Simulation<S> {
         &self.inner.profile
     }
 
+    /// The groups, by name.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        self.inner.groups.iter().map(|group| group.name.as_str())
+    }
+
+    /// The subjects that a group listens to, each as often as one does.
+    pub fn subjects(&self) -> impl Iterator<Item = Subject> + '_ {
+        self.inner.groups.iter().flat_map(|group| group.subjects.iter().copied())
+    }
+
     /// The groups that listen to a subject, by name.
     pub fn groups_on(&self, subject: &str) -> impl Iterator<Item = &str> {
         let groups = self.inner.groups.iter();

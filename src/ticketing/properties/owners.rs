@@ -160,7 +160,7 @@ pub(super) const PUBLISHED_ONCE: StepProperty = StepProperty {
 };
 
 fn says_what_was_saved(view: &View<'_, Ticketing>, event: &TicketingEvent) -> Result<(), String> {
-    let (id, version, said) = match event {
+    let (id, version, said) = match event.itself() {
         TicketingEvent::TicketCreated { id, version, title, price, .. } => (*id, *version, (title, *price)),
         TicketingEvent::TicketUpdated { id, version, title, price, .. } => (*id, *version, (title, *price)),
         _ => return Ok(()),

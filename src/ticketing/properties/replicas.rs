@@ -139,7 +139,7 @@ pub(super) const ACK_ONLY_AFTER_APPLY: StepProperty = StepProperty {
             return Ok(());
         };
         let id = message.name.record;
-        let applied = match message.event {
+        let applied = match *message.event.itself() {
             TicketingEvent::TicketCreated { .. } | TicketingEvent::TicketUpdated { .. }
                 if store.has::<TicketReplica>() =>
             {

@@ -77,7 +77,9 @@ fn a_renewed_entry_that_is_a_link_stays_one() {
     let begin = text.find("trace = [").expect("an entry with steps");
     let end = begin + text[begin..].find("\n]\n").expect("their end") + 3;
     folder.write("real.toml", format!("{}{}", &text[..begin], &text[end..]));
-    folder.pellmell(["corpus", "renew", "x"]).ends(0);
+    folder.pellmell(["corpus", "renew", "x"]).ends(1);
+    assert!(!folder.read("real.toml").contains("trace = ["), "it is only proposed");
+    folder.pellmell(["corpus", "renew", "--write", "x"]).ends(0);
     assert!(folder.path("x").join(ENTRIES[1]).is_symlink());
     assert!(folder.read("real.toml").contains("trace = ["));
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::super::{
     Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, count, files::create, input, number, program, shown,
 };
-use super::{commit, files, renamed};
+use super::{commit, files, renamed, renames_beside, shifts_first};
 
 /// How many runs shrinking takes at most.
 const EXECUTIONS: u32 = 500;
@@ -51,6 +51,9 @@ pub(super) fn add(system: &dyn AnySystem, args: &AddArgs, format: MessageFormat)
     let bucket = EntryBucket::of(&scenario.rules(), verdict);
     if !args.to.is_dir() {
         return Err(Failure::Io(format!("there is no folder {}", shown(&args.to))));
+    }
+    if renames_beside(&args.to.join("entry.toml"))?.has_shifts() {
+        return Err(shifts_first(&args.to));
     }
     let expect = Expectation::Violated((*property).to_owned());
     let entry = Entry {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use pellmell_core::escape::file_for_shell;
 use pellmell_scenario::any::AnySystem;
-use pellmell_scenario::corpus::{BySteps, Checked, Renames, Status};
+use pellmell_scenario::corpus::{Checked, Moved, Renames, Status};
 use serde_json::json;
 
 use super::files::Identity;
@@ -20,7 +20,7 @@ use super::input::{self, SCENARIO_BYTES_MAX};
 use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, program, shown, tell};
 use add::{AddArgs, add};
 use prune::{PruneArgs, prune};
-use renew::renew;
+use renew::{RenewArgs, renew};
 
 /// The file beside the entries that says which names took the place of which.
 const RENAMES: &str = "renames.toml";
@@ -39,9 +39,9 @@ enum CorpusVerb {
     List(Entries),
     /// Shrinks a failing seed and keeps it, unless a failure of the same cause is kept already.
     Add(Box<AddArgs>),
-    /// Writes into entries the steps that lead where they should, and departures that do where theirs
-    /// do not any more.
-    Renew(Entries),
+    /// Says how entries should be written whose departures do not lead to their failure any more, or whose
+    /// steps are others, and writes that if told to.
+    Renew(RenewArgs),
     /// Says which entries fail for the cause of a smaller one, and removes them if told to.
     Prune(PruneArgs),
 }
@@ -58,7 +58,7 @@ pub(super) fn corpus(system: &dyn AnySystem, args: &CorpusArgs, format: MessageF
         CorpusVerb::Check(entries) => check_all(system, &files(&entries.paths)?, format),
         CorpusVerb::List(entries) => list(system, &files(&entries.paths)?, format),
         CorpusVerb::Add(args) => add(system, args, format),
-        CorpusVerb::Renew(entries) => renew(system, &files(&entries.paths)?, format),
+        CorpusVerb::Renew(args) => renew(system, args, format),
         CorpusVerb::Prune(args) => prune(system, args, format),
     }
 }
@@ -107,6 +107,14 @@ fn renames_beside(entry: &Path) -> Result<Renames, Failure> {
     Ok(Renames::parse(&path.to_string_lossy(), &input::text(&path, SCENARIO_BYTES_MAX)?)?)
 }
 
+/// Says that the names which a folder's renames shift are to be written first: into all of its entries, because
+/// those left out, or added later, would be shifted once too little, or too often.
+fn shifts_first(folder: &Path) -> Failure {
+    let (renames, program, folder) = (shown(&folder.join(RENAMES)), program(), file_for_shell(folder));
+    let message = "shifts names, which is written into all entries of its folder at once, and then taken out";
+    Failure::Input(format!("{renames} {message}: {program} corpus renew --write {folder}"))
+}
+
 fn name_of(path: &Path) -> String {
     path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }
@@ -122,6 +130,7 @@ fn renamed(path: &Path) -> Result<(String, String), Failure> {
 struct Tally {
     expected: usize,
     surprises: usize,
+    moved: usize,
     stale: usize,
     /// What is wrong with those that are no entries.
     damaged: Vec<String>,
@@ -132,36 +141,39 @@ impl Tally {
         match status {
             Status::Held | Status::Violated => self.expected += 1,
             Status::Fixed | Status::Broken(_) => self.surprises += 1,
+            Status::Moved(_) => self.moved += 1,
             Status::Stale(_) => self.stale += 1,
         }
     }
 
     fn entries(&self) -> usize {
-        self.expected + self.surprises + self.stale + self.damaged.len()
+        self.expected + self.surprises + self.moved + self.stale + self.damaged.len()
     }
 
     fn show(&self, out: &mut Out, format: MessageFormat) -> Result<(), Failure> {
-        let Tally { expected, surprises, stale, damaged } = self;
+        let Tally { expected, surprises, moved, stale, damaged } = self;
         if format == MessageFormat::Json {
             return out.json(&json!({
                 "reason": "summary",
                 "entries": self.entries(),
                 "expected": expected,
                 "surprises": surprises,
+                "moved": moved,
                 "stale": stale,
                 "damaged": damaged.len(),
             }));
         }
         out.line("────────────")?;
         let entries = count(self.entries() as u64, "entry");
-        let told = format!("{expected} as expected, {surprises} not, {stale} stale, {} damaged", damaged.len());
+        let damaged = damaged.len();
+        let told = format!("{expected} as expected, {surprises} not, {moved} moved, {stale} stale, {damaged} damaged");
         let is_good = *expected == self.entries();
         out.status(if is_good { GOOD } else { BAD }, "Summary", format_args!("{entries}: {told}"))
     }
 
     /// The verb ends with the worst of it.
     fn ending(self) -> Result<Ending, Failure> {
-        match (self.damaged.is_empty(), self.surprises, self.stale) {
+        match (self.damaged.is_empty(), self.surprises, self.moved + self.stale) {
             (false, ..) => Err(Failure::Input(self.damaged.join("\nerror: "))),
             _ if self.entries() == 0 => Ok(Ending::NothingRan),
             (true, 0, 0) => Ok(Ending::Held),
@@ -190,19 +202,17 @@ fn check_all(system: &dyn AnySystem, files: &[PathBuf], format: MessageFormat) -
 }
 
 fn show(out: &mut Out, path: &Path, checked: &Checked, format: MessageFormat) -> Result<(), Failure> {
-    let reason = checked.entry.as_ref().map(|entry| entry.reason.as_str()).unwrap_or_default();
+    let reason = &checked.entry.reason;
     let name = name_of(path);
-    let detail = match (&checked.by_steps, next_of(&checked.status)) {
-        (Some(by_steps), _) => format!("{}   {reason}", led_by_steps(by_steps, path)),
-        (None, Some(next)) => format!("{next}   {reason}"),
-        (None, None) => reason.to_owned(),
+    let detail = match next_of(&checked.status, path) {
+        Some(next) => format!("{next}   {reason}"),
+        None => reason.clone(),
     };
     if format == MessageFormat::Json {
         return out.json(&json!({
             "reason": "entry",
             "name": name,
             "status": checked.status.word(),
-            "by": if checked.by_steps.is_some() { "trace" } else { "departures" },
             "detail": detail,
             "deliveries": checked.deliveries,
         }));
@@ -213,29 +223,21 @@ fn show(out: &mut Out, path: &Path, checked: &Checked, format: MessageFormat) ->
 }
 
 /// What is to be done about an entry that is not as expected.
-fn next_of(status: &Status) -> Option<String> {
+fn next_of(status: &Status, path: &Path) -> Option<String> {
     match status {
         Status::Held | Status::Violated => None,
         Status::Fixed => {
-            Some("expected violated, now holds: write `expect = \"held\"` without `trace` and keep it".to_owned())
+            let near = "expected violated, now holds, and so does all that is near it";
+            Some(format!("{near}: write `expect = \"held\"` without `trace` and keep it"))
+        }
+        Status::Moved(Moved { was, departures, .. }) => {
+            let quoted: Vec<String> = departures.iter().map(|departure| format!("`{departure}`")).collect();
+            let so = if quoted.is_empty() { "in the calm run".to_owned() } else { format!("by {}", quoted.join(", ")) };
+            let renew = format!("{} corpus renew {}", program(), file_for_shell(path));
+            Some(format!("{was}; it still fails as it should {so}: {renew}"))
         }
         Status::Broken(how) | Status::Stale(how) => Some(how.clone()),
     }
-}
-
-/// Says that the recorded steps of an entry led where its departures did not, and what renews it.
-fn led_by_steps(by_steps: &BySteps, path: &Path) -> String {
-    let departures = match &by_steps.departures {
-        Status::Held | Status::Fixed => "every property holds".to_owned(),
-        Status::Broken(how) | Status::Stale(how) => how.clone(),
-        Status::Violated => Status::Violated.word().to_owned(),
-    };
-    let gone = match by_steps.missing.len() as u64 {
-        0 => String::new(),
-        gone => format!(", {} of which never came", count(gone, "step")),
-    };
-    let renew = format!("{} corpus renew {}", program(), file_for_shell(path));
-    format!("its departures do not lead there any more ({departures}), its recorded steps do{gone}: {renew}")
 }
 
 fn list(system: &dyn AnySystem, files: &[PathBuf], format: MessageFormat) -> Result<Ending, Failure> {

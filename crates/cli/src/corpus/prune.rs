@@ -28,8 +28,8 @@ pub(super) fn prune(system: &dyn AnySystem, args: &PruneArgs, format: MessageFor
         return Ok(Ending::NothingRan);
     }
     let mut out = Out::new();
-    for (name, checked) in &entries {
-        attention(&mut out, name, checked, format)?;
+    for ((name, checked), path) in entries.iter().zip(&files) {
+        attention(&mut out, name, next_of(&checked.status, path), checked, format)?;
     }
     let duplicates = duplicates(&entries);
     for Duplicate { place, of } in &duplicates {
@@ -54,8 +54,14 @@ pub(super) fn prune(system: &dyn AnySystem, args: &PruneArgs, format: MessageFor
 }
 
 /// Lists an entry that is not as expected, which pruning leaves alone.
-fn attention(out: &mut Out, name: &str, checked: &Checked, format: MessageFormat) -> Result<(), Failure> {
-    let Some(next) = next_of(&checked.status) else { return Ok(()) };
+fn attention(
+    out: &mut Out,
+    name: &str,
+    next: Option<String>,
+    checked: &Checked,
+    format: MessageFormat,
+) -> Result<(), Failure> {
+    let Some(next) = next else { return Ok(()) };
     match format {
         MessageFormat::Json => out.json(&json!({
             "reason": "entry", "name": name, "status": checked.status.word(), "detail": next,

@@ -6,6 +6,7 @@
 //! most need one or two.
 
 mod attempts;
+mod likeness;
 mod rewrite;
 mod step;
 mod timer;

@@ -3,6 +3,36 @@
 use super::{CommandSpec, DeliverySpec, Departure, Target};
 
 impl Target {
+    /// What a handler runs for or what joins, of which it is the ack, the ack wait or the pause, at its first attempt.
+    #[must_use]
+    pub(crate) fn handled(&self) -> Target {
+        match self {
+            Target::Pause(what) => what.handled(),
+            Target::Ack(delivery) | Target::AckWait(delivery) => {
+                Target::Delivery(DeliverySpec { attempt: 1, ..delivery.clone() })
+            }
+            other => other.clone().at_first_attempt(),
+        }
+    }
+
+    /// The same of something else: its pause, its ack, its ack wait, its attempt. The same as it is if that
+    /// has none.
+    #[must_use]
+    pub(crate) fn of(&self, what: &Target) -> Target {
+        let again = |attempt: u16| match what {
+            Target::Delivery(delivery) => Some(DeliverySpec { attempt, ..delivery.clone() }),
+            _ => None,
+        };
+        let instead = match self {
+            Target::Pause(inner) => Some(Target::Pause(Box::new(inner.of(what)))),
+            Target::Ack(delivery) => again(delivery.attempt).map(Target::Ack),
+            Target::AckWait(delivery) => again(delivery.attempt).map(Target::AckWait),
+            Target::Delivery(delivery) => again(delivery.attempt).map(Target::Delivery).or_else(|| Some(what.clone())),
+            Target::Command(_) | Target::Timer(_) | Target::Join(_) => Some(what.clone()),
+        };
+        instead.unwrap_or_else(|| self.clone())
+    }
+
     /// The same of the first attempt.
     #[must_use]
     pub(crate) fn at_first_attempt(self) -> Target {

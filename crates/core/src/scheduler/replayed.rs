@@ -3,18 +3,22 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::calm_order::CalmOrder;
-use super::{Action, Chosen, Enabled, Offer, Scheduler};
+use super::{Action, Chosen, Enabled, Offer, Scheduler, Tie};
 use crate::faults::Fate;
 use crate::schedule::{self, NamedStep};
 
 /// Plays the steps of another run by name, and the calm order where none of them fits.
 ///
-/// Of the steps that were not played yet it takes the first whose name is enabled. So a step that the
-/// services do not take any more is left out, one that they take later than they did is taken then,
-/// and what else they do happens in the calm order. [`Replayed::missing`] has what was left out.
+/// It takes the next step as soon as it is enabled. As long as it is not, what is enabled and no step
+/// knows happens first, in the calm order, because it may bring the step about: a hop that is new, a
+/// command that was added. If nothing of that kind is left, it takes the first of the others that is
+/// enabled. So a step that the services do not take any more is left out, and one that they take later
+/// than they did is taken then. [`Replayed::missing`] has what was left out.
 #[derive(Clone, Debug)]
 pub struct Replayed {
     steps: Vec<NamedStep>,
+    /// The place of the step that is next: behind the last that was played.
+    next: usize,
     /// By the key of what happens in them, the places of the steps that were not played yet.
     places: BTreeMap<u64, VecDeque<usize>>,
     /// The keys of the actions that do not tell theirs: for a paused handler, of what it handles.
@@ -33,7 +37,8 @@ impl Replayed {
         for (place, step) in steps.iter().enumerate() {
             places.entry(step.what.key()).or_default().push_back(place);
         }
-        Replayed { steps, places, keys: BTreeMap::new(), fate: Fate::CALM, pausing: None, order: CalmOrder::default() }
+        let (keys, order) = (BTreeMap::new(), CalmOrder::default());
+        Replayed { steps, next: 0, places, keys, fate: Fate::CALM, pausing: None, order }
     }
 
     /// The recorded steps that were not replayed so far, in their order.
@@ -65,6 +70,17 @@ impl Replayed {
         let first = |key: u64| self.places.get(&key)?.front().map(|place| (*place, key));
         keys.into_iter().flatten().filter_map(first).min()
     }
+
+    /// What no step knows and may bring about the next one, in the calm order. A redelivery is not new, and
+    /// nobody waits for the clock.
+    fn new_to_it(&self, enabled: &Enabled<'_>) -> Option<Action> {
+        let is_new = |action: &Action| match action {
+            Action::Advance => false,
+            Action::Deliver(index) if enabled.delivery(*index).attempt > 1 => false,
+            _ => self.first_of(*action, enabled).is_none(),
+        };
+        enabled.iter().filter(is_new).min_by_key(|action| enabled.calm_rank(*action, Tie::InOrder))
+    }
 }
 
 impl Scheduler for Replayed {
@@ -81,10 +97,17 @@ impl Scheduler for Replayed {
 
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
         let firsts = enabled.iter().filter_map(|action| Some((self.first_of(action, enabled)?, action)));
-        let Some(((place, key), action)) = firsts.min() else {
+        let first = firsts.min();
+        let waits = self.next < self.steps.len() && first.is_none_or(|((place, _), _)| place > self.next);
+        if let Some(action) = self.new_to_it(enabled).filter(|_| waits) {
+            self.fate = Fate::CALM;
+            return action;
+        }
+        let Some(((place, key), action)) = first else {
             self.fate = Fate::CALM;
             return self.order.calm(enabled).expect("a scheduler is asked only when something may happen");
         };
+        self.next = self.next.max(place + 1);
         self.places.entry(key).or_default().pop_front();
         self.fate = self.steps[place].fate;
         action

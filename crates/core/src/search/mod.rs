@@ -9,6 +9,7 @@ pub mod hex_text;
 mod hold_sweep;
 #[cfg(test)]
 mod livelock;
+mod nearby;
 mod part;
 #[cfg(test)]
 mod queues;
@@ -23,6 +24,7 @@ pub use exhaust::{
     SearchStats, steps_named,
 };
 pub use hold_sweep::{DepartedBucket, HoldPart, HoldPlan, HoldSweep, HoldSweepResult, PAIRS_STEPS, Tally};
+pub use nearby::{Nearby, Neighbour};
 pub(crate) use part::play;
 pub use part::{Part, Piece, SoFar};
 pub use shortest::{Cost, DeliveryOrder, Found, Shortest, ShortestBounds, ShortestResult};

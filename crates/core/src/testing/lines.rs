@@ -1,8 +1,7 @@
 //! A schedule as lines: departures, and the commands that are sent if that is not all of them.
 
 use crate::event::System;
-use crate::nearest::nearest;
-use crate::schedule::{CommandSpec, Departure};
+use crate::schedule::{CommandSpec, Departure, Target};
 use crate::shrink::Case;
 use crate::simulation::Simulation;
 
@@ -39,8 +38,8 @@ pub fn read<'a, S: System>(
     let known: Vec<CommandSpec> = case.commands.iter().map(|index| simulation.command(*index)).collect();
     for wanted in &sent {
         if !known.contains(wanted) {
-            let names: Vec<String> = known.iter().map(ToString::to_string).collect();
-            let help = match nearest(&wanted.to_string(), names.iter().map(String::as_str)) {
+            let names: Vec<Target> = known.iter().cloned().map(Target::Command).collect();
+            let help = match Target::Command(wanted.clone()).nearest(&names, &[]) {
                 Some(near) => format!("the nearest is `{near}`"),
                 None => format!("expected one of the {} that its clients send", names.len()),
             };

@@ -2,8 +2,8 @@
 //!
 //! An entry is a scenario file with an `[entry]` table. It is all text and all names, so it survives
 //! changes of the services; where a change takes away what it names, it says so instead of passing.
-//! Beside its departures it may hold the steps of its run, which are replayed where those do not lead to
-//! its failure any more.
+//! Beside its departures it may hold the steps of its run. Where those departures do not lead to its
+//! failure any more, what is near them is played, the steps among it, before it is said to be fixed.
 
 mod prune;
 mod renames;
@@ -11,15 +11,16 @@ mod renew;
 
 pub use prune::{Duplicate, Shape, duplicates};
 pub use renames::Renames;
-pub use renew::{Renewal, entry_of, renew};
+pub use renew::{Renewal, entry_of, renew, renew_in};
 
 use std::fmt;
 
-use crate::scenario::{Entry, FileError, Scenario, Suite, nearest};
+use crate::scenario::{Build, Entry, Expectation, FileError, Scenario, Suite, Unknown};
 use pellmell_core::run::{Judges, Verdict, run};
-use pellmell_core::schedule::{Departure, NamedStep, Target};
-use pellmell_core::scheduler::{Departing, DepartureOutcome, Replayed};
-use pellmell_core::simulation::Simulation;
+use pellmell_core::schedule::{Departure, Target};
+use pellmell_core::scheduler::{Departing, DepartureOutcome};
+use pellmell_core::search::Nearby;
+use pellmell_core::simulation::{BuildError, Simulation};
 use pellmell_core::trace::{Naming, in_words};
 use pellmell_core::vacuity::{Kind, Vacuous};
 
@@ -30,12 +31,25 @@ pub enum Status {
     Held,
     /// It should violate a property and does.
     Violated,
-    /// It should violate a property and holds now.
+    /// It should violate a property and does not any more, but a run near it does.
+    Moved(Moved),
+    /// It should violate a property and holds now, and so does all that is near it.
     Fixed,
     /// It violates a property it should not, or ends in another way; how.
     Broken(String),
     /// It names what does not exist any more; what, and the nearest that does.
     Stale(String),
+}
+
+/// An entry whose departures do not lead to its failure any more, and what does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// What became of its own departures, in words.
+    pub was: String,
+    /// The departures that lead there.
+    pub departures: Vec<Departure>,
+    /// The failure they lead to, in words.
+    pub failure: String,
 }
 
 impl Status {
@@ -45,6 +59,7 @@ impl Status {
         match self {
             Status::Held => "held",
             Status::Violated => "violated",
+            Status::Moved(_) => "moved",
             Status::Fixed => "fixed",
             Status::Broken(_) => "broken",
             Status::Stale(_) => "stale",
@@ -63,46 +78,18 @@ impl Status {
 pub struct Checked {
     /// What came of it.
     pub status: Status,
-    /// The entry; `None` if it is stale already as a text.
-    pub entry: Option<Entry>,
-    /// How many deliveries were handled.
+    /// The entry.
+    pub entry: Entry,
+    /// How many deliveries were handled; none if it is stale already as a text.
     pub deliveries: u64,
     /// What it has in common with other failures of the same cause; `None` if it held or is stale.
     pub bucket: Option<EntryBucket>,
-    /// The departures of its schedule; none if it is stale already as a text.
+    /// The departures of its schedule.
     pub departures: usize,
-    /// The commands its clients send; none if it is stale already as a text.
+    /// The commands its clients send.
     pub commands: usize,
-    /// How it fails; nothing if it is stale already as a text.
+    /// How it fails.
     pub shape: Shape,
-    /// If it came to that by its recorded steps, because its departures do not lead there any more:
-    /// what those lead to.
-    pub by_steps: Option<BySteps>,
-}
-
-impl Checked {
-    /// An entry that could not be played because of what its text names.
-    fn stale(why: String, entry: Option<Entry>) -> Checked {
-        Checked {
-            status: Status::Stale(why),
-            entry,
-            deliveries: 0,
-            bucket: None,
-            departures: 0,
-            commands: 0,
-            shape: Shape::default(),
-            by_steps: None,
-        }
-    }
-}
-
-/// An entry whose recorded steps lead where its departures do not any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BySteps {
-    /// What its departures come to.
-    pub departures: Status,
-    /// The recorded steps that never came.
-    pub missing: Vec<NamedStep>,
 }
 
 /// What failures with the same cause have in common. Prints as `course: NoPoison at orders of t`.
@@ -128,26 +115,34 @@ impl EntryBucket {
     }
 }
 
-/// Reads an entry and plays its departures; if it should violate a property and they do not lead there,
-/// the steps it holds. If those do not either, it is what its departures come to. `file` is the name
-/// that errors show.
+/// Reads an entry and plays it. If it should violate a property and its departures do not lead there, what
+/// is near them is played as well (see [`Nearby`]), its recorded steps among it. `file` is the name that
+/// errors show.
 ///
 /// # Errors
 /// If the text is no entry: damaged, of another version, or a scenario without an `[entry]` table. A
-/// text that only names what does not exist any more is no error but [`Status::Stale`].
+/// text that only names what does not exist any more is no error but [`Status::Stale`] or [`Status::Moved`].
 pub fn check<T: Suite>(file: &str, text: &str) -> Result<Checked, FileError> {
-    let scenario = match Scenario::<T>::parse(file, text) {
-        Ok(scenario) => scenario,
-        Err(error) if error.is_about_a_name() && is_entry(text) => {
-            return Ok(Checked::stale(format!("line {}: {}", error.line, error.in_a_line()), None));
-        }
-        Err(error) => return Err(error),
-    };
+    check_in(file, text, &|scenario: &Scenario<T>| scenario.simulation(scenario.seed))
+}
+
+/// The same in other services than the entry's own, such as will take their place.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_in<T: Suite>(file: &str, text: &str, build: &Build<'_, T>) -> Result<Checked, FileError> {
+    let (scenario, entry, unknown) = read(file, text, build)?;
+    Ok(checked(&scenario, entry, &unknown, build(&scenario)))
+}
+
+/// Reads an entry, with the names beside it that mean nothing any more.
+fn read<T: Suite>(file: &str, text: &str, build: &Build<'_, T>) -> Result<(Scenario<T>, Entry, Unknown), FileError> {
+    let (scenario, mut unknown) = Scenario::<T>::parse_leniently(file, text, build)?;
     match scenario.entry.clone() {
-        Some(entry) => Ok(match scenario.simulation(scenario.seed) {
-            Ok(simulation) => play(&scenario, entry, &simulation),
-            Err(error) => Checked::stale(error.to_string(), Some(entry)),
-        }),
+        Some(entry) => Ok((scenario, entry, unknown)),
+        // A scenario that names what does not exist is no entry either, and one that was cut off names
+        // nothing for long.
+        None if !unknown.errors.is_empty() => Err(unknown.errors.swap_remove(0)),
         None => {
             let error = FileError::new(file, text, 0..0, "the scenario is no entry of a corpus");
             Err(error.help("add an [entry] table with `expect` and `reason`"))
@@ -155,52 +150,105 @@ pub fn check<T: Suite>(file: &str, text: &str) -> Result<Checked, FileError> {
     }
 }
 
-/// Whether a text has an `[entry]` table; one that was cut off before it names nothing for long.
-fn is_entry(text: &str) -> bool {
-    text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("entry"))
-}
-
 /// Plays an entry of a scenario in these services: its own, or others that came of them since.
 #[must_use]
 pub fn play<T: Suite>(scenario: &Scenario<T>, entry: Entry, simulation: &Simulation<T>) -> Checked {
-    let departures = scenario.schedule.len();
-    let commands = scenario.clients_of(scenario.seed).iter().map(|client| client.commands.len()).sum();
-    let (played, by_steps) = match departs(scenario, &entry, simulation) {
-        played if played.status.is_expected() || entry.trace.is_empty() => (played, None),
-        mut diverged => match retells(scenario, &entry, simulation) {
-            (played, missing) if played.status == Status::Violated => {
-                (played, Some(BySteps { departures: diverged.status, missing }))
-            }
-            _ => {
-                // Where a group is gone that the steps name, nobody can say that the fault is.
-                if let Some(gone) = unheard(&entry, simulation) {
-                    diverged.status = Status::Stale(match diverged.status {
-                        Status::Stale(why) => format!("{why}; {gone}"),
-                        _ => gone,
-                    });
-                }
-                (diverged, None)
-            }
+    checked(scenario, entry, &Unknown::default(), Ok(simulation.clone()))
+}
+
+fn checked<T: Suite>(
+    scenario: &Scenario<T>,
+    entry: Entry,
+    unknown: &Unknown,
+    simulation: Result<Simulation<T>, BuildError>,
+) -> Checked {
+    let gone = names_in_words(unknown);
+    let EntryRun { status, deliveries, bucket } = match simulation {
+        _ if unknown.is_decisive => EntryRun::stale(gone.unwrap_or_default()),
+        Err(error) => EntryRun::stale(gone.into_iter().chain([error.to_string()]).collect::<Vec<_>>().join("; ")),
+        Ok(simulation) => match departs(scenario, &entry, &simulation) {
+            played if played.status.is_expected() && gone.is_none() => played,
+            played => nearby(scenario, &entry, gone, played, &simulation),
         },
     };
-    let EntryRun { status, deliveries, bucket } = played;
     Checked {
         status,
-        entry: Some(entry),
         deliveries,
         bucket,
-        departures,
-        commands,
+        departures: scenario.schedule.len(),
+        commands: scenario.clients_of(scenario.seed).iter().map(|client| client.commands.len()).sum(),
         shape: Shape::of(scenario),
-        by_steps,
+        entry,
     }
 }
 
-/// Outcome of playing an entry in one of the two ways.
+/// Outcome of playing an entry.
 struct EntryRun {
     status: Status,
     deliveries: u64,
     bucket: Option<EntryBucket>,
+}
+
+impl EntryRun {
+    /// Of an entry that cannot be played.
+    fn stale(why: String) -> EntryRun {
+        EntryRun { status: Status::Stale(why), deliveries: 0, bucket: None }
+    }
+}
+
+/// The names in a text that mean nothing any more, each with its lines; `None` if there are none.
+fn names_in_words(unknown: &Unknown) -> Option<String> {
+    let mut told: Vec<(String, Vec<String>)> = Vec::new();
+    for error in &unknown.errors {
+        let (what, line) = (error.in_a_line(), error.line.to_string());
+        match told.iter_mut().find(|(other, _)| *other == what) {
+            Some((_, lines)) if lines.last() != Some(&line) => lines.push(line),
+            Some(_) => {}
+            None => told.push((what, vec![line])),
+        }
+    }
+    let in_words = |(what, lines): &(String, Vec<String>)| match &lines[..] {
+        [line] => format!("line {line}: {what}"),
+        lines => format!("lines {}: {what}", lines.join(", ")),
+    };
+    (!told.is_empty()).then(|| told.iter().map(in_words).collect::<Vec<_>>().join("; "))
+}
+
+/// Looks around an entry that is not as expected, or that names what is gone: what still fails as it should
+/// has moved. If nothing does, the entry is what its departures came to.
+fn nearby<T: Suite>(
+    scenario: &Scenario<T>,
+    entry: &Entry,
+    gone: Option<String>,
+    played: EntryRun,
+    simulation: &Simulation<T>,
+) -> EntryRun {
+    let judges = scenario.judges();
+    let fails = |verdict: &Verdict| entry.expect.meets(verdict);
+    let nearby = Nearby::new(simulation, &judges).with_limits(scenario.limits);
+    let nearby = nearby.with_steps(&entry.trace).with_failure(&fails);
+    let found = if entry.expect == Expectation::Held { None } else { nearby.run(&scenario.schedule) };
+    if let Some(found) = found {
+        let was = match (gone, played.status) {
+            (Some(gone), Status::Stale(why)) => format!("{gone}; {why}"),
+            (Some(gone), _) => gone,
+            (None, Status::Stale(why) | Status::Broken(why)) => why,
+            (None, _) => "every property holds".to_owned(),
+        };
+        let (verdict, deliveries) = (&found.report.verdict, found.report.counts.deliveries);
+        let bucket = EntryBucket::of(&scenario.rules(), verdict);
+        let moved = Moved { was, failure: in_words(verdict), departures: found.departures };
+        return EntryRun { status: Status::Moved(moved), deliveries, bucket };
+    }
+    // Where a group is gone that the steps name, nobody can say that the fault is.
+    let unheard = unheard(entry, simulation);
+    let why = match &played.status {
+        Status::Stale(why) => Some(why.clone()),
+        _ => None,
+    };
+    let why: Vec<String> = gone.into_iter().chain(why).chain(unheard).collect();
+    let status = if why.is_empty() { played.status } else { Status::Stale(why.join("; ")) };
+    EntryRun { status, ..played }
 }
 
 /// Plays the departures of an entry.
@@ -210,16 +258,12 @@ fn departs<T: Suite>(scenario: &Scenario<T>, entry: &Entry, simulation: &Simulat
     let is_met = entry.expect.meets(&report.verdict);
     // What violates as it should has shown that it is there; what holds may hold because nothing of
     // what it is about happened.
-    let gone = departing.unused().next().filter(|_| !is_met || report.verdict.is_held());
-    let status = match gone {
-        Some(departure) if departing.cannot_pause(departure) => {
-            Status::Stale(format!("what `{departure}` names comes, and its handler cannot pause any more"))
-        }
-        Some(departure) => Status::Stale(gone_in_words(scenario, departure, simulation)),
-        None => match cut_short(scenario, &departing).filter(|_| is_met && report.verdict.is_held()) {
-            Some(departure) => Status::Stale(format!("`{departure}` is not done to its end any more")),
-            None => status_of(entry, &report.verdict),
-        },
+    let gone: Vec<&Departure> = departing.unused().filter(|_| !is_met || report.verdict.is_held()).collect();
+    let cut_short = cut_short(scenario, &departing).filter(|_| is_met && report.verdict.is_held());
+    let status = match cut_short {
+        _ if !gone.is_empty() => Status::Stale(gone_in_words(scenario, entry, &departing, &gone, simulation)),
+        Some(departure) => Status::Stale(format!("`{departure}` is not done to its end any more")),
+        None => status_of(entry, &report.verdict),
     };
     EntryRun {
         status,
@@ -240,16 +284,6 @@ fn cut_short<'a, T: Suite>(scenario: &Scenario<T>, departing: &'a Departing) -> 
     Some(departure)
 }
 
-/// Plays the recorded steps of an entry; also tells those that never came.
-fn retells<T: Suite>(scenario: &Scenario<T>, entry: &Entry, simulation: &Simulation<T>) -> (EntryRun, Vec<NamedStep>) {
-    let mut by_steps = Replayed::new(entry.trace.clone());
-    let report = run(&mut simulation.world(), &mut by_steps, &scenario.judges(), scenario.limits, &mut ());
-    let status = status_of(entry, &report.verdict);
-    let bucket = EntryBucket::of(&scenario.rules(), &report.verdict);
-    let missing = by_steps.missing().into_iter().cloned().collect();
-    (EntryRun { status, deliveries: report.counts.deliveries, bucket }, missing)
-}
-
 fn status_of(entry: &Entry, verdict: &Verdict) -> Status {
     match (entry.expect.meets(verdict), verdict) {
         (true, Verdict::Held) => Status::Held,
@@ -259,22 +293,36 @@ fn status_of(entry: &Entry, verdict: &Verdict) -> Status {
     }
 }
 
-/// Says which departure names what never comes, and what comes that is nearest to it.
-fn gone_in_words<T: Suite>(scenario: &Scenario<T>, departure: &Departure, simulation: &Simulation<T>) -> String {
+/// Says which departures name what never comes, and what comes that is nearest to each.
+fn gone_in_words<T: Suite>(
+    scenario: &Scenario<T>,
+    entry: &Entry,
+    departing: &Departing,
+    gone: &[&Departure],
+    simulation: &Simulation<T>,
+) -> String {
     let came = what_comes(scenario, simulation);
-    match nearest(&departure.what().to_string(), came.iter().map(String::as_str)) {
+    let mut before: Vec<Target> = entry.trace.iter().map(|step| step.what.clone()).collect();
+    for departure in &scenario.schedule {
+        before.extend([Some(departure.what()), departure.until().cloned()].into_iter().flatten());
+    }
+    let told = gone.iter().map(|departure| match departure.what().nearest(&came, &before) {
+        _ if departing.cannot_pause(departure) => {
+            format!("what `{departure}` names comes, and its handler cannot pause any more")
+        }
         Some(near) => format!("nothing comes that `{departure}` names; the nearest is `{near}`"),
         None => format!("nothing comes that `{departure}` names"),
-    }
+    });
+    told.collect::<Vec<_>>().join("; ")
 }
 
 /// The names of everything that happens in the run without judges.
-fn what_comes<T: Suite>(scenario: &Scenario<T>, simulation: &Simulation<T>) -> Vec<String> {
+fn what_comes<T: Suite>(scenario: &Scenario<T>, simulation: &Simulation<T>) -> Vec<Target> {
     let mut naming = Naming::default();
     let mut departing = Departing::new(scenario.schedule.clone());
     let nobody = Judges::new(Vec::new());
     run(&mut simulation.world(), &mut departing, &nobody, scenario.limits, &mut naming);
-    naming.into_steps().into_iter().map(|step| step.what.to_string()).collect()
+    naming.into_steps().into_iter().map(|step| step.what).collect()
 }
 
 /// The first recorded delivery to a group that does not listen to its subject any more, in words.

@@ -2,14 +2,12 @@
 
 use toml_edit::{Array, DocumentMut, Item, Value};
 
-use super::{Checked, EntryRun, Status, check, departs, retells};
-use crate::scenario::{Entry, FileError, Scenario, Suite};
-use pellmell_core::extract::extract;
+use super::{Checked, Status, check_in, departs, read, status_of};
+use crate::scenario::{Build, Entry, FileError, Scenario, Suite};
 use pellmell_core::run::run;
-use pellmell_core::schedule::{Departure, NamedStep};
-use pellmell_core::scheduler::{Departing, Replayed, Tie};
-use pellmell_core::shrink::Shrink;
-use pellmell_core::simulation::CommandIndex;
+use pellmell_core::schedule::Departure;
+use pellmell_core::scheduler::{Departing, Replayed};
+use pellmell_core::simulation::Simulation;
 use pellmell_core::trace::Naming;
 
 /// What renewing an entry came to.
@@ -41,50 +39,44 @@ pub fn entry_of(text: &str, entry: &Entry) -> String {
     format!("{scenario}\n[entry]\n{}", lines.collect::<String>())
 }
 
-/// Checks an entry and renews it: one that comes to the violation it should gets the steps that lead
-/// there as its `trace`, and if its departures do not lead there any more but its steps do, departures
-/// that do. All else in the text, comments too, stays as it is.
+/// Checks an entry and says how it should be written: one that comes to the violation it should gets the
+/// steps that lead there as its `trace`, and one that has moved the departures that lead there now. Tables
+/// of services that do not exist any more go. All else in the text, comments too, stays as it is.
 ///
 /// # Errors
-/// As [`check`].
+/// As [`check`](super::check).
 pub fn renew<T: Suite>(file: &str, text: &str) -> Result<(Checked, Renewal), FileError> {
-    let checked = check::<T>(file, text)?;
-    if checked.status != Status::Violated {
-        return Ok((checked, Renewal::Fresh));
-    }
-    let scenario = Scenario::<T>::parse(file, text)?;
-    let departures = match (&checked.by_steps, &checked.entry) {
-        (Some(_), Some(entry)) => match departures_of(&scenario, &entry.trace) {
-            Ok(departures) => departures,
-            Err(why) => return Ok((checked, Renewal::Impossible(why))),
-        },
-        _ => scenario.schedule.clone(),
+    renew_in(file, text, &|scenario: &Scenario<T>| scenario.simulation(scenario.seed))
+}
+
+/// The same in other services than the entry's own, such as will take their place.
+///
+/// # Errors
+/// As [`check`](super::check).
+pub fn renew_in<T: Suite>(file: &str, text: &str, build: &Build<'_, T>) -> Result<(Checked, Renewal), FileError> {
+    let checked = check_in(file, text, build)?;
+    let (scenario, ..) = read(file, text, build)?;
+    let departures = match &checked.status {
+        Status::Violated => &scenario.schedule,
+        Status::Moved(moved) => &moved.departures,
+        _ => return Ok((checked, Renewal::Fresh)),
     };
-    let renewed = written(text, &scenario, &departures).and_then(|renewed| match renewed == text {
+    let renewed = build(&scenario).map_err(|error| error.to_string());
+    let renewed = renewed.and_then(|simulation| written(text, &scenario, departures, &simulation));
+    let renewed = renewed.and_then(|renewed| match renewed == text {
         true => Ok(Renewal::Fresh),
-        false => leads_there_both_ways::<T>(file, &renewed).map(|()| Renewal::Text(renewed)),
+        false => leads_there_both_ways(file, &renewed, build).map(|()| Renewal::Text(renewed)),
     });
     Ok((checked, renewed.unwrap_or_else(Renewal::Impossible)))
 }
 
-/// The fewest departures that give the failure that these steps lead to.
-fn departures_of<T: Suite>(scenario: &Scenario<T>, steps: &[NamedStep]) -> Result<Vec<Departure>, String> {
-    let simulation = scenario.simulation(scenario.seed).map_err(|error| error.to_string())?;
-    let judges = scenario.judges();
-    let extracted = extract(&simulation, Replayed::new(steps.to_vec()), &judges, scenario.limits, Tie::InOrder);
-    let extracted = extracted.map_err(|error| error.to_string())?;
-    // The commands are what the entry is about.
-    let all = simulation.commands();
-    let keeps_commands = |commands: &[CommandIndex], _: &[Departure]| commands.len() == all;
-    let shrink = Shrink::new(&simulation, &judges).with_limits(scenario.limits).with_simpler_commands(false);
-    let shrink = shrink.with_allowed(&keeps_commands);
-    let shrunk = shrink.run(extracted.departures).map_err(|error| error.to_string())?;
-    Ok(shrunk.departures)
-}
-
 /// The entry's text with these departures and the steps of their run.
-fn written<T: Suite>(text: &str, scenario: &Scenario<T>, departures: &[Departure]) -> Result<String, String> {
-    let simulation = scenario.simulation(scenario.seed).map_err(|error| error.to_string())?;
+fn written<T: Suite>(
+    text: &str,
+    scenario: &Scenario<T>,
+    departures: &[Departure],
+    simulation: &Simulation<T>,
+) -> Result<String, String> {
     let mut naming = Naming::default();
     let mut departing = Departing::new(departures.to_vec());
     run(&mut simulation.world(), &mut departing, &scenario.judges(), scenario.limits, &mut naming);
@@ -98,6 +90,11 @@ fn written<T: Suite>(text: &str, scenario: &Scenario<T>, departures: &[Departure
             document.remove("scheduler");
             put(&mut document["schedule"], departures.iter().map(ToString::to_string));
         }
+    }
+    if let Some(services) = document.get_mut("services").and_then(Item::as_table_like_mut) {
+        let is_gone = |name: &String| scenario.hostings.get(name).is_none();
+        let gone: Vec<String> = services.iter().map(|(name, _)| name.to_owned()).filter(is_gone).collect();
+        gone.iter().for_each(|name| drop(services.remove(name)));
     }
     if steps != scenario.entry.as_ref().map_or(&[][..], |entry| &entry.trace) {
         put(&mut document["entry"]["trace"], steps.iter().map(ToString::to_string));
@@ -119,15 +116,21 @@ fn put(place: &mut Item, texts: impl Iterator<Item = String>) {
     *place = list.into();
 }
 
-/// Reads what was written, as [`check`] will: both its departures and its steps must lead there.
-fn leads_there_both_ways<T: Suite>(file: &str, text: &str) -> Result<(), String> {
-    let scenario = Scenario::<T>::parse(file, text).map_err(|error| error.in_a_line())?;
-    let Some(entry) = &scenario.entry else { return Err("the text is no entry".to_owned()) };
-    let says = |by: &str, played: EntryRun| match played.status {
-        Status::Violated => Ok(()),
-        other => Err(format!("{by} lead to another end when they are read from a file: {}", other.word())),
-    };
-    let simulation = scenario.simulation(scenario.seed).map_err(|error| error.to_string())?;
-    says("its departures", departs(&scenario, entry, &simulation))?;
-    says("its steps", retells(&scenario, entry, &simulation).0)
+/// Reads what was written, as [`check`](super::check) will: both its departures and its steps must lead
+/// there.
+fn leads_there_both_ways<T: Suite>(file: &str, text: &str, build: &Build<'_, T>) -> Result<(), String> {
+    let (scenario, entry, unknown) = read(file, text, build).map_err(|error| error.in_a_line())?;
+    if let Some(error) = unknown.errors.first() {
+        return Err(format!("line {} of what it would be: {}", error.line, error.in_a_line()));
+    }
+    let simulation = build(&scenario).map_err(|error| error.to_string())?;
+    let mut by_steps = Replayed::new(entry.trace.clone());
+    let report = run(&mut simulation.world(), &mut by_steps, &scenario.judges(), scenario.limits, &mut ());
+    let departs = departs(&scenario, &entry, &simulation).status;
+    for (by, status) in [("departures", departs), ("steps", status_of(&entry, &report.verdict))] {
+        if status != Status::Violated {
+            return Err(format!("its {by} lead to another end when they are read from a file: {}", status.word()));
+        }
+    }
+    Ok(())
 }

@@ -11,7 +11,7 @@ use super::{FileError, Hostings, Scenario, nearest};
 use pellmell_core::event::Command;
 use pellmell_core::ids::RecordId;
 use pellmell_core::schedule::{CommandSpec, Departure, NamedStep, ParseDepartureError, Target};
-use pellmell_core::simulation::Client;
+use pellmell_core::simulation::{Client, Simulation};
 use toml::Spanned;
 
 /// The most names an error lists.
@@ -20,14 +20,43 @@ const NAMES_SHOWN: usize = 12;
 /// What a schedule can speak of.
 pub(super) struct Known<'a, C> {
     /// The records that are created; none if no command says what it creates.
-    pub(super) records: &'a BTreeSet<RecordId>,
-    pub(super) subjects: &'a [String],
-    /// The services, whose groups are named like them.
-    pub(super) services: &'a Hostings,
+    records: &'a BTreeSet<RecordId>,
+    subjects: Vec<String>,
+    groups: Vec<String>,
+    services: Vec<String>,
+    /// How the scenario's services take part.
+    hostings: &'a Hostings,
     /// The clients written out in the file.
-    pub(super) written: &'a [Client<C>],
+    written: &'a [Client<C>],
     /// The clients a workload generates.
-    pub(super) generated: &'a [Client<C>],
+    generated: &'a [Client<C>],
+}
+
+impl<'a, C> Known<'a, C> {
+    /// What there is in the services that a scenario is played in, and what there would be under another
+    /// design. `simulation` is `None` if they cannot be put together.
+    pub(super) fn of<T: Suite<Command = C>>(
+        scenario: &'a Scenario<T>,
+        simulation: Option<&Simulation<T>>,
+        records: &'a BTreeSet<RecordId>,
+        generated: &'a [Client<C>],
+    ) -> Known<'a, C> {
+        let Scenario { settings, clients, .. } = scenario;
+        let own = || settings.hostings.names().map(str::to_owned);
+        let (mut subjects, mut groups): (Vec<String>, Vec<String>) = (subjects::<T>(), own().collect());
+        let mut services: Vec<String> = own().collect();
+        if let Some(simulation) = simulation {
+            let also = |known: &mut Vec<String>, name: &str| {
+                if known.iter().all(|other| other != name) {
+                    known.push(name.to_owned());
+                }
+            };
+            simulation.subjects().for_each(|subject| also(&mut subjects, subject.name()));
+            simulation.groups().for_each(|group| also(&mut groups, group));
+            simulation.service_names().for_each(|service| also(&mut services, service));
+        }
+        Known { records, subjects, groups, services, hostings: &settings.hostings, written: clients, generated }
+    }
 }
 
 /// Reads a schedule.
@@ -48,15 +77,14 @@ pub(super) fn check<C: Command>(
     schedule: &[Spanned<Departure>],
     known: &Known<'_, C>,
 ) -> Result<(), FileError> {
-    let services: Vec<&str> = known.services.names().collect();
     for departure in schedule {
         let at = Place { source, span: departure.span() };
         if let Departure::Crash { service, .. } = departure.get_ref() {
-            at.one_of(service, "service", &services)?;
+            at.one_of(service, "service", &known.services)?;
         }
         let what = departure.get_ref().what();
         for target in std::iter::once(&what).chain(departure.get_ref().until()) {
-            at.target(target, &services, known)?;
+            at.target(target, known)?;
         }
         if matches!(departure.get_ref(), Departure::Pause { .. }) {
             at.can_pause(&what, known)?;
@@ -80,14 +108,8 @@ impl<T: Suite> Scenario<T> {
         let commands = clients.iter().flat_map(|client| &client.commands);
         let created = commands.filter_map(|sending| sending.command.creates());
         let records = created.chain(self.stored.iter().map(Stored::record)).collect();
-        let subjects = subjects::<T>();
-        let known = Known {
-            records: &records,
-            subjects: &subjects,
-            services: &self.hostings,
-            written: &self.clients,
-            generated: &clients,
-        };
+        let simulation = self.simulation(self.seed).ok();
+        let known = Known::of(self, simulation.as_ref(), &records, &clients);
         departures.iter().try_for_each(|departure| {
             let text = departure.to_string();
             let place = Spanned::new(0..text.len(), departure.clone());
@@ -102,9 +124,7 @@ pub(super) fn check_steps<C: Command>(
     steps: &[Spanned<NamedStep>],
     known: &Known<'_, C>,
 ) -> Result<(), FileError> {
-    let services: Vec<&str> = known.services.names().collect();
-    let check =
-        |step: &Spanned<NamedStep>| Place { source, span: step.span() }.target(&step.get_ref().what, &services, known);
+    let check = |step: &Spanned<NamedStep>| Place { source, span: step.span() }.target(&step.get_ref().what, known);
     steps.iter().try_for_each(check)
 }
 
@@ -115,31 +135,30 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn target<C: Command>(&self, target: &Target, services: &[&str], known: &Known<'_, C>) -> Result<(), FileError> {
+    fn target<C: Command>(&self, target: &Target, known: &Known<'_, C>) -> Result<(), FileError> {
         match target {
             Target::Delivery(delivery) | Target::Ack(delivery) | Target::AckWait(delivery) => {
-                let subjects: Vec<&str> = known.subjects.iter().map(String::as_str).collect();
-                self.one_of(&delivery.subject, "subject", &subjects)?;
-                self.one_of(&delivery.group, "group", services)?;
+                self.one_of(&delivery.subject, "subject", &known.subjects)?;
+                self.one_of(&delivery.group, "group", &known.groups)?;
                 self.record(delivery.record, known)
             }
             Target::Timer(timer) => {
-                self.one_of(&timer.service, "service", services)?;
+                self.one_of(&timer.service, "service", &known.services)?;
                 self.record(timer.record, known)
             }
             Target::Command(command) => self.command(command, known),
             Target::Pause(what) => {
-                self.target(what, services, known)?;
+                self.target(what, known)?;
                 self.can_pause(what, known)
             }
             Target::Join(group) => {
-                self.one_of(group, "group", services)?;
-                match known.services.get(group).is_some_and(|hosting| !hosting.joins_late) {
+                self.one_of(group, "group", &known.groups)?;
+                match known.hostings.get(group).is_some_and(|hosting| !hosting.joins_late) {
                     false => Ok(()),
                     true => {
                         let message = format!("`{group}` is there from the start: it does not join");
-                        let error = self.source.at(self.span.clone(), message);
-                        Err(error.help(format!("set `joins_late = true` in [services.{group}]")))
+                        let error = self.source.at(self.span.clone(), message).about_a_name();
+                        self.source.leave_out(error.help(format!("set `joins_late = true` in [services.{group}]")))
                     }
                 }
             }
@@ -147,28 +166,29 @@ impl Place<'_> {
     }
 
     /// Refuses a name that is none of the known ones.
-    fn one_of(&self, name: &str, what: &str, known: &[&str]) -> Result<(), FileError> {
-        if known.contains(&name) {
+    fn one_of(&self, name: &str, what: &str, known: &[String]) -> Result<(), FileError> {
+        if known.iter().any(|known| known == name) {
             return Ok(());
         }
         // All would be too many where a workload makes them; the nearest is among those shown.
-        let near = nearest(name, known.iter().copied()).filter(|_| known.len() > NAMES_SHOWN);
-        let others = known.iter().copied().filter(|other| near != Some(*other));
+        let known = || known.iter().map(String::as_str);
+        let near = nearest(name, known()).filter(|_| known().count() > NAMES_SHOWN);
+        let others = known().filter(|other| near != Some(*other));
         let shown: Vec<&str> = near.into_iter().chain(others).take(NAMES_SHOWN).collect();
-        Err(self.source.unknown(&Spanned::new(self.span.clone(), name.to_owned()), what, &shown))
+        self.source.leave_out(self.source.unknown(&Spanned::new(self.span.clone(), name.to_owned()), what, &shown))
     }
 
     fn record<C: Command>(&self, record: RecordId, known: &Known<'_, C>) -> Result<(), FileError> {
         if known.records.is_empty() || known.records.contains(&record) {
             return Ok(());
         }
-        Err(never_created(self.source, record, self.span.clone(), known.records))
+        self.source.leave_out(never_created(self.source, record, self.span.clone(), known.records).about_a_name())
     }
 
     /// The commands of a workload depend on the seed, so only those written out are checked.
     fn command<C: Command>(&self, command: &CommandSpec, known: &Known<'_, C>) -> Result<(), FileError> {
         let clients = known.written.iter().chain(known.generated);
-        let names: Vec<&str> = clients.map(|client| client.name.as_str()).collect();
+        let names: Vec<String> = clients.map(|client| client.name.clone()).collect();
         self.one_of(&command.client, "client", &names)?;
         let Some(client) = known.written.iter().find(|client| client.name == command.client) else { return Ok(()) };
         // A later attempt of one that is tried again is named like the first.
@@ -179,7 +199,6 @@ impl Place<'_> {
             return Ok(());
         }
         let labels: Vec<String> = client.commands.iter().map(|sending| sending.label()).collect();
-        let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
         self.one_of(&command.label, &format!("command of `{}`", client.name), &labels)
     }
 
@@ -189,13 +208,13 @@ impl Place<'_> {
             Target::Command(command) => service_of(command, known),
             _ => None,
         };
-        let hosted = service.and_then(|name| Some((name, known.services.get(name)?)));
+        let hosted = service.and_then(|name| Some((name, known.hostings.get(name)?)));
         match hosted {
             Some((name, hosting)) if !hosting.may_pause() => {
                 let message =
                     format!("handlers of `{name}` cannot pause: it has one member, which handles one at a time");
-                let error = self.source.at(self.span.clone(), message);
-                Err(error.help(format!("set `overlapping = true` in [services.{name}]")))
+                let error = self.source.at(self.span.clone(), message).about_a_name();
+                self.source.leave_out(error.help(format!("set `overlapping = true` in [services.{name}]")))
             }
             _ => Ok(()),
         }

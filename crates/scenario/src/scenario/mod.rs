@@ -37,6 +37,7 @@ use pellmell_core::world::World;
 pub use self::changes::{Changes, Gone};
 pub use self::counterexample::{Counterexample, ShrinkError};
 pub use self::defect::{Alternative, Defect, Level, planted};
+pub use self::source::Unknown;
 pub(crate) use self::suite::Comparing;
 pub use self::suite::{
     Comparison, Design, Display, NoRecords, NoWorkload, Services, Stored, Suite, TakingPart, Workload,
@@ -256,6 +257,9 @@ impl fmt::Display for Expectation {
     }
 }
 
+/// Puts the services together that a scenario is played in: its own, or others that came of them since.
+pub type Build<'a, T> = dyn Fn(&Scenario<T>) -> Result<Simulation<T>, BuildError> + 'a;
+
 impl<T: Suite> Scenario<T> {
     /// Reads a scenario from a file's text. `file` is the name that errors show.
     ///
@@ -263,6 +267,16 @@ impl<T: Suite> Scenario<T> {
     /// The first mistake, with its place and what was expected.
     pub fn parse(file: &str, text: &str) -> Result<Scenario<T>, FileError> {
         read::scenario(file, text)
+    }
+
+    /// Reads what a text says although it names things that do not exist any more, and returns those names
+    /// beside it; departures and steps stay as they are. `build` puts together the services that say which
+    /// names there are: [`Scenario::simulation`], or others that came of the scenario's since.
+    ///
+    /// # Errors
+    /// The first mistake of another kind.
+    pub fn parse_leniently(file: &str, text: &str, build: &Build<'_, T>) -> Result<(Scenario<T>, Unknown), FileError> {
+        read::leniently(file, text, build)
     }
 
     /// The design with the defects that are planted in it.
@@ -305,8 +319,12 @@ impl<T: Suite> Scenario<T> {
     /// The clients that take part under `seed`: those of the file, and those of its workload.
     #[must_use]
     pub fn clients_of(&self, seed: u64) -> Vec<Client<T::Command>> {
-        let generated = self.workload.iter().flat_map(|workload| workload.clients(seed));
-        self.clients.iter().cloned().chain(generated).collect()
+        self.clients.iter().cloned().chain(self.generated(seed)).collect()
+    }
+
+    /// Those of its workload.
+    fn generated(&self, seed: u64) -> Vec<Client<T::Command>> {
+        self.workload.iter().flat_map(|workload| workload.clients(seed)).collect()
     }
 
     /// Whether the workload is another one for each seed.

@@ -76,7 +76,13 @@ impl<'a> Own<'a> {
         let user = (!user.is_empty()).then_some(user.as_str());
         let (mut commands, mut places) = (Vec::new(), Vec::new());
         for value in &self.commands[place] {
-            let Written { sending, awaited } = sending::<T>(source, value, user, services)?;
+            let Written { sending, awaited } = match sending::<T>(source, value, user, services) {
+                Ok(written) => written,
+                Err(error) => {
+                    source.stand_in(error)?;
+                    continue;
+                }
+            };
             commands.push(sending);
             places.push(Places { command: value.span(), awaited });
         }

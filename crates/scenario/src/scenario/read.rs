@@ -9,77 +9,94 @@ use toml::de::DeTable;
 use super::departures::{self, Known};
 use super::file::{ClientTable, File, ServiceTable};
 use super::own::{self, Own, WrittenClient};
-use super::source::{Source, parse_error, stem};
+use super::source::{Source, Unknown, parse_error, stem};
 use super::suite::{Design, Services, Suite, Workload};
-use super::{Expectation, FileError, Hostings, Scenario, SchedulerKind, Settings, entry, rules};
+use super::{Build, Expectation, FileError, Hostings, Scenario, SchedulerKind, Settings, entry, rules};
 use pellmell_core::event::Command;
 use pellmell_core::run::Limits;
 use pellmell_core::simulation::Hosting;
 use pellmell_core::vacuity::{Allow, ParseAllowError};
 
 pub(super) fn scenario<T: Suite>(file: &str, text: &str) -> Result<Scenario<T>, FileError> {
-    let source = Source::of(file, text);
-    let (read, own) = written(&source)?;
-    let design = design::<T>(&source, read.design.as_ref())?;
-    let scheduler = scheduler(&source, &read)?;
-    let workload = own.workload::<T>(&source)?;
-    check_names(&source, &read.client, |name| workload.as_ref().is_some_and(|workload| workload.names(name)))?;
+    read(&Source::of(file, text), &|scenario| scenario.simulation(scenario.seed))
+}
+
+/// The same with the unknown names beside it that are left out of it.
+pub(super) fn leniently<T: Suite>(
+    file: &str,
+    text: &str,
+    build: &Build<'_, T>,
+) -> Result<(Scenario<T>, Unknown), FileError> {
+    let source = Source::noting(file, text);
+    let scenario = read(&source, build)?;
+    Ok((scenario, source.into_noted()))
+}
+
+fn read<T: Suite>(source: &Source<'_>, build: &Build<'_, T>) -> Result<Scenario<T>, FileError> {
+    let (read, own) = written(source)?;
+    let design = design::<T>(source, read.design.as_ref())?;
+    let scheduler = scheduler(source, &read)?;
+    let workload = own.workload::<T>(source)?;
+    check_names(source, &read.client, |name| workload.as_ref().is_some_and(|workload| workload.names(name)))?;
     let known_services = T::services(&design);
-    let hostings = hostings(&source, &read.services, &known_services)?;
+    let hostings = hostings(source, &read.services, &known_services)?;
     let services: Vec<&str> = hostings.names().collect();
-    let clients = read.client.iter().enumerate().map(|client| own.client::<T>(&source, client, &services));
+    let clients = read.client.iter().enumerate().map(|client| own.client::<T>(source, client, &services));
     let clients = clients.collect::<Result<Vec<_>, _>>()?;
-    let stored = own.stored::<T>(&source)?;
-    let created = own::created(&source, &stored, &clients, workload.as_ref())?;
+    let stored = own.stored::<T>(source)?;
+    let mut created = own::created(source, &stored, &clients, workload.as_ref())?;
     let optional: Vec<&str> = known_services.names().filter(|name| !services.contains(name)).collect();
-    own::check(&source, &clients, &created, (&services, &optional))?;
-    let names_things = !read.schedule.is_empty() || read.entry.as_ref().is_some_and(|entry| !entry.trace.is_empty());
+    match source.is_in_parts() {
+        // What is missing may create them.
+        true => created.clear(),
+        false => own::check(source, &clients, &created, (&services, &optional))?,
+    }
     if let Some((workload, table)) = workload.as_ref().zip(read.workload.as_ref()) {
         let generated = workload.clients(read.seed);
         for sending in generated.iter().flat_map(|client| &client.commands) {
-            own::check_service(&source, sending.command.service(), table.span(), (&services, &optional))?;
+            own::check_service(source, sending.command.service(), table.span(), (&services, &optional))?;
         }
     }
-    let generated = workload.as_ref().filter(|_| names_things).map(|workload| workload.clients(read.seed));
     let clients: Vec<_> = clients.into_iter().map(|WrittenClient { client, .. }| client).collect();
-    let subjects = subjects::<T>();
-    let known = Known {
-        records: &created,
-        subjects: &subjects,
-        services: &hostings,
-        written: &clients,
-        generated: &generated.unwrap_or_default(),
-    };
-    let schedule = departures::read(&source, &read.schedule)?;
-    departures::check(&source, &schedule, &known)?;
     let known_properties = T::all_properties();
     let properties: Vec<&str> = known_properties.iter().map(|property| property.name()).collect();
-    let entry = entry::entry(&source, &read, &known, &properties)?;
-    let allow = allowed(&source, &read)?;
+    let allow = allowed(source, &read)?;
     if clients.is_empty() && workload.is_none() {
         let error = source.at(0..0, "the scenario has no clients");
         return Err(error.help("add a [[client]] with commands, or a [workload]"));
     }
     let designs: Vec<&str> = T::designs().iter().map(Design::name).collect();
     let settings = Settings {
-        name: stem(file),
-        faults: rules::faults(&source, &read)?,
-        profile: rules::profile(&source, &read.broker)?,
-        defects: defects::<T>(&source, &read.defects)?,
-        properties: property_names(&source, read.properties.as_deref().unwrap_or_default(), &properties)?,
+        name: stem(source.file()),
+        faults: rules::faults(source, &read)?,
+        profile: rules::profile(source, &read.broker)?,
+        defects: defects::<T>(source, &read.defects)?,
+        properties: property_names(source, read.properties.as_deref().unwrap_or_default(), &properties)?,
         limits: limits(&read),
-        expect: expectations(&source, &read.expect, &designs, &properties)?,
-        about: read.about,
+        expect: expectations(source, &read.expect, &designs, &properties)?,
+        about: read.about.clone(),
         seed: read.seed,
         scheduler,
-        schedule: schedule.into_iter().map(Spanned::into_inner).collect(),
+        schedule: Vec::new(),
         hostings,
         allow,
-        entry,
-        source: text.to_owned(),
+        entry: None,
+        source: source.text().to_owned(),
     };
     let stored = stored.into_iter().map(Spanned::into_inner).collect();
-    Ok(Scenario { settings, design, stored, clients, workload })
+    let mut scenario = Scenario { settings, design, stored, clients, workload };
+    let schedule = departures::read(source, &read.schedule)?;
+    let names_things = !schedule.is_empty() || read.entry.as_ref().is_some_and(|entry| !entry.trace.is_empty());
+    // Whatever keeps it from being put together is told to who plays it.
+    let simulation = if names_things { build(&scenario).ok() } else { None };
+    let generated = if names_things { scenario.generated(scenario.seed) } else { Vec::new() };
+    let known = Known::of(&scenario, simulation.as_ref(), &created, &generated);
+    departures::check(source, &schedule, &known)?;
+    let entry = entry::entry(source, &read, &known, &properties)?;
+    drop(known);
+    scenario.settings.schedule = schedule.into_iter().map(Spanned::into_inner).collect();
+    scenario.settings.entry = entry;
+    Ok(scenario)
 }
 
 /// The file as it is written, and what of it is up to the system.
@@ -95,11 +112,12 @@ fn written<'a>(source: &Source<'a>) -> Result<(File, Own<'a>), FileError> {
 }
 
 fn scheduler(source: &Source<'_>, read: &File) -> Result<Option<SchedulerKind>, FileError> {
-    let known = |name: &Spanned<String>| {
-        let unknown = || source.unknown(name, "scheduler", &SchedulerKind::NAMES);
-        SchedulerKind::named(name.get_ref()).ok_or_else(unknown)
-    };
-    read.scheduler.as_ref().map(known).transpose()
+    let Some(name) = &read.scheduler else { return Ok(None) };
+    let named = SchedulerKind::named(name.get_ref());
+    if named.is_none() {
+        source.stand_in(source.unknown(name, "scheduler", &SchedulerKind::NAMES))?;
+    }
+    Ok(named)
 }
 
 fn allowed(source: &Source<'_>, read: &File) -> Result<Vec<Allow>, FileError> {
@@ -136,17 +154,20 @@ fn design<T: Suite>(source: &Source<'_>, name: Option<&Spanned<String>>) -> Resu
     let Some(name) = name else { return Ok(T::usual()) };
     let designs = T::designs();
     let known: Vec<&str> = designs.iter().map(Design::name).collect();
-    T::design(name.get_ref()).ok_or_else(|| source.unknown(name, "design", &known))
+    match T::design(name.get_ref()) {
+        Some(design) => Ok(design),
+        None => source.stand_in(source.unknown(name, "design", &known)).map(|()| T::usual()),
+    }
 }
 
 fn defects<T: Suite>(source: &Source<'_>, names: &[Spanned<String>]) -> Result<Vec<String>, FileError> {
     let defects = T::defects();
     let known: Vec<&str> = defects.iter().map(|defect| defect.name).collect();
     let find = |name: &Spanned<String>| match T::defect(name.get_ref()) {
-        Some(defect) => Ok(defect.name.to_owned()),
-        None => Err(source.unknown(name, "defect", &known)),
+        Some(defect) => Ok(Some(defect.name.to_owned())),
+        None => source.stand_in(source.unknown(name, "defect", &known)).map(|()| None),
     };
-    names.iter().map(find).collect()
+    names.iter().filter_map(|name| find(name).transpose()).collect()
 }
 
 fn hostings<T: Suite>(
@@ -155,8 +176,8 @@ fn hostings<T: Suite>(
     services: &Services<T>,
 ) -> Result<Hostings, FileError> {
     let known: Vec<&str> = services.names().collect();
-    if let Some(name) = tables.keys().find(|name| !known.contains(&name.get_ref().as_str())) {
-        return Err(source.unknown(name, "service", &known));
+    for name in tables.keys().filter(|name| !known.contains(&name.get_ref().as_str())) {
+        source.leave_out(source.unknown(name, "service", &known))?;
     }
     let mut hostings = Hostings::default();
     for part in &services.parts {
@@ -189,10 +210,10 @@ fn hosting(source: &Source<'_>, table: &ServiceTable, usual: &Hosting) -> Result
 
 fn property_names(source: &Source<'_>, names: &[Spanned<String>], known: &[&str]) -> Result<Vec<String>, FileError> {
     let check = |name: &Spanned<String>| match known.contains(&name.get_ref().as_str()) {
-        true => Ok(name.get_ref().clone()),
-        false => Err(source.unknown(name, "property", known)),
+        true => Ok(Some(name.get_ref().clone())),
+        false => source.stand_in(source.unknown(name, "property", known)).map(|()| None),
     };
-    names.iter().map(check).collect()
+    names.iter().filter_map(|name| check(name).transpose()).collect()
 }
 
 fn expectations(
@@ -205,7 +226,7 @@ fn expectations(
     for (design, verdict) in table {
         if !designs.contains(&design.as_str()) {
             let named = Spanned::new(verdict.span(), design.clone());
-            return Err(source.unknown(&named, "design", designs));
+            source.stand_in(source.unknown(&named, "design", designs))?;
         }
         expectations.insert(design.clone(), expectation(source, verdict, properties)?);
     }
@@ -224,7 +245,8 @@ pub(super) fn expectation(
         }
         Some(("violated", property)) => {
             let named = Spanned::new(verdict.span(), property.to_owned());
-            Err(source.unknown(&named, "property", properties))
+            source.stand_in(source.unknown(&named, "property", properties))?;
+            Ok(Expectation::Violated(property.to_owned()))
         }
         _ => {
             let error = source.at(verdict.span(), "this is no verdict");

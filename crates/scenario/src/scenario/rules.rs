@@ -14,7 +14,13 @@ use pellmell_core::prng::Ratio;
 pub(super) fn profile(source: &Source<'_>, table: &BrokerTable) -> Result<Profile, FileError> {
     let mut profile = match &table.profile {
         None => Profile::adversarial(),
-        Some(name) => Profile::named(name.get_ref()).ok_or_else(|| source.unknown(name, "profile", &Profile::NAMES))?,
+        Some(name) => match Profile::named(name.get_ref()) {
+            Some(profile) => profile,
+            None => {
+                source.stand_in(source.unknown(name, "profile", &Profile::NAMES))?;
+                Profile::adversarial()
+            }
+        },
     };
     if let Some(partitions) = &table.partitions
         && (*partitions.get_ref() == 0 || !matches!(table.ordering, Some(OrderingWord::Key)))

@@ -1,5 +1,6 @@
 //! The text a scenario is read from, and errors that point into it.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -10,11 +11,61 @@ use super::{FileError, nearest};
 pub(super) struct Source<'a> {
     file: &'a str,
     text: &'a str,
+    /// If unknown names are noted and not refused: those so far.
+    noted: Option<RefCell<Unknown>>,
+}
+
+/// The names in a file that mean nothing any more.
+#[derive(Clone, Debug, Default)]
+pub struct Unknown {
+    /// Each where it stands.
+    pub errors: Vec<FileError>,
+    /// Whether one of them says what the case is: its rules, its commands, what is judged. Without that
+    /// nobody can play it.
+    pub is_decisive: bool,
 }
 
 impl<'a> Source<'a> {
     pub(super) fn of(file: &'a str, text: &'a str) -> Source<'a> {
-        Source { file, text }
+        Source { file, text, noted: None }
+    }
+
+    /// One whose unknown names are noted, and what can be read is.
+    pub(super) fn noting(file: &'a str, text: &'a str) -> Source<'a> {
+        Source { noted: Some(RefCell::default()), ..Source::of(file, text) }
+    }
+
+    /// The unknown names that were noted, in the order of the file.
+    pub(super) fn into_noted(self) -> Unknown {
+        let mut noted = self.noted.map(RefCell::into_inner).unwrap_or_default();
+        noted.errors.sort_by_key(|error| (error.line, error.column));
+        noted
+    }
+
+    /// Notes an unknown name without which the rest still says something; refuses any other mistake, and
+    /// that as well where names are not noted.
+    pub(super) fn leave_out(&self, error: FileError) -> Result<(), FileError> {
+        match &self.noted {
+            Some(noted) if error.is_about_a_name() => noted.borrow_mut().errors.push(error),
+            _ => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// The same of a name without which nobody can play the rest.
+    pub(super) fn stand_in(&self, error: FileError) -> Result<(), FileError> {
+        self.leave_out(error)?;
+        self.noted.iter().for_each(|noted| noted.borrow_mut().is_decisive = true);
+        Ok(())
+    }
+
+    /// Whether a name is missing without which nobody can play the rest.
+    pub(super) fn is_in_parts(&self) -> bool {
+        self.noted.as_ref().is_some_and(|noted| noted.borrow().is_decisive)
+    }
+
+    pub(super) fn file(&self) -> &'a str {
+        self.file
     }
 
     pub(super) fn text(&self) -> &'a str {

@@ -236,6 +236,16 @@ impl<'a, S: System> HoldSweep<'a, S> {
     }
 }
 
+/// Every way to depart from the calm run once, with these faults: what a hold sweep begins with.
+pub(super) fn singles<S: System>(
+    simulation: &Simulation<S>,
+    judges: &Judges<S>,
+    limits: Limits,
+    faults: &FaultPlan,
+) -> Vec<Vec<Departure>> {
+    Singles::of(simulation, judges, limits, faults).departures
+}
+
 impl<S: System> HoldPlan<'_, S> {
     /// How many schedules there are to play, the calm run among them.
     #[must_use]
