@@ -2,7 +2,8 @@
 
 use crate::support::changed::{self, Change, Survival, Survived, entries};
 use expect_test::expect;
-use pellmell::corpus::{Status, play};
+use pellmell::corpus::{Renewal, Status, check_in, play, renew_in};
+use pellmell::ticketing::{Scenario, Ticketing};
 
 #[test]
 fn the_services_that_are_put_together_here_are_the_scenario_s_own() {
@@ -61,4 +62,24 @@ fn no_kept_case_passes_silently_after_a_change_of_the_structure() {
         a group removed: 10, 3, 57, 57, 0, 0, 3 of 3, –, –
         the planted defects mended: 26, 0, 0, 0, 0, 44, 0 of 0, –, –
     "#]].assert_eq(&table);
+}
+
+#[test]
+fn recorded_steps_may_name_what_was_added_to_the_services_since() {
+    let change = Change::KeeperSaysMore;
+    let build = |scenario: &Scenario| Ok(change.simulation(scenario));
+    let mut renewed = 0;
+    for (name, text, _) in entries() {
+        let Renewal::Text(text) = renew_in::<Ticketing>(&name, &text, &build).expect("an entry").1 else { continue };
+        renewed += 1;
+        assert!(text.contains("-> audit\""), "{name}: {text}");
+        let status = check_in::<Ticketing>(&name, &text, &build).expect("an entry").status;
+        assert_eq!(status, Status::Violated, "{name}");
+        // Where there is no such service it is told, and the rest is played.
+        let elsewhere = check_in::<Ticketing>(&name, &text, &|scenario| Ok(Change::Nothing.simulation(scenario)));
+        let Status::Moved(moved) = elsewhere.expect("an entry").status else { panic!("{name}") };
+        assert!(moved.was.contains("unknown group `audit`"), "{name}: {}", moved.was);
+    }
+    // Two should hold, and in two nothing comes to the service that was added.
+    assert_eq!(renewed, 66);
 }

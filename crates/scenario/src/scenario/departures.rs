@@ -1,5 +1,6 @@
 //! Whether the departures of a scenario's schedule, and the steps of its entry, speak of what there is.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -10,8 +11,11 @@ use super::suite::{Stored, Suite};
 use super::{FileError, Hostings, Scenario, nearest};
 use pellmell_core::event::Command;
 use pellmell_core::ids::RecordId;
+use pellmell_core::run::{Judges, Limits, run};
 use pellmell_core::schedule::{CommandSpec, Departure, NamedStep, ParseDepartureError, Target};
+use pellmell_core::scheduler::Departing;
 use pellmell_core::simulation::{Client, Simulation};
+use pellmell_core::trace::Naming;
 use toml::Spanned;
 
 /// The most names an error lists.
@@ -19,8 +23,11 @@ const NAMES_SHOWN: usize = 12;
 
 /// What a schedule can speak of.
 pub(super) struct Known<'a, C> {
-    /// The records that are created; none if no command says what it creates.
+    /// The records that commands create; none if no command says what it creates.
     records: &'a BTreeSet<RecordId>,
+    /// The records that something happens to in the run of the schedule: those that services create, too.
+    /// Nobody plays it unless a name is none of the others.
+    happens: LazyCell<BTreeSet<RecordId>, Box<dyn FnOnce() -> BTreeSet<RecordId> + 'a>>,
     subjects: Vec<String>,
     groups: Vec<String>,
     services: Vec<String>,
@@ -33,11 +40,12 @@ pub(super) struct Known<'a, C> {
 }
 
 impl<'a, C> Known<'a, C> {
-    /// What there is in the services that a scenario is played in, and what there would be under another
-    /// design. `simulation` is `None` if they cannot be put together.
+    /// What there is in the services that a scenario with this schedule is played in, and what there would be
+    /// under another design. `simulation` is `None` if they cannot be put together.
     pub(super) fn of<T: Suite<Command = C>>(
         scenario: &'a Scenario<T>,
-        simulation: Option<&Simulation<T>>,
+        simulation: Option<&'a Simulation<T>>,
+        schedule: Vec<Departure>,
         records: &'a BTreeSet<RecordId>,
         generated: &'a [Client<C>],
     ) -> Known<'a, C> {
@@ -55,8 +63,25 @@ impl<'a, C> Known<'a, C> {
             simulation.groups().for_each(|group| also(&mut groups, group));
             simulation.service_names().for_each(|service| also(&mut services, service));
         }
-        Known { records, subjects, groups, services, hostings: &settings.hostings, written: clients, generated }
+        let limits = settings.limits;
+        let happens: Box<dyn FnOnce() -> BTreeSet<RecordId> + 'a> =
+            Box::new(move || simulation.map(|simulation| records_in(simulation, schedule, limits)).unwrap_or_default());
+        let (happens, hostings) = (LazyCell::new(happens), &settings.hostings);
+        Known { records, happens, subjects, groups, services, hostings, written: clients, generated }
     }
+}
+
+/// The records that something happens to in the run of a schedule.
+fn records_in<T: Suite>(simulation: &Simulation<T>, schedule: Vec<Departure>, limits: Limits) -> BTreeSet<RecordId> {
+    let mut naming = Naming::default();
+    let nobody = Judges::new(Vec::new());
+    run(&mut simulation.world(), &mut Departing::new(schedule), &nobody, limits, &mut naming);
+    let records = naming.into_steps().into_iter().filter_map(|step| match step.what {
+        Target::Delivery(delivery) | Target::Ack(delivery) | Target::AckWait(delivery) => Some(delivery.record),
+        Target::Timer(timer) => Some(timer.record),
+        Target::Command(_) | Target::Pause(_) | Target::Join(_) => None,
+    });
+    records.collect()
 }
 
 /// Reads a schedule.
@@ -109,7 +134,7 @@ impl<T: Suite> Scenario<T> {
         let created = commands.filter_map(|sending| sending.command.creates());
         let records = created.chain(self.stored.iter().map(Stored::record)).collect();
         let simulation = self.simulation(self.seed).ok();
-        let known = Known::of(self, simulation.as_ref(), &records, &clients);
+        let known = Known::of(self, simulation.as_ref(), departures.to_vec(), &records, &clients);
         departures.iter().try_for_each(|departure| {
             let text = departure.to_string();
             let place = Spanned::new(0..text.len(), departure.clone());
@@ -179,7 +204,7 @@ impl Place<'_> {
     }
 
     fn record<C: Command>(&self, record: RecordId, known: &Known<'_, C>) -> Result<(), FileError> {
-        if known.records.is_empty() || known.records.contains(&record) {
+        if known.records.is_empty() || known.records.contains(&record) || known.happens.contains(&record) {
             return Ok(());
         }
         self.source.leave_out(never_created(self.source, record, self.span.clone(), known.records).about_a_name())

@@ -14,6 +14,7 @@ use super::suite::{Design, Services, Suite, Workload};
 use super::{Build, Expectation, FileError, Hostings, Scenario, SchedulerKind, Settings, entry, rules};
 use pellmell_core::event::Command;
 use pellmell_core::run::Limits;
+use pellmell_core::schedule::Departure;
 use pellmell_core::simulation::Hosting;
 use pellmell_core::vacuity::{Allow, ParseAllowError};
 
@@ -90,11 +91,12 @@ fn read<T: Suite>(source: &Source<'_>, build: &Build<'_, T>) -> Result<Scenario<
     // Whatever keeps it from being put together is told to who plays it.
     let simulation = if names_things { build(&scenario).ok() } else { None };
     let generated = if names_things { scenario.generated(scenario.seed) } else { Vec::new() };
-    let known = Known::of(&scenario, simulation.as_ref(), &created, &generated);
+    let departures: Vec<Departure> = schedule.iter().map(|departure| departure.get_ref().clone()).collect();
+    let known = Known::of(&scenario, simulation.as_ref(), departures.clone(), &created, &generated);
     departures::check(source, &schedule, &known)?;
     let entry = entry::entry(source, &read, &known, &properties)?;
     drop(known);
-    scenario.settings.schedule = schedule.into_iter().map(Spanned::into_inner).collect();
+    scenario.settings.schedule = departures;
     scenario.settings.entry = entry;
     Ok(scenario)
 }
