@@ -6,7 +6,7 @@ use crate::run::{Judges, Limits, Observer, Report, Verdict, run};
 use crate::schedule::{Departure, Target};
 use crate::scheduler::{Action, Departing, Scheduler, Tie};
 use crate::simulation::Simulation;
-use crate::trace::{Recorder, TraceRecord, hex};
+use crate::trace::{Recorder, TraceRecord};
 use crate::world::{Answer, Step, World};
 
 /// A step of such a run.
@@ -63,7 +63,6 @@ impl<S: System> ObservedRun<S> {
         let mut scheduler = Departing::new(departures.to_vec());
         let mut world = simulation.world();
         let report = run(&mut world, &mut scheduler, judges, limits, &mut observing);
-        observing.end_in_a_panic(&report);
         let Observing { steps, worlds, last, .. } = observing;
         let last = last.filter(|_| !matches!(report.verdict, Verdict::Panicked { .. }));
         ObservedRun { steps, worlds, end: last.map(|last| (world, last)), report }
@@ -119,7 +118,6 @@ struct Observing<S: System> {
 }
 
 struct Pending {
-    action: Action,
     name: u64,
     target: Option<Target>,
     passed: Vec<u64>,
@@ -133,34 +131,13 @@ impl<S: System> Default for Observing<S> {
 }
 
 impl<S: System> Observing<S> {
-    /// Adds the step in which a handler panicked, if it was begun and did not end.
-    fn end_in_a_panic(&mut self, report: &Report) {
-        let Verdict::Panicked { message } = &report.verdict else { return };
-        let (Some(pending), Some(world)) = (self.pending.take(), self.worlds.last()) else { return };
-        let Pending { action, name, target, passed } = pending;
-        let index = match action {
-            Action::Deliver(delivery) => world.broker().service_of_delivery(delivery),
-            Action::Command(client) => world.hosted_next(client).map(|next| next.service),
-            _ => None,
-        };
-        let service = index.map(|service| world.service_name(service).to_owned()).or_else(|| match &target {
-            Some(Target::Timer(timer)) => Some(timer.service.clone()),
-            target => self.steps.iter().rfind(|step| step.target == *target)?.record.service.clone(),
-        });
-        let record = TraceRecord {
-            step: report.steps,
-            time_us: report.time.0,
-            action: world.describe(action),
-            faults: Vec::new(),
-            instead_of: None,
-            service,
-            member: None,
-            answer: Some(format!("panics: {message}")),
-            saved: Vec::new(),
-            published: Vec::new(),
-            fingerprint: hex(report.fingerprint),
-        };
-        self.steps.push(ObservedStep { action, fate: Fate::CALM, name, target, record, is_refused: false, passed });
+    /// Adds a step that the recorder has seen.
+    fn add(&mut self, step: &Step) {
+        let (Some(pending), Some(record)) = (self.pending.take(), self.recorder.last()) else { return };
+        let Pending { name, target, passed } = pending;
+        let (record, is_refused) = (record.clone(), matches!(step.answer, Some(Answer::Command(Err(_)))));
+        let (action, fate) = (step.action, step.fate);
+        self.steps.push(ObservedStep { action, fate, name, target, record, is_refused, passed });
     }
 }
 
@@ -173,24 +150,18 @@ impl<S: System> Observer<S> for Observing<S> {
         let passed = enabled.iter().filter(|other| enabled.calm_rank(*other, Tie::InOrder) < rank);
         let passed = passed.filter_map(|other| Some(world.target(other)?.key())).collect();
         let (name, target) = (name_of(world, action), world.target(action));
-        self.pending = Some(Pending { action, name, target, passed });
+        self.pending = Some(Pending { name, target, passed });
     }
 
     fn after(&mut self, world: &World<S>, step: &Step) {
         self.recorder.after(world, step);
-        let (Some(pending), Some(record)) = (self.pending.take(), self.recorder.last()) else { return };
-        let Pending { name, target, passed, .. } = pending;
+        self.add(step);
         self.last = Some(step.clone());
-        let (record, is_refused) = (record.clone(), matches!(step.answer, Some(Answer::Command(Err(_)))));
-        self.steps.push(ObservedStep {
-            action: step.action,
-            fate: step.fate,
-            name,
-            target,
-            record,
-            is_refused,
-            passed,
-        });
+    }
+
+    fn panicked(&mut self, world: &World<S>, step: &Step, message: &str) {
+        self.recorder.panicked(world, step, message);
+        self.add(step);
     }
 }
 
