@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use expect_test::expect;
 use pellmell::doc_example::{Change, Changed, Item, Shop};
 use pellmell::search::{HoldSweep, HoldSweepResult};
 use pellmell::simulation::SimulationBuilder;
@@ -285,4 +286,37 @@ fn who_asks_again_and_again_for_what_waits_does_not_keep_the_sweep_from_ending()
     let on = on(Profile::stan()).service(shop).client("ann", change(0));
     let result = swept(on, never("shop", 7));
     assert!(result.is_held() && result.singles.played == result.singles.all, "{result:?}");
+}
+
+#[test]
+fn a_hold_sweep_says_what_it_covered_and_shows_each_way_to_fail() {
+    let shop = shop().on_command(|change, ctx| {
+        save(change.price, ctx);
+        publish(change.price.into(), change.price, ctx);
+        Ok(())
+    });
+    let search = testing::service::<Shop>("search").keeps::<Item>(EVERY_SAVE).on_event(CHANGED, |event, ctx| {
+        save(event.price, ctx);
+        Outcome::Ack
+    });
+    let simulation = Simulation::on(Profile::adversarial()).service(shop).service(search);
+    let simulation = simulation.client("ann", [change(0), change(1)].concat()).build().expect("the parts fit");
+    // The calm run ends with price 1 at search.
+    let latest =
+        testing::at_quiescence("Latest", |world: &World<Shop>| match world.store_of("search").find::<Item>(ITEM) {
+            Some(held) if world.is_finished() && held.price == 0 => {
+                Err(Violation::at("search").of(ITEM).because("it is not 1"))
+            }
+            _ => Ok(()),
+        });
+    let judges = Judges::new(vec![latest]);
+    let result = HoldSweep::new(&simulation, &judges).with_schedules_max(20).run();
+    expect![[r#"
+        3 of 20 one-departure schedules fail; 457 not played
+        violated Latest at search of i: 3 schedules, first with 1 departure
+            hold item:changed i1@0 -> search until quiescence
+            at search, i1: it is not 1"#]]
+    .assert_eq(&result.to_string());
+    let held = HoldSweep::new(&simulation, &Judges::new(Vec::new())).with_faults(FaultPlan::NONE).run();
+    expect!["all 4 one-departure schedules and all 18 pairs hold"].assert_eq(&held.to_string());
 }

@@ -18,6 +18,10 @@ const ITEM: RecordId = RecordId::new('i', 1);
 /// A shop that publishes what it is told, search with two members and a timer, and who panics, if any:
 /// search panics at a price that it has, as all but one of what works on it may.
 fn panicking(who: &'static str) -> Simulation<Shop> {
+    panicking_on(Profile::stan(), who)
+}
+
+fn panicking_on(profile: Profile, who: &'static str) -> Simulation<Shop> {
     let panics = move |here: &str| assert!(here != who, "out of paper\nin the {here}");
     let shop = testing::service::<Shop>("shop").on_command(move |change, ctx| {
         panics("shop");
@@ -38,7 +42,7 @@ fn panicking(who: &'static str) -> Simulation<Shop> {
     });
     let search = search.on_timer(move |_, _| panics("timer"));
     let two = Hosting { members: 2, ..Hosting::ALONE };
-    let simulation = Simulation::on(Profile::stan()).service(shop).hosted(search, two);
+    let simulation = Simulation::on(profile).service(shop).hosted(search, two);
     simulation.client("ann", vec![Change { item: ITEM, price: 5 }]).build().expect("the parts fit")
 }
 
@@ -129,6 +133,7 @@ fn panics_again_and_again() {
         let swept = HoldSweep::new(&simulation, &judges).with_faults(FaultPlan::SOME).with_threads(2).run();
         assert!(swept.failed() > 10, "{swept:?}");
         let bounds = Bounds { lost_acks: Most::Of(1), ..Bounds::of(DeliveryOrder::Any) };
+        let simulation = panicking_on(bounds.order.profile(), who);
         assert!(Exhaust::new(&simulation, &judges).with_bounds(bounds).with_threads(2).run().failing.is_some());
         // In no run, so it is told each time.
         let _ = catch_unwind(|| panic!("on purpose"));

@@ -337,6 +337,10 @@ fn what_a_timer_carries_is_a_part_of_the_world_and_how_often_it_fired_before_is_
 
 /// A job that is tried again three times, the number of tries left in the timer.
 fn retrying(price: u32) -> Simulation<Shop> {
+    retrying_on(Profile::stan(), price)
+}
+
+fn retrying_on(profile: Profile, price: u32) -> Simulation<Shop> {
     let retry = |item, tries: u32, ctx: &mut Context<'_, Shop>| {
         let due = ctx.now().after(Duration::from_secs(1));
         ctx.arm_timer(Timer::of(item, due).with_purpose("retry").carrying(tries));
@@ -358,7 +362,7 @@ fn retrying(price: u32) -> Simulation<Shop> {
             }
         });
     let commands = vec![Change { item: RecordId::new('i', 1), price }];
-    Simulation::on(Profile::stan()).service(shop).client("a", commands).build().expect("the parts fit")
+    Simulation::on(profile).service(shop).client("a", commands).build().expect("the parts fit")
 }
 
 fn tried_at_most(most: u32) -> Judges<Shop> {
@@ -414,7 +418,8 @@ fn a_failure_of_a_timer_that_was_armed_again_is_shrunk_and_played_again() {
 fn a_complete_search_goes_through_timers_that_carry_something() {
     for (most, ended) in [(4, Ended::All), (3, Ended::Failing)] {
         let bounds = Bounds { crashes: Most::Of(1), ..Bounds::of(DeliveryOrder::Any) };
-        let exhausted = Exhaust::new(&retrying(3), &tried_at_most(most)).with_bounds(bounds).run();
+        let exhausted =
+            Exhaust::new(&retrying_on(bounds.order.profile(), 3), &tried_at_most(most)).with_bounds(bounds).run();
         assert_eq!(exhausted.ended, ended, "{exhausted:?}");
     }
 }

@@ -197,7 +197,9 @@ fn one_file_of_the_core_and_one_of_the_command_line_are_not_checked_by_the_compi
 }
 
 #[test]
-fn the_library_reads_no_clock_no_files_no_environment_and_prints_nothing() {
+fn the_library_reads_no_clock_no_files_no_environment_and_prints_only_what_tests_must_be_told() {
+    /// What a test must be told although it passes.
+    const TELLS: &str = "crates/core/src/testing/story.rs";
     // The file in which a test keeps its failures is the one that proptest is told to read and write.
     let keeps = |source: &Source| source.name() == "crates/proptest/src/kept_file.rs";
     let libraries = PACKAGES.iter().filter(|(folder, _)| ![".", "crates/cli"].contains(folder));
@@ -219,6 +221,8 @@ fn the_library_reads_no_clock_no_files_no_environment_and_prints_nothing() {
         "dbg!",
     ];
     none(with_words(library, &banned), "not in the library");
+    let told = rust(libraries.iter().map(String::as_str)).filter(|source| source.name() != TELLS);
+    none(with_words(told, &["stderr"]), &format!("only in {TELLS}"));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::kept::{self, HEADER};
+use pellmell_core::testing::story;
 use proptest::test_runner::{Config, FailurePersistence, PersistedSeed};
 
 /// The usual configuration of a proptest, with failing [`schedules`](super::schedules) kept in the
@@ -21,7 +22,8 @@ use proptest::test_runner::{Config, FailurePersistence, PersistedSeed};
 /// the test: these are drawn again, and the simulation must not depend on them.
 ///
 /// A file that cannot be read, and a schedule in it that names what cannot exist, abort the test with
-/// file and line. What does not come any more, because the defect is gone, is noted on stderr. If the file cannot be written, that is said on stderr.
+/// file and line. What does not come any more, because the defect is gone, is noted on stderr, as is that the
+/// file cannot be written.
 #[must_use]
 pub fn kept_in(path: impl Into<String>) -> Config {
     Config { failure_persistence: Some(Box::new(KeptFile { path: path.into() })), ..Config::default() }
@@ -70,8 +72,7 @@ impl FailurePersistence for KeptFile {
             (false, Ok(())) => format!("kept in {}: the next run plays it first", self.path),
             (false, Err(error)) => format!("cannot write {}: {error}", self.path),
         };
-        // If stderr is gone as well there is nobody left to tell.
-        let _ = writeln!(io::stderr(), "pellmell: {said}");
+        story::tell(&said);
     }
 
     fn box_clone(&self) -> Box<dyn FailurePersistence> {

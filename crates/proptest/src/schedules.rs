@@ -107,7 +107,7 @@ impl<S: System> Schedules<S> {
         for vacuous in asked.found_by_counts(&occurred) {
             let is_departure = matches!(vacuous.kind, Kind::UnusedDeparture | Kind::EndedEarly);
             if asked.is_outlived(&vacuous) {
-                eprintln!("note: {place}: {}", story::outlived(&vacuous));
+                story::tell(&format!("{place}: {}", story::outlived(&vacuous)));
             } else if is_departure {
                 let Vacuous { name, reason, .. } = vacuous;
                 return Err(format!("{place}: `{name}`: {reason}: write what took its place"));

@@ -259,7 +259,7 @@ impl<'a, S: System> Replay<'a, S> {
         let call = "pellmell::testing::Replay::new(&simulation, &[...], &judges)";
         refuse_void("the run holds", &findings, call);
         let outlived = findings.notes.iter().filter(|note| asked.is_outlived(note));
-        outlived.for_each(|note| eprintln!("note: {}", story::outlived(note)));
+        outlived.for_each(|note| story::tell(&story::outlived(note)));
         checked(occurred, Coverage::default(), findings)
     }
 }

@@ -1,6 +1,7 @@
 //! What a test that fails prints: how to play the run again, then the least that makes it fail.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 
 use super::lines;
 use crate::determinism::Divergence;
@@ -131,6 +132,12 @@ pub fn outlived(vacuous: &Vacuous) -> String {
         "`{}`: {}; if the defect is gone, that is as it should be, and the schedule stays: it would show it again",
         vacuous.name, vacuous.reason
     )
+}
+
+/// Tells whoever runs tests, also of those that pass, whose output is not shown.
+pub fn tell(said: &str) {
+    // If stderr is gone there is nobody left to tell.
+    let _ = writeln!(io::stderr(), "pellmell: {said}");
 }
 
 /// Why a failing run is not shrunk whose departures alone hold.

@@ -22,8 +22,7 @@ impl ExhaustResult {
                 format!("a run goes on for more than {}: {nothing}", count(SEARCHED_STEPS_MAX.into(), "step"))
             }
             (Ended::Order, _) => format!(
-                "the broker does not allow {} of deliveries: build the simulation on the profile of the bounds' order, \
-                 `bounds.order.profile()`",
+                "the broker's rules are not those of `{}`: build the simulation on `bounds.order.profile()`",
                 bounds.order_in_words()
             ),
         }

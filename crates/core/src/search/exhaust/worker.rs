@@ -266,6 +266,10 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
                 Ok(ended) => return ended,
                 Err(message) => {
                     self.worlds.forget();
+                    // A delivery whose handler panics is no rest.
+                    let is_delivery =
+                        matches!(self.path.get(self.depth), Some(Move { action: Action::Deliver(_), .. }));
+                    self.frames[self.depth].moved |= is_delivery;
                     Verdict::Panicked { message }
                 }
             };
