@@ -262,7 +262,7 @@ fn as_json(scenario: &dyn AnyScenario, seed: u64, smallest: &Smallest, explanati
         "without": without.collect::<Vec<_>>(),
         "endings": endings.collect::<Vec<_>>(),
         "minimal": shrunk.minimal,
-        "anchored": explanation.anchored,
+        "anchors": explanation.anchors.as_deref().map(texts),
     })
 }
 

@@ -37,6 +37,8 @@ pub enum Change {
     PriceSubject,
     /// The group of orders has another name.
     GroupRenamed,
+    /// Orders has taken over what expiration did, and arms the timers of its orders itself.
+    ServicesMerged,
     /// Each service has one member, which handles one message or command at a time: nobody can pause.
     OneAtATime,
     /// The service added last listens to nothing any more, so its group is gone.
@@ -50,7 +52,7 @@ const TICKET_PRICED: Subject = Subject::new("ticket:priced");
 const RENAMED: &str = "order-desk";
 
 impl Change {
-    pub const ALL: [Change; 12] = [
+    pub const ALL: [Change; 13] = [
         Change::ListenerAdded,
         Change::EventAdded,
         Change::GroupsReversed,
@@ -60,6 +62,7 @@ impl Change {
         Change::Gateway,
         Change::PriceSubject,
         Change::GroupRenamed,
+        Change::ServicesMerged,
         Change::OneAtATime,
         Change::GroupRemoved,
         Change::DefectsMended,
@@ -78,6 +81,7 @@ impl Change {
             Change::Gateway => "edits pass a gateway: one hop more",
             Change::PriceSubject => "changes of a price get a subject of their own",
             Change::GroupRenamed => "a group renamed",
+            Change::ServicesMerged => "two services merged",
             Change::OneAtATime => "handlers run one at a time",
             Change::GroupRemoved => "a group removed",
             Change::DefectsMended => "the planted defects mended",
@@ -96,6 +100,7 @@ impl Change {
             Change::VersionsFromOne => Some("\"*@*\" = \"*@*+1\""),
             Change::PriceSubject => Some("\"ticket:updated\" = \"ticket:priced\""),
             Change::GroupRenamed => Some("\"-> orders\" = \"-> order-desk\""),
+            Change::ServicesMerged => Some("\"-> expiration\" = \"-> orders\"\n\"of expiration\" = \"of orders\"\n\"crash expiration\" = \"crash orders\""),
             _ => None,
         }
     }
@@ -112,6 +117,9 @@ impl Change {
             }
             Change::GroupRenamed if delivery.group == "orders" => {
                 Some(DeliverySpec { group: RENAMED.to_owned(), ..now })
+            }
+            Change::ServicesMerged if delivery.group == "expiration" => {
+                Some(DeliverySpec { group: "orders".to_owned(), ..now })
             }
             _ => None,
         }
@@ -153,14 +161,21 @@ impl Change {
         let hosting = |name: &str| scenario.hostings.get(name).cloned();
         let alone = || Hosting::ALONE;
         let changed = |service: Box<dyn Service<Ticketing>>| Changed::of(service, self, scenario);
+        let is_merged = self == Change::ServicesMerged && hosting("expiration").is_some();
         let group = (self == Change::GroupRenamed).then(|| RENAMED.to_owned());
         let orders = Hosting { group, ..hosting("orders").unwrap_or_else(alone) };
         let mut services = vec![
             (changed(Box::new(Tickets(design.tickets))), hosting("tickets").unwrap_or_else(alone)),
             (changed(Box::new(Orders(design.orders))), orders),
         ];
-        let expiration = hosting("expiration");
-        services.extend(expiration.map(|hosting| (changed(Box::new(Expiration(design.expiration))), hosting)));
+        let expiration = Expiration(design.expiration);
+        if is_merged {
+            services[1].0 = changed(Box::new(Merged::of(Orders(design.orders), expiration)));
+            // A property asks whether there is one.
+            services.push((changed(Box::new(service::<Ticketing>("expiration"))), alone()));
+        } else {
+            services.extend(hosting("expiration").map(|hosting| (changed(Box::new(expiration)), hosting)));
+        }
         services.extend(hosting("payments").map(|hosting| {
             // A group that is shared with orders is renamed with it.
             let named = design.payments.group.map(|name| match self {
@@ -252,6 +267,58 @@ impl Changed {
             }
             other => other,
         }
+    }
+}
+
+/// Orders with what expiration did.
+struct Merged {
+    orders: Orders,
+    expiration: Expiration,
+    subjects: Vec<Subject>,
+}
+
+impl Merged {
+    fn of(orders: Orders, expiration: Expiration) -> Merged {
+        let subjects = [orders.subjects(), expiration.subjects()].concat();
+        Merged { orders, expiration, subjects }
+    }
+}
+
+impl Service<Ticketing> for Merged {
+    fn name(&self) -> &str {
+        self.orders.name()
+    }
+
+    fn collections(&self, schema: &mut Schema) {
+        self.orders.collections(schema);
+        self.expiration.collections(schema);
+    }
+
+    fn subjects(&self) -> &[Subject] {
+        &self.subjects
+    }
+
+    fn handle(&self, event: &TicketingEvent, ctx: &mut Context<'_, Ticketing>) -> Outcome {
+        match event {
+            TicketingEvent::OrderCreated { .. } => self.expiration.handle(event, ctx),
+            _ => self.orders.handle(event, ctx),
+        }
+    }
+
+    fn execute(&self, command: &Request, ctx: &mut Context<'_, Ticketing>) -> Result<(), Rejection> {
+        self.orders.execute(command, ctx)
+    }
+
+    fn on_timer(&self, timer: &Timer, ctx: &mut Context<'_, Ticketing>) {
+        self.expiration.on_timer(timer, ctx);
+    }
+
+    fn publish_mode(&self, work: Work) -> PublishMode {
+        if work == Work::Timer { self.expiration.publish_mode(work) } else { self.orders.publish_mode(work) }
+    }
+
+    fn ack_timing(&self) -> AckTiming {
+        self.orders.ack_timing()
     }
 }
 

@@ -167,8 +167,9 @@ pub struct Explanation {
     pub without: Vec<Without>,
     /// The outcome of ending earlier what waits.
     pub endings: Vec<EarlierEnds>,
-    /// Whether it fails in the same way if the calm run serves the groups in other orders.
-    pub anchored: bool,
+    /// The departures it takes beside those of the run to fail in the same way in whichever order the calm run
+    /// serves the groups (see [`Shrunk::anchors`]).
+    pub anchors: Option<Vec<Departure>>,
     /// The departures of the run.
     pub departures: Vec<Departure>,
     /// How many commands are left.
@@ -322,7 +323,7 @@ impl<'a, S: System> Explain<'a, S> {
             why: story::sentences(&observed, &calm, departures, judges, self.time_fields),
             without: without(shrunk),
             endings: ends::endings(&simulation, departures, &observed, judges, limits),
-            anchored: shrunk.is_anchored(),
+            anchors: shrunk.anchors.clone(),
             departures: departures.clone(),
             commands: shrunk.commands.len(),
             minimal: shrunk.minimal,

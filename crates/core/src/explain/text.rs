@@ -8,6 +8,7 @@ use crate::escape::for_terminal;
 use crate::ids::Time;
 use crate::run::Verdict;
 use crate::schedule::{Departure, Target};
+use crate::shrink::in_other_orders;
 use crate::trace::count;
 
 /// How many steps are shown: so many that all of it fits a screen.
@@ -98,9 +99,7 @@ impl Explanation {
         let mut changes: Vec<String> = self.without.iter().filter_map(without).collect();
         changes.extend(self.endings.iter().map(ending));
         if !report.verdict.is_held() {
-            let also = "it fails as well if the calm run serves the groups in other orders";
-            let only = "it fails only because the calm run serves the groups in the order it does";
-            changes.push(if self.anchored { also } else { only }.to_owned());
+            changes.push(in_other_orders(self.anchors.as_deref()));
         }
         for (place, change) in changes.into_iter().enumerate() {
             say(if place == 0 { "Changes" } else { "" }, change);

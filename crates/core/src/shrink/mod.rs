@@ -97,6 +97,19 @@ pub struct Shrunk<C> {
     pub anchors: Option<Vec<Departure>>,
 }
 
+/// What it takes, in words, to fail in whichever order the calm run serves the groups
+/// (see [`Shrunk::anchors`]).
+pub(crate) fn in_other_orders(anchors: Option<&[Departure]>) -> String {
+    match anchors {
+        Some([]) => "it fails as well if the calm run serves the groups in other orders".to_owned(),
+        Some(anchors) => {
+            let anchors: Vec<String> = anchors.iter().map(|departure| format!("`{departure}`")).collect();
+            format!("if the calm run serves the groups in another order, it takes {} as well", anchors.join(", "))
+        }
+        None => "it fails only because the calm run serves the groups in the order it does".to_owned(),
+    }
+}
+
 /// A simpler command in the place of another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Simpler<C> {
@@ -153,17 +166,7 @@ impl<C> Shrunk<C> {
     /// What else a reader has to know about it, in words.
     pub fn caveats(&self) -> impl Iterator<Item = String> {
         let unfinished = (!self.minimal).then(|| "the runs did not suffice to leave out all that can go".to_owned());
-        let leaning = match self.anchors.as_deref() {
-            Some([]) => None,
-            Some(anchors) => {
-                let anchors: Vec<String> = anchors.iter().map(|departure| format!("`{departure}`")).collect();
-                Some(format!(
-                    "if the calm run serves the groups in another order, it takes {} as well",
-                    anchors.join(", ")
-                ))
-            }
-            None => Some("it fails only because the calm run serves the groups in the order it does".to_owned()),
-        };
+        let leaning = (!self.is_anchored()).then(|| in_other_orders(self.anchors.as_deref()));
         unfinished.into_iter().chain(leaning)
     }
 
