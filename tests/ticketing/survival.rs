@@ -58,6 +58,7 @@ fn no_kept_case_passes_silently_after_a_change_of_the_structure() {
         edits pass a gateway: one hop more: 65, 5, 0, 0, 0, 0, 5 of 5, –, –
         changes of a price get a subject of their own: 63, 7, 0, 0, 0, 0, 7 of 7, 7 of 7, 8 of 8
         a group renamed: 55, 15, 0, 0, 0, 0, 15 of 15, 15 of 15, 17 of 17
+        two services merged: 66, 4, 0, 0, 0, 0, 4 of 4, 4 of 4, 3 of 3
         handlers run one at a time: 64, 0, 6, 6, 0, 0, 0 of 0, –, –
         a group removed: 10, 3, 57, 57, 0, 0, 3 of 3, –, –
         the planted defects mended: 26, 0, 0, 0, 0, 44, 0 of 0, –, –

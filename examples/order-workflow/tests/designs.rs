@@ -64,8 +64,7 @@ fn the_usual_design_holds() {
 
 #[test]
 fn the_usual_design_holds_in_every_order_also_if_a_handler_pauses() {
-    let mut two_customers = scenario("changes-her-mind", &[]);
-    two_customers.clients.truncate(2);
+    let two_customers = scenario("two-orders", &[]);
     let any_order = Bounds::of(DeliveryOrder::Any);
     for bounds in [any_order, Bounds { pauses: Most::Of(1), ..any_order }] {
         assert_exhausted(&two_customers, bounds);

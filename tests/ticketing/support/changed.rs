@@ -100,7 +100,9 @@ impl Change {
             Change::VersionsFromOne => Some("\"*@*\" = \"*@*+1\""),
             Change::PriceSubject => Some("\"ticket:updated\" = \"ticket:priced\""),
             Change::GroupRenamed => Some("\"-> orders\" = \"-> order-desk\""),
-            Change::ServicesMerged => Some("\"-> expiration\" = \"-> orders\"\n\"of expiration\" = \"of orders\"\n\"crash expiration\" = \"crash orders\""),
+            Change::ServicesMerged => Some(
+                "\"-> expiration\" = \"-> orders\"\n\"of expiration\" = \"of orders\"\n\"crash expiration\" = \"crash orders\"",
+            ),
             _ => None,
         }
     }
