@@ -204,11 +204,11 @@ fn check_all(system: &dyn AnySystem, files: &[PathBuf], format: MessageFormat) -
 fn show(out: &mut Out, path: &Path, checked: &Checked, format: MessageFormat) -> Result<(), Failure> {
     let reason = &checked.entry.reason;
     let name = name_of(path);
-    let detail = match next_of(&checked.status, path) {
-        Some(next) => format!("{next}   {reason}"),
-        None => reason.clone(),
-    };
     if format == MessageFormat::Json {
+        let detail = match next_of(&checked.status, path) {
+            Some(next) => format!("{next}   {reason}"),
+            None => reason.clone(),
+        };
         return out.json(&json!({
             "reason": "entry",
             "name": name,
@@ -219,7 +219,13 @@ fn show(out: &mut Out, path: &Path, checked: &Checked, format: MessageFormat) ->
     }
     let style = if checked.status.is_expected() { GOOD } else { BAD };
     let deliveries = count(checked.deliveries, "delivery");
-    out.status(style, &checked.status.word().to_uppercase(), format_args!("{name:<34} {deliveries:>13}   {detail}"))
+    out.status(style, &checked.status.word().to_uppercase(), format_args!("{name:<34} {deliveries:>13}   {reason}"))?;
+    clauses(out, next_of(&checked.status, path).iter().flat_map(|next| next.split("; ")))
+}
+
+/// A line each, below what they are about.
+fn clauses<'a>(out: &mut Out, clauses: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
+    clauses.filter(|clause| !clause.is_empty()).try_for_each(|clause| out.line(format!("{:>12} {clause}", "")))
 }
 
 /// What is to be done about an entry that is not as expected.

@@ -9,7 +9,7 @@ use pellmell_scenario::corpus::{Checked, Moved, Renames, Renewal, Status};
 use serde_json::json;
 
 use super::super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, files, input, program};
-use super::{Entries, RENAMES, Tally, name_of, renames_beside, shifts_first, show};
+use super::{Entries, RENAMES, Tally, clauses, name_of, renames_beside, shifts_first, show};
 
 #[derive(clap::Args)]
 pub(super) struct RenewArgs {
@@ -148,8 +148,10 @@ fn one(out: &mut Out, entry: &Renewing, writes: bool, format: MessageFormat) -> 
             "schedule": departures,
         })),
         MessageFormat::Human => {
-            out.status(style, word, format_args!("{:<34} {detail}", name_of(path)).to_string().trim_end())?;
-            departures.iter().try_for_each(|departure| out.line(format!("{:>12}   {departure}", "")))
+            let (said, more) = if moved.is_some() { ("", &*detail) } else { (&*detail, "") };
+            out.status(style, word, format_args!("{:<34} {said}", name_of(path)).to_string().trim_end())?;
+            clauses(out, more.split("; "))?;
+            departures.iter().try_for_each(|departure| out.line(format!("{:>14} {departure}", "")))
         }
     }
 }
