@@ -89,7 +89,7 @@ fn the_printed_calls_fail_in_the_same_way() {
     let told = panic_of(|| seeds(&simulation, &judges, 0..1000).run());
     let seed: u64 =
         told.strip_prefix("to play seed ").and_then(|rest| rest.split(' ').next()?.parse().ok()).expect("a seed");
-    let call = ".with_seeds(2..3).with_faults(pellmell::FaultPlan::NONE).with_departures(0).run();";
+    let call = ".with_departures(0).with_seeds(2..3).with_faults(pellmell::FaultPlan::NONE).run();";
     assert!(seed == 2 && told.contains(call), "{told}");
     let alone = panic_of(|| seeds(&simulation, &judges, seed..seed + 1).run());
     let without_counts = |text: &str| text.rsplit_once("\nso fail ").expect("how many").0.to_owned();
@@ -118,19 +118,19 @@ fn all_ways_to_fail_are_told_with_how_often_each_was_met_whatever_the_threads() 
     let (simulation, judges) = (blind(), Judges::new(vec![early, same_price()]));
     let told = |threads, stops| {
         let check = Check::new(&simulation, &judges).with_threads(threads).stopping_at_first(stops);
-        let told = panic_of(|| check.run());
-        told[told.find("\nso fail ").expect("how often")..].to_owned()
+        panic_of(|| check.run())
     };
-    let all = told(1, false);
+    let whole = told(1, false);
+    let (one, all) = whole.split_at(whole.find("\nso fail ").expect("how often"));
     expect![[r#"
 
         so fail 6 of 45 schedules with one departure, 423 of 1,000 seeds
         other ways to fail:
             NeverTen at search: 1 of 45 schedules with one departure, 1 of 1,000 seeds"#]]
-    .assert_eq(&all);
-    assert_eq!(told(3, false), all);
-    let first = told(1, true);
-    assert!(!first.contains("other ways"), "{first}");
+    .assert_eq(all);
+    assert_eq!(told(3, false), whole);
+    // How many of those under way are finished then hangs on the threads.
+    assert_eq!((&*told(1, true), &*told(3, true)), (one, one));
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn a_run_whose_departures_do_not_give_it_again_is_told_by_its_last_steps() {
     expect![[r#"
         to play seed 2 alone:
             pellmell::testing::Check::new(&simulation, &judges)
-                .with_seeds(2..3).with_faults(pellmell::FaultPlan::NONE).with_departures(0).run();
+                .with_departures(0).with_seeds(2..3).with_faults(pellmell::FaultPlan::NONE).run();
 
         violated NeverTwoThenOne: at search: expected 2, found 1
         note: it is not shrunk: the departures of this run lead to another one at step 5: a name in it is not unique

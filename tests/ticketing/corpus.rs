@@ -172,7 +172,7 @@ fn an_entry_that_violates_what_it_should_is_violated() {
 #[test]
 fn an_entry_that_holds_as_it_should_is_held_and_one_that_should_not_is_fixed() {
     let mended = with("defects = [\"LockOverwrite\"]\n", "");
-    assert_eq!(status(&mended), Status::Fixed);
+    assert!(matches!(status(&mended), Status::Fixed(near) if near.runs > 1), "{:?}", status(&mended));
     assert_eq!(status(&mended.replace("violated NoLockOverwrite", "held")), Status::Held);
 }
 
@@ -188,15 +188,19 @@ fn an_entry_that_violates_what_it_should_not_is_broken() {
 
 #[test]
 fn an_entry_that_names_what_does_not_exist_is_stale_and_is_told_the_nearest() {
-    let stale = |text: &str, part: &str| match status(text) {
-        Status::Stale(why) | Status::Moved(Moved { was: why, .. }) => assert!(why.contains(part), "{why}"),
+    let moved = |text: &str, part: &str| match status(text) {
+        Status::Moved(Moved { was, .. }) => assert!(was.contains(part), "{was}"),
         other => panic!("{other:?}"),
     };
-    stale(
+    let stale = |text: &str, part: &str| match status(text) {
+        Status::Stale(why) => assert!(why.contains(part), "{why}"),
+        other => panic!("{other:?}"),
+    };
+    moved(
         &with("order:cancelled o1@1", "order:canceled o1@1"),
         "unknown subject `order:canceled`; did you mean `order:cancelled`",
     );
-    stale(&with("-> tickets until", "-> ticket until"), "unknown group `ticket`; did you mean `tickets`");
+    moved(&with("-> tickets until", "-> ticket until"), "unknown group `ticket`; did you mean `tickets`");
     stale(&with("LockOverwrite\"]", "LockOverwritten\"]"), "unknown defect `LockOverwritten`");
     stale(&with("\"reference\"", "\"referenze\""), "unknown design `referenze`");
     stale(&with("violated NoLockOverwrite", "violated NoLockOverwrites"), "unknown property");
@@ -377,7 +381,7 @@ fn what_still_fails_is_found_by_recorded_steps_around_what_is_new_and_what_is_go
 #[test]
 fn an_entry_is_fixed_or_broken_only_where_nothing_near_it_fails_as_it_should() {
     let mended = with_steps().replace("defects = [\"LockOverwrite\"]\n", "");
-    assert_eq!(status(&mended), Status::Fixed);
+    assert!(matches!(status(&mended), Status::Fixed(near) if near.runs > 1), "{:?}", status(&mended));
     assert_eq!(renew::<Ticketing>("entry.toml", &mended).expect("an entry").1, Renewal::Fresh);
     let other = with_steps().replace("violated NoLockOverwrite", "violated NoPoison");
     assert!(matches!(status(&other), Status::Broken(_)));

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use pellmell_core::escape::file_for_shell;
 use pellmell_core::search::Cost;
 use pellmell_scenario::any::{AnySystem, ZooPlan};
 use pellmell_scenario::scenario::{Defect, FileError, Level, nearest};
@@ -196,7 +197,12 @@ fn summary(out: &mut Out, played: &ZooResult) -> Result<(), Failure> {
             out.status(
                 PLAIN,
                 "See",
-                format_args!("{} zoo {} --scenario {}", program(), row.defect.name, row.scenario),
+                format_args!(
+                    "{} zoo {} --scenario {}",
+                    program(),
+                    row.defect.name,
+                    file_for_shell(Path::new(row.scenario.as_str()))
+                ),
             )?;
         }
     }

@@ -484,7 +484,7 @@ impl Survival {
             Status::Moved(_) => &mut self.moved,
             Status::Stale(_) => &mut self.stale,
             Status::Broken(_) => &mut self.broken,
-            Status::Fixed => &mut self.fixed,
+            Status::Fixed(_) => &mut self.fixed,
         };
         *count += 1;
         self.mended += u32::from(survived.is_mended);

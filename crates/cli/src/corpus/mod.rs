@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use pellmell_core::escape::file_for_shell;
 use pellmell_scenario::any::AnySystem;
-use pellmell_scenario::corpus::{Checked, Moved, Renames, Status};
+use pellmell_scenario::corpus::{Checked, Moved, Near, Renames, Status};
 use serde_json::json;
 
 use super::files::Identity;
@@ -140,7 +140,7 @@ impl Tally {
     fn add(&mut self, status: &Status) {
         match status {
             Status::Held | Status::Violated => self.expected += 1,
-            Status::Fixed | Status::Broken(_) => self.surprises += 1,
+            Status::Fixed(_) | Status::Broken(_) => self.surprises += 1,
             Status::Moved(_) => self.moved += 1,
             Status::Stale(_) => self.stale += 1,
         }
@@ -204,10 +204,11 @@ fn check_all(system: &dyn AnySystem, files: &[PathBuf], format: MessageFormat) -
 fn show(out: &mut Out, path: &Path, checked: &Checked, format: MessageFormat) -> Result<(), Failure> {
     let reason = &checked.entry.reason;
     let name = name_of(path);
+    let clauses = clauses_of(&checked.status, path);
     if format == MessageFormat::Json {
-        let detail = match next_of(&checked.status, path) {
-            Some(next) => format!("{next}   {reason}"),
-            None => reason.clone(),
+        let detail = match clauses.as_slice() {
+            [] => reason.clone(),
+            clauses => format!("{}   {reason}", clauses.join("; ")),
         };
         return out.json(&json!({
             "reason": "entry",
@@ -220,29 +221,36 @@ fn show(out: &mut Out, path: &Path, checked: &Checked, format: MessageFormat) ->
     let style = if checked.status.is_expected() { GOOD } else { BAD };
     let deliveries = count(checked.deliveries, "delivery");
     out.status(style, &checked.status.word().to_uppercase(), format_args!("{name:<34} {deliveries:>13}   {reason}"))?;
-    clauses(out, next_of(&checked.status, path).iter().flat_map(|next| next.split("; ")))
+    show_clauses(out, &clauses)
 }
 
 /// A line each, below what they are about.
-fn clauses<'a>(out: &mut Out, clauses: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
-    clauses.filter(|clause| !clause.is_empty()).try_for_each(|clause| out.line(format!("{:>12} {clause}", "")))
+fn show_clauses(out: &mut Out, clauses: &[String]) -> Result<(), Failure> {
+    clauses.iter().try_for_each(|clause| out.line(format!("{:>12} {clause}", "")))
 }
 
-/// What is to be done about an entry that is not as expected.
-fn next_of(status: &Status, path: &Path) -> Option<String> {
+/// What is told of an entry that is not as expected, and what is to be done about it.
+fn clauses_of(status: &Status, path: &Path) -> Vec<String> {
+    let split = |told: &str| told.split("; ").map(str::to_owned).collect::<Vec<_>>();
     match status {
-        Status::Held | Status::Violated => None,
-        Status::Fixed => {
-            let near = "expected violated, now holds, and so does all that is near it";
-            Some(format!("{near}: write `expect = \"held\"` without `trace` and keep it"))
+        Status::Held | Status::Violated => Vec::new(),
+        Status::Fixed(Near { runs, is_all }) => {
+            let runs = count(u64::from(*runs), "run");
+            let near = match is_all {
+                true => format!("it should be violated and holds now, and so do all {runs} near it"),
+                false => format!(
+                    "it should be violated and holds now, and so do the {runs} nearest to it, not all there are"
+                ),
+            };
+            vec![near, "write `expect = \"held\"` without `trace` and keep it".to_owned()]
         }
         Status::Moved(Moved { was, departures, .. }) => {
             let quoted: Vec<String> = departures.iter().map(|departure| format!("`{departure}`")).collect();
             let so = if quoted.is_empty() { "in the calm run".to_owned() } else { format!("by {}", quoted.join(", ")) };
             let renew = format!("{} corpus renew {}", program(), file_for_shell(path));
-            Some(format!("{was}; it still fails as it should {so}: {renew}"))
+            [split(was), vec![format!("it still fails as it should {so}: {renew}")]].concat()
         }
-        Status::Broken(how) | Status::Stale(how) => Some(how.clone()),
+        Status::Broken(how) | Status::Stale(how) => split(how),
     }
 }
 

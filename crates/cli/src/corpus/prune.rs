@@ -5,7 +5,7 @@ use pellmell_scenario::corpus::{Checked, Duplicate, duplicates};
 use serde_json::json;
 
 use super::super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, shown};
-use super::{Entries, files, name_of, next_of, renamed};
+use super::{Entries, clauses_of, files, name_of, renamed, show_clauses};
 
 #[derive(clap::Args)]
 pub(super) struct PruneArgs {
@@ -29,7 +29,7 @@ pub(super) fn prune(system: &dyn AnySystem, args: &PruneArgs, format: MessageFor
     }
     let mut out = Out::new();
     for ((name, checked), path) in entries.iter().zip(&files) {
-        attention(&mut out, name, next_of(&checked.status, path), checked, format)?;
+        attention(&mut out, name, &clauses_of(&checked.status, path), checked, format)?;
     }
     let duplicates = duplicates(&entries);
     for Duplicate { place, of } in &duplicates {
@@ -57,17 +57,20 @@ pub(super) fn prune(system: &dyn AnySystem, args: &PruneArgs, format: MessageFor
 fn attention(
     out: &mut Out,
     name: &str,
-    next: Option<String>,
+    clauses: &[String],
     checked: &Checked,
     format: MessageFormat,
 ) -> Result<(), Failure> {
-    let Some(next) = next else { return Ok(()) };
+    if clauses.is_empty() {
+        return Ok(());
+    }
     match format {
         MessageFormat::Json => out.json(&json!({
-            "reason": "entry", "name": name, "status": checked.status.word(), "detail": next,
+            "reason": "entry", "name": name, "status": checked.status.word(), "detail": clauses.join("; "),
         })),
         MessageFormat::Human => {
-            out.status(BAD, &checked.status.word().to_uppercase(), format_args!("{name:<34} {next}"))
+            out.status(BAD, &checked.status.word().to_uppercase(), name)?;
+            show_clauses(out, clauses)
         }
     }
 }

@@ -9,7 +9,7 @@ use pellmell_scenario::corpus::{Checked, Moved, Renames, Renewal, Status};
 use serde_json::json;
 
 use super::super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, files, input, program};
-use super::{Entries, RENAMES, Tally, clauses, name_of, renames_beside, shifts_first, show};
+use super::{Entries, RENAMES, Tally, name_of, renames_beside, shifts_first, show, show_clauses};
 
 #[derive(clap::Args)]
 pub(super) struct RenewArgs {
@@ -150,7 +150,8 @@ fn one(out: &mut Out, entry: &Renewing, writes: bool, format: MessageFormat) -> 
         MessageFormat::Human => {
             let (said, more) = if moved.is_some() { ("", &*detail) } else { (&*detail, "") };
             out.status(style, word, format_args!("{:<34} {said}", name_of(path)).to_string().trim_end())?;
-            clauses(out, more.split("; "))?;
+            let more: Vec<String> = more.split("; ").filter(|clause| !clause.is_empty()).map(str::to_owned).collect();
+            show_clauses(out, &more)?;
             departures.iter().try_for_each(|departure| out.line(format!("{:>14} {departure}", "")))
         }
     }

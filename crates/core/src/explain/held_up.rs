@@ -45,7 +45,9 @@ fn held_up<S: System>(world: &World<S>, observed: &ObservedRun<S>, index: Delive
     let named = if named.is_empty() { last } else { format!("{} and {last}", named.join(", ")) };
     let deliveries = if limit == 1 { "1 delivery" } else { &format!("{limit} deliveries") };
     let full = format!("the limit of {deliveries} in flight is full with {named}");
-    Some(format!("`{name}` is never handed to {group}: {full}{}.", why_in_flight(observed, broker, &by)))
+    let (is_not, again) = if delivery.tries == 0 { ("is never", "") } else { ("is not", " again") };
+    let why = why_in_flight(observed, broker, &by);
+    Some(format!("`{name}` {is_not} handed to {group}{again}: {full}{why}."))
 }
 
 /// Why deliveries are in flight, if it is one reason for all.

@@ -2,7 +2,6 @@
 //! saves make a difference to what it finds, and the moment from which on it was wrong.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::observed::ObservedRun;
 use crate::event::System;
@@ -11,7 +10,7 @@ use crate::property::{End, Violation};
 use crate::run::{Judges, Verdict};
 use crate::shrink::same_failure;
 use crate::trace::SavedRecord;
-use crate::world::World;
+use crate::world::{World, catching};
 
 /// When a property is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,11 +45,11 @@ impl Judged {
             return Judged::default();
         };
         let found = |world: &World<S>, moment: Moment| {
-            let judged = catch_unwind(AssertUnwindSafe(|| match moment {
+            let judged = catching(|| match moment {
                 Moment::Step => judges.judge_step(place, world, step),
                 Moment::Rest => judges.property(place).at_quiescence(world),
                 Moment::End => judges.property(place).at_end(&End { world, in_rounds: false }),
-            }));
+            });
             // What it cannot be asked about differs from what was.
             judged.ok().and_then(Result::err)
         };

@@ -117,7 +117,13 @@ impl<S: System> Story<'_, S> {
     fn nothing_there(&self) -> Option<String> {
         let Verdict::Violated { violation, .. } = &self.observed.report.verdict else { return None };
         let record = violation.record?;
-        let about = |place: usize| self.is_at_fault(place) && self.is_about(place, record);
+        // Which record a command is about, nothing says.
+        let may_be = |place: usize| match &self.steps()[place].target {
+            Some(Target::Command(_)) => true,
+            Some(Target::Timer(timer)) => timer.record == record,
+            _ => self.is_about(place, record),
+        };
+        let about = |place: usize| self.is_at_fault(place) && may_be(place);
         let none = !(0..self.steps().len()).any(about);
         none.then(|| format!("{} never works on {record}.", violation.service))
     }

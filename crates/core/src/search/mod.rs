@@ -24,7 +24,7 @@ pub use exhaust::{
     SearchStats, steps_named,
 };
 pub use hold_sweep::{DepartedBucket, HoldPart, HoldPlan, HoldSweep, HoldSweepResult, PAIRS_STEPS, Tally};
-pub use nearby::{Nearby, Neighbour};
+pub use nearby::{Nearby, NearbyResult, Neighbour};
 pub(crate) use part::play;
 pub use part::{Part, Piece, SoFar};
 pub use shortest::{Cost, DeliveryOrder, Found, Shortest, ShortestBounds, ShortestResult};

@@ -138,14 +138,14 @@ impl<S: System> Shrinker<'_, '_, S> {
             }
             let pause = |until| Departure::Pause { what: Target::Delivery(what.clone()), until: Some(until) };
             let departures = vec![pause(Target::AckWait(what.clone())), pause(Target::Delivery(what.clone().again()))];
-            let before = (self.case.clone(), self.report.clone());
+            let before = (self.case.clone(), self.report.clone(), self.has_lost_ends);
             if departures != self.case.departures && self.take(self.case.departing(departures)) {
                 self.clients();
                 self.commands();
                 if size(&self.case) < size(&before.0) {
                     return;
                 }
-                (self.case, self.report) = before;
+                (self.case, self.report, self.has_lost_ends) = before;
             }
             tried.push(what);
         }

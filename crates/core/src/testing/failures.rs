@@ -17,6 +17,8 @@ pub(super) struct Failures<'a> {
     played: Option<&'a Played>,
     /// In the order in which they were met.
     ways: Vec<Way<'a>>,
+    /// Whether no more was looked for than one.
+    only_first: bool,
 }
 
 /// Runs that fail with the same signature.
@@ -45,7 +47,7 @@ impl<'a> Failures<'a> {
         };
         ways.sort_by_key(order);
         ways.truncate(if only_first { 1 } else { usize::MAX });
-        Failures { departed, played, ways }
+        Failures { departed, played, ways, only_first }
     }
 
     /// The first way to fail at length, and then how often it and which others were met; `None` if nothing failed.
@@ -56,15 +58,17 @@ impl<'a> Failures<'a> {
         judges: &Judges<S>,
     ) -> Option<String> {
         let (first, others) = self.ways.split_first()?;
-        let departs = self.departed.schedules > 0;
-        let teller = story::Teller { simulation, judges, plan, limits, departs };
+        let teller = story::Teller { simulation, judges, plan, limits };
         let mut text = match (first.departed, first.seeds) {
             (Some(bucket), _) => teller.departures(&bucket.departures, first.signature),
             (None, Some(failing)) => teller.seed(failing.first, &failing.verdict, &self.departed.finds()),
             (None, None) => return None,
         };
-        // Writing to a string cannot fail.
-        let _ = write!(text, "\nso fail {}", self.times(first));
+        // How many more were played before all stopped hangs on the threads.
+        if !self.only_first {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\nso fail {}", self.times(first));
+        }
         if !others.is_empty() {
             text += "\nother ways to fail:";
         }

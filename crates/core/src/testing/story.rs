@@ -30,8 +30,6 @@ pub(super) struct Teller<'a, S: System> {
     pub(super) judges: &'a Judges<S>,
     pub(super) plan: FaultPlan,
     pub(super) limits: Limits,
-    /// Whether schedules with one departure were played, too.
-    pub(super) departs: bool,
 }
 
 impl<S: System> Teller<'_, S> {
@@ -46,15 +44,9 @@ impl<S: System> Teller<'_, S> {
         }
         let (end, plan_name) = (seed.saturating_add(1), name_of(self.plan));
         let is_usual = limits == Limits::OF_A_TEST;
-        let call = match is_usual && self.departs {
-            true => format!("check(&simulation, {seed}..{end}, {plan_name}, &judges);"),
-            false => {
-                let departs = if self.departs { "" } else { ".with_departures(0)" };
-                let limits = if is_usual { String::new() } else { format!(".with_limits({})", in_code(limits)) };
-                let begin = "Check::new(&simulation, &judges)\n        ";
-                format!("{begin}.with_seeds({seed}..{end}).with_faults({plan_name}){departs}{limits}.run();")
-            }
-        };
+        let limits_of = if is_usual { String::new() } else { format!(".with_limits({})", in_code(limits)) };
+        let seeds = format!(".with_departures(0).with_seeds({seed}..{end}).with_faults({plan_name})");
+        let call = format!("Check::new(&simulation, &judges)\n        {seeds}{limits_of}.run();");
         let text = format!("to play seed {seed} alone:\n    pellmell::testing::{call}\n");
         let scheduler = SchedulerKind::Portfolio.scheduler(self.simulation, seed, self.plan);
         let extracted = extract(self.simulation, scheduler, self.judges, limits, Tie::InOrder);

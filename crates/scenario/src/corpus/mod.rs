@@ -33,12 +33,21 @@ pub enum Status {
     Violated,
     /// It should violate a property and does not any more, but a run near it does.
     Moved(Moved),
-    /// It should violate a property and holds now, and so does all that is near it.
-    Fixed,
+    /// It should violate a property and holds now, and so does what is near it.
+    Fixed(Near),
     /// It violates a property it should not, or ends in another way; how.
     Broken(String),
     /// It names what does not exist any more; what, and the nearest that does.
     Stale(String),
+}
+
+/// The runs near an entry that were played, none of which fails as it should.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Near {
+    /// How many.
+    pub runs: u32,
+    /// Whether these are all there are.
+    pub is_all: bool,
 }
 
 /// An entry whose departures do not lead to its failure any more, and what does.
@@ -60,7 +69,7 @@ impl Status {
             Status::Held => "held",
             Status::Violated => "violated",
             Status::Moved(_) => "moved",
-            Status::Fixed => "fixed",
+            Status::Fixed(_) => "fixed",
             Status::Broken(_) => "broken",
             Status::Stale(_) => "stale",
         }
@@ -227,8 +236,9 @@ fn nearby<T: Suite>(
     let fails = |verdict: &Verdict| entry.expect.meets(verdict);
     let nearby = Nearby::new(simulation, &judges).with_limits(scenario.limits);
     let nearby = nearby.with_steps(&entry.trace).with_failure(&fails);
-    let found = if entry.expect == Expectation::Held { None } else { nearby.run(&scenario.schedule) };
-    if let Some(found) = found {
+    let looked = (entry.expect != Expectation::Held).then(|| nearby.run(&scenario.schedule));
+    let near = looked.as_ref().map(|looked| Near { runs: looked.executions, is_all: looked.is_complete });
+    if let Some(found) = looked.and_then(|looked| looked.failing) {
         let was = match (gone, played.status) {
             (Some(gone), Status::Stale(why)) => format!("{gone}; {why}"),
             (Some(gone), _) => gone,
@@ -247,7 +257,11 @@ fn nearby<T: Suite>(
         _ => None,
     };
     let why: Vec<String> = gone.into_iter().chain(why).chain(unheard).collect();
-    let status = if why.is_empty() { played.status } else { Status::Stale(why.join("; ")) };
+    let status = match (played.status, near) {
+        _ if !why.is_empty() => Status::Stale(why.join("; ")),
+        (Status::Fixed(_), Some(near)) => Status::Fixed(near),
+        (status, _) => status,
+    };
     EntryRun { status, ..played }
 }
 
@@ -288,7 +302,7 @@ fn status_of(entry: &Entry, verdict: &Verdict) -> Status {
     match (entry.expect.meets(verdict), verdict) {
         (true, Verdict::Held) => Status::Held,
         (true, _) => Status::Violated,
-        (false, Verdict::Held) => Status::Fixed,
+        (false, Verdict::Held) => Status::Fixed(Near::default()),
         (false, verdict) => Status::Broken(in_words(verdict)),
     }
 }

@@ -83,11 +83,18 @@ impl Renames {
         replaced(&starred, &replaced(&words, text))
     }
 
-    /// Whether a line would rename again what it has renamed, as one that shifts a number does: it is to be
-    /// written into entries once, and then to be taken out.
+    /// Whether what a line has renamed would be renamed again, as one that shifts a number does, or two that
+    /// swap names: it is to be written into entries once, and then to be taken out.
     #[must_use]
     pub fn has_shifts(&self) -> bool {
-        self.0.iter().any(Rename::fits_its_own)
+        self.0.iter().any(|rename| self.renames_again(rename))
+    }
+
+    /// Whether what a line has renamed would be renamed again, by itself or by another line.
+    fn renames_again(&self, rename: &Rename) -> bool {
+        let sample = rename.key.replace('*', "5");
+        let Some((_, renamed)) = rename.fit(&sample) else { return false };
+        self.apply(&renamed) != renamed
     }
 
     /// The text of their file without the lines that would rename again what they have renamed. All else
@@ -95,7 +102,7 @@ impl Renames {
     #[must_use]
     pub fn without_shifts(&self, text: &str) -> String {
         let mut left = text.to_owned();
-        for rename in self.0.iter().rev().filter(|rename| rename.fits_its_own()) {
+        for rename in self.0.iter().rev().filter(|rename| self.renames_again(rename)) {
             let begin = text[..rename.place.start].rfind('\n').map_or(0, |end| end + 1);
             let end = text[rename.place.end..].find('\n').map_or(text.len(), |end| rename.place.end + end + 1);
             left.replace_range(begin..end, "");
@@ -146,6 +153,9 @@ impl Rename {
         let wrong = |side, message: String| Err((side, message, STAR));
         if key.trim().is_empty() || key.contains("**") {
             return wrong(Side::Old, format!("`{key}` is no name"));
+        }
+        if key.split('*').skip(1).any(|behind| behind.chars().next().is_some_and(is_of_a_part)) {
+            return wrong(Side::Old, format!("a `*` of `{key}` stands for all of a part, and more of it is behind it"));
         }
         if key == *new {
             return wrong(Side::New, format!("`{key}` is renamed to itself"));
@@ -217,13 +227,6 @@ impl Rename {
             }
         });
         Some((length, new.collect::<Option<String>>()?))
-    }
-
-    /// Whether it would rename again what it has renamed.
-    fn fits_its_own(&self) -> bool {
-        let sample = self.key.replace('*', "5");
-        let Some((_, renamed)) = self.fit(&sample) else { return false };
-        replaced(&[self], &renamed) != renamed
     }
 }
 
@@ -324,6 +327,8 @@ mod tests {
         refused("\"t*@*\" = \"t*@*\"", (1, 10), "renamed to itself");
         refused("\"\" = \"x\"", (1, 1), "is no name");
         refused("\"t**\" = \"x*\"", (1, 1), "is no name");
+        refused("\"ticket:*-old\" = \"ticket:*\"", (1, 1), "stands for all of a part");
+        refused("\"a.*.b\" = \"a.*\"", (1, 1), "stands for all of a part");
     }
 
     #[test]
@@ -334,5 +339,11 @@ mod tests {
         let left = renames.without_shifts(lines);
         assert_eq!(left, "# names\n\"a:b\" = \"a:c\"\n\"x:*\" = \"y:*\"\n");
         assert!(!Renames::parse("renames.toml", &left).expect("renames").has_shifts());
+        for lines in ["\"a\" = \"b\"\n\"b\" = \"a\"\n", "\"a\" = \"b\"\n\"b\" = \"c\"\n"] {
+            let renames = Renames::parse("renames.toml", lines).expect("renames");
+            assert!(renames.has_shifts(), "{lines}");
+            let left = renames.without_shifts(lines);
+            assert!(!Renames::parse("renames.toml", &left).expect("renames").has_shifts(), "{lines}");
+        }
     }
 }

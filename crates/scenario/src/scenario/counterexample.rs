@@ -88,6 +88,7 @@ impl<T: Suite> Scenario<T> {
             // What names that service fits no longer.
             if let Ok(Some(mut fewer)) = without.shrink_case(seed, case, left)
                 && same_failure(&shrunk.report.verdict, &fewer.report.verdict)
+                && (fewer.minimal || !shrunk.minimal)
             {
                 fewer.executions += shrunk.executions;
                 (around, shrunk) = (without, fewer);

@@ -7,28 +7,28 @@ use pellmell::scenario::{Scenario, Services};
 use pellmell::world::World;
 use pellmell::{Judges, Simulation};
 
-/// What is wrong. The letters are those of the table in docs/shrinking.md.
+/// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bug {
-    /// A: two members of inventory read the same stock, and the last write wins.
+    /// Two members of inventory read the same stock, and the last write wins.
     LastWriteWins,
-    /// B: what comes again is counted again.
+    /// What comes again is counted again.
     NoDedup,
-    /// C: inventory reserves for an order whose cancel came first.
+    /// Inventory reserves for an order whose cancel came first.
     ReserveAfterCancel,
-    /// D: the projection remembers two events.
+    /// The projection remembers two events.
     SmallDedupWindow,
-    /// E: what is paid is shipped each time it is said.
+    /// What is paid is shipped each time it is said.
     ShipsAgain,
-    /// F: that an order was placed makes a cancelled one open again.
+    /// That an order was placed makes a cancelled one open again.
     PlacedResets,
-    /// G: C and E.
+    /// Inventory reserves after the cancel, and what is paid is shipped each time.
     Both,
-    /// H: a handler panics where an order it has not heard of is confirmed.
+    /// A handler panics where an order it has not heard of is confirmed.
     Panics,
-    /// I: that an order was placed comes after all that follows from it, up to its shipment.
+    /// That an order was placed comes after all that follows from it, up to its shipment.
     ShippedFirst,
-    /// J: that an order was placed comes after all that follows from it, up to its payment.
+    /// That an order was placed comes after all that follows from it, up to its payment.
     PaidFirst,
 }
 

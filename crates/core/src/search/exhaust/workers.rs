@@ -187,7 +187,8 @@ impl<'e, 'p, S: System> Workers<'e, 'p, S> {
         });
         let found = self.common.shortest.take();
         let found = found.map(|(path, verdict)| Stopped { stop: Stop::Failing(Box::new(verdict)), path });
-        stopped.or(found)
+        // What failed is told also where the memory did not suffice for the rest.
+        found.or(stopped)
     }
 }
 

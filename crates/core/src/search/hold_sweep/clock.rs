@@ -4,6 +4,8 @@
 //! timer fires. What waits past the timers is found by letting it wait as long as anything else happens at
 //! all: the names of what happened last then are ends that departures can have.
 
+use std::cell::Cell;
+
 use crate::event::System;
 use crate::run::{Judges, Limits, Observer, Report, run};
 use crate::schedule::{Departure, Target};
@@ -11,10 +13,15 @@ use crate::scheduler::{Action, Departing};
 use crate::simulation::Simulation;
 use crate::world::World;
 
+/// How many steps it may take to find out what the clock brings about: a second or two.
+const STEPS_MAX: u64 = 2_000_000;
+
 /// Plays what the clock brings about.
 pub(super) struct Clock<'a, S: System> {
     simulation: &'a Simulation<S>,
     limits: Limits,
+    /// How many steps are left to play.
+    steps_left: Cell<u64>,
 }
 
 /// What something can wait for behind the clock.
@@ -30,19 +37,21 @@ impl<'a, S: System> Clock<'a, S> {
     pub(super) fn new(simulation: &'a Simulation<S>, limits: Limits, calm: &Report) -> Clock<'a, S> {
         // Who asks again and again for what waits would do so for ever.
         let steps_max = limits.steps_max.min(2 * calm.steps + 100);
-        Clock { simulation, limits: Limits { steps_max, ..limits } }
+        Clock { simulation, limits: Limits { steps_max, ..limits }, steps_left: Cell::new(STEPS_MAX) }
     }
 
-    /// What the last of these departures can wait for; `None` if no timer fires before what it is about.
+    /// What the last of these departures can wait for; `None` if no timer fires before what it is about, or the
+    /// steps are used up.
     pub(super) fn ends_of(&self, waiting: &[Departure]) -> Option<Ends> {
-        let (last, before) = waiting.split_last()?;
+        let (last, before) = waiting.split_last().filter(|_| self.steps_left.get() > 0)?;
         let what = last.what();
         // What happens not before it has happened never ends its wait.
         let endless = last.clone().ended_by(Some(what.clone()));
         let departures = before.iter().cloned().chain([endless]).collect();
         let mut passing = Passing { what, ends: None, at_what: None };
         let (mut world, judges) = (self.simulation.world(), Judges::new(Vec::new()));
-        run(&mut world, &mut Departing::new(departures), &judges, self.limits, &mut passing);
+        let report = run(&mut world, &mut Departing::new(departures), &judges, self.limits, &mut passing);
+        self.steps_left.set(self.steps_left.get().saturating_sub(report.steps));
         passing.at_what.unwrap_or(passing.ends)
     }
 }

@@ -75,8 +75,19 @@ pub struct HoldSweep<'a, S: System> {
     judges: &'a Judges<S>,
     limits: Limits,
     faults: FaultPlan,
-    schedules_max: Option<u64>,
+    most: Most,
     threads: u32,
+}
+
+/// How many schedules that depart are played.
+#[derive(Clone, Copy)]
+enum Most {
+    /// All that depart once, and as many pairs as take [`PAIRS_STEPS`].
+    Usual,
+    /// So many.
+    Schedules(u64),
+    /// Those that depart at most so often, as many as take so many steps.
+    Within { departures: usize, steps_max: u64 },
 }
 
 /// Schedules that fail in the same way.
@@ -166,7 +177,7 @@ impl<'a, S: System> HoldSweep<'a, S> {
     #[must_use]
     pub fn new(simulation: &'a Simulation<S>, judges: &'a Judges<S>) -> HoldSweep<'a, S> {
         let (limits, faults) = (Limits::default(), FaultPlan::SOME);
-        HoldSweep { simulation, judges, limits, faults, schedules_max: None, threads: 1 }
+        HoldSweep { simulation, judges, limits, faults, most: Most::Usual, threads: 1 }
     }
 
     /// How far a run may go.
@@ -186,17 +197,15 @@ impl<'a, S: System> HoldSweep<'a, S> {
     /// one, and as many pairs as take about [`PAIRS_STEPS`] steps.
     #[must_use]
     pub fn with_schedules_max(self, schedules_max: impl Into<Option<u64>>) -> HoldSweep<'a, S> {
-        HoldSweep { schedules_max: schedules_max.into(), ..self }
+        let most = schedules_max.into().map_or(Most::Usual, Most::Schedules);
+        HoldSweep { most, ..self }
     }
 
     /// Of the schedules that depart at most so often (once or twice; 0: the calm run alone) as many as take about
     /// this many steps, if each takes as many as the calm run.
     #[must_use]
     pub fn within(self, departures: usize, steps_max: u64) -> HoldSweep<'a, S> {
-        let singles = Singles::of(self.simulation, self.judges, self.limits, &self.faults);
-        let all = [0, singles.departures.len() as u64, u64::MAX][departures.min(2)];
-        let schedules_max = all.min(steps_max / singles.calm.steps.max(1));
-        self.with_schedules_max(schedules_max)
+        HoldSweep { most: Most::Within { departures, steps_max }, ..self }
     }
 
     /// How many threads play; 0 counts as 1. The result does not depend on it.
@@ -210,8 +219,15 @@ impl<'a, S: System> HoldSweep<'a, S> {
     pub fn plan(&'a self) -> HoldPlan<'a, S> {
         let Singles { calm, departures: singles } =
             Singles::of(self.simulation, self.judges, self.limits, &self.faults);
-        let within_steps = singles.len() as u64 + PAIRS_STEPS / calm.steps.max(1);
-        let plan = Plan::of(singles, self.schedules_max.unwrap_or(within_steps));
+        let (singles_all, steps) = (singles.len() as u64, calm.steps.max(1));
+        let schedules_max = match self.most {
+            Most::Usual => singles_all + PAIRS_STEPS / steps,
+            Most::Schedules(schedules_max) => schedules_max,
+            Most::Within { departures, steps_max } => {
+                [0, singles_all, u64::MAX][departures.min(2)].min(steps_max / steps)
+            }
+        };
+        let plan = Plan::of(singles, schedules_max);
         HoldPlan { sweep: self, calm, plan }
     }
 

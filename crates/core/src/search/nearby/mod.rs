@@ -56,7 +56,8 @@ const RENAMINGS_MAX: usize = 40;
 ///
 /// let kept = ["hold item:altered i1@0 -> search until quiescence".parse().unwrap()];
 /// // Nothing near it fails: the services are right.
-/// assert!(Nearby::new(&simulation, &judges).run(&kept).is_none());
+/// let looked = Nearby::new(&simulation, &judges).run(&kept);
+/// assert!(looked.failing.is_none() && looked.is_complete);
 /// ```
 pub struct Nearby<'a, S: System> {
     simulation: &'a Simulation<S>,
@@ -75,8 +76,18 @@ pub struct Neighbour {
     pub departures: Vec<Departure>,
     /// The report of its run.
     pub report: Report,
-    /// How many runs it took to find it, without those of shrinking.
+}
+
+/// The result of a search near a schedule.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct NearbyResult {
+    /// The first run that fails, if one does.
+    pub failing: Option<Neighbour>,
+    /// How many runs were played, without those of shrinking.
     pub executions: u32,
+    /// Whether all that is near was played up to that one.
+    pub is_complete: bool,
 }
 
 impl<'a, S: System> Nearby<'a, S> {
@@ -111,25 +122,26 @@ impl<'a, S: System> Nearby<'a, S> {
         Nearby { fails, ..self }
     }
 
-    /// Plays what is near a schedule until a run fails, and shrinks that; `None` if none does. The departures
-    /// may name what does not exist any more.
+    /// Plays what is near a schedule until a run fails, and shrinks that. The departures may name what does not
+    /// exist any more.
     #[must_use]
-    pub fn run(&self, departures: &[Departure]) -> Option<Neighbour> {
-        let mut search = Search { nearby: self, limits: self.limits, executions: 0, tried: BTreeSet::new() };
-        let found = search.find(departures)?;
-        Some(self.shrunk(found, search.limits, search.executions))
+    pub fn run(&self, departures: &[Departure]) -> NearbyResult {
+        let (tried, is_complete) = (BTreeSet::new(), true);
+        let mut search = Search { nearby: self, limits: self.limits, executions: 0, tried, is_complete };
+        let failing = search.find(departures).map(|found| self.shrunk(found, search.limits));
+        NearbyResult { failing, executions: search.executions, is_complete: search.is_complete }
     }
 
     /// As few departures as do, with all commands: they are what the case is about.
-    fn shrunk(&self, (departures, report): (Vec<Departure>, Report), limits: Limits, executions: u32) -> Neighbour {
+    fn shrunk(&self, (departures, report): Failing, limits: Limits) -> Neighbour {
         let all = self.simulation.commands();
         let keeps_commands = |commands: &[CommandIndex], _: &[Departure]| commands.len() == all;
         let shrink = Shrink::new(self.simulation, self.judges).with_limits(limits).with_simpler_commands(false);
         match shrink.with_allowed(&keeps_commands).run(departures.clone()) {
             Ok(shrunk) if (self.fails)(&shrunk.report.verdict) => {
-                Neighbour { departures: shrunk.departures, report: shrunk.report, executions }
+                Neighbour { departures: shrunk.departures, report: shrunk.report }
             }
-            _ => Neighbour { departures, report, executions },
+            _ => Neighbour { departures, report },
         }
     }
 }
@@ -143,6 +155,8 @@ struct Search<'a, 'b, S: System> {
     executions: u32,
     /// The hashes of the schedules that were tried.
     tried: BTreeSet<u64>,
+    /// Whether nothing was left out because there were too many runs.
+    is_complete: bool,
 }
 
 impl<S: System> Search<'_, '_, S> {
@@ -158,6 +172,7 @@ impl<S: System> Search<'_, '_, S> {
         self.look(&mut Replayed::new(steps.clone()), &mut seen);
         let renamings = Renaming::all(departures, &steps, &seen);
         let mut bases: Vec<Vec<Departure>> = vec![departures.to_vec()];
+        self.is_complete &= renamings.len() <= RENAMINGS_MAX;
         bases.extend(renamings.iter().take(RENAMINGS_MAX).map(|renaming| renaming.departures(departures, &seen)));
         bases.dedup();
         let (own, nearest) = (&bases[..1], &bases[..bases.len().min(3)]);
@@ -177,8 +192,11 @@ impl<S: System> Search<'_, '_, S> {
         run(&mut self.nearby.simulation.world(), scheduler, &nobody, self.limits, seen);
     }
 
-    fn is_spent(&self) -> bool {
-        self.executions >= self.nearby.executions_max
+    /// Whether there are no runs left, so that something is not played.
+    fn is_spent(&mut self) -> bool {
+        let is_spent = self.executions >= self.nearby.executions_max;
+        self.is_complete &= !is_spent;
+        is_spent
     }
 
     fn play(&mut self, scheduler: &mut impl Scheduler) -> Option<Report> {
@@ -192,12 +210,15 @@ impl<S: System> Search<'_, '_, S> {
     fn any(&mut self, most: u32, schedules: impl Iterator<Item = Vec<Departure>>) -> Option<Failing> {
         let end = self.executions.saturating_add(most);
         for departures in schedules {
+            if self.tried.contains(&hash::of(&departures)) {
+                continue;
+            }
             if self.is_spent() || self.executions >= end {
+                self.is_complete = false;
                 return None;
             }
-            if self.tried.insert(hash::of(&departures))
-                && let Some(report) = self.play(&mut Departing::new(departures.clone()))
-            {
+            self.tried.insert(hash::of(&departures));
+            if let Some(report) = self.play(&mut Departing::new(departures.clone())) {
                 return Some((departures, report));
             }
         }
@@ -246,7 +267,9 @@ impl<S: System> Search<'_, '_, S> {
     /// beside them; last nothing but the calm run.
     fn beside_singles(&mut self, departures: &[Departure]) -> Option<Failing> {
         let nobody = Judges::new(Vec::new());
-        let singles = singles(self.nearby.simulation, &nobody, self.limits, &faults_of(departures));
+        // Where no fault of a kind was assumed, none is: a broker that loses messages breaks services that are right.
+        let faults = FaultPlan::of_schedule(departures, Rate::of(Ratio::new(1, 2)));
+        let singles = singles(self.nearby.simulation, &nobody, self.limits, &faults);
         let of = |single: &Vec<Departure>, left: &[Departure]| [single, left].concat();
         let others = (0..departures.len()).map(|place| {
             let (before, after) = (&departures[..place], &departures[place + 1..]);
@@ -255,27 +278,8 @@ impl<S: System> Search<'_, '_, S> {
         let rests: Vec<Vec<Departure>> =
             std::iter::once(Vec::new()).chain(others).chain([departures.to_vec()]).collect();
         let joined = rests.iter().flat_map(|rest| singles.iter().map(move |single| of(single, rest)));
-        self.any(u32::MAX, std::iter::once(Vec::new()).chain(joined))
+        self.any(u32::MAX, joined.chain([Vec::new()]))
     }
-}
-
-/// The kinds of faults that a schedule has. Where none of a kind was assumed, none is: a broker that loses
-/// messages breaks services that are right.
-fn faults_of(departures: &[Departure]) -> FaultPlan {
-    let mut plan = FaultPlan::NONE;
-    for departure in departures {
-        let rate = match departure {
-            Departure::Hold { .. } => continue,
-            Departure::Pause { .. } => &mut plan.pause,
-            Departure::Duplicate(_) => &mut plan.duplicate,
-            Departure::Lose(_) => &mut plan.lose_message,
-            Departure::LoseAck(_) => &mut plan.lose_ack,
-            Departure::RunPast(_) | Departure::DelayAck { .. } => &mut plan.delay_ack,
-            Departure::Crash { .. } => &mut plan.crash,
-        };
-        *rate = Rate::of(Ratio::new(1, 2));
-    }
-    plan
 }
 
 /// A schedule with another departure at a place.

@@ -121,7 +121,8 @@ fn found(build: Build, departures: &[&str], steps: &[&str]) -> Option<(Vec<Strin
     let (simulation, judges) = (build.simulation(), Judges::new(vec![Box::new(Shown)]));
     let departures: Vec<Departure> = departures.iter().map(|text| text.parse().expect("a departure")).collect();
     let steps: Vec<NamedStep> = steps.iter().map(|text| text.parse().expect("a step")).collect();
-    let found = Nearby::new(&simulation, &judges).with_steps(&steps).run(&departures)?;
+    let looked = Nearby::new(&simulation, &judges).with_steps(&steps).run(&departures);
+    let found = looked.failing?;
     let report = run(
         &mut simulation.world(),
         &mut Departing::new(found.departures.clone()),
@@ -130,7 +131,7 @@ fn found(build: Build, departures: &[&str], steps: &[&str]) -> Option<(Vec<Strin
         &mut (),
     );
     assert_eq!(report, found.report, "the departures give that run");
-    Some((found.departures.iter().map(ToString::to_string).collect(), found.executions))
+    Some((found.departures.iter().map(ToString::to_string).collect(), looked.executions))
 }
 
 const KEPT: &str = "hold item:changed i1@0 -> search until seller: change i1 to 7";
@@ -188,7 +189,10 @@ fn no_more_runs_are_played_than_allowed_and_no_other_failure_is_taken() {
     let (simulation, judges) = (Build { gateway: true, ..AS_IT_WAS }.simulation(), Judges::new(vec![Box::new(Shown)]));
     let departures: Vec<Departure> = vec![KEPT.parse().expect("a departure")];
     let nearby = || Nearby::new(&simulation, &judges);
-    assert!(nearby().with_executions_max(6).run(&departures).is_none());
-    assert!(nearby().with_failure(&|verdict| matches!(verdict, Verdict::Stuck { .. })).run(&departures).is_none());
-    assert!(nearby().run(&departures).is_some());
+    let cut = nearby().with_executions_max(6).run(&departures);
+    assert!(cut.failing.is_none() && !cut.is_complete && cut.executions == 6, "{cut:?}");
+    let never = |verdict: &Verdict| matches!(verdict, Verdict::Stuck { .. });
+    let all = nearby().with_failure(&never).run(&departures);
+    assert!(all.failing.is_none() && all.is_complete && all.executions > 6, "{all:?}");
+    assert!(nearby().run(&departures).failing.is_some());
 }
