@@ -26,10 +26,10 @@ use crate::faults::FaultPlan;
 use crate::portfolio::SchedulerKind;
 use crate::run::{Judges, Limits, Verdict, run, step_apart};
 use crate::schedule::{NamedStep, Target};
-use crate::scheduler::{Move, Scripted};
+use crate::scheduler::{Action, Move, Scripted};
 use crate::simulation::Simulation;
 use crate::trace::Naming;
-use crate::world::catching;
+use crate::world::{World, catching};
 
 /// Of how many seeds some are played twice: as many as there are schedulers to take turns.
 const SAMPLED: u64 = SchedulerKind::PORTFOLIO.len() as u64;
@@ -397,7 +397,7 @@ impl<'a, S: System> Exhaust<'a, S> {
             Some(Stop::Steps) => Ended::Steps,
         };
         let failing = stopped.and_then(|Stopped { stop, path }| match stop {
-            Stop::Failing(verdict) => Some(self.shortest(&mut workers, *verdict, path)),
+            Stop::Failing(verdict) => Some(self.shortest(simulation, &mut workers, *verdict, path)),
             Stop::Memory | Stop::Steps => None,
         });
         stats.transitions = workers.stats().transitions;
@@ -426,12 +426,8 @@ impl<'a, S: System> Exhaust<'a, S> {
         if matches!(failing.verdict, Verdict::Panicked { .. }) {
             return failing;
         }
-        let mut world = simulation.world();
-        world.hand_out_futile();
-        let (before, own) = failing.steps.split_at(self.prefix.len());
-        for Move { action, fate } in before {
-            step_apart(&mut world, *action, *fate);
-        }
+        let mut world = self.begun(simulation);
+        let own = &failing.steps[self.prefix.len()..];
         let mut judge = |Move { action, fate }: &Move| {
             let step = step_apart(&mut world, *action, *fate);
             self.judges.on_step(&world, &step).err()
@@ -442,14 +438,21 @@ impl<'a, S: System> Exhaust<'a, S> {
 
     /// The shortest run that fails, given one that was found.
     ///
-    /// One pass through the states within half of its steps, and, if nothing fails there, one through those
-    /// within all of them; each time a run fails, only shorter ones are looked for from then on. A state comes
-    /// after about as many steps whichever way leads to it, so few are expanded more than once.
+    /// Leaving steps out of it tells of how few a run can fail. One pass goes through the states within a third
+    /// of those, and, if nothing fails there, one through those within all of them; each time a run fails, only
+    /// shorter ones are looked for from then on. A state comes after about as many steps whichever way leads to
+    /// it, so few are expanded more than once.
     ///
     /// Which run was found depends on the threads; the one that is returned is what one thread finds first among
     /// all of its length. A pass of one thread finds that, because what it found before, and went into beyond
     /// that length, does not change the order in which it comes to states within it.
-    fn shortest(&self, workers: &mut Workers<'_, '_, S>, verdict: Verdict, found: Vec<Move>) -> FailingRun {
+    fn shortest(
+        &self,
+        simulation: &Simulation<S>,
+        workers: &mut Workers<'_, '_, S>,
+        verdict: Verdict,
+        found: Vec<Move>,
+    ) -> FailingRun {
         let failing = |verdict, path: Vec<Move>, is_shortest| {
             let steps = self.prefix.iter().copied().chain(path).collect();
             FailingRun { verdict, steps, names: Vec::new(), is_shortest }
@@ -457,8 +460,11 @@ impl<'a, S: System> Exhaust<'a, S> {
         if self.first_failing {
             return failing(verdict, found, false);
         }
-        let longest = u16::try_from(found.len()).unwrap_or(u16::MAX);
-        for steps in [longest / 2, longest] {
+        let suffice = self.steps_that_suffice(simulation, &found).unwrap_or(found.len());
+        let longest = |steps: usize| u16::try_from(steps).unwrap_or(u16::MAX);
+        let mut bounds = vec![longest(suffice / 3), longest(suffice), longest(found.len())];
+        bounds.dedup();
+        for steps in bounds {
             let mut stopped = workers.run(Pass::Shortest(steps));
             if let Some(Stopped { stop: Stop::Failing(_), path }) = &stopped
                 && workers.count() > 1
@@ -472,6 +478,62 @@ impl<'a, S: System> Exhaust<'a, S> {
             }
         }
         failing(verdict, found, false)
+    }
+
+    /// How many steps of a failing run are left when one after another is left out as long as what is left fails,
+    /// in whatever way: halves, quarters, …, single steps. `None` if it does not fail when its steps are taken by
+    /// name.
+    fn steps_that_suffice(&self, simulation: &Simulation<S>, path: &[Move]) -> Option<usize> {
+        let mut world = self.begun(simulation);
+        let mut named = Vec::new();
+        for Move { action, fate } in path {
+            named.push(NamedStep { what: world.target(*action)?, fate: *fate });
+            // A step that panics is the last one.
+            let _ = catching(|| step_apart(&mut world, *action, *fate));
+        }
+        let mut left = self.fails_by(simulation, &named)?;
+        let mut size = left.len() / 2;
+        while size > 0 {
+            let mut end = left.len();
+            while end > 0 {
+                let begin = end.saturating_sub(size);
+                let mut fewer = left.clone();
+                fewer.drain(begin..end);
+                left = self.fails_by(simulation, &fewer).unwrap_or(left);
+                end = begin.min(left.len());
+            }
+            size /= 2;
+        }
+        Some(left.len())
+    }
+
+    /// Takes those of the steps that are possible, and returns them up to where the run fails, if it does.
+    fn fails_by(&self, simulation: &Simulation<S>, steps: &[NamedStep]) -> Option<Vec<NamedStep>> {
+        let (mut world, mut taken) = (self.begun(simulation), Vec::new());
+        for step in steps {
+            let named = |action: &Action| world.target(*action).as_ref() == Some(&step.what);
+            let Some(action) = world.enabled().iter().find(named) else { continue };
+            taken.push(step.clone());
+            let judged = catching(|| {
+                let done = step_apart(&mut world, action, step.fate);
+                self.judges.on_step(&world, &done)
+            });
+            if !matches!(judged, Ok(Ok(()))) {
+                return Some(taken);
+            }
+        }
+        let rests = catching(|| !world.is_still() || judge_still(self.judges, &world).is_ok());
+        (rests != Ok(true)).then_some(taken)
+    }
+
+    /// A simulation's world after the steps before the search.
+    fn begun(&self, simulation: &Simulation<S>) -> World<S> {
+        let mut world = simulation.world();
+        world.hand_out_futile();
+        for Move { action, fate } in self.prefix {
+            step_apart(&mut world, *action, *fate);
+        }
+        world
     }
 }
 
