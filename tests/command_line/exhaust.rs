@@ -118,3 +118,14 @@ fn what_is_printed_does_not_depend_on_the_threads() {
         }
     }
 }
+
+#[test]
+fn a_search_ends_with_the_first_run_that_fails_if_asked() {
+    let first = "scenarios/two-orders-four-services.toml --defect UnguardedRelease --threads 1 --first";
+    let ran = exhaust(first);
+    assert!(ran.code == 1 && ran.stdout.contains("steps, perhaps not the fewest"), "{}{}", ran.stdout, ran.stderr);
+    let shortest = exhaust(first.trim_end_matches(" --first"));
+    assert!(shortest.code == 1 && shortest.stdout.contains("7 steps, no run fails in fewer"), "{}", shortest.stdout);
+    let buckets = |ran: &Ran| ran.stdout.lines().find(|line| line.contains("VIOLATED")).map(str::to_owned);
+    assert!(buckets(&ran).is_some_and(|line| line.contains("NoForeignRelease")), "{}", ran.stdout);
+}
