@@ -43,7 +43,7 @@ fn each_scenario_comes_to_what_it_expects_of_each_design() {
             played += 1;
         }
     }
-    assert_eq!(played, 9);
+    assert_eq!(played, 10);
 }
 
 #[test]
