@@ -44,6 +44,10 @@ fn a_terminal_that_goes_away_ends_a_sweep_as_ctrl_c_does() {
     let folder = Folder::new("hangup");
     folder.copy("price-5-10-15.toml", "s.toml");
     for signal in ["HUP", "TERM"] {
+        // Where the tests run under nohup, all that they start goes on as well.
+        if folder.bash(&format!("trap -p {signal}")).stdout.contains("''") {
+            continue;
+        }
         // On a busy machine the signal comes later than that.
         let ran = sweep_until(&folder, signal, "60s", "").ends(130);
         assert!(ran.stderr.contains("Interrupted at seed"), "{signal}: {}", ran.stderr);
