@@ -16,7 +16,7 @@ use pellmell::scheduler::{Action, Chosen, Enabled, Scheduler};
 use pellmell::shrink::same_failure;
 use pellmell::ticketing::Scenario;
 use pellmell::ticketing::Ticketing;
-use pellmell::{Departing, Departure, Fate, FaultPlan, Keyed, Rate, Ratio, Simulation, Verdict, Walk, run};
+use pellmell::{Departing, Fate, FaultPlan, Keyed, Rate, Ratio, Simulation, Verdict, Walk, run};
 
 /// How many seeds are tried for one that fails as the entry does.
 const SEEDS: u64 = 20_000;
@@ -37,19 +37,7 @@ fn verdict(scenario: &Scenario, simulation: &Simulation<Ticketing>, scheduler: &
 
 /// Of each kind of fault that an entry's departures have, one in ten.
 fn plan(scenario: &Scenario) -> FaultPlan {
-    let has = |wanted: fn(&Departure) -> bool| match scenario.schedule.iter().any(wanted) {
-        true => Rate::of(Ratio::new(1, 10)),
-        false => Rate::NEVER,
-    };
-    FaultPlan {
-        lose_ack: has(|departure| matches!(departure, Departure::LoseAck(_))),
-        delay_ack: has(|departure| matches!(departure, Departure::RunPast(_) | Departure::DelayAck { .. })),
-        duplicate: has(|departure| matches!(departure, Departure::Duplicate(_))),
-        lose_message: has(|departure| matches!(departure, Departure::Lose(_))),
-        crash: has(|departure| matches!(departure, Departure::Crash { .. })),
-        pause: has(|departure| matches!(departure, Departure::Pause { .. })),
-        ..FaultPlan::NONE
-    }
+    FaultPlan::of_schedule(&scenario.schedule, Rate::of(Ratio::new(1, 10)))
 }
 
 /// Takes the action in each of these places, whatever it is there; then the calm order.

@@ -110,6 +110,26 @@ pub(crate) fn in_other_orders(anchors: Option<&[Departure]>) -> String {
     }
 }
 
+/// Leaves out pieces of so many, half as many, …, the last first, as long as `without` takes what is left; it says
+/// what of that is to be gone on with.
+pub(crate) fn leave_out_pieces<T: Clone>(
+    mut left: Vec<T>,
+    mut size: usize,
+    mut without: impl FnMut(&[T]) -> Option<Vec<T>>,
+) -> Vec<T> {
+    while size > 0 {
+        let mut end = left.len();
+        while end > 0 {
+            let begin = end.saturating_sub(size);
+            let fewer = [&left[..begin], &left[end..]].concat();
+            left = without(&fewer).unwrap_or(left);
+            end = begin.min(left.len());
+        }
+        size /= 2;
+    }
+    left
+}
+
 /// A simpler command in the place of another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Simpler<C> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::case::Case;
 use super::slice::Touched;
-use super::{Finds, Item, Needed, NothingToShrink, Shrink, Shrunk, Simpler, same_failure};
+use super::{Finds, Item, Needed, NothingToShrink, Shrink, Shrunk, Simpler, leave_out_pieces, same_failure};
 use crate::event::System;
 use crate::extract::extract;
 use crate::hash;
@@ -203,28 +203,13 @@ impl<'a, 'b, S: System> Shrinker<'a, 'b, S> {
             if !self.fails_with(&anchors, ties)? {
                 return None;
             }
-            self.leave_out_anchors(&mut anchors, ties);
+            // As far as the runs suffice.
+            let all = anchors.len();
+            anchors = leave_out_pieces(anchors, all, |fewer| {
+                (self.fails_with(fewer, ties) == Some(true)).then(|| fewer.to_vec())
+            });
         }
         Some(anchors)
-    }
-
-    /// Leaves out what is not needed to fail in each of these orders: halves, quarters, …, one by one; as far as
-    /// the runs suffice.
-    fn leave_out_anchors(&mut self, anchors: &mut Vec<Departure>, ties: &[Tie]) {
-        let mut size = anchors.len();
-        while size > 0 {
-            let mut end = anchors.len();
-            while end > 0 {
-                let begin = end.saturating_sub(size);
-                let mut fewer = anchors.clone();
-                fewer.drain(begin..end);
-                if self.fails_with(&fewer, ties) == Some(true) {
-                    *anchors = fewer;
-                }
-                end = begin.min(anchors.len());
-            }
-            size /= 2;
-        }
     }
 
     /// The case with these departures beside its own.

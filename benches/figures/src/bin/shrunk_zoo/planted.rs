@@ -1,7 +1,9 @@
 //! Ten bugs, planted in the order workflow of `examples/`.
 
 use order_workflow::messages::{ORDER_CANCELLED, ORDER_CONFIRMED, ORDER_PAID, ORDER_PLACED, ORDER_SHIPPED, OrderEvent};
-use order_workflow::{Design, Inventory, Order, OrderWorkflow, Orders, Payment, Sales, Shipment, Status, properties};
+use order_workflow::{
+    Design, Inventory, Order, OrderWorkflow, Orders, Payment, Sales, Shipment, Shipping, Status, properties,
+};
 use pellmell::prelude::*;
 use pellmell::scenario::{Scenario, Services};
 use pellmell::world::World;
@@ -63,13 +65,12 @@ impl Bug {
     fn services(self) -> Services<OrderWorkflow> {
         let design = self.design();
         let two_members = Hosting { members: 2, ..Hosting::ALONE };
-        Services::new()
-            .service(Orders)
-            .hosted(Inventory(design), two_members)
-            .service(Payment(design))
-            .service(Shipping { once: !matches!(self, Bug::ShipsAgain | Bug::Both) })
-            .service(Sales(design))
-            .service(Tracking(self))
+        let services = Services::new().service(Orders).hosted(Inventory(design), two_members).service(Payment(design));
+        let services = match self {
+            Bug::ShipsAgain | Bug::Both => services.service(ShipsAgain),
+            _ => services.service(Shipping),
+        };
+        services.service(Sales(design)).service(Tracking(self))
     }
 
     pub(super) fn simulation(self) -> Simulation<OrderWorkflow> {
@@ -92,36 +93,26 @@ impl Bug {
     }
 }
 
-/// The shipping service of the order workflow, or one that ships what is paid as often as it hears of it.
-struct Shipping {
-    once: bool,
-}
+/// The shipping service, which ships what is paid as often as it hears of it.
+struct ShipsAgain;
 
-impl Service<OrderWorkflow> for Shipping {
-    fn name(&self) -> &'static str {
-        "shipping"
+impl Service<OrderWorkflow> for ShipsAgain {
+    fn name(&self) -> &str {
+        Shipping.name()
     }
 
     fn collections(&self, schema: &mut Schema) {
-        schema.owns::<Shipment>(VersionPolicy::EVERY_SAVE);
+        Shipping.collections(schema);
     }
 
     fn subjects(&self) -> &[Subject] {
-        const { &[ORDER_PAID] }
+        Shipping.subjects()
     }
 
     fn handle(&self, event: &OrderEvent, ctx: &mut Context<'_, OrderWorkflow>) -> Outcome {
         let OrderEvent::Order { order, quantity, .. } = *event else { unreachable!("it listens to no other subject") };
-        let sent = ctx.store.find::<Shipment>(order).map(|sent| (sent.value.quantity, sent.version));
-        match sent {
-            Some(_) if self.once => return Outcome::Ack,
-            Some((before, version)) => {
-                ctx.store.overwrite(order, Shipment { quantity: before + quantity }, Some(version));
-            }
-            None => {
-                ctx.store.overwrite(order, Shipment { quantity }, None);
-            }
-        }
+        let Some(sent) = ctx.store.find::<Shipment>(order).cloned() else { return Shipping.handle(event, ctx) };
+        ctx.store.overwrite(order, Shipment { quantity: sent.value.quantity + quantity }, Some(sent.version));
         ctx.publish(OrderEvent::ShipmentSent { order });
         Outcome::Ack
     }

@@ -27,6 +27,7 @@ use crate::portfolio::SchedulerKind;
 use crate::run::{Judges, Limits, Verdict, run, step_apart};
 use crate::schedule::{NamedStep, Target};
 use crate::scheduler::{Action, Move, Scripted};
+use crate::shrink::leave_out_pieces;
 use crate::simulation::Simulation;
 use crate::trace::Naming;
 use crate::world::{World, catching};
@@ -491,20 +492,9 @@ impl<'a, S: System> Exhaust<'a, S> {
             // A step that panics is the last one.
             let _ = catching(|| step_apart(&mut world, *action, *fate));
         }
-        let mut left = self.fails_by(simulation, &named)?;
-        let mut size = left.len() / 2;
-        while size > 0 {
-            let mut end = left.len();
-            while end > 0 {
-                let begin = end.saturating_sub(size);
-                let mut fewer = left.clone();
-                fewer.drain(begin..end);
-                left = self.fails_by(simulation, &fewer).unwrap_or(left);
-                end = begin.min(left.len());
-            }
-            size /= 2;
-        }
-        Some(left.len())
+        let left = self.fails_by(simulation, &named)?;
+        let size = left.len() / 2;
+        Some(leave_out_pieces(left, size, |fewer| self.fails_by(simulation, fewer)).len())
     }
 
     /// Takes those of the steps that are possible, and returns them up to where the run fails, if it does.
@@ -529,6 +519,7 @@ impl<'a, S: System> Exhaust<'a, S> {
     /// A simulation's world after the steps before the search.
     fn begun(&self, simulation: &Simulation<S>) -> World<S> {
         let mut world = simulation.world();
+        // Otherwise what is parked could neither be paused nor crash a member.
         world.hand_out_futile();
         for Move { action, fate } in self.prefix {
             step_apart(&mut world, *action, *fate);

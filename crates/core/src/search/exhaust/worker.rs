@@ -147,12 +147,7 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
         is_marking: bool,
         common: &'p Common<'p>,
     ) -> Worker<'e, 'p, S> {
-        let mut world = simulation.world();
-        // Otherwise what is parked could neither be paused nor crash a member.
-        world.hand_out_futile();
-        for Move { action, fate } in exhaust.prefix {
-            step_apart(&mut world, *action, *fate);
-        }
+        let world = exhaust.begun(simulation);
         let has_rotation = world.broker().has_rotation();
         let waits_for_acks = world.broker().profile().ack_wait != [Duration::ZERO];
         Worker {
