@@ -71,9 +71,10 @@ impl<S: System> Worker<'_, '_, S> {
     pub(super) fn judge(&mut self, successor: &Successor) -> Result<(), Stop> {
         let Some(step) = &successor.step else { return Ok(()) };
         let world = self.worlds.at(self.depth + 1);
-        world.take_taint();
-        self.judges.on_step(world, step).map_err(failing)?;
-        if world.take_taint() { Ok(()) } else { self.memoise(successor) }
+        match self.judges.on_step_noting(world, step).map_err(failing)? {
+            true => Ok(()),
+            false => self.memoise(successor),
+        }
     }
 
     /// Memoises the transition of a step that was executed.
