@@ -202,8 +202,6 @@ pub struct Judges<S: System> {
     properties: Vec<Box<dyn Property<S>>>,
     /// What each of them watches, in the same order.
     watches: Vec<Watch>,
-    /// For each set of kinds, the places of those that watch any of them.
-    watchers: [Vec<u16>; Watch::SETS],
     sometimes: Vec<Sometimes<S>>,
 }
 
@@ -212,11 +210,7 @@ impl<S: System> Judges<S> {
     #[must_use]
     pub fn new(properties: Vec<Box<dyn Property<S>>>) -> Judges<S> {
         let watches: Vec<Watch> = properties.iter().map(|property| property.watches()).collect();
-        let watchers = Watch::sets().map(|kinds| {
-            let watching = (0u16..).zip(&watches).filter(|(_, watch)| watch.meets(kinds));
-            watching.map(|(place, _)| place).collect()
-        });
-        Judges { properties, watchers, watches, sometimes: Vec::new() }
+        Judges { properties, watches, sometimes: Vec::new() }
     }
 
     /// The same, and the reports say which of these a run reached. A run that reaches none is no worse.
@@ -271,10 +265,12 @@ impl<S: System> Judges<S> {
 
     #[inline(always)]
     fn on_view(&self, kinds: Watch, view: &View<'_, S>) -> Result<(), Verdict> {
-        for place in &self.watchers[kinds.set()] {
-            let property = &*self.properties[usize::from(*place)];
-            if let Err(violation) = property.on_step(view) {
-                return Err(violated(property, violation));
+        let kinds = kinds.narrowed(view);
+        for (property, watch) in self.properties.iter().zip(&self.watches) {
+            if watch.meets(kinds)
+                && let Err(violation) = property.on_step(view)
+            {
+                return Err(violated(&**property, violation));
             }
         }
         Ok(())
@@ -283,8 +279,9 @@ impl<S: System> Judges<S> {
     /// The `place`-th property's judgement of a step.
     #[inline]
     pub(crate) fn judge_step(&self, place: usize, world: &World<S>, step: &Step) -> Result<(), Violation> {
-        match self.watches[place].meets(Watch::of(step)) {
-            true => self.properties[place].on_step(&View::new(world, step)),
+        let view = View::new(world, step);
+        match self.watches[place].meets(Watch::of(step).narrowed(&view)) {
+            true => self.properties[place].on_step(&view),
             false => Ok(()),
         }
     }

@@ -11,6 +11,9 @@ use crate::ticketing::messages::{Ticketing, TicketingEvent};
 use crate::ticketing::records::{Job, Order, Ticket};
 use crate::world::Answer;
 
+/// Saves of what owners publish.
+const OWNED: Watch = Watch::saves_of::<Ticket>().and(Watch::saves_of::<Order>());
+
 /// Judges every save of a ticket and of an order by its owner, given what came before it.
 fn each_owned(
     view: &View<'_, Ticketing>,
@@ -39,7 +42,7 @@ fn judge_owned<R>(
 pub(super) const SINGLE_VERSION_AUTHORITY: StepProperty = StepProperty {
     name: "SingleVersionAuthority",
     about: "no two saves of an owner give a record the same version",
-    watches: Watch::SAVES,
+    watches: OWNED,
     judge: |view| {
         for change in view.changes::<Ticket>() {
             let history = view.store_of("tickets").history::<Ticket>(change.id);
@@ -64,7 +67,7 @@ fn once_in<R>(after: Option<&Versioned<R>>, history: &[Versioned<R>]) -> Result<
 pub(super) const NO_LOST_UPDATE: StepProperty = StepProperty {
     name: "NoLostUpdate",
     about: "an accepted save was based on the version directly before it",
-    watches: Watch::SAVES,
+    watches: OWNED,
     judge: |view| {
         each_owned(view, |_, before, after, previous| {
             if previous == before {
@@ -82,7 +85,7 @@ pub(super) const NO_LOST_UPDATE: StepProperty = StepProperty {
 pub(super) const PUBLISHED_VERSIONS_CONTIGUOUS: StepProperty = StepProperty {
     name: "PublishedVersionsContiguous",
     about: "each version an owner saves is published in the same step, with that version's fields",
-    watches: Watch::SAVES.and(Watch::PUBLISHES),
+    watches: OWNED.and(Watch::PUBLISHES),
     judge: |view| {
         // Who paused is not done, and who crashed before it published may have another try.
         if view.step.answer == Some(Answer::Paused) {
@@ -178,7 +181,7 @@ fn says_what_was_saved(view: &View<'_, Ticketing>, event: &TicketingEvent) -> Re
 pub(super) const EFFECTIVELY_ONCE: StepProperty = StepProperty {
     name: "EffectivelyOnce",
     about: "one cause changes an owner's record at most once, however often it is delivered or asked for",
-    watches: Watch::SAVES,
+    watches: OWNED.and(Watch::saves_of::<Job>()),
     judge: |view| {
         for change in view.changes::<Order>() {
             if let (Some(before), Some(after)) = (change.before, change.after)

@@ -8,6 +8,9 @@ use crate::ticketing::messages::{Ticketing, TicketingEvent};
 use crate::ticketing::records::{Lock, Order, OrderReplica, SeenOrder, Ticket, TicketReplica};
 use crate::ticketing::tickets::lock_of;
 
+/// Saves of replicas.
+const REPLICAS: Watch = Watch::saves_of::<TicketReplica>().and(Watch::saves_of::<OrderReplica>());
+
 /// A replica's save, to be compared with its owner. What that takes is looked up only if it is asked for.
 struct Saved<'a> {
     before: Option<Version>,
@@ -75,7 +78,7 @@ fn order_differs(replica: &OrderReplica, owned: &Order) -> Option<String> {
 pub(super) const REPLICA_IDENTITY: StepProperty = StepProperty {
     name: "ReplicaIdentity",
     about: "a replica is kept under its owner's id",
-    watches: Watch::SAVES,
+    watches: REPLICAS,
     judge: |view| {
         each_replica(view, |saved| match saved.is_known {
             true => Ok(()),
@@ -88,7 +91,7 @@ pub(super) const REPLICA_IDENTITY: StepProperty = StepProperty {
 pub(super) const REPLICA_NEVER_AHEAD: StepProperty = StepProperty {
     name: "ReplicaNeverAhead",
     about: "a replica never holds a version its owner has not saved",
-    watches: Watch::SAVES,
+    watches: REPLICAS,
     judge: |view| {
         each_replica(view, |saved| match (saved.place)(saved.after) {
             Some(_) => Ok(()),
@@ -101,7 +104,7 @@ pub(super) const REPLICA_NEVER_AHEAD: StepProperty = StepProperty {
 pub(super) const MONOTONE_REPLICA: StepProperty = StepProperty {
     name: "MonotoneReplica",
     about: "a replica's version never falls",
-    watches: Watch::SAVES,
+    watches: REPLICAS,
     judge: |view| {
         each_replica(view, |saved| match saved.before {
             Some(before) if (saved.place)(saved.after) < (saved.place)(before) => {
@@ -116,7 +119,7 @@ pub(super) const MONOTONE_REPLICA: StepProperty = StepProperty {
 pub(super) const PREFIX_CONSISTENCY: StepProperty = StepProperty {
     name: "PrefixConsistency",
     about: "a replica that holds version v has the fields its owner gave version v",
-    watches: Watch::SAVES,
+    watches: REPLICAS,
     judge: |view| {
         each_replica(view, |saved| match (saved.difference)() {
             Some(difference) => Err(format!("the replica's version {} {difference}", saved.after)),

@@ -88,6 +88,7 @@ impl<S: System> fmt::Debug for Moment<'_, S> {
 pub struct View<'a, S: System> {
     /// The step.
     pub step: &'a Step,
+    store: Option<&'a Store>,
     after: Moment<'a, S>,
 }
 
@@ -105,15 +106,18 @@ impl<'a, S: System> View<'a, S> {
     #[must_use]
     #[inline(always)]
     pub fn new(world: &'a World<S>, step: &'a Step) -> View<'a, S> {
-        View { step, after: Moment::new(world) }
+        let store = match step.actor {
+            Some(actor) if step.ran() || step.answered_ack() => Some(world.store(actor.service)),
+            _ => None,
+        };
+        View { step, store, after: Moment::new(world) }
     }
 
     /// The store of the service whose handler ran, or acked and crashed before it saved.
     #[must_use]
     #[inline]
     pub fn store(&self) -> Option<&'a Store> {
-        let judged = self.step.ran() || self.step.acked().is_some();
-        self.step.actor.filter(|_| judged).map(|actor| self.after.world.store(actor.service))
+        self.store
     }
 
     /// The name of the service whose handler ran.

@@ -322,6 +322,17 @@ impl Store {
         places.filter_map(move |place| saved.map(|(table, _)| table.change(place)))
     }
 
+    /// The bit of a collection, which others may have too.
+    pub(crate) const fn collection_bit<R: Record>() -> u64 {
+        Table::<R>::BIT
+    }
+
+    /// The bits of the collections that the step that just ran saved to.
+    #[inline(always)]
+    pub(crate) fn saved_collections(&self) -> u64 {
+        self.progress.collections
+    }
+
     /// Whether the step that just ran saved anything.
     #[must_use]
     #[inline]
