@@ -202,6 +202,8 @@ pub struct Judges<S: System> {
     properties: Vec<Box<dyn Property<S>>>,
     /// What each of them watches, in the same order.
     watches: Vec<Watch>,
+    /// Those that watch any steps, with their places.
+    watchers: Vec<(Watch, usize)>,
     sometimes: Vec<Sometimes<S>>,
 }
 
@@ -210,7 +212,8 @@ impl<S: System> Judges<S> {
     #[must_use]
     pub fn new(properties: Vec<Box<dyn Property<S>>>) -> Judges<S> {
         let watches: Vec<Watch> = properties.iter().map(|property| property.watches()).collect();
-        Judges { properties, watches, sometimes: Vec::new() }
+        let watchers = watches.iter().copied().zip(0..).filter(|(watch, _)| *watch != Watch::NOTHING).collect();
+        Judges { properties, watches, watchers, sometimes: Vec::new() }
     }
 
     /// The same, and the reports say which of these a run reached. A run that reaches none is no worse.
@@ -266,11 +269,11 @@ impl<S: System> Judges<S> {
     #[inline(always)]
     fn on_view(&self, kinds: Watch, view: &View<'_, S>) -> Result<(), Verdict> {
         let kinds = kinds.narrowed(view);
-        for (property, watch) in self.properties.iter().zip(&self.watches) {
+        for (watch, place) in &self.watchers {
             if watch.meets(kinds)
-                && let Err(violation) = property.on_step(view)
+                && let Err(violation) = self.properties[*place].on_step(view)
             {
-                return Err(violated(&**property, violation));
+                return Err(violated(self.property(*place), violation));
             }
         }
         Ok(())

@@ -70,20 +70,27 @@ pub(super) const NO_FOREIGN_RELEASE: StepProperty = StepProperty {
     },
 };
 
+/// Judges every lock that became another one.
 fn each_lock(
     view: &View<'_, Ticketing>,
     judge: impl Fn(Option<&TicketingEvent>, Lock, Lock) -> Result<(), String>,
 ) -> Result<(), Violation> {
-    let cause = view.delivery().map(|(_, message)| &message.event);
+    let judge_one = |id, before: Lock, after: Lock| {
+        if before == after {
+            return Ok(());
+        }
+        let cause = view.delivery().map(|(_, message)| &message.event);
+        judge(cause, before, after).map_err(|detail| blame(view, id, detail))
+    };
     for change in view.changes::<Ticket>() {
         if let (Some(before), Some(after)) = (change.before, change.after) {
-            judge(cause, before.lock, after.lock).map_err(|detail| blame(view, change.id, detail))?;
+            judge_one(change.id, before.lock, after.lock)?;
         }
     }
     for change in view.changes::<Reservation>() {
         let before = change.before.map_or(Lock::Free, |before| before.lock);
         let after = change.after.map_or(Lock::Free, |after| after.lock);
-        judge(cause, before, after).map_err(|detail| blame(view, change.id, detail))?;
+        judge_one(change.id, before, after)?;
     }
     Ok(())
 }

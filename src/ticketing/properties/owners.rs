@@ -88,7 +88,7 @@ pub(super) const PUBLISHED_VERSIONS_CONTIGUOUS: StepProperty = StepProperty {
     watches: OWNED.and(Watch::PUBLISHES),
     judge: |view| {
         // Who paused is not done, and who crashed before it published may have another try.
-        if view.step.answer == Some(Answer::Paused) {
+        if matches!(view.step.answer, Some(Answer::Paused)) {
             return Ok(());
         }
         if view.step.fate.crash != Some(Window::BeforePublish) {
@@ -109,24 +109,18 @@ pub(super) const PUBLISHED_VERSIONS_CONTIGUOUS: StepProperty = StepProperty {
 };
 
 fn was_published(view: &View<'_, Ticketing>, record: RecordId, version: Version) -> bool {
+    let is_it =
+        |message: &Message<TicketingEvent>| (message.name.record, message.name.version) == (record, Some(version));
+    // Nearly always this very step did, and the log is long.
+    if view.published().iter().any(is_it) {
+        return true;
+    }
     // What was there from the beginning was not saved by anybody who could publish it.
     let began_with = |store: &Store| match record.kind() {
         Ticket::KIND => store.has::<Ticket>() && store.began_with::<Ticket>(record, version),
         _ => store.has::<Order>() && store.began_with::<Order>(record, version),
     };
-    if view.store().is_some_and(began_with) {
-        return true;
-    }
-    let wanted = (record, Some(version));
-    // Nearly always this very step did, and the log is long.
-    view.published().iter().any(|message| (message.name.record, message.name.version) == wanted)
-        || view
-            .world()
-            .broker()
-            .messages()
-            .iter()
-            .rev()
-            .any(|message| (message.name.record, message.name.version) == wanted)
+    view.store().is_some_and(began_with) || view.world().broker().messages().iter().rev().any(is_it)
 }
 
 /// What an owner publishes of a version it publishes once, whatever the subject.

@@ -16,7 +16,7 @@ struct Saved<'a> {
     before: Option<Version>,
     after: Version,
     /// Whether the owner has a record of that id.
-    is_known: bool,
+    is_known: &'a dyn Fn() -> bool,
     /// The place of a version in the owner's history.
     place: &'a dyn Fn(Version) -> Option<usize>,
     /// How its fields differ from the owner's at that version.
@@ -43,14 +43,12 @@ fn compare<R: Record, O: Record>(
     judge: impl Fn(&Saved<'_>) -> Result<(), String>,
 ) -> Result<(), String> {
     let Some(after) = change.after else { return Ok(()) };
-    let history = owner.history::<O>(change.id);
-    let place = |version| owner.position::<O>(change.id, version);
     judge(&Saved {
         before: change.before.map(|row| row.version),
         after: after.version,
-        is_known: !history.is_empty(),
-        place: &place,
-        difference: &|| differs(&after.value, &history[place(after.version)?].value),
+        is_known: &|| !owner.history::<O>(change.id).is_empty(),
+        place: &|version| owner.position::<O>(change.id, version),
+        difference: &|| differs(&after.value, &owner.at_version::<O>(change.id, after.version)?.value),
     })
 }
 
@@ -80,7 +78,7 @@ pub(super) const REPLICA_IDENTITY: StepProperty = StepProperty {
     about: "a replica is kept under its owner's id",
     watches: REPLICAS,
     judge: |view| {
-        each_replica(view, |saved| match saved.is_known {
+        each_replica(view, |saved| match (saved.is_known)() {
             true => Ok(()),
             false => Err("the owner has no record of this id".to_owned()),
         })

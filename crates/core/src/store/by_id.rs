@@ -88,7 +88,9 @@ impl<T: Default> ById<T> {
 
     pub(super) fn clear(&mut self) {
         self.numbered.clear();
-        self.named.clear();
+        if !self.named.is_empty() {
+            self.named.clear();
+        }
     }
 
     /// Has places for the same ids as `source`: what stands at others goes.
@@ -151,7 +153,9 @@ impl Ids {
 
     pub(super) fn clear(&mut self) {
         self.numbers.clear();
-        self.named.clear();
+        if !self.named.is_empty() {
+            self.named.clear();
+        }
     }
 }
 

@@ -314,12 +314,16 @@ impl Store {
     }
 
     /// The saves of the step that just ran; none if there is no store or no such collection.
+    #[inline]
     pub(crate) fn changes_of<R: Record>(store: Option<&Store>) -> impl Iterator<Item = Change<'_, R>> {
         // Properties ask every step about every collection, so what was not saved is not looked for.
         let store = store.filter(|store| store.progress.collections & Table::<R>::BIT != 0);
         let saved = store.and_then(|store| Some((store.known_table::<R>()?, store.step_began)));
-        let places = saved.map_or(0..0, |(table, began)| table.places_since(began));
-        places.filter_map(move |place| saved.map(|(table, _)| table.change(place)))
+        let mut places = saved.map_or(0..0, |(table, began)| table.places_since(began));
+        std::iter::from_fn(move || {
+            let place = places.next()?;
+            saved.map(|(table, _)| table.change(place))
+        })
     }
 
     /// The bit of a collection, which others may have too.
