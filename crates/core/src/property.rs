@@ -12,7 +12,7 @@ use crate::event::{Event, System};
 use crate::ids::{self, RecordId};
 use crate::simulation::Simulation;
 use crate::store::{Change, Record, Store};
-use crate::world::{Step, Summary, World};
+use crate::world::{Step, World};
 
 /// A claim about every run.
 ///
@@ -196,12 +196,6 @@ impl Watch {
     #[inline]
     pub(crate) const fn meets(self, other: Watch) -> bool {
         self.0 & other.0 != 0
-    }
-
-    /// The kinds a step belongs to of which there is a summary.
-    #[inline(always)]
-    pub(crate) fn of_summary(summary: &Summary) -> Watch {
-        Watch(u8::from(summary.saved) | u8::from(summary.acked) << 1)
     }
 
     /// The kinds a step belongs to.
