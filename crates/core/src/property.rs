@@ -14,7 +14,7 @@ use crate::event::{Event, System};
 use crate::ids::{self, RecordId};
 use crate::simulation::Simulation;
 use crate::store::{Record, Store};
-use crate::world::{Step, Summary};
+use crate::world::Step;
 
 pub use self::view::{End, Moment, View};
 
@@ -199,12 +199,6 @@ impl Watch {
         self.saves & other.saves | (self.kinds & other.kinds) as u64 != 0
     }
 
-    /// The kinds a step belongs to of which there is a summary.
-    #[inline(always)]
-    pub(crate) fn of_summary(summary: &Summary) -> Watch {
-        Watch { saves: u64::from(summary.saved).wrapping_neg(), kinds: u8::from(summary.acked) }
-    }
-
     /// The kinds a step belongs to, whichever collections it saved to.
     #[inline]
     pub(crate) fn of(step: &Step) -> Watch {
@@ -213,11 +207,12 @@ impl Watch {
         Watch { saves: u64::from(step.saved()).wrapping_neg(), kinds }
     }
 
-    /// The same steps, as far as they saved to what this step saved to.
-    #[inline(always)]
-    pub(crate) fn narrowed<S: System>(self, view: &View<'_, S>) -> Watch {
+    /// The kinds a step belongs to, by the collections it saved to.
+    #[inline]
+    pub(crate) fn of_view<S: System>(view: &View<'_, S>) -> Watch {
+        let kinds = Watch::of(view.step);
         let saved = view.store().map_or(0, Store::saved_collections);
-        Watch { saves: self.saves & saved, ..self }
+        Watch { saves: kinds.saves & saved, ..kinds }
     }
 }
 

@@ -161,7 +161,7 @@ impl<S: System> World<S> {
     /// Notes that a delivery changes nothing as its service's store is.
     pub(crate) fn note_futile(&mut self, index: DeliveryIndex) {
         if let Some(service) = self.broker.service_of_delivery(index) {
-            self.broker.note_futile(index, true, self.stores[service.get()].tick());
+            self.broker.note_futile(index, self.stores[service.get()].tick());
         }
     }
 

@@ -8,6 +8,7 @@ mod catching;
 mod clients;
 mod copying;
 mod digest;
+mod execution;
 mod step;
 mod timers;
 
@@ -20,7 +21,7 @@ use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Time};
 use crate::schedule::{DeliverySpec, Target};
 use crate::scheduler::{Action, Chosen, ClientIndex, Enabled, Offer, PauseIndex};
-use crate::service::{self, Effects, Memories};
+use crate::service::{Effects, Memories};
 use crate::simulation::{Hosted, Inner, Simulation};
 use crate::store::{Schema, Store};
 
@@ -29,7 +30,6 @@ use clients::Tried;
 pub use clients::WaitingClient;
 pub(crate) use copying::{Shared, StoreBits};
 pub(crate) use digest::{Digest, Still};
-pub(crate) use step::Summary;
 pub use step::{Actor, Answer, Step};
 use timers::Timers;
 
@@ -120,8 +120,8 @@ pub struct World<S: System> {
     timers: Timers,
     /// What members keep in memory.
     memories: Memories,
-    /// The timer that fires, while its handler runs.
-    firing: Option<service::Timer>,
+    /// Who runs a handler in the step that is taken, or was taken last.
+    at_work: Option<Actor>,
     /// Whether a delivery waits until handling it once more could make a difference.
     parks_futile: bool,
     now: Time,
@@ -148,7 +148,6 @@ impl<S: System> Clone for World<S> {
             absent: self.absent.clone(),
             timers: self.timers.clone(),
             memories: self.memories.clone(),
-            firing: None,
             offers: self.offers.clone(),
             effects: Effects::default(),
             ..*self
@@ -172,7 +171,7 @@ impl<S: System> Clone for World<S> {
             absent,
             timers,
             memories,
-            firing: _,
+            at_work: _,
             parks_futile,
             now,
             steps,
@@ -244,7 +243,7 @@ impl<S: System> World<S> {
             absent: Vec::new(),
             timers: Timers::default(),
             memories: Memories::default(),
-            firing: None,
+            at_work: None,
             parks_futile: !inner.redeliver_futile,
             now: Time(0),
             steps: 0,
@@ -430,28 +429,6 @@ impl<S: System> World<S> {
                 _ => None,
             },
             service_timer: self.timers.of_services() > 0,
-        }
-    }
-
-    /// Whether deliveries and commands are all that may happen, and will be until a step arms a timer,
-    /// pauses a handler or leaves an ack under way.
-    pub(crate) fn only_delivers(&self) -> bool {
-        self.paused.is_empty() && self.acks.is_empty() && self.absent.is_empty() && self.timers.is_empty()
-    }
-
-    /// [`World::enabled`] where there are only deliveries and commands.
-    #[inline(always)]
-    pub(crate) fn enabled_deliveries(&self) -> Enabled<'_> {
-        Enabled {
-            deliveries: self.broker.deliveries(),
-            ready: self.broker.ready(),
-            commands: &self.idle,
-            paused: &[],
-            acks: &[],
-            absent: &[],
-            clock: None,
-            ack_wait: None,
-            service_timer: false,
         }
     }
 
