@@ -6,8 +6,8 @@
 
 mod catching;
 mod clients;
-mod copying;
 mod digest;
+mod journal;
 mod step;
 mod taint;
 mod timers;
@@ -28,8 +28,11 @@ use crate::store::{Schema, Store};
 pub(crate) use catching::catching;
 use clients::Tried;
 pub use clients::WaitingClient;
-pub(crate) use copying::{Shared, StoreBits};
 pub(crate) use digest::{Digest, Still};
+use journal::Journal;
+pub(crate) use journal::Mark;
+#[cfg(test)]
+pub(crate) use journal::tests::simulation as erratic_simulation;
 pub(crate) use step::Summary;
 pub use step::{Actor, Answer, Step};
 use taint::Taint;
@@ -133,8 +136,10 @@ pub struct World<S: System> {
     offers: Vec<Offer>,
     effects: Effects<S::Event>,
     taint: Taint,
+    journal: Journal,
 }
 
+/// The copy has no marks.
 impl<S: System> Clone for World<S> {
     fn clone(&self) -> World<S> {
         self.taint.set();
@@ -156,11 +161,12 @@ impl<S: System> Clone for World<S> {
             offers: self.offers.clone(),
             effects: Effects::default(),
             taint: Taint::default(),
+            journal: Journal::default(),
             ..*self
         }
     }
 
-    /// Takes no new memory where what it has is enough: a search copies a world for each step.
+    /// Takes no new memory where what it has is enough.
     fn clone_from(&mut self, source: &World<S>) {
         let World {
             simulation,
@@ -186,10 +192,12 @@ impl<S: System> Clone for World<S> {
             offers,
             effects: _,
             taint: _,
+            journal: _,
         } = source;
         if !Arc::ptr_eq(&self.simulation.inner, &simulation.inner) {
             self.simulation.clone_from(simulation);
         }
+        self.unmark();
         self.broker.clone_from(broker);
         self.stores.clone_from(stores);
         self.sent.clone_from(sent);
@@ -260,6 +268,7 @@ impl<S: System> World<S> {
             offers: Vec::new(),
             effects: Effects::default(),
             taint: Taint::default(),
+            journal: Journal::default(),
             simulation,
         };
         world.reset();
@@ -268,6 +277,7 @@ impl<S: System> World<S> {
 
     /// Goes back to the moment before the first step, keeping the memory it has.
     pub fn reset(&mut self) {
+        self.unmark();
         self.stores.iter_mut().for_each(Store::clear);
         for (service, seed) in self.simulation.inner.seeds.iter() {
             self.stores[service.get()].seed(seed);
@@ -337,11 +347,6 @@ impl<S: System> World<S> {
     #[must_use]
     pub fn service_name(&self, service: ServiceIndex) -> &'static str {
         self.inner().services[service.get()].name
-    }
-
-    /// The stores, by service.
-    pub(crate) fn stores(&self) -> &[Store] {
-        &self.stores
     }
 
     /// A service's store.
