@@ -60,10 +60,10 @@ fn main() {
         };
         if saved { Outcome::Ack } else { Outcome::nak("another member was faster") }
     });
-    let converged = testing::at_quiescence("SearchConverged", |world| {
-        let copies = world.store_of("search");
+    let converged = testing::at_quiescence("SearchConverged", |moment| {
+        let copies = moment.store_of("search");
         let wrong = |(id, item): &(RecordId, &_)| copies.find::<Item>(*id) != Some(*item);
-        match world.store_of("shop").all::<Item>().find(wrong) {
+        match moment.store_of("shop").all::<Item>().find(wrong) {
             Some((id, _)) => Err(Violation::at("search").of(id).because("the copy differs from the shop's item")),
             None => Ok(()),
         }

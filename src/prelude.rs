@@ -4,7 +4,7 @@ pub use crate::broker::Profile;
 pub use crate::event::{Command, Event, System};
 pub use crate::faults::FaultPlan;
 pub use crate::ids::{RecordId, Subject, Time, Version};
-pub use crate::property::{End, NoPoison, Property, Sometimes, View, Violation, Watch};
+pub use crate::property::{End, Moment, NoPoison, Property, Sometimes, View, Violation, Watch};
 pub use crate::run::{Judges, Limits};
 #[cfg(feature = "cli")]
 pub use crate::scenario::{Defect, Display, Level, NoRecords, NoWorkload, Services, Stored, Suite, TakingPart};

@@ -1,8 +1,8 @@
 //! The reference workload W1 as a user would write it: an owner of 8 tickets, a replica, one event.
 
 use pellmell::{
-    Command, Context, Event, Outcome, Property, Record, RecordId, Rejection, Schema, Service, Store, Subject, System,
-    Version, VersionPolicy, View, Violation, Watch, World,
+    Command, Context, Event, Moment, Outcome, Property, Record, RecordId, Rejection, Schema, Service, Store, Subject,
+    System, Version, VersionPolicy, View, Violation, Watch,
 };
 use serde::Serialize;
 
@@ -144,7 +144,7 @@ impl Property<W1> for Prefix {
         if view.delivery().is_none() {
             return Ok(());
         }
-        let owner = view.world.store_of("owner");
+        let owner = view.store_of("owner");
         for change in view.changes::<Ticket>() {
             let Some(after) = change.after else { continue };
             let known = owner.at_version::<Ticket>(change.id, after.version);
@@ -191,8 +191,8 @@ impl Property<W1> for Converged {
         "Converged"
     }
 
-    fn at_quiescence(&self, world: &World<W1>) -> Result<(), Violation> {
-        let (owner, replica) = (world.store_of("owner"), world.store_of("replica"));
+    fn at_quiescence(&self, moment: &Moment<'_, W1>) -> Result<(), Violation> {
+        let (owner, replica) = (moment.store_of("owner"), moment.store_of("replica"));
         for id in owner.unjudged::<Ticket>().chain(replica.unjudged::<Ticket>()) {
             let held = |store: &Store| store.find::<Ticket>(id).map(|ticket| (ticket.version, ticket.value.price));
             if held(owner) != held(replica) {

@@ -28,9 +28,9 @@ fn last_write_wins(profile: Profile) -> Simulation<Shop> {
 
 /// When all is over, search has the price of the last change.
 fn latest() -> Judges<Shop> {
-    Judges::new(vec![testing::at_quiescence::<Shop>("Latest", |world| {
-        match world.store_of("search").find::<Item>(ITEM) {
-            Some(held) if world.is_finished() && held.price == 1 => {
+    Judges::new(vec![testing::at_quiescence::<Shop>("Latest", |moment| {
+        match moment.store_of("search").find::<Item>(ITEM) {
+            Some(held) if moment.world().is_finished() && held.price == 1 => {
                 Err(Violation::at("search").of(ITEM).because("it is not 2"))
             }
             _ => Ok(()),

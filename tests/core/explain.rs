@@ -83,9 +83,9 @@ fn shop(profile: Profile, search: Search, hosting: Hosting, changes: &[(u32, u32
 }
 
 fn same_price() -> Box<dyn Property<Shop>> {
-    at_quiescence("SamePrice", |world| {
-        for (id, item) in world.store_of("shop").all::<Item>() {
-            let found = world.store_of("search").find::<Item>(id).map(|copy| copy.price);
+    at_quiescence("SamePrice", |moment| {
+        for (id, item) in moment.store_of("shop").all::<Item>() {
+            let found = moment.store_of("search").find::<Item>(id).map(|copy| copy.price);
             if found != Some(item.price) {
                 let detail = format!("expected {}, found {found:?}", item.price);
                 return Err(Violation::at("search").of(id).because(detail));
@@ -218,8 +218,8 @@ fn a_group_that_has_not_joined_is_told() {
             pellmell::Watch::SAVES
         }
         fn on_step(&self, view: &pellmell::View<'_, Shop>) -> Result<(), Violation> {
-            let late = view.world.store_of("search").find::<Item>(item(1)).is_none();
-            let changed = view.world.store_of("shop").find::<Item>(item(1)).is_some_and(|item| item.version.0 > 0);
+            let late = view.store_of("search").find::<Item>(item(1)).is_none();
+            let changed = view.store_of("shop").find::<Item>(item(1)).is_some_and(|item| item.version.0 > 0);
             match late && changed {
                 true => Err(Violation::at("search").of(item(1)).because("it is changed and was never heard of")),
                 false => Ok(()),
@@ -240,7 +240,7 @@ fn a_group_that_has_not_joined_is_told() {
 
 /// Prices of the shop are at most 100; search, which shows them, is blamed.
 fn cheap() -> Box<dyn Property<Shop>> {
-    at_quiescence("Cheap", |world| match world.store_of("shop").all::<Item>().find(|(_, item)| item.price > 100) {
+    at_quiescence("Cheap", |moment| match moment.store_of("shop").all::<Item>().find(|(_, item)| item.price > 100) {
         Some((id, _)) => Err(Violation::at("search").of(id).because("expected a price up to 100")),
         None => Ok(()),
     })

@@ -8,8 +8,8 @@ use pellmell::search::{HoldSweep, HoldSweepResult};
 use pellmell::simulation::SimulationBuilder;
 use pellmell::testing::{self, Closures};
 use pellmell::{
-    Context, FaultPlan, Hosting, Judges, Outcome, Profile, Property, RecordId, Rejection, Simulation, Subject, Timer,
-    Version, VersionPolicy, Violation, World,
+    Context, FaultPlan, Hosting, Judges, Moment, Outcome, Profile, Property, RecordId, Rejection, Simulation, Subject,
+    Timer, Version, VersionPolicy, Violation,
 };
 
 const ITEM: RecordId = RecordId::new('i', 1);
@@ -45,9 +45,11 @@ fn shop() -> Closures<Shop> {
 
 /// Whenever nothing is under way, this service does not hold the item at this price.
 fn never(service: &'static str, price: u32) -> Box<dyn Property<Shop>> {
-    testing::at_quiescence("Never", move |world: &World<Shop>| match world.store_of(service).find::<Item>(ITEM) {
-        Some(held) if held.price == price => Err(Violation::at(service).of(ITEM)),
-        _ => Ok(()),
+    testing::at_quiescence("Never", move |moment: &Moment<'_, Shop>| {
+        match moment.store_of(service).find::<Item>(ITEM) {
+            Some(held) if held.price == price => Err(Violation::at(service).of(ITEM)),
+            _ => Ok(()),
+        }
     })
 }
 
@@ -125,8 +127,8 @@ fn a_timer_that_the_calm_run_calls_off_fires_if_what_calls_it_off_waits() {
 
 /// Whether nothing is under way, the shop has taken the item back, as price 0, and search has it at price 5.
 fn taken_back() -> Box<dyn Property<Shop>> {
-    testing::at_quiescence("TakenBack", |world: &World<Shop>| {
-        let price = |service| world.store_of(service).find::<Item>(ITEM).map(|held| held.price);
+    testing::at_quiescence("TakenBack", |moment: &Moment<'_, Shop>| {
+        let price = |service| moment.store_of(service).find::<Item>(ITEM).map(|held| held.price);
         match [price("shop"), price("search")] {
             [Some(0), Some(5)] => Err(Violation::at("search").of(ITEM)),
             _ => Ok(()),
@@ -228,8 +230,8 @@ fn a_handler_that_pauses_while_a_timer_fires_is_one_departure() {
     });
     let on = on(Profile::stan()).hosted(shop, TWO).service(search);
     let on = on.client("ann", change(0)).client("bob", change(2));
-    let sold_and_closed = testing::at_quiescence("SoldOrClosed", |world: &World<Shop>| {
-        let price = |service| world.store_of(service).find::<Item>(ITEM).map(|held| held.price);
+    let sold_and_closed = testing::at_quiescence("SoldOrClosed", |moment: &Moment<'_, Shop>| {
+        let price = |service| moment.store_of(service).find::<Item>(ITEM).map(|held| held.price);
         if [price("shop"), price("search")] == [Some(2), Some(1)] {
             Err(Violation::at("search").of(ITEM))
         } else {
@@ -254,8 +256,8 @@ fn a_handler_that_outlives_its_ack_wait_is_one_departure() {
         }
         Outcome::Ack
     });
-    let billed_once = testing::at_quiescence("BilledOnce", |world: &World<Shop>| {
-        let bills = world.broker().messages().iter().filter(|message| message.event.price == 2).count();
+    let billed_once = testing::at_quiescence("BilledOnce", |moment: &Moment<'_, Shop>| {
+        let bills = moment.world().broker().messages().iter().filter(|message| message.event.price == 2).count();
         if bills > 1 { Err(Violation::at("search").of(ITEM)) } else { Ok(()) }
     });
     let again = [
@@ -302,13 +304,14 @@ fn a_hold_sweep_says_what_it_covered_and_shows_each_way_to_fail() {
     let simulation = Simulation::on(Profile::adversarial()).service(shop).service(search);
     let simulation = simulation.client("ann", [change(0), change(1)].concat()).build().expect("the parts fit");
     // The calm run ends with price 1 at search.
-    let latest =
-        testing::at_quiescence("Latest", |world: &World<Shop>| match world.store_of("search").find::<Item>(ITEM) {
-            Some(held) if world.is_finished() && held.price == 0 => {
+    let latest = testing::at_quiescence("Latest", |moment: &Moment<'_, Shop>| {
+        match moment.store_of("search").find::<Item>(ITEM) {
+            Some(held) if moment.world().is_finished() && held.price == 0 => {
                 Err(Violation::at("search").of(ITEM).because("it is not 1"))
             }
             _ => Ok(()),
-        });
+        }
+    });
     let judges = Judges::new(vec![latest]);
     let result = HoldSweep::new(&simulation, &judges).with_schedules_max(20).run();
     expect![[r#"

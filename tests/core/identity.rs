@@ -16,8 +16,8 @@ use pellmell::shrink::Shrink;
 use pellmell::testing::{at_quiescence, check, replay, service};
 use pellmell::ticketing::Design;
 use pellmell::{
-    Calm, Departing, Departure, FaultPlan, Hosting, Judges, Keyed, Limits, Outcome, Property, RecordId, Replayed,
-    Simulation, Subject, Version, VersionPolicy, Violation, World, run, trace,
+    Calm, Departing, Departure, FaultPlan, Hosting, Judges, Keyed, Limits, Moment, Outcome, Property, RecordId,
+    Replayed, Simulation, Subject, Version, VersionPolicy, Violation, run, trace,
 };
 
 const ITEM_CHANGED: &[Subject] = &[Subject::new("item:changed")];
@@ -66,9 +66,9 @@ fn shop(keys: &[&str], profile: Profile, is_blind: bool) -> Simulation<Shop> {
 }
 
 fn same_price() -> Box<dyn Property<Shop>> {
-    at_quiescence("SamePrice", |world: &World<Shop>| {
-        for (id, item) in world.store_of("shop").all::<Item>() {
-            let found = world.store_of("search").find::<Item>(id).map(|copy| copy.price);
+    at_quiescence("SamePrice", |moment: &Moment<'_, Shop>| {
+        for (id, item) in moment.store_of("shop").all::<Item>() {
+            let found = moment.store_of("search").find::<Item>(id).map(|copy| copy.price);
             if found != Some(item.price) {
                 return Err(Violation::at("search")
                     .of(id)
@@ -309,8 +309,8 @@ mod at_site {
             &self.0
         }
 
-        fn at_quiescence(&self, world: &World<Sites>) -> Result<(), Violation> {
-            match world.store_of("ledger").all::<Item>().next() {
+        fn at_quiescence(&self, moment: &Moment<'_, Sites>) -> Result<(), Violation> {
+            match moment.store_of("ledger").all::<Item>().next() {
                 Some((id, _)) => Err(Violation::at("ledger").of(id).because("it is there")),
                 None => Ok(()),
             }

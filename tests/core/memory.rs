@@ -9,8 +9,8 @@ use pellmell::scheduler::Action;
 use pellmell::search::{Bounds, DeliveryOrder, Ended, Exhaust, Most};
 use pellmell::testing::{at_quiescence, check, service};
 use pellmell::{
-    Calm, Departing, Departure, Fate, FaultPlan, Hosting, Judges, Limits, Outcome, Property, PublishMode, Rate, Ratio,
-    RecordId, Rejection, Simulation, Subject, Version, VersionPolicy, Violation, Window, World, run,
+    Calm, Departing, Departure, Fate, FaultPlan, Hosting, Judges, Limits, Moment, Outcome, Property, PublishMode, Rate,
+    Ratio, RecordId, Rejection, Simulation, Subject, Version, VersionPolicy, Violation, Window, World, run,
 };
 
 const ITEM_CHANGED: &[Subject] = &[Subject::new("item:changed")];
@@ -45,10 +45,10 @@ fn counting(hosting: Hosting, changes: u32) -> Simulation<Shop> {
 
 /// The search has counted each change once.
 fn counted_once() -> Judges<Shop> {
-    let property: Box<dyn Property<Shop>> = at_quiescence("CountedOnce", |world: &World<Shop>| {
-        for (id, item) in world.store_of("shop").all::<Item>() {
+    let property: Box<dyn Property<Shop>> = at_quiescence("CountedOnce", |moment: &Moment<'_, Shop>| {
+        for (id, item) in moment.store_of("shop").all::<Item>() {
             let changes = u32::try_from(item.version.0 + 1).unwrap_or(u32::MAX);
-            let counted = world.store_of("search").find::<Item>(id).map_or(0, |copy| copy.price);
+            let counted = moment.store_of("search").find::<Item>(id).map_or(0, |copy| copy.price);
             if counted != changes {
                 let detail = format!("expected {changes} changes, counted {counted}");
                 return Err(Violation::at("search").of(id).because(detail));

@@ -58,9 +58,9 @@ fn forgetful(profile: Profile, of_item_2: OfItem2, commands: &[Change]) -> Simul
 }
 
 fn copy_is_right() -> Judges<Shop> {
-    let judged = testing::at_quiescence("CopyIsRight", |world| {
+    let judged = testing::at_quiescence("CopyIsRight", |moment| {
         let item = RecordId::new('i', ITEM_1);
-        let price = |service| world.store_of(service).find::<Item>(item).map(|item| item.price);
+        let price = |service| moment.store_of(service).find::<Item>(item).map(|item| item.price);
         match price("shop") == price("search") {
             true => Ok(()),
             false => Err(Violation::at("search").of(item).because("the copy differs")),

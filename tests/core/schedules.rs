@@ -9,8 +9,8 @@ use pellmell::doc_example::{Change, Changed, Item, Shop};
 use pellmell::testing::{Schedule, at_quiescence, kept_in, schedules, service};
 use pellmell::ticketing::Scenario;
 use pellmell::ticketing::Ticketing;
-use pellmell::{FaultPlan, Judges, Outcome, Profile, Property, RecordId, Simulation, Stream, Subject};
-use pellmell::{Prng, System, VersionPolicy, Violation, World};
+use pellmell::{FaultPlan, Judges, Moment, Outcome, Profile, Property, RecordId, Simulation, Stream, Subject};
+use pellmell::{Prng, System, VersionPolicy, Violation};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngSeed, TestCaseResult, TestError, TestRunner};
@@ -54,9 +54,9 @@ fn builder(how: Search) -> pellmell::simulation::SimulationBuilder<Shop> {
     Simulation::on(Profile::adversarial()).service(shop).service(search)
 }
 
-fn agrees(world: &World<Shop>) -> Result<(), Violation> {
-    for (id, item) in world.store_of("shop").all::<Item>() {
-        if world.store_of("search").find::<Item>(id).map(|copy| copy.price) != Some(item.price) {
+fn agrees(moment: &Moment<'_, Shop>) -> Result<(), Violation> {
+    for (id, item) in moment.store_of("shop").all::<Item>() {
+        if moment.store_of("search").find::<Item>(id).map(|copy| copy.price) != Some(item.price) {
             return Err(Violation::at("search").of(id).because(format!("expected {}", item.price)));
         }
     }
@@ -158,7 +158,7 @@ fn a_defect_of_the_zoo_is_shrunk_to_the_departures_it_is_known_to_take() {
 fn what_a_test_asserts_of_the_world_at_the_end_is_shrunk_as_far() {
     let (_, schedule) = failing(ran(forgetful(), (&shop(Search::Blind), Judges::new(Vec::new())), |schedule| {
         let (world, _) = schedule.play(&mut ());
-        prop_assert!(agrees(&world).is_ok(), "the prices differ");
+        prop_assert!(agrees(&Moment::new(&world)).is_ok(), "the prices differ");
         Ok(())
     }));
     expect![[r#"

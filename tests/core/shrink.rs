@@ -42,8 +42,8 @@ fn saved_blindly(items: u16) -> Simulation<Shop> {
 
 /// Every item is saved once.
 fn saved_once() -> Judges<Shop> {
-    Judges::new(vec![at_quiescence("SavedOnce", |world| {
-        let notes = world.store_of("search").all::<Item>().map(|(id, _)| id.number()).filter(|id| *id >= 100);
+    Judges::new(vec![at_quiescence("SavedOnce", |moment| {
+        let notes = moment.store_of("search").all::<Item>().map(|(id, _)| id.number()).filter(|id| *id >= 100);
         let items: Vec<u32> = notes.map(|note| note / 100).collect();
         match items.windows(2).find(|two| two[0] == two[1]) {
             Some(twice) => Err(Violation::at("search").of(RecordId::new('i', twice[0])).because("it was saved twice")),

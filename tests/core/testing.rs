@@ -10,8 +10,8 @@ use pellmell::scenario::check_scenario;
 use pellmell::testing::{Check, at_quiescence, check, replay, service};
 use pellmell::ticketing::Design;
 use pellmell::ticketing::Scenario;
-use pellmell::{Context, FaultPlan, Judges, Outcome, Property, RecordId, Simulation, Subject, Version};
-use pellmell::{VersionPolicy, Violation, World};
+use pellmell::{Context, FaultPlan, Judges, Moment, Outcome, Property, RecordId, Simulation, Subject, Version};
+use pellmell::{VersionPolicy, Violation};
 
 const ITEM_CHANGED: &[Subject] = &[Subject::new("item:changed")];
 
@@ -35,9 +35,9 @@ fn blind() -> Simulation<Shop> {
 }
 
 fn same_price() -> Box<dyn Property<Shop>> {
-    at_quiescence("SamePrice", |world: &World<Shop>| {
-        for (id, item) in world.store_of("shop").all::<Item>() {
-            let found = world.store_of("search").find::<Item>(id).map(|copy| copy.price);
+    at_quiescence("SamePrice", |moment: &Moment<'_, Shop>| {
+        for (id, item) in moment.store_of("shop").all::<Item>() {
+            let found = moment.store_of("search").find::<Item>(id).map(|copy| copy.price);
             if found != Some(item.price) {
                 let detail = format!("expected {}, found {found:?}", item.price);
                 return Err(Violation::at("search").of(id).because(detail));
@@ -108,8 +108,8 @@ fn the_printed_calls_fail_in_the_same_way() {
 
 #[test]
 fn all_ways_to_fail_are_told_with_how_often_each_was_met_whatever_the_threads() {
-    let early = at_quiescence("NeverTen", |world: &World<Shop>| {
-        let copy = world.store_of("search").find::<Item>(RecordId::new('i', 1));
+    let early = at_quiescence("NeverTen", |moment: &Moment<'_, Shop>| {
+        let copy = moment.store_of("search").find::<Item>(RecordId::new('i', 1));
         match copy.is_some_and(|copy| copy.price == 10 && copy.version == Version(0)) {
             true => Err(Violation::at("search").because("10 came first")),
             false => Ok(()),
@@ -197,8 +197,8 @@ fn save(event: &Changed, ctx: &mut Context<'_, Shop>) -> Outcome {
 
 #[test]
 fn no_more_than_the_last_twenty_steps_are_told() {
-    let never = at_quiescence("NeverThirty", |world: &World<Shop>| {
-        match world.store_of("search").find::<Item>(RecordId::new('i', 1)).map(|item| item.version) {
+    let never = at_quiescence("NeverThirty", |moment: &Moment<'_, Shop>| {
+        match moment.store_of("search").find::<Item>(RecordId::new('i', 1)).map(|item| item.version) {
             Some(Version(29)) => Err(Violation::at("search").because("30 prices were saved")),
             _ => Ok(()),
         }
@@ -213,13 +213,14 @@ fn no_more_than_the_last_twenty_steps_are_told() {
 
 #[test]
 fn a_run_whose_departures_do_not_give_it_again_is_told_by_its_last_steps() {
-    let never =
-        at_quiescence("NeverTwoThenOne", |world: &World<Shop>| match world.store_of("search").all::<Item>().next() {
+    let never = at_quiescence("NeverTwoThenOne", |moment: &Moment<'_, Shop>| {
+        match moment.store_of("search").all::<Item>().next() {
             Some((_, item)) if item.price == 1 && item.version == Version(2) => {
                 Err(Violation::at("search").because("expected 2, found 1"))
             }
             _ => Ok(()),
-        });
+        }
+    });
     let (simulation, judges) = (prices(&[2, 1, 2], save), Judges::new(vec![never]));
     // Two messages have one name, as their version comes again after a lower one.
     let fails = |seed| catch_unwind(AssertUnwindSafe(|| seeds(&simulation, &judges, seed..seed + 1).run()));

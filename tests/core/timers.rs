@@ -9,7 +9,7 @@ use pellmell::property::End;
 use pellmell::scheduler::{Action, Tie};
 use pellmell::search::{Bounds, DeliveryOrder, Ended, Exhaust, Most, Shortest, ShortestBounds};
 use pellmell::{
-    AckTiming, Calm, Context, Departing, Departure, Fate, FaultPlan, Hosting, Judges, Limits, Outcome, Profile,
+    AckTiming, Calm, Context, Departing, Departure, Fate, FaultPlan, Hosting, Judges, Limits, Moment, Outcome, Profile,
     Property, PublishMode, Rate, Ratio, RecordId, Rejection, Replayed, Schema, Service, Simulation, Subject, Time,
     Timer, Version, VersionPolicy, Violation, Window, Work, World, run, testing,
 };
@@ -223,7 +223,7 @@ impl Property<Shop> for EachFires {
     }
 
     fn at_end(&self, end: &End<'_, Shop>) -> Result<(), Violation> {
-        let silent = end.world.store_of("shop").all::<Item>().find(|(_, item)| item.price == 0);
+        let silent = end.store_of("shop").all::<Item>().find(|(_, item)| item.price == 0);
         silent.map_or(Ok(()), |(id, _)| Err(Violation::at("shop").of(id).because("its timer never fired")))
     }
 }
@@ -366,8 +366,8 @@ fn retrying_on(profile: Profile, price: u32) -> Simulation<Shop> {
 }
 
 fn tried_at_most(most: u32) -> Judges<Shop> {
-    Judges::new(vec![testing::at_quiescence("TriedAtMost", move |world: &World<Shop>| {
-        match world.store_of("shop").all::<Item>().find(|(_, item)| item.price > most) {
+    Judges::new(vec![testing::at_quiescence("TriedAtMost", move |moment: &Moment<'_, Shop>| {
+        match moment.store_of("shop").all::<Item>().find(|(_, item)| item.price > most) {
             Some((id, item)) => Err(Violation::at("shop").of(id).because(format!("tried {} times", item.price))),
             None => Ok(()),
         }

@@ -11,7 +11,7 @@ use pellmell::testing::{self, Check, Checked, Replay, at_quiescence, check, repl
 use pellmell::ticketing::Scenario;
 use pellmell::vacuity::Kind;
 use pellmell::{
-    FaultPlan, Judges, Limits, Outcome, Profile, Property, RecordId, Rejection, Simulation, Sometimes, Subject,
+    FaultPlan, Judges, Limits, Moment, Outcome, Profile, Property, RecordId, Rejection, Simulation, Sometimes, Subject,
     Verdict, Version, View, Violation, Watch,
 };
 
@@ -382,8 +382,8 @@ fn right() -> Simulation<Shop> {
 
 /// Search holds the highest price in the end, and the same at every moment at rest.
 fn judges() -> Judges<Shop> {
-    Judges::new(vec![at_quiescence("Cheap", |world: &pellmell::World<Shop>| {
-        let prices = world.store_of("search").all::<Item>().map(|(_, item)| item.price);
+    Judges::new(vec![at_quiescence("Cheap", |moment: &Moment<'_, Shop>| {
+        let prices = moment.store_of("search").all::<Item>().map(|(_, item)| item.price);
         if prices.max().is_some_and(|price| price > 100) { Err(Violation::at("search")) } else { Ok(()) }
     })])
 }
@@ -492,7 +492,7 @@ fn nothing_to_run_is_no_success() {
 }
 
 fn judges_of_nothing() -> Judges<Shop> {
-    Judges::new(vec![at_quiescence("Anything", |_: &pellmell::World<Shop>| Ok(()))])
+    Judges::new(vec![at_quiescence("Anything", |_: &Moment<'_, Shop>| Ok(()))])
 }
 
 #[test]

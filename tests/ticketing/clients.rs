@@ -264,9 +264,9 @@ fn shrinking_keeps_what_sets_the_stage_and_writes_how_commands_are_sent() {
 fn a_replayed_schedule_keeps_what_sets_the_stage() {
     let clients = vec![sending("stage", &["create t1 5"], Sending::setup), client("bob", &["create t2 5"])];
     let simulation = simulation(Design::REFERENCE, Profile::stan(), clients);
-    let watched = testing::at_quiescence::<Ticketing>("stage", |world| {
-        assert!(!world.store_of("tickets").holds("t1".parse().expect("a record")), "the stage is set");
-        assert!(!world.store_of("tickets").holds("t2".parse().expect("a record")), "what is left out is sent");
+    let watched = testing::at_quiescence::<Ticketing>("stage", |moment| {
+        assert!(!moment.store_of("tickets").holds("t1".parse().expect("a record")), "the stage is set");
+        assert!(!moment.store_of("tickets").holds("t2".parse().expect("a record")), "what is left out is sent");
         Ok(())
     });
     let judges = Judges::new(vec![watched]);

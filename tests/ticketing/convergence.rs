@@ -7,8 +7,8 @@ use pellmell::run::Observer;
 use pellmell::scheduler::Action;
 use pellmell::ticketing::{ALTERNATIVES, DEFECTS, Design, Hostings, Ticketing, properties};
 use pellmell::{
-    Calm, Departing, FaultPlan, Hosting, Judges, Keyed, Limits, Property, Rate, Report, Rounds, Scheduler, Simulation,
-    Step, Verdict, Walk, World, run,
+    Calm, Departing, FaultPlan, Hosting, Judges, Keyed, Limits, Moment, Property, Rate, Report, Rounds, Scheduler,
+    Simulation, Step, Verdict, Walk, World, run,
 };
 use proptest::prelude::*;
 
@@ -61,7 +61,12 @@ impl Observer<Ticketing> for Unspared {
         self.world.step(step.action, step.fate);
         if world.is_quiescent() && world.enabled().iter().all(|action| !matches!(action, Action::Join(_))) {
             for property in &self.properties {
-                assert_eq!(property.at_quiescence(world), property.at_quiescence(&self.world), "{}", property.name());
+                assert_eq!(
+                    property.at_quiescence(&Moment::new(world)),
+                    property.at_quiescence(&Moment::new(&self.world)),
+                    "{}",
+                    property.name()
+                );
             }
         }
     }

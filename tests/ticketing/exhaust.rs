@@ -13,8 +13,8 @@ use pellmell::scheduler::{Action, Scripted};
 use pellmell::search::{Bounds, DeliveryOrder, Ended, Exhaust, ExhaustResult, Most, Reduction};
 use pellmell::ticketing::{ApplyRule, Design, Orders, OrdersRules, ReplicaRules, Ticketing, Tickets, properties};
 use pellmell::{
-    AckFate, Command, Event, Fate, Hosting, Judges, Limits, Outcome, Property, Record, RecordId, Simulation, Step,
-    Subject, System, Verdict, Version, VersionPolicy, View, Violation, Watch, Window, World, run, testing,
+    AckFate, Command, Event, Fate, Hosting, Judges, Limits, Moment, Outcome, Property, Record, RecordId, Simulation,
+    Step, Subject, System, Verdict, Version, VersionPolicy, View, Violation, Watch, Window, World, run, testing,
 };
 
 use crate::support::request;
@@ -110,7 +110,7 @@ impl<'a, S: System> Enumeration<'a, S> {
         }
         let is_over = world.enabled().commands().is_empty() && world.enabled().clock().is_none();
         let at_end = if is_over { self.property.at_end(&End::new(world, false)) } else { Ok(()) };
-        let at_rest = self.property.at_quiescence(world);
+        let at_rest = self.property.at_quiescence(&Moment::new(world));
         if at_end.and(at_rest).is_err() {
             self.breaks(steps);
         }
@@ -462,8 +462,8 @@ fn shop(copy: impl Fn(u32, &pellmell::Store) -> u32 + Send + Sync + 'static) -> 
 
 /// Whenever nothing is under way, search does not hold this of an item.
 fn never(number: u32, price: u32) -> Judges<Shop> {
-    let never = testing::at_quiescence::<Shop>("Never", move |world| {
-        match world.store_of("search").find::<Price>(item(number)) {
+    let never = testing::at_quiescence::<Shop>("Never", move |moment| {
+        match moment.store_of("search").find::<Price>(item(number)) {
             Some(held) if held.value.0 == price => Err(Violation::at("search").of(item(number))),
             _ => Ok(()),
         }
@@ -515,7 +515,7 @@ fn a_property_that_looks_beyond_the_stores_judges_each_step() {
     let bounds = Bounds { lost_acks: ONE, duplicates: 1, ..ANY };
     let mut broken = BTreeSet::new();
     for bits in 0..64 {
-        let look = move |view: &View<'_, W1>| view.world.broker().digest() % 64 == bits;
+        let look = move |view: &View<'_, W1>| view.world().broker().digest() % 64 == bits;
         broken.insert(first_look(&simulation, bounds, Watch::ACKS, look));
     }
     assert!(broken.len() > 3, "{broken:?}");
@@ -586,9 +586,9 @@ fn a_step_is_judged_wherever_a_view_shows_something_else() {
     let looks: [(Watch, RelayLook); 6] = [
         (Watch::PUBLISHES, |view| view.published().iter().any(|message| message.name.nth > 2)),
         (Watch::PUBLISHES, |view| view.step.published.end > 5),
-        (Watch::ACKS, |view| view.world.clone().broker().messages().len() > 5),
-        (Watch::ACKS, |view| view.world.broker().messages().len() > 5),
-        (Watch::ACKS, |view| view.world.store_of("other").changes::<Price>().count() > 0),
+        (Watch::ACKS, |view| view.world().clone().broker().messages().len() > 5),
+        (Watch::ACKS, |view| view.world().broker().messages().len() > 5),
+        (Watch::ACKS, |view| view.store_of("other").changes::<Price>().count() > 0),
         (Watch::ACKS, |view| view.effects() > 1),
     ];
     let (simulation, bounds) = (relayed(), Bounds { lost_acks: ONE, ..ANY });
@@ -643,7 +643,7 @@ fn a_record_that_two_clients_write_without_naming_it_puts_them_together() {
     let simulation = simulation.client("ann", vec![Set(item(1), 5)]).client("bob", vec![Set(item(2), 5)]);
     let simulation = simulation.build().expect("the parts fit");
     let both =
-        testing::at_quiescence::<Shop>("NotTen", move |world| match world.store_of("shop").find::<Price>(total) {
+        testing::at_quiescence::<Shop>("NotTen", move |moment| match moment.store_of("shop").find::<Price>(total) {
             Some(held) if held.value.0 == 10 => Err(Violation::at("shop").of(total)),
             _ => Ok(()),
         });
@@ -654,8 +654,8 @@ fn a_record_that_two_clients_write_without_naming_it_puts_them_together() {
 
 #[test]
 fn a_property_that_judges_several_clusters_together_is_searched_together() {
-    let sum = testing::at_quiescence::<Shop>("NotTwelve", |world| {
-        let prices = world.store_of("search").all::<Price>().map(|(_, held)| held.value.0);
+    let sum = testing::at_quiescence::<Shop>("NotTwelve", |moment| {
+        let prices = moment.store_of("search").all::<Price>().map(|(_, held)| held.value.0);
         if prices.sum::<u32>() == 12 { Err(Violation::at("search")) } else { Ok(()) }
     });
     let found = search(&shop(|price, _| price), &Judges::new(vec![sum]), ANY);

@@ -93,8 +93,8 @@ fn relay(watched: bool) -> Simulation<Relay> {
 }
 
 fn note_in_time() -> Judges<Relay> {
-    let in_time = testing::at_quiescence::<Relay>("NoteInTime", |world| {
-        let late = world.store_of("runner").all::<Seen>().any(|(id, _)| id == RecordId::new('b', 1));
+    let in_time = testing::at_quiescence::<Relay>("NoteInTime", |moment| {
+        let late = moment.store_of("runner").all::<Seen>().any(|(id, _)| id == RecordId::new('b', 1));
         if late { Err(Violation::at("runner").because("the note came after the last hop")) } else { Ok(()) }
     });
     Judges::new(vec![in_time])

@@ -1,24 +1,27 @@
 //! Properties: claims about a run, and what it means when one is broken.
 //!
 //! A property is judged after each step that could break it, at each moment at rest, or at the end.
-//! It is a pure function of what it is shown; what it needs to remember is in the world already (the
-//! owner's history, the log, what each delivery did).
+//! It is a pure function of what it is shown, a [`View`], a [`Moment`] or the [`End`]; what it needs to
+//! remember is in the world already (the owner's history, the log, what each delivery did).
+
+mod view;
 
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::broker::{Broker, Delivery, DeliveryIndex, Message, MessageName};
+use crate::broker::{Broker, Delivery, DeliveryIndex, MessageName};
 use crate::event::{Event, System};
 use crate::ids::{self, RecordId};
 use crate::simulation::Simulation;
-use crate::store::{Change, Record, Store};
-use crate::world::{Step, Summary, World};
+use crate::world::{Step, Summary};
+
+pub use self::view::{End, Moment, View};
 
 /// A claim about every run.
 ///
 /// ```
 /// # use pellmell::doc_example::{Item, Shop};
-/// use pellmell::{Property, Store, Violation, World};
+/// use pellmell::{Moment, Property, Store, Violation};
 ///
 /// /// Whenever nothing is under way, search holds the shop's items.
 /// struct SearchConverged;
@@ -28,8 +31,8 @@ use crate::world::{Step, Summary, World};
 ///         "SearchConverged"
 ///     }
 ///
-///     fn at_quiescence(&self, world: &World<Shop>) -> Result<(), Violation> {
-///         let (shop, search) = (world.store_of("shop"), world.store_of("search"));
+///     fn at_quiescence(&self, moment: &Moment<'_, Shop>) -> Result<(), Violation> {
+///         let (shop, search) = (moment.store_of("shop"), moment.store_of("search"));
 ///         for id in shop.unjudged::<Item>().chain(search.unjudged::<Item>()) {
 ///             let value = |store: &Store| store.find::<Item>(id).map(|item| item.value.clone());
 ///             if value(shop) != value(search) {
@@ -79,7 +82,7 @@ pub trait Property<S: System>: Send + Sync {
     ///
     /// # Errors
     /// What is wrong.
-    fn at_quiescence(&self, _world: &World<S>) -> Result<(), Violation> {
+    fn at_quiescence(&self, _moment: &Moment<'_, S>) -> Result<(), Violation> {
         Ok(())
     }
 
@@ -212,88 +215,6 @@ impl Watch {
     }
 }
 
-/// A step and the world after it.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct View<'a, S: System> {
-    /// The world.
-    pub world: &'a World<S>,
-    /// The step.
-    pub step: &'a Step,
-}
-
-impl<'a, S: System> View<'a, S> {
-    /// What a property sees of a step, for a test that asks the property itself.
-    #[must_use]
-    #[inline(always)]
-    pub fn new(world: &'a World<S>, step: &'a Step) -> View<'a, S> {
-        View { world, step }
-    }
-
-    /// The store of the service whose handler ran, or acked and crashed before it saved.
-    #[must_use]
-    #[inline]
-    pub fn store(&self) -> Option<&'a Store> {
-        let judged = self.step.ran() || self.step.acked().is_some();
-        self.step.actor.filter(|_| judged).map(|actor| self.world.store(actor.service))
-    }
-
-    /// The name of the service whose handler ran.
-    #[must_use]
-    pub fn service(&self) -> &'static str {
-        self.step.actor.map_or("", |actor| self.world.service_name(actor.service))
-    }
-
-    /// What the step saved of one record type; nothing if the service has no such collection.
-    pub fn changes<R: Record>(&self) -> impl Iterator<Item = Change<'a, R>> + use<'a, R, S> {
-        Store::changes_of::<R>(self.store())
-    }
-
-    /// The messages the step published.
-    #[must_use]
-    pub fn published(&self) -> &'a [Message<S::Event>] {
-        // Where there is nothing to see, nothing was asked: a message's count says more than the stores.
-        match self.step.published.is_empty() {
-            true => &[],
-            false => &self.world.broker().messages()[self.step.published.clone()],
-        }
-    }
-
-    /// The delivery the handler worked on, and its message.
-    #[must_use]
-    #[inline]
-    pub fn delivery(&self) -> Option<(&'a Delivery, &'a Message<S::Event>)> {
-        let broker: &'a Broker<S::Event> = self.world.broker_without_taint();
-        let delivery = broker.delivery(self.step.delivery?);
-        Some((delivery, broker.message(delivery.message)))
-    }
-
-    /// How many handlings of that delivery's message, by its group, changed the service's store, this
-    /// one included; 0 if the step was no delivery's.
-    #[must_use]
-    pub fn effects(&self) -> u16 {
-        self.step.delivery.map_or(0, |index| self.world.broker_without_taint().effects(index))
-    }
-}
-
-/// The end of a run.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct End<'a, S: System> {
-    /// The world.
-    pub world: &'a World<S>,
-    /// Whether every pending delivery was handed out once per round.
-    pub in_rounds: bool,
-}
-
-impl<'a, S: System> End<'a, S> {
-    /// What a property sees of the end of a run, for a test that asks the property itself.
-    #[must_use]
-    pub fn new(world: &'a World<S>, in_rounds: bool) -> End<'a, S> {
-        End { world, in_rounds }
-    }
-}
-
 /// What is wrong where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -365,7 +286,7 @@ impl<S: System> Property<S> for NoPoison {
     }
 
     fn at_end(&self, end: &End<'_, S>) -> Result<(), Violation> {
-        let broker = end.world.broker();
+        let broker = end.world().broker();
         let Some(index) = broker.open().next() else {
             return Ok(());
         };
@@ -412,7 +333,7 @@ impl<S: System> Property<S> for BoundedRedelivery {
         if !end.in_rounds {
             return Ok(());
         }
-        let broker = end.world.broker();
+        let broker = end.world().broker();
         for (place, delivery) in broker.deliveries().iter().enumerate() {
             let record = broker.message(delivery.message).name.record;
             let at_group = broker.deliveries().iter().filter(|other| other.group == delivery.group);
@@ -451,10 +372,10 @@ impl<S: System> Property<S> for NoUnboundedGrowth {
     }
 
     fn on_step(&self, view: &View<'_, S>) -> Result<(), Violation> {
-        let messages = view.world.broker().messages();
         let Some(last) = view.published().last() else {
             return Ok(());
         };
+        let messages = view.world().broker().messages();
         // Counting is quadratic in the messages of one command, so look only when there are enough.
         if messages.len() <= self.messages_max || view.delivery().is_none() {
             return Ok(());

@@ -8,10 +8,10 @@ use crate::broker::{Delivery, DeliveryIndex, MessageIndex};
 use crate::event::System;
 use crate::faults::{AckFate, Fate};
 use crate::ids::{self, Time};
-use crate::property::{End, Property, Sometimes, View, Violation, Watch};
+use crate::property::{End, Moment, Property, Sometimes, View, Violation, Watch};
 use crate::scheduler::{Action, Chosen, Scheduler};
 use crate::service::Outcome;
-use crate::world::{Actor, Answer, Moment, Step, World, catching};
+use crate::world::{Actor, Answer, Revision, Step, World, catching};
 
 /// How far a run may go. Reaching a limit is a verdict, never a hang. The default is 10,000,000 steps,
 /// 4,000,000 messages and 4,000,000 open deliveries.
@@ -251,6 +251,13 @@ impl<S: System> Judges<S> {
         self.on_kinds(Watch::of(step), world, step)
     }
 
+    /// [`Judges::on_step`], and whether a judgement depends on more than stores and time.
+    pub(crate) fn on_step_noting(&self, world: &World<S>, step: &Step) -> Result<bool, Verdict> {
+        let view = View::new(world, step);
+        self.on_view(Watch::of(step), &view)?;
+        Ok(view.looked_further())
+    }
+
     /// What any of the properties watches.
     fn watched(&self) -> Watch {
         self.watches.iter().copied().fold(Watch::NOTHING, Watch::and)
@@ -259,10 +266,14 @@ impl<S: System> Judges<S> {
     /// [`Judges::on_step`] for a step of these kinds.
     #[inline(always)]
     fn on_kinds(&self, kinds: Watch, world: &World<S>, step: &Step) -> Result<(), Verdict> {
-        let view = View { world, step };
+        self.on_view(kinds, &View::new(world, step))
+    }
+
+    #[inline(always)]
+    fn on_view(&self, kinds: Watch, view: &View<'_, S>) -> Result<(), Verdict> {
         for place in &self.watchers[kinds.set()] {
             let property = &*self.properties[usize::from(*place)];
-            if let Err(violation) = property.on_step(&view) {
+            if let Err(violation) = property.on_step(view) {
                 return Err(violated(property, violation));
             }
         }
@@ -273,7 +284,7 @@ impl<S: System> Judges<S> {
     #[inline]
     pub(crate) fn judge_step(&self, place: usize, world: &World<S>, step: &Step) -> Result<(), Violation> {
         match self.watches[place].meets(Watch::of(step)) {
-            true => self.properties[place].on_step(&View { world, step }),
+            true => self.properties[place].on_step(&View::new(world, step)),
             false => Ok(()),
         }
     }
@@ -285,7 +296,7 @@ impl<S: System> Judges<S> {
 
     pub(crate) fn at_quiescence(&self, world: &World<S>) -> Result<(), Verdict> {
         for property in &self.properties {
-            property.at_quiescence(world).map_err(|violation| violated(&**property, violation))?;
+            property.at_quiescence(&Moment::new(world)).map_err(|violation| violated(&**property, violation))?;
         }
         Ok(())
     }
@@ -339,7 +350,7 @@ pub fn run<S: System>(
 struct RunNotes {
     counts: Counts,
     /// What there was at the last moment at which nothing was under way.
-    still: Option<(Moment, Stillness)>,
+    still: Option<(Revision, Stillness)>,
     /// By the place of what is to be reached.
     reached: Vec<bool>,
     /// The message published last of those that were delivered.
@@ -388,12 +399,12 @@ fn play<S: System, O: Observer<S>>(
         noted.count(&step);
         observer.after(world, &step);
         for (sometimes, reached) in judges.sometimes.iter().zip(&mut noted.reached) {
-            *reached = *reached || sometimes.is_reached(&View { world, step: &step });
+            *reached = *reached || sometimes.is_reached(&View::new(world, &step));
         }
         judges.on_step(world, &step)?;
     }
-    judges.at_end(&End { world, in_rounds: scheduler.in_rounds() })?;
-    if noted.still != Some((world.moment(), Stillness::AtRest)) {
+    judges.at_end(&End::new(world, scheduler.in_rounds()))?;
+    if noted.still != Some((world.revision(), Stillness::AtRest)) {
         noted.counts.moments_judged += 1;
         judges.at_quiescence(world)?;
     }
@@ -404,7 +415,7 @@ fn play<S: System, O: Observer<S>>(
 /// counted again that did not change.
 fn judge_rest<S: System>(world: &mut World<S>, judges: &Judges<S>, noted: &mut RunNotes) -> Result<(), Verdict> {
     let stillness = Stillness::of(world);
-    let now = (world.moment(), stillness);
+    let now = (world.revision(), stillness);
     if noted.still.replace(now) == Some(now) {
         return Ok(());
     }

@@ -30,14 +30,14 @@ pub fn sometimes() -> Vec<Sometimes<BankTransfers>> {
 
 /// Whenever nothing is under way, the accounts have what they were opened with, together with what transfers that
 /// are not over have taken and not yet given.
-fn money_conserved(world: &World<BankTransfers>) -> Result<(), Violation> {
-    let banks = [BankName::North, BankName::South].map(|bank| world.store_of(bank.name()));
+fn money_conserved(moment: &Moment<'_, BankTransfers>) -> Result<(), Violation> {
+    let banks = [BankName::North, BankName::South].map(|bank| moment.store_of(bank.name()));
     let (mut opening, mut found) = (0, 0);
     for (_, account) in banks.iter().flat_map(|bank| bank.all::<Account>()) {
         opening += account.opening;
         found += account.balance;
     }
-    for (id, transfer) in world.store_of("transfers").all::<Transfer>().filter(|(_, held)| !held.state.is_end()) {
+    for (id, transfer) in moment.store_of("transfers").all::<Transfer>().filter(|(_, held)| !held.state.is_end()) {
         let is_debited = banks.iter().any(|bank| bank.find::<Debit>(id).is_some_and(|it| it.value == Debit::Done));
         let is_credited = banks.iter().any(|bank| bank.find::<Credit>(id).is_some_and(|it| it.value == Credit::Done));
         if is_debited && !is_credited {
@@ -64,7 +64,7 @@ impl Property<BankTransfers> for EachTransferEnds {
     }
 
     fn at_end(&self, end: &End<'_, BankTransfers>) -> Result<(), Violation> {
-        let mut transfers = end.world.store_of("transfers").all::<Transfer>();
+        let mut transfers = end.store_of("transfers").all::<Transfer>();
         match transfers.find(|(_, transfer)| !transfer.state.is_end()) {
             Some((id, transfer)) => {
                 Err(Violation::at("transfers").of(id).because(format!("it is {:?} for ever", transfer.state)))

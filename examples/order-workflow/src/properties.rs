@@ -44,18 +44,18 @@ pub fn sometimes(part: &TakingPart) -> Vec<Sometimes<OrderWorkflow>> {
 }
 
 /// The store of a service, if it takes part.
-fn store<'a>(world: &'a World<OrderWorkflow>, name: &str) -> Option<&'a Store> {
-    world.service(name).map(|service| world.store(service))
+fn store<'a>(moment: &Moment<'a, OrderWorkflow>, name: &str) -> Option<&'a Store> {
+    moment.find_store(name)
 }
 
-fn orders(world: &World<OrderWorkflow>) -> impl Iterator<Item = (RecordId, &Order)> {
-    world.store_of("orders").all::<Order>().map(|(id, order)| (id, &order.value))
+fn orders<'a>(moment: &Moment<'a, OrderWorkflow>) -> impl Iterator<Item = (RecordId, &'a Order)> {
+    moment.store_of("orders").all::<Order>().map(|(id, order)| (id, &order.value))
 }
 
 /// The stock that is reserved is that of the orders that were confirmed and not cancelled.
-fn stock_agrees(world: &World<OrderWorkflow>) -> Result<(), Violation> {
-    let inventory = world.store_of("inventory");
-    for (id, order) in orders(world) {
+fn stock_agrees(moment: &Moment<'_, OrderWorkflow>) -> Result<(), Violation> {
+    let inventory = moment.store_of("inventory");
+    for (id, order) in orders(moment) {
         let needs = match order.status {
             Status::Placed | Status::Refused | Status::Cancelled => 0,
             Status::Confirmed | Status::Paid | Status::Shipped => order.quantity,
@@ -67,7 +67,7 @@ fn stock_agrees(world: &World<OrderWorkflow>) -> Result<(), Violation> {
         }
     }
     for (id, stock) in inventory.all::<Stock>() {
-        let of_item = orders(world).filter(|(_, order)| order.item == id);
+        let of_item = orders(moment).filter(|(_, order)| order.item == id);
         let expected: u32 =
             of_item.filter_map(|(order, _)| inventory.find::<Reservation>(order)).map(|held| held.quantity).sum();
         if stock.reserved != expected {
@@ -79,9 +79,9 @@ fn stock_agrees(world: &World<OrderWorkflow>) -> Result<(), Violation> {
 }
 
 /// A customer has paid for what is paid or shipped, and for nothing else.
-fn charges_agree(world: &World<OrderWorkflow>) -> Result<(), Violation> {
-    let Some(payment) = store(world, "payment") else { return Ok(()) };
-    for (id, order) in orders(world) {
+fn charges_agree(moment: &Moment<'_, OrderWorkflow>) -> Result<(), Violation> {
+    let Some(payment) = store(moment, "payment") else { return Ok(()) };
+    for (id, order) in orders(moment) {
         let is_paid = matches!(order.status, Status::Paid | Status::Shipped);
         let charge = payment.find::<Charge>(id).map(|charge| charge.value);
         if is_paid != (charge == Some(Charge::Charged)) {
@@ -93,9 +93,9 @@ fn charges_agree(world: &World<OrderWorkflow>) -> Result<(), Violation> {
 }
 
 /// What is shipped at orders was sent by shipping, and nothing else was.
-fn shipments_agree(world: &World<OrderWorkflow>) -> Result<(), Violation> {
-    let Some(shipping) = store(world, "shipping") else { return Ok(()) };
-    for (id, order) in orders(world) {
+fn shipments_agree(moment: &Moment<'_, OrderWorkflow>) -> Result<(), Violation> {
+    let Some(shipping) = store(moment, "shipping") else { return Ok(()) };
+    for (id, order) in orders(moment) {
         let is_sent = shipping.find::<Shipment>(id).is_some();
         if is_sent != (order.status == Status::Shipped) {
             let detail = format!("sent: {is_sent}, and the order is {:?}", order.status);
@@ -106,11 +106,11 @@ fn shipments_agree(world: &World<OrderWorkflow>) -> Result<(), Violation> {
 }
 
 /// The projection's numbers are those of the orders.
-fn sales_counted(world: &World<OrderWorkflow>) -> Result<(), Violation> {
-    let Some(sales) = store(world, "sales") else { return Ok(()) };
+fn sales_counted(moment: &Moment<'_, OrderWorkflow>) -> Result<(), Violation> {
+    let Some(sales) = store(moment, "sales") else { return Ok(()) };
     for (id, tally) in sales.all::<Tally>() {
         let mut expected = Tally::default();
-        for (_, order) in orders(world).filter(|(_, order)| order.item == id) {
+        for (_, order) in orders(moment).filter(|(_, order)| order.item == id) {
             expected.placed += 1;
             expected.refused += u32::from(order.status == Status::Refused);
             expected.cancelled += u32::from(order.status == Status::Cancelled);

@@ -60,7 +60,7 @@ impl Property<ReadModel> for OnceTrue {
     fn on_step(&self, view: &View<'_, ReadModel>) -> Result<(), Violation> {
         for change in view.changes::<Balance>() {
             let Some(copy) = change.after else { continue };
-            let was = view.world.store_of("accounts").at_version::<Account>(change.id, copy.version);
+            let was = view.store_of("accounts").at_version::<Account>(change.id, copy.version);
             let was = was.map(|account| account.balance);
             if was != Some(copy.balance) {
                 let detail = format!("{} as of version {}, when it was {was:?}", copy.balance, copy.version);
@@ -102,9 +102,9 @@ impl Property<ReadModel> for NeverOlder {
 }
 
 /// Whenever nothing is under way, each account has a copy, and it is right.
-fn balances_converged(world: &World<ReadModel>) -> Result<(), Violation> {
-    let copies = world.store_of("balances");
-    for (id, account) in world.store_of("accounts").all::<Account>() {
+fn balances_converged(moment: &Moment<'_, ReadModel>) -> Result<(), Violation> {
+    let copies = moment.store_of("balances");
+    for (id, account) in moment.store_of("accounts").all::<Account>() {
         let found = copies.find::<Balance>(id).map(|copy| copy.balance);
         if found != Some(account.balance) {
             let detail = format!("expected {}, found {found:?}", account.balance);

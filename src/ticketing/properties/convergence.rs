@@ -4,13 +4,12 @@
 use super::missing;
 use super::orders::{in_words, kept_payments};
 use crate::ids::RecordId;
-use crate::property::{End, Property, Violation};
+use crate::property::{End, Moment, Property, Violation};
 use crate::simulation::Simulation;
 use crate::store::{Store, Versioned};
 use crate::ticketing::messages::Ticketing;
 use crate::ticketing::records::{Lock, Order, OrderReplica, Payment, Reservation, Status, Ticket, TicketReplica};
 use crate::ticketing::tickets::lock_of;
-use crate::world::World;
 
 /// Judges records one by one, each perhaps twice; of several violations the one of the first record
 /// counts.
@@ -45,8 +44,8 @@ impl Property<Ticketing> for TicketReplicaConverged {
         "orders holds every ticket with the version, title and price that tickets gave it"
     }
 
-    fn at_quiescence(&self, world: &World<Ticketing>) -> Result<(), Violation> {
-        let (tickets, orders) = (world.store_of("tickets"), world.store_of("orders"));
+    fn at_quiescence(&self, moment: &Moment<'_, Ticketing>) -> Result<(), Violation> {
+        let (tickets, orders) = (moment.store_of("tickets"), moment.store_of("orders"));
         judge_each(tickets.unjudged::<Ticket>().chain(orders.unjudged::<TicketReplica>()), |id| {
             let Some(ticket) = tickets.find::<Ticket>(id) else { return Ok(()) };
             let replica = orders.find::<TicketReplica>(id);
@@ -81,8 +80,8 @@ impl Property<Ticketing> for ReservationAgreement {
         "a ticket is locked by an order exactly if that order is the ticket's live one, and free exactly if none is"
     }
 
-    fn at_quiescence(&self, world: &World<Ticketing>) -> Result<(), Violation> {
-        let (tickets, orders) = (world.store_of("tickets"), world.store_of("orders"));
+    fn at_quiescence(&self, moment: &Moment<'_, Ticketing>) -> Result<(), Violation> {
+        let (tickets, orders) = (moment.store_of("tickets"), moment.store_of("orders"));
         let reserved = tickets.unjudged::<Ticket>().chain(unjudged_reservations(tickets));
         judge_each(reserved.chain(tickets_of_unjudged(orders)), |id| {
             let Some(ticket) = tickets.find::<Ticket>(id) else { return Ok(()) };
@@ -121,11 +120,11 @@ impl Property<Ticketing> for OrderReplicaConverged {
         "payments holds every order with the version and status that orders gave it"
     }
 
-    fn at_quiescence(&self, world: &World<Ticketing>) -> Result<(), Violation> {
-        let Some(payments) = world.service("payments").map(|service| world.store(service)) else {
+    fn at_quiescence(&self, moment: &Moment<'_, Ticketing>) -> Result<(), Violation> {
+        let Some(payments) = moment.find_store("payments") else {
             return Ok(());
         };
-        let orders = world.store_of("orders");
+        let orders = moment.store_of("orders");
         judge_each(orders.unjudged::<Order>().chain(payments.unjudged::<OrderReplica>()), |id| {
             let Some(order) = orders.find::<Order>(id) else { return Ok(()) };
             let replica = payments.find::<OrderReplica>(id);
@@ -157,11 +156,11 @@ impl Property<Ticketing> for PaymentAgreement {
         "an order is complete exactly if one payment for it is kept, and none is kept for any other order"
     }
 
-    fn at_quiescence(&self, world: &World<Ticketing>) -> Result<(), Violation> {
-        let Some(payments) = world.service("payments").map(|service| world.store(service)) else {
+    fn at_quiescence(&self, moment: &Moment<'_, Ticketing>) -> Result<(), Violation> {
+        let Some(payments) = moment.find_store("payments") else {
             return Ok(());
         };
-        let orders = world.store_of("orders");
+        let orders = moment.store_of("orders");
         let paid = payments.unjudged::<Payment>().filter_map(|id| payments.find::<Payment>(id));
         judge_each(orders.unjudged::<Order>().chain(paid.map(|payment| payment.order)), |id| {
             let Some(order) = orders.find::<Order>(id) else { return Ok(()) };
@@ -192,8 +191,8 @@ impl Property<Ticketing> for PriceAgreement {
         "a live order that holds its ticket has the price of that ticket"
     }
 
-    fn at_quiescence(&self, world: &World<Ticketing>) -> Result<(), Violation> {
-        let (tickets, orders) = (world.store_of("tickets"), world.store_of("orders"));
+    fn at_quiescence(&self, moment: &Moment<'_, Ticketing>) -> Result<(), Violation> {
+        let (tickets, orders) = (moment.store_of("tickets"), moment.store_of("orders"));
         let holder = |id| match lock_of(tickets, id, tickets.find::<Ticket>(id)?) {
             Lock::By(order) => Some(order),
             Lock::Free | Lock::Taken => None,
@@ -229,10 +228,10 @@ impl Property<Ticketing> for EventuallyExpires {
     }
 
     fn at_end(&self, end: &End<'_, Ticketing>) -> Result<(), Violation> {
-        if end.world.service("expiration").is_none() || end.world.timers_armed() > 0 {
+        if end.world().service("expiration").is_none() || end.world().timers_armed() > 0 {
             return Ok(());
         }
-        for (id, order) in end.world.store_of("orders").all::<Order>() {
+        for (id, order) in end.store_of("orders").all::<Order>() {
             if !order.status.is_terminal() {
                 let detail = format!("the order is {:?} and no timer will end it", order.status);
                 return Err(Violation::at("orders").of(id).because(detail));

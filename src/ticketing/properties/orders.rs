@@ -21,7 +21,7 @@ pub(super) const NO_EDIT_WHILE_LOCKED: StepProperty = StepProperty {
             if !is_command && said(change.before) == said(change.after) {
                 continue;
             }
-            let lock = change.before.map(|before| lock_of(view.world.store_of("tickets"), change.id, before));
+            let lock = change.before.map(|before| lock_of(view.store_of("tickets"), change.id, before));
             if let Some(lock) = lock.filter(|lock| *lock != Lock::Free) {
                 return Err(blame(view, change.id, format!("edited while locked {}", in_words(lock))));
             }
@@ -101,7 +101,7 @@ pub(super) const AT_MOST_ONE_LIVE_ORDER: StepProperty = StepProperty {
     judge: |view| {
         for change in view.changes::<Order>() {
             let Some(after) = change.after.filter(|after| after.status.is_live()) else { continue };
-            let store = view.world.store_of("orders");
+            let store = view.store_of("orders");
             let mut live =
                 store.all::<Order>().filter(|(_, order)| order.ticket == after.ticket && order.status.is_live());
             if let Some((other, _)) = live.find(|(id, _)| *id != change.id) {
@@ -143,7 +143,7 @@ pub(super) const AT_MOST_ONE_PAYMENT: StepProperty = StepProperty {
     judge: |view| {
         for change in view.changes::<Payment>() {
             let Some(after) = change.after else { continue };
-            let kept = kept_payments(view.world.store_of("payments"), after.order);
+            let kept = kept_payments(view.store_of("payments"), after.order);
             if kept > 1 {
                 return Err(blame(view, change.id, format!("{} was charged {kept} times", after.order)));
             }
@@ -165,8 +165,8 @@ pub(super) const RESERVED_BEFORE_PAID: StepProperty = StepProperty {
     judge: |view| {
         for change in view.changes::<Payment>() {
             let Some(after) = change.after.filter(|_| change.before.is_none()) else { continue };
-            let Some(order) = view.world.store_of("orders").find::<Order>(after.order) else { continue };
-            let history = view.world.store_of("tickets").history::<Ticket>(order.ticket);
+            let Some(order) = view.store_of("orders").find::<Order>(after.order) else { continue };
+            let history = view.store_of("tickets").history::<Ticket>(order.ticket);
             if !history.iter().any(|ticket| ticket.lock == Lock::By(after.order)) {
                 let detail = format!("{} was paid and {} was never reserved for it", after.order, order.ticket);
                 return Err(blame(view, change.id, detail));

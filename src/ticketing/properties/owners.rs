@@ -42,11 +42,11 @@ pub(super) const SINGLE_VERSION_AUTHORITY: StepProperty = StepProperty {
     watches: Watch::SAVES,
     judge: |view| {
         for change in view.changes::<Ticket>() {
-            let history = view.world.store_of("tickets").history::<Ticket>(change.id);
+            let history = view.store_of("tickets").history::<Ticket>(change.id);
             once_in(change.after, history).map_err(|detail| blame(view, change.id, detail))?;
         }
         for change in view.changes::<Order>() {
-            let history = view.world.store_of("orders").history::<Order>(change.id);
+            let history = view.store_of("orders").history::<Order>(change.id);
             once_in(change.after, history).map_err(|detail| blame(view, change.id, detail))?;
         }
         Ok(())
@@ -118,7 +118,7 @@ fn was_published(view: &View<'_, Ticketing>, record: RecordId, version: Version)
     // Nearly always this very step did, and the log is long.
     view.published().iter().any(|message| (message.name.record, message.name.version) == wanted)
         || view
-            .world
+            .world()
             .broker()
             .messages()
             .iter()
@@ -146,7 +146,7 @@ pub(super) const PUBLISHED_ONCE: StepProperty = StepProperty {
             let mut twin = published[..place].iter().find(same);
             // What was saved in this step nobody can have published before, and the log is long.
             if twin.is_none() && !saved(record, version) {
-                let log = view.world.broker().messages();
+                let log = view.world().broker().messages();
                 twin = log[..view.step.published.start].iter().rev().find(same);
             }
             if let Some(twin) = twin {
@@ -165,7 +165,7 @@ fn says_what_was_saved(view: &View<'_, Ticketing>, event: &TicketingEvent) -> Re
         TicketingEvent::TicketUpdated { id, version, title, price, .. } => (*id, *version, (title, *price)),
         _ => return Ok(()),
     };
-    let history = view.world.store_of("tickets").history::<Ticket>(id);
+    let history = view.store_of("tickets").history::<Ticket>(id);
     let saved = history.iter().rev().find(|row| row.version == version);
     match saved {
         Some(saved) if (&saved.title, saved.price) == said => Ok(()),
@@ -198,7 +198,7 @@ pub(super) const EFFECTIVELY_ONCE: StepProperty = StepProperty {
             view.changes::<Ticket>().map(|change| change.id).chain(view.changes::<Order>().map(|change| change.id));
         match owned.into_iter().next() {
             Some(record) => {
-                let name = view.world.broker().name(index);
+                let name = view.world().broker().name(index);
                 Err(blame(view, record, format!("{name} changed the owner's state again")))
             }
             None => Ok(()),

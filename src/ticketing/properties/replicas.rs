@@ -23,11 +23,11 @@ struct Saved<'a> {
 /// Judges every save of a replica.
 fn each_replica(view: &View<'_, Ticketing>, judge: impl Fn(&Saved<'_>) -> Result<(), String>) -> Result<(), Violation> {
     for change in view.changes::<TicketReplica>() {
-        let judged = compare(&change, view.world.store_of("tickets"), ticket_differs, &judge);
+        let judged = compare(&change, view.store_of("tickets"), ticket_differs, &judge);
         judged.map_err(|detail| blame(view, change.id, detail))?;
     }
     for change in view.changes::<OrderReplica>() {
-        let judged = compare(&change, view.world.store_of("orders"), order_differs, &judge);
+        let judged = compare(&change, view.store_of("orders"), order_differs, &judge);
         judged.map_err(|detail| blame(view, change.id, detail))?;
     }
     Ok(())
@@ -143,7 +143,7 @@ pub(super) const ACK_ONLY_AFTER_APPLY: StepProperty = StepProperty {
             TicketingEvent::TicketCreated { .. } | TicketingEvent::TicketUpdated { .. }
                 if store.has::<TicketReplica>() =>
             {
-                holds::<TicketReplica, Ticket>(store, view.world.store_of("tickets"), id, version)
+                holds::<TicketReplica, Ticket>(store, view.store_of("tickets"), id, version)
             }
             TicketingEvent::OrderCreated { ticket, .. } | TicketingEvent::OrderCancelled { ticket, .. }
                 if store.has::<SeenOrder>() =>
@@ -151,7 +151,7 @@ pub(super) const ACK_ONLY_AFTER_APPLY: StepProperty = StepProperty {
                 remembers(store, id, version, ticket)
             }
             _ if store.has::<OrderReplica>() => {
-                holds::<OrderReplica, Order>(store, view.world.store_of("orders"), id, version)
+                holds::<OrderReplica, Order>(store, view.store_of("orders"), id, version)
             }
             _ => Ok(()),
         };

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::observed::ObservedRun;
 use crate::event::System;
 use crate::ids::RecordId;
-use crate::property::{End, Violation};
+use crate::property::{End, Moment, Violation};
 use crate::run::{Judges, Verdict};
 use crate::shrink::same_failure;
 use crate::trace::SavedRecord;
@@ -14,7 +14,7 @@ use crate::world::{World, catching};
 
 /// When a property is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Moment {
+enum AskedAt {
     Step,
     Rest,
     End,
@@ -44,17 +44,17 @@ impl Judged {
         else {
             return Judged::default();
         };
-        let found = |world: &World<S>, moment: Moment| {
+        let found = |world: &World<S>, moment: AskedAt| {
             let judged = catching(|| match moment {
-                Moment::Step => judges.judge_step(place, world, step),
-                Moment::Rest => judges.property(place).at_quiescence(world),
-                Moment::End => judges.property(place).at_end(&End { world, in_rounds: false }),
+                AskedAt::Step => judges.judge_step(place, world, step),
+                AskedAt::Rest => judges.property(place).at_quiescence(&Moment::new(world)),
+                AskedAt::End => judges.property(place).at_end(&End::new(world, false)),
             });
             // What it cannot be asked about differs from what was.
             judged.ok().and_then(Result::err)
         };
         let is_it = |found: Option<Violation>| found.as_ref() == Some(&**violation);
-        let moments = [Moment::Step, Moment::Rest, Moment::End];
+        let moments = [AskedAt::Step, AskedAt::Rest, AskedAt::End];
         let Some(moment) = moments.into_iter().find(|moment| is_it(found(world, *moment))) else {
             return Judged::default();
         };
@@ -87,12 +87,12 @@ impl Judged {
             (row, matters)
         });
         let is_wrong = |place: &usize| {
-            let found = observed.after(*place).and_then(|world| found(world, Moment::Rest));
+            let found = observed.after(*place).and_then(|world| found(world, AskedAt::Rest));
             found.is_some_and(|found| same_failure(&observed.report.verdict, &violated(property, found)))
         };
-        let places = (0..observed.steps.len()).rev().filter(|_| moment == Moment::Rest);
+        let places = (0..observed.steps.len()).rev().filter(|_| moment == AskedAt::Rest);
         let wrong_from = places.take_while(is_wrong).last();
-        Judged { looks_at: looks_at.collect(), is_of_a_step: moment == Moment::Step, wrong_from }
+        Judged { looks_at: looks_at.collect(), is_of_a_step: moment == AskedAt::Step, wrong_from }
     }
 
     /// Whether it is known which records the property looks at; if not, it judges something else.

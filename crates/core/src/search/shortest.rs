@@ -21,7 +21,7 @@ use crate::event::System;
 use crate::faults::{AckFate, Fate, Window};
 use crate::hash;
 use crate::ids;
-use crate::property::{End, NoPoison, Property, Violation};
+use crate::property::{End, Moment, NoPoison, Property, Violation};
 use crate::run::{Judges, step_apart};
 use crate::scheduler::{Action, Chosen, Move};
 use crate::simulation::Simulation;
@@ -602,14 +602,14 @@ impl<'a, S: System> Search<'a, S> {
             }
             shown = Some(world);
         }
-        let end = End { world: shown.as_ref().unwrap_or(&node.world), in_rounds: false };
+        let end = End::new(shown.as_ref().unwrap_or(&node.world), false);
         for place in 0..self.best.len() {
             let property = judges.property(place);
             // As long as timers are armed, what is claimed about the end may still come true. What
             // is poison now counts as poison.
             let at_end = no_timers || !is_drained && property.name() == Property::<S>::name(&NoPoison);
             let mut judgement = if at_end { property.at_end(&end) } else { Ok(()) };
-            judgement = judgement.and_then(|()| property.at_quiescence(&node.world));
+            judgement = judgement.and_then(|()| property.at_quiescence(&Moment::new(&node.world)));
             if let Err(violation) = judgement {
                 self.breaks(place, node.cost, PathEnd::To(node.at), violation);
             }

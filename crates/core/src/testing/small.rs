@@ -6,12 +6,11 @@ use serde::Serialize;
 
 use crate::event::{Event, System};
 use crate::ids::{RecordId, Subject, Version};
-use crate::property::{Property, Violation};
+use crate::property::{Moment, Property, Violation};
 use crate::service::{
     AckTiming, Context, NO_COMMANDS, NO_EVENTS, Outcome, PublishMode, Rejection, Service, Timer, Work,
 };
 use crate::store::{Record, Schema, VersionPolicy};
-use crate::world::World;
 
 /// An event that carries a whole record: this is what it is from this version on.
 ///
@@ -238,8 +237,8 @@ impl<S: System> Service<S> for Closures<S> {
 /// ```
 /// # use pellmell::doc_example::{Item, Shop};
 /// use pellmell::{Violation, testing};
-/// let cheap = testing::at_quiescence::<Shop>("Cheap", |world| {
-///     match world.store_of("shop").all::<Item>().find(|(_, item)| item.price > 100) {
+/// let cheap = testing::at_quiescence::<Shop>("Cheap", |moment| {
+///     match moment.store_of("shop").all::<Item>().find(|(_, item)| item.price > 100) {
 ///         Some((id, _)) => Err(Violation::at("shop").of(id).because("expected a price up to 100")),
 ///         None => Ok(()),
 ///     }
@@ -249,7 +248,7 @@ impl<S: System> Service<S> for Closures<S> {
 #[must_use]
 pub fn at_quiescence<S: System>(
     name: impl Into<Cow<'static, str>>,
-    judge: impl Fn(&World<S>) -> Result<(), Violation> + Send + Sync + 'static,
+    judge: impl Fn(&Moment<'_, S>) -> Result<(), Violation> + Send + Sync + 'static,
 ) -> Box<dyn Property<S>> {
     Box::new(AtQuiescence { name: name.into(), judge })
 }
@@ -259,12 +258,12 @@ struct AtQuiescence<F> {
     judge: F,
 }
 
-impl<S: System, F: Fn(&World<S>) -> Result<(), Violation> + Send + Sync> Property<S> for AtQuiescence<F> {
+impl<S: System, F: Fn(&Moment<'_, S>) -> Result<(), Violation> + Send + Sync> Property<S> for AtQuiescence<F> {
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn at_quiescence(&self, world: &World<S>) -> Result<(), Violation> {
-        (self.judge)(world)
+    fn at_quiescence(&self, moment: &Moment<'_, S>) -> Result<(), Violation> {
+        (self.judge)(moment)
     }
 }

@@ -71,7 +71,6 @@ impl<S: System> World<S> {
     /// [`Sending`]: crate::simulation::Sending
     #[must_use]
     pub fn waiting_clients(&self) -> Vec<WaitingClient> {
-        self.taint.set();
         let mut waiting = self.waiting.clone();
         waiting.extend(self.idle.iter().filter(|client| self.was_refused(**client)));
         waiting.sort_unstable();

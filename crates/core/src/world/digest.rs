@@ -69,7 +69,6 @@ impl<S: System> World<S> {
     /// ([`Message::cause`](crate::broker::Message::cause)) are no part of it either.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        self.taint.set();
         let stores = self.stores.iter().map(Store::digest);
         self.digest_with(stores, self.broker.sum_digest()).word()
     }

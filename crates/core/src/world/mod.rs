@@ -9,7 +9,6 @@ mod clients;
 mod digest;
 mod journal;
 mod step;
-mod taint;
 mod timers;
 
 use std::fmt;
@@ -35,7 +34,6 @@ pub(crate) use journal::Mark;
 pub(crate) use journal::tests::simulation as erratic_simulation;
 pub(crate) use step::Summary;
 pub use step::{Actor, Answer, Step};
-use taint::Taint;
 use timers::Timers;
 
 /// How long a command takes, so that saves by commands have different times.
@@ -94,7 +92,7 @@ struct Paused {
 /// What there is at a moment of a run at which nothing is under way: of two that are equal nothing that is
 /// judged at rest has changed between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Moment {
+pub(crate) struct Revision {
     /// The sum of the stores' change counters, which only grow.
     ticks: u64,
     /// How many messages were published, are open and are dead.
@@ -135,14 +133,12 @@ pub struct World<S: System> {
     fingerprint: u64,
     offers: Vec<Offer>,
     effects: Effects<S::Event>,
-    taint: Taint,
     journal: Journal,
 }
 
 /// The copy has no marks.
 impl<S: System> Clone for World<S> {
     fn clone(&self) -> World<S> {
-        self.taint.set();
         World {
             simulation: self.simulation.clone(),
             broker: self.broker.clone(),
@@ -160,7 +156,6 @@ impl<S: System> Clone for World<S> {
             firing: None,
             offers: self.offers.clone(),
             effects: Effects::default(),
-            taint: Taint::default(),
             journal: Journal::default(),
             ..*self
         }
@@ -191,7 +186,6 @@ impl<S: System> Clone for World<S> {
             fingerprint,
             offers,
             effects: _,
-            taint: _,
             journal: _,
         } = source;
         if !Arc::ptr_eq(&self.simulation.inner, &simulation.inner) {
@@ -219,7 +213,6 @@ impl<S: System> Clone for World<S> {
 
 impl<S: System> fmt::Debug for World<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.taint.set();
         let mut shown = f.debug_struct("World");
         shown.field("now", &self.now).field("steps", &self.steps);
         for (name, store) in self.simulation.service_names().zip(&self.stores) {
@@ -267,7 +260,6 @@ impl<S: System> World<S> {
             fingerprint: 0,
             offers: Vec::new(),
             effects: Effects::default(),
-            taint: Taint::default(),
             journal: Journal::default(),
             simulation,
         };
@@ -323,7 +315,6 @@ impl<S: System> World<S> {
     /// The broker.
     #[must_use]
     pub fn broker(&self) -> &Broker<S::Event> {
-        self.taint.set();
         &self.broker
     }
 
@@ -377,21 +368,18 @@ impl<S: System> World<S> {
     /// How many steps were taken.
     #[must_use]
     pub fn steps(&self) -> u64 {
-        self.taint.set();
         self.steps
     }
 
     /// How many commands were sent.
     #[must_use]
     pub fn commands_run(&self) -> u32 {
-        self.taint.set();
         self.commands_run
     }
 
     /// The hash of every step so far: actions, fates, answers, changes.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
-        self.taint.set();
         self.fingerprint
     }
 
@@ -405,7 +393,6 @@ impl<S: System> World<S> {
     /// `None` if it has used none since it began or crashed, or if it is of another type.
     #[must_use]
     pub fn memory<T: 'static>(&self, service: ServiceIndex, member: u16) -> Option<&T> {
-        self.taint.set();
         self.memories.of((service, member))
     }
 
@@ -422,7 +409,6 @@ impl<S: System> World<S> {
     /// How many timers of services are armed.
     #[must_use]
     pub fn timers_armed(&self) -> u32 {
-        self.taint.set();
         self.timers.of_services()
     }
 
@@ -435,7 +421,6 @@ impl<S: System> World<S> {
     #[must_use]
     #[inline]
     pub fn enabled(&self) -> Enabled<'_> {
-        self.taint.set();
         let timer = self.timers.first().map(|(_, timer)| timer);
         Enabled {
             deliveries: self.broker.deliveries(),
@@ -523,7 +508,6 @@ impl<S: System> World<S> {
     /// What a scheduler sees of an action whose fate it decides; `None` if it has no fate.
     #[must_use]
     pub fn chosen(&self, action: Action) -> Option<Chosen> {
-        self.taint.set();
         match action {
             Action::Deliver(index) => Some(Chosen::delivery(self.broker.delivery(index))),
             Action::Command(client) => Some(self.chosen_command(client)),
@@ -555,7 +539,6 @@ impl<S: System> World<S> {
     /// The command a client sends next.
     #[must_use]
     pub fn next_command(&self, client: ClientIndex) -> Option<&S::Command> {
-        self.taint.set();
         self.hosted_next(client).map(|hosted| &hosted.command)
     }
 
@@ -566,11 +549,11 @@ impl<S: System> World<S> {
     }
 
     /// What there is at a moment, to tell whether anything changed since another one of the same run.
-    pub(crate) fn moment(&self) -> Moment {
+    pub(crate) fn revision(&self) -> Revision {
         let ticks = self.stores.iter().fold(0u64, |sum, store| sum.wrapping_add(store.tick()));
         let broker = &self.broker;
         let lists = [broker.messages().len() as u64, broker.open_count(), broker.dead().len() as u64];
-        Moment {
+        Revision {
             ticks,
             lists,
             sent: self.commands_run,
@@ -584,7 +567,6 @@ impl<S: System> World<S> {
     /// redelivery changes nothing and holds nothing up.
     #[must_use]
     pub fn is_quiescent(&self) -> bool {
-        self.taint.set();
         self.is_still()
             && self.broker.waiting().iter().all(|index| self.changes_nothing(*index))
             && (self.broker.waiting().is_empty() || !self.parks_futile || !self.broker.has_blocked())
@@ -594,7 +576,6 @@ impl<S: System> World<S> {
     /// (see [`World::waiting_clients`]).
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.taint.set();
         self.idle.is_empty()
             && self.absent.is_empty()
             && self.timers.of_services() == 0
@@ -619,7 +600,6 @@ impl<S: System> World<S> {
     /// An action in words, such as `deliver ticket:updated t1@2 -> orders #1`.
     #[must_use]
     pub fn describe(&self, action: Action) -> String {
-        self.taint.set();
         match action {
             Action::Command(client) => {
                 let ordinal = self.sent[client.get()];
@@ -654,7 +634,6 @@ impl<S: System> World<S> {
     /// handler that goes on, what it handles.
     #[must_use]
     pub fn target(&self, action: Action) -> Option<Target> {
-        self.taint.set();
         match action {
             Action::Command(client) => self.target_of_job(Job::Command { client, ordinal: self.sent[client.get()] }),
             Action::Deliver(index) => Some(Target::Delivery(self.delivery_spec(index))),

@@ -6,7 +6,6 @@ use order_workflow::{
 };
 use pellmell::prelude::*;
 use pellmell::scenario::{Scenario, Services};
-use pellmell::world::World;
 use pellmell::{Judges, Simulation};
 
 /// What is wrong.
@@ -173,9 +172,9 @@ impl Service<OrderWorkflow> for Tracking {
     }
 }
 
-fn shipped_once(world: &World<OrderWorkflow>) -> Result<(), Violation> {
-    for (id, shipment) in world.store_of("shipping").all::<Shipment>() {
-        let ordered = world.store_of("orders").find::<Order>(id).map_or(0, |order| order.value.quantity);
+fn shipped_once(moment: &Moment<'_, OrderWorkflow>) -> Result<(), Violation> {
+    for (id, shipment) in moment.store_of("shipping").all::<Shipment>() {
+        let ordered = moment.store_of("orders").find::<Order>(id).map_or(0, |order| order.value.quantity);
         if shipment.value.quantity != ordered {
             let detail = format!("{} shipped, and {ordered} were ordered", shipment.value.quantity);
             return Err(Violation::at("shipping").of(id).because(detail));
@@ -184,9 +183,9 @@ fn shipped_once(world: &World<OrderWorkflow>) -> Result<(), Violation> {
     Ok(())
 }
 
-fn tracked_status(world: &World<OrderWorkflow>) -> Result<(), Violation> {
-    for (id, tracked) in world.store_of("tracking").all::<Tracked>() {
-        let order = world.store_of("orders").find::<Order>(id);
+fn tracked_status(moment: &Moment<'_, OrderWorkflow>) -> Result<(), Violation> {
+    for (id, tracked) in moment.store_of("tracking").all::<Tracked>() {
+        let order = moment.store_of("orders").find::<Order>(id);
         let is_final = |status| matches!(status, Status::Cancelled | Status::Shipped);
         if order.is_some_and(|order| is_final(order.value.status) && order.value.status != tracked.value.status) {
             let detail = format!("shown as {:?}", tracked.value.status);
@@ -196,8 +195,8 @@ fn tracked_status(world: &World<OrderWorkflow>) -> Result<(), Violation> {
     Ok(())
 }
 
-fn placed_first(world: &World<OrderWorkflow>) -> Result<(), Violation> {
-    match world.store_of("tracking").all::<Tracked>().find(|(_, tracked)| tracked.value.early) {
+fn placed_first(moment: &Moment<'_, OrderWorkflow>) -> Result<(), Violation> {
+    match moment.store_of("tracking").all::<Tracked>().find(|(_, tracked)| tracked.value.early) {
         Some((id, tracked)) => {
             let detail = format!("{:?} before it was known that it was placed", tracked.value.status);
             Err(Violation::at("tracking").of(id).because(detail))

@@ -565,7 +565,7 @@ pub(super) fn judge_still<S: System>(judges: &Judges<S>, world: &World<S>) -> Re
         shown = Some(world);
     }
     let world = shown.as_ref().unwrap_or(world);
-    judges.at_end(&End { world, in_rounds: false })?;
+    judges.at_end(&End::new(world, false))?;
     judges.at_quiescence(world)
 }
 

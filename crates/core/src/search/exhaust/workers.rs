@@ -211,10 +211,9 @@ mod tests {
     use super::*;
     use crate::erratic::{Erratic, Temper, drawn};
     use crate::ids::RecordId;
-    use crate::property::{Property, View, Violation, Watch};
+    use crate::property::{Moment, Property, View, Violation, Watch};
     use crate::run::Judges;
     use crate::search::DeliveryOrder;
-    use crate::world::World;
 
     /// The result of one worker: its states, the verdict, what it touched. `None` if the memory is too small.
     fn result(
@@ -278,15 +277,15 @@ mod tests {
         }
 
         fn on_step(&self, view: &View<'_, Erratic>) -> Result<(), Violation> {
-            match view.world.broker().digest() % 96 == self.place {
+            match view.world().broker().digest() % 96 == self.place {
                 true if self.panics => panic!("seldom"),
                 true => Err(Violation::at(view.service())),
                 false => Ok(()),
             }
         }
 
-        fn at_quiescence(&self, world: &World<Erratic>) -> Result<(), Violation> {
-            if world.digest() % 8 == self.place % 8 { Err(Violation::at("none")) } else { Ok(()) }
+        fn at_quiescence(&self, moment: &Moment<'_, Erratic>) -> Result<(), Violation> {
+            if moment.world().digest() % 8 == self.place % 8 { Err(Violation::at("none")) } else { Ok(()) }
         }
     }
 

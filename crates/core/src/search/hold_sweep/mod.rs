@@ -57,9 +57,9 @@ pub const PAIRS_STEPS: u64 = 2_000_000;
 /// let changes = (1..=2).map(|price| Change { item: I1, price }).collect();
 /// let on = Simulation::on(Profile::adversarial()).service(shop).service(search);
 /// let simulation = on.client("seller", changes).build()?;
-/// let latest = testing::at_quiescence::<Shop>("Latest", |world| {
-///     match world.store_of("search").find::<Item>(I1) {
-///         Some(held) if world.is_finished() && held.price == 1 => Err(Violation::at("search").of(I1)),
+/// let latest = testing::at_quiescence::<Shop>("Latest", |moment| {
+///     match moment.store_of("search").find::<Item>(I1) {
+///         Some(held) if moment.world().is_finished() && held.price == 1 => Err(Violation::at("search").of(I1)),
 ///         _ => Ok(()),
 ///     }
 /// });

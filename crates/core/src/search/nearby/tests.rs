@@ -107,7 +107,7 @@ impl Property<Shop> for Shown {
     }
 
     fn on_step(&self, view: &View<'_, Shop>) -> Result<(), Violation> {
-        let store_of = |name: &str| view.world.store_of(name).find::<Item>(I1);
+        let store_of = |name: &str| view.store_of(name).find::<Item>(I1);
         let is_changed = store_of("shop").is_some_and(|item| item.previous.is_some());
         if is_changed && store_of("search").is_none() {
             return Err(Violation::at("shop").of(I1).because("a price was changed that nobody was shown"));

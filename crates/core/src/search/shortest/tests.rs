@@ -39,7 +39,7 @@ impl Property<Erratic> for Named {
     }
 
     fn on_step(&self, view: &View<'_, Erratic>) -> Result<(), Violation> {
-        let owned = |id: RecordId| view.world.store_of(NAMES[0]).find::<Row>(id).map(|row| row.value.0);
+        let owned = |id: RecordId| view.store_of(NAMES[0]).find::<Row>(id).map(|row| row.value.0);
         let is_wrong = |id: RecordId, value: u32| match self.1 {
             Claim::NeverSaved(never) => value == never,
             Claim::SavedAsOwned => owned(id) != Some(value),
@@ -49,8 +49,8 @@ impl Property<Erratic> for Named {
         wrong.map_or(Ok(()), |change| Err(Violation::at(view.service()).of(change.id)))
     }
 
-    fn at_quiescence(&self, world: &World<Erratic>) -> Result<(), Violation> {
-        let value = |name: &str, id: RecordId| world.store_of(name).find::<Row>(id).map(|row| row.value.0);
+    fn at_quiescence(&self, moment: &Moment<'_, Erratic>) -> Result<(), Violation> {
+        let value = |name: &str, id: RecordId| moment.store_of(name).find::<Row>(id).map(|row| row.value.0);
         for (name, number) in NAMES.into_iter().flat_map(|name| (1..=3).map(move |number| (name, number))) {
             let id = RecordId::new('r', number);
             let is_wrong = match self.1 {

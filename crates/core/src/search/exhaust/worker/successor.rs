@@ -69,9 +69,10 @@ impl<S: System> Worker<'_, '_, S> {
     /// time alone: then an equal step need not be judged again.
     pub(super) fn judge(&mut self, successor: &Successor) -> Result<(), Stop> {
         let Some(step) = &successor.step else { return Ok(()) };
-        self.world.take_taint();
-        self.judges.on_step(&self.world, step).map_err(failing)?;
-        if self.world.take_taint() { Ok(()) } else { self.memoise(successor) }
+        match self.judges.on_step_noting(&self.world, step).map_err(failing)? {
+            true => Ok(()),
+            false => self.memoise(successor),
+        }
     }
 
     /// Memoises the transition of a step that was executed.
