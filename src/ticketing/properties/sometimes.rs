@@ -127,7 +127,10 @@ pub fn sometimes(design: &Design, part: &TakingPart) -> Vec<Sometimes<Ticketing>
         .filter(|goal| part.has_services(goal.services) && part.has_verbs(goal.asked) && (goal.design)(design));
     let sometimes = goals.map(|goal| {
         let reached = Sometimes::new(goal.name, goal.about, goal.reached);
-        goal.watches.map_or(reached, |watches| reached.watching(watches))
+        match goal.watches {
+            Some(watches) => reached.watching(watches),
+            None => reached,
+        }
     });
     sometimes.collect()
 }
