@@ -1,13 +1,14 @@
 //! All deliveries of a run, with what the broker remembers of each message at each group.
 //!
 //! A search takes a step, looks at its result and undoes it, many times a state. So that it need not go
-//! through all deliveries each time, those that change can be noted: every mutation goes through
-//! [`Deliveries`], which records it.
+//! through all deliveries each time, each keeps its digest, and those that change are noted: every mutation
+//! goes through [`Deliveries`], which records it.
 
 use std::fmt;
 use std::ops::Index;
 
 use super::delivery::{Delivery, DeliveryIndex, State};
+use super::undoable::{ListMark, Undoable};
 use crate::store::heap_bytes_of;
 
 /// What the broker remembers of one message at one group.
@@ -38,8 +39,8 @@ impl Entry {
 /// The deliveries of a run, in the order in which they came to be.
 #[derive(Default)]
 pub(super) struct Deliveries {
-    list: Vec<Delivery>,
-    entries: Vec<Entry>,
+    list: Undoable<Delivery>,
+    entries: Undoable<Entry>,
     /// Whether it is noted which of them change. No run needs that.
     is_noting: bool,
     noted: Noted,
@@ -48,26 +49,37 @@ pub(super) struct Deliveries {
 /// What a search knows of deliveries.
 #[derive(Clone, Default)]
 struct Noted {
-    /// Those that changed since they were last what those of another world are, or were appended;
-    /// some may be there more than once.
-    touched: Vec<DeliveryIndex>,
+    /// Those whose digests are not noted yet; some may be there more than once.
+    changed: Vec<DeliveryIndex>,
     /// By delivery, its part of the broker's digest, as of when that was last noted.
-    digests: Vec<u64>,
+    digests: Undoable<u64>,
     /// Their sum.
     sum: u64,
     /// Whether any of them was replaced by another.
     has_replaced: bool,
 }
 
+/// A moment of the deliveries to go back to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct DeliveriesMark {
+    list: ListMark,
+    entries: ListMark,
+    digests: ListMark,
+    sum: u64,
+    has_replaced: bool,
+}
+
+/// The copy has no marks, and nothing is noted of it.
 impl Clone for Deliveries {
     fn clone(&self) -> Deliveries {
-        let Deliveries { list, entries, is_noting, noted } = self;
-        Deliveries { list: list.clone(), entries: entries.clone(), is_noting: *is_noting, noted: noted.clone() }
+        let Deliveries { list, entries, .. } = self;
+        Deliveries { list: list.clone(), entries: entries.clone(), ..Deliveries::default() }
     }
 
     fn clone_from(&mut self, source: &Deliveries) {
-        self.sync_from(source);
-        self.is_noting = source.is_noting;
+        self.list.clone_from(&source.list);
+        self.entries.clone_from(&source.entries);
+        self.unmark();
     }
 }
 
@@ -75,15 +87,15 @@ impl Deliveries {
     /// What they have taken of the heap, in bytes.
     pub(super) fn heap_bytes(&self) -> u64 {
         let Deliveries { list, entries, noted, .. } = self;
-        heap_bytes_of(list) + heap_bytes_of(entries) + heap_bytes_of(&noted.touched) + heap_bytes_of(&noted.digests)
+        list.heap_bytes() + entries.heap_bytes() + heap_bytes_of(&noted.changed) + noted.digests.heap_bytes()
     }
 }
 
 impl Noted {
     #[cold]
-    fn touch(&mut self, index: DeliveryIndex) {
-        if !self.touched.iter().rev().take(4).any(|touched| *touched == index) {
-            self.touched.push(index);
+    fn note(&mut self, index: DeliveryIndex) {
+        if !self.changed.iter().rev().take(4).any(|changed| *changed == index) {
+            self.changed.push(index);
         }
     }
 }
@@ -108,9 +120,7 @@ impl Deliveries {
     pub(super) fn clear(&mut self) {
         self.list.clear();
         self.entries.clear();
-        self.noted.touched.clear();
-        self.noted.digests.clear();
-        (self.noted.sum, self.noted.has_replaced) = (0, false);
+        self.unmark();
     }
 
     #[inline]
@@ -149,7 +159,7 @@ impl Deliveries {
     #[inline(always)]
     pub(super) fn push(&mut self, mut delivery: Delivery) -> DeliveryIndex {
         let index = DeliveryIndex(self.list.len() as u32);
-        self.touch(index);
+        self.note(index);
         let entry = &mut self.entries[delivery.entry as usize];
         entry.open += 1;
         delivery.rename(entry.next_attempt());
@@ -160,24 +170,24 @@ impl Deliveries {
     /// A delivery, to be changed.
     #[inline(always)]
     pub(super) fn change(&mut self, index: DeliveryIndex) -> &mut Delivery {
-        self.touch(index);
+        self.note(index);
         &mut self.list[index.get()]
     }
 
     /// A delivery, to be changed, and what numbers its next attempt.
     #[inline(always)]
     pub(super) fn change_both(&mut self, index: DeliveryIndex) -> (&mut Delivery, &mut Entry) {
-        self.touch(index);
+        self.note(index);
         let delivery = &mut self.list[index.get()];
         let entry = &mut self.entries[delivery.entry as usize];
         (delivery, entry)
     }
 
-    /// Moves a delivery that is ready within the list of those, which decides nothing. It is not noted:
+    /// Moves a delivery that is ready within the list of those, which decides nothing. It is not kept:
     /// whoever takes that list back sees which ones moved.
     #[inline(always)]
     pub(super) fn move_in_ready(&mut self, index: DeliveryIndex, place: u32) {
-        self.list[index.get()].ready_at = place;
+        self.list.unkept(index.get()).ready_at = place;
     }
 
     /// Notes that handling a delivery, which is not done yet, changed its service's store.
@@ -192,10 +202,10 @@ impl Deliveries {
 
     /// Notes one among those that changed.
     #[inline(always)]
-    pub(super) fn touch(&mut self, index: DeliveryIndex) {
+    fn note(&mut self, index: DeliveryIndex) {
         // A step changes few, each of them several times in a row.
-        if self.is_noting && self.noted.touched.last() != Some(&index) {
-            self.noted.touch(index);
+        if self.is_noting && self.noted.changed.last() != Some(&index) {
+            self.noted.note(index);
         }
     }
 
@@ -203,11 +213,11 @@ impl Deliveries {
     /// part of each one's digest.
     #[cold]
     fn note_all_of(&mut self, entry: u32, index: DeliveryIndex) {
-        self.noted.touch(index);
+        self.noted.note(index);
         if self.open(entry) > 1 {
-            for (place, delivery) in (0..).zip(&self.list) {
+            for (place, delivery) in (0..).zip(self.list.iter()) {
                 if delivery.entry == entry {
-                    self.noted.touch(DeliveryIndex(place));
+                    self.noted.note(DeliveryIndex(place));
                 }
             }
         }
@@ -218,9 +228,46 @@ impl Deliveries {
 impl Deliveries {
     /// From now on notes what changes. What there is counts as changed.
     pub(super) fn begin_noting(&mut self) {
-        self.is_noting = true;
-        self.noted.touched.clear();
-        self.noted.touched.extend((0..self.list.len() as u32).map(DeliveryIndex));
+        if !self.is_noting {
+            self.is_noting = true;
+            self.noted.changed.extend((0..self.list.len() as u32).map(DeliveryIndex));
+        }
+    }
+
+    /// Marks this moment, whose digests are noted.
+    pub(super) fn mark(&mut self) -> DeliveriesMark {
+        let Noted { digests, sum, has_replaced, .. } = &mut self.noted;
+        let (list, entries, digests) = (self.list.mark(), self.entries.mark(), digests.mark());
+        DeliveriesMark { list, entries, digests, sum: *sum, has_replaced: *has_replaced }
+    }
+
+    /// Goes back to the moment of a mark.
+    #[inline]
+    pub(super) fn rewind(&mut self, mark: DeliveriesMark) {
+        self.list.rewind(mark.list);
+        self.entries.rewind(mark.entries);
+        self.noted.digests.rewind(mark.digests);
+        self.noted.changed.clear();
+        (self.noted.sum, self.noted.has_replaced) = (mark.sum, mark.has_replaced);
+    }
+
+    /// Makes the list of ready deliveries again what it was, after all else is.
+    #[inline]
+    pub(super) fn rewind_ready(&mut self, ready: &mut Vec<DeliveryIndex>, before: &Vec<DeliveryIndex>) {
+        ready.clone_from(before);
+        for (place, index) in (0..).zip(before) {
+            self.list.unkept(index.get()).ready_at = place;
+        }
+    }
+
+    /// Forgets all marks, and notes nothing more.
+    pub(super) fn unmark(&mut self) {
+        self.list.unmark();
+        self.entries.unmark();
+        self.is_noting = false;
+        self.noted.changed.clear();
+        self.noted.digests.clear();
+        (self.noted.sum, self.noted.has_replaced) = (0, false);
     }
 
     /// Whether it was noted that any was replaced by another.
@@ -229,19 +276,19 @@ impl Deliveries {
         self.noted.has_replaced
     }
 
-    /// Notes that some were replaced, and touches all of these.
+    /// Notes that some were replaced, and all of these among those that changed.
     #[cold]
-    pub(super) fn touch_replaced(&mut self) {
+    pub(super) fn change_replaced(&mut self) {
         let Deliveries { list, noted, .. } = self;
         let is_replaced = |index: &DeliveryIndex| list[index.get()].successor.is_some();
         noted.has_replaced = true;
-        noted.touched.extend((0..list.len() as u32).map(DeliveryIndex).filter(is_replaced));
+        noted.changed.extend((0..list.len() as u32).map(DeliveryIndex).filter(is_replaced));
     }
 
-    /// Those that changed.
+    /// Those whose digests are not noted yet.
     #[inline]
-    pub(super) fn touched(&self) -> &[DeliveryIndex] {
-        &self.noted.touched
+    pub(super) fn changed(&self) -> &[DeliveryIndex] {
+        &self.noted.changed
     }
 
     /// The part of a delivery in the broker's digest, as it was last noted.
@@ -260,65 +307,15 @@ impl Deliveries {
     #[inline]
     pub(super) fn set_digest(&mut self, index: DeliveryIndex, digest: u64) {
         let Noted { digests, sum, .. } = &mut self.noted;
-        if digests.len() <= index.get() {
-            digests.resize(self.list.len(), 0);
+        while digests.len() <= index.get() {
+            digests.push(0);
         }
         let before = std::mem::replace(&mut digests[index.get()], digest);
         *sum = sum.wrapping_add(digest.wrapping_sub(before));
     }
 
-    /// Becomes a copy of the deliveries of another world, whichever that is.
-    pub(super) fn sync_from(&mut self, source: &Deliveries) {
-        self.list.clone_from(&source.list);
-        self.entries.clone_from(&source.entries);
-        self.noted.touched.clear();
-        self.noted.digests.clone_from(&source.noted.digests);
-        (self.noted.sum, self.noted.has_replaced) = (source.noted.sum, source.noted.has_replaced);
-    }
-
-    /// Becomes again what those of another world are, from which it differs in what is touched and in
-    /// what was appended.
-    #[inline(always)]
-    pub(super) fn undo_step(&mut self, source: &Deliveries) {
-        let Deliveries { list, entries, noted, .. } = self;
-        for index in noted.touched.drain(..) {
-            let delivery = &mut list[index.get()];
-            let entry = delivery.entry as usize;
-            if let Some(before) = source.entries.get(entry) {
-                entries[entry] = *before;
-            }
-            if let Some(before) = source.list.get(index.get()) {
-                *delivery = *before;
-                noted.digests[index.get()] = source.noted.digests[index.get()];
-            }
-        }
-        list.truncate(source.list.len());
-        entries.truncate(source.entries.len());
-        noted.digests.truncate(source.list.len());
-        (noted.sum, noted.has_replaced) = (source.noted.sum, source.noted.has_replaced);
-    }
-
-    /// Makes the list of ready deliveries again what it was, after what was touched is.
-    #[inline(always)]
-    pub(super) fn undo_ready(&mut self, ready: &mut Vec<DeliveryIndex>, source: &[DeliveryIndex]) {
-        ready.truncate(source.len());
-        for (place, (held, before)) in (0..).zip(ready.iter_mut().zip(source)) {
-            if held != before {
-                *held = *before;
-                self.list[before.get()].ready_at = place;
-            }
-        }
-        for before in &source[ready.len()..] {
-            self.list[before.get()].ready_at = ready.len() as u32;
-            ready.push(*before);
-        }
-    }
-
-    /// After two worlds changed places, of which one came from the other: both differ in what that
-    /// step touched, and the one that was there before differs from a third one in `other`'s besides.
-    pub(super) fn swap_noted(&mut self, other: &mut Deliveries) {
-        let (here, there) = (&mut self.noted, &mut other.noted);
-        there.touched.extend_from_slice(&here.touched);
-        std::mem::swap(&mut here.touched, &mut there.touched);
+    /// Notes that all digests are noted.
+    pub(super) fn digests_noted(&mut self) {
+        self.noted.changed.clear();
     }
 }

@@ -119,6 +119,14 @@ pub(super) struct Log<E> {
     sum: u64,
 }
 
+/// A moment of the log to go back to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LogMark {
+    messages: usize,
+    routes: usize,
+    sum: u64,
+}
+
 impl<E: Clone> Clone for Log<E> {
     fn clone(&self) -> Log<E> {
         Log { messages: self.messages.clone(), last: self.last.clone(), sum: self.sum }
@@ -182,37 +190,20 @@ impl<E: Event> Log<E> {
         self.sum
     }
 
-    /// Becomes a copy of another log with which it shares so many messages at the beginning; returns
-    /// how many messages stayed where they were.
-    pub(super) fn sync_from(&mut self, source: &Log<E>, shared: usize) -> usize {
-        let kept = shared.min(self.messages.len()).min(source.messages.len());
-        if kept == self.messages.len() && kept == source.messages.len() {
-            return kept;
-        }
-        self.messages.truncate(kept);
-        self.messages.extend_from_slice(&source.messages[kept..]);
-        self.last.clone_from(&source.last);
-        self.sum = source.sum;
-        kept
+    /// Marks this moment.
+    pub(super) fn mark(&self) -> LogMark {
+        LogMark { messages: self.messages.len(), routes: self.last.len(), sum: self.sum }
     }
 
-    /// Becomes what it was before messages and routes were appended to what `source` is.
+    /// Goes back to the moment of a mark.
     #[inline]
-    pub(super) fn undo_step(&mut self, source: &Log<E>) {
-        if (self.messages.len(), self.last.len()) != (source.messages.len(), source.last.len()) {
-            self.undo_some(source);
-        }
-    }
-
-    #[cold]
-    fn undo_some(&mut self, source: &Log<E>) {
-        while self.messages.len() > source.messages.len() {
+    pub(super) fn rewind(&mut self, mark: LogMark) {
+        while self.messages.len() > mark.messages {
             let Some(Message { name, route, previous, .. }) = self.messages.pop() else { break };
             *self.last[usize::from(route)].entry(name.record.place()) = previous;
         }
-        self.last.truncate(source.last.len());
-        self.last.iter_mut().zip(&source.last).for_each(|(last, source)| last.shape_like(source));
-        self.sum = source.sum;
+        self.last.truncate(mark.routes);
+        self.sum = mark.sum;
     }
 
     /// How many messages of this name there are, given the last one about the record's number.

@@ -10,17 +10,17 @@
 //! picks may let the clock run before the handler starts. A crash, a nak and a slow handler concern one
 //! delivery here, where a real member has many: docs/broker.md says what not to conclude.
 
-mod copying;
 mod deliveries;
 mod delivery;
 mod hand_out;
 mod held_up;
+mod journal;
 mod message;
 mod profile;
 mod queries;
 mod queue;
 mod ready;
-mod tracked;
+mod undoable;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,13 +29,13 @@ use crate::event::Event;
 use crate::hash;
 use crate::ids::{ServiceIndex, Subject};
 
-pub(crate) use copying::copy_few;
 use deliveries::Deliveries;
 pub(crate) use delivery::key_of as delivery_key;
 pub use delivery::{Delivery, DeliveryIndex, DeliveryName, GroupIndex, State};
 use delivery::{NEVER, NOWHERE, root_of};
 pub(crate) use hand_out::{Attempt, Consumer, FutileAt, HandedOut, Handled, Reply};
 pub(crate) use held_up::FullLimit;
+pub(crate) use journal::{BrokerMark, copy_few};
 use message::{Label, Log};
 pub use message::{Message, MessageIndex, MessageName};
 pub(crate) use message::{message_key, write_message_name};
@@ -46,7 +46,7 @@ pub use profile::{
 pub(crate) use queue::GroupSetup;
 pub use queue::Member;
 use queue::{Group, Route};
-use tracked::Tracked;
+use undoable::Undoable;
 
 /// What the deliveries of a message to a group have in common, and whether this one is a duplicate.
 struct Twin {
@@ -63,7 +63,7 @@ struct Twin {
 pub struct Broker<E> {
     profile: Arc<Profile>,
     routes: Vec<Route>,
-    groups: Tracked<Vec<Group>>,
+    groups: Undoable<Group>,
     /// Whether services share one of them.
     has_shared: bool,
     /// Whether what is not acked is pending again at once, however often it was tried.
@@ -148,7 +148,7 @@ impl<E: Event> Broker<E> {
             log: Log::new(routes.len()),
             profile: Arc::new(profile),
             routes,
-            groups: Tracked::new(groups),
+            groups: groups.into(),
             deliveries: Deliveries::default(),
             ready: Vec::new(),
             fresh: Vec::new(),
@@ -162,7 +162,8 @@ impl<E: Event> Broker<E> {
 
     pub(crate) fn clear(&mut self) {
         self.log.clear();
-        self.groups.iter_mut().for_each(Group::clear);
+        self.groups.unmark();
+        self.groups.iter_mut_unmarked().for_each(Group::clear);
         self.deliveries.clear();
         self.ready.clear();
         self.fresh.clear();

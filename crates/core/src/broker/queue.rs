@@ -10,8 +10,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::copying::copy_few;
 use super::delivery::{DeliveryIndex, GroupIndex};
+use super::journal::copy_few;
 use super::profile::{Dispatch, InFlight, Limit, Ordering, Profile, Scope};
 use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Subject};
@@ -149,7 +149,19 @@ impl Clone for Group {
         (self.hash, self.service, self.rules, self.plain) = (source.hash, source.service, source.rules, source.plain);
         (self.may_pause, self.joins_late) = (source.may_pause, source.joins_late);
         self.in_flight.clone_from(&source.in_flight);
-        self.sync_from(source);
+        // Without a key there is no unit, or none that anything waits in.
+        if !(self.keys.is_empty() && source.keys.is_empty()) {
+            self.routes.clone_from(&source.routes);
+            self.units.clone_from(&source.units);
+            self.fronts.clone_from(&source.fronts);
+            self.owners.clone_from(&source.owners);
+            if self.keys != source.keys {
+                self.keys.clone_from(&source.keys);
+            }
+        }
+        copy_few(&mut self.parked, &source.parked);
+        copy_few(&mut self.loose, &source.loose);
+        (self.joined, self.queued) = (source.joined, source.queued);
     }
 }
 
@@ -190,26 +202,6 @@ impl Group {
             rules,
             members: setup.members.into(),
         }
-    }
-
-    /// Takes over what changes in a run from the same group of another world.
-    pub(super) fn sync_from(&mut self, source: &Group) {
-        let Group { routes, units, fronts, owners, keys, in_flight, parked, loose, joined, queued, .. } = source;
-        // Without a key there is no unit, or none that anything waits in.
-        if !(self.keys.is_empty() && keys.is_empty()) {
-            self.routes.clone_from(routes);
-            self.units.clone_from(units);
-            self.fronts.clone_from(fronts);
-            self.owners.clone_from(owners);
-            if self.keys != *keys {
-                self.keys.clone_from(keys);
-            }
-        }
-        // There is one for each member, and nearly always there is one member.
-        self.in_flight.iter_mut().zip(in_flight).for_each(|(held, source)| *held = *source);
-        copy_few(&mut self.parked, parked);
-        copy_few(&mut self.loose, loose);
-        (self.joined, self.queued) = (*joined, *queued);
     }
 
     pub(super) fn clear(&mut self) {

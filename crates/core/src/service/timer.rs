@@ -150,11 +150,6 @@ impl Payload {
     pub(crate) fn digest(&self) -> u64 {
         self.0.digest()
     }
-
-    /// Whether it is the very same one.
-    pub(crate) fn is(&self, other: &Payload) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
 }
 
 impl Debug for Payload {

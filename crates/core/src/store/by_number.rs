@@ -113,26 +113,6 @@ impl<T: Default> ByNumber<T> {
             self.far.clear();
         }
     }
-
-    /// Has places for the same numbers as `source`: what stands at others goes.
-    pub(crate) fn shape_like<U>(&mut self, source: &ByNumber<U>) {
-        if self.near.len() > source.near.len() {
-            // What the vector took over goes back.
-            let length = self.near.len();
-            for number in source.far.keys().take_while(|number| **number < length) {
-                self.far.insert(*number, mem::take(&mut self.near[*number]));
-            }
-            self.near.truncate(source.near.len());
-        } else if self.near.len() < source.near.len() {
-            self.reach(source.near.len());
-        }
-        if !self.far.is_empty() || !source.far.is_empty() {
-            self.far.retain(|number, _| source.far.contains_key(number));
-            for number in source.far.keys() {
-                self.far.entry(*number).or_default();
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -163,22 +143,6 @@ mod tests {
             prop_assert!(there.iter().eq(map.keys()));
             prop_assert!(by_number.values().filter(|value| **value > 0).eq(map.values()));
             prop_assert!(by_number.far.keys().all(|number| *number >= by_number.near.len()));
-        }
-
-        #[test]
-        fn it_goes_back_to_the_shape_of_another_moment(before in numbers(), after in numbers()) {
-            let source = filled(&before);
-            let mut later = filled(&before);
-            after.iter().for_each(|number| *later.entry(*number) = 0);
-            before.iter().for_each(|number| *later.entry(*number) = number + 1);
-            later.shape_like(&source);
-            prop_assert_eq!(&later.near, &source.near);
-            prop_assert_eq!(&later.far, &source.far);
-            let mut shaped = filled(&after);
-            shaped.shape_like(&source);
-            prop_assert!(shaped.numbers().eq(source.numbers()));
-            let kept = |number: &usize| shaped.get(*number).is_none_or(|value| *value == number + 1);
-            prop_assert!(after.iter().all(kept));
         }
     }
 

@@ -71,7 +71,7 @@ impl Schema {
     }
 
     pub(crate) fn into_store(self) -> Store {
-        let progress = Progress { tick: 0, saved: 0, collections: 0, rolled_back: 0, read_since: 0, now: Time(0) };
+        let progress = Progress::default();
         Store { tables: self.tables, progress, step_began: 0, read_at: None }
     }
 }
@@ -93,47 +93,50 @@ pub struct Store {
     read_at: Option<u64>,
 }
 
+/// The copy has no marks.
 impl Clone for Store {
     fn clone(&self) -> Store {
-        Store { tables: self.tables.clone(), ..*self }
+        let progress = Progress { is_marked: false, ..self.progress };
+        Store { tables: self.tables.clone(), progress, ..*self }
     }
 
     fn clone_from(&mut self, source: &Store) {
         let Store { tables, progress, step_began, read_at } = source;
         self.tables.clone_from(tables);
         (self.progress, self.step_began, self.read_at) = (*progress, *step_began, *read_at);
+        self.progress.is_marked = false;
     }
 }
 
-impl Store {
-    /// Becomes a copy of the same store at another moment of its life: one of the two came from the
-    /// other by steps. So where the change counters are the same, and nothing was taken back between,
-    /// nothing has changed.
-    #[inline]
-    pub(crate) fn sync_from(&mut self, source: &Store) {
-        let Store { tables, progress, step_began, read_at } = source;
-        let moment = |progress: &Progress, began: u64| (progress.tick, progress.rolled_back, began);
-        if moment(&self.progress, self.step_began) != moment(progress, *step_began) {
-            for (held, table) in self.tables.iter_mut().zip(tables.iter()) {
-                held.sync_from(table);
-            }
-        }
-        (self.progress, self.step_began, self.read_at) = (*progress, *step_began, *read_at);
-    }
+/// A moment of a store to go back to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StoreMark {
+    progress: Progress,
+    step_began: u64,
 }
 
+/// What a search does around a step.
 impl Store {
-    /// [`Store::sync_from`], by undoing what the running step saved if there is nothing else between
-    /// the two moments.
+    /// Marks this moment; from now on nothing that is replaced is forgotten.
+    pub(crate) fn mark(&mut self) -> StoreMark {
+        self.progress.is_marked = true;
+        StoreMark { progress: self.progress, step_began: self.step_began }
+    }
+
+    /// Goes back to the moment of a mark.
     #[inline]
-    pub(crate) fn undo_step(&mut self, source: &Store) {
-        if !self.changed() || self.step_began != source.progress.tick {
-            return self.sync_from(source);
+    pub(crate) fn rewind(&mut self, mark: StoreMark) {
+        let StoreMark { progress, step_began } = mark;
+        if self.progress.saves != progress.saves {
+            self.tables.iter_mut().for_each(|table| table.rewind(progress.tick, progress.saves));
         }
-        for (table, source_table) in self.tables.iter_mut().zip(source.tables.iter()) {
-            table.undo_step(source_table, source.progress.tick);
-        }
-        (self.progress, self.step_began, self.read_at) = (source.progress, source.step_began, source.read_at);
+        (self.progress, self.step_began, self.read_at) = (progress, step_began, None);
+    }
+
+    /// Forgets all marks.
+    pub(crate) fn unmark(&mut self) {
+        self.progress.is_marked = false;
+        self.tables.iter_mut().for_each(|table| table.unmark());
     }
 }
 
@@ -397,8 +400,8 @@ impl Store {
 
     pub(crate) fn clear(&mut self) {
         self.tables.iter_mut().for_each(|table| table.clear());
-        (self.progress.tick, self.progress.saved, self.progress.collections) = (0, 0, 0);
-        self.progress.rolled_back = 0;
+        let Progress { read_since, now, .. } = self.progress;
+        self.progress = Progress { read_since, now, ..Progress::default() };
         (self.step_began, self.read_at) = (0, None);
     }
 
@@ -440,7 +443,6 @@ impl Store {
             let began = self.step_began;
             self.tables.iter_mut().for_each(|table| table.roll_back(began));
             (self.progress.tick, self.progress.saved, self.progress.collections) = (began, 0, 0);
-            self.progress.rolled_back += 1;
         }
     }
 

@@ -22,16 +22,18 @@ impl Clone for Numbers {
 }
 
 impl Numbers {
+    /// Inserts a number; says whether it is new.
     #[inline]
-    pub(super) fn insert(&mut self, number: usize) {
+    pub(super) fn insert(&mut self, number: usize) -> bool {
         let mut place = number / 64;
-        let low = self.low.entry(place);
+        let (low, bit) = (self.low.entry(place), 1 << (number % 64));
+        let is_new = *low & bit == 0;
         let mut had_any = *low != 0;
-        *low |= 1 << (number % 64);
+        *low |= bit;
         for level in &mut self.above {
             if had_any {
                 // The levels above know of this word.
-                return;
+                break;
             }
             let (word, bit) = (place / 64, 1 << (place % 64));
             if word >= level.len() {
@@ -39,6 +41,25 @@ impl Numbers {
             }
             had_any = level[word] != 0;
             level[word] |= bit;
+            place = word;
+        }
+        is_new
+    }
+
+    /// Takes a number out that is there.
+    pub(super) fn remove(&mut self, number: usize) {
+        let mut place = number / 64;
+        let low = self.low.entry(place);
+        *low &= !(1 << (number % 64));
+        let mut has_any = *low != 0;
+        for level in &mut self.above {
+            if has_any {
+                // The levels above still know of this word.
+                return;
+            }
+            let word = place / 64;
+            level[word] &= !(1 << (place % 64));
+            has_any = level[word] != 0;
             place = word;
         }
     }
@@ -122,9 +143,18 @@ mod tests {
         ) {
             let mut numbers = Numbers::default();
             for members in rounds {
-                members.iter().for_each(|number| numbers.insert(*number));
-                let set: BTreeSet<usize> = members.into_iter().collect();
-                prop_assert!(numbers.iter().eq(set));
+                for number in &members {
+                    numbers.insert(*number);
+                }
+                let mut set: BTreeSet<usize> = members.into_iter().collect();
+                prop_assert!(set.iter().all(|number| !numbers.insert(*number)));
+                prop_assert!(numbers.iter().eq(set.iter().copied()));
+                let gone: Vec<usize> = set.iter().copied().filter(|number| number % 3 == 0).collect();
+                for number in gone {
+                    set.remove(&number);
+                    numbers.remove(number);
+                    prop_assert!(numbers.iter().eq(set.iter().copied()));
+                }
                 numbers.clear();
                 prop_assert_eq!(numbers.iter().next(), None);
             }

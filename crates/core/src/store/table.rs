@@ -11,8 +11,8 @@ use super::by_id::{ById, Ids};
 use super::record::{Bump, DuplicateKey, Record, VersionConflict, VersionPolicy, Versioned};
 use super::{COLLECTION_BITS, heap_bytes_of};
 
-/// What a change replaced. Kept for the running step, until the next save to the table, and for every
-/// handler that still reads from before it.
+/// What a change replaced. Kept for the running step, until the next save to the table, for every handler
+/// that still reads from before it, and to go back to a mark.
 #[derive(Debug)]
 struct Replaced<R> {
     tick: u64,
@@ -21,7 +21,7 @@ struct Replaced<R> {
 }
 
 /// What every save moves on, whichever table it goes to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Progress {
     /// Counts the changes ever made; a moment in the store's life.
     pub(super) tick: u64,
@@ -29,8 +29,10 @@ pub(super) struct Progress {
     pub(super) saved: u64,
     /// The bits of the tables that the running step saved to.
     pub(super) collections: u64,
-    /// How many steps saved something that was taken back. What such a save forgot stays forgotten.
-    pub(super) rolled_back: u64,
+    /// Counts all saves, those that were taken back among them.
+    pub(super) saves: u64,
+    /// Whether there is a mark to go back to, so that nothing is forgotten.
+    pub(super) is_marked: bool,
     /// Nobody reads as of a tick before this one.
     pub(super) read_since: u64,
     pub(super) now: Time,
@@ -41,14 +43,13 @@ pub(super) struct Progress {
 pub(super) struct Table<R> {
     pub(super) policy: VersionPolicy,
     rows: ById<Option<Versioned<R>>>,
-    /// The store's change counter after the last change; if that was taken back, the moment it went
-    /// back to.
-    changed_at: u64,
     replaced: Vec<Replaced<R>>,
     /// Every version the owner ever saved, per record; `None` for replicas.
     history: Option<ById<Vec<Versioned<R>>>>,
     /// What was saved since a quiescence was last judged.
     unjudged: Ids,
+    /// What came to be among them since the first mark, by the number of the save.
+    newly_unjudged: Vec<(u64, RecordId)>,
     /// The versions that were there from the beginning, by id.
     first: Option<Arc<[(RecordId, Version)]>>,
 }
@@ -65,23 +66,25 @@ impl<R: Record> Clone for Replaced<R> {
     }
 }
 
+/// The copy has no marks.
 impl<R: Record> Clone for Table<R> {
     fn clone(&self) -> Table<R> {
-        let Table { policy, rows, changed_at, replaced, history, unjudged, first } = self;
+        let Table { policy, rows, replaced, history, unjudged, newly_unjudged: _, first } = self;
         Table {
             policy: *policy,
             rows: rows.clone(),
-            changed_at: *changed_at,
             replaced: replaced.clone(),
             history: history.clone(),
             unjudged: unjudged.clone(),
+            newly_unjudged: Vec::new(),
             first: first.clone(),
         }
     }
 
     fn clone_from(&mut self, source: &Table<R>) {
-        let Table { policy, rows, changed_at, replaced, history, unjudged, first } = source;
-        (self.policy, self.changed_at) = (*policy, *changed_at);
+        let Table { policy, rows, replaced, history, unjudged, newly_unjudged: _, first } = source;
+        self.policy = *policy;
+        self.newly_unjudged.clear();
         self.rows.clone_from(rows);
         self.replaced.clone_from(replaced);
         self.history.clone_from(history);
@@ -99,10 +102,10 @@ impl<R: Record> Table<R> {
         Table {
             policy,
             rows: ById::default(),
-            changed_at: 0,
             replaced: Vec::new(),
             history: owned.then(ById::default),
             unjudged: Ids::default(),
+            newly_unjudged: Vec::new(),
             first: None,
         }
     }
@@ -204,12 +207,16 @@ impl<R: Record> Table<R> {
             history.entry(R::KIND, id).push(row.clone());
         }
         let before = self.rows.entry(R::KIND, id).replace(row);
-        self.unjudged.insert(R::KIND, id);
-        self.forget_before(progress.read_since);
+        let is_new = self.unjudged.insert(R::KIND, id);
+        if progress.is_marked {
+            self.newly_unjudged.extend(is_new.then_some((progress.saves, id)));
+        } else {
+            self.forget_before(progress.read_since);
+        }
         self.replaced.push(Replaced { tick: progress.tick, id, before });
         progress.collections |= Table::<R>::BIT;
         progress.tick += 1;
-        self.changed_at = progress.tick;
+        progress.saves += 1;
     }
 
     /// Forgets what was replaced before `tick`.
@@ -278,10 +285,6 @@ pub(super) trait AnyTable: Any + Send + Sync {
     fn clone_box(&self) -> Box<dyn AnyTable>;
     /// Becomes a copy of another table, if that has the same type.
     fn copy_from(&mut self, source: &dyn AnyTable) -> bool;
-    /// Becomes a copy of the same table at another moment.
-    fn sync_from(&mut self, source: &dyn AnyTable);
-    /// Becomes what the same table was at `tick`, when the running step began.
-    fn undo_step(&mut self, source: &dyn AnyTable, tick: u64);
     fn clear(&mut self);
     /// Notes that what it has is what it begins with.
     fn begins(&mut self);
@@ -291,6 +294,10 @@ pub(super) trait AnyTable: Any + Send + Sync {
     fn judged(&mut self);
     /// Takes back every change since `tick`.
     fn roll_back(&mut self, tick: u64);
+    /// Goes back to the moment of a mark: to `tick`, before so many saves.
+    fn rewind(&mut self, tick: u64, saves: u64);
+    /// Forgets all marks.
+    fn unmark(&mut self);
     /// Makes one row what it is in the same table at an earlier moment, if the collection has this name.
     fn put_back(&mut self, collection: &str, id: RecordId, earlier: &dyn AnyTable);
     /// The hash of the rows as they are now.
@@ -316,37 +323,10 @@ impl<R: Record> AnyTable for Table<R> {
         })
     }
 
-    fn sync_from(&mut self, source: &dyn AnyTable) {
-        let source = (source as &dyn Any).downcast_ref::<Table<R>>().expect("the same table");
-        if self.changed_at != source.changed_at {
-            self.changed_at = source.changed_at;
-            self.rows.clone_from(&source.rows);
-            if let (Some(history), Some(source)) = (&mut self.history, &source.history) {
-                copy_history(history, source);
-            }
-            self.unjudged.clone_from(&source.unjudged);
-        }
-        self.replaced.clone_from(&source.replaced);
-    }
-
-    fn undo_step(&mut self, source: &dyn AnyTable, tick: u64) {
-        let source = (source as &dyn Any).downcast_ref::<Table<R>>().expect("the same table");
-        if self.changed_at != source.changed_at {
-            self.roll_back(tick);
-            self.changed_at = source.changed_at;
-            self.rows.shape_like(&source.rows);
-            self.unjudged.clone_from(&source.unjudged);
-        }
-        // What the step forgot is the beginning.
-        if self.replaced.len() != source.replaced.len() {
-            self.replaced.clone_from(&source.replaced);
-        }
-    }
-
     fn clear(&mut self) {
         self.rows.clear();
-        self.changed_at = 0;
         self.replaced.clear();
+        self.newly_unjudged.clear();
         // Keeps the inner vectors: a world is reset once per run.
         self.history.iter_mut().flat_map(ById::values_mut).for_each(Vec::clear);
         self.unjudged.clear();
@@ -373,8 +353,18 @@ impl<R: Record> AnyTable for Table<R> {
                 history.entry(R::KIND, replaced.id).pop();
             }
             *self.rows.entry(R::KIND, replaced.id) = replaced.before;
-            self.changed_at = tick;
         }
+    }
+
+    fn rewind(&mut self, tick: u64, saves: u64) {
+        self.roll_back(tick);
+        while let Some((_, id)) = self.newly_unjudged.pop_if(|(save, _)| *save >= saves) {
+            self.unjudged.remove(R::KIND, id);
+        }
+    }
+
+    fn unmark(&mut self) {
+        self.newly_unjudged.clear();
     }
 
     fn put_back(&mut self, collection: &str, id: RecordId, earlier: &dyn AnyTable) {
@@ -410,15 +400,6 @@ impl<R: Record> AnyTable for Table<R> {
 
     fn changed_texts(&self, tick: u64) -> Vec<RowText> {
         self.changes(tick).filter_map(|change| change.after.map(|row| text(change.id, row))).collect()
-    }
-}
-
-/// What was appended to one of two histories of a table goes, or comes, at the end.
-fn copy_history<R: Record>(history: &mut ById<Vec<Versioned<R>>>, source: &ById<Vec<Versioned<R>>>) {
-    history.shape_like(source);
-    for (versions, source) in history.values_mut().zip(source.values()) {
-        versions.truncate(source.len());
-        versions.extend_from_slice(&source[versions.len()..]);
     }
 }
 

@@ -73,9 +73,9 @@ impl<S: System> World<S> {
         self.digest_with(stores, self.broker.sum_digest()).word()
     }
 
-    /// [`World::digest`] from what is noted, given the digests of the stores, by service.
-    pub(crate) fn noted_digest(&self, stores: &[u64]) -> Digest {
-        self.digest_with(stores.iter().copied(), self.broker.noted_sum_digest())
+    /// [`World::digest`] from what is noted in a world that is marked.
+    pub(crate) fn noted_digest(&self) -> Digest {
+        self.digest_with(self.noted_stores().iter().copied(), self.broker.noted_sum_digest())
     }
 
     fn digest_with(&self, stores: impl Iterator<Item = u64>, broker: u64) -> Digest {

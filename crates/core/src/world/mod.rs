@@ -6,9 +6,9 @@
 
 mod catching;
 mod clients;
-mod copying;
 mod digest;
 mod execution;
+mod journal;
 mod step;
 mod timers;
 
@@ -28,8 +28,11 @@ use crate::store::{Schema, Store};
 pub(crate) use catching::catching;
 use clients::Tried;
 pub use clients::WaitingClient;
-pub(crate) use copying::{Shared, StoreBits};
 pub(crate) use digest::{Digest, Still};
+use journal::Journal;
+pub(crate) use journal::Mark;
+#[cfg(test)]
+pub(crate) use journal::tests::simulation as erratic_simulation;
 pub use step::{Actor, Answer, Step};
 use timers::Timers;
 
@@ -130,8 +133,10 @@ pub struct World<S: System> {
     fingerprint: u64,
     offers: Vec<Offer>,
     effects: Effects<S::Event>,
+    journal: Journal,
 }
 
+/// The copy has no marks.
 impl<S: System> Clone for World<S> {
     fn clone(&self) -> World<S> {
         World {
@@ -150,11 +155,12 @@ impl<S: System> Clone for World<S> {
             memories: self.memories.clone(),
             offers: self.offers.clone(),
             effects: Effects::default(),
+            journal: Journal::default(),
             ..*self
         }
     }
 
-    /// Takes no new memory where what it has is enough: a search copies a world for each step.
+    /// Takes no new memory where what it has is enough.
     fn clone_from(&mut self, source: &World<S>) {
         let World {
             simulation,
@@ -179,10 +185,12 @@ impl<S: System> Clone for World<S> {
             fingerprint,
             offers,
             effects: _,
+            journal: _,
         } = source;
         if !Arc::ptr_eq(&self.simulation.inner, &simulation.inner) {
             self.simulation.clone_from(simulation);
         }
+        self.unmark();
         self.broker.clone_from(broker);
         self.stores.clone_from(stores);
         self.sent.clone_from(sent);
@@ -251,6 +259,7 @@ impl<S: System> World<S> {
             fingerprint: 0,
             offers: Vec::new(),
             effects: Effects::default(),
+            journal: Journal::default(),
             simulation,
         };
         world.reset();
@@ -259,6 +268,7 @@ impl<S: System> World<S> {
 
     /// Goes back to the moment before the first step, keeping the memory it has.
     pub fn reset(&mut self) {
+        self.unmark();
         self.stores.iter_mut().for_each(Store::clear);
         for (service, seed) in self.simulation.inner.seeds.iter() {
             self.stores[service.get()].seed(seed);
@@ -327,11 +337,6 @@ impl<S: System> World<S> {
     #[must_use]
     pub fn service_name(&self, service: ServiceIndex) -> &'static str {
         self.inner().services[service.get()].name
-    }
-
-    /// The stores, by service.
-    pub(crate) fn stores(&self) -> &[Store] {
-        &self.stores
     }
 
     /// A service's store.

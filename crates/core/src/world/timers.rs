@@ -9,6 +9,7 @@ use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Time};
 use crate::schedule::{self, TimerSpec};
 use crate::service::Payload;
+use crate::store::heap_bytes_of;
 
 /// What timers of services share that are told apart by numbers: service, record and purpose.
 type Name = (ServiceIndex, RecordId, &'static str);
@@ -28,11 +29,28 @@ pub(super) struct Timers {
     ack_waits: BTreeSet<(DeliveryIndex, Time, u16)>,
     /// How many of them are services'.
     of_services: u32,
+    /// Whether changes are logged. No run needs that.
+    is_marked: bool,
+    undos: Vec<Undo>,
 }
 
+/// What undoes a change.
+#[derive(Clone, Debug)]
+enum Undo {
+    Insertion(Time, Timer),
+    Removal(Time, Timer, Option<Payload>),
+    /// What `fired` said of a name before.
+    Firing(Name, Option<u32>),
+}
+
+/// A moment of the timers to go back to: how long the undo log was.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct TimersMark(usize);
+
+/// The copy has no marks.
 impl Clone for Timers {
     fn clone(&self) -> Timers {
-        let Timers { by_time, numbers, fired, payloads, ack_waits, of_services } = self;
+        let Timers { by_time, numbers, fired, payloads, ack_waits, of_services, is_marked: _, undos: _ } = self;
         Timers {
             by_time: by_time.clone(),
             numbers: numbers.clone(),
@@ -40,24 +58,73 @@ impl Clone for Timers {
             payloads: payloads.clone(),
             ack_waits: ack_waits.clone(),
             of_services: *of_services,
+            ..Timers::default()
         }
     }
 
-    /// Nearly always there are the same ones: none, or those that were there before.
     fn clone_from(&mut self, source: &Timers) {
-        if !self.is_same(source) {
-            *self = source.clone();
+        let Timers { by_time, numbers, fired, payloads, ack_waits, of_services, is_marked: _, undos: _ } = source;
+        self.unmark();
+        // Nearly always there are none.
+        if self.by_time.is_empty() && self.fired.is_empty() && by_time.is_empty() && fired.is_empty() {
+            return;
         }
+        self.by_time.clone_from(by_time);
+        self.numbers.clone_from(numbers);
+        self.fired.clone_from(fired);
+        self.payloads.clone_from(payloads);
+        self.ack_waits.clone_from(ack_waits);
+        self.of_services = *of_services;
     }
 }
 
 impl Timers {
-    /// Whether two worlds have the same ones; numbers and ack waits follow from the rest.
-    fn is_same(&self, other: &Timers) -> bool {
-        let of_services = (self.fired.is_empty() && other.fired.is_empty() || self.fired == other.fired)
-            && self.payloads.len() == other.payloads.len()
-            && self.payloads.iter().zip(&other.payloads).all(|(one, other)| one.0 == other.0 && one.1.is(other.1));
-        of_services && (self.is_empty() && other.is_empty() || self.by_time == other.by_time)
+    /// Marks this moment.
+    pub(super) fn mark(&mut self) -> TimersMark {
+        self.is_marked = true;
+        TimersMark(self.undos.len())
+    }
+
+    /// Goes back to the moment of a mark.
+    #[inline]
+    pub(super) fn rewind(&mut self, mark: TimersMark) {
+        if self.undos.len() > mark.0 {
+            self.undo_to(mark);
+        }
+    }
+
+    #[cold]
+    fn undo_to(&mut self, mark: TimersMark) {
+        self.is_marked = false;
+        while self.undos.len() > mark.0 {
+            let Some(undo) = self.undos.pop() else { break };
+            match undo {
+                Undo::Insertion(due, timer) => {
+                    self.by_time.remove(&(due, timer));
+                    self.leave(&(due, timer));
+                }
+                Undo::Removal(due, timer, payload) => self.insert_carrying(due, timer, payload),
+                Undo::Firing(name, None) => {
+                    self.fired.remove(&name);
+                }
+                Undo::Firing(name, Some(before)) => {
+                    self.fired.insert(name, before);
+                }
+            }
+        }
+        self.is_marked = true;
+    }
+
+    /// Forgets all marks.
+    pub(super) fn unmark(&mut self) {
+        self.is_marked = false;
+        self.undos.clear();
+    }
+
+    fn log(&mut self, undo: impl FnOnce() -> Undo) {
+        if self.is_marked {
+            self.undos.push(undo());
+        }
     }
 
     pub(super) fn clear(&mut self) {
@@ -67,11 +134,7 @@ impl Timers {
         self.payloads.clear();
         self.ack_waits.clear();
         self.of_services = 0;
-    }
-
-    #[inline]
-    pub(super) fn is_empty(&self) -> bool {
-        self.by_time.is_empty()
+        self.unmark();
     }
 
     pub(super) fn len(&self) -> usize {
@@ -97,6 +160,9 @@ impl Timers {
 
     pub(super) fn insert(&mut self, due: Time, timer: Timer) {
         let is_new = self.by_time.insert((due, timer));
+        if is_new {
+            self.log(|| Undo::Insertion(due, timer));
+        }
         match timer {
             Timer::Service { service, record, purpose, nth, .. } if is_new => {
                 self.numbers.entry((service, record, purpose)).or_default().insert(nth);
@@ -150,8 +216,9 @@ impl Timers {
     pub(super) fn end_ack_waits(&mut self, delivery: DeliveryIndex) {
         let of_delivery = (delivery, Time(0), 0)..=(delivery, Time(u64::MAX), u16::MAX);
         while let Some(&(_, due, tries)) = self.ack_waits.range(of_delivery.clone()).next() {
-            self.by_time.remove(&(due, Timer::AckWait { delivery, tries }));
-            self.ack_waits.remove(&(delivery, due, tries));
+            let timer = Timer::AckWait { delivery, tries };
+            self.by_time.remove(&(due, timer));
+            self.leave(&(due, timer));
         }
     }
 
@@ -165,8 +232,9 @@ impl Timers {
 
     /// Notes that the timer of this name and number fires.
     pub(super) fn note_fired(&mut self, name: Name, nth: u32) {
-        let fired = self.fired.entry(name).or_default();
-        *fired = (*fired).max(nth + 1);
+        let before = self.fired.get(&name).copied();
+        self.log(|| Undo::Firing(name, before));
+        self.fired.insert(name, before.unwrap_or_default().max(nth + 1));
     }
 
     /// Which of those armed of its name a timer is, from 0: names go on from what has fired before, and
@@ -183,15 +251,24 @@ impl Timers {
         self.payloads.get(&(name, nth)).map_or(0, |payload| hash::mix(payload.digest(), 1))
     }
 
+    /// All that is in them, in words.
+    #[cfg(test)]
+    pub(super) fn shown(&self) -> String {
+        let Timers { by_time, numbers, fired, payloads, ack_waits, of_services, is_marked: _, undos: _ } = self;
+        format!("{by_time:?} {numbers:?} {fired:?} {payloads:?} {ack_waits:?} {of_services}")
+    }
+
     /// What they have taken of the heap, in bytes: about that.
     pub(super) fn heap_bytes(&self) -> u64 {
         let by_time = self.by_time.len() * 2 * (size_of::<(Time, Timer)>() + size_of::<(Name, BTreeSet<u32>)>());
         let carried = self.payloads.len() * 2 * size_of::<((Name, u32), Payload)>();
-        (by_time + carried + self.fired.len() * 2 * size_of::<(Name, u32)>()) as u64
+        let fired = self.fired.len() * 2 * size_of::<(Name, u32)>();
+        (by_time + carried + fired) as u64 + heap_bytes_of(&self.undos)
     }
 
+    /// Notes that a timer is gone from those by time; returns what it carried.
     fn leave(&mut self, (due, timer): &(Time, Timer)) -> Option<Payload> {
-        match *timer {
+        let payload = match *timer {
             Timer::AckWait { delivery, tries } => {
                 self.ack_waits.remove(&(delivery, *due, tries));
                 None
@@ -207,7 +284,9 @@ impl Timers {
                 }
                 if self.payloads.is_empty() { None } else { self.payloads.remove(&(name, nth)) }
             }
-        }
+        };
+        self.log(|| Undo::Removal(*due, *timer, payload.clone()));
+        payload
     }
 }
 

@@ -51,8 +51,6 @@ impl Transition {
 #[derive(Default)]
 pub(super) struct Memo {
     entries: HashTable<MemoEntry>,
-    /// How many bytes of the table were counted.
-    counted: u64,
 }
 
 /// A key and its transition; a word less than with a [`Transition`] in it.
@@ -84,11 +82,9 @@ impl Memo {
         self.entries.clear();
     }
 
-    /// How many bytes more than were counted the table takes, which are counted now.
-    pub(super) fn uncounted(&mut self) -> u64 {
-        let bytes = (self.entries.allocation_size() as u64).saturating_sub(self.counted);
-        self.counted += bytes;
-        bytes
+    /// How many bytes the table takes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.entries.allocation_size() as u64
     }
 
     /// The transition of a key, if it was verified.
@@ -121,8 +117,9 @@ impl Memo {
 mod tests {
     use super::*;
     use crate::prng::{Prng, Stream};
+    use crate::run::step_apart;
     use crate::scheduler::Action;
-    use crate::search::exhaust::worlds::{Worlds, tests::simulation};
+    use crate::world::erratic_simulation;
 
     /// Random walks through worlds of services that do anything; each step is compared with its memoised transition.
     #[test]
@@ -133,9 +130,10 @@ mod tests {
             let mut prng = Prng::new(seed, Stream::Workload);
             let mut memo = Memo::default();
             for _ in 0..400 {
-                let mut worlds = Worlds::new(simulation(seed).world());
-                for depth in 0..40 {
-                    let (world, digest) = (worlds.at(depth), worlds.digest(depth));
+                let mut world = erratic_simulation(seed).world();
+                world.mark();
+                for _ in 0..40 {
+                    let digest = world.noted_digest();
                     let enabled: Vec<_> = world.enabled().iter().collect();
                     if enabled.is_empty() {
                         break;
@@ -147,8 +145,9 @@ mod tests {
                     let still = world.still(digest).filter(|_| fate.lets_through());
                     let known_by = still.and_then(|still| Some((still, world.known_by(action)?)));
                     let words = world.describe(action);
-                    let step = worlds.step(depth, action, fate);
-                    let (world, digest) = (worlds.at(depth + 1), worlds.digest(depth + 1));
+                    let step = step_apart(&mut world, action, fate);
+                    world.note_digests(step.actor.filter(|_| step.saved()).map(|actor| actor.service));
+                    let digest = world.noted_digest();
                     let Some((before, known_by)) = known_by.filter(|_| !world.read_beyond_store()) else { continue };
                     let key = MemoKey::of(before, known_by, fate);
                     let after = world.still(digest).filter(|after| after.has_only_handled(&before));

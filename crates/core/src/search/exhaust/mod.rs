@@ -1,8 +1,8 @@
 //! Complete search (bounded model checking): whether every run of a simulation within bounds holds, or the
 //! shortest that does not.
 //!
-//! A depth-first search through all states that runs within the [`Bounds`] reach. It keeps one world for
-//! each step of the path it is on, and a visited set of hashes of states; a state that is reached again
+//! A depth-first search through all states that runs within the [`Bounds`] reach. It keeps one world, which
+//! goes back to the state before a step, and a visited set of hashes of states; a state that is reached again
 //! with no larger remaining budget is not expanded again. Several threads share one visited set: which
 //! states there are does not depend on which thread is first. The judges judge what they would judge in a
 //! [`run`](crate::run()), so the search says of each run what `run` would say.
@@ -16,7 +16,6 @@ mod visited;
 mod words;
 mod worker;
 mod workers;
-mod worlds;
 
 use std::fmt;
 
@@ -236,8 +235,8 @@ impl<'a, S: System> Exhaust<'a, S> {
         Exhaust { prefix, ..self }
     }
 
-    /// How many bytes the search may take: the set of visited states, the worlds of the path it is on, and
-    /// memoised transitions. What records and events hold outside of themselves, such as texts, is not
+    /// How many bytes the search may take: the set of visited states, a world that can go
+    /// back to each state of its path, and memoised transitions. What records and events hold outside of themselves, such as texts, is not
     /// known and not counted.
     #[must_use]
     pub fn with_memory_max(self, memory_max: u64) -> Exhaust<'a, S> {

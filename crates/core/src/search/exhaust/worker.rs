@@ -1,4 +1,4 @@
-//! A worker: depth-first search through the states, with one world for each step of its path.
+//! A worker: depth-first search through the states, with one world, which goes back.
 
 mod successor;
 
@@ -10,7 +10,6 @@ use super::memo::Memo;
 use super::queue::{WorkItem, WorkQueue};
 use super::visited::{Access, Visit};
 use super::workers::{Common, Pass};
-use super::worlds::Worlds;
 use super::{Exhaust, SearchStats};
 use crate::event::System;
 use crate::faults::{AckFate, Fate, Window};
@@ -21,11 +20,15 @@ use crate::run::{Judges, Verdict, step_apart};
 use crate::scheduler::{Action, Move, Tie};
 use crate::search::DeliveryOrder;
 use crate::simulation::Simulation;
-use crate::world::{Digest, Step, Still, World, catching};
+use crate::store::heap_bytes_of;
+use crate::world::{Digest, Mark, Step, Still, World, catching};
 use successor::Successor;
 
 /// After how many steps a worker reports how far the search is.
 const PROGRESS_EVERY: u64 = 1 << 13;
+
+/// After how many states at the latest a worker counts what its world has grown by.
+const COUNT_EVERY: u32 = 64;
 
 /// Why a search stopped early.
 pub(super) enum Stop {
@@ -61,6 +64,10 @@ impl Marks {
 #[derive(Clone, Default)]
 pub(super) struct Frame {
     key: u64,
+    /// The state, to go back to.
+    mark: Mark,
+    /// How many bytes were counted for this depth.
+    counted: u64,
     /// The world's digest, if transitions from here can be memoised.
     still: Option<Still>,
     /// The successor that was looked up last, and the remaining budget then.
@@ -89,6 +96,11 @@ pub(super) struct Frame {
 }
 
 impl Frame {
+    /// What it takes of memory, in bytes.
+    fn bytes(&self) -> u64 {
+        size_of::<Frame>() as u64 + heap_bytes_of(&self.actions) + heap_bytes_of(&self.tried)
+    }
+
     /// Goes on to the next action.
     fn skip_action(&mut self) {
         self.next_action += 1;
@@ -122,8 +134,12 @@ pub(super) struct Worker<'e, 'p, S: System> {
     /// Whether the digest is all that tells states apart, so that transitions can be memoised.
     memoises: bool,
     memo: Memo,
-    /// By depth; the last is for the step that is tried.
-    worlds: Worlds<S>,
+    world: World<S>,
+    /// The first state.
+    first: Mark,
+    /// How many bytes of the world were counted, and how many states ago it was looked at.
+    counted: u64,
+    uncounted_states: u32,
     frames: Vec<Frame>,
     path: Vec<Move>,
     depth: usize,
@@ -147,7 +163,7 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
         is_marking: bool,
         common: &'p Common<'p>,
     ) -> Worker<'e, 'p, S> {
-        let world = exhaust.begun(simulation);
+        let mut world = exhaust.begun(simulation);
         let has_rotation = world.broker().has_rotation();
         let waits_for_acks = world.broker().profile().ack_wait != [Duration::ZERO];
         Worker {
@@ -159,7 +175,10 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
             notes_futile: !has_rotation && !waits_for_acks,
             memoises: !has_rotation && !waits_for_acks && !exhaust.bounds.knows_calm(),
             memo: Memo::default(),
-            worlds: Worlds::new(world),
+            first: world.mark(),
+            world,
+            counted: 0,
+            uncounted_states: 0,
             frames: Vec::new(),
             path: Vec::new(),
             depth: 0,
@@ -195,7 +214,7 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
     /// Begins again.
     pub(super) fn reset(&mut self, pass: Pass) {
         self.path.clear();
-        self.worlds.forget();
+        self.world.rewind(self.first);
         // What it tries first must not depend on what it did before.
         self.memo.clear();
         self.marks = Marks::default();
@@ -210,13 +229,13 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
     pub(super) fn run(&mut self, queue: &WorkQueue, begins: bool) -> Result<(), Stop> {
         let visited = &self.common.visited;
         let access = &mut visited.access(queue.is_for_one());
-        self.count_memory(0)?;
         if begins {
-            let key = self.key(0, self.worlds.digest(0));
+            let key = self.key(self.world.noted_digest());
             if access.visit(key, self.budget) == Visit::OutOfMemory {
                 return Err(Stop::Memory);
             }
             self.enter(key, self.budget);
+            self.count_memory()?;
             self.explore_all(queue, access)?;
         }
         while let Some(item) = queue.pop() {
@@ -228,9 +247,9 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
 
     /// Replays the path of a work item, to go on from its state.
     fn begin_at(&mut self, item: WorkItem) -> Result<(), Stop> {
-        for (depth, Move { action, fate }) in item.path.iter().enumerate() {
-            self.worlds.step(depth, *action, *fate);
-            self.count_memory(depth + 1)?;
+        self.world.rewind(self.first);
+        for Move { action, fate } in &item.path {
+            self.step(*action, *fate);
         }
         self.path = item.path;
         self.depth = self.path.len();
@@ -238,13 +257,37 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
         if self.frames.len() <= self.depth {
             self.frames.resize_with(self.depth + 1, Frame::default);
         }
-        self.frames[self.depth] = item.frame;
-        Ok(())
+        let counted = self.frames[self.depth].counted;
+        self.frames[self.depth] = Frame { mark: self.world.mark(), counted, ..item.frame };
+        self.count_memory()
     }
 
-    /// Counts what the worlds at this depth and after it have grown by.
-    fn count_memory(&mut self, depth: usize) -> Result<(), Stop> {
-        let more = self.worlds.uncounted(depth) + self.memo.uncounted();
+    /// Takes a step, and notes what it changed.
+    fn step(&mut self, action: Action, fate: Fate) -> Step {
+        let step = step_apart(&mut self.world, action, fate);
+        let saved = step.actor.filter(|_| step.saved()).map(|actor| actor.service);
+        self.world.note_digests(saved);
+        step
+    }
+
+    /// Goes back to the state whose frame is the last one.
+    fn rewind(&mut self) {
+        self.world.rewind(self.frames[self.depth].mark);
+    }
+
+    /// Counts what the frame at this depth has grown by, and now and then the world.
+    fn count_memory(&mut self) -> Result<(), Stop> {
+        let Frame { mark, counted, .. } = self.frames[self.depth];
+        let bytes = self.frames[self.depth].bytes() + self.world.bytes_of(mark);
+        let mut more = bytes.saturating_sub(counted);
+        self.frames[self.depth].counted = counted.max(bytes);
+        self.uncounted_states += 1;
+        if self.depth == self.depth_max || self.uncounted_states > COUNT_EVERY {
+            self.uncounted_states = 0;
+            let bytes = self.world.bytes() + self.memo.bytes();
+            more += bytes.saturating_sub(self.counted);
+            self.counted = self.counted.max(bytes);
+        }
         if more == 0 || self.common.visited.take(more) { Ok(()) } else { Err(Stop::Memory) }
     }
 
@@ -260,7 +303,6 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
                 Ok(Err(Stop::Failing(verdict))) => *verdict,
                 Ok(ended) => return ended,
                 Err(message) => {
-                    self.worlds.forget();
                     // A delivery whose handler panics is no rest.
                     let is_delivery =
                         matches!(self.path.get(self.depth), Some(Move { action: Action::Deliver(_), .. }));
@@ -277,6 +319,7 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
                 self.frames[self.depth].is_judged = true;
             }
             self.path.truncate(self.depth);
+            self.rewind();
         }
     }
 
@@ -296,6 +339,7 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
                     }
                     self.depth -= 1;
                     self.path.pop();
+                    self.rewind();
                 }
             }
         }
@@ -312,14 +356,13 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
     }
 
     /// What tells states apart. Where the calm run's next step counts, the publish order does.
-    fn key(&self, depth: usize, digest: Digest) -> u64 {
-        let world = self.worlds.at(depth);
+    fn key(&self, digest: Digest) -> u64 {
+        let broker = self.world.broker();
         let mut key = digest.word();
         if self.has_rotation {
-            key = hash::mix(key, world.broker().rotation());
+            key = hash::mix(key, broker.rotation());
         }
         if self.bounds.knows_calm() {
-            let broker = world.broker();
             let mut open: Vec<_> = broker.open().map(|index| (broker.delivery(index).message, index)).collect();
             open.sort_unstable();
             key = open.iter().fold(key, |key, (_, index)| hash::mix(key, broker.digest_of(*index)));
@@ -327,14 +370,15 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
         key
     }
 
-    /// Pushes the frame of a state that is to be expanded: the world at this depth.
+    /// Pushes the frame of a state that is to be expanded: the one that the world is in.
     fn enter(&mut self, key: u64, budget: Budget) {
         if self.frames.len() == self.depth {
             self.frames.push(Frame::default());
         }
-        let world = self.worlds.at(self.depth);
+        let mark = self.world.mark();
+        let world = &self.world;
         let enabled = world.enabled();
-        let still = self.memoises.then(|| world.still(self.worlds.digest(self.depth))).flatten();
+        let still = self.memoises.then(|| world.still(world.noted_digest())).flatten();
         // What is no shorter than what was found is not looked for.
         let is_last = matches!(self.pass, Pass::Shortest(_)) && self.common.shortest.is_last(self.depth);
         let budget = if is_last { budget.without_steps() } else { budget };
@@ -351,7 +395,7 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
             _ => {}
         }
         frame.tried.clear();
-        (frame.key, frame.still, frame.budget) = (key, still, budget);
+        (frame.key, frame.mark, frame.still, frame.budget) = (key, mark, still, budget);
         (frame.next_action, frame.next_fate) = (0, 0);
         frame.last_visit = (key, budget);
         (frame.moved, frame.changes, frame.answers) = (false, false, true);
@@ -361,7 +405,7 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
 
     /// The step to try next.
     fn next(&mut self) -> Option<Try> {
-        let (frame, world) = (&mut self.frames[self.depth], self.worlds.at(self.depth));
+        let (frame, world) = (&mut self.frames[self.depth], &self.world);
         loop {
             let fate_at = frame.next_fate;
             let action = *frame.actions.get(frame.next_action)?;
@@ -432,17 +476,20 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
             _ => false,
         };
         if is_same && is_noted && fate == Fate::CALM {
-            // There is nothing to judge; and wherever that world is copied to, it is known that this
-            // delivery or command changes nothing.
-            match successor.step {
-                Some(_) => self.worlds.accept(self.depth),
-                None => self.worlds.note_futile(self.depth, action),
+            // There is nothing to judge; and from now on it is known in this state and those after it that
+            // this delivery or command changes nothing.
+            match action {
+                _ if successor.step.is_some() => {}
+                Action::Deliver(index) => self.world.note_futile(index),
+                Action::Command(client) => self.world.note_refused(client),
+                _ => {}
             }
+            self.world.mark_instead(self.frames[self.depth].mark);
             self.path.pop();
             return self.memoise(&successor);
         }
         let Some(budget) = budget else {
-            self.path.pop();
+            self.go_back(&successor);
             return Ok(());
         };
         self.judge(&successor)?;
@@ -454,12 +501,20 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
         frame.last_visit = (successor.key, budget);
         match visit {
             Visit::Dominated => {
-                self.path.pop();
+                self.go_back(&successor);
                 Ok(())
             }
             Visit::OutOfMemory => Err(Stop::Memory),
             Visit::New | Visit::MoreBudget if self.depth as u32 == Exhaust::<S>::STEPS_MAX => Err(Stop::Steps),
             Visit::New | Visit::MoreBudget => self.descend(action, fate, successor, budget),
+        }
+    }
+
+    /// Goes back before a step that was tried.
+    fn go_back(&mut self, tried: &Successor) {
+        self.path.pop();
+        if tried.step.is_some() {
+            self.rewind();
         }
     }
 
@@ -473,18 +528,17 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
         if self.is_marking
             && let Some(step) = &successor.step
         {
-            mark(&mut self.marks, self.worlds.at(self.depth + 1), step);
+            mark(&mut self.marks, &self.world, step);
         }
         self.depth += 1;
         self.depth_max = self.depth_max.max(self.depth);
-        self.count_memory(self.depth)?;
         self.enter(key, budget);
-        Ok(())
+        self.count_memory()
     }
 
     /// Judges a state in which no delivery changes anything, as a run would.
     fn judge_rest(&self) -> Result<(), Stop> {
-        let (frame, world) = (&self.frames[self.depth], self.worlds.at(self.depth));
+        let (frame, world) = (&self.frames[self.depth], &self.world);
         let enabled = world.enabled();
         let under_way = enabled.iter().any(|action| matches!(action, Action::Resume(_) | Action::Ack(_)));
         let is_absent = enabled.iter().any(|action| matches!(action, Action::Join(_)));

@@ -34,7 +34,7 @@ impl<S: System> Worker<'_, '_, S> {
     /// The cache key of a step.
     #[inline]
     fn memo_key(&self, still: Still, action: Action, fate: Fate) -> Option<MemoKey> {
-        let known_by = self.worlds.at(self.depth).known_by(action)?;
+        let known_by = self.world.known_by(action)?;
         fate.lets_through().then(|| MemoKey::of(still, known_by, fate))
     }
 
@@ -42,18 +42,17 @@ impl<S: System> Worker<'_, '_, S> {
     pub(super) fn execute(&mut self, action: Action, fate: Fate) -> Successor {
         let still = self.frames[self.depth].still;
         let memo_key = still.and_then(|still| Some((still, self.memo_key(still, action, fate)?)));
-        let step = self.worlds.step(self.depth, action, fate);
-        let world = self.worlds.at(self.depth + 1);
-        let read_beyond_store = world.read_beyond_store();
+        let step = self.step(action, fate);
+        let read_beyond_store = self.world.read_beyond_store();
         if self.is_marking && read_beyond_store {
             self.marks.couple("a handler looks at the time, at the attempt or into its memory");
         }
-        let (digest, answers) = (self.worlds.digest(self.depth + 1), answers(&step));
+        let (digest, answers) = (self.world.noted_digest(), answers(&step));
         let to_memoise = memo_key.filter(|_| !read_beyond_store).and_then(|(before, memo_key)| {
-            let after = world.still(digest).filter(|after| after.has_only_handled(&before))?;
+            let after = self.world.still(digest).filter(|after| after.has_only_handled(&before))?;
             Some((memo_key, Transition::of(before.digest, after.digest, answers)))
         });
-        Successor { key: self.key(self.depth + 1, digest), answers, step: Some(step), to_memoise }
+        Successor { key: self.key(digest), answers, step: Some(step), to_memoise }
     }
 
     /// Executes a step whose memoised transition leads to a new state, the one with this key.
@@ -70,8 +69,7 @@ impl<S: System> Worker<'_, '_, S> {
     /// time alone: then an equal step need not be judged again.
     pub(super) fn judge(&mut self, successor: &Successor) -> Result<(), Stop> {
         let Some(step) = &successor.step else { return Ok(()) };
-        let world = self.worlds.at(self.depth + 1);
-        match self.judges.on_step_noting(world, step).map_err(failing)? {
+        match self.judges.on_step_noting(&self.world, step).map_err(failing)? {
             true => Ok(()),
             false => self.memoise(successor),
         }

@@ -1,0 +1,184 @@
+//! The journal: going back to an earlier moment of a world, for searches.
+//!
+//! A search keeps one world. It marks a moment, tries a step, looks at the result and goes back. What is large
+//! (rows, histories, messages, deliveries, queues, timers) has an undo log of its own, which is written as long
+//! as there is a mark; what is small is copied when a moment is marked.
+
+use super::clients::Tried;
+use super::timers::TimersMark;
+use super::{Paused, World};
+use crate::broker::{BrokerMark, DeliveryIndex, GroupIndex, copy_few};
+use crate::event::System;
+use crate::ids::{RecordId, ServiceIndex, Time};
+use crate::scheduler::{ClientIndex, PauseIndex};
+use crate::service::Memories;
+use crate::store::{Store, StoreMark, heap_bytes_of};
+
+/// A moment of a world to go back to. Marks are a stack: going back to one forgets those after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mark(usize);
+
+/// What a world notes for a search.
+#[derive(Default)]
+pub(super) struct Journal {
+    /// The moments that are marked; those behind `marks` are there for their memory.
+    moments: Vec<MarkedMoment>,
+    marks: usize,
+    /// The digests of the stores, by service.
+    stores: Vec<u64>,
+}
+
+/// A moment that is marked: where each undo log stood, and a copy of what is small.
+#[derive(Default)]
+struct MarkedMoment {
+    broker: BrokerMark,
+    stores: Vec<StoreMark>,
+    digests: Vec<u64>,
+    timers: TimersMark,
+    sent: Vec<u32>,
+    idle: Vec<ClientIndex>,
+    waiting: Vec<ClientIndex>,
+    tried: Vec<Tried>,
+    paused: Vec<Paused>,
+    paused_indices: Vec<PauseIndex>,
+    acks: Vec<DeliveryIndex>,
+    absent: Vec<GroupIndex>,
+    memories: Memories,
+    pauses: u32,
+    commands_run: u32,
+    now: Time,
+    steps: u64,
+    fingerprint: u64,
+}
+
+impl MarkedMoment {
+    fn heap_bytes(&self) -> u64 {
+        let lists = heap_bytes_of(&self.sent) + heap_bytes_of(&self.idle) + heap_bytes_of(&self.waiting);
+        let more = heap_bytes_of(&self.paused) + heap_bytes_of(&self.paused_indices) + heap_bytes_of(&self.acks);
+        let few = heap_bytes_of(&self.tried) + heap_bytes_of(&self.absent) + self.memories.heap_bytes();
+        let stores = heap_bytes_of(&self.stores) + heap_bytes_of(&self.digests);
+        self.broker.heap_bytes() + lists + more + few + stores
+    }
+}
+
+impl<S: System> World<S> {
+    /// Marks this moment, to come back to it with [`World::rewind`]. What was offered and not heard of yet is
+    /// forgotten.
+    pub(crate) fn mark(&mut self) -> Mark {
+        if self.journal.marks == 0 {
+            self.journal.stores = self.stores.iter().map(Store::digest).collect();
+        }
+        if self.journal.moments.len() == self.journal.marks {
+            self.journal.moments.push(MarkedMoment::default());
+        }
+        let Journal { moments, marks, stores } = &mut self.journal;
+        let moment = &mut moments[*marks];
+        self.broker.mark(&mut moment.broker);
+        moment.stores.clear();
+        moment.stores.extend(self.stores.iter_mut().map(Store::mark));
+        moment.digests.clone_from(stores);
+        moment.timers = self.timers.mark();
+        moment.sent.clone_from(&self.sent);
+        copy_few(&mut moment.idle, &self.idle);
+        copy_few(&mut moment.waiting, &self.waiting);
+        copy_few(&mut moment.tried, &self.tried);
+        copy_few(&mut moment.paused, &self.paused);
+        copy_few(&mut moment.paused_indices, &self.paused_indices);
+        copy_few(&mut moment.acks, &self.acks);
+        copy_few(&mut moment.absent, &self.absent);
+        moment.memories.clone_from(&self.memories);
+        (moment.pauses, moment.commands_run) = (self.pauses, self.commands_run);
+        (moment.now, moment.steps, moment.fingerprint) = (self.now, self.steps, self.fingerprint);
+        self.offers.clear();
+        *marks += 1;
+        Mark(*marks - 1)
+    }
+
+    /// Goes back to a moment that was marked, and stays marked. So does a world in which a handler panicked.
+    pub(crate) fn rewind(&mut self, mark: Mark) {
+        let Journal { moments, marks, stores } = &mut self.journal;
+        assert!(mark.0 < *marks, "the moment is not marked any more");
+        let moment = &moments[mark.0];
+        *marks = mark.0 + 1;
+        self.broker.rewind(&moment.broker);
+        self.stores.iter_mut().zip(&moment.stores).for_each(|(store, mark)| store.rewind(*mark));
+        stores.clone_from(&moment.digests);
+        self.timers.rewind(moment.timers);
+        self.sent.clone_from(&moment.sent);
+        copy_few(&mut self.idle, &moment.idle);
+        copy_few(&mut self.waiting, &moment.waiting);
+        copy_few(&mut self.tried, &moment.tried);
+        copy_few(&mut self.paused, &moment.paused);
+        copy_few(&mut self.paused_indices, &moment.paused_indices);
+        copy_few(&mut self.acks, &moment.acks);
+        copy_few(&mut self.absent, &moment.absent);
+        self.memories.clone_from(&moment.memories);
+        (self.pauses, self.commands_run) = (moment.pauses, moment.commands_run);
+        (self.now, self.steps, self.fingerprint) = (moment.now, moment.steps, moment.fingerprint);
+        self.offers.clear();
+        self.effects.clear();
+    }
+
+    /// Makes the world as it is the moment to which `mark` goes back, the last one that is marked.
+    pub(crate) fn mark_instead(&mut self, mark: Mark) {
+        debug_assert_eq!(mark.0 + 1, self.journal.marks, "there is a mark after it");
+        self.journal.marks = mark.0;
+        self.mark();
+    }
+
+    /// Forgets all marks.
+    pub(super) fn unmark(&mut self) {
+        if self.journal.marks > 0 {
+            self.journal.marks = 0;
+            self.broker.unmark();
+            self.stores.iter_mut().for_each(Store::unmark);
+            self.timers.unmark();
+        }
+    }
+
+    /// Notes the digests of what a step changed, in a store of this service if it saved.
+    pub(crate) fn note_digests(&mut self, saved: Option<ServiceIndex>) {
+        self.broker.note_digests();
+        if let Some(service) = saved {
+            self.journal.stores[service.get()] = self.stores[service.get()].digest();
+        }
+    }
+
+    /// The digests of the stores as they were last noted.
+    pub(super) fn noted_stores(&self) -> &[u64] {
+        &self.journal.stores
+    }
+
+    /// What it has taken of memory but for its marks, in bytes: about that, and rather more than less, but
+    /// for what records and events hold outside of themselves.
+    pub(crate) fn bytes(&self) -> u64 {
+        let stores: u64 = self.stores.iter().map(Store::heap_bytes).sum();
+        let lists = heap_bytes_of(&self.sent) + heap_bytes_of(&self.idle) + heap_bytes_of(&self.acks);
+        let paused = heap_bytes_of(&self.paused) + heap_bytes_of(&self.paused_indices);
+        let rest = heap_bytes_of(&self.absent) + heap_bytes_of(&self.offers) + self.timers.heap_bytes();
+        let rest = rest + self.memories.heap_bytes();
+        size_of::<World<S>>() as u64 + self.broker.heap_bytes() + stores + lists + paused + rest
+    }
+
+    /// What a mark has taken of memory, in bytes.
+    pub(crate) fn bytes_of(&self, mark: Mark) -> u64 {
+        // Their list grows to twice as much as it needs.
+        self.journal.moments.get(mark.0).map_or(0, MarkedMoment::heap_bytes) + 2 * size_of::<MarkedMoment>() as u64
+    }
+
+    /// Makes one row of a service what it was in an earlier world of the same run, and nothing else: a state
+    /// that no run comes to, to ask what it takes for something to be wrong.
+    pub(crate) fn put_back(&mut self, service: ServiceIndex, collection: &str, id: RecordId, earlier: &World<S>) {
+        self.stores[service.get()].put_back(collection, id, &earlier.stores[service.get()]);
+    }
+
+    /// Notes that a delivery changes nothing as its service's store is.
+    pub(crate) fn note_futile(&mut self, index: DeliveryIndex) {
+        if let Some(service) = self.broker.service_of_delivery(index) {
+            self.broker.note_futile(index, self.stores[service.get()].tick());
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
