@@ -8,8 +8,8 @@ use crate::hash;
 use crate::ids::{RecordId, Time, Version};
 
 use super::by_id::{ById, Ids};
-use super::heap_bytes_of;
 use super::record::{Bump, DuplicateKey, Record, VersionConflict, VersionPolicy, Versioned};
+use super::{COLLECTION_BITS, heap_bytes_of};
 
 /// What a change replaced. Kept for the running step, until the next save to the table, for every handler
 /// that still reads from before it, and to go back to a mark.
@@ -96,7 +96,7 @@ impl<R: Record> Clone for Table<R> {
 impl<R: Record> Table<R> {
     /// A bit by what is known of the type, as a replica is often called what its owner's record is called;
     /// another table may have the same.
-    pub(super) const BIT: u64 = 1 << (hash::mix(hash::of_name(R::COLLECTION), size_of::<R>() as u64) % 64);
+    pub(super) const BIT: u64 = 1 << (hash::mix(hash::of_name(R::COLLECTION), size_of::<R>() as u64) % COLLECTION_BITS);
 
     pub(super) fn new(policy: VersionPolicy, owned: bool) -> Table<R> {
         Table {
