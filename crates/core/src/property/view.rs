@@ -13,14 +13,13 @@ use crate::event::System;
 use crate::ids::Time;
 use crate::simulation::Simulation;
 use crate::store::{Change, Record, Store};
-use crate::world::{Step, World};
+use crate::world::{LookedAt, Step, World};
 
 /// What a property sees of a world at one moment: stores and time, and behind [`Moment::world`]
 /// everything else.
 pub struct Moment<'a, S: System> {
     world: &'a World<S>,
-    /// Whether anybody looked at more than stores and time.
-    looked_further: Cell<bool>,
+    looked_at: Cell<LookedAt>,
 }
 
 impl<'a, S: System> Moment<'a, S> {
@@ -28,7 +27,7 @@ impl<'a, S: System> Moment<'a, S> {
     #[must_use]
     #[inline(always)]
     pub fn new(world: &'a World<S>) -> Moment<'a, S> {
-        Moment { world, looked_further: Cell::new(false) }
+        Moment { world, looked_at: Cell::default() }
     }
 
     /// The store of the service of that name.
@@ -38,14 +37,16 @@ impl<'a, S: System> Moment<'a, S> {
     #[must_use]
     #[inline]
     pub fn store_of(&self, service: &str) -> &'a Store {
-        self.world.store_of(service)
+        self.find_store(service).unwrap_or_else(|| self.world.store_of(service))
     }
 
     /// The store of the service of that name; `None` if there is no such service.
     #[must_use]
     #[inline]
     pub fn find_store(&self, service: &str) -> Option<&'a Store> {
-        self.world.service(service).map(|service| self.world.store(service))
+        let service = self.world.service(service)?;
+        self.note(LookedAt::store(service));
+        Some(self.world.store(service))
     }
 
     /// The simulated time.
@@ -67,13 +68,18 @@ impl<'a, S: System> Moment<'a, S> {
     #[must_use]
     #[inline]
     pub fn world(&self) -> &'a World<S> {
-        self.looked_further.set(true);
+        self.note(LookedAt::ALL);
         self.world
     }
 
-    /// Whether anybody looked at more than stores and time.
-    pub(crate) fn looked_further(&self) -> bool {
-        self.looked_further.get()
+    #[inline(always)]
+    fn note(&self, what: LookedAt) {
+        self.looked_at.set(self.looked_at.get().and(what));
+    }
+
+    /// What anybody looked at.
+    pub(crate) fn looked_at(&self) -> LookedAt {
+        self.looked_at.get()
     }
 }
 
@@ -133,7 +139,10 @@ impl<'a, S: System> View<'a, S> {
         // Where there is nothing to see, nothing was asked: a message's count says more than the stores.
         match self.step.published.is_empty() {
             true => &[],
-            false => &self.world().broker().messages()[self.step.published.clone()],
+            false => {
+                self.note(LookedAt::LOG);
+                &self.after.world.broker().messages()[self.step.published.clone()]
+            }
         }
     }
 
@@ -212,15 +221,18 @@ mod tests {
         let looks = |look: &dyn Fn(&View<'_, Erratic>)| {
             let view = View::new(&world, &step);
             look(&view);
-            view.looked_further()
+            view.looked_at()
         };
         let free = looks(&|view| {
             let _ = (view.store_of(NAMES[0]), view.find_store("nobody"), view.now(), view.simulation());
             let _ = (view.store(), view.service(), view.delivery(), view.effects());
         });
-        assert!(!free);
-        assert!(looks(&|view| _ = view.world()));
-        assert!(looks(&|view| _ = format!("{view:?}")));
-        assert_eq!(looks(&|view| _ = view.published()), !step.published.is_empty());
+        assert!(!free.is_further() && free.has(0) && !free.has(1));
+        assert!(looks(&|view| _ = view.world()).is_further());
+        assert!(looks(&|view| _ = format!("{view:?}")).is_further());
+        let log = if step.published.is_empty() { LookedAt::default() } else { LookedAt::LOG };
+        assert_eq!(looks(&|view| _ = view.published()), log);
+        let own = looks(&|view| _ = (view.store(), view.now()));
+        assert_eq!(own, LookedAt::default());
     }
 }

@@ -397,6 +397,11 @@ impl Store {
         (progress.saved, progress.collections) = (0, 0);
     }
 
+    /// Whether the time of a save decides its version.
+    pub(crate) fn saves_by_time(&self) -> bool {
+        self.tables.iter().any(|table| table.saves_by_time())
+    }
+
     /// The present, to be read as of later.
     #[inline]
     pub(crate) fn tick(&self) -> u64 {

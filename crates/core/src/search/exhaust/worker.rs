@@ -230,11 +230,12 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
         let visited = &self.common.visited;
         let access = &mut visited.access(queue.is_for_one());
         if begins {
-            let key = self.key(self.world.noted_digest());
+            let digest = self.world.noted_digest();
+            let key = self.key(digest);
             if access.visit(key, self.budget) == Visit::OutOfMemory {
                 return Err(Stop::Memory);
             }
-            self.enter(key, self.budget);
+            self.enter((key, digest), self.budget);
             self.count_memory()?;
             self.explore_all(queue, access)?;
         }
@@ -371,14 +372,14 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
     }
 
     /// Pushes the frame of a state that is to be expanded: the one that the world is in.
-    fn enter(&mut self, key: u64, budget: Budget) {
+    fn enter(&mut self, (key, digest): (u64, Digest), budget: Budget) {
         if self.frames.len() == self.depth {
             self.frames.push(Frame::default());
         }
         let mark = self.world.mark();
         let world = &self.world;
         let enabled = world.enabled();
-        let still = self.memoises.then(|| world.still(world.noted_digest())).flatten();
+        let still = self.memoises.then(|| world.still(digest)).flatten();
         // What is no shorter than what was found is not looked for.
         let is_last = matches!(self.pass, Pass::Shortest(_)) && self.common.shortest.is_last(self.depth);
         let budget = if is_last { budget.without_steps() } else { budget };
@@ -476,21 +477,18 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
             _ => false,
         };
         if is_same && is_noted && fate == Fate::CALM {
-            // There is nothing to judge; and from now on it is known in this state and those after it that
-            // this delivery or command changes nothing.
-            match action {
-                _ if successor.step.is_some() => {}
-                Action::Deliver(index) => self.world.note_futile(index),
-                Action::Command(client) => self.world.note_refused(client),
-                _ => {}
-            }
-            self.world.mark_instead(self.frames[self.depth].mark);
-            self.path.pop();
-            return self.memoise(&successor);
+            // There is nothing to judge.
+            self.go_back(&successor);
+            self.note_futile(action, successor.read_beyond_store);
+            return self.memoise(&successor, None);
         }
         let Some(budget) = budget else {
             self.go_back(&successor);
             return Ok(());
+        };
+        let successor = match successor.step {
+            None if !successor.is_judged => self.execute_memoised(action, fate, successor)?,
+            _ => successor,
         };
         self.judge(&successor)?;
         let frame = &mut self.frames[self.depth];
@@ -510,6 +508,16 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
         }
     }
 
+    /// Notes of the state it is in, and so of those after it, that a delivery or a command changes nothing.
+    fn note_futile(&mut self, action: Action, read_beyond_store: bool) {
+        match action {
+            Action::Deliver(index) if !read_beyond_store => self.world.note_futile(index),
+            Action::Command(client) => self.world.note_refused(client, read_beyond_store),
+            _ => return,
+        }
+        self.world.mark_instead(self.frames[self.depth].mark);
+    }
+
     /// Goes back before a step that was tried.
     fn go_back(&mut self, tried: &Successor) {
         self.path.pop();
@@ -520,10 +528,10 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
 
     /// Goes on from the state a step leads to, one level deeper.
     fn descend(&mut self, action: Action, fate: Fate, successor: Successor, budget: Budget) -> Result<(), Stop> {
-        let key = successor.key;
+        let (key, digest) = (successor.key, successor.digest);
         let successor = match successor.step {
             Some(_) => successor,
-            None => self.execute_memoised(action, fate, key)?,
+            None => self.execute_memoised(action, fate, successor)?,
         };
         if self.is_marking
             && let Some(step) = &successor.step
@@ -532,7 +540,7 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
         }
         self.depth += 1;
         self.depth_max = self.depth_max.max(self.depth);
-        self.enter(key, budget);
+        self.enter((key, digest), budget);
         self.count_memory()
     }
 
