@@ -1,10 +1,11 @@
 //! pellmell beside other testing tools on the same work, in one run: see docs/peers.md.
 //!
 //! `cargo run --release --manifest-path benches/peers/Cargo.toml`, with the number of rounds behind it
-//! if it is not to be 7, and `w1` or `searches` behind that if it is to be one table only.
+//! if it is not to be 7, and `w1`, `searches` or `orders` behind that if it is to be one table only.
 
 mod exhaust;
 mod madsim;
+mod orders;
 mod plain;
 mod table;
 mod w1;
@@ -15,7 +16,7 @@ use std::ops::Range;
 
 use exhaust::{STATES, Searched, by_hand, compact, ergonomic};
 use madsim::Madsim;
-use table::{Contestant, Round, Row, compete, print_nanos, print_rates, timed};
+use table::{Contestant, Round, Row, compete, print_nanos, print_rates, print_times, timed, times};
 use w1::turmoil::Network;
 
 /// Deliveries of a run of W1 on average: what bounds the checkers that need a length before.
@@ -28,8 +29,8 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let rounds = words.first().map_or(ROUNDS, |word| word.parse().expect("a number of rounds"));
     let table = words.get(1).map(String::as_str);
-    assert!(matches!(table, None | Some("w1" | "searches")), "`w1` or `searches`");
-    if table != Some("searches") {
+    assert!(matches!(table, None | Some("w1" | "searches" | "orders")), "`w1`, `searches` or `orders`");
+    if matches!(table, None | Some("w1")) {
         let rows = w1(rounds);
         for row in &rows {
             // Four standard errors: who is further off plays another workload.
@@ -39,10 +40,26 @@ fn main() {
         }
         println!("W1: {rounds} rounds in turns, medians, one thread\n");
         print_nanos(&rows, 0);
+        let times = |name| times(&rows, name, "pellmell");
+        println!(
+            "\nBeside pellmell's time: shuttle {:.2}, madsim {:.2}, turmoil without latency {:.2}",
+            times("shuttle"),
+            times("madsim"),
+            times("turmoil, no latency")
+        );
     }
-    if table != Some("w1") {
+    if matches!(table, None | Some("searches")) {
         println!("\nThe exhaustive world, {STATES} states: {rounds} rounds in turns, medians, one thread\n");
-        print_rates(&searches(rounds), 0);
+        let rows = searches(rounds);
+        print_rates(&rows, 0);
+        let times = times(&rows, "stateright, compact, dfs", "pellmell");
+        println!("\npellmell's states per second beside those of stateright's compact model, depth first: {times:.2}");
+    }
+    if matches!(table, None | Some("orders")) {
+        println!("\nOrders of few messages, all of them: {rounds} rounds in turns, medians, one thread");
+        println!("TraceForge counts executions, pellmell states. TraceForge has no acks and no redelivery;");
+        println!("in `by hand` the receiver is written so that it may send itself what it has handled.\n");
+        print_times(&orders::search(rounds));
     }
 }
 
@@ -89,7 +106,7 @@ fn w1(rounds: u64) -> Vec<Row> {
 
 /// A contestant whose rounds have `runs` runs each, with seeds of their own.
 fn contestant<'a>(name: &'static str, runs: u64, play: impl Fn(Range<u64>) -> Round + 'a) -> Contestant<'a> {
-    Contestant { name, runs, play: Box::new(move |round| play(round * runs..(round + 1) * runs)) }
+    Contestant { name: name.to_owned(), runs, play: Box::new(move |round| play(round * runs..(round + 1) * runs)) }
 }
 
 fn searches(rounds: u64) -> Vec<Row> {
@@ -116,7 +133,7 @@ fn search<'a>(name: &'static str, states: u64, search: impl Fn() -> u64 + 'a) ->
         assert_eq!(round.units, states, "{name}: another model");
         black_box(round)
     };
-    Contestant { name, runs: 1, play: Box::new(play) }
+    Contestant { name: name.to_owned(), runs: 1, play: Box::new(play) }
 }
 
 /// A contestant whose model is that of the search by hand, which changes the state so many times.

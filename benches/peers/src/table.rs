@@ -18,7 +18,7 @@ pub fn timed(work: impl FnOnce() -> u64) -> Round {
 }
 
 pub struct Contestant<'a> {
-    pub name: &'static str,
+    pub name: String,
     /// Plays the round of this number.
     pub play: Box<dyn FnMut(u64) -> Round + 'a>,
     /// Runs a round has; 1 for a search.
@@ -27,7 +27,7 @@ pub struct Contestant<'a> {
 
 /// A contestant's nanoseconds per unit over all rounds, in order of size, and its units per run.
 pub struct Row {
-    pub name: &'static str,
+    pub name: String,
     pub nanos_per_unit: Vec<f64>,
     pub units_per_run: f64,
     /// Runs of all rounds together.
@@ -51,7 +51,7 @@ impl Row {
 /// Plays the contestants in turns: round 0 of each to warm up, then `rounds` that count.
 pub fn compete(contestants: &mut [Contestant<'_>], rounds: u64) -> Vec<Row> {
     let new = |contestant: &Contestant<'_>| Row {
-        name: contestant.name,
+        name: contestant.name.clone(),
         nanos_per_unit: Vec::new(),
         units_per_run: 0.0,
         runs: rounds * contestant.runs,
@@ -74,6 +74,12 @@ pub fn compete(contestants: &mut [Contestant<'_>], rounds: u64) -> Vec<Row> {
     rows
 }
 
+/// How many times the time of another row a row takes for a unit, in medians.
+pub fn times(rows: &[Row], name: &str, other: &str) -> f64 {
+    let median = |name| rows.iter().find(|row| row.name == name).expect("a row of that name").median();
+    median(name) / median(other)
+}
+
 /// Nanoseconds per unit, with the ratio to the row `one`.
 pub fn print_nanos(rows: &[Row], one: usize) {
     let one = rows[one].median();
@@ -84,7 +90,7 @@ pub fn print_nanos(rows: &[Row], one: usize) {
     println!("|{:-<36}|{:->13}|{:->11}|{:->11}|{:->11}|{:->12}|", "", ":", ":", ":", ":", ":");
     for row in rows {
         let (median, least, most) = (row.median(), row.least(), row.most());
-        let (name, ratio) = (row.name, median / one);
+        let (name, ratio) = (&row.name, median / one);
         let count = row.units_per_run;
         println!("| {name:<34} | {median:>11.1} | {least:>9.1} | {most:>9.1} | {ratio:>9.2} | {count:>10.1} |");
     }
@@ -98,8 +104,20 @@ pub fn print_rates(rows: &[Row], one: usize) {
     for row in rows {
         let rate = |nanos: f64| 1_000.0 / nanos;
         let (median, least, most) = (rate(row.median()), rate(row.most()), rate(row.least()));
-        let (name, ratio) = (row.name, one / row.median());
+        let (name, ratio) = (&row.name, one / row.median());
         let count = row.units_per_run;
         println!("| {name:<34} | {median:>11.3} | {least:>9.3} | {most:>9.3} | {ratio:>9.2} | {count:>10.0} |");
+    }
+}
+
+/// Milliseconds per search, beside what it went through.
+pub fn print_times(rows: &[Row]) {
+    println!("| {:<50} | {:>10} | {:>10} | {:>10} | {:>10} |", "", "number", "ms", "min", "max");
+    println!("|{:-<52}|{:->12}|{:->12}|{:->12}|{:->12}|", "", ":", ":", ":", ":");
+    for row in rows {
+        let millis = |nanos: f64| nanos * row.units_per_run / 1e6;
+        let (median, least, most) = (millis(row.median()), millis(row.least()), millis(row.most()));
+        let (name, count) = (&row.name, row.units_per_run);
+        println!("| {name:<50} | {count:>10.0} | {median:>10.3} | {least:>10.3} | {most:>10.3} |");
     }
 }

@@ -110,9 +110,6 @@ impl Fate {
         self.word() & Fate::INTERRUPTS == 0
     }
 
-    /// The bit of [`Fate::word`] that says that its ack never comes.
-    pub(crate) const LOSES_ACK: u64 = AckFate::Lost as u64;
-
     /// Whether nothing happens.
     #[inline(always)]
     pub(crate) fn is_calm(self) -> bool {

@@ -13,7 +13,8 @@ use crate::broker::{Broker, Delivery, DeliveryIndex, MessageName};
 use crate::event::{Event, System};
 use crate::ids::{self, RecordId};
 use crate::simulation::Simulation;
-use crate::world::{Step, Summary};
+use crate::store::{Record, Store};
+use crate::world::Step;
 
 pub use self::view::{End, Moment, View};
 
@@ -154,20 +155,31 @@ impl<S: System> Sometimes<S> {
 
 /// A set of kinds of steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Watch(u8);
+pub struct Watch {
+    /// The collections that are saved to, by their bits, which several may share.
+    saves: u64,
+    kinds: u8,
+}
 
 impl Watch {
     /// No step.
-    pub const NOTHING: Watch = Watch(0);
+    pub const NOTHING: Watch = Watch { saves: 0, kinds: 0 };
     /// Steps that saved a record.
-    pub const SAVES: Watch = Watch(1);
+    pub const SAVES: Watch = Watch { saves: u64::MAX, kinds: 0 };
     /// Steps whose handler answered ack, also if it crashed then before it saved.
-    pub const ACKS: Watch = Watch(2);
+    pub const ACKS: Watch = Watch { saves: 0, kinds: 1 };
     /// Steps that published.
-    pub const PUBLISHES: Watch = Watch(4);
+    pub const PUBLISHES: Watch = Watch { saves: 0, kinds: 2 };
 
     /// All of these.
-    pub(crate) const ALL: Watch = Watch(7);
+    pub(crate) const ALL: Watch = Watch::SAVES.and(Watch::ACKS).and(Watch::PUBLISHES);
+
+    /// Steps that saved a record of this type, and perhaps some others: a property that says so is not
+    /// asked about most of the rest.
+    #[must_use]
+    pub const fn saves_of<R: Record>() -> Watch {
+        Watch { saves: Store::collection_bit::<R>(), kinds: 0 }
+    }
 
     /// What services do in its steps: `saves or acks`.
     pub(crate) fn in_words(self) -> String {
@@ -179,39 +191,28 @@ impl Watch {
     /// Both sets.
     #[must_use]
     pub const fn and(self, other: Watch) -> Watch {
-        Watch(self.0 | other.0)
-    }
-
-    /// How many sets there are.
-    pub(crate) const SETS: usize = 8;
-
-    /// All sets, each at its place.
-    pub(crate) fn sets() -> [Watch; Watch::SETS] {
-        std::array::from_fn(|set| Watch(set as u8))
-    }
-
-    /// The place of this one.
-    #[inline]
-    pub(crate) const fn set(self) -> usize {
-        self.0 as usize
+        Watch { saves: self.saves | other.saves, kinds: self.kinds | other.kinds }
     }
 
     #[inline]
     pub(crate) const fn meets(self, other: Watch) -> bool {
-        self.0 & other.0 != 0
+        self.saves & other.saves | (self.kinds & other.kinds) as u64 != 0
     }
 
-    /// The kinds a step belongs to of which there is a summary.
-    #[inline(always)]
-    pub(crate) fn of_summary(summary: &Summary) -> Watch {
-        Watch(u8::from(summary.saved) | u8::from(summary.acked) << 1)
-    }
-
-    /// The kinds a step belongs to.
+    /// The kinds a step belongs to, whichever collections it saved to.
     #[inline]
     pub(crate) fn of(step: &Step) -> Watch {
         let published = step.published.end > step.published.start;
-        Watch(u8::from(step.saved()) | u8::from(step.answered_ack()) << 1 | u8::from(published) << 2)
+        let kinds = u8::from(step.answered_ack()) | u8::from(published) << 1;
+        Watch { saves: u64::from(step.saved()).wrapping_neg(), kinds }
+    }
+
+    /// The kinds a step belongs to, by the collections it saved to.
+    #[inline]
+    pub(crate) fn of_view<S: System>(view: &View<'_, S>) -> Watch {
+        let kinds = Watch::of(view.step);
+        let saved = view.store().map_or(0, Store::saved_collections);
+        Watch { saves: kinds.saves & saved, ..kinds }
     }
 }
 
@@ -375,11 +376,11 @@ impl<S: System> Property<S> for NoUnboundedGrowth {
         let Some(last) = view.published().last() else {
             return Ok(());
         };
-        let messages = view.world().broker().messages();
         // Counting is quadratic in the messages of one command, so look only when there are enough.
-        if messages.len() <= self.messages_max || view.delivery().is_none() {
+        if view.step.published.end <= self.messages_max || view.delivery().is_none() {
             return Ok(());
         }
+        let messages = view.world().broker().messages();
         let caused = messages.iter().filter(|message| message.cause == last.cause).count();
         if caused <= self.messages_max {
             return Ok(());

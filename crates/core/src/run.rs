@@ -4,14 +4,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::broker::{Delivery, DeliveryIndex, MessageIndex};
 use crate::event::System;
 use crate::faults::{AckFate, Fate};
 use crate::ids::{self, Time};
 use crate::property::{End, Moment, Property, Sometimes, View, Violation, Watch};
-use crate::scheduler::{Action, Chosen, Scheduler};
+use crate::scheduler::{Action, Scheduler};
 use crate::service::Outcome;
-use crate::world::{Actor, Answer, LookedAt, Revision, Step, World, catching};
+use crate::world::{Answer, LookedAt, Revision, Step, World, catching};
 
 /// How far a run may go. Reaching a limit is a verdict, never a hang. The default is 10,000,000 steps,
 /// 4,000,000 messages and 4,000,000 open deliveries.
@@ -179,9 +178,6 @@ impl Counts {
 
 /// Watches a run: for traces and timelines.
 pub trait Observer<S: System> {
-    /// Whether it looks at anything. One that does not is not called.
-    const LOOKS: bool = true;
-
     /// Sees what was picked, before it happens.
     fn before(&mut self, _world: &World<S>, _action: Action) {}
 
@@ -193,17 +189,16 @@ pub trait Observer<S: System> {
     fn panicked(&mut self, _world: &World<S>, _step: &Step, _message: &str) {}
 }
 
-impl<S: System> Observer<S> for () {
-    const LOOKS: bool = false;
-}
+/// Nobody watches.
+impl<S: System> Observer<S> for () {}
 
 /// What a run is judged by.
 pub struct Judges<S: System> {
     properties: Vec<Box<dyn Property<S>>>,
     /// What each of them watches, in the same order.
     watches: Vec<Watch>,
-    /// For each set of kinds, the places of those that watch any of them.
-    watchers: [Vec<u16>; Watch::SETS],
+    /// Those that watch any steps, with their places.
+    watchers: Vec<(Watch, usize)>,
     sometimes: Vec<Sometimes<S>>,
 }
 
@@ -212,11 +207,8 @@ impl<S: System> Judges<S> {
     #[must_use]
     pub fn new(properties: Vec<Box<dyn Property<S>>>) -> Judges<S> {
         let watches: Vec<Watch> = properties.iter().map(|property| property.watches()).collect();
-        let watchers = Watch::sets().map(|kinds| {
-            let watching = (0u16..).zip(&watches).filter(|(_, watch)| watch.meets(kinds));
-            watching.map(|(place, _)| place).collect()
-        });
-        Judges { properties, watchers, watches, sometimes: Vec::new() }
+        let watchers = watches.iter().copied().zip(0..).filter(|(watch, _)| *watch != Watch::NOTHING).collect();
+        Judges { properties, watches, watchers, sometimes: Vec::new() }
     }
 
     /// The same, and the reports say which of these a run reached. A run that reaches none is no worse.
@@ -248,33 +240,25 @@ impl<S: System> Judges<S> {
     }
 
     pub(crate) fn on_step(&self, world: &World<S>, step: &Step) -> Result<(), Verdict> {
-        self.on_kinds(Watch::of(step), world, step)
+        self.on_view(&View::new(world, step))
     }
 
     /// [`Judges::on_step`], and what the judgements depend on.
     pub(crate) fn on_step_noting(&self, world: &World<S>, step: &Step) -> Result<LookedAt, Verdict> {
         let view = View::new(world, step);
-        self.on_view(Watch::of(step), &view)?;
+        self.on_view(&view)?;
         Ok(view.looked_at())
     }
 
-    /// What any of the properties watches.
-    fn watched(&self) -> Watch {
-        self.watches.iter().copied().fold(Watch::NOTHING, Watch::and)
-    }
-
-    /// [`Judges::on_step`] for a step of these kinds.
-    #[inline(always)]
-    fn on_kinds(&self, kinds: Watch, world: &World<S>, step: &Step) -> Result<(), Verdict> {
-        self.on_view(kinds, &View::new(world, step))
-    }
-
-    #[inline(always)]
-    fn on_view(&self, kinds: Watch, view: &View<'_, S>) -> Result<(), Verdict> {
-        for place in &self.watchers[kinds.set()] {
-            let property = &*self.properties[usize::from(*place)];
-            if let Err(violation) = property.on_step(view) {
-                return Err(violated(property, violation));
+    /// [`Judges::on_step`] by what the properties see of it.
+    #[inline]
+    fn on_view(&self, view: &View<'_, S>) -> Result<(), Verdict> {
+        let kinds = Watch::of_view(view);
+        for (watch, place) in &self.watchers {
+            if watch.meets(kinds)
+                && let Err(violation) = self.properties[*place].on_step(view)
+            {
+                return Err(violated(self.property(*place), violation));
             }
         }
         Ok(())
@@ -283,8 +267,9 @@ impl<S: System> Judges<S> {
     /// The `place`-th property's judgement of a step.
     #[inline]
     pub(crate) fn judge_step(&self, place: usize, world: &World<S>, step: &Step) -> Result<(), Violation> {
-        match self.watches[place].meets(Watch::of(step)) {
-            true => self.properties[place].on_step(&View::new(world, step)),
+        let view = View::new(world, step);
+        match self.watches[place].meets(Watch::of_view(&view)) {
+            true => self.properties[place].on_step(&view),
             false => Ok(()),
         }
     }
@@ -317,21 +302,19 @@ fn violated<S: System>(property: &dyn Property<S>, violation: Violation) -> Verd
 /// limit is reached.
 pub fn run<S: System>(
     world: &mut World<S>,
-    scheduler: &mut impl Scheduler,
+    scheduler: &mut dyn Scheduler,
     judges: &Judges<S>,
     limits: Limits,
-    observer: &mut impl Observer<S>,
+    observer: &mut dyn Observer<S>,
 ) -> Report {
     let reached = vec![false; judges.sometimes.len()];
-    let hears_naks = world.broker().profile().naks;
-    let mut noted =
-        RunNotes { counts: Counts::default(), still: None, reached, latest: 0, hears_naks, under_way: None };
+    let mut noted = RunNotes { counts: Counts::default(), still: None, reached, latest: 0, under_way: None };
     let verdict = match catching(|| play(world, scheduler, judges, limits, observer, &mut noted)) {
         Ok(Ok(())) => Verdict::Held,
         Ok(Err(verdict)) => verdict,
         Err(message) => {
-            if let Some((action, fate, worker)) = noted.under_way {
-                observer.panicked(world, &world.cut_off(action, fate, worker), &message);
+            if let Some((action, fate)) = noted.under_way {
+                observer.panicked(world, &world.cut_off(action, fate), &message);
             }
             Verdict::Panicked { message }
         }
@@ -355,25 +338,20 @@ struct RunNotes {
     reached: Vec<bool>,
     /// The message published last of those that were delivered.
     latest: u32,
-    hears_naks: bool,
-    /// The step that is taken, if somebody looks, and who works in it.
-    under_way: Option<(Action, Fate, Option<Actor>)>,
+    /// The step that is taken.
+    under_way: Option<(Action, Fate)>,
 }
 
-fn play<S: System, O: Observer<S>>(
+fn play<S: System>(
     world: &mut World<S>,
-    scheduler: &mut impl Scheduler,
+    scheduler: &mut dyn Scheduler,
     judges: &Judges<S>,
     limits: Limits,
-    observer: &mut O,
+    observer: &mut dyn Observer<S>,
     noted: &mut RunNotes,
 ) -> Result<(), Verdict> {
-    let is_unseen = !O::LOOKS && judges.sometimes.is_empty();
     loop {
         world.drain_offers(|offer| scheduler.offer(offer));
-        if is_unseen && may_play_fast(world) {
-            play_fast(world, scheduler, judges, limits, noted)?;
-        }
         if world.is_still() {
             if world.is_finished() {
                 if world.release_held_back() {
@@ -389,19 +367,18 @@ fn play<S: System, O: Observer<S>>(
         }
         check_limits(world, limits)?;
         let action = scheduler.pick(&enabled);
-        let fate = fate_of(world, scheduler, action);
+        let fate = world.chosen(action).map_or(Fate::CALM, |chosen| scheduler.fate(&chosen));
         observer.before(world, action);
-        if O::LOOKS {
-            noted.under_way = Some((action, fate, world.worker_of(action)));
-        }
+        noted.under_way = Some((action, fate));
         let step = world.step(action, fate);
         noted.under_way = None;
-        noted.count(&step);
+        noted.count(world, &step);
         observer.after(world, &step);
+        let view = View::new(world, &step);
         for (sometimes, reached) in judges.sometimes.iter().zip(&mut noted.reached) {
-            *reached = *reached || sometimes.is_reached(&View::new(world, &step));
+            *reached = *reached || sometimes.is_reached(&view);
         }
-        judges.on_step(world, &step)?;
+        judges.on_view(&view)?;
     }
     judges.at_end(&End::new(world, scheduler.in_rounds()))?;
     if noted.still != Some((world.revision(), Stillness::AtRest)) {
@@ -452,185 +429,35 @@ impl Stillness {
     }
 }
 
-/// What goes wrong with an action.
-#[inline(never)]
-fn fate_of<S: System>(world: &World<S>, scheduler: &mut impl Scheduler, action: Action) -> Fate {
-    world.chosen(action).map_or(Fate::CALM, |chosen| scheduler.fate(&chosen))
-}
-
-/// Whether the fast path may be taken: something is ready, and deliveries and commands are all that may
-/// happen.
-fn may_play_fast<S: System>(world: &World<S>) -> bool {
-    world.only_delivers() && !world.broker().ready().is_empty()
-}
-
-/// Fast path: while deliveries are ready and only deliveries and commands can happen, the answers of the
-/// quiescence, limit and timer checks cannot change, so they are skipped until a step could change them.
-fn play_fast<S: System>(
-    world: &mut World<S>,
-    scheduler: &mut impl Scheduler,
-    judges: &Judges<S>,
-    limits: Limits,
-    noted: &mut RunNotes,
-) -> Result<(), Verdict> {
-    let watched = judges.watched();
-    let mut step = Step::new(Action::Advance, Fate::CALM);
-    loop {
-        check_limits(world, limits)?;
-        loop {
-            let recorded = take_fast(world, scheduler, watched, noted, &mut step);
-            let kinds = match recorded {
-                Recorded::Nothing => None,
-                Recorded::Delivery(kinds) => Some(kinds),
-                Recorded::Step => Some(Watch::of(&step)),
-            };
-            if let Some(kinds) = kinds {
-                judges.on_kinds(kinds, world, &step)?;
-            }
-            world.drain_offers(|offer| scheduler.offer(offer));
-            let is_over = world.broker().ready().is_empty() || world.steps() >= limits.steps_max;
-            if matches!(recorded, Recorded::Step) || is_over {
-                break;
-            }
-        }
-        if !may_play_fast(world) {
-            return Ok(());
-        }
-    }
-}
-
-/// How much of a step was recorded.
-#[derive(Clone, Copy)]
-enum Recorded {
-    /// Nothing: a delivery was handled and answered, and no property watches that.
-    Nothing,
-    /// A delivery that was handled and answered, a step of these kinds.
-    Delivery(Watch),
-    /// The whole step: anything may have happened.
-    Step,
-}
-
-/// Takes one step of the fast path; what is recorded of it is in `step`.
-#[inline(always)]
-fn take_fast<S: System>(
-    world: &mut World<S>,
-    scheduler: &mut impl Scheduler,
-    watched: Watch,
-    noted: &mut RunNotes,
-    step: &mut Step,
-) -> Recorded {
-    let action = scheduler.pick(&world.enabled_deliveries());
-    match action {
-        Action::Deliver(index) => {
-            let delivery = *world.broker().delivery(index);
-            let fate = scheduler.fate(&Chosen::delivery(&delivery));
-            // Passing the constant `Fate::CALM` lets the compiler specialise `deliver`.
-            match fate.is_calm() {
-                true => deliver(world, (index, delivery), Fate::CALM, watched, noted, step),
-                false => deliver_faulty(world, index, fate, watched, noted, step),
-            }
-        }
-        Action::Command(client) => {
-            let fate = scheduler.fate(&world.chosen_command(client));
-            if fate.is_calm() {
-                world.send_fast(client, step);
-                return Recorded::Step;
-            }
-            take(world, action, fate, noted, step)
-        }
-        _ => {
-            let fate = fate_of(world, scheduler, action);
-            take(world, action, fate, noted, step)
-        }
-    }
-}
-
-/// Hands out a delivery on the fast path.
-#[inline(always)]
-fn deliver<S: System>(
-    world: &mut World<S>,
-    what: (DeliveryIndex, Delivery),
-    fate: Fate,
-    watched: Watch,
-    noted: &mut RunNotes,
-    step: &mut Step,
-) -> Recorded {
-    let Some((summary, _)) = world.deliver(what, fate, step) else {
-        noted.count(step);
-        return Recorded::Step;
-    };
-    noted.count_handed(summary.message, summary.again);
-    noted.counts.acks_lost += u64::from(fate.ack == AckFate::Lost);
-    noted.counts.duplicates += u64::from(fate.duplicate);
-    let kinds = Watch::of_summary(&summary);
-    if !watched.meets(kinds) {
-        return Recorded::Nothing;
-    }
-    debug_assert!(summary.acked, "a summary of what was not acked is of no kind that anybody watches");
-    world.expand(&summary, Outcome::Ack, fate, step);
-    Recorded::Delivery(kinds)
-}
-
-/// [`deliver`] with a fate that the compiler does not know.
-#[inline(never)]
-fn deliver_faulty<S: System>(
-    world: &mut World<S>,
-    index: DeliveryIndex,
-    fate: Fate,
-    watched: Watch,
-    noted: &mut RunNotes,
-    step: &mut Step,
-) -> Recorded {
-    let delivery = *world.broker().delivery(index);
-    deliver(world, (index, delivery), fate, watched, noted, step)
-}
-
-/// Takes any other step on the fast path.
-#[inline(never)]
-fn take<S: System>(
-    world: &mut World<S>,
-    action: Action,
-    fate: Fate,
-    noted: &mut RunNotes,
-    step: &mut Step,
-) -> Recorded {
-    *step = world.step(action, fate);
-    noted.count(step);
-    Recorded::Step
-}
-
 impl RunNotes {
-    #[inline(never)]
-    fn count(&mut self, step: &Step) {
-        let (Action::Deliver(_), Some(_)) = (step.action, step.delivery) else {
+    #[inline]
+    fn count<S: System>(&mut self, world: &World<S>, step: &Step) {
+        let fate = step.fate;
+        let counts = &mut self.counts;
+        let (Action::Deliver(index), broker) = (step.action, world.broker()) else {
             let begins = matches!(step.action, Action::Command(_) | Action::Advance);
-            self.counts.crashes += u64::from(step.fate.crash.is_some() && begins);
-            self.counts.pauses += u64::from(step.fate.pause && matches!(step.action, Action::Command(_)));
+            counts.crashes += u64::from(fate.crash.is_some() && begins);
+            counts.pauses += u64::from(fate.pause && matches!(step.action, Action::Command(_)));
             return;
         };
-        let fate = step.fate;
-        self.counts.duplicates += u64::from(fate.duplicate);
-        if fate.lose {
-            self.counts.messages_lost += 1;
-            return;
+        if !fate.is_calm() {
+            counts.duplicates += u64::from(fate.duplicate);
+            if fate.lose {
+                counts.messages_lost += 1;
+                return;
+            }
+            counts.acks_lost += u64::from(fate.ack == AckFate::Lost);
+            counts.acks_late += u64::from(fate.ack == AckFate::Late);
+            counts.crashes += u64::from(fate.crash.is_some());
+            counts.pauses += u64::from(fate.pause);
         }
-        let (message, again) = step.handed();
-        self.count_handed(message, again);
+        let delivery = broker.delivery(index);
+        counts.deliveries += 1;
+        counts.redeliveries += u64::from(delivery.is_repeated());
+        counts.overtakings += u64::from(delivery.message.0 < self.latest);
+        self.latest = self.latest.max(delivery.message.0);
         let is_nak = matches!(step.answer, Some(Answer::Delivery(Outcome::Nak { .. })));
-        self.counts.naks_unheard += u64::from(is_nak && !self.hears_naks);
-        self.counts.acks_lost += u64::from(fate.ack == AckFate::Lost);
-        self.counts.acks_late += u64::from(fate.ack == AckFate::Late);
-        self.counts.crashes += u64::from(fate.crash.is_some());
-        self.counts.pauses += u64::from(fate.pause);
-    }
-
-    /// Counts a delivery that a member was handed.
-    #[inline(always)]
-    fn count_handed(&mut self, message: MessageIndex, again: bool) {
-        self.counts.deliveries += 1;
-        self.counts.redeliveries += u64::from(again);
-        self.counts.overtakings += u64::from(message.0 < self.latest);
-        self.latest = self.latest.max(message.0);
+        counts.naks_unheard += u64::from(is_nak && !broker.profile().naks);
     }
 }
 

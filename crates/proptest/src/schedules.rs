@@ -209,7 +209,7 @@ impl<S: System> Schedule<S> {
     }
 
     /// Plays it: the world at the end, for assertions of a test's own, and what the judges say.
-    pub fn play(&self, observer: &mut impl Observer<S>) -> (World<S>, Report) {
+    pub fn play(&self, observer: &mut dyn Observer<S>) -> (World<S>, Report) {
         let mut world = self.simulation().world();
         let mut departing = Departing::new(self.inner.case.departures.clone());
         let report = run(&mut world, &mut departing, &self.inner.judges, Limits::default(), observer);

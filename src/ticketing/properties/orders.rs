@@ -9,11 +9,14 @@ use crate::ticketing::records::{Lock, Order, Payment, Reservation, Text, Ticket}
 use crate::ticketing::tickets::lock_of;
 use crate::world::Answer;
 
+/// Saves of locks, which are kept in the tickets or beside them.
+const LOCKS: Watch = Watch::saves_of::<Ticket>().and(Watch::saves_of::<Reservation>());
+
 /// P9. A ticket is edited only while no order has it, in the tickets service's own eyes.
 pub(super) const NO_EDIT_WHILE_LOCKED: StepProperty = StepProperty {
     name: "NoEditWhileLocked",
     about: "a ticket is edited only while it is free in the tickets service's own eyes",
-    watches: Watch::SAVES,
+    watches: Watch::saves_of::<Ticket>(),
     judge: |view| {
         // A client's command is an edit even if it says what was there; of a listener it is one that says more.
         let is_command = view.step.answer == Some(Answer::Command(Ok(())));
@@ -39,7 +42,7 @@ fn said(ticket: Option<&Versioned<Ticket>>) -> Option<(&Text, u32)> {
 pub(super) const NO_LOCK_OVERWRITE: StepProperty = StepProperty {
     name: "NoLockOverwrite",
     about: "a lock never passes from one order to another directly",
-    watches: Watch::SAVES,
+    watches: LOCKS,
     judge: |view| {
         each_lock(view, |_, before, after| match (before, after) {
             (Lock::By(before), Lock::By(after)) if before != after => {
@@ -55,7 +58,7 @@ pub(super) const NO_LOCK_OVERWRITE: StepProperty = StepProperty {
 pub(super) const NO_FOREIGN_RELEASE: StepProperty = StepProperty {
     name: "NoForeignRelease",
     about: "a lock is taken by its own order's `order:created` and released by its own `order:cancelled` only",
-    watches: Watch::SAVES,
+    watches: LOCKS,
     judge: |view| {
         each_lock(view, |cause, before, after| match (before, after, cause) {
             (Lock::By(order), Lock::Free, Some(TicketingEvent::OrderCancelled { id, .. })) if *id == order => Ok(()),
@@ -67,20 +70,27 @@ pub(super) const NO_FOREIGN_RELEASE: StepProperty = StepProperty {
     },
 };
 
+/// Judges every lock that became another one.
 fn each_lock(
     view: &View<'_, Ticketing>,
     judge: impl Fn(Option<&TicketingEvent>, Lock, Lock) -> Result<(), String>,
 ) -> Result<(), Violation> {
-    let cause = view.delivery().map(|(_, message)| &message.event);
+    let judge_one = |id, before: Lock, after: Lock| {
+        if before == after {
+            return Ok(());
+        }
+        let cause = view.delivery().map(|(_, message)| &message.event);
+        judge(cause, before, after).map_err(|detail| blame(view, id, detail))
+    };
     for change in view.changes::<Ticket>() {
         if let (Some(before), Some(after)) = (change.before, change.after) {
-            judge(cause, before.lock, after.lock).map_err(|detail| blame(view, change.id, detail))?;
+            judge_one(change.id, before.lock, after.lock)?;
         }
     }
     for change in view.changes::<Reservation>() {
         let before = change.before.map_or(Lock::Free, |before| before.lock);
         let after = change.after.map_or(Lock::Free, |after| after.lock);
-        judge(cause, before, after).map_err(|detail| blame(view, change.id, detail))?;
+        judge_one(change.id, before, after)?;
     }
     Ok(())
 }
@@ -97,7 +107,7 @@ pub(super) fn in_words(lock: Lock) -> String {
 pub(super) const AT_MOST_ONE_LIVE_ORDER: StepProperty = StepProperty {
     name: "AtMostOneLiveOrder",
     about: "a ticket has at most one live order",
-    watches: Watch::SAVES,
+    watches: Watch::saves_of::<Order>(),
     judge: |view| {
         for change in view.changes::<Order>() {
             let Some(after) = change.after.filter(|after| after.status.is_live()) else { continue };
@@ -120,7 +130,7 @@ pub(super) const AT_MOST_ONE_LIVE_ORDER: StepProperty = StepProperty {
 pub(super) const TERMINAL_STATUS: StepProperty = StepProperty {
     name: "TerminalStatus",
     about: "an order that is cancelled or complete stays so",
-    watches: Watch::SAVES,
+    watches: Watch::saves_of::<Order>(),
     judge: |view| {
         for change in view.changes::<Order>() {
             if let (Some(before), Some(after)) = (change.before, change.after)
@@ -139,7 +149,7 @@ pub(super) const TERMINAL_STATUS: StepProperty = StepProperty {
 pub(super) const AT_MOST_ONE_PAYMENT: StepProperty = StepProperty {
     name: "AtMostOnePayment",
     about: "an order has at most one payment that was not given back",
-    watches: Watch::SAVES,
+    watches: Watch::saves_of::<Payment>(),
     judge: |view| {
         for change in view.changes::<Payment>() {
             let Some(after) = change.after else { continue };
@@ -161,7 +171,7 @@ pub(super) fn kept_payments(payments: &Store, order: RecordId) -> usize {
 pub(super) const RESERVED_BEFORE_PAID: StepProperty = StepProperty {
     name: "ReservedBeforePaid",
     about: "an order is paid only after its ticket was reserved for it",
-    watches: Watch::SAVES,
+    watches: Watch::saves_of::<Payment>(),
     judge: |view| {
         for change in view.changes::<Payment>() {
             let Some(after) = change.after.filter(|_| change.before.is_none()) else { continue };

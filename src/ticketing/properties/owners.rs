@@ -8,8 +8,11 @@ use crate::ids::{RecordId, Version};
 use crate::property::{View, Violation, Watch};
 use crate::store::{Change, Record, Store, Versioned};
 use crate::ticketing::messages::{Ticketing, TicketingEvent};
-use crate::ticketing::records::{Job, Order, Ticket};
+use crate::ticketing::records::{Job, Order, Payment, Ticket};
 use crate::world::Answer;
+
+/// Saves of what owners publish.
+const OWNED: Watch = Watch::saves_of::<Ticket>().and(Watch::saves_of::<Order>());
 
 /// Judges every save of a ticket and of an order by its owner, given what came before it.
 fn each_owned(
@@ -39,7 +42,7 @@ fn judge_owned<R>(
 pub(super) const SINGLE_VERSION_AUTHORITY: StepProperty = StepProperty {
     name: "SingleVersionAuthority",
     about: "no two saves of an owner give a record the same version",
-    watches: Watch::SAVES,
+    watches: OWNED,
     judge: |view| {
         for change in view.changes::<Ticket>() {
             let history = view.store_of("tickets").history::<Ticket>(change.id);
@@ -64,7 +67,7 @@ fn once_in<R>(after: Option<&Versioned<R>>, history: &[Versioned<R>]) -> Result<
 pub(super) const NO_LOST_UPDATE: StepProperty = StepProperty {
     name: "NoLostUpdate",
     about: "an accepted save was based on the version directly before it",
-    watches: Watch::SAVES,
+    watches: OWNED,
     judge: |view| {
         each_owned(view, |_, before, after, previous| {
             if previous == before {
@@ -82,10 +85,10 @@ pub(super) const NO_LOST_UPDATE: StepProperty = StepProperty {
 pub(super) const PUBLISHED_VERSIONS_CONTIGUOUS: StepProperty = StepProperty {
     name: "PublishedVersionsContiguous",
     about: "each version an owner saves is published in the same step, with that version's fields",
-    watches: Watch::SAVES.and(Watch::PUBLISHES),
+    watches: OWNED.and(Watch::PUBLISHES),
     judge: |view| {
         // Who paused is not done, and who crashed before it published may have another try.
-        if view.step.answer == Some(Answer::Paused) {
+        if matches!(view.step.answer, Some(Answer::Paused)) {
             return Ok(());
         }
         if view.step.fate.crash != Some(Window::BeforePublish) {
@@ -106,24 +109,18 @@ pub(super) const PUBLISHED_VERSIONS_CONTIGUOUS: StepProperty = StepProperty {
 };
 
 fn was_published(view: &View<'_, Ticketing>, record: RecordId, version: Version) -> bool {
+    let is_it =
+        |message: &Message<TicketingEvent>| (message.name.record, message.name.version) == (record, Some(version));
+    // Nearly always this very step did, and the log is long.
+    if view.published().iter().any(is_it) {
+        return true;
+    }
     // What was there from the beginning was not saved by anybody who could publish it.
     let began_with = |store: &Store| match record.kind() {
         Ticket::KIND => store.has::<Ticket>() && store.began_with::<Ticket>(record, version),
         _ => store.has::<Order>() && store.began_with::<Order>(record, version),
     };
-    if view.store().is_some_and(began_with) {
-        return true;
-    }
-    let wanted = (record, Some(version));
-    // Nearly always this very step did, and the log is long.
-    view.published().iter().any(|message| (message.name.record, message.name.version) == wanted)
-        || view
-            .world()
-            .broker()
-            .messages()
-            .iter()
-            .rev()
-            .any(|message| (message.name.record, message.name.version) == wanted)
+    view.store().is_some_and(began_with) || view.world().broker().messages().iter().rev().any(is_it)
 }
 
 /// What an owner publishes of a version it publishes once, whatever the subject.
@@ -136,6 +133,7 @@ pub(super) const PUBLISHED_ONCE: StepProperty = StepProperty {
             let is_it = |id: RecordId, after: Option<Version>| (id, after) == (record, Some(version));
             view.changes::<Ticket>().any(|change| is_it(change.id, change.after.map(|row| row.version)))
                 || view.changes::<Order>().any(|change| is_it(change.id, change.after.map(|row| row.version)))
+                || view.changes::<Payment>().any(|change| is_it(change.id, change.after.map(|row| row.version)))
         };
         let published = view.published();
         for (place, message) in published.iter().enumerate() {
@@ -178,7 +176,7 @@ fn says_what_was_saved(view: &View<'_, Ticketing>, event: &TicketingEvent) -> Re
 pub(super) const EFFECTIVELY_ONCE: StepProperty = StepProperty {
     name: "EffectivelyOnce",
     about: "one cause changes an owner's record at most once, however often it is delivered or asked for",
-    watches: Watch::SAVES,
+    watches: OWNED.and(Watch::saves_of::<Job>()),
     judge: |view| {
         for change in view.changes::<Order>() {
             if let (Some(before), Some(after)) = (change.before, change.after)

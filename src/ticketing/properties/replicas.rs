@@ -8,12 +8,15 @@ use crate::ticketing::messages::{Ticketing, TicketingEvent};
 use crate::ticketing::records::{Lock, Order, OrderReplica, SeenOrder, Ticket, TicketReplica};
 use crate::ticketing::tickets::lock_of;
 
+/// Saves of replicas.
+const REPLICAS: Watch = Watch::saves_of::<TicketReplica>().and(Watch::saves_of::<OrderReplica>());
+
 /// A replica's save, to be compared with its owner. What that takes is looked up only if it is asked for.
 struct Saved<'a> {
     before: Option<Version>,
     after: Version,
     /// Whether the owner has a record of that id.
-    is_known: bool,
+    is_known: &'a dyn Fn() -> bool,
     /// The place of a version in the owner's history.
     place: &'a dyn Fn(Version) -> Option<usize>,
     /// How its fields differ from the owner's at that version.
@@ -40,14 +43,12 @@ fn compare<R: Record, O: Record>(
     judge: impl Fn(&Saved<'_>) -> Result<(), String>,
 ) -> Result<(), String> {
     let Some(after) = change.after else { return Ok(()) };
-    let history = owner.history::<O>(change.id);
-    let place = |version| owner.position::<O>(change.id, version);
     judge(&Saved {
         before: change.before.map(|row| row.version),
         after: after.version,
-        is_known: !history.is_empty(),
-        place: &place,
-        difference: &|| differs(&after.value, &history[place(after.version)?].value),
+        is_known: &|| !owner.history::<O>(change.id).is_empty(),
+        place: &|version| owner.position::<O>(change.id, version),
+        difference: &|| differs(&after.value, &owner.at_version::<O>(change.id, after.version)?.value),
     })
 }
 
@@ -75,9 +76,9 @@ fn order_differs(replica: &OrderReplica, owned: &Order) -> Option<String> {
 pub(super) const REPLICA_IDENTITY: StepProperty = StepProperty {
     name: "ReplicaIdentity",
     about: "a replica is kept under its owner's id",
-    watches: Watch::SAVES,
+    watches: REPLICAS,
     judge: |view| {
-        each_replica(view, |saved| match saved.is_known {
+        each_replica(view, |saved| match (saved.is_known)() {
             true => Ok(()),
             false => Err("the owner has no record of this id".to_owned()),
         })
@@ -88,7 +89,7 @@ pub(super) const REPLICA_IDENTITY: StepProperty = StepProperty {
 pub(super) const REPLICA_NEVER_AHEAD: StepProperty = StepProperty {
     name: "ReplicaNeverAhead",
     about: "a replica never holds a version its owner has not saved",
-    watches: Watch::SAVES,
+    watches: REPLICAS,
     judge: |view| {
         each_replica(view, |saved| match (saved.place)(saved.after) {
             Some(_) => Ok(()),
@@ -101,7 +102,7 @@ pub(super) const REPLICA_NEVER_AHEAD: StepProperty = StepProperty {
 pub(super) const MONOTONE_REPLICA: StepProperty = StepProperty {
     name: "MonotoneReplica",
     about: "a replica's version never falls",
-    watches: Watch::SAVES,
+    watches: REPLICAS,
     judge: |view| {
         each_replica(view, |saved| match saved.before {
             Some(before) if (saved.place)(saved.after) < (saved.place)(before) => {
@@ -116,7 +117,7 @@ pub(super) const MONOTONE_REPLICA: StepProperty = StepProperty {
 pub(super) const PREFIX_CONSISTENCY: StepProperty = StepProperty {
     name: "PrefixConsistency",
     about: "a replica that holds version v has the fields its owner gave version v",
-    watches: Watch::SAVES,
+    watches: REPLICAS,
     judge: |view| {
         each_replica(view, |saved| match (saved.difference)() {
             Some(difference) => Err(format!("the replica's version {} {difference}", saved.after)),

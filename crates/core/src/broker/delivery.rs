@@ -4,7 +4,6 @@ use std::fmt;
 
 use super::message::{MessageIndex, MessageName};
 use crate::hash;
-use crate::ids::ServiceIndex;
 
 /// A delivery's place in the list of all deliveries of the run.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -76,9 +75,6 @@ pub struct Delivery {
     pub(super) futile_at: u64,
     /// Its place in the list of ready deliveries; `NOWHERE` if it is not in it.
     pub(super) ready_at: u32,
-    /// The service whose only member gets it, if the broker need not know that a handler runs: see
-    /// `Group::direct`.
-    pub(super) direct: Option<ServiceIndex>,
     /// Whether its handler may pause.
     pub(crate) may_pause: bool,
     /// It is taken out of the ready list until its service's store changes.
@@ -100,13 +96,6 @@ pub(super) const NOWHERE: u32 = u32::MAX;
 
 /// At no state of a store.
 pub(super) const NEVER: u64 = u64::MAX;
-
-/// At which state of its service's store a delivery changes nothing, if it does.
-// In arithmetic, because which of both it is follows no pattern that a processor could learn.
-#[inline(always)]
-pub(crate) const fn futile_at(is_futile: bool, tick: u64) -> u64 {
-    tick | (is_futile as u64).wrapping_sub(1)
-}
 
 // One is read and written at each step, so it fits a cache line or little more.
 const _: () = assert!(size_of::<Delivery>() <= 72);

@@ -121,7 +121,9 @@ impl<E: Event> Broker<E> {
     #[inline]
     pub(crate) fn known_by(&self, index: DeliveryIndex) -> Option<u64> {
         let delivery = self.delivery(index);
-        delivery.direct()?;
+        if !delivery.is_ready() || !self.groups[delivery.group.get()].plain {
+            return None;
+        }
         // All copies of a message are alike then but for this, and their number says all about the others.
         let copies = u64::from(self.copies(index)) << 1 | u64::from(delivery.duplicate);
         (self.tries_that_count == 0).then(|| hash::mix(self.noted_digest_of(index), copies))

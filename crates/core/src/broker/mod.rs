@@ -12,7 +12,7 @@
 
 mod deliveries;
 mod delivery;
-mod direct;
+mod hand_out;
 mod held_up;
 mod journal;
 mod message;
@@ -24,17 +24,16 @@ mod undoable;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::event::Event;
 use crate::hash;
 use crate::ids::{ServiceIndex, Subject};
 
 use deliveries::Deliveries;
-pub(crate) use delivery::futile_at;
 pub(crate) use delivery::key_of as delivery_key;
 pub use delivery::{Delivery, DeliveryIndex, DeliveryName, GroupIndex, State};
 use delivery::{NEVER, NOWHERE, root_of};
+pub(crate) use hand_out::{Attempt, Consumer, FutileAt, HandedOut, Handled, Reply};
 pub(crate) use held_up::FullLimit;
 pub(crate) use journal::{BrokerMark, copy_few};
 use message::{Label, Log};
@@ -245,7 +244,7 @@ impl<E: Event> Broker<E> {
     }
 
     /// Makes a message pending once more beside the delivery `index`.
-    pub(crate) fn duplicate(&mut self, index: DeliveryIndex) -> DeliveryIndex {
+    fn duplicate(&mut self, index: DeliveryIndex) -> DeliveryIndex {
         self.add_twin(index, true)
     }
 
@@ -268,13 +267,12 @@ impl<E: Event> Broker<E> {
     #[inline(always)]
     fn push_delivery(&mut self, Twin { message, group, entry, root, lane, duplicate }: Twin) -> DeliveryIndex {
         self.open += 1;
-        let Group { direct, may_pause, rules, .. } = self.groups[group.get()];
+        let Group { may_pause, rules, .. } = self.groups[group.get()];
         // Where no order and no limit holds, it is ready as soon as it is there.
         let ready_at = if rules.free { self.ready.len() as u32 } else { NOWHERE };
         let index = self.deliveries.push(Delivery {
             message,
             group,
-            direct,
             may_pause,
             lane,
             attempt: 0,
@@ -303,7 +301,7 @@ impl<E: Event> Broker<E> {
 
     /// Hands a ready delivery to a member; returns the member.
     #[inline(always)]
-    pub(crate) fn begin(&mut self, index: DeliveryIndex) -> Member {
+    fn begin(&mut self, index: DeliveryIndex) -> Member {
         self.leave_ready(index);
         let delivery = self.deliveries.change(index);
         assert_eq!(delivery.state, State::Queued, "only a queued delivery can be handed out");
@@ -325,45 +323,9 @@ impl<E: Event> Broker<E> {
         member
     }
 
-    /// Notes that handling a delivery changed its service's store.
-    pub(crate) fn note_effect(&mut self, index: DeliveryIndex) {
-        self.deliveries.note_effect(index);
-    }
-
-    /// Notes that handling a delivery changed nothing at this state of its service's store, or that
-    /// it did.
-    #[inline]
-    pub(crate) fn note_futile(&mut self, index: DeliveryIndex, is_futile: bool, tick: u64) {
-        self.deliveries.change(index).futile_at = futile_at(is_futile, tick);
-    }
-
-    /// Notes the same for one of the services that share a group.
-    #[inline(never)]
-    pub(crate) fn note_futile_for(&mut self, index: DeliveryIndex, service: ServiceIndex, tick: u64) {
-        self.futile_for.insert((index, service), tick);
-    }
-
-    /// Notes that the ack of a delivery is under way.
-    pub(crate) fn begin_acking(&mut self, index: DeliveryIndex) {
-        self.deliveries.change(index).state = State::Acking;
-    }
-
-    /// Notes that no ack will come for a delivery that was handled. Returns how long the broker
-    /// waits for it nevertheless; if that is no time at all, the message is pending again.
-    #[inline(always)]
-    pub(crate) fn unanswered(&mut self, index: DeliveryIndex) -> Option<Duration> {
-        let Delivery { tries, superseded, .. } = *self.delivery(index);
-        if self.at_once && !superseded {
-            self.queue_again(index);
-            return None;
-        }
-        let wait = self.profile.wait_for(tries).filter(|_| !superseded);
-        if wait == Some(Duration::ZERO) {
-            self.give_back(index);
-            return None;
-        }
-        self.begin_waiting(index);
-        wait
+    /// Notes that handling a delivery changes nothing at this state of its service's store.
+    pub(crate) fn note_futile(&mut self, index: DeliveryIndex, tick: u64) {
+        self.deliveries.change(index).futile_at = tick;
     }
 
     /// Puts a delivery that was handled among those no ack will come for.
@@ -402,7 +364,7 @@ impl<E: Event> Broker<E> {
     }
 
     /// Ends a delivery that nobody has.
-    pub(crate) fn lose(&mut self, index: DeliveryIndex) {
+    fn lose(&mut self, index: DeliveryIndex) {
         self.leave_ready(index);
         self.close(index);
         self.leave_queue(index);

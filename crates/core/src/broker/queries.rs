@@ -128,12 +128,6 @@ impl<E: Event> Broker<E> {
         self.groups[group.get()].service
     }
 
-    /// Whether services share any of the groups.
-    #[inline]
-    pub(crate) fn has_shared(&self) -> bool {
-        self.has_shared
-    }
-
     /// The service that alone gets a delivery; `None` if services share its group.
     pub(crate) fn service_of_delivery(&self, index: DeliveryIndex) -> Option<ServiceIndex> {
         self.service_of(self.delivery(index).group)
@@ -150,12 +144,6 @@ impl<E: Event> Broker<E> {
         let mut held: Vec<DeliveryIndex> = held.copied().collect();
         held.sort_by_key(|index| (self.delivery(*index).message, *index));
         held
-    }
-
-    /// The member that was handed a delivery last; the only one of its group if the broker was not told.
-    pub(crate) fn handed_to(&self, index: DeliveryIndex) -> Option<Member> {
-        let delivery = self.delivery(index);
-        self.groups[delivery.group.get()].members.get(usize::from(delivery.member)).copied()
     }
 
     /// How many handlings of a delivery's message, by its group, changed the service's store so far.

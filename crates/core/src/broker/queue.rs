@@ -89,9 +89,9 @@ pub(super) struct Group {
     /// How many deliveries are in its queues.
     pub(super) queued: usize,
     pub(super) rules: Rules,
-    /// The service of its only member, if no order and no limit holds in the group and what is not acked is pending
-    /// again at once: the broker need not know that a handler runs.
-    pub(super) direct: Option<ServiceIndex>,
+    /// Whether it has one member, no order and no limit holds, and what is not acked is pending again at once: what
+    /// a delivery comes to depends on nothing else under way then.
+    pub(super) plain: bool,
 }
 
 /// What of the profile the queues need, worked out once.
@@ -146,7 +146,7 @@ impl Clone for Group {
         self.name.clone_from(name);
         self.members.clone_from(members);
         self.fitting.clone_from(fitting);
-        (self.hash, self.service, self.rules, self.direct) = (source.hash, source.service, source.rules, source.direct);
+        (self.hash, self.service, self.rules, self.plain) = (source.hash, source.service, source.rules, source.plain);
         (self.may_pause, self.joins_late) = (source.may_pause, source.joins_late);
         self.in_flight.clone_from(&source.in_flight);
         // Without a key there is no unit, or none that anything waits in.
@@ -181,9 +181,8 @@ impl Group {
     pub(super) fn new(setup: GroupSetup, routes: &[Route], profile: &Profile) -> Group {
         let members = setup.members.len();
         let rules = Rules::new(profile, members);
-        let plain = members == 1 && rules.free && profile.redelivers_at_once();
         Group {
-            direct: setup.members.first().filter(|_| plain).map(|member| member.service),
+            plain: members == 1 && rules.free && profile.redelivers_at_once(),
             fitting: fitting(&setup, routes).into(),
             service: setup.services.first().filter(|_| setup.services.len() == 1).map(|(service, _)| *service),
             hash: hash::of_name(&setup.name),

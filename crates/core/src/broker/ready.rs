@@ -174,6 +174,12 @@ impl<E: Event> Broker<E> {
         front.len - front.parked < allowance || front.len < standing
     }
 
+    /// The deliveries that wait until their service's store changes.
+    #[cfg(test)]
+    pub(crate) fn parked(&self) -> impl Iterator<Item = DeliveryIndex> + '_ {
+        self.groups.iter().flat_map(|group| group.parked.iter().copied())
+    }
+
     /// Whether what is ready is what the rules allow, delivery by delivery.
     #[cfg(test)]
     pub(crate) fn is_ready_by_the_rules(&self) -> bool {

@@ -1,8 +1,7 @@
 //! Views: the only door by which a property sees a world.
 //!
-//! Stores and time are free to look at. Whatever else a judgement depends on comes through
-//! [`Moment::world`], which notes that somebody asked: a complete search that knows what a judgement
-//! depends on need not judge an equal step again.
+//! Which stores a judgement looks at is noted, and so is that it looked at more, through [`Moment::world`]: a
+//! complete search that knows what a judgement depends on need not judge an equal step again.
 
 use std::cell::Cell;
 use std::fmt;
@@ -64,7 +63,7 @@ impl<'a, S: System> Moment<'a, S> {
     /// The whole world: broker and log, members' memories, what may happen next.
     ///
     /// A complete search judges a step again each time a judgement has looked at it, and a judgement by
-    /// stores, time and [`View::delivery`] once for all steps that are alike.
+    /// stores, time, [`View::delivery`] and [`View::published`] once for all steps that are alike.
     #[must_use]
     #[inline]
     pub fn world(&self) -> &'a World<S> {
@@ -94,6 +93,7 @@ impl<S: System> fmt::Debug for Moment<'_, S> {
 pub struct View<'a, S: System> {
     /// The step.
     pub step: &'a Step,
+    store: Option<&'a Store>,
     after: Moment<'a, S>,
 }
 
@@ -111,15 +111,18 @@ impl<'a, S: System> View<'a, S> {
     #[must_use]
     #[inline(always)]
     pub fn new(world: &'a World<S>, step: &'a Step) -> View<'a, S> {
-        View { step, after: Moment::new(world) }
+        let store = match step.actor {
+            Some(actor) if step.ran() || step.answered_ack() => Some(world.store(actor.service)),
+            _ => None,
+        };
+        View { step, store, after: Moment::new(world) }
     }
 
     /// The store of the service whose handler ran, or acked and crashed before it saved.
     #[must_use]
     #[inline]
     pub fn store(&self) -> Option<&'a Store> {
-        let judged = self.step.ran() || self.step.acked().is_some();
-        self.step.actor.filter(|_| judged).map(|actor| self.after.world.store(actor.service))
+        self.store
     }
 
     /// The name of the service whose handler ran.

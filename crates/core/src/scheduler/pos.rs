@@ -14,8 +14,11 @@
 //! is pending, not all that races is drawn again, or a run would be quadratic in its messages: as many
 //! as [`RACERS_MAX`], those whose names come next after a place that the action's name says.
 
+mod few;
+
 use std::collections::BTreeMap;
 
+use self::few::Few;
 use super::speeds::Speeds;
 use super::{Action, Chosen, Enabled, Offer, Scheduler, looked_at};
 use crate::faults::{Fate, Fates, FaultPlan};
@@ -39,10 +42,10 @@ pub struct Pos {
     fired: u64,
 }
 
-/// Offers with their urgency: a list as long as it is short, which is quicker.
+/// Offers with their urgency: in lists as long as they are short, which is quicker.
 #[derive(Clone, Debug)]
 enum Pending {
-    Few(Vec<(u64, Offer)>),
+    Few(Few),
     Many(Ranked),
 }
 
@@ -105,13 +108,13 @@ fn again(key: RunKey, happened: &Offer, offer: &Offer) -> u64 {
 }
 
 impl Pending {
-    fn add(&mut self, urgency: u64, offer: Offer) {
+    fn add(&mut self, speeds: Speeds, urgency: u64, offer: Offer) {
         match self {
-            Pending::Few(offers) => {
-                offers.push((urgency, offer));
-                if offers.len() > FEW_MAX {
+            Pending::Few(few) => {
+                few.add(speeds, urgency, offer);
+                if few.len() > FEW_MAX {
                     let mut ranked = Ranked::default();
-                    offers.drain(..).for_each(|(urgency, offer)| ranked.add(urgency, offer));
+                    few.drain().for_each(|(urgency, offer)| ranked.add(urgency, offer));
                     *self = Pending::Many(ranked);
                 }
             }
@@ -120,22 +123,18 @@ impl Pending {
     }
 
     /// Takes the most urgent offer, unless the clock is more urgent.
-    fn take_first(&mut self, clock: Option<u64>) -> Option<Offer> {
-        let comes_first = |urgency: u64| clock.is_none_or(|clock| urgency <= clock);
+    fn take_first(&mut self, speeds: Speeds, clock: Option<u64>) -> Option<Offer> {
         match self {
-            Pending::Few(offers) => {
-                looked_at(offers.len());
-                let ranked = offers.iter().enumerate();
-                let first = ranked.min_by_key(|(_, (urgency, offer))| (*urgency, offer.key, offer.action));
-                let place = first.filter(|(_, (urgency, _))| comes_first(*urgency)).map(|(place, _)| place);
-                place.map(|place| offers.swap_remove(place).1)
-            }
+            Pending::Few(few) => few.take_first(clock),
             Pending::Many(ranked) => {
+                let comes_first = |urgency: u64| clock.is_none_or(|clock| urgency <= clock);
                 let (rank, place) = ranked.order.first_key_value().filter(|(rank, _)| comes_first(rank.0))?;
                 let offer = ranked.take(*rank, *place);
                 if ranked.order.len() < FEW_MAX / 2 {
+                    let mut few = Few::default();
                     let offers = std::mem::take(&mut ranked.places).into_values().flat_map(BTreeMap::into_values);
-                    *self = Pending::Few(offers.collect());
+                    offers.for_each(|(urgency, offer)| few.add(speeds, urgency, offer));
+                    *self = Pending::Few(few);
                 }
                 offer
             }
@@ -145,10 +144,7 @@ impl Pending {
     /// Draws again what races with what has happened.
     fn race(&mut self, key: RunKey, happened: &Offer) {
         match self {
-            Pending::Few(offers) => {
-                let racing = offers.iter_mut().filter(|(_, offer)| offer.place == happened.place);
-                racing.for_each(|(urgency, offer)| *urgency = again(key, happened, offer));
-            }
+            Pending::Few(few) => few.race(key, happened),
             Pending::Many(ranked) => ranked.race(key, happened),
         }
     }
@@ -159,18 +155,19 @@ impl Pos {
     #[must_use]
     pub fn new(seed: u64, plan: FaultPlan) -> Pos {
         let key = RunKey::new(seed);
-        Pos { key, fates: Fates::new(&plan.for_seed(seed), key), pending: Pending::Few(Vec::new()), fired: 0 }
+        Pos { key, fates: Fates::new(&plan.for_seed(seed), key), pending: Pending::Few(Few::default()), fired: 0 }
     }
 }
 
 impl Scheduler for Pos {
     fn offer(&mut self, offer: Offer) {
-        self.pending.add(Speeds(self.key).wait(&offer), offer);
+        let speeds = Speeds(self.key);
+        self.pending.add(speeds, speeds.wait(&offer), offer);
     }
 
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
         let clock = enabled.clock().map(|timer| Speeds(self.key).wait_of_clock(hash::mix(self.fired, timer)));
-        while let Some(offer) = self.pending.take_first(clock) {
+        while let Some(offer) = self.pending.take_first(Speeds(self.key), clock) {
             if enabled.has(offer.action) {
                 self.pending.race(self.key, &offer);
                 return offer.action;

@@ -32,13 +32,17 @@ impl Speeds {
 
     /// The same with another word drawn for it.
     pub(super) fn wait_drawn(self, offer: &Offer, word: u64) -> u64 {
-        let slow = match offer.action {
+        exponential(word) << self.slowness(offer)
+    }
+
+    /// How much longer what is offered waits than the fastest, whatever is drawn for it, as a power of two.
+    pub(super) fn slowness(self, offer: &Offer) -> u32 {
+        match offer.action {
             Action::Command(_) => self.slow(CLIENTS),
             Action::Deliver(_) if offer.again => self.slow(offer.place) + self.slow_again(),
             Action::Deliver(_) => self.slow(offer.place),
             Action::Resume(_) | Action::Ack(_) | Action::Join(_) | Action::Advance => self.slow(offer.key),
-        };
-        exponential(word) << slow
+        }
     }
 
     /// How long the clock waits until it moves to a timer.

@@ -249,7 +249,7 @@ impl<S: System> Sweep<'_, S> {
 }
 
 /// Plays a seed of a source of runs.
-fn play<S: System>(source: &dyn Source<S>, world: &mut World<S>, seed: u64, observer: &mut impl Observer<S>) -> Report {
+fn play<S: System>(source: &dyn Source<S>, world: &mut World<S>, seed: u64, observer: &mut dyn Observer<S>) -> Report {
     let mut scheduler: Box<dyn Scheduler> = match source.schedule() {
         [] => source.scheduler(world.simulation(), seed),
         schedule => Box::new(Departing::new(schedule.to_vec())),

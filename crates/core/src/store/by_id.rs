@@ -88,7 +88,9 @@ impl<T: Default> ById<T> {
 
     pub(super) fn clear(&mut self) {
         self.numbered.clear();
-        self.named.clear();
+        if !self.named.is_empty() {
+            self.named.clear();
+        }
     }
 }
 
@@ -149,7 +151,9 @@ impl Ids {
 
     pub(super) fn clear(&mut self) {
         self.numbers.clear();
-        self.named.clear();
+        if !self.named.is_empty() {
+            self.named.clear();
+        }
     }
 }
 

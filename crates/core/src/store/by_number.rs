@@ -109,7 +109,9 @@ impl<T: Default> ByNumber<T> {
 
     pub(crate) fn clear(&mut self) {
         self.near.clear();
-        self.far.clear();
+        if !self.far.is_empty() {
+            self.far.clear();
+        }
     }
 }
 

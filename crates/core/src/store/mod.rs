@@ -71,8 +71,8 @@ impl Schema {
     }
 
     pub(crate) fn into_store(self) -> Store {
-        let progress = Progress::default();
-        Store { tables: self.tables, progress, step_began: 0, read_at: None }
+        let saves_by_time = self.tables.iter().any(|table| table.saves_by_time());
+        Store { tables: self.tables, progress: Progress::default(), saves_by_time, step_began: 0, read_at: None }
     }
 }
 
@@ -84,6 +84,8 @@ impl Schema {
 pub struct Store {
     tables: Tables,
     progress: Progress,
+    /// Whether the time of a save decides any version.
+    saves_by_time: bool,
     /// The tick at which the running step began.
     step_began: u64,
     /// Answers reads as of this tick instead of the present.
@@ -98,8 +100,9 @@ impl Clone for Store {
     }
 
     fn clone_from(&mut self, source: &Store) {
-        let Store { tables, progress, step_began, read_at } = source;
+        let Store { tables, progress, saves_by_time, step_began, read_at } = source;
         self.tables.clone_from(tables);
+        self.saves_by_time = *saves_by_time;
         (self.progress, self.step_began, self.read_at) = (*progress, *step_began, *read_at);
         self.progress.is_marked = false;
     }
@@ -317,12 +320,27 @@ impl Store {
     }
 
     /// The saves of the step that just ran; none if there is no store or no such collection.
+    #[inline]
     pub(crate) fn changes_of<R: Record>(store: Option<&Store>) -> impl Iterator<Item = Change<'_, R>> {
         // Properties ask every step about every collection, so what was not saved is not looked for.
         let store = store.filter(|store| store.progress.collections & Table::<R>::BIT != 0);
         let saved = store.and_then(|store| Some((store.known_table::<R>()?, store.step_began)));
-        let places = saved.map_or(0..0, |(table, began)| table.places_since(began));
-        places.filter_map(move |place| saved.map(|(table, _)| table.change(place)))
+        let mut places = saved.map_or(0..0, |(table, began)| table.places_since(began));
+        std::iter::from_fn(move || {
+            let place = places.next()?;
+            saved.map(|(table, _)| table.change(place))
+        })
+    }
+
+    /// The bit of a collection, which others may have too.
+    pub(crate) const fn collection_bit<R: Record>() -> u64 {
+        Table::<R>::BIT
+    }
+
+    /// The bits of the collections that the step that just ran saved to.
+    #[inline(always)]
+    pub(crate) fn saved_collections(&self) -> u64 {
+        self.progress.collections
     }
 
     /// Whether the step that just ran saved anything.
@@ -397,9 +415,9 @@ impl Store {
         (progress.saved, progress.collections) = (0, 0);
     }
 
-    /// Whether the time of a save decides its version.
+    /// Whether the time of a save decides any version.
     pub(crate) fn saves_by_time(&self) -> bool {
-        self.tables.iter().any(|table| table.saves_by_time())
+        self.saves_by_time
     }
 
     /// The present, to be read as of later.

@@ -70,18 +70,32 @@ impl Numbers {
     }
 
     /// The members, in order.
+    #[inline]
     pub(super) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         let [middle, high] = &self.above;
-        let middles = (0..high.len()).flat_map(|place| bits(high[place], place));
-        let lows = middles.flat_map(|place| bits(middle[place], place));
-        lows.flat_map(|place| bits(self.low.get(place).copied().unwrap_or_default(), place))
+        let (mut next_high, mut highs, mut middles, mut lows) = (0, Bits::NONE, Bits::NONE, Bits::NONE);
+        std::iter::from_fn(move || {
+            loop {
+                if let Some(number) = lows.next() {
+                    return Some(number);
+                }
+                if let Some(place) = middles.next() {
+                    lows = Bits { word: self.low.get(place).copied().unwrap_or_default(), place };
+                } else if let Some(place) = highs.next() {
+                    middles = Bits { word: middle[place], place };
+                } else {
+                    highs = Bits { word: *high.get(next_high)?, place: next_high };
+                    next_high += 1;
+                }
+            }
+        })
     }
 
     pub(super) fn clear(&mut self) {
         let [middle, high] = &mut self.above;
         for (at, word) in high.iter_mut().enumerate() {
-            for place in bits(std::mem::take(word), at) {
-                for place in bits(std::mem::take(&mut middle[place]), place) {
+            for place in (Bits { word: std::mem::take(word), place: at }) {
+                for place in (Bits { word: std::mem::take(&mut middle[place]), place }) {
                     *self.low.entry(place) = 0;
                 }
             }
@@ -90,14 +104,25 @@ impl Numbers {
 }
 
 /// What the bits of the word at `place` stand for.
-fn bits(word: u64, place: usize) -> impl Iterator<Item = usize> {
-    let mut left = word;
-    std::iter::from_fn(move || {
-        let bit = left.trailing_zeros() as usize;
-        let has_more = left != 0;
-        left &= left.wrapping_sub(1);
-        has_more.then_some(place * 64 + bit)
-    })
+struct Bits {
+    word: u64,
+    place: usize,
+}
+
+impl Bits {
+    const NONE: Bits = Bits { word: 0, place: 0 };
+}
+
+impl Iterator for Bits {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        let bit = self.word.trailing_zeros() as usize;
+        let has_more = self.word != 0;
+        self.word &= self.word.wrapping_sub(1);
+        has_more.then_some(self.place * 64 + bit)
+    }
 }
 
 #[cfg(test)]

@@ -94,8 +94,9 @@ impl<R: Record> Clone for Table<R> {
 }
 
 impl<R: Record> Table<R> {
-    /// A bit by the name; another table may have the same.
-    pub(super) const BIT: u64 = 1 << (hash::of_name(R::COLLECTION) % 64);
+    /// A bit by what is known of the type, as a replica is often called what its owner's record is called;
+    /// another table may have the same.
+    pub(super) const BIT: u64 = 1 << (hash::mix(hash::of_name(R::COLLECTION), size_of::<R>() as u64) % 64);
 
     pub(super) fn new(policy: VersionPolicy, owned: bool) -> Table<R> {
         Table {
@@ -235,13 +236,15 @@ impl<R: Record> Table<R> {
     }
 
     /// The places of the changes since `tick`.
+    #[inline]
     pub(super) fn places_since(&self, tick: u64) -> Range<usize> {
         // A step changes little, and what was replaced before is kept only for handlers that pause.
-        let since = self.replaced.iter().rev().take_while(|replaced| replaced.tick >= tick).count();
-        self.replaced.len() - since..self.replaced.len()
+        let before = self.replaced.iter().rposition(|replaced| replaced.tick < tick);
+        before.map_or(0, |place| place + 1)..self.replaced.len()
     }
 
     /// The change at a place.
+    #[inline]
     pub(super) fn change(&self, place: usize) -> Change<'_, R> {
         let replaced = &self.replaced[place];
         let later = self.replaced[place + 1..].iter().find(|later| later.id == replaced.id);

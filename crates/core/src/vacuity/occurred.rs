@@ -169,21 +169,21 @@ impl Occurred {
 }
 
 /// Looks at the steps of a run, beside another observer.
-pub struct Looking<'a, O> {
+pub struct Looking<'a, S: System> {
     occurred: &'a mut Occurred,
-    beside: &'a mut O,
+    beside: &'a mut dyn Observer<S>,
     /// The client whose paused command is resumed.
     resumed: Option<usize>,
 }
 
-impl<'a, O> Looking<'a, O> {
+impl<'a, S: System> Looking<'a, S> {
     /// Notes in `occurred` what steps do, and lets `beside` see them as well.
-    pub fn new(occurred: &'a mut Occurred, beside: &'a mut O) -> Looking<'a, O> {
+    pub fn new(occurred: &'a mut Occurred, beside: &'a mut dyn Observer<S>) -> Looking<'a, S> {
         Looking { occurred, beside, resumed: None }
     }
 }
 
-impl<S: System, O: Observer<S>> Observer<S> for Looking<'_, O> {
+impl<S: System> Observer<S> for Looking<'_, S> {
     fn before(&mut self, world: &World<S>, action: Action) {
         let target = Some(action).filter(|action| matches!(action, Action::Resume(_)));
         self.resumed = match target.and_then(|action| world.target(action)) {

@@ -101,7 +101,7 @@ pub(crate) struct Handling {
 
 /// What a step in a still world changes of the digest if it only handles something: the parts that are here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Handled {
+pub(crate) struct DigestChange {
     /// The digest of its service's store.
     pub(crate) store: u64,
     /// By how much time goes on.
@@ -156,8 +156,8 @@ impl<S: System> World<S> {
 
     /// The digest after something is handled in this world, which is still.
     #[inline]
-    pub(crate) fn digest_after(&self, still: &Still, service: ServiceIndex, handled: Handled) -> Digest {
-        let Handled { store, time, sum } = handled;
+    pub(crate) fn digest_after(&self, still: &Still, service: ServiceIndex, change: DigestChange) -> Digest {
+        let DigestChange { store, time, sum } = change;
         let stores = self.noted_stores().iter().enumerate();
         let stores = stores.map(|(place, noted)| if place == service.get() { store } else { *noted });
         let stores = self.stores_digest(Time(still.now.0 + time), stores);
@@ -165,14 +165,14 @@ impl<S: System> World<S> {
     }
 
     /// What was changed by handling something in a still world, which this one was; `None` if it changed more.
-    pub(crate) fn handled(&self, before: &Still, service: ServiceIndex, digest: Digest) -> Option<Handled> {
+    pub(crate) fn change_since(&self, before: &Still, service: ServiceIndex, digest: Digest) -> Option<DigestChange> {
         if self.effects.calls_off {
             return None;
         }
         let after = self.still(digest).filter(|after| after.has_only_handled(before))?;
         let store = self.noted_stores()[service.get()];
         let sum = digest.sum.wrapping_sub(before.digest.sum);
-        Some(Handled { store, time: after.now.0 - before.now.0, sum })
+        Some(DigestChange { store, time: after.now.0 - before.now.0, sum })
     }
 
     /// The hash of what a judgement depends on besides what its step depends on, which handles something in a world
@@ -218,7 +218,7 @@ impl<S: System> World<S> {
         let (service, what, cause) = match action {
             Action::Deliver(index) => {
                 let delivery = self.broker.delivery(index);
-                let (service, what) = (delivery.direct()?, self.broker.known_by(index)?);
+                let (service, what) = (self.broker.service_of_delivery(index)?, self.broker.known_by(index)?);
                 (service, what, self.broker.message(delivery.message).cause)
             }
             Action::Command(client) => {

@@ -115,7 +115,6 @@ impl<S: System> World<S> {
         self.memories.clone_from(&moment.memories);
         (self.pauses, self.commands_run) = (moment.pauses, moment.commands_run);
         (self.now, self.steps, self.fingerprint) = (moment.now, moment.steps, moment.fingerprint);
-        self.firing = None;
         self.offers.clear();
         self.effects.clear();
     }
@@ -176,7 +175,7 @@ impl<S: System> World<S> {
     /// Notes that a delivery changes nothing as its service's store is.
     pub(crate) fn note_futile(&mut self, index: DeliveryIndex) {
         if let Some(service) = self.broker.service_of_delivery(index) {
-            self.broker.note_futile(index, true, self.stores[service.get()].tick());
+            self.broker.note_futile(index, self.stores[service.get()].tick());
         }
     }
 }

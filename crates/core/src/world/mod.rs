@@ -7,6 +7,7 @@
 mod catching;
 mod clients;
 mod digest;
+mod execution;
 mod journal;
 mod step;
 mod timers;
@@ -20,19 +21,18 @@ use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Time};
 use crate::schedule::{DeliverySpec, Target};
 use crate::scheduler::{Action, Chosen, ClientIndex, Enabled, Offer, PauseIndex};
-use crate::service::{self, Effects, Memories};
+use crate::service::{Effects, Memories};
 use crate::simulation::{Hosted, Inner, Simulation};
 use crate::store::{Schema, Store};
 
 pub(crate) use catching::catching;
 use clients::Tried;
 pub use clients::WaitingClient;
-pub(crate) use digest::{Digest, Handled, Handling, LookedAt, Still};
+pub(crate) use digest::{Digest, DigestChange, Handling, LookedAt, Still};
 use journal::Journal;
 pub(crate) use journal::Mark;
 #[cfg(test)]
 pub(crate) use journal::tests::simulation as erratic_simulation;
-pub(crate) use step::Summary;
 pub use step::{Actor, Answer, Step};
 use timers::Timers;
 
@@ -123,8 +123,8 @@ pub struct World<S: System> {
     timers: Timers,
     /// What members keep in memory.
     memories: Memories,
-    /// The timer that fires, while its handler runs.
-    firing: Option<service::Timer>,
+    /// Who runs a handler in the step that is taken, or was taken last.
+    at_work: Option<Actor>,
     /// Whether a delivery waits until handling it once more could make a difference.
     parks_futile: bool,
     now: Time,
@@ -153,7 +153,6 @@ impl<S: System> Clone for World<S> {
             absent: self.absent.clone(),
             timers: self.timers.clone(),
             memories: self.memories.clone(),
-            firing: None,
             offers: self.offers.clone(),
             effects: Effects::default(),
             journal: Journal::default(),
@@ -178,7 +177,7 @@ impl<S: System> Clone for World<S> {
             absent,
             timers,
             memories,
-            firing: _,
+            at_work: _,
             parks_futile,
             now,
             steps,
@@ -252,7 +251,7 @@ impl<S: System> World<S> {
             absent: Vec::new(),
             timers: Timers::default(),
             memories: Memories::default(),
-            firing: None,
+            at_work: None,
             parks_futile: !inner.redeliver_futile,
             now: Time(0),
             steps: 0,
@@ -435,28 +434,6 @@ impl<S: System> World<S> {
                 _ => None,
             },
             service_timer: self.timers.of_services() > 0,
-        }
-    }
-
-    /// Whether deliveries and commands are all that may happen, and will be until a step arms a timer,
-    /// pauses a handler or leaves an ack under way.
-    pub(crate) fn only_delivers(&self) -> bool {
-        self.paused.is_empty() && self.acks.is_empty() && self.absent.is_empty() && self.timers.is_empty()
-    }
-
-    /// [`World::enabled`] where there are only deliveries and commands.
-    #[inline(always)]
-    pub(crate) fn enabled_deliveries(&self) -> Enabled<'_> {
-        Enabled {
-            deliveries: self.broker.deliveries(),
-            ready: self.broker.ready(),
-            commands: &self.idle,
-            paused: &[],
-            acks: &[],
-            absent: &[],
-            clock: None,
-            ack_wait: None,
-            service_timer: false,
         }
     }
 

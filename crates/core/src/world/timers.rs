@@ -137,11 +137,6 @@ impl Timers {
         self.unmark();
     }
 
-    #[inline]
-    pub(super) fn is_empty(&self) -> bool {
-        self.by_time.is_empty()
-    }
-
     pub(super) fn len(&self) -> usize {
         self.by_time.len()
     }

@@ -390,7 +390,7 @@ impl<T: Suite> Scenario<T> {
     }
 
     /// Runs a world of this scenario to its verdict.
-    pub fn run(&self, world: &mut World<T>, judges: &Judges<T>, seed: u64, observer: &mut impl Observer<T>) -> Report {
+    pub fn run(&self, world: &mut World<T>, judges: &Judges<T>, seed: u64, observer: &mut dyn Observer<T>) -> Report {
         let mut scheduler = self.scheduler(world.simulation(), seed);
         run(world, &mut scheduler, judges, self.limits, observer)
     }

@@ -17,7 +17,7 @@ impl<T: Suite> Scenario<T> {
         world: &mut World<T>,
         judges: &Judges<T>,
         seed: u64,
-        observer: &mut impl Observer<T>,
+        observer: &mut dyn Observer<T>,
         occurred: &mut Occurred,
     ) -> Report {
         let mut departing = Departing::new(self.schedule.clone());

@@ -475,7 +475,7 @@ impl<T: Suite> Setting<'_, T> {
         Ok(())
     }
 
-    fn run(&self, world: &mut World<T>, judges: &Judges<T>, seed: u64, observer: &mut impl Observer<T>) -> Verdict {
+    fn run(&self, world: &mut World<T>, judges: &Judges<T>, seed: u64, observer: &mut dyn Observer<T>) -> Verdict {
         world.reset();
         let mut scheduler = self.scheduler(world.simulation(), seed);
         run(world, &mut scheduler, judges, Limits::default(), observer).verdict

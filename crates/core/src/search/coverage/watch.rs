@@ -83,20 +83,29 @@ struct LaneWatch {
 
 /// Something for each record, by kind and number, as stores keep them.
 #[derive(Clone, Debug)]
-struct ByRecord<T>(Vec<ByNumber<T>>);
+struct ByRecord<T> {
+    kinds: Vec<ByNumber<T>>,
+    /// The kinds for which there is something, as bits.
+    used: u32,
+}
 
 impl<T: Clone + Default> ByRecord<T> {
     fn new() -> ByRecord<T> {
-        ByRecord(vec![ByNumber::default(); KINDS])
+        ByRecord { kinds: vec![ByNumber::default(); KINDS], used: 0 }
     }
 
     #[inline]
     fn get(&mut self, record: RecordId) -> &mut T {
-        self.0[record.kind() as usize - 'a' as usize].entry(record.place())
+        let kind = record.kind() as usize - 'a' as usize;
+        self.used |= 1 << kind;
+        self.kinds[kind].entry(record.place())
     }
 
     fn clear(&mut self) {
-        self.0.iter_mut().for_each(ByNumber::clear);
+        while self.used != 0 {
+            self.kinds[self.used.trailing_zeros() as usize].clear();
+            self.used &= self.used - 1;
+        }
     }
 }
 
@@ -184,11 +193,15 @@ fn lane_name(setup: &GroupSetup, subject: Subject) -> String {
 }
 
 fn fold(all: &mut [Seen], met: u64, occasion: u64, seed: u64) {
-    for (place, seen) in all.iter_mut().enumerate() {
+    let mut any = met | occasion;
+    while any != 0 {
+        let place = any.trailing_zeros();
+        let seen = &mut all[place as usize];
         seen.occasions += occasion >> place & 1;
         if met >> place & 1 == 1 {
             seen.note(seed);
         }
+        any &= any - 1;
     }
 }
 
@@ -357,10 +370,10 @@ impl<S: System> Observer<S> for SituationWatch {
             self.published(world, step);
         }
         match (step.action, step.delivery) {
-            (Action::Deliver(index), _) if step.answer != Some(Answer::Lost) => {
+            (Action::Deliver(index), _) if !matches!(step.answer, Some(Answer::Lost)) => {
                 let about = self.about(world, index);
                 self.begins(about);
-                if step.answer == Some(Answer::Paused) {
+                if matches!(step.answer, Some(Answer::Paused)) {
                     self.paused.push((about.entry as u32, index));
                 } else {
                     self.ends(world, step, index, about);

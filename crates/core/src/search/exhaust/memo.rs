@@ -11,7 +11,7 @@ use hashbrown::HashTable;
 
 use crate::faults::Fate;
 use crate::hash;
-use crate::world::{Handled, Handling, LookedAt};
+use crate::world::{DigestChange, Handling, LookedAt};
 
 /// The cache key of a transition: a hash of all that a delivery or a command depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(super) struct JudgedKey(u64);
 /// What a step changes of the digest, and whether the broker gets an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Transition {
-    pub(super) handled: Handled,
+    pub(super) change: DigestChange,
     pub(super) answers: bool,
 }
 
@@ -166,12 +166,12 @@ mod tests {
                     let digest = world.noted_digest();
                     let Some((before, handling)) = known_by.filter(|_| !world.read_beyond_store()) else { continue };
                     let key = MemoKey::of(handling, fate);
-                    let handled = world.handled(&before, handling.service, digest);
-                    let transition = handled.map(|handled| Transition { handled, answers: step.acked().is_some() });
+                    let change = world.change_since(&before, handling.service, digest);
+                    let transition = change.map(|change| Transition { change, answers: step.acked().is_some() });
                     if let Some((known, _)) = memo.find(key) {
                         assert_eq!(Some(known), transition, "{words} with {fate:?}, seed {seed}");
                         world.rewind(mark);
-                        let after = world.digest_after(&before, handling.service, known.handled);
+                        let after = world.digest_after(&before, handling.service, known.change);
                         assert_eq!(after, digest, "{words} with {fate:?}, seed {seed}");
                         take(&mut world);
                         (hits, saved) = (hits + 1, saved + u32::from(step.saved()));
@@ -186,7 +186,7 @@ mod tests {
         assert!(hits > 1_000 && saved > 300, "few cache hits: {hits}, {saved} of them saved");
     }
 
-    const TRANSITION: Transition = Transition { handled: Handled { store: 1, time: 0, sum: 2 }, answers: true };
+    const TRANSITION: Transition = Transition { change: DigestChange { store: 1, time: 0, sum: 2 }, answers: true };
 
     #[test]
     fn a_transition_is_used_after_one_verification() {

@@ -455,10 +455,7 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
     fn attempt(&mut self, attempt: &Try, access: &mut Access<'_>) -> Result<(), Stop> {
         let Try { action, fate, budget } = *attempt;
         self.path.push(Move { action, fate });
-        let successor = match self.memoised(action, fate) {
-            Some(successor) => successor,
-            None => self.execute(action, fate),
-        };
+        let successor = self.successor(action, fate);
         self.transitions += 1;
         if self.transitions.is_multiple_of(PROGRESS_EVERY) {
             self.common.report(self.stats(), PROGRESS_EVERY);

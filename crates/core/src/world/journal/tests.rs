@@ -13,14 +13,14 @@ impl World<Erratic> {
     /// All that is in it, and its digest.
     fn shown(&self) -> String {
         let World { broker, sent, idle, waiting, tried, paused, paused_indices, pauses, acks, absent, .. } = self;
-        let World { timers, memories, firing, parks_futile, now, steps, commands_run, fingerprint, stores, .. } = self;
+        let World { timers, memories, at_work, parks_futile, now, steps, commands_run, fingerprint, stores, .. } = self;
         let store = |store: &Store| {
             let unjudged: Vec<RecordId> = store.unjudged::<Row>().collect();
             format!("{store:?} {:x} {} {} {unjudged:?}", store.digest(), store.tick(), store.changed())
         };
         let stores: Vec<String> = stores.iter().map(store).collect();
         let clients = (sent, idle, waiting, tried, commands_run);
-        let under_way = (paused, paused_indices, pauses, acks, absent, memories, firing, parks_futile);
+        let under_way = (paused, paused_indices, pauses, acks, absent, memories, at_work, parks_futile);
         let numbers = (now, steps, fingerprint, self.digest());
         // For how many records a list has room says nothing.
         let broker = format!("{broker:?}").replace(", None", "").replace("[None]", "[]");

@@ -21,18 +21,26 @@ pub(super) struct Successor {
     pub(super) step: Option<Step>,
     /// Whether it need not be judged: an equal step was.
     pub(super) is_judged: bool,
+    /// What decides it and its cache key, if it has one.
+    memo: Option<(Handling, MemoKey)>,
     /// What to memoise of it once it was judged.
-    to_memoise: Option<(Handling, MemoKey, Transition)>,
+    to_memoise: Option<Transition>,
 }
 
 impl<S: System> Worker<'_, '_, S> {
-    /// Where a step leads by its memoised transition, if there is one.
+    /// Where a step leads: by its memoised transition if there is one, or else it is executed.
     #[inline]
-    pub(super) fn memoised(&self, action: Action, fate: Fate) -> Option<Successor> {
+    pub(super) fn successor(&mut self, action: Action, fate: Fate) -> Successor {
+        let memo = self.memo_key(action, fate);
+        memo.and_then(|memo| self.memoised(memo)).unwrap_or_else(|| self.execute(action, fate, memo))
+    }
+
+    /// Where a step with this cache key leads, if its transition was memoised.
+    #[inline]
+    fn memoised(&self, (handling, memo_key): (Handling, MemoKey)) -> Option<Successor> {
         let still = self.frames[self.depth].still.as_ref()?;
-        let (handling, memo_key) = self.memo_key(action, fate)?;
         let (transition, looked_at) = self.memo.find(memo_key)?;
-        let digest = self.world.digest_after(still, handling.service, transition.handled);
+        let digest = self.world.digest_after(still, handling.service, transition.change);
         let judged = memo_key.judged(self.world.looked_at(still, handling, looked_at));
         Some(Successor {
             // Where transitions are memoised it is all that tells states apart.
@@ -42,33 +50,35 @@ impl<S: System> Worker<'_, '_, S> {
             read_beyond_store: false,
             step: None,
             is_judged: self.memo.is_judged(judged),
+            memo: Some((handling, memo_key)),
             to_memoise: None,
         })
     }
 
-    /// The cache key of a step.
+    /// The cache key of a step, if it has one here.
     #[inline]
     fn memo_key(&self, action: Action, fate: Fate) -> Option<(Handling, MemoKey)> {
+        self.frames[self.depth].still?;
         let handling = self.world.handling(action).filter(|_| fate.lets_through())?;
         Some((handling, MemoKey::of(handling, fate)))
     }
 
     /// Executes a step.
-    pub(super) fn execute(&mut self, action: Action, fate: Fate) -> Successor {
-        let still = self.frames[self.depth].still;
-        let memo_key = still.and_then(|still| Some((still, self.memo_key(action, fate)?)));
+    fn execute(&mut self, action: Action, fate: Fate, memo: Option<(Handling, MemoKey)>) -> Successor {
+        let before = self.frames[self.depth].still;
         let step = self.step(action, fate);
         let read_beyond_store = self.world.read_beyond_store();
         if self.is_marking && read_beyond_store {
             self.marks.couple("a handler looks at the time, at the attempt or into its memory");
         }
         let (digest, answers) = (self.world.noted_digest(), answers(&step));
-        let to_memoise = memo_key.filter(|_| !read_beyond_store).and_then(|(before, (handling, memo_key))| {
-            let handled = self.world.handled(&before, handling.service, digest)?;
-            Some((handling, memo_key, Transition { handled, answers }))
+        let known = before.zip(memo).filter(|_| !read_beyond_store);
+        let to_memoise = known.and_then(|(before, (handling, _))| {
+            let change = self.world.change_since(&before, handling.service, digest)?;
+            Some(Transition { change, answers })
         });
         let (key, step) = (self.key(digest), Some(step));
-        Successor { key, digest, answers, read_beyond_store, step, is_judged: false, to_memoise }
+        Successor { key, digest, answers, read_beyond_store, step, is_judged: false, memo, to_memoise }
     }
 
     /// Executes a step whose memoised transition leads to the state with this key.
@@ -78,8 +88,8 @@ impl<S: System> Worker<'_, '_, S> {
         fate: Fate,
         memoised: Successor,
     ) -> Result<Successor, Stop> {
-        let Successor { key, is_judged, .. } = memoised;
-        let successor = self.execute(action, fate);
+        let Successor { key, is_judged, memo, .. } = memoised;
+        let successor = self.execute(action, fate, memo);
         if successor.key != key {
             return Err(not_a_function());
         }
@@ -97,7 +107,7 @@ impl<S: System> Worker<'_, '_, S> {
     /// Memoises the transition of a step that was executed, and, if it was judged, the judgement, which looked at
     /// this.
     pub(super) fn memoise(&mut self, successor: &Successor, judged: Option<LookedAt>) -> Result<(), Stop> {
-        let Some((handling, memo_key, transition)) = successor.to_memoise else { return Ok(()) };
+        let Some(((handling, memo_key), transition)) = successor.memo.zip(successor.to_memoise) else { return Ok(()) };
         let inserted = self.memo.insert(memo_key, transition, judged.unwrap_or_default());
         let looked_at = inserted.map_err(|Contradiction| not_a_function())?;
         if let Some(still) = self.frames[self.depth].still.filter(|_| judged.is_some()) {

@@ -4,9 +4,9 @@ use super::*;
 use crate::broker::State;
 use crate::doc_example::{Change, Changed, Item, Shop};
 use crate::faults::Window;
-use crate::ids::{RecordId, Subject};
+use crate::ids::{RecordId, Subject, Time};
 use crate::scheduler::ClientIndex;
-use crate::service::Service;
+use crate::service::{Context, PublishMode, Service, Work};
 use crate::simulation::Simulation;
 use crate::store::{Schema, VersionPolicy};
 
@@ -88,13 +88,12 @@ fn left(world: &World<Shop>, service: &str, published: usize, armed_before: u32)
 #[test]
 fn a_command_leaves_what_its_service_says_it_does() {
     for (mode, price) in MODES.into_iter().flat_map(|mode| [(mode, ACCEPTED), (mode, REFUSED)]) {
-        let crashes = Window::ALL.map(Some).into_iter().chain([None]);
-        for (crash, is_fast) in crashes.map(|crash| (crash, false)).chain([(None, true)]) {
+        for crash in Window::ALL.map(Some).into_iter().chain([None]) {
             let mut world = world(mode, mode, price);
             let (action, fate) = (Action::Command(ClientIndex(0)), Fate { crash, ..Fate::CALM });
-            let step = if is_fast { world.step(action, fate) } else { world.step_slow(action, fate) };
+            let step = world.step(action, fate);
             let (saved, published, armed) = left(&world, "shop", step.published.len(), 0);
-            let words = format!("{mode:?}, price {price}, {crash:?}, the fast path: {is_fast}");
+            let words = format!("{mode:?}, price {price}, {crash:?}");
             assert_eq!((saved, published), leaves(mode, price, crash), "{words}");
             assert_eq!(armed && crash.is_none(), crash.is_none() && saved, "{words}");
         }
@@ -104,17 +103,16 @@ fn a_command_leaves_what_its_service_says_it_does() {
 #[test]
 fn a_delivery_leaves_what_its_service_says_it_does_and_is_done_if_its_ack_was_sent() {
     for (mode, price) in MODES.into_iter().flat_map(|mode| [(mode, ACCEPTED), (mode, REFUSED)]) {
-        let crashes = Window::ALL.map(Some).into_iter().chain([None]);
-        for (crash, is_fast) in crashes.map(|crash| (crash, false)).chain([(None, true)]) {
+        for crash in Window::ALL.map(Some).into_iter().chain([None]) {
             // The shop says it whatever it answers, and is not looked at.
             let mut world = world(PublishMode::DualWrite, mode, price);
             world.step(Action::Command(ClientIndex(0)), Fate::CALM);
             let armed_before = world.timers_armed();
             let index = world.broker.ready()[0];
             let (action, fate) = (Action::Deliver(index), Fate { crash, ..Fate::CALM });
-            let step = if is_fast { world.step(action, fate) } else { world.step_slow(action, fate) };
+            let step = world.step(action, fate);
             let (saved, published, armed) = left(&world, "search", step.published.len(), armed_before);
-            let words = format!("{mode:?}, price {price}, {crash:?}, the fast path: {is_fast}");
+            let words = format!("{mode:?}, price {price}, {crash:?}");
             assert_eq!((saved, published), leaves(mode, price, crash), "{words}");
             assert_eq!(armed && crash.is_none(), crash.is_none() && saved, "{words}");
             let is_done = price == ACCEPTED && matches!(crash, None | Some(Window::AfterAck));
@@ -126,17 +124,14 @@ fn a_delivery_leaves_what_its_service_says_it_does_and_is_done_if_its_ack_was_se
 /// It counts as handed out again, although it was not handed out before.
 #[test]
 fn a_duplicate_is_a_delivery_of_its_own_that_comes_again() {
-    for is_fast in [true, false] {
-        let mut world = world(PublishMode::DualWrite, PublishMode::Outbox, ACCEPTED);
-        world.step(Action::Command(ClientIndex(0)), Fate::CALM);
-        let index = world.broker.ready()[0];
-        let (action, fate) = (Action::Deliver(index), Fate { duplicate: true, ..Fate::CALM });
-        let first = if is_fast { world.step(action, fate) } else { world.step_slow(action, fate) };
-        let duplicates: Vec<_> =
-            world.broker.ready().iter().filter(|ready| world.broker.delivery(**ready).duplicate).collect();
-        let [duplicate] = duplicates[..] else { panic!("expected one duplicate, found {duplicates:?}") };
-        assert_eq!(world.broker.delivery(*duplicate).attempt, 2);
-        let second = world.step(Action::Deliver(*duplicate), Fate::CALM);
-        assert_eq!([first.handed().1, second.handed().1], [false, true]);
-    }
+    let mut world = world(PublishMode::DualWrite, PublishMode::Outbox, ACCEPTED);
+    world.step(Action::Command(ClientIndex(0)), Fate::CALM);
+    let index = world.broker.ready()[0];
+    world.step(Action::Deliver(index), Fate { duplicate: true, ..Fate::CALM });
+    let duplicates: Vec<_> =
+        world.broker.ready().iter().filter(|ready| world.broker.delivery(**ready).duplicate).copied().collect();
+    let [duplicate] = duplicates[..] else { panic!("expected one duplicate, found {duplicates:?}") };
+    assert_eq!(world.broker.delivery(duplicate).attempt, 2);
+    world.step(Action::Deliver(duplicate), Fate::CALM);
+    assert_eq!([index, duplicate].map(|index| world.broker.delivery(index).is_repeated()), [false, true]);
 }
