@@ -19,6 +19,7 @@ use crate::property::End;
 use crate::run::{Judges, Verdict, step_apart};
 use crate::scheduler::{Action, Move, Tie};
 use crate::search::DeliveryOrder;
+use crate::search::states::{is_at_rest, key_in_calm_order, tried_once_more};
 use crate::simulation::Simulation;
 use crate::store::heap_bytes_of;
 use crate::world::{Digest, Mark, Step, Still, World, catching};
@@ -358,17 +359,11 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
 
     /// What tells states apart. Where the calm run's next step counts, the publish order does.
     fn key(&self, digest: Digest) -> u64 {
-        let broker = self.world.broker();
         let mut key = digest.word();
         if self.has_rotation {
-            key = hash::mix(key, broker.rotation());
+            key = hash::mix(key, self.world.broker().rotation());
         }
-        if self.bounds.knows_calm() {
-            let mut open: Vec<_> = broker.open().map(|index| (broker.delivery(index).message, index)).collect();
-            open.sort_unstable();
-            key = open.iter().fold(key, |key, (_, index)| hash::mix(key, broker.digest_of(*index)));
-        }
-        key
+        if self.bounds.knows_calm() { key_in_calm_order(&self.world, key) } else { key }
     }
 
     /// Pushes the frame of a state that is to be expanded: the one that the world is in.
@@ -544,10 +539,7 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
     /// Judges a state in which no delivery changes anything, as a run would.
     fn judge_rest(&self) -> Result<(), Stop> {
         let (frame, world) = (&self.frames[self.depth], &self.world);
-        let enabled = world.enabled();
-        let under_way = enabled.iter().any(|action| matches!(action, Action::Resume(_) | Action::Ack(_)));
-        let is_absent = enabled.iter().any(|action| matches!(action, Action::Join(_)));
-        if frame.is_judged || frame.moved || under_way || is_absent || world.waits_for_redelivery() {
+        if frame.is_judged || frame.moved || !is_at_rest(world) {
             return Ok(());
         }
         judge_still(self.judges, world).map_err(failing)
@@ -556,20 +548,11 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
 
 /// Judges a world in which no delivery changes anything and nothing is under way.
 pub(super) fn judge_still<S: System>(judges: &Judges<S>, world: &World<S>) -> Result<(), Verdict> {
-    let enabled = world.enabled();
     if world.may_go_on() || world.timers_armed() > 0 {
         return judges.at_quiescence(world);
     }
-    let mut shown = None;
-    if world.broker().open_count() > 0 {
-        // So that what is said about attempts is true: none of these steps changes anything.
-        let mut world = world.clone();
-        for index in enabled.ready() {
-            step_apart(&mut world, Action::Deliver(*index), Fate::CALM);
-        }
-        shown = Some(world);
-    }
-    let world = shown.as_ref().unwrap_or(world);
+    let tried = tried_once_more(world);
+    let world = tried.as_ref().unwrap_or(world);
     judges.at_end(&End::new(world, false))?;
     judges.at_quiescence(world)
 }
