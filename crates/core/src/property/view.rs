@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::ops::Deref;
 
-use crate::broker::{Delivery, Message};
+use crate::broker::{Delivery, Message, MessageName};
 use crate::event::System;
 use crate::ids::Time;
 use crate::simulation::Simulation;
@@ -60,10 +60,18 @@ impl<'a, S: System> Moment<'a, S> {
         self.world.simulation()
     }
 
+    /// Whether any message that was ever published has such a name.
+    #[must_use]
+    pub fn ever_published(&self, is_it: impl Fn(&MessageName) -> bool) -> bool {
+        self.note(LookedAt::LOG);
+        self.world.broker().messages().iter().rev().any(|message| is_it(&message.name))
+    }
+
     /// The whole world: broker and log, members' memories, what may happen next.
     ///
     /// A complete search judges a step again each time a judgement has looked at it, and a judgement by
-    /// stores, time, [`View::delivery`] and [`View::published`] once for all steps that are alike.
+    /// stores, time, [`View::delivery`], [`View::published`] and [`Moment::ever_published`] once for all steps
+    /// that are alike.
     #[must_use]
     #[inline]
     pub fn world(&self) -> &'a World<S> {
