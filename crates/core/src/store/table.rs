@@ -8,7 +8,7 @@ use crate::hash;
 use crate::ids::{RecordId, Time, Version};
 
 use super::by_id::{ById, Ids};
-use super::record::{Bump, DuplicateKey, Record, VersionConflict, VersionPolicy, Versioned};
+use super::record::{Bump, DuplicateKey, Record, VersionConflict, VersionPolicy, VersionScheme, Versioned};
 use super::{COLLECTION_BITS, heap_bytes_of};
 
 /// What a change replaced. Kept for the running step, until the next save to the table, for every handler
@@ -358,6 +358,8 @@ pub(super) trait AnyTable: Any + Send + Sync {
     fn clear(&mut self);
     /// Notes that what it has is what it begins with.
     fn begins(&mut self);
+    /// Whether the time of a save decides its version.
+    fn saves_by_time(&self) -> bool;
     /// Whether there is a row of this id now.
     fn holds(&self, id: RecordId) -> bool;
     /// Notes that a quiescence was judged.
@@ -415,6 +417,10 @@ impl<R: Record> AnyTable for Table<R> {
         self.replaced.clear();
         let first: Vec<_> = self.ids().filter_map(|id| Some((id, self.live(id)?.version))).collect();
         self.first = (!first.is_empty()).then(|| first.into());
+    }
+
+    fn saves_by_time(&self) -> bool {
+        matches!(self.policy.scheme, VersionScheme::Timestamp { .. })
     }
 
     fn holds(&self, id: RecordId) -> bool {
