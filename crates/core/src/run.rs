@@ -10,7 +10,7 @@ use crate::ids::{self, Time};
 use crate::property::{End, Moment, Property, Sometimes, View, Violation, Watch};
 use crate::scheduler::{Action, Scheduler};
 use crate::service::Outcome;
-use crate::world::{Answer, Revision, Step, World, catching};
+use crate::world::{Answer, LookedAt, Revision, Step, World, catching};
 
 /// How far a run may go. Reaching a limit is a verdict, never a hang. The default is 10,000,000 steps,
 /// 4,000,000 messages and 4,000,000 open deliveries.
@@ -244,11 +244,11 @@ impl<S: System> Judges<S> {
         self.on_kinds(Watch::of_view(&view), &view)
     }
 
-    /// [`Judges::on_step`], and whether a judgement depends on more than stores and time.
-    pub(crate) fn on_step_noting(&self, world: &World<S>, step: &Step) -> Result<bool, Verdict> {
+    /// [`Judges::on_step`], and what the judgements depend on.
+    pub(crate) fn on_step_noting(&self, world: &World<S>, step: &Step) -> Result<LookedAt, Verdict> {
         let view = View::new(world, step);
         self.on_kinds(Watch::of_view(&view), &view)?;
-        Ok(view.looked_further())
+        Ok(view.looked_at())
     }
 
     /// [`Judges::on_step`] for a step of these kinds.
@@ -350,6 +350,7 @@ fn play<S: System>(
     observer: &mut dyn Observer<S>,
     noted: &mut RunNotes,
 ) -> Result<(), Verdict> {
+    let mut step = Step::new(Action::Advance, Fate::CALM);
     loop {
         world.drain_offers(|offer| scheduler.offer(offer));
         if world.is_still() {
@@ -370,7 +371,7 @@ fn play<S: System>(
         let fate = world.chosen(action).map_or(Fate::CALM, |chosen| scheduler.fate(&chosen));
         observer.before(world, action);
         noted.under_way = Some((action, fate));
-        let step = world.step(action, fate);
+        world.step_into(action, fate, &mut step);
         noted.under_way = None;
         noted.count(world, &step);
         observer.after(world, &step);

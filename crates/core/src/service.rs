@@ -253,6 +253,7 @@ impl<S: System> Context<'_, S> {
     /// is none: one that is due may have fired before.
     pub fn call_off(&mut self, record: RecordId, purpose: impl Into<Cow<'static, str>>) {
         self.effects.armed.push(Arming::CallOff { record, purpose: ids::kept(purpose) });
+        self.effects.calls_off = true;
     }
 
     /// What the member that runs the handler keeps in its memory: `T::default()` at first, and again after
@@ -317,11 +318,13 @@ pub(crate) struct Effects<E> {
     pub(crate) impure: bool,
     /// It may have changed its memory.
     pub(crate) remembers: bool,
+    /// Whether it called a timer off, and so did what depends on which timers there are.
+    pub(crate) calls_off: bool,
 }
 
 impl<E> Default for Effects<E> {
     fn default() -> Effects<E> {
-        Effects { published: Vec::new(), armed: Vec::new(), impure: false, remembers: false }
+        Effects { published: Vec::new(), armed: Vec::new(), impure: false, remembers: false, calls_off: false }
     }
 }
 
@@ -336,6 +339,6 @@ impl<E> Effects<E> {
     pub(crate) fn clear(&mut self) {
         self.published.clear();
         self.armed.clear();
-        (self.impure, self.remembers) = (false, false);
+        (self.impure, self.remembers, self.calls_off) = (false, false, false);
     }
 }

@@ -1,14 +1,14 @@
 //! What owners do with their records: versions, history, publishing.
 
 use super::{StepProperty, blame};
-use crate::broker::Message;
+use crate::broker::{Message, MessageName};
 use crate::event::Event;
 use crate::faults::Window;
 use crate::ids::{RecordId, Version};
 use crate::property::{View, Violation, Watch};
 use crate::store::{Change, Record, Store, Versioned};
 use crate::ticketing::messages::{Ticketing, TicketingEvent};
-use crate::ticketing::records::{Job, Order, Ticket};
+use crate::ticketing::records::{Job, Order, Payment, Ticket};
 use crate::world::Answer;
 
 /// Saves of what owners publish.
@@ -109,10 +109,9 @@ pub(super) const PUBLISHED_VERSIONS_CONTIGUOUS: StepProperty = StepProperty {
 };
 
 fn was_published(view: &View<'_, Ticketing>, record: RecordId, version: Version) -> bool {
-    let is_it =
-        |message: &Message<TicketingEvent>| (message.name.record, message.name.version) == (record, Some(version));
+    let is_it = |name: &MessageName| (name.record, name.version) == (record, Some(version));
     // Nearly always this very step did, and the log is long.
-    if view.published().iter().any(is_it) {
+    if view.published().iter().any(|message| is_it(&message.name)) {
         return true;
     }
     // What was there from the beginning was not saved by anybody who could publish it.
@@ -120,7 +119,7 @@ fn was_published(view: &View<'_, Ticketing>, record: RecordId, version: Version)
         Ticket::KIND => store.has::<Ticket>() && store.began_with::<Ticket>(record, version),
         _ => store.has::<Order>() && store.began_with::<Order>(record, version),
     };
-    view.store().is_some_and(began_with) || view.world().broker().messages().iter().rev().any(is_it)
+    view.store().is_some_and(began_with) || view.ever_published(is_it)
 }
 
 /// What an owner publishes of a version it publishes once, whatever the subject.
@@ -133,6 +132,7 @@ pub(super) const PUBLISHED_ONCE: StepProperty = StepProperty {
             let is_it = |id: RecordId, after: Option<Version>| (id, after) == (record, Some(version));
             view.changes::<Ticket>().any(|change| is_it(change.id, change.after.map(|row| row.version)))
                 || view.changes::<Order>().any(|change| is_it(change.id, change.after.map(|row| row.version)))
+                || view.changes::<Payment>().any(|change| is_it(change.id, change.after.map(|row| row.version)))
         };
         let published = view.published();
         for (place, message) in published.iter().enumerate() {

@@ -111,6 +111,11 @@ impl<E: Event> Broker<E> {
         self.sum_with(self.deliveries.digest_sum())
     }
 
+    /// The sum over what was published.
+    pub(crate) fn log_sum(&self) -> u64 {
+        self.log.sum()
+    }
+
     /// What of the broker decides the outcome of a delivery on the fast path; given that
     /// no handler and no answer is under way.
     #[inline]

@@ -193,9 +193,11 @@ impl<E: Event> Broker<E> {
     pub(crate) fn rest_digest(&self) -> u64 {
         let (mut order, mut joined) = (0u64, 0);
         for group in self.groups.iter() {
-            for queue in &group.units {
-                let queue = queue.iter().fold(0, |hash, index| hash::mix(hash, self.digest_of(*index)));
-                order = order.wrapping_add(queue);
+            if group.queued > 0 {
+                for queue in &group.units {
+                    let queue = queue.iter().fold(0, |hash, index| hash::mix(hash, self.digest_of(*index)));
+                    order = order.wrapping_add(queue);
+                }
             }
             joined = hash::mix(joined, group.joined.into());
         }

@@ -1,26 +1,24 @@
 //! Views: the only door by which a property sees a world.
 //!
-//! Stores and time are free to look at. Whatever else a judgement depends on comes through
-//! [`Moment::world`], which notes that somebody asked: a complete search that knows what a judgement
-//! depends on need not judge an equal step again.
+//! Which stores a judgement looks at is noted, and so is that it looked at more, through [`Moment::world`]: a
+//! complete search that knows what a judgement depends on need not judge an equal step again.
 
 use std::cell::Cell;
 use std::fmt;
 use std::ops::Deref;
 
-use crate::broker::{Delivery, Message};
+use crate::broker::{Delivery, Message, MessageName};
 use crate::event::System;
 use crate::ids::Time;
 use crate::simulation::Simulation;
 use crate::store::{Change, Record, Store};
-use crate::world::{Step, World};
+use crate::world::{LookedAt, Step, World};
 
 /// What a property sees of a world at one moment: stores and time, and behind [`Moment::world`]
 /// everything else.
 pub struct Moment<'a, S: System> {
     world: &'a World<S>,
-    /// Whether anybody looked at more than stores and time.
-    looked_further: Cell<bool>,
+    looked_at: Cell<LookedAt>,
 }
 
 impl<'a, S: System> Moment<'a, S> {
@@ -28,7 +26,7 @@ impl<'a, S: System> Moment<'a, S> {
     #[must_use]
     #[inline(always)]
     pub fn new(world: &'a World<S>) -> Moment<'a, S> {
-        Moment { world, looked_further: Cell::new(false) }
+        Moment { world, looked_at: Cell::default() }
     }
 
     /// The store of the service of that name.
@@ -38,14 +36,16 @@ impl<'a, S: System> Moment<'a, S> {
     #[must_use]
     #[inline]
     pub fn store_of(&self, service: &str) -> &'a Store {
-        self.world.store_of(service)
+        self.find_store(service).unwrap_or_else(|| self.world.store_of(service))
     }
 
     /// The store of the service of that name; `None` if there is no such service.
     #[must_use]
     #[inline]
     pub fn find_store(&self, service: &str) -> Option<&'a Store> {
-        self.world.service(service).map(|service| self.world.store(service))
+        let service = self.world.service(service)?;
+        self.note(LookedAt::store(service));
+        Some(self.world.store(service))
     }
 
     /// The simulated time.
@@ -60,20 +60,33 @@ impl<'a, S: System> Moment<'a, S> {
         self.world.simulation()
     }
 
+    /// Whether any message that was ever published has such a name.
+    #[must_use]
+    pub fn ever_published(&self, is_it: impl Fn(&MessageName) -> bool) -> bool {
+        self.note(LookedAt::LOG);
+        self.world.broker().messages().iter().rev().any(|message| is_it(&message.name))
+    }
+
     /// The whole world: broker and log, members' memories, what may happen next.
     ///
     /// A complete search judges a step again each time a judgement has looked at it, and a judgement by
-    /// stores, time and [`View::delivery`] once for all steps that are alike.
+    /// stores, time, [`View::delivery`], [`View::published`] and [`Moment::ever_published`] once for all steps
+    /// that are alike.
     #[must_use]
     #[inline]
     pub fn world(&self) -> &'a World<S> {
-        self.looked_further.set(true);
+        self.note(LookedAt::ALL);
         self.world
     }
 
-    /// Whether anybody looked at more than stores and time.
-    pub(crate) fn looked_further(&self) -> bool {
-        self.looked_further.get()
+    #[inline(always)]
+    fn note(&self, what: LookedAt) {
+        self.looked_at.set(self.looked_at.get().and(what));
+    }
+
+    /// What anybody looked at.
+    pub(crate) fn looked_at(&self) -> LookedAt {
+        self.looked_at.get()
     }
 }
 
@@ -137,7 +150,10 @@ impl<'a, S: System> View<'a, S> {
         // Where there is nothing to see, nothing was asked: a message's count says more than the stores.
         match self.step.published.is_empty() {
             true => &[],
-            false => &self.world().broker().messages()[self.step.published.clone()],
+            false => {
+                self.note(LookedAt::LOG);
+                &self.after.world.broker().messages()[self.step.published.clone()]
+            }
         }
     }
 
@@ -216,15 +232,18 @@ mod tests {
         let looks = |look: &dyn Fn(&View<'_, Erratic>)| {
             let view = View::new(&world, &step);
             look(&view);
-            view.looked_further()
+            view.looked_at()
         };
         let free = looks(&|view| {
             let _ = (view.store_of(NAMES[0]), view.find_store("nobody"), view.now(), view.simulation());
             let _ = (view.store(), view.service(), view.delivery(), view.effects());
         });
-        assert!(!free);
-        assert!(looks(&|view| _ = view.world()));
-        assert!(looks(&|view| _ = format!("{view:?}")));
-        assert_eq!(looks(&|view| _ = view.published()), !step.published.is_empty());
+        assert!(!free.is_further() && free.has(0) && !free.has(1));
+        assert!(looks(&|view| _ = view.world()).is_further());
+        assert!(looks(&|view| _ = format!("{view:?}")).is_further());
+        let log = if step.published.is_empty() { LookedAt::default() } else { LookedAt::LOG };
+        assert_eq!(looks(&|view| _ = view.published()), log);
+        let own = looks(&|view| _ = (view.store(), view.now()));
+        assert_eq!(own, LookedAt::default());
     }
 }

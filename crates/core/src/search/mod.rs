@@ -15,6 +15,7 @@ mod part;
 mod queues;
 mod shortest;
 mod source;
+mod states;
 mod sweep;
 
 pub use bound::{PctBound, PctRuns, pct_bound};

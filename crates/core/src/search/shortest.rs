@@ -16,6 +16,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::ops::Add;
 
+use super::exhaust::{Bounds, Budget, Choice, Choices, FateKind, Most};
+use super::states::{is_at_rest, key_in_calm_order, tried_once_more};
 use crate::broker::{Dispatch, Limit, Ordering, Profile};
 use crate::event::System;
 use crate::faults::{AckFate, Fate, Window};
@@ -23,9 +25,9 @@ use crate::hash;
 use crate::ids;
 use crate::property::{End, Moment, NoPoison, Property, Violation};
 use crate::run::{Judges, step_apart};
-use crate::scheduler::{Action, Chosen, Move};
+use crate::scheduler::{Action, Move};
 use crate::simulation::Simulation;
-use crate::world::{Answer, Step, World};
+use crate::world::{Answer, Mark, Step, World};
 
 /// In which order deliveries are handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,6 +102,13 @@ impl ShortestBounds {
     #[must_use]
     pub const fn of(order: DeliveryOrder) -> ShortestBounds {
         ShortestBounds { order, lost_acks: 0, crashes: 0, lost_messages: 0, pauses: 0 }
+    }
+
+    /// The same bounds as those of a complete search.
+    fn all(self) -> Bounds {
+        let [lost_acks, crashes, lost_messages, pauses] =
+            [self.lost_acks, self.crashes, self.lost_messages, self.pauses].map(Most::Of);
+        Bounds { lost_acks, crashes, lost_messages, pauses, ..Bounds::of(self.order) }
     }
 }
 
@@ -227,47 +236,6 @@ impl<'a, S: System> Shortest<'a, S> {
     }
 }
 
-/// The remaining budget of faults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct FaultBudget {
-    lost_acks: u8,
-    crashes: u8,
-    lost_messages: u8,
-    pauses: u8,
-}
-
-impl FaultBudget {
-    fn word(self) -> u64 {
-        u32::from_le_bytes([self.lost_acks, self.crashes, self.lost_messages, self.pauses]).into()
-    }
-
-    /// The budget that remains after a fate that it allows.
-    fn spend(self, fate: Fate) -> FaultBudget {
-        FaultBudget {
-            lost_acks: self.lost_acks - u8::from(fate.ack == AckFate::Lost),
-            crashes: self.crashes - u8::from(fate.crash.is_some()),
-            lost_messages: self.lost_messages - u8::from(fate.lose),
-            pauses: self.pauses - u8::from(fate.pause),
-        }
-    }
-}
-
-/// The fates other than the calm one that something can meet.
-fn fates_of(chosen: &Chosen, budget: FaultBudget) -> impl Iterator<Item = Fate> + use<> {
-    let lost_ack = (chosen.is_delivery && budget.lost_acks > 0).then_some(Fate { ack: AckFate::Lost, ..Fate::CALM });
-    let pause = (chosen.may_pause && budget.pauses > 0).then_some(Fate { pause: true, ..Fate::CALM });
-    // What has no ack has no window behind it.
-    let windows = match budget.crashes {
-        0 => &[],
-        _ if !chosen.may_crash => &[],
-        _ if chosen.is_delivery => Window::ALL.as_slice(),
-        _ => &Window::ALL[..3],
-    };
-    let crashes = windows.iter().map(|window| Fate { crash: Some(*window), ..Fate::CALM });
-    let lose = (chosen.is_delivery && budget.lost_messages > 0).then_some(Fate { lose: true, ..Fate::CALM });
-    lost_ack.into_iter().chain(crashes).chain(pause).chain(lose)
-}
-
 /// What a fate costs in addition to the step.
 fn cost_of_fate(fate: Fate) -> Cost {
     if fate.crash == Some(Window::AfterAck) { Cost::COMMAND } else { Cost::NOTHING }
@@ -293,7 +261,7 @@ fn cost_of_step(step: &Step, armed: bool) -> Option<Cost> {
 /// A world that was reached and is to be looked at.
 struct Node<S: System> {
     world: Box<World<S>>,
-    budget: FaultBudget,
+    budget: Budget,
     cost: Cost,
     digest: u64,
     key: u64,
@@ -325,18 +293,18 @@ enum Best {
     Final,
 }
 
-/// A step from a node, tried.
-struct TriedStep<S: System> {
-    world: Box<World<S>>,
-    action: Action,
-    fate: Fate,
-    budget: FaultBudget,
+/// A step from a node, tried: the budget after it, and where it leads at which cost. The node's world is there.
+#[derive(Clone, Copy)]
+struct TriedStep {
+    step: Move,
+    budget: Budget,
     cost: Cost,
     digest: u64,
 }
 
 struct Search<'a, S: System> {
     shortest: &'a Shortest<'a, S>,
+    choices: Choices,
     frontier: BTreeMap<Cost, VecDeque<Node<S>>>,
     /// The least cost at which each node was reached.
     reached: BTreeMap<u64, Cost>,
@@ -354,6 +322,7 @@ impl<'a, S: System> Search<'a, S> {
     fn new(shortest: &'a Shortest<'a, S>) -> Search<'a, S> {
         Search {
             shortest,
+            choices: Choices::single(&shortest.bounds.all()),
             frontier: BTreeMap::new(),
             reached: BTreeMap::new(),
             links: vec![Link { before: 0, step: Move::calm(Action::Advance) }],
@@ -372,7 +341,7 @@ impl<'a, S: System> Search<'a, S> {
             if self.settle(Some(cost), &mut enough) {
                 return self.searched(false);
             }
-            let Some(node) = self.frontier.get_mut(&cost).and_then(VecDeque::pop_front) else { continue };
+            let Some(mut node) = self.frontier.get_mut(&cost).and_then(VecDeque::pop_front) else { continue };
             if self.reached[&node.key] < node.cost {
                 self.spent.push(node.world);
                 continue;
@@ -381,7 +350,7 @@ impl<'a, S: System> Search<'a, S> {
                 return self.searched(false);
             }
             self.states += 1;
-            self.expand(&node);
+            self.expand(&mut node);
             self.spent.push(node.world);
         }
         let stopped = self.settle(None, &mut enough);
@@ -390,8 +359,7 @@ impl<'a, S: System> Search<'a, S> {
 
     /// The world before the first step.
     fn first(&self) -> Node<S> {
-        let ShortestBounds { lost_acks, crashes, lost_messages, pauses, .. } = self.shortest.bounds;
-        let budget = FaultBudget { lost_acks, crashes, lost_messages, pauses };
+        let budget = Budget::of(&self.shortest.bounds.all(), 0);
         let mut world = Box::new(self.shortest.simulation.world());
         // Otherwise what is parked could neither be paused nor crash a member.
         world.hand_out_futile();
@@ -451,15 +419,9 @@ impl<'a, S: System> Search<'a, S> {
     }
 
     /// The key of a node. In lockstep the publish order decides what comes next.
-    fn key(&self, world: &World<S>, digest: u64, budget: FaultBudget) -> u64 {
-        let mut key = hash::mix3(digest, world.broker().rotation(), budget.word());
-        if self.shortest.bounds.order == DeliveryOrder::Lockstep {
-            let broker = world.broker();
-            let mut open: Vec<_> = broker.open().map(|index| (broker.delivery(index).message, index)).collect();
-            open.sort_unstable();
-            key = open.iter().fold(key, |key, (_, index)| hash::mix(key, broker.digest_of(*index)));
-        }
-        key
+    fn key(&self, world: &World<S>, digest: u64, budget: Budget) -> u64 {
+        let key = hash::mix3(digest, world.broker().rotation(), budget.word());
+        if self.shortest.bounds.order == DeliveryOrder::Lockstep { key_in_calm_order(world, key) } else { key }
     }
 
     fn breaks(&mut self, place: usize, cost: Cost, end: PathEnd, violation: Violation) {
@@ -473,136 +435,118 @@ impl<'a, S: System> Search<'a, S> {
         }
     }
 
-    /// Takes one step from a node, elsewhere, and judges it.
-    fn attempt(&mut self, node: &Node<S>, action: Action, fate: Fate, budget: FaultBudget) -> Option<TriedStep<S>> {
-        let mut world = match self.spent.pop() {
+    /// Takes one step from a node and judges it; the node's world is where that leads then. `None` if it is no move.
+    fn attempt(&mut self, node: &mut Node<S>, step: Move, budget: Budget) -> Option<TriedStep> {
+        let Move { action, fate } = step;
+        let timers = node.world.timers_armed();
+        let done = step_apart(&mut node.world, action, fate);
+        node.world.note_digests(done.actor.filter(|_| done.saved()).map(|actor| actor.service));
+        let cost = cost_of_step(&done, node.world.timers_armed() > timers)?;
+        let cost = node.cost + cost + cost_of_fate(fate);
+        for place in 0..self.best.len() {
+            if !matches!(self.best[place], Best::Final)
+                && let Err(violation) = self.shortest.judges.judge_step(place, &node.world, &done)
+            {
+                self.breaks(place, cost, PathEnd::Past(Link { before: node.at, step }), violation);
+            }
+        }
+        Some(TriedStep { step, budget, cost, digest: node.world.noted_digest().word() })
+    }
+
+    /// Goes on, some time, from where a step led that was just tried, unless that is known and as cheap.
+    fn push(&mut self, node: &Node<S>, tried: TriedStep) {
+        let TriedStep { step, budget, cost, digest } = tried;
+        let key = self.key(&node.world, digest, budget);
+        let is_known = self.reached.get(&key).is_some_and(|known| *known <= cost);
+        if is_known || self.shortest.cost_max.is_some_and(|most| most < cost) {
+            return;
+        }
+        let world = match self.spent.pop() {
             Some(mut world) => {
                 world.clone_from(&node.world);
                 world
             }
             None => node.world.clone(),
         };
-        let step = step_apart(&mut world, action, fate);
-        let armed = world.timers_armed() > node.world.timers_armed();
-        let Some(cost) = cost_of_step(&step, armed) else {
-            self.spent.push(world);
-            return None;
-        };
-        let cost = node.cost + cost + cost_of_fate(fate);
-        for place in 0..self.best.len() {
-            if !matches!(self.best[place], Best::Final)
-                && let Err(violation) = self.shortest.judges.judge_step(place, &world, &step)
-            {
-                self.breaks(
-                    place,
-                    cost,
-                    PathEnd::Past(Link { before: node.at, step: Move { action, fate } }),
-                    violation,
-                );
-            }
-        }
-        let digest = world.digest();
-        Some(TriedStep { world, action, fate, budget, cost, digest })
-    }
-
-    /// Goes on from where a step led, some time, unless that is known and as cheap.
-    fn push(&mut self, node: &Node<S>, tried: TriedStep<S>) {
-        let TriedStep { world, action, fate, budget, cost, digest } = tried;
-        let key = self.key(&world, digest, budget);
-        let is_known = self.reached.get(&key).is_some_and(|known| *known <= cost);
-        if is_known || self.shortest.cost_max.is_some_and(|most| most < cost) {
-            self.spent.push(world);
-            return;
-        }
         self.reached.insert(key, cost);
         let at = self.links.len();
-        self.links.push(Link { before: node.at, step: Move { action, fate } });
+        self.links.push(Link { before: node.at, step });
         self.frontier.entry(cost).or_default().push_back(Node { world, budget, cost, digest, key, at });
     }
 
     /// Tries an action with every fate there is budget for. Says whether it changes anything.
-    fn try_fates(&mut self, node: &Node<S>, action: Action, budget: FaultBudget, only_if_active: bool) -> bool {
-        // A client whose command is refused asks later.
-        let Some(calm) = self.attempt(node, action, Fate::CALM, budget) else { return false };
-        let (is_active, calm_digest, calm_cost) = (calm.digest != node.digest, calm.digest, calm.cost);
-        // Only an ack costs anything while the state stays the same, and an ack never leaves it so.
-        let acks = calm_cost != node.cost;
-        if is_active {
+    fn try_fates(&mut self, node: &mut Node<S>, mark: Mark, action: Action, budget: Budget) -> bool {
+        let kind = FateKind::of(node.world.chosen(action).as_ref());
+        let calm = self.attempt(node, Move::calm(action), budget);
+        if let Some(calm) = calm.filter(|calm| calm.digest != node.digest) {
             self.push(node, calm);
-        } else {
-            self.spent.push(calm.world);
         }
-        if only_if_active && !is_active {
+        node.world.rewind(mark);
+        // A client whose command is refused asks later.
+        let Some(calm) = calm else { return false };
+        let is_active = calm.digest != node.digest;
+        let is_delivery = matches!(action, Action::Deliver(_));
+        if !is_active && is_delivery && self.shortest.bounds.order == DeliveryOrder::Lockstep {
             return false;
         }
-        let Some(chosen) = node.world.chosen(action) else { return is_active };
-        for fate in fates_of(&chosen, budget) {
-            if fate.ack == AckFate::Lost && !acks {
-                continue;
+        // Only an ack costs anything while the state stays the same, and an ack never leaves it so.
+        let acks = calm.cost != node.cost;
+        for place in 1..self.choices.of_kind(kind).len() {
+            let Choice { fate, cost } = self.choices.of_kind(kind)[place];
+            let Some(budget) = budget.spend(cost).filter(|_| acks || fate.ack != AckFate::Lost) else { continue };
+            if let Some(tried) = self.attempt(node, Move { action, fate }, budget) {
+                // Otherwise it is a fault for nothing.
+                if tried.digest != node.digest && (tried.digest != calm.digest || tried.cost < calm.cost) {
+                    self.push(node, tried);
+                }
             }
-            let Some(tried) = self.attempt(node, action, fate, budget.spend(fate)) else { continue };
-            // A fault for nothing.
-            let is_vain = tried.digest == node.digest || tried.digest == calm_digest && tried.cost >= calm_cost;
-            if is_vain {
-                self.spent.push(tried.world);
-            } else {
-                self.push(node, tried);
-            }
+            node.world.rewind(mark);
         }
         is_active
     }
 
     /// Tries every move from a node, and judges it if nothing is under way in it.
-    fn expand(&mut self, node: &Node<S>) {
-        let enabled = node.world.enabled();
+    fn expand(&mut self, node: &mut Node<S>) {
         let lockstep = self.shortest.bounds.order == DeliveryOrder::Lockstep;
         let broker = node.world.broker();
-        let mut ready = enabled.ready().to_vec();
+        let mut ready = broker.ready().to_vec();
         ready.sort_unstable_by_key(|index| {
             let delivery = broker.delivery(*index);
             (delivery.message, delivery.group, delivery.attempt)
         });
+        let mut others: Vec<Action> =
+            node.world.enabled().iter().filter(|action| !matches!(action, Action::Deliver(_))).collect();
+        others.sort_unstable();
+        let mark = node.world.mark();
         let mut is_calm = true;
-        for index in &ready {
+        for index in ready {
             // The broker hands it out again because the handler that paused has not answered.
-            let lost = u8::from(broker.overtakes_handler(*index));
-            let Some(lost_acks) = node.budget.lost_acks.checked_sub(lost) else { continue };
-            let budget = FaultBudget { lost_acks, ..node.budget };
-            is_calm &= !self.try_fates(node, Action::Deliver(*index), budget, lockstep);
+            let is_lost = node.world.broker().overtakes_handler(index);
+            let cost = if is_lost { Budget::LOST_ACK } else { Budget::NOTHING };
+            let Some(budget) = node.budget.spend(cost) else { continue };
+            is_calm &= !self.try_fates(node, mark, Action::Deliver(index), budget);
             if lockstep && !is_calm {
                 break;
             }
         }
-        let mut others: Vec<Action> = enabled.iter().filter(|action| !matches!(action, Action::Deliver(_))).collect();
-        others.sort_unstable();
         for action in others {
             let is_inside = matches!(action, Action::Resume(_) | Action::Ack(_));
             if is_calm || is_inside || !lockstep {
-                self.try_fates(node, action, node.budget, false);
+                self.try_fates(node, mark, action, node.budget);
             }
         }
-        let under_way = enabled.iter().any(|action| matches!(action, Action::Resume(_) | Action::Ack(_)));
-        let is_absent = enabled.iter().any(|action| matches!(action, Action::Join(_)));
-        if is_calm && !under_way && !is_absent && !node.world.waits_for_redelivery() {
-            self.judge_rest(node, &ready);
+        if is_calm && is_at_rest(&node.world) {
+            self.judge_rest(node);
         }
     }
 
     /// Judges a state in which no delivery changes anything.
-    fn judge_rest(&mut self, node: &Node<S>, ready: &[crate::broker::DeliveryIndex]) {
+    fn judge_rest(&mut self, node: &Node<S>) {
         let judges = self.shortest.judges;
         let is_drained = node.world.broker().open_count() == 0;
         let no_timers = node.world.timers_armed() == 0;
-        let mut shown = None;
-        if !is_drained {
-            // So that what is said about attempts is true: none of these steps changes anything.
-            let mut world = node.world.clone();
-            for index in ready {
-                step_apart(&mut world, Action::Deliver(*index), Fate::CALM);
-            }
-            shown = Some(world);
-        }
-        let end = End::new(shown.as_ref().unwrap_or(&node.world), false);
+        let tried = tried_once_more(&node.world);
+        let end = End::new(tried.as_ref().unwrap_or(&node.world), false);
         for place in 0..self.best.len() {
             let property = judges.property(place);
             // As long as timers are armed, what is claimed about the end may still come true. What

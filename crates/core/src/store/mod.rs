@@ -71,8 +71,8 @@ impl Schema {
     }
 
     pub(crate) fn into_store(self) -> Store {
-        let progress = Progress::default();
-        Store { tables: self.tables, progress, step_began: 0, read_at: None }
+        let saves_by_time = self.tables.iter().any(|table| table.saves_by_time());
+        Store { tables: self.tables, progress: Progress::default(), saves_by_time, step_began: 0, read_at: None }
     }
 }
 
@@ -87,6 +87,8 @@ pub(crate) const COLLECTION_BITS: u64 = 62;
 pub struct Store {
     tables: Tables,
     progress: Progress,
+    /// Whether the time of a save decides any version.
+    saves_by_time: bool,
     /// The tick at which the running step began.
     step_began: u64,
     /// Answers reads as of this tick instead of the present.
@@ -101,8 +103,9 @@ impl Clone for Store {
     }
 
     fn clone_from(&mut self, source: &Store) {
-        let Store { tables, progress, step_began, read_at } = source;
+        let Store { tables, progress, saves_by_time, step_began, read_at } = source;
         self.tables.clone_from(tables);
+        self.saves_by_time = *saves_by_time;
         (self.progress, self.step_began, self.read_at) = (*progress, *step_began, *read_at);
         self.progress.is_marked = false;
     }
@@ -413,6 +416,11 @@ impl Store {
         (progress.now, progress.read_since) = (now, oldest_read.unwrap_or(progress.tick));
         self.step_began = progress.tick;
         (progress.saved, progress.collections) = (0, 0);
+    }
+
+    /// Whether the time of a save decides any version.
+    pub(crate) fn saves_by_time(&self) -> bool {
+        self.saves_by_time
     }
 
     /// The present, to be read as of later.

@@ -227,9 +227,10 @@ impl<S: System> World<S> {
         }
     }
 
-    /// Notes that a client's next command would be refused as its service's store is.
-    pub(crate) fn note_refused(&mut self, client: ClientIndex) {
-        self.note_refused_at(client, None);
+    /// Notes that a client's next command would be refused as its service's store is, and at this time if its
+    /// handler looks at that.
+    pub(crate) fn note_refused(&mut self, client: ClientIndex, by_time: bool) {
+        self.note_refused_at(client, by_time.then_some(self.now));
     }
 
     fn note_refused_at(&mut self, client: ClientIndex, at: Option<Time>) {

@@ -3,6 +3,7 @@
 use super::{Job, Timer, World};
 use crate::event::System;
 use crate::hash;
+use crate::ids::{ServiceIndex, Time};
 use crate::scheduler::{Action, ClientIndex};
 use crate::store::Store;
 
@@ -31,6 +32,9 @@ impl Digest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Still {
     pub(crate) digest: Digest,
+    now: Time,
+    /// The sum over what was published.
+    log: u64,
     /// How many timers and dead deliveries there are.
     lengths: [usize; 2],
     /// How many messages there are, as every step says.
@@ -38,16 +42,72 @@ pub(crate) struct Still {
 }
 
 impl Still {
-    /// The part of it that decides what handlers do and what judges see who ask for stores and time.
-    #[inline]
-    pub(crate) fn decides(&self) -> u64 {
-        hash::mix(self.digest.stores, self.messages.into())
-    }
-
     /// Whether a step changed nothing else, given what was before it.
     pub(crate) fn has_only_handled(&self, before: &Still) -> bool {
         (self.digest.rest, self.lengths) == (before.digest.rest, before.lengths)
     }
+}
+
+/// What a judgement depends on besides the time and the store of the service whose handler ran: a bit for each
+/// store that it looked at, one for how what was published is counted and by which command it was caused, and all
+/// bits if it looked at more than that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LookedAt(u64);
+
+impl LookedAt {
+    /// More than stores and time.
+    pub(crate) const ALL: LookedAt = LookedAt(u64::MAX);
+
+    /// The names and causes of what was published.
+    pub(crate) const LOG: LookedAt = LookedAt(1 << LookedAt::STORES);
+    /// How many stores have a bit.
+    const STORES: usize = 62;
+
+    /// The store of this service.
+    #[inline]
+    pub(crate) fn store(service: ServiceIndex) -> LookedAt {
+        if service.get() < LookedAt::STORES { LookedAt(1 << service.get()) } else { LookedAt::ALL }
+    }
+
+    /// Both.
+    #[inline(always)]
+    pub(crate) fn and(self, other: LookedAt) -> LookedAt {
+        LookedAt(self.0 | other.0)
+    }
+
+    /// Whether at more than all that has a bit.
+    #[inline]
+    pub(crate) fn is_further(self) -> bool {
+        self == LookedAt::ALL
+    }
+
+    /// Whether at the store at this place.
+    #[inline]
+    pub(crate) fn has(self, place: usize) -> bool {
+        place < LookedAt::STORES && self.0 >> place & 1 != 0
+    }
+}
+
+/// What a delivery or a command depends on that is handled and answered in one go in a still world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Handling {
+    /// The service that handles it.
+    pub(crate) service: ServiceIndex,
+    /// The hash of its store and of what is handled.
+    pub(crate) known_by: u64,
+    /// The command that leads to what it publishes.
+    cause: u32,
+}
+
+/// What a step in a still world changes of the digest if it only handles something: the parts that are here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DigestChange {
+    /// The digest of its service's store.
+    pub(crate) store: u64,
+    /// By how much time goes on.
+    pub(crate) time: u64,
+    /// By how much the sum grows.
+    pub(crate) sum: u64,
 }
 
 impl<S: System> World<S> {
@@ -56,7 +116,8 @@ impl<S: System> World<S> {
         let lengths = [self.timers.len(), self.broker.dead().len()];
         let messages = self.broker.messages().len() as u32;
         let is_idle = self.paused.is_empty() && self.acks.is_empty() && self.broker.waiting().is_empty();
-        (is_idle && self.absent.is_empty()).then_some(Still { digest, lengths, messages })
+        let (now, log) = (self.now, self.broker.log_sum());
+        (is_idle && self.absent.is_empty()).then_some(Still { digest, now, log, lengths, messages })
     }
 
     /// A hash of the state: what two worlds share that will go on in the same way and be judged in
@@ -80,13 +141,49 @@ impl<S: System> World<S> {
 
     fn digest_with(&self, stores: impl Iterator<Item = u64>, broker: u64) -> Digest {
         let sent = (0..).zip(&self.sent).map(|(client, sent)| sent_digest(ClientIndex(client), *sent));
-        let stores = stores.fold(self.now.0, hash::mix);
+        let sum = sent.fold(broker, u64::wrapping_add);
+        Digest { stores: self.stores_digest(self.now, stores), sum, rest: self.rest_digest() }
+    }
+
+    fn stores_digest(&self, now: Time, stores: impl Iterator<Item = u64>) -> u64 {
+        let stores = stores.fold(now.0, hash::mix);
         // What members remember decides what they do, as what is in their stores does.
-        let stores = match self.memories.digest() {
+        match self.memories.digest() {
             0 => stores,
             memories => hash::mix(stores, memories),
-        };
-        Digest { stores, sum: sent.fold(broker, u64::wrapping_add), rest: self.rest_digest() }
+        }
+    }
+
+    /// The digest after something is handled in this world, which is still.
+    #[inline]
+    pub(crate) fn digest_after(&self, still: &Still, service: ServiceIndex, change: DigestChange) -> Digest {
+        let DigestChange { store, time, sum } = change;
+        let stores = self.noted_stores().iter().enumerate();
+        let stores = stores.map(|(place, noted)| if place == service.get() { store } else { *noted });
+        let stores = self.stores_digest(Time(still.now.0 + time), stores);
+        Digest { stores, sum: still.digest.sum.wrapping_add(sum), rest: still.digest.rest }
+    }
+
+    /// What was changed by handling something in a still world, which this one was; `None` if it changed more.
+    pub(crate) fn change_since(&self, before: &Still, service: ServiceIndex, digest: Digest) -> Option<DigestChange> {
+        if self.effects.calls_off {
+            return None;
+        }
+        let after = self.still(digest).filter(|after| after.has_only_handled(before))?;
+        let store = self.noted_stores()[service.get()];
+        let sum = digest.sum.wrapping_sub(before.digest.sum);
+        Some(DigestChange { store, time: after.now.0 - before.now.0, sum })
+    }
+
+    /// The hash of what a judgement depends on besides what its step depends on, which handles something in a world
+    /// that was still.
+    #[inline]
+    pub(crate) fn looked_at(&self, still: &Still, handling: Handling, looked_at: LookedAt) -> u64 {
+        let other = |place: &usize| *place != handling.service.get() && looked_at.has(*place);
+        let stores = self.noted_stores();
+        let hash = (0..stores.len()).filter(other).fold(looked_at.0, |hash, at| hash::mix(hash, stores[at]));
+        let hash = hash::mix3(hash, still.now.0, still.messages.into());
+        if looked_at.0 & LookedAt::LOG.0 == 0 { hash } else { hash::mix3(hash, still.log, handling.cause.into()) }
     }
 
     fn rest_digest(&self) -> u64 {
@@ -114,15 +211,26 @@ impl<S: System> World<S> {
         hash::mix3(self.broker.rest_digest(), paused, timers)
     }
 
-    /// What decides the outcome of a delivery or a command in a still world, in addition to stores and time:
-    /// if it is handled and answered in one go.
+    /// What decides the outcome of a delivery or a command in a still world if it is handled and answered in one go
+    /// by a handler that looks at its store alone.
     #[inline]
-    pub(crate) fn known_by(&self, action: Action) -> Option<u64> {
-        match action {
-            Action::Deliver(index) => self.broker.known_by(index),
-            Action::Command(client) => Some(sent_digest(client, self.sent[client.get()])),
-            _ => None,
-        }
+    pub(crate) fn handling(&self, action: Action) -> Option<Handling> {
+        let (service, what, cause) = match action {
+            Action::Deliver(index) => {
+                let delivery = self.broker.delivery(index);
+                let (service, what) = (self.broker.service_of_delivery(index)?, self.broker.known_by(index)?);
+                (service, what, self.broker.message(delivery.message).cause)
+            }
+            Action::Command(client) => {
+                let what = sent_digest(client, self.sent[client.get()]);
+                (self.hosted_next(client)?.service, what, self.commands_run + 1)
+            }
+            _ => return None,
+        };
+        // Versions may be times.
+        let time = if self.stores[service.get()].saves_by_time() { self.now.0 } else { 0 };
+        let store = hash::mix3(service.0.into(), self.noted_stores()[service.get()], time);
+        Some(Handling { service, known_by: hash::mix(store, what), cause })
     }
 }
 

@@ -127,7 +127,7 @@ impl<S: System> World<S> {
     }
 
     /// Forgets all marks.
-    pub(super) fn unmark(&mut self) {
+    pub(crate) fn unmark(&mut self) {
         if self.journal.marks > 0 {
             self.journal.marks = 0;
             self.broker.unmark();

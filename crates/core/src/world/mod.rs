@@ -28,7 +28,7 @@ use crate::store::{Schema, Store};
 pub(crate) use catching::catching;
 use clients::Tried;
 pub use clients::WaitingClient;
-pub(crate) use digest::{Digest, Still};
+pub(crate) use digest::{Digest, DigestChange, Handling, LookedAt, Still};
 use journal::Journal;
 pub(crate) use journal::Mark;
 #[cfg(test)]

@@ -139,23 +139,23 @@ impl fmt::Display for Bounds {
 ///
 /// The highest bit of each is kept free, so that all of them are compared at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Budget(u64);
+pub(in crate::search) struct Budget(u64);
 
 impl Budget {
     const HIGHEST: u64 = 0x8000_0080_8080_8080;
     /// The most steps there is room for.
-    pub(super) const STEPS_MAX: u16 = 0x7fff;
+    pub(in crate::search) const STEPS_MAX: u16 = 0x7fff;
 
-    pub(super) const LOST_ACK: Budget = Budget(1);
-    pub(super) const CRASH: Budget = Budget(1 << 8);
-    pub(super) const LOST_MESSAGE: Budget = Budget(1 << 16);
-    pub(super) const PAUSE: Budget = Budget(1 << 24);
-    pub(super) const DEPARTURE: Budget = Budget(1 << 32);
-    pub(super) const STEP: Budget = Budget(1 << 48);
-    pub(super) const NOTHING: Budget = Budget(0);
+    pub(in crate::search) const LOST_ACK: Budget = Budget(1);
+    pub(in crate::search) const CRASH: Budget = Budget(1 << 8);
+    pub(in crate::search) const LOST_MESSAGE: Budget = Budget(1 << 16);
+    pub(in crate::search) const PAUSE: Budget = Budget(1 << 24);
+    pub(in crate::search) const DEPARTURE: Budget = Budget(1 << 32);
+    pub(in crate::search) const STEP: Budget = Budget(1 << 48);
+    pub(in crate::search) const NOTHING: Budget = Budget(0);
 
     /// The budget before the first step. What may happen any number of times costs nothing.
-    pub(super) fn of(bounds: &Bounds, steps: u16) -> Budget {
+    pub(in crate::search) fn of(bounds: &Bounds, steps: u16) -> Budget {
         let kinds = [
             (bounds.lost_acks, Budget::LOST_ACK),
             (bounds.crashes, Budget::CRASH),
@@ -172,44 +172,49 @@ impl Budget {
 
     /// Whether there is at least as much of everything.
     #[inline]
-    pub(super) fn dominates(self, other: Budget) -> bool {
+    pub(in crate::search) fn dominates(self, other: Budget) -> bool {
         ((self.0 | Budget::HIGHEST) - other.0) & Budget::HIGHEST == Budget::HIGHEST
     }
 
     /// The budget that remains after this cost; `None` if it is higher than the budget.
     #[inline]
-    pub(super) fn spend(self, cost: Budget) -> Option<Budget> {
+    pub(in crate::search) fn spend(self, cost: Budget) -> Option<Budget> {
         self.dominates(cost).then(|| Budget(self.0 - cost.0))
     }
 
+    /// It as one word.
+    pub(in crate::search) fn word(self) -> u64 {
+        self.0
+    }
+
     /// The same with no steps left.
-    pub(super) fn without_steps(self) -> Budget {
+    pub(in crate::search) fn without_steps(self) -> Budget {
         Budget(self.0 & (Budget::STEP.0 - 1))
     }
 
     /// The sum of two costs.
-    pub(super) fn plus(self, other: Budget) -> Budget {
+    pub(in crate::search) fn plus(self, other: Budget) -> Budget {
         Budget(self.0 + other.0)
     }
 }
 
 /// A fate that the bounds allow, and its cost.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Choice {
-    pub(super) fate: Fate,
-    pub(super) cost: Budget,
+pub(in crate::search) struct Choice {
+    pub(in crate::search) fate: Fate,
+    pub(in crate::search) cost: Budget,
 }
 
 /// Which fates an action may have.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct FateKind(usize);
+pub(in crate::search) struct FateKind(usize);
 
 impl FateKind {
     /// Of what has no fate but the calm one.
-    pub(super) const NONE: FateKind = FateKind(0);
+    pub(in crate::search) const NONE: FateKind = FateKind(0);
 
     #[inline]
-    pub(super) fn of(chosen: Option<&Chosen>) -> FateKind {
+    pub(in crate::search) fn of(chosen: Option<&Chosen>) -> FateKind {
         let kind = |chosen: &Chosen| 1 + usize::from(chosen.is_delivery) * 2 + usize::from(chosen.may_pause);
         FateKind(chosen.filter(|chosen| chosen.may_crash).map_or(0, kind))
     }
@@ -219,10 +224,10 @@ impl FateKind {
 /// but deliveries and of deliveries, whose handler may not pause and whose may. One that does what
 /// another one does, and costs as much, is left out.
 #[derive(Clone, Debug)]
-pub(super) struct Choices([Vec<Choice>; 5]);
+pub(in crate::search) struct Choices([Vec<Choice>; 5]);
 
 impl Choices {
-    pub(super) fn of<S: System>(bounds: &Bounds, simulation: &Simulation<S>) -> Choices {
+    pub(in crate::search) fn of<S: System>(bounds: &Bounds, simulation: &Simulation<S>) -> Choices {
         let mut choices = Choices::all(bounds);
         let services = &simulation.inner.services;
         let acks_last = services.iter().all(|hosted| hosted.ack_timing == AckTiming::AfterSave);
@@ -239,6 +244,16 @@ impl Choices {
         choices
     }
 
+    /// Those with one fault at most.
+    pub(in crate::search) fn single(bounds: &Bounds) -> Choices {
+        let mut choices = Choices::all(bounds);
+        let faults = |Fate { ack, crash, pause, duplicate, lose }: Fate| {
+            [ack != AckFate::Prompt, crash.is_some(), pause, duplicate, lose].into_iter().filter(|happens| *happens)
+        };
+        choices.0.iter_mut().for_each(|list| list.retain(|choice| faults(choice.fate).count() <= 1));
+        choices
+    }
+
     fn all(bounds: &Bounds) -> Choices {
         let of = |is_delivery, may_pause| choices(bounds, is_delivery, may_pause);
         let calm = Choice { fate: Fate::CALM, cost: Budget::NOTHING };
@@ -247,7 +262,7 @@ impl Choices {
 
     /// The fates of a kind.
     #[inline]
-    pub(super) fn of_kind(&self, kind: FateKind) -> &[Choice] {
+    pub(in crate::search) fn of_kind(&self, kind: FateKind) -> &[Choice] {
         &self.0[kind.0]
     }
 }

@@ -48,7 +48,6 @@ pub(super) fn test<S: System>(exhaust: &Exhaust<'_, S>, clusters: &Clusters) -> 
         choices: Choices::of(&exhaust.bounds, exhaust.simulation),
         prng: Prng::new(0, Stream::Workload),
         senders: Vec::new(),
-        copies: [exhaust.simulation.world(), exhaust.simulation.world()],
     };
     let mut tested = Tested { pairs: 0, dependence: None, violated: false };
     let mut world = exhaust.simulation.world();
@@ -63,7 +62,7 @@ pub(super) fn test<S: System>(exhaust: &Exhaust<'_, S>, clusters: &Clusters) -> 
         };
         if let Some(other) = walker.pick(&world).filter(|other| walker.are_apart(&world, taken.action, other.action)) {
             tested.pairs += 1;
-            if let Some(what) = walker.difference(&world, taken, other) {
+            if let Some(what) = walker.difference(&mut world, taken, other) {
                 let (one, other) = (world.describe(taken.action), world.describe(other.action));
                 tested.dependence = Some(Dependence { one, other, what });
                 return tested;
@@ -81,8 +80,6 @@ struct Walker<'a, S: System> {
     prng: Prng,
     /// By the number of a command in the order they ran, the client that sent it.
     senders: Vec<usize>,
-    /// Where a pair is run in one order and in the other.
-    copies: [World<S>; 2],
 }
 
 impl<S: System> Walker<'_, S> {
@@ -136,24 +133,26 @@ impl<S: System> Walker<'_, S> {
     }
 
     /// What depends on the order of two steps.
-    fn difference(&mut self, world: &World<S>, one: Move, other: Move) -> Option<&'static str> {
-        let Walker { exhaust, copies: [first, second], .. } = self;
-        first.clone_from(world);
-        second.clone_from(world);
-        let one_first = taken(exhaust, first, one);
-        let other_second = first.enabled().has(other.action).then(|| taken(exhaust, first, other));
-        let other_first = taken(exhaust, second, other);
-        let one_second = second.enabled().has(one.action).then(|| taken(exhaust, second, one));
-        let (Some(other_second), Some(one_second)) = (other_second, one_second) else {
+    fn difference(&self, world: &mut World<S>, one: Move, other: Move) -> Option<&'static str> {
+        let mark = world.mark();
+        let [one_first, other_first] = [[one, other], [other, one]].map(|[first, second]| {
+            let judged = taken(self.exhaust, world, first);
+            let then = world.enabled().has(second.action).then(|| taken(self.exhaust, world, second));
+            let outcome = (then.map(|then| (judged, then)), world.digest(), offers(world));
+            world.rewind(mark);
+            outcome
+        });
+        world.unmark();
+        let (Some(one_then), Some((judged_other, judged_one))) = (one_first.0, other_first.0) else {
             return Some("whether both can happen");
         };
-        if (one_first, other_first) != (one_second, other_second) {
+        if one_then != (judged_one, judged_other) {
             return Some("what is judged");
         }
-        if first.digest() != second.digest() {
+        if one_first.1 != other_first.1 {
             return Some("the state they lead to");
         }
-        (offers(first) != offers(second)).then_some("what may happen after them")
+        (one_first.2 != other_first.2).then_some("what may happen after them")
     }
 }
 

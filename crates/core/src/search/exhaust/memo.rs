@@ -1,73 +1,61 @@
-//! Memoised transitions of deliveries and commands.
+//! Memoised transitions of deliveries and commands, and of judgements.
 //!
 //! A handler that gets the same event at the same state of its store answers, saves and publishes the
 //! same. So most steps of a search change the state as an equal step did before in a world that differs
 //! elsewhere, and the state after them is known before they are taken. An entry is used only after one
-//! verification, and any transition to a new state is executed and judged regardless, so a handler that
-//! keeps something elsewhere than in its store is likely to be found out.
+//! verification, and any transition to a new state is executed regardless, so a handler that keeps something
+//! elsewhere than in its store is likely to be found out. A step is judged again unless an equal one was judged
+//! where everything that the judgement looked at was the same.
 
 use hashbrown::HashTable;
 
 use crate::faults::Fate;
 use crate::hash;
-use crate::world::{Digest, Still};
+use crate::world::{DigestChange, Handling, LookedAt};
 
 /// The cache key of a transition: a hash of all that a delivery or a command depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct MemoKey(u64);
 
 impl MemoKey {
-    /// The key of the delivery or command with the hash `known_by` (see `World::known_by`) and this fate.
+    /// The key of what is handled with this fate.
     #[inline]
-    pub(super) fn of(before: Still, known_by: u64, fate: Fate) -> MemoKey {
-        MemoKey(hash::mix3(before.decides(), known_by, fate.word()))
+    pub(super) fn of(handling: Handling, fate: Fate) -> MemoKey {
+        MemoKey(hash::mix(handling.known_by, fate.word()))
+    }
+
+    /// The key of its judgement, where what it looks at has this hash.
+    #[inline]
+    pub(super) fn judged(self, looked_at: u64) -> JudgedKey {
+        JudgedKey(hash::mix(self.0, looked_at))
     }
 }
 
-/// What a step changes of the digest: the parts that are here.
+/// The cache key of a judgement: a hash of all that it depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct JudgedKey(u64);
+
+/// What a step changes of the digest, and whether the broker gets an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Transition {
-    /// The hash of all stores.
-    stores: u64,
-    /// By how much the sum grows.
-    sum: u64,
-    /// Whether the broker gets an answer.
+    pub(super) change: DigestChange,
     pub(super) answers: bool,
 }
 
-impl Transition {
-    pub(super) fn of(before: Digest, after: Digest, answers: bool) -> Transition {
-        Transition { stores: after.stores, sum: after.sum.wrapping_sub(before.sum), answers }
-    }
-
-    /// The digest after such a step in another world.
-    #[inline]
-    pub(super) fn after(self, before: Digest) -> Digest {
-        Digest { stores: self.stores, sum: before.sum.wrapping_add(self.sum), rest: before.rest }
-    }
-}
-
-/// The transitions that one worker has memoised. The table's order never shows.
+/// The transitions and judgements that one worker has memoised. The tables' order never shows.
 #[derive(Default)]
 pub(super) struct Memo {
     entries: HashTable<MemoEntry>,
+    judged: HashTable<u64>,
 }
 
-/// A key and its transition; a word less than with a [`Transition`] in it.
 struct MemoEntry {
     key: MemoKey,
-    stores: u64,
-    sum: u64,
-    answers: bool,
+    transition: Transition,
+    /// What the judgements of such steps looked at, all together.
+    looked_at: LookedAt,
     /// Whether the same transition was seen a second time.
     is_verified: bool,
-}
-
-impl MemoEntry {
-    #[inline]
-    fn transition(&self) -> Transition {
-        Transition { stores: self.stores, sum: self.sum, answers: self.answers }
-    }
 }
 
 /// The same key had another transition: the handler is not a function of event and store.
@@ -75,51 +63,75 @@ impl MemoEntry {
 pub(super) struct Contradiction;
 
 impl Memo {
-    /// At most so many places are kept; then it is emptied. Their table takes two MiB.
+    /// At most so many places are kept; then a table is emptied. Both take less than five MiB.
     const MOST: usize = 1 << 16;
 
     pub(super) fn clear(&mut self) {
         self.entries.clear();
+        self.judged.clear();
     }
 
-    /// How many bytes the table takes.
+    /// How many bytes the tables take.
     pub(super) fn bytes(&self) -> u64 {
-        self.entries.allocation_size() as u64
+        (self.entries.allocation_size() + self.judged.allocation_size()) as u64
     }
 
-    /// The transition of a key, if it was verified.
+    /// The transition of a key, if it was verified, and what its judgements look at.
     #[inline]
-    pub(super) fn find(&self, key: MemoKey) -> Option<Transition> {
+    pub(super) fn find(&self, key: MemoKey) -> Option<(Transition, LookedAt)> {
         let entry = self.entries.find(key.0, |entry| entry.key == key)?;
-        entry.is_verified.then(|| entry.transition())
+        entry.is_verified.then_some((entry.transition, entry.looked_at))
     }
 
-    /// Memoises the transition of a step that was executed.
-    pub(super) fn insert(&mut self, key: MemoKey, transition: Transition) -> Result<(), Contradiction> {
+    /// Memoises the transition of a step that was executed, whose judgement looked at this; returns what the
+    /// judgements of such steps look at.
+    pub(super) fn insert(
+        &mut self,
+        key: MemoKey,
+        transition: Transition,
+        looked_at: LookedAt,
+    ) -> Result<LookedAt, Contradiction> {
         if let Some(entry) = self.entries.find_mut(key.0, |entry| entry.key == key) {
-            if entry.transition() != transition {
+            if entry.transition != transition {
                 return Err(Contradiction);
             }
             entry.is_verified = true;
-            return Ok(());
+            entry.looked_at = entry.looked_at.and(looked_at);
+            return Ok(entry.looked_at);
         }
         if self.entries.len() >= Memo::MOST * 7 / 8 {
-            self.clear();
+            self.entries.clear();
         }
-        let Transition { stores, sum, answers } = transition;
-        let entry = MemoEntry { key, stores, sum, answers, is_verified: false };
+        let entry = MemoEntry { key, transition, looked_at, is_verified: false };
         self.entries.insert_unique(key.0, entry, |entry| entry.key.0);
-        Ok(())
+        Ok(looked_at)
+    }
+
+    /// Whether a step with this key was judged.
+    #[inline]
+    pub(super) fn is_judged(&self, key: JudgedKey) -> bool {
+        self.judged.find(key.0, |judged| *judged == key.0).is_some()
+    }
+
+    /// Notes that a step with this key was judged.
+    pub(super) fn note_judged(&mut self, key: JudgedKey) {
+        if !self.is_judged(key) {
+            if self.judged.len() >= 2 * Memo::MOST * 7 / 8 {
+                self.judged.clear();
+            }
+            self.judged.insert_unique(key.0, key.0, |judged| *judged);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::erratic::Erratic;
     use crate::prng::{Prng, Stream};
     use crate::run::step_apart;
     use crate::scheduler::Action;
-    use crate::world::erratic_simulation;
+    use crate::world::{World, erratic_simulation};
 
     /// Random walks through worlds of services that do anything; each step is compared with its memoised transition.
     #[test]
@@ -131,8 +143,8 @@ mod tests {
             let mut memo = Memo::default();
             for _ in 0..400 {
                 let mut world = erratic_simulation(seed).world();
-                world.mark();
                 for _ in 0..40 {
+                    let mark = world.mark();
                     let digest = world.noted_digest();
                     let enabled: Vec<_> = world.enabled().iter().collect();
                     if enabled.is_empty() {
@@ -143,23 +155,30 @@ mod tests {
                     let chosen = world.chosen(action).filter(|_| prng.below(4) == 0);
                     let fate = chosen.map_or(Fate::CALM, |_| Fate::any(&mut prng, false));
                     let still = world.still(digest).filter(|_| fate.lets_through());
-                    let known_by = still.and_then(|still| Some((still, world.known_by(action)?)));
+                    let known_by = still.and_then(|still| Some((still, world.handling(action)?)));
                     let words = world.describe(action);
-                    let step = step_apart(&mut world, action, fate);
-                    world.note_digests(step.actor.filter(|_| step.saved()).map(|actor| actor.service));
+                    let take = |world: &mut World<Erratic>| {
+                        let step = step_apart(world, action, fate);
+                        world.note_digests(step.actor.filter(|_| step.saved()).map(|actor| actor.service));
+                        step
+                    };
+                    let step = take(&mut world);
                     let digest = world.noted_digest();
-                    let Some((before, known_by)) = known_by.filter(|_| !world.read_beyond_store()) else { continue };
-                    let key = MemoKey::of(before, known_by, fate);
-                    let after = world.still(digest).filter(|after| after.has_only_handled(&before));
-                    let transition =
-                        after.map(|after| Transition::of(before.digest, after.digest, step.acked().is_some()));
-                    if let Some(known) = memo.find(key) {
+                    let Some((before, handling)) = known_by.filter(|_| !world.read_beyond_store()) else { continue };
+                    let key = MemoKey::of(handling, fate);
+                    let change = world.change_since(&before, handling.service, digest);
+                    let transition = change.map(|change| Transition { change, answers: step.acked().is_some() });
+                    if let Some((known, _)) = memo.find(key) {
                         assert_eq!(Some(known), transition, "{words} with {fate:?}, seed {seed}");
-                        assert_eq!(known.after(before.digest), digest, "{words} with {fate:?}, seed {seed}");
+                        world.rewind(mark);
+                        let after = world.digest_after(&before, handling.service, known.change);
+                        assert_eq!(after, digest, "{words} with {fate:?}, seed {seed}");
+                        take(&mut world);
                         (hits, saved) = (hits + 1, saved + u32::from(step.saved()));
                     }
                     if let Some(transition) = transition {
-                        assert_eq!(memo.insert(key, transition), Ok(()), "{words} with {fate:?}, seed {seed}");
+                        let inserted = memo.insert(key, transition, LookedAt::default());
+                        assert!(inserted.is_ok(), "{words} with {fate:?}, seed {seed}");
                     }
                 }
             }
@@ -167,26 +186,32 @@ mod tests {
         assert!(hits > 1_000 && saved > 300, "few cache hits: {hits}, {saved} of them saved");
     }
 
+    const TRANSITION: Transition = Transition { change: DigestChange { store: 1, time: 0, sum: 2 }, answers: true };
+
     #[test]
     fn a_transition_is_used_after_one_verification() {
         let mut memo = Memo::default();
-        let (key, transition) = (MemoKey(7), Transition { stores: 1, sum: 2, answers: true });
-        assert_eq!((memo.insert(key, transition), memo.find(key)), (Ok(()), None));
-        assert_eq!((memo.insert(key, transition), memo.find(key)), (Ok(()), Some(transition)));
-        assert_eq!(memo.insert(key, Transition { answers: false, ..transition }), Err(Contradiction));
+        let (key, looked_at) = (MemoKey(7), LookedAt::default());
+        assert_eq!((memo.insert(key, TRANSITION, looked_at), memo.find(key)), (Ok(looked_at), None));
+        let both = memo.insert(key, TRANSITION, looked_at);
+        assert_eq!((both, memo.find(key)), (Ok(looked_at), Some((TRANSITION, looked_at))));
+        let other = Transition { answers: false, ..TRANSITION };
+        assert_eq!(memo.insert(key, other, looked_at), Err(Contradiction));
     }
 
     #[test]
     fn when_there_are_too_many_the_memo_is_emptied() {
         let mut memo = Memo::default();
-        let transition = Transition { stores: 1, sum: 2, answers: true };
         let key = |number| MemoKey(hash::mix(number, 1));
         let numbers = 0..2 * Memo::MOST as u64;
         for number in numbers.clone().flat_map(|number| [number; 2]) {
-            assert_eq!(memo.insert(key(number), transition), Ok(()));
-            assert!(memo.entries.capacity() <= Memo::MOST);
+            assert!(memo.insert(key(number), TRANSITION, LookedAt::default()).is_ok());
+            memo.note_judged(key(number).judged(7));
+            assert!(memo.entries.capacity() <= Memo::MOST && memo.judged.capacity() <= 2 * Memo::MOST);
         }
-        let ends = [numbers.start, numbers.end - 1].map(|number| memo.find(key(number)));
-        assert_eq!(ends, [None, Some(transition)]);
+        let ends = [numbers.start, numbers.end - 1].map(key);
+        assert_eq!(ends.map(|key| memo.find(key).is_some()), [false, true]);
+        assert_eq!(ends.map(|key| memo.is_judged(key.judged(7))), [false, true]);
+        assert!(memo.bytes() < 5 << 20, "{}", memo.bytes());
     }
 }

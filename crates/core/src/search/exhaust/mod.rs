@@ -36,6 +36,7 @@ const SAMPLED: u64 = SchedulerKind::PORTFOLIO.len() as u64;
 
 use super::shortest::DeliveryOrder;
 pub use bounds::{Bounds, Most};
+pub(super) use bounds::{Budget, Choice, Choices, FateKind};
 use clusters::Clusters;
 pub use independence::Dependence;
 use worker::{Marks, Stop, judge_still};

@@ -19,6 +19,7 @@ use crate::property::End;
 use crate::run::{Judges, Verdict, step_apart};
 use crate::scheduler::{Action, Move, Tie};
 use crate::search::DeliveryOrder;
+use crate::search::states::{is_at_rest, key_in_calm_order, tried_once_more};
 use crate::simulation::Simulation;
 use crate::store::heap_bytes_of;
 use crate::world::{Digest, Mark, Step, Still, World, catching};
@@ -230,11 +231,12 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
         let visited = &self.common.visited;
         let access = &mut visited.access(queue.is_for_one());
         if begins {
-            let key = self.key(self.world.noted_digest());
+            let digest = self.world.noted_digest();
+            let key = self.key(digest);
             if access.visit(key, self.budget) == Visit::OutOfMemory {
                 return Err(Stop::Memory);
             }
-            self.enter(key, self.budget);
+            self.enter((key, digest), self.budget);
             self.count_memory()?;
             self.explore_all(queue, access)?;
         }
@@ -357,28 +359,22 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
 
     /// What tells states apart. Where the calm run's next step counts, the publish order does.
     fn key(&self, digest: Digest) -> u64 {
-        let broker = self.world.broker();
         let mut key = digest.word();
         if self.has_rotation {
-            key = hash::mix(key, broker.rotation());
+            key = hash::mix(key, self.world.broker().rotation());
         }
-        if self.bounds.knows_calm() {
-            let mut open: Vec<_> = broker.open().map(|index| (broker.delivery(index).message, index)).collect();
-            open.sort_unstable();
-            key = open.iter().fold(key, |key, (_, index)| hash::mix(key, broker.digest_of(*index)));
-        }
-        key
+        if self.bounds.knows_calm() { key_in_calm_order(&self.world, key) } else { key }
     }
 
     /// Pushes the frame of a state that is to be expanded: the one that the world is in.
-    fn enter(&mut self, key: u64, budget: Budget) {
+    fn enter(&mut self, (key, digest): (u64, Digest), budget: Budget) {
         if self.frames.len() == self.depth {
             self.frames.push(Frame::default());
         }
         let mark = self.world.mark();
         let world = &self.world;
         let enabled = world.enabled();
-        let still = self.memoises.then(|| world.still(world.noted_digest())).flatten();
+        let still = self.memoises.then(|| world.still(digest)).flatten();
         // What is no shorter than what was found is not looked for.
         let is_last = matches!(self.pass, Pass::Shortest(_)) && self.common.shortest.is_last(self.depth);
         let budget = if is_last { budget.without_steps() } else { budget };
@@ -454,10 +450,7 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
     fn attempt(&mut self, attempt: &Try, access: &mut Access<'_>) -> Result<(), Stop> {
         let Try { action, fate, budget } = *attempt;
         self.path.push(Move { action, fate });
-        let successor = match self.memoised(action, fate) {
-            Some(successor) => successor,
-            None => self.execute(action, fate),
-        };
+        let successor = self.successor(action, fate);
         self.transitions += 1;
         if self.transitions.is_multiple_of(PROGRESS_EVERY) {
             self.common.report(self.stats(), PROGRESS_EVERY);
@@ -476,21 +469,18 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
             _ => false,
         };
         if is_same && is_noted && fate == Fate::CALM {
-            // There is nothing to judge; and from now on it is known in this state and those after it that
-            // this delivery or command changes nothing.
-            match action {
-                _ if successor.step.is_some() => {}
-                Action::Deliver(index) => self.world.note_futile(index),
-                Action::Command(client) => self.world.note_refused(client),
-                _ => {}
-            }
-            self.world.mark_instead(self.frames[self.depth].mark);
-            self.path.pop();
-            return self.memoise(&successor);
+            // There is nothing to judge.
+            self.go_back(&successor);
+            self.note_futile(action, successor.read_beyond_store);
+            return self.memoise(&successor, None);
         }
         let Some(budget) = budget else {
             self.go_back(&successor);
             return Ok(());
+        };
+        let successor = match successor.step {
+            None if !successor.is_judged => self.execute_memoised(action, fate, successor)?,
+            _ => successor,
         };
         self.judge(&successor)?;
         let frame = &mut self.frames[self.depth];
@@ -510,6 +500,16 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
         }
     }
 
+    /// Notes of the state it is in, and so of those after it, that a delivery or a command changes nothing.
+    fn note_futile(&mut self, action: Action, read_beyond_store: bool) {
+        match action {
+            Action::Deliver(index) if !read_beyond_store => self.world.note_futile(index),
+            Action::Command(client) => self.world.note_refused(client, read_beyond_store),
+            _ => return,
+        }
+        self.world.mark_instead(self.frames[self.depth].mark);
+    }
+
     /// Goes back before a step that was tried.
     fn go_back(&mut self, tried: &Successor) {
         self.path.pop();
@@ -520,10 +520,10 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
 
     /// Goes on from the state a step leads to, one level deeper.
     fn descend(&mut self, action: Action, fate: Fate, successor: Successor, budget: Budget) -> Result<(), Stop> {
-        let key = successor.key;
+        let (key, digest) = (successor.key, successor.digest);
         let successor = match successor.step {
             Some(_) => successor,
-            None => self.execute_memoised(action, fate, key)?,
+            None => self.execute_memoised(action, fate, successor)?,
         };
         if self.is_marking
             && let Some(step) = &successor.step
@@ -532,17 +532,14 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
         }
         self.depth += 1;
         self.depth_max = self.depth_max.max(self.depth);
-        self.enter(key, budget);
+        self.enter((key, digest), budget);
         self.count_memory()
     }
 
     /// Judges a state in which no delivery changes anything, as a run would.
     fn judge_rest(&self) -> Result<(), Stop> {
         let (frame, world) = (&self.frames[self.depth], &self.world);
-        let enabled = world.enabled();
-        let under_way = enabled.iter().any(|action| matches!(action, Action::Resume(_) | Action::Ack(_)));
-        let is_absent = enabled.iter().any(|action| matches!(action, Action::Join(_)));
-        if frame.is_judged || frame.moved || under_way || is_absent || world.waits_for_redelivery() {
+        if frame.is_judged || frame.moved || !is_at_rest(world) {
             return Ok(());
         }
         judge_still(self.judges, world).map_err(failing)
@@ -551,20 +548,11 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
 
 /// Judges a world in which no delivery changes anything and nothing is under way.
 pub(super) fn judge_still<S: System>(judges: &Judges<S>, world: &World<S>) -> Result<(), Verdict> {
-    let enabled = world.enabled();
     if world.may_go_on() || world.timers_armed() > 0 {
         return judges.at_quiescence(world);
     }
-    let mut shown = None;
-    if world.broker().open_count() > 0 {
-        // So that what is said about attempts is true: none of these steps changes anything.
-        let mut world = world.clone();
-        for index in enabled.ready() {
-            step_apart(&mut world, Action::Deliver(*index), Fate::CALM);
-        }
-        shown = Some(world);
-    }
-    let world = shown.as_ref().unwrap_or(world);
+    let tried = tried_once_more(world);
+    let world = tried.as_ref().unwrap_or(world);
     judges.at_end(&End::new(world, false))?;
     judges.at_quiescence(world)
 }

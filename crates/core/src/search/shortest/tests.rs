@@ -88,7 +88,7 @@ struct Outlook {
 }
 
 /// Looks at a node alone. Returns the outlook and the nodes it leads to.
-fn outlook(shortest: &Shortest<'_, Erratic>, node: &Node<Erratic>) -> (Outlook, Vec<Node<Erratic>>) {
+fn outlook(shortest: &Shortest<'_, Erratic>, node: &mut Node<Erratic>) -> (Outlook, Vec<Node<Erratic>>) {
     let mut search = Search::new(shortest);
     search.expand(node);
     let breaks = search.best.iter().map(|best| match best {
@@ -126,7 +126,7 @@ fn meet_again(shortest: &Shortest<'_, Erratic>, looks: u32, about: &str, met: &m
         if ways.len() == 3 || ways.contains(&way) {
             continue;
         }
-        let (found, next) = outlook(shortest, &node);
+        let (found, next) = outlook(shortest, &mut node);
         open.extend(next);
         match known.get_mut(&node.key) {
             Some((before, ways)) => {

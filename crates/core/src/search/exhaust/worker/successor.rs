@@ -7,78 +7,114 @@ use crate::faults::Fate;
 use crate::run::Verdict;
 use crate::scheduler::Action;
 use crate::service::Outcome;
-use crate::world::{Answer, Step, Still};
+use crate::world::{Answer, Digest, Handling, LookedAt, Step};
 
 /// The state a step leads to.
 pub(super) struct Successor {
     pub(super) key: u64,
+    pub(super) digest: Digest,
     /// Whether the broker gets an answer.
     pub(super) answers: bool,
+    /// Whether its handler looked at more than its store.
+    pub(super) read_beyond_store: bool,
     /// The step; `None` if its transition was memoised and it was not executed.
     pub(super) step: Option<Step>,
+    /// Whether it need not be judged: an equal step was.
+    pub(super) is_judged: bool,
+    /// What decides it and its cache key, if it has one.
+    memo: Option<(Handling, MemoKey)>,
     /// What to memoise of it once it was judged.
-    to_memoise: Option<(MemoKey, Transition)>,
+    to_memoise: Option<Transition>,
 }
 
 impl<S: System> Worker<'_, '_, S> {
-    /// Where a step leads by its memoised transition, if there is one.
+    /// Where a step leads: by its memoised transition if there is one, or else it is executed.
     #[inline]
-    pub(super) fn memoised(&self, action: Action, fate: Fate) -> Option<Successor> {
-        let still = self.frames[self.depth].still?;
-        let memo_key = self.memo_key(still, action, fate)?;
-        let transition = self.memo.find(memo_key)?;
-        let key = transition.after(still.digest).word();
-        Some(Successor { key, answers: transition.answers, step: None, to_memoise: None })
+    pub(super) fn successor(&mut self, action: Action, fate: Fate) -> Successor {
+        let memo = self.memo_key(action, fate);
+        memo.and_then(|memo| self.memoised(memo)).unwrap_or_else(|| self.execute(action, fate, memo))
     }
 
-    /// The cache key of a step.
+    /// Where a step with this cache key leads, if its transition was memoised.
     #[inline]
-    fn memo_key(&self, still: Still, action: Action, fate: Fate) -> Option<MemoKey> {
-        let known_by = self.world.known_by(action)?;
-        fate.lets_through().then(|| MemoKey::of(still, known_by, fate))
+    fn memoised(&self, (handling, memo_key): (Handling, MemoKey)) -> Option<Successor> {
+        let still = self.frames[self.depth].still.as_ref()?;
+        let (transition, looked_at) = self.memo.find(memo_key)?;
+        let digest = self.world.digest_after(still, handling.service, transition.change);
+        let judged = memo_key.judged(self.world.looked_at(still, handling, looked_at));
+        Some(Successor {
+            // Where transitions are memoised it is all that tells states apart.
+            key: digest.word(),
+            digest,
+            answers: transition.answers,
+            read_beyond_store: false,
+            step: None,
+            is_judged: self.memo.is_judged(judged),
+            memo: Some((handling, memo_key)),
+            to_memoise: None,
+        })
+    }
+
+    /// The cache key of a step, if it has one here.
+    #[inline]
+    fn memo_key(&self, action: Action, fate: Fate) -> Option<(Handling, MemoKey)> {
+        self.frames[self.depth].still?;
+        let handling = self.world.handling(action).filter(|_| fate.lets_through())?;
+        Some((handling, MemoKey::of(handling, fate)))
     }
 
     /// Executes a step.
-    pub(super) fn execute(&mut self, action: Action, fate: Fate) -> Successor {
-        let still = self.frames[self.depth].still;
-        let memo_key = still.and_then(|still| Some((still, self.memo_key(still, action, fate)?)));
+    fn execute(&mut self, action: Action, fate: Fate, memo: Option<(Handling, MemoKey)>) -> Successor {
+        let before = self.frames[self.depth].still;
         let step = self.step(action, fate);
         let read_beyond_store = self.world.read_beyond_store();
         if self.is_marking && read_beyond_store {
             self.marks.couple("a handler looks at the time, at the attempt or into its memory");
         }
         let (digest, answers) = (self.world.noted_digest(), answers(&step));
-        let to_memoise = memo_key.filter(|_| !read_beyond_store).and_then(|(before, memo_key)| {
-            let after = self.world.still(digest).filter(|after| after.has_only_handled(&before))?;
-            Some((memo_key, Transition::of(before.digest, after.digest, answers)))
+        let known = before.zip(memo).filter(|_| !read_beyond_store);
+        let to_memoise = known.and_then(|(before, (handling, _))| {
+            let change = self.world.change_since(&before, handling.service, digest)?;
+            Some(Transition { change, answers })
         });
-        Successor { key: self.key(digest), answers, step: Some(step), to_memoise }
+        let (key, step) = (self.key(digest), Some(step));
+        Successor { key, digest, answers, read_beyond_store, step, is_judged: false, memo, to_memoise }
     }
 
-    /// Executes a step whose memoised transition leads to a new state, the one with this key.
-    pub(super) fn execute_memoised(&mut self, action: Action, fate: Fate, key: u64) -> Result<Successor, Stop> {
-        let successor = self.execute(action, fate);
+    /// Executes a step whose memoised transition leads to the state with this key.
+    pub(super) fn execute_memoised(
+        &mut self,
+        action: Action,
+        fate: Fate,
+        memoised: Successor,
+    ) -> Result<Successor, Stop> {
+        let Successor { key, is_judged, memo, .. } = memoised;
+        let successor = self.execute(action, fate, memo);
         if successor.key != key {
             return Err(not_a_function());
         }
-        self.judge(&successor)?;
-        Ok(successor)
+        Ok(Successor { is_judged, ..successor })
     }
 
-    /// Judges a step that was executed, and memoises its transition if the judgement depends on stores and
-    /// time alone: then an equal step need not be judged again.
+    /// Judges a step that was executed, and memoises its transition and the judgement if that depends on stores
+    /// and time alone.
     pub(super) fn judge(&mut self, successor: &Successor) -> Result<(), Stop> {
-        let Some(step) = &successor.step else { return Ok(()) };
-        match self.judges.on_step_noting(&self.world, step).map_err(failing)? {
-            true => Ok(()),
-            false => self.memoise(successor),
-        }
+        let Some(step) = successor.step.as_ref().filter(|_| !successor.is_judged) else { return Ok(()) };
+        let looked_at = self.judges.on_step_noting(&self.world, step).map_err(failing)?;
+        if looked_at.is_further() { Ok(()) } else { self.memoise(successor, Some(looked_at)) }
     }
 
-    /// Memoises the transition of a step that was executed.
-    pub(super) fn memoise(&mut self, successor: &Successor) -> Result<(), Stop> {
-        let Some((memo_key, transition)) = successor.to_memoise else { return Ok(()) };
-        self.memo.insert(memo_key, transition).map_err(|Contradiction| not_a_function())
+    /// Memoises the transition of a step that was executed, and, if it was judged, the judgement, which looked at
+    /// this.
+    pub(super) fn memoise(&mut self, successor: &Successor, judged: Option<LookedAt>) -> Result<(), Stop> {
+        let Some(((handling, memo_key), transition)) = successor.memo.zip(successor.to_memoise) else { return Ok(()) };
+        let inserted = self.memo.insert(memo_key, transition, judged.unwrap_or_default());
+        let looked_at = inserted.map_err(|Contradiction| not_a_function())?;
+        if let Some(still) = self.frames[self.depth].still.filter(|_| judged.is_some()) {
+            let key = memo_key.judged(self.world.looked_at(&still, handling, looked_at));
+            self.memo.note_judged(key);
+        }
+        Ok(())
     }
 }
 
