@@ -121,7 +121,9 @@ impl<'a, S: System> Enumeration<'a, S> {
 fn watched<S: System>(watches: Watch, world: &World<S>, step: &Step) -> bool {
     let has = |kind: Watch| watches.and(kind) == watches;
     let saved = step.ran() && step.actor.is_some_and(|actor| world.store(actor.service).changed());
-    saved && has(Watch::SAVES)
+    // Of some records or of all: what a property is asked beside that, it finds nothing wrong with.
+    let other = Watch::ACKS.and(Watch::PUBLISHES);
+    saved && watches.and(other) != other
         || step.acked().is_some() && has(Watch::ACKS)
         || !step.published.is_empty() && has(Watch::PUBLISHES)
 }

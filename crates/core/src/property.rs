@@ -13,7 +13,7 @@ use crate::broker::{Broker, Delivery, DeliveryIndex, MessageName};
 use crate::event::{Event, System};
 use crate::ids::{self, RecordId};
 use crate::simulation::Simulation;
-use crate::store::{Record, Store};
+use crate::store::{COLLECTION_BITS, Record, Store};
 use crate::world::Step;
 
 pub use self::view::{End, Moment, View};
@@ -117,6 +117,8 @@ pub trait Property<S: System>: Send + Sync {
 pub struct Sometimes<S: System> {
     name: &'static str,
     about: &'static str,
+    /// The steps that are looked at; all of them if there is none.
+    watches: Option<Watch>,
     reached: Box<IsReached<S>>,
 }
 
@@ -131,7 +133,13 @@ impl<S: System> Sometimes<S> {
         about: impl Into<Cow<'static, str>>,
         reached: impl Fn(&View<'_, S>) -> bool + Send + Sync + 'static,
     ) -> Sometimes<S> {
-        Sometimes { name: ids::kept(name), about: ids::kept(about), reached: Box::new(reached) }
+        Sometimes { name: ids::kept(name), about: ids::kept(about), watches: None, reached: Box::new(reached) }
+    }
+
+    /// The same, and no other steps than these are looked at: only they can reach it.
+    #[must_use]
+    pub fn watching(self, watches: Watch) -> Sometimes<S> {
+        Sometimes { watches: Some(watches), ..self }
     }
 
     /// Its name, in words put together: `OrderCompleted`.
@@ -149,27 +157,32 @@ impl<S: System> Sometimes<S> {
     /// Whether a step reaches it.
     #[must_use]
     pub fn is_reached(&self, view: &View<'_, S>) -> bool {
-        (self.reached)(view)
+        self.is_reached_by(Watch::of_view(view), view)
+    }
+
+    /// [`Sometimes::is_reached`] for a step of these kinds.
+    #[inline]
+    pub(crate) fn is_reached_by(&self, kinds: Watch, view: &View<'_, S>) -> bool {
+        self.watches.is_none_or(|watches| watches.meets(kinds)) && (self.reached)(view)
     }
 }
 
 /// A set of kinds of steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Watch {
-    /// The collections that are saved to, by their bits, which several may share.
-    saves: u64,
-    kinds: u8,
-}
+pub struct Watch(
+    /// The collections that are saved to, by their bits, which several may share, and above them the kinds.
+    u64,
+);
 
 impl Watch {
     /// No step.
-    pub const NOTHING: Watch = Watch { saves: 0, kinds: 0 };
+    pub const NOTHING: Watch = Watch(0);
     /// Steps that saved a record.
-    pub const SAVES: Watch = Watch { saves: u64::MAX, kinds: 0 };
+    pub const SAVES: Watch = Watch((1 << COLLECTION_BITS) - 1);
     /// Steps whose handler answered ack, also if it crashed then before it saved.
-    pub const ACKS: Watch = Watch { saves: 0, kinds: 1 };
+    pub const ACKS: Watch = Watch(1 << COLLECTION_BITS);
     /// Steps that published.
-    pub const PUBLISHES: Watch = Watch { saves: 0, kinds: 2 };
+    pub const PUBLISHES: Watch = Watch(2 << COLLECTION_BITS);
 
     /// All of these.
     pub(crate) const ALL: Watch = Watch::SAVES.and(Watch::ACKS).and(Watch::PUBLISHES);
@@ -178,7 +191,7 @@ impl Watch {
     /// asked about most of the rest.
     #[must_use]
     pub const fn saves_of<R: Record>() -> Watch {
-        Watch { saves: Store::collection_bit::<R>(), kinds: 0 }
+        Watch(Store::collection_bit::<R>())
     }
 
     /// What services do in its steps: `saves or acks`.
@@ -191,28 +204,32 @@ impl Watch {
     /// Both sets.
     #[must_use]
     pub const fn and(self, other: Watch) -> Watch {
-        Watch { saves: self.saves | other.saves, kinds: self.kinds | other.kinds }
+        Watch(self.0 | other.0)
     }
 
     #[inline]
     pub(crate) const fn meets(self, other: Watch) -> bool {
-        self.saves & other.saves | (self.kinds & other.kinds) as u64 != 0
+        self.0 & other.0 != 0
     }
 
     /// The kinds a step belongs to, whichever collections it saved to.
     #[inline]
     pub(crate) fn of(step: &Step) -> Watch {
-        let published = step.published.end > step.published.start;
-        let kinds = u8::from(step.answered_ack()) | u8::from(published) << 1;
-        Watch { saves: u64::from(step.saved()).wrapping_neg(), kinds }
+        if step.saved() { Watch::beside_saves(step).and(Watch::SAVES) } else { Watch::beside_saves(step) }
     }
 
     /// The kinds a step belongs to, by the collections it saved to.
     #[inline]
     pub(crate) fn of_view<S: System>(view: &View<'_, S>) -> Watch {
-        let kinds = Watch::of(view.step);
-        let saved = view.store().map_or(0, Store::saved_collections);
-        Watch { saves: kinds.saves & saved, ..kinds }
+        let saved = view.store().filter(|_| view.step.saved()).map_or(0, Store::saved_collections);
+        Watch::beside_saves(view.step).and(Watch(saved))
+    }
+
+    /// The kinds a step belongs to, its saves left out.
+    #[inline]
+    fn beside_saves(step: &Step) -> Watch {
+        let published = step.published.end > step.published.start;
+        Watch((u64::from(step.answered_ack()) | u64::from(published) << 1) << COLLECTION_BITS)
     }
 }
 

@@ -240,20 +240,20 @@ impl<S: System> Judges<S> {
     }
 
     pub(crate) fn on_step(&self, world: &World<S>, step: &Step) -> Result<(), Verdict> {
-        self.on_view(&View::new(world, step))
+        let view = View::new(world, step);
+        self.on_kinds(Watch::of_view(&view), &view)
     }
 
     /// [`Judges::on_step`], and what the judgements depend on.
     pub(crate) fn on_step_noting(&self, world: &World<S>, step: &Step) -> Result<LookedAt, Verdict> {
         let view = View::new(world, step);
-        self.on_view(&view)?;
+        self.on_kinds(Watch::of_view(&view), &view)?;
         Ok(view.looked_at())
     }
 
-    /// [`Judges::on_step`] by what the properties see of it.
+    /// [`Judges::on_step`] for a step of these kinds.
     #[inline]
-    fn on_view(&self, view: &View<'_, S>) -> Result<(), Verdict> {
-        let kinds = Watch::of_view(view);
+    fn on_kinds(&self, kinds: Watch, view: &View<'_, S>) -> Result<(), Verdict> {
         for (watch, place) in &self.watchers {
             if watch.meets(kinds)
                 && let Err(violation) = self.properties[*place].on_step(view)
@@ -375,10 +375,11 @@ fn play<S: System>(
         noted.count(world, &step);
         observer.after(world, &step);
         let view = View::new(world, &step);
+        let kinds = Watch::of_view(&view);
         for (sometimes, reached) in judges.sometimes.iter().zip(&mut noted.reached) {
-            *reached = *reached || sometimes.is_reached(&view);
+            *reached = *reached || sometimes.is_reached_by(kinds, &view);
         }
-        judges.on_view(&view)?;
+        judges.on_kinds(kinds, &view)?;
     }
     judges.at_end(&End::new(world, scheduler.in_rounds()))?;
     if noted.still != Some((world.revision(), Stillness::AtRest)) {

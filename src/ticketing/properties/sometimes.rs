@@ -2,7 +2,7 @@
 
 use crate::event::Event;
 use crate::ids::Subject;
-use crate::property::{Sometimes, View};
+use crate::property::{Sometimes, View, Watch};
 use crate::scenario::TakingPart;
 use crate::ticketing::designs::Design;
 use crate::ticketing::messages::{EXPIRATION_COMPLETE, REFUND_REQUESTED, Ticketing};
@@ -20,9 +20,13 @@ struct Goal {
     asked: &'static [&'static str],
     /// Which designs can get there.
     design: fn(&Design) -> bool,
+    /// The steps that may get there; any if there is none.
+    watches: Option<Watch>,
     reached: fn(&View<'_, Ticketing>) -> bool,
 }
 
+const LOCKS: Option<Watch> = Some(Watch::saves_of::<Ticket>().and(Watch::saves_of::<Reservation>()));
+const ORDERS: Option<Watch> = Some(Watch::saves_of::<Order>());
 const TWO: &[&str] = &["tickets", "orders"];
 const PAID: &[&str] = &["tickets", "orders", "payments"];
 const TIMED: &[&str] = &["tickets", "orders", "expiration"];
@@ -34,6 +38,7 @@ const GOALS: [Goal; 9] = [
         services: &["tickets"],
         asked: &["create", "edit"],
         design: |_| true,
+        watches: Some(Watch::saves_of::<Ticket>()),
         reached: |view| {
             let edited = view.step.answer == Some(Answer::Command(Ok(())));
             edited && view.changes::<Ticket>().any(|change| change.before.is_some())
@@ -45,6 +50,7 @@ const GOALS: [Goal; 9] = [
         services: TWO,
         asked: &["create", "order"],
         design: listens,
+        watches: LOCKS,
         reached: |view| lock_changed(view, |before, after| before == Lock::Free && after != Lock::Free),
     },
     Goal {
@@ -53,6 +59,7 @@ const GOALS: [Goal; 9] = [
         services: TWO,
         asked: &["create", "order", "cancel"],
         design: listens,
+        watches: LOCKS,
         reached: |view| lock_changed(view, |before, after| before != Lock::Free && after == Lock::Free),
     },
     Goal {
@@ -61,6 +68,7 @@ const GOALS: [Goal; 9] = [
         services: TWO,
         asked: &["create", "edit", "order"],
         design: |design| listens(design) && design.tickets.reject_reserved_edits,
+        watches: None,
         reached: |view| view.step.answer == Some(Answer::Command(Err(tickets::RESERVED))),
     },
     Goal {
@@ -69,6 +77,7 @@ const GOALS: [Goal; 9] = [
         services: TWO,
         asked: &["create", "order"],
         design: |_| true,
+        watches: None,
         reached: |view| view.step.answer == Some(Answer::Command(Err(orders::RESERVED))),
     },
     Goal {
@@ -77,6 +86,7 @@ const GOALS: [Goal; 9] = [
         services: TWO,
         asked: &["create", "order", "cancel"],
         design: |_| true,
+        watches: ORDERS,
         reached: |view| view.delivery().is_none() && became(view, Status::Cancelled),
     },
     Goal {
@@ -85,6 +95,7 @@ const GOALS: [Goal; 9] = [
         services: TIMED,
         asked: &["create", "order"],
         design: |_| true,
+        watches: ORDERS,
         reached: |view| delivered(view, EXPIRATION_COMPLETE) && became(view, Status::Cancelled),
     },
     Goal {
@@ -93,6 +104,7 @@ const GOALS: [Goal; 9] = [
         services: PAID,
         asked: &["create", "order", "pay"],
         design: |_| true,
+        watches: ORDERS,
         reached: |view| became(view, Status::Complete),
     },
     Goal {
@@ -101,6 +113,7 @@ const GOALS: [Goal; 9] = [
         services: PAID,
         asked: &["create", "order", "pay", "cancel"],
         design: |design| design.orders.paid.refunds && !design.orders.paid.revives,
+        watches: Some(Watch::PUBLISHES),
         reached: |view| view.published().iter().any(|message| message.event.subject() == REFUND_REQUESTED),
     },
 ];
@@ -112,7 +125,14 @@ pub fn sometimes(design: &Design, part: &TakingPart) -> Vec<Sometimes<Ticketing>
     let goals = GOALS
         .into_iter()
         .filter(|goal| part.has_services(goal.services) && part.has_verbs(goal.asked) && (goal.design)(design));
-    goals.map(|goal| Sometimes::new(goal.name, goal.about, goal.reached)).collect()
+    let sometimes = goals.map(|goal| {
+        let reached = Sometimes::new(goal.name, goal.about, goal.reached);
+        match goal.watches {
+            Some(watches) => reached.watching(watches),
+            None => reached,
+        }
+    });
+    sometimes.collect()
 }
 
 /// Whether the tickets service learns of orders.

@@ -75,6 +75,8 @@ pub struct Delivery {
     pub(super) futile_at: u64,
     /// Its place in the list of ready deliveries; `NOWHERE` if it is not in it.
     pub(super) ready_at: u32,
+    /// The queue of its group that it belongs to, if the group keeps any.
+    pub(super) unit: u32,
     /// Whether its handler may pause.
     pub(crate) may_pause: bool,
     /// It is taken out of the ready list until its service's store changes.

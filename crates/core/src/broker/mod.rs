@@ -268,11 +268,13 @@ impl<E: Event> Broker<E> {
     fn push_delivery(&mut self, Twin { message, group, entry, root, lane, duplicate }: Twin) -> DeliveryIndex {
         self.open += 1;
         let Group { may_pause, rules, .. } = self.groups[group.get()];
+        let unit = if rules.free { 0 } else { self.unit_of_message(message, group) as u32 };
         // Where no order and no limit holds, it is ready as soon as it is there.
         let ready_at = if rules.free { self.ready.len() as u32 } else { NOWHERE };
         let index = self.deliveries.push(Delivery {
             message,
             group,
+            unit,
             may_pause,
             lane,
             attempt: 0,

@@ -1,9 +1,9 @@
 //! What is ready: which deliveries of each queue may be handed out next.
 
-use super::Broker;
 use super::delivery::{Delivery, DeliveryIndex, GroupIndex, NOWHERE};
 use super::profile::RedeliverAt;
 use super::queue::Front;
+use super::{Broker, MessageIndex};
 use crate::event::Event;
 
 impl<E: Event> Broker<E> {
@@ -26,8 +26,8 @@ impl<E: Event> Broker<E> {
     /// Makes a redelivery that may come at any time ready if the limit has room for it, and not ready
     /// if it has none.
     fn refresh_loose(&mut self, index: DeliveryIndex) {
-        let unit = self.unit_for(index);
         let delivery = &self.deliveries[index];
+        let unit = delivery.unit as usize;
         if !delivery.parked && self.groups[delivery.group.get()].has_room(unit) {
             self.enter_ready(index);
         } else {
@@ -37,8 +37,8 @@ impl<E: Event> Broker<E> {
 
     #[inline(never)]
     pub(super) fn join_queue(&mut self, index: DeliveryIndex, at: RedeliverAt) {
-        let unit = self.unit_for(index);
         let delivery = &self.deliveries[index];
+        let unit = delivery.unit as usize;
         let group = delivery.group;
         let queue = &self.groups[group.get()].units[unit];
         let place = match at {
@@ -84,15 +84,15 @@ impl<E: Event> Broker<E> {
     }
 
     /// The unit in whose queue a delivery is, if it is in one.
-    pub(super) fn unit_of(&mut self, index: DeliveryIndex) -> Option<usize> {
-        (!self.delivery(index).loose).then(|| self.unit_for(index))
+    pub(super) fn unit_of(&self, index: DeliveryIndex) -> Option<usize> {
+        let delivery = self.delivery(index);
+        (!delivery.loose).then_some(delivery.unit as usize)
     }
 
-    /// The unit that a delivery belongs to.
-    fn unit_for(&mut self, index: DeliveryIndex) -> usize {
-        let delivery = &self.deliveries[index];
-        let message = &self.log.messages[delivery.message.get()];
-        self.groups[delivery.group.get()].unit(message.route, message.name.record)
+    /// The unit to which a message belongs at a group.
+    pub(super) fn unit_of_message(&mut self, message: MessageIndex, group: GroupIndex) -> usize {
+        let message = &self.log.messages[message.get()];
+        self.groups[group.get()].unit(message.route, message.name.record)
     }
 
     /// Takes a futile delivery out of the ready list until its service's store changes.
@@ -168,9 +168,9 @@ impl<E: Event> Broker<E> {
     /// Whether the rules allow a delivery to be ready that has this in front of it.
     fn may_be_ready(&self, group: GroupIndex, unit: usize, front: Front) -> bool {
         let group = &self.groups[group.get()];
-        let standing = group.allowance(unit, 0);
         let passed = self.profile.redeliver_at == RedeliverAt::Back;
-        let allowance = if passed { standing } else { group.allowance(unit, front.parked) };
+        let standing = group.allowance(unit, 0);
+        let allowance = if passed || front.parked == 0 { standing } else { group.allowance(unit, front.parked) };
         front.len - front.parked < allowance || front.len < standing
     }
 

@@ -59,17 +59,17 @@ struct Ranked {
     places: BTreeMap<u64, Racing>,
 }
 
-/// What is offered in one place, by key and action, with its urgency.
+/// What is offered in one place, by key and action, with what was drawn for it.
 type Racing = BTreeMap<(u64, Action), (u64, Offer)>;
 
 impl Ranked {
-    /// Of two equal offers the more urgent one stays.
-    fn add(&mut self, urgency: u64, offer: Offer) {
+    /// Of two equal offers the more urgent one stays, for which the larger word was drawn.
+    fn add(&mut self, speeds: Speeds, word: u64, offer: Offer) {
         let place = self.places.entry(offer.place).or_default();
-        let (urgency_now, _) = place.entry((offer.key, offer.action)).or_insert((urgency, offer));
-        self.order.remove(&(*urgency_now, offer.key, offer.action));
-        *urgency_now = urgency.min(*urgency_now);
-        self.order.insert((*urgency_now, offer.key, offer.action), offer.place);
+        let (held, _) = place.entry((offer.key, offer.action)).or_insert((word, offer));
+        self.order.remove(&(speeds.wait_drawn(&offer, *held), offer.key, offer.action));
+        *held = word.max(*held);
+        self.order.insert((speeds.wait_drawn(&offer, *held), offer.key, offer.action), offer.place);
     }
 
     fn take(&mut self, (urgency, key, action): Rank, place: u64) -> Option<Offer> {
@@ -84,6 +84,7 @@ impl Ranked {
 
     /// Draws again what races with `happened`, or as much of it as may be.
     fn race(&mut self, key: RunKey, happened: &Offer) {
+        let speeds = Speeds(key);
         let Some(offers) = self.places.get_mut(&happened.place) else { return };
         let first = match offers.len() <= RACERS_MAX {
             true => 0,
@@ -94,31 +95,27 @@ impl Ranked {
         let names: Vec<(u64, Action)> = names.take(RACERS_MAX).collect();
         looked_at(names.len());
         for (name, action) in names {
-            let Some((urgency, offer)) = offers.get_mut(&(name, action)) else { continue };
-            self.order.remove(&(*urgency, name, action));
-            *urgency = again(key, happened, offer);
-            self.order.insert((*urgency, name, action), happened.place);
+            let Some((word, offer)) = offers.get_mut(&(name, action)) else { continue };
+            self.order.remove(&(speeds.wait_drawn(offer, *word), name, action));
+            *word = key.draw(Purpose::Race, hash::mix(happened.key, offer.key));
+            self.order.insert((speeds.wait_drawn(offer, *word), name, action), happened.place);
         }
     }
 }
 
-/// The urgency of what races with what happened.
-fn again(key: RunKey, happened: &Offer, offer: &Offer) -> u64 {
-    Speeds(key).wait_drawn(offer, key.draw(Purpose::Race, hash::mix(happened.key, offer.key)))
-}
-
 impl Pending {
-    fn add(&mut self, speeds: Speeds, urgency: u64, offer: Offer) {
+    /// Adds an offer for which `word` was drawn.
+    fn add(&mut self, speeds: Speeds, word: u64, offer: Offer) {
         match self {
             Pending::Few(few) => {
-                few.add(speeds, urgency, offer);
+                few.add(speeds, word, offer);
                 if few.len() > FEW_MAX {
                     let mut ranked = Ranked::default();
-                    few.drain().for_each(|(urgency, offer)| ranked.add(urgency, offer));
+                    few.drain().for_each(|(word, offer)| ranked.add(speeds, word, offer));
                     *self = Pending::Many(ranked);
                 }
             }
-            Pending::Many(ranked) => ranked.add(urgency, offer),
+            Pending::Many(ranked) => ranked.add(speeds, word, offer),
         }
     }
 
@@ -133,7 +130,7 @@ impl Pending {
                 if ranked.order.len() < FEW_MAX / 2 {
                     let mut few = Few::default();
                     let offers = std::mem::take(&mut ranked.places).into_values().flat_map(BTreeMap::into_values);
-                    offers.for_each(|(urgency, offer)| few.add(speeds, urgency, offer));
+                    offers.for_each(|(word, offer)| few.add(speeds, word, offer));
                     *self = Pending::Few(few);
                 }
                 offer
@@ -162,7 +159,7 @@ impl Pos {
 impl Scheduler for Pos {
     fn offer(&mut self, offer: Offer) {
         let speeds = Speeds(self.key);
-        self.pending.add(speeds, speeds.wait(&offer), offer);
+        self.pending.add(speeds, self.key.draw(Purpose::Order, offer.key), offer);
     }
 
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action {

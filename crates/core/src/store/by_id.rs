@@ -72,6 +72,7 @@ impl<T: Default> ById<T> {
     }
 
     /// What is there, in the order of the ids.
+    #[cfg(test)]
     pub(super) fn values(&self) -> impl Iterator<Item = &T> {
         self.numbered.values().chain(self.named.values())
     }

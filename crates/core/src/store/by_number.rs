@@ -91,6 +91,7 @@ impl<T: Default> ByNumber<T> {
     }
 
     /// What is there, in the order of the numbers.
+    #[cfg(test)]
     pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
         self.near.iter().chain(self.far.values())
     }

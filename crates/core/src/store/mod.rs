@@ -76,6 +76,9 @@ impl Schema {
     }
 }
 
+/// Collections have one of so many bits.
+pub(crate) const COLLECTION_BITS: u64 = 62;
+
 /// The collections of one service.
 ///
 /// # Panics

@@ -8,8 +8,8 @@ use crate::hash;
 use crate::ids::{RecordId, Time, Version};
 
 use super::by_id::{ById, Ids};
-use super::heap_bytes_of;
 use super::record::{Bump, DuplicateKey, Record, VersionConflict, VersionPolicy, VersionScheme, Versioned};
+use super::{COLLECTION_BITS, heap_bytes_of};
 
 /// What a change replaced. Kept for the running step, until the next save to the table, for every handler
 /// that still reads from before it, and to go back to a mark.
@@ -44,14 +44,60 @@ pub(super) struct Table<R> {
     pub(super) policy: VersionPolicy,
     rows: ById<Option<Versioned<R>>>,
     replaced: Vec<Replaced<R>>,
+    /// The sum of the rows' digests.
+    rows_digest: u64,
     /// Every version the owner ever saved, per record; `None` for replicas.
-    history: Option<ById<Vec<Versioned<R>>>>,
+    history: Option<ById<History<R>>>,
+    /// The sum of the histories' digests. A row's digest has its record in it, so a sum tells records apart.
+    history_digest: u64,
     /// What was saved since a quiescence was last judged.
     unjudged: Ids,
     /// What came to be among them since the first mark, by the number of the save.
     newly_unjudged: Vec<(u64, RecordId)>,
     /// The versions that were there from the beginning, by id.
     first: Option<Arc<[(RecordId, Version)]>>,
+}
+
+/// Every version of one record, and their digest.
+#[derive(Debug)]
+struct History<R> {
+    versions: Vec<Versioned<R>>,
+    digest: u64,
+}
+
+impl<R: Record> Clone for History<R> {
+    fn clone(&self) -> History<R> {
+        History { versions: self.versions.clone(), ..*self }
+    }
+
+    fn clone_from(&mut self, source: &History<R>) {
+        self.versions.clone_from(&source.versions);
+        self.digest = source.digest;
+    }
+}
+
+impl<R> Default for History<R> {
+    fn default() -> History<R> {
+        History { versions: Vec::new(), digest: 0 }
+    }
+}
+
+impl<R: Record> History<R> {
+    /// Appends a version; returns by how much the digest grew.
+    fn push(&mut self, version: Versioned<R>) -> u64 {
+        let before = self.digest;
+        self.digest = hash::mix(before, version.digest());
+        self.versions.push(version);
+        self.digest.wrapping_sub(before)
+    }
+
+    /// Leaves the first so many versions; returns by how much the digest grew.
+    fn truncate(&mut self, len: usize) -> u64 {
+        let before = self.digest;
+        self.versions.truncate(len);
+        self.digest = self.versions.iter().fold(0, |digest, version| hash::mix(digest, version.digest()));
+        self.digest.wrapping_sub(before)
+    }
 }
 
 impl<R: Record> Clone for Replaced<R> {
@@ -69,7 +115,7 @@ impl<R: Record> Clone for Replaced<R> {
 /// The copy has no marks.
 impl<R: Record> Clone for Table<R> {
     fn clone(&self) -> Table<R> {
-        let Table { policy, rows, replaced, history, unjudged, newly_unjudged: _, first } = self;
+        let Table { policy, rows, replaced, history, unjudged, newly_unjudged: _, first, .. } = self;
         Table {
             policy: *policy,
             rows: rows.clone(),
@@ -78,12 +124,14 @@ impl<R: Record> Clone for Table<R> {
             unjudged: unjudged.clone(),
             newly_unjudged: Vec::new(),
             first: first.clone(),
+            ..*self
         }
     }
 
     fn clone_from(&mut self, source: &Table<R>) {
-        let Table { policy, rows, replaced, history, unjudged, newly_unjudged: _, first } = source;
+        let Table { policy, rows, replaced, history, unjudged, newly_unjudged: _, first, .. } = source;
         self.policy = *policy;
+        (self.rows_digest, self.history_digest) = (source.rows_digest, source.history_digest);
         self.newly_unjudged.clear();
         self.rows.clone_from(rows);
         self.replaced.clone_from(replaced);
@@ -96,14 +144,16 @@ impl<R: Record> Clone for Table<R> {
 impl<R: Record> Table<R> {
     /// A bit by what is known of the type, as a replica is often called what its owner's record is called;
     /// another table may have the same.
-    pub(super) const BIT: u64 = 1 << (hash::mix(hash::of_name(R::COLLECTION), size_of::<R>() as u64) % 64);
+    pub(super) const BIT: u64 = 1 << (hash::mix(hash::of_name(R::COLLECTION), size_of::<R>() as u64) % COLLECTION_BITS);
 
     pub(super) fn new(policy: VersionPolicy, owned: bool) -> Table<R> {
         Table {
             policy,
             rows: ById::default(),
             replaced: Vec::new(),
+            rows_digest: 0,
             history: owned.then(ById::default),
+            history_digest: 0,
             unjudged: Ids::default(),
             newly_unjudged: Vec::new(),
             first: None,
@@ -156,7 +206,7 @@ impl<R: Record> Table<R> {
             assert_kind::<R>(id);
             return &[];
         };
-        history
+        &history.versions
     }
 
     /// Whether a save of `value` over `held` leaves the version as it is.
@@ -204,9 +254,10 @@ impl<R: Record> Table<R> {
         let row = Versioned::new(id, version, previous, value);
         progress.saved = hash::mix(progress.saved, row.hash());
         if let Some(history) = &mut self.history {
-            history.entry(R::KIND, id).push(row.clone());
+            let grown = history.entry(R::KIND, id).push(row.clone());
+            self.history_digest = self.history_digest.wrapping_add(grown);
         }
-        let before = self.rows.entry(R::KIND, id).replace(row);
+        let before = self.replace(id, Some(row));
         let is_new = self.unjudged.insert(R::KIND, id);
         if progress.is_marked {
             self.newly_unjudged.extend(is_new.then_some((progress.saves, id)));
@@ -217,6 +268,25 @@ impl<R: Record> Table<R> {
         progress.collections |= Table::<R>::BIT;
         progress.tick += 1;
         progress.saves += 1;
+    }
+
+    /// Puts a row in the place of another one, which is returned.
+    #[inline]
+    fn replace(&mut self, id: RecordId, row: Option<Versioned<R>>) -> Option<Versioned<R>> {
+        let digest = |row: &Option<Versioned<R>>| row.as_ref().map_or(0, Versioned::digest);
+        let after = digest(&row);
+        let before = std::mem::replace(self.rows.entry(R::KIND, id), row);
+        self.rows_digest = self.rows_digest.wrapping_add(after).wrapping_sub(digest(&before));
+        before
+    }
+
+    /// Takes versions out of a record's history until there are so many.
+    fn truncate_history(&mut self, id: RecordId, len: impl FnOnce(usize) -> usize) {
+        if let Some(history) = &mut self.history {
+            let history = history.entry(R::KIND, id);
+            let grown = history.truncate(len(history.versions.len()));
+            self.history_digest = self.history_digest.wrapping_add(grown);
+        }
     }
 
     /// Forgets what was replaced before `tick`.
@@ -306,6 +376,9 @@ pub(super) trait AnyTable: Any + Send + Sync {
     fn rows_digest(&self) -> u64;
     /// The hash of every version the owner ever saved.
     fn history_digest(&self) -> u64;
+    /// Both hashes, worked out anew.
+    #[cfg(test)]
+    fn digests_anew(&self) -> (u64, u64);
     /// What the table has taken of the heap at most, where so many changes were ever made.
     fn heap_bytes(&self, changes: u64) -> u64;
     fn texts(&self) -> Vec<RowText>;
@@ -330,7 +403,12 @@ impl<R: Record> AnyTable for Table<R> {
         self.replaced.clear();
         self.newly_unjudged.clear();
         // Keeps the inner vectors: a world is reset once per run.
-        self.history.iter_mut().flat_map(ById::values_mut).for_each(Vec::clear);
+        let histories = self.history.iter_mut().flat_map(ById::values_mut);
+        histories.for_each(|history| {
+            history.versions.clear();
+            history.digest = 0;
+        });
+        (self.rows_digest, self.history_digest) = (0, 0);
         self.unjudged.clear();
         self.first = None;
     }
@@ -355,10 +433,8 @@ impl<R: Record> AnyTable for Table<R> {
 
     fn roll_back(&mut self, tick: u64) {
         while let Some(replaced) = self.replaced.pop_if(|last| last.tick >= tick) {
-            if let Some(history) = &mut self.history {
-                history.entry(R::KIND, replaced.id).pop();
-            }
-            *self.rows.entry(R::KIND, replaced.id) = replaced.before;
+            self.truncate_history(replaced.id, |len| len - 1);
+            self.replace(replaced.id, replaced.before);
         }
     }
 
@@ -376,21 +452,25 @@ impl<R: Record> AnyTable for Table<R> {
     fn put_back(&mut self, collection: &str, id: RecordId, earlier: &dyn AnyTable) {
         let earlier = (earlier as &dyn Any).downcast_ref::<Table<R>>().filter(|_| collection == R::COLLECTION);
         let Some(earlier) = earlier else { return };
-        *self.rows.entry(R::KIND, id) = earlier.live(id).cloned();
-        if let Some(history) = &mut self.history {
-            history.entry(R::KIND, id).truncate(earlier.history(id).len());
-        }
+        self.replace(id, earlier.live(id).cloned());
+        self.truncate_history(id, |_| earlier.history(id).len());
     }
 
     fn rows_digest(&self) -> u64 {
-        self.rows.values().flatten().fold(0, |sum, row| sum.wrapping_add(row.digest()))
+        self.rows_digest
     }
 
     fn history_digest(&self) -> u64 {
+        self.history_digest
+    }
+
+    #[cfg(test)]
+    fn digests_anew(&self) -> (u64, u64) {
+        let rows = self.rows.values().flatten().fold(0, |sum: u64, row| sum.wrapping_add(row.digest()));
         let histories = self.history.iter().flat_map(ById::values);
-        // A row's digest has its record in it, so a sum over the records tells them apart.
-        let digest_of = |rows: &Vec<Versioned<R>>| rows.iter().fold(0, |hash, row| hash::mix(hash, row.digest()));
-        histories.filter(|rows| !rows.is_empty()).fold(0, |sum, rows| sum.wrapping_add(digest_of(rows)))
+        let digest_of =
+            |history: &History<R>| history.versions.iter().fold(0, |hash, row| hash::mix(hash, row.digest()));
+        (rows, histories.fold(0, |sum: u64, history| sum.wrapping_add(digest_of(history))))
     }
 
     fn heap_bytes(&self, changes: u64) -> u64 {

@@ -1,6 +1,7 @@
 //! The store by itself: conditions, versions, reads from the past, undoing a step.
 
 use super::*;
+use crate::prng::{Prng, Stream};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 struct Ticket {
@@ -162,4 +163,32 @@ fn the_digest_depends_on_the_rows_alone() {
         }
     }
     assert_eq!(one.digest(), two.digest());
+}
+
+/// Saves at random, takes them back or keeps them, and begins anew.
+#[test]
+fn the_digest_that_is_kept_is_the_one_worked_out_anew() {
+    let mut prng = Prng::new(7, Stream::Workload);
+    let mut store = store(VersionPolicy::EVERY_SAVE);
+    let mut taken_back = 0;
+    for step in 0..2_000u64 {
+        store.begin_step(Time(step), None);
+        let before = store.digest();
+        for _ in 0..prng.below(4) {
+            let (id, price) = (RecordId::new('t', 1 + prng.below(5)), prng.below(3));
+            store.overwrite(id, Ticket { price }, None);
+        }
+        if prng.below(3) == 0 {
+            taken_back += u32::from(store.changed());
+            store.roll_back();
+            assert_eq!(store.digest(), before);
+        }
+        if prng.below(200) == 0 {
+            store.clear();
+        }
+        for table in store.tables.iter() {
+            assert_eq!((table.rows_digest(), table.history_digest()), table.digests_anew(), "step {step}");
+        }
+    }
+    assert!(taken_back > 100);
 }

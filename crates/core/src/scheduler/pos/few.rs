@@ -4,6 +4,7 @@
 use super::super::queue::exponential;
 use super::super::speeds::Speeds;
 use super::super::{Action, Offer, looked_at};
+use super::Rank;
 use crate::hash;
 use crate::prng::{Purpose, RunKey};
 
@@ -26,7 +27,8 @@ struct Place {
 
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
-    urgency: u64,
+    /// What was drawn for it; it is the more urgent the larger this is.
+    word: u64,
     /// How slow it is, whatever is drawn for it.
     slow: u32,
     offer: Offer,
@@ -34,8 +36,14 @@ struct Waiting {
 
 impl Waiting {
     /// Smaller ranks come first.
-    fn rank(&self) -> (u64, u64, Action) {
-        (self.urgency, self.offer.key, self.offer.action)
+    fn rank(&self) -> Rank {
+        (exponential(self.word) << self.slow, self.offer.key, self.offer.action)
+    }
+
+    /// Whether it certainly comes behind another one, which is known from what was drawn for both.
+    fn is_behind(&self, other: &Waiting) -> bool {
+        // Words that are close to each other may be of the same urgency.
+        self.slow >= other.slow && self.word.saturating_add(1 + (other.word >> 13)) < other.word
     }
 }
 
@@ -44,35 +52,41 @@ impl Place {
     fn first(&mut self) -> Option<usize> {
         if self.first.is_none() {
             looked_at(self.offers.len());
-            let ranked = self.offers.iter().enumerate();
-            self.first = ranked.min_by_key(|(_, waiting)| waiting.rank()).map(|(at, _)| at);
+            self.first = (0..self.offers.len()).reduce(|first, at| self.earlier(first, at));
         }
         self.first
     }
 
+    /// Which of two offers is more urgent; the first of two equal ones.
+    #[inline]
+    fn earlier(&self, first: usize, other: usize) -> usize {
+        let (one, another) = (&self.offers[first], &self.offers[other]);
+        if another.is_behind(one) || one.rank() <= another.rank() { first } else { other }
+    }
+
     fn add(&mut self, waiting: Waiting) {
-        let comes_first = |first: usize| waiting.rank() < self.offers[first].rank();
-        if self.offers.is_empty() || self.first.is_some_and(comes_first) {
-            self.first = Some(self.offers.len());
-        }
+        let at = self.offers.len();
         self.offers.push(waiting);
+        match self.first {
+            Some(first) => self.first = Some(self.earlier(first, at)),
+            None if at == 0 => self.first = Some(at),
+            None => {}
+        }
     }
 
     /// Draws again what races with `happened`, and finds the most urgent one.
     fn race(&mut self, key: RunKey, happened: &Offer) {
         looked_at(self.offers.len());
         let root = key.root(Purpose::Race);
-        let mut first: Option<(usize, (u64, u64, Action))> = None;
-        for (at, waiting) in self.offers.iter_mut().enumerate() {
+        let mut first = None;
+        for at in 0..self.offers.len() {
+            let waiting = &mut self.offers[at];
             if self.name.is_some() || waiting.offer.place == happened.place {
-                let word = RunKey::draw_from(root, hash::mix(happened.key, waiting.offer.key));
-                waiting.urgency = exponential(word) << waiting.slow;
+                waiting.word = RunKey::draw_from(root, hash::mix(happened.key, waiting.offer.key));
             }
-            if first.is_none_or(|(_, least)| waiting.urgency <= least.0 && waiting.rank() < least) {
-                first = Some((at, waiting.rank()));
-            }
+            first = Some(first.map_or(at, |first| self.earlier(first, at)));
         }
-        self.first = first.map(|(at, _)| at);
+        self.first = first;
     }
 }
 
@@ -87,9 +101,10 @@ impl Few {
         self.len
     }
 
-    pub(super) fn add(&mut self, speeds: Speeds, urgency: u64, offer: Offer) {
+    /// Adds an offer for which `word` was drawn.
+    pub(super) fn add(&mut self, speeds: Speeds, word: u64, offer: Offer) {
         let name = racing_place(&offer);
-        let waiting = Waiting { urgency, slow: speeds.slowness(&offer), offer };
+        let waiting = Waiting { word, slow: speeds.slowness(&offer), offer };
         self.len += 1;
         match self.places.iter_mut().find(|place| place.name == name) {
             Some(place) => place.add(waiting),
@@ -121,10 +136,10 @@ impl Few {
         }
     }
 
-    /// Takes all offers, with their urgency.
+    /// Takes all offers, with what was drawn for them.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = (u64, Offer)> + '_ {
         self.len = 0;
-        self.places.drain(..).flat_map(|place| place.offers).map(|waiting| (waiting.urgency, waiting.offer))
+        self.places.drain(..).flat_map(|place| place.offers).map(|waiting| (waiting.word, waiting.offer))
     }
 }
 
@@ -156,6 +171,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_known_to_be_behind_is_behind() {
+        let mut prng = Prng::new(3, Stream::Run);
+        let offer = Offer { action: Action::Advance, key: 0, lane: 0, place: 0, again: false };
+        let mut behind = 0;
+        for _ in 0..200_000 {
+            let word = prng.word() >> prng.below(64);
+            let less = word.saturating_sub((word >> 13).saturating_add(u64::from(prng.below(5))));
+            let (one, other) = (Waiting { word, slow: 2, offer }, Waiting { word: less, slow: 2, offer });
+            if other.is_behind(&one) {
+                behind += 1;
+                assert!(one.rank() < other.rank(), "{word} and {less}");
+            }
+        }
+        assert!(behind > 50_000, "{behind}");
+    }
+
+    #[test]
     fn what_is_picked_is_what_a_look_through_a_list_picks() {
         for seed in 0..40 {
             let (key, mut prng) = (RunKey::new(seed), Prng::new(seed, Stream::Run));
@@ -170,7 +202,7 @@ mod tests {
                         _ => (Action::Deliver(DeliveryIndex(name as u32)), name % 4),
                     };
                     let offer = Offer { action, key: name, lane: 0, place, again: name % 7 == 0 };
-                    few.add(speeds, speeds.wait(&offer), offer);
+                    few.add(speeds, key.draw(Purpose::Order, offer.key), offer);
                     list.0.push((speeds.wait(&offer), offer));
                     continue;
                 }
