@@ -350,6 +350,7 @@ fn play<S: System>(
     observer: &mut dyn Observer<S>,
     noted: &mut RunNotes,
 ) -> Result<(), Verdict> {
+    let mut step = Step::new(Action::Advance, Fate::CALM);
     loop {
         world.drain_offers(|offer| scheduler.offer(offer));
         if world.is_still() {
@@ -370,7 +371,7 @@ fn play<S: System>(
         let fate = world.chosen(action).map_or(Fate::CALM, |chosen| scheduler.fate(&chosen));
         observer.before(world, action);
         noted.under_way = Some((action, fate));
-        let step = world.step(action, fate);
+        world.step_into(action, fate, &mut step);
         noted.under_way = None;
         noted.count(world, &step);
         observer.after(world, &step);

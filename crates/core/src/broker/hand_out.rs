@@ -76,7 +76,7 @@ pub(crate) struct HandedOut {
 impl<E: Event> Broker<E> {
     /// Hands a ready delivery to a member, and does what its answer asks for. What it publishes is appended
     /// before. `None` if the message is lost on its way.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn hand_out(
         &mut self,
         index: DeliveryIndex,

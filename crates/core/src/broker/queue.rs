@@ -26,6 +26,31 @@ pub(super) struct Front {
     pub(super) parked: usize,
 }
 
+/// How many deliveries at the front of a queue may be handed out next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Allowance {
+    room: usize,
+    competes: bool,
+    window: usize,
+}
+
+impl Allowance {
+    /// If `parked` others that redelivery keeps in flight for nothing count as being there.
+    #[inline]
+    pub(super) fn beside(self, parked: usize) -> usize {
+        let room = self.room.saturating_sub(parked);
+        let holders = if self.competes { room } else { room.min(1) };
+        if holders == 0 { 0 } else { holders.saturating_add(self.window) }
+    }
+
+    /// Whether a delivery may be ready that has this in front of it, if what is parked there `stands` where it is.
+    #[inline]
+    pub(super) fn admits(self, front: Front, stands: bool) -> bool {
+        let beside = if stands { self.beside(front.parked) } else { self.beside(0) };
+        front.len - front.parked < beside || front.len < self.beside(0)
+    }
+}
+
 /// One member of a group: a process of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -304,12 +329,10 @@ impl Group {
         is_ready
     }
 
-    /// How many deliveries at the front of a queue may be handed out next, if `parked` others that
-    /// redelivery keeps in flight for nothing count as being there.
-    pub(super) fn allowance(&self, unit: usize, parked: usize) -> usize {
-        let room = self.room(unit).saturating_sub(parked);
-        let holders = if self.competes(unit) { room } else { room.min(1) };
-        if holders == 0 { 0 } else { holders.saturating_add(self.rules.window) }
+    /// How many deliveries at the front of a queue may be handed out next.
+    #[inline]
+    pub(super) fn allowance(&self, unit: usize) -> Allowance {
+        Allowance { room: self.room(unit), competes: self.competes(unit), window: self.rules.window }
     }
 
     /// Whether one more delivery of a unit may be in flight.

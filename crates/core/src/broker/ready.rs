@@ -130,21 +130,31 @@ impl<E: Event> Broker<E> {
     /// good as in flight: nothing behind it waits for it then. One that was put to the back lets
     /// everything pass.
     fn refresh_unit(&mut self, group: GroupIndex, unit: usize) {
-        let before = self.groups[group.get()].fronts[unit];
+        let here = &self.groups[group.get()];
+        let (allowance, before, queued) = (here.allowance(unit), here.fronts[unit], here.units[unit].len());
+        if before.len == queued && before.parked == 0 && queued <= allowance.beside(0) {
+            // All of it is ready and may be.
+            return;
+        }
+        let stands = self.profile.redeliver_at != RedeliverAt::Back;
         let mut front = before;
-        while front.len > 0 && !self.is_last(group, unit, front) {
+        while front.len > 0 {
+            let is_parked = self.is_parked(group, unit, front.len - 1);
+            if !is_parked && allowance.admits(Front { len: front.len - 1, ..front }, stands) {
+                break;
+            }
             front.len -= 1;
-            front.parked -= usize::from(self.is_parked(group, unit, front.len));
+            front.parked -= usize::from(is_parked);
         }
         for at in front.len..before.len {
             self.leave_ready(self.groups[group.get()].units[unit][at]);
         }
         let mut next = front;
-        while next.len < self.groups[group.get()].units[unit].len() {
+        while next.len < queued {
             if self.is_parked(group, unit, next.len) {
                 next.parked += 1;
                 next.len += 1;
-            } else if self.may_be_ready(group, unit, next) {
+            } else if allowance.admits(next, stands) {
                 self.enter_ready(self.groups[group.get()].units[unit][next.len]);
                 next.len += 1;
                 front = next;
@@ -157,21 +167,6 @@ impl<E: Event> Broker<E> {
 
     fn is_parked(&self, group: GroupIndex, unit: usize, at: usize) -> bool {
         self.delivery(self.groups[group.get()].units[unit][at]).parked
-    }
-
-    /// Whether a front may end where it does: with a delivery that is ready and may be.
-    fn is_last(&self, group: GroupIndex, unit: usize, front: Front) -> bool {
-        let before = Front { len: front.len - 1, ..front };
-        !self.is_parked(group, unit, before.len) && self.may_be_ready(group, unit, before)
-    }
-
-    /// Whether the rules allow a delivery to be ready that has this in front of it.
-    fn may_be_ready(&self, group: GroupIndex, unit: usize, front: Front) -> bool {
-        let group = &self.groups[group.get()];
-        let passed = self.profile.redeliver_at == RedeliverAt::Back;
-        let standing = group.allowance(unit, 0);
-        let allowance = if passed || front.parked == 0 { standing } else { group.allowance(unit, front.parked) };
-        front.len - front.parked < allowance || front.len < standing
     }
 
     /// The deliveries that wait until their service's store changes.
@@ -197,9 +192,11 @@ impl<E: Event> Broker<E> {
             groups.flat_map(|group| (0..self.groups[group.get()].units.len()).map(move |unit| (group, unit)));
         units.all(|(group, unit)| {
             let mut before = Front::default();
+            let (allowance, stands) =
+                (self.groups[group.get()].allowance(unit), self.profile.redeliver_at != RedeliverAt::Back);
             self.groups[group.get()].units[unit].iter().all(|index| {
                 let Delivery { parked, .. } = *self.delivery(*index);
-                let is_right = self.delivery(*index).is_ready() == (!parked && self.may_be_ready(group, unit, before));
+                let is_right = self.delivery(*index).is_ready() == (!parked && allowance.admits(before, stands));
                 before = Front { len: before.len + 1, parked: before.parked + usize::from(parked) };
                 is_right
             })

@@ -78,7 +78,7 @@ impl<S: System> Execution<'_, S> {
             return None;
         }
         let answer = self.call(actor, task);
-        self.step.answer = Some(answer);
+        self.step.set_answer(answer);
         let store = &self.stores[actor.service.get()];
         // Most deliveries of a hard run come too early or again, and do nothing.
         let mut armed = false;
@@ -152,7 +152,7 @@ impl<S: System> Execution<'_, S> {
         }
         let store = &self.stores[actor.service.get()];
         self.begun = Some(Begun { read_at: store.tick(), read: store.rows_digest(), published });
-        self.step.answer = Some(Answer::Paused);
+        self.step.set_answer(Answer::Paused);
     }
 
     /// The member crashes before its handler saved; what it would have answered counts only if the
@@ -165,7 +165,7 @@ impl<S: System> Execution<'_, S> {
             self.stores[actor.service.get()].roll_back();
             self.effects.clear();
         }
-        self.step.answer = Some(Answer::Crashed { acked });
+        self.step.set_answer(Answer::Crashed { acked });
     }
 
     /// Takes back, publishes and arms what a handler asked for, as far as its answer and its crash let it; says

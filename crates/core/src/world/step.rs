@@ -54,19 +54,25 @@ impl Answer {
         matches!(self, Answer::Delivery(Outcome::Ack) | Answer::Command(Ok(())) | Answer::Timer)
     }
 
-    /// The answer as one word, for hashing; 0 is none.
+    const ACKED: u64 = 1;
+    /// The words from [`Answer::ACKED`] to here are of handlers that ran far enough to save.
+    const LAST_RAN: u8 = 6;
+    const PAUSED: u64 = 7;
+    const ACKED_CRASHED: u64 = 10;
+
+    /// The answer as one word, for hashing; 0 is none. The low byte is the kind, a rejection's status is above it.
     #[inline(always)]
     fn word(self) -> u64 {
         match self {
-            Answer::Delivery(Outcome::Ack) => 1,
+            Answer::Delivery(Outcome::Ack) => Answer::ACKED,
             Answer::Delivery(Outcome::Nak { .. }) => 2,
             Answer::Delivery(Outcome::Silent(_)) => 3,
             Answer::Command(Ok(())) => 4,
             Answer::Command(Err(rejection)) => 5 | u64::from(rejection.status) << 8,
-            Answer::Timer => 6,
-            Answer::Paused => 7,
+            Answer::Timer => Answer::LAST_RAN.into(),
+            Answer::Paused => Answer::PAUSED,
             Answer::Crashed { acked: false } => 8,
-            Answer::Crashed { acked: true } => 10,
+            Answer::Crashed { acked: true } => Answer::ACKED_CRASHED,
             Answer::Lost => 9,
         }
     }
@@ -94,6 +100,8 @@ pub struct Step {
     pub published: Range<usize>,
     /// The hash of what happened to whom.
     key: u64,
+    /// The answer as one word; 0 if there is none.
+    answer_word: u64,
     pub(super) saved: bool,
 }
 
@@ -111,6 +119,7 @@ impl Step {
             answer: None,
             published: 0..0,
             key: 0,
+            answer_word: 0,
             saved: false,
         }
     }
@@ -125,13 +134,18 @@ impl Step {
     #[must_use]
     #[inline]
     pub fn ran(&self) -> bool {
-        matches!(self.answer, Some(Answer::Delivery(_) | Answer::Command(_) | Answer::Timer))
+        matches!(self.answer_word as u8, 1..=Answer::LAST_RAN)
+    }
+
+    #[inline(always)]
+    pub(super) fn set_answer(&mut self, answer: Answer) {
+        (self.answer, self.answer_word) = (Some(answer), answer.word());
     }
 
     /// Whether its handler read and paused.
     #[inline]
     fn is_paused(&self) -> bool {
-        matches!(self.answer, Some(Answer::Paused))
+        self.answer_word == Answer::PAUSED
     }
 
     /// Whether it changed the store of the service whose handler ran.
@@ -152,7 +166,7 @@ impl Step {
     /// Whether a handler answered ack to a delivery.
     #[inline]
     pub(crate) fn answered_ack(&self) -> bool {
-        matches!(self.answer, Some(Answer::Delivery(Outcome::Ack) | Answer::Crashed { acked: true }))
+        matches!(self.answer_word, Answer::ACKED | Answer::ACKED_CRASHED)
     }
 }
 
@@ -163,16 +177,24 @@ impl<S: System> World<S> {
     /// If the action is not enabled, or if a handler panics; the world is unusable then.
     pub fn step(&mut self, action: Action, fate: Fate) -> Step {
         let mut step = Step::new(action, fate);
+        self.step_into(action, fate, &mut step);
+        step
+    }
+
+    /// [`World::step`], written to where another step was.
+    #[inline]
+    pub(crate) fn step_into(&mut self, action: Action, fate: Fate, step: &mut Step) {
+        *step = Step::new(action, fate);
         let first = self.broker.messages().len();
         self.steps += 1;
         self.at_work = None;
         match action {
-            Action::Deliver(index) => self.deliver(index, &mut step),
-            Action::Command(client) => self.send(client, &mut step),
-            Action::Resume(index) => self.resume(index, &mut step),
-            Action::Ack(index) => self.ack_arrives(index, &mut step),
-            Action::Join(group) => self.join(group, &mut step),
-            Action::Advance => self.advance(&mut step),
+            Action::Deliver(index) => self.deliver(index, step),
+            Action::Command(client) => self.send(client, step),
+            Action::Resume(index) => self.resume(index, step),
+            Action::Ack(index) => self.ack_arrives(index, step),
+            Action::Join(group) => self.join(group, step),
+            Action::Advance => self.advance(step),
         }
         (step.number, step.time) = (self.steps, self.now);
         step.published = first..self.broker.messages().len();
@@ -181,8 +203,7 @@ impl<S: System> World<S> {
         if !self.waiting.is_empty() && (may_wake || matches!(action, Action::Command(_) | Action::Advance)) {
             self.wake_clients();
         }
-        self.fold(&step);
-        step
+        self.fold(step);
     }
 
     /// The step that a panic has cut off. It saved and published nothing, and nobody knows its answer.
@@ -203,14 +224,14 @@ impl<S: System> World<S> {
     }
 
     /// Hands a delivery to a member.
-    #[inline]
+    #[inline(always)]
     fn deliver(&mut self, index: DeliveryIndex, step: &mut Step) {
         let fate = step.fate;
         step.key = self.broker.delivery(index).key;
         step.delivery = Some(index);
         let (broker, mut execution) = self.execution(step, None);
         let Some(handed_out) = broker.hand_out(index, fate, &mut execution) else {
-            step.answer = Some(Answer::Lost);
+            step.set_answer(Answer::Lost);
             return;
         };
         let begun = execution.begun;
@@ -418,8 +439,8 @@ impl<S: System> World<S> {
     /// Adds a step to the fingerprint.
     #[inline(always)]
     fn fold(&mut self, step: &Step) {
-        let answer = step.answer.map_or(0, Answer::word);
-        let mut hash = hash::mix(self.fingerprint, hash::mix3(step.key, step.fate.word(), answer));
+        let what = hash::mix3(step.key, step.fate.word(), step.answer_word);
+        let mut hash = hash::mix(self.fingerprint, what);
         // Few steps save, and then it is known who acted.
         if step.saved
             && let Some(actor) = step.actor

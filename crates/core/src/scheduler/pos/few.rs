@@ -40,10 +40,10 @@ impl Waiting {
         (exponential(self.word) << self.slow, self.offer.key, self.offer.action)
     }
 
-    /// Whether it certainly comes behind another one, which is known from what was drawn for both.
-    fn is_behind(&self, other: &Waiting) -> bool {
+    /// What is as slow and for which less was drawn than this comes behind it.
+    fn certainly_before(&self) -> u64 {
         // Words that are close to each other may be of the same urgency.
-        self.slow >= other.slow && self.word.saturating_add(1 + (other.word >> 13)) < other.word
+        self.word.saturating_sub(1 + (self.word >> 13))
     }
 }
 
@@ -52,41 +52,39 @@ impl Place {
     fn first(&mut self) -> Option<usize> {
         if self.first.is_none() {
             looked_at(self.offers.len());
-            self.first = (0..self.offers.len()).reduce(|first, at| self.earlier(first, at));
+            let ranked = self.offers.iter().enumerate();
+            self.first = ranked.min_by_key(|(_, waiting)| waiting.rank()).map(|(at, _)| at);
         }
         self.first
     }
 
-    /// Which of two offers is more urgent; the first of two equal ones.
-    #[inline]
-    fn earlier(&self, first: usize, other: usize) -> usize {
-        let (one, another) = (&self.offers[first], &self.offers[other]);
-        if another.is_behind(one) || one.rank() <= another.rank() { first } else { other }
-    }
-
     fn add(&mut self, waiting: Waiting) {
-        let at = self.offers.len();
-        self.offers.push(waiting);
-        match self.first {
-            Some(first) => self.first = Some(self.earlier(first, at)),
-            None if at == 0 => self.first = Some(at),
-            None => {}
+        let comes_first = |first: usize| waiting.rank() < self.offers[first].rank();
+        if self.offers.is_empty() || self.first.is_some_and(comes_first) {
+            self.first = Some(self.offers.len());
         }
+        self.offers.push(waiting);
     }
 
     /// Draws again what races with `happened`, and finds the most urgent one.
     fn race(&mut self, key: RunKey, happened: &Offer) {
         looked_at(self.offers.len());
-        let root = key.root(Purpose::Race);
-        let mut first = None;
-        for at in 0..self.offers.len() {
-            let waiting = &mut self.offers[at];
-            if self.name.is_some() || waiting.offer.place == happened.place {
+        let (root, races_all) = (key.root(Purpose::Race), self.name.is_some());
+        // The most urgent so far, and what comes behind it without more ado: as slow, and less was drawn.
+        let (mut first, mut slow, mut before) = (None, 0, 0);
+        for (at, waiting) in self.offers.iter_mut().enumerate() {
+            if races_all || waiting.offer.place == happened.place {
                 waiting.word = RunKey::draw_from(root, hash::mix(happened.key, waiting.offer.key));
             }
-            first = Some(first.map_or(at, |first| self.earlier(first, at)));
+            if waiting.word < before && waiting.slow >= slow {
+                continue;
+            }
+            let rank = waiting.rank();
+            if first.is_none_or(|(least, _)| rank < least) {
+                (first, slow, before) = (Some((rank, at)), waiting.slow, waiting.certainly_before());
+            }
         }
-        self.first = first;
+        self.first = first.map(|(_, at)| at);
     }
 }
 
@@ -179,7 +177,7 @@ mod tests {
             let word = prng.word() >> prng.below(64);
             let less = word.saturating_sub((word >> 13).saturating_add(u64::from(prng.below(5))));
             let (one, other) = (Waiting { word, slow: 2, offer }, Waiting { word: less, slow: 2, offer });
-            if other.is_behind(&one) {
+            if less < one.certainly_before() {
                 behind += 1;
                 assert!(one.rank() < other.rank(), "{word} and {less}");
             }
