@@ -58,6 +58,17 @@ struct Twin {
     duplicate: bool,
 }
 
+/// Takes out of a list the one element that is equal to this, if it is there; the others stay in order.
+#[inline]
+pub(crate) fn take_out<T: PartialEq>(list: &mut Vec<T>, item: &T) {
+    // What was put there last is what is taken most often.
+    if list.last() == Some(item) {
+        list.pop();
+    } else if let Some(place) = list.iter().position(|listed| listed == item) {
+        list.remove(place);
+    }
+}
+
 /// The fake broker.
 #[derive(Debug)]
 pub struct Broker<E> {
@@ -315,7 +326,7 @@ impl<E: Event> Broker<E> {
             let group = &mut self.groups[delivery.group.get()];
             let message = &self.log.messages[delivery.message.get()];
             delivery.member = group.next_member(message.route, message.name.record, turn);
-            group.in_flight[usize::from(delivery.member)] += 1;
+            group.hold(delivery.member);
         }
         let group = &self.groups[delivery.group.get()];
         let member = group.members[usize::from(delivery.member)];
@@ -378,7 +389,7 @@ impl<E: Event> Broker<E> {
                 let delivery = self.deliveries.change(index);
                 let group = delivery.group.get();
                 if std::mem::replace(&mut delivery.parked, false) {
-                    self.groups[group].parked.retain(|parked| *parked != index);
+                    take_out(&mut self.groups[group].parked, &index);
                     if let Some(unit) = self.unit_of(index) {
                         self.groups[group].take_up(unit, index);
                     }
@@ -415,12 +426,12 @@ impl<E: Event> Broker<E> {
     fn leave_flight(&mut self, index: DeliveryIndex) {
         let delivery = &self.deliveries[index];
         if delivery.state == State::Waiting {
-            self.waiting.retain(|waiting| *waiting != index);
+            take_out(&mut self.waiting, &index);
         }
         // What was given up has left its place already.
         if !delivery.superseded && self.groups[delivery.group.get()].counts {
             let group = &mut self.groups[delivery.group.get()];
-            group.in_flight[usize::from(delivery.member)] -= 1;
+            group.let_go(delivery.member);
             if group.is_tight() {
                 self.refresh_group(delivery.group);
             }

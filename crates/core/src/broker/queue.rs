@@ -106,7 +106,9 @@ pub(super) struct Group {
     routes: Vec<u16>,
     keys: BTreeMap<(u16, RecordId), usize>,
     /// How many deliveries each member has in flight; 0 where that is not counted.
-    pub(super) in_flight: Vec<u32>,
+    in_flight: Vec<u32>,
+    /// How many all of them have.
+    held: u32,
     /// Whether that is counted: where a limit or several members make it matter.
     pub(super) counts: bool,
     pub(super) parked: Vec<DeliveryIndex>,
@@ -188,7 +190,7 @@ impl Clone for Group {
         }
         copy_few(&mut self.parked, &source.parked);
         copy_few(&mut self.loose, &source.loose);
-        (self.joined, self.queued) = (source.joined, source.queued);
+        (self.joined, self.queued, self.held) = (source.joined, source.queued, source.held);
     }
 }
 
@@ -224,6 +226,7 @@ impl Group {
             routes: Vec::new(),
             keys: BTreeMap::new(),
             in_flight: vec![0; members],
+            held: 0,
             parked: Vec::new(),
             loose: Vec::new(),
             queued: 0,
@@ -238,6 +241,7 @@ impl Group {
         self.fronts.fill(Front::default());
         self.keys.clear();
         self.in_flight.fill(0);
+        self.held = 0;
         self.parked.clear();
         self.loose.clear();
         self.queued = 0;
@@ -332,12 +336,48 @@ impl Group {
     /// How many deliveries at the front of a queue may be handed out next.
     #[inline]
     pub(super) fn allowance(&self, unit: usize) -> Allowance {
-        Allowance { room: self.room(unit), competes: self.competes(unit), window: self.rules.window }
+        Allowance { room: self.sure_room(unit), competes: self.competes(unit), window: self.rules.window }
+    }
+
+    /// [`Group::allowance`], with the room worked out to the last.
+    #[cfg(test)]
+    pub(super) fn exact_allowance(&self, unit: usize) -> Allowance {
+        Allowance { room: self.room(unit), ..self.allowance(unit) }
     }
 
     /// Whether one more delivery of a unit may be in flight.
     pub(super) fn has_room(&self, unit: usize) -> bool {
-        self.room(unit) > 0
+        self.sure_room(unit) > 0
+    }
+
+    /// How many more deliveries of a unit may be in flight; perhaps fewer if that is more than there are.
+    #[inline]
+    fn sure_room(&self, unit: usize) -> usize {
+        match self.rules.max_in_flight.limit {
+            // What all members hold is more than any of them holds.
+            Limit::Of(limit) if self.is_far_from(limit) => limit.saturating_sub(self.held) as usize,
+            _ => self.room(unit),
+        }
+    }
+
+    /// Whether all that waits could be in flight besides what is, whoever holds it, and one more.
+    #[inline]
+    fn is_far_from(&self, limit: u32) -> bool {
+        limit.saturating_sub(self.held) as usize > self.queued + self.parked.len() + 1
+    }
+
+    /// Notes that a member holds one delivery more.
+    #[inline]
+    pub(super) fn hold(&mut self, member: u16) {
+        self.in_flight[usize::from(member)] += 1;
+        self.held += 1;
+    }
+
+    /// Notes that a member holds one delivery less.
+    #[inline]
+    pub(super) fn let_go(&mut self, member: u16) {
+        self.in_flight[usize::from(member)] -= 1;
+        self.held -= 1;
     }
 
     /// Whether deliveries about two records on two routes count against one limit.
@@ -380,6 +420,7 @@ impl Group {
         let parked = self.parked.len();
         let left = |held: u32| limit.saturating_sub(held) as usize;
         match self.rules.max_in_flight.scope {
+            _ if self.is_far_from(limit) && self.fitting.is_empty() => false,
             // Not every member fits every unit, and it is not worth while to work out which.
             _ if !self.fitting.is_empty() => true,
             // Competing members have the same room for every unit.

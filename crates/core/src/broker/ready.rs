@@ -3,7 +3,7 @@
 use super::delivery::{Delivery, DeliveryIndex, GroupIndex, NOWHERE};
 use super::profile::RedeliverAt;
 use super::queue::Front;
-use super::{Broker, MessageIndex};
+use super::{Broker, MessageIndex, take_out};
 use crate::event::Event;
 
 impl<E: Event> Broker<E> {
@@ -65,7 +65,7 @@ impl<E: Event> Broker<E> {
         if let Some(unit) = unit {
             group.take(unit, index);
         } else if was_loose {
-            group.loose.retain(|loose| *loose != index);
+            take_out(&mut group.loose, &index);
         }
         if group.is_tight() {
             self.refresh_group(group_index);
@@ -183,7 +183,7 @@ impl<E: Event> Broker<E> {
             for index in &group.loose {
                 let delivery = self.delivery(*index);
                 let unit = group.known_unit(self.message(delivery.message)).expect("a unit that was made");
-                if delivery.is_ready() != (!delivery.parked && group.has_room(unit)) {
+                if delivery.is_ready() != (!delivery.parked && group.room(unit) > 0) {
                     return false;
                 }
             }
@@ -193,7 +193,7 @@ impl<E: Event> Broker<E> {
         units.all(|(group, unit)| {
             let mut before = Front::default();
             let (allowance, stands) =
-                (self.groups[group.get()].allowance(unit), self.profile.redeliver_at != RedeliverAt::Back);
+                (self.groups[group.get()].exact_allowance(unit), self.profile.redeliver_at != RedeliverAt::Back);
             self.groups[group.get()].units[unit].iter().all(|index| {
                 let Delivery { parked, .. } = *self.delivery(*index);
                 let is_right = self.delivery(*index).is_ready() == (!parked && allowance.admits(before, stands));

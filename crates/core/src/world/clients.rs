@@ -7,6 +7,7 @@
 use std::fmt;
 
 use super::{World, catching};
+use crate::broker::take_out;
 use crate::event::System;
 use crate::faults::Window;
 use crate::hash;
@@ -307,7 +308,7 @@ impl<S: System> World<S> {
             })
         };
         let Some(client) = self.waiting.iter().copied().filter(is_held).min() else { return false };
-        self.waiting.retain(|waiting| *waiting != client);
+        take_out(&mut self.waiting, &client);
         self.idle.push(client);
         self.push_offer(Action::Command(client));
         true

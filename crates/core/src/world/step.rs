@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::execution::Task;
 use super::{Begun, COMMAND_TIME_US, Job, Paused, Timer, World};
-use crate::broker::{Consumer, DeliveryIndex, GroupIndex, HandedOut, Reply, State};
+use crate::broker::{Consumer, DeliveryIndex, GroupIndex, HandedOut, Reply, State, take_out};
 use crate::event::System;
 use crate::faults::{Fate, Window};
 use crate::hash;
@@ -246,7 +246,7 @@ impl<S: System> World<S> {
         let (service, key) = (command.service, self.attempt_key(client, command));
         let actor = Actor { service, member: self.inner().services[service.get()].member_for(key) };
         step.key = key;
-        self.idle.retain(|idle| *idle != client);
+        take_out(&mut self.idle, &client);
         self.sent[client.get()] += 1;
         self.commands_run += 1;
         self.now = Time(self.now.0 + COMMAND_TIME_US);
@@ -340,13 +340,13 @@ impl<S: System> World<S> {
     fn ack_arrives(&mut self, index: DeliveryIndex, step: &mut Step) {
         step.key = self.ack_key(index);
         step.delivery = Some(index);
-        self.acks.retain(|ack| *ack != index);
+        take_out(&mut self.acks, &index);
         self.broker.ack(index);
     }
 
     fn join(&mut self, group: GroupIndex, step: &mut Step) {
         step.key = hash::of_name(self.broker.group_name(group));
-        self.absent.retain(|absent| *absent != group);
+        take_out(&mut self.absent, &group);
         self.broker.join(group);
     }
 
