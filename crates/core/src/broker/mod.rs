@@ -310,14 +310,14 @@ impl<E: Event> Broker<E> {
         delivery.state = State::Handling;
         delivery.tries = delivery.tries.saturating_add(1);
         let turn = delivery.message.0.wrapping_add(u32::from(delivery.attempt));
-        let group = &mut self.groups[delivery.group.get()];
-        delivery.member = if group.members.len() == 1 {
-            0
-        } else {
+        delivery.member = 0;
+        if self.groups[delivery.group.get()].counts {
+            let group = &mut self.groups[delivery.group.get()];
             let message = &self.log.messages[delivery.message.get()];
-            group.next_member(message.route, message.name.record, turn)
-        };
-        group.in_flight[usize::from(delivery.member)] += 1;
+            delivery.member = group.next_member(message.route, message.name.record, turn);
+            group.in_flight[usize::from(delivery.member)] += 1;
+        }
+        let group = &self.groups[delivery.group.get()];
         let member = group.members[usize::from(delivery.member)];
         if !group.rules.free {
             self.leave_queue(index);
@@ -418,7 +418,7 @@ impl<E: Event> Broker<E> {
             self.waiting.retain(|waiting| *waiting != index);
         }
         // What was given up has left its place already.
-        if !delivery.superseded {
+        if !delivery.superseded && self.groups[delivery.group.get()].counts {
             let group = &mut self.groups[delivery.group.get()];
             group.in_flight[usize::from(delivery.member)] -= 1;
             if group.is_tight() {

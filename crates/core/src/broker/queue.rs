@@ -105,8 +105,10 @@ pub(super) struct Group {
     /// The route of each unit.
     routes: Vec<u16>,
     keys: BTreeMap<(u16, RecordId), usize>,
-    /// How many deliveries each member has in flight.
+    /// How many deliveries each member has in flight; 0 where that is not counted.
     pub(super) in_flight: Vec<u32>,
+    /// Whether that is counted: where a limit or several members make it matter.
+    pub(super) counts: bool,
     pub(super) parked: Vec<DeliveryIndex>,
     /// The redeliveries that wait outside the queues, because they may come at any time; not kept where
     /// there is no limit either.
@@ -172,7 +174,7 @@ impl Clone for Group {
         self.members.clone_from(members);
         self.fitting.clone_from(fitting);
         (self.hash, self.service, self.rules, self.plain) = (source.hash, source.service, source.rules, source.plain);
-        (self.may_pause, self.joins_late) = (source.may_pause, source.joins_late);
+        (self.may_pause, self.joins_late, self.counts) = (source.may_pause, source.joins_late, source.counts);
         self.in_flight.clone_from(&source.in_flight);
         // Without a key there is no unit, or none that anything waits in.
         if !(self.keys.is_empty() && source.keys.is_empty()) {
@@ -207,6 +209,7 @@ impl Group {
         let members = setup.members.len();
         let rules = Rules::new(profile, members);
         Group {
+            counts: members > 1 || !rules.free,
             plain: members == 1 && rules.free && profile.redelivers_at_once(),
             fitting: fitting(&setup, routes).into(),
             service: setup.services.first().filter(|_| setup.services.len() == 1).map(|(service, _)| *service),

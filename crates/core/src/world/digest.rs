@@ -181,7 +181,8 @@ impl<S: System> World<S> {
     pub(crate) fn looked_at(&self, still: &Still, handling: Handling, looked_at: LookedAt) -> u64 {
         let other = |place: &usize| *place != handling.service.get() && looked_at.has(*place);
         let stores = self.noted_stores();
-        let hash = (0..stores.len()).filter(other).fold(looked_at.0, |hash, at| hash::mix(hash, stores[at]));
+        let hash = stores.iter().enumerate().filter(|(place, _)| other(place));
+        let hash = hash.fold(looked_at.0, |hash, (_, digest)| hash::mix(hash, *digest));
         let hash = hash::mix3(hash, still.now.0, still.messages.into());
         if looked_at.0 & LookedAt::LOG.0 == 0 { hash } else { hash::mix3(hash, still.log, handling.cause.into()) }
     }

@@ -136,6 +136,8 @@ pub(super) struct Worker<'e, 'p, S: System> {
     memoises: bool,
     memo: Memo,
     world: World<S>,
+    /// The step that was executed last.
+    step: Option<Step>,
     /// The first state.
     first: Mark,
     /// How many bytes of the world were counted, and how many states ago it was looked at.
@@ -178,6 +180,7 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
             memo: Memo::default(),
             first: world.mark(),
             world,
+            step: None,
             counted: 0,
             uncounted_states: 0,
             frames: Vec::new(),
@@ -251,7 +254,7 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
     fn begin_at(&mut self, item: WorkItem) -> Result<(), Stop> {
         self.world.rewind(self.first);
         for Move { action, fate } in &item.path {
-            self.step(*action, *fate);
+            self.take(*action, *fate);
         }
         self.path = item.path;
         self.depth = self.path.len();
@@ -265,7 +268,7 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
     }
 
     /// Takes a step, and notes what it changed.
-    fn step(&mut self, action: Action, fate: Fate) -> Step {
+    fn take(&mut self, action: Action, fate: Fate) -> Step {
         let step = step_apart(&mut self.world, action, fate);
         let saved = step.actor.filter(|_| step.saved()).map(|actor| actor.service);
         self.world.note_digests(saved);
@@ -450,7 +453,7 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
     fn attempt(&mut self, attempt: &Try, access: &mut Access<'_>) -> Result<(), Stop> {
         let Try { action, fate, budget } = *attempt;
         self.path.push(Move { action, fate });
-        let successor = self.successor(action, fate);
+        let mut successor = self.successor(action, fate);
         self.transitions += 1;
         if self.transitions.is_multiple_of(PROGRESS_EVERY) {
             self.common.report(self.stats(), PROGRESS_EVERY);
@@ -478,10 +481,9 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
             self.go_back(&successor);
             return Ok(());
         };
-        let successor = match successor.step {
-            None if !successor.is_judged => self.execute_memoised(action, fate, successor)?,
-            _ => successor,
-        };
+        if !successor.is_executed && !successor.is_judged {
+            successor = self.execute_memoised(action, fate, successor)?;
+        }
         self.judge(&successor)?;
         let frame = &mut self.frames[self.depth];
         // Fates with the same effect are tried one after the other.
@@ -513,7 +515,7 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
     /// Goes back before a step that was tried.
     fn go_back(&mut self, tried: &Successor) {
         self.path.pop();
-        if tried.step.is_some() {
+        if tried.is_executed {
             self.rewind();
         }
     }
@@ -521,12 +523,11 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
     /// Goes on from the state a step leads to, one level deeper.
     fn descend(&mut self, action: Action, fate: Fate, successor: Successor, budget: Budget) -> Result<(), Stop> {
         let (key, digest) = (successor.key, successor.digest);
-        let successor = match successor.step {
-            Some(_) => successor,
-            None => self.execute_memoised(action, fate, successor)?,
-        };
+        if !successor.is_executed {
+            self.execute_memoised(action, fate, successor)?;
+        }
         if self.is_marking
-            && let Some(step) = &successor.step
+            && let Some(step) = &self.step
         {
             mark(&mut self.marks, &self.world, step);
         }

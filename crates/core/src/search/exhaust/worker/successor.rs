@@ -10,6 +10,7 @@ use crate::service::Outcome;
 use crate::world::{Answer, Digest, Handling, LookedAt, Step};
 
 /// The state a step leads to.
+#[derive(Clone, Copy)]
 pub(super) struct Successor {
     pub(super) key: u64,
     pub(super) digest: Digest,
@@ -17,8 +18,8 @@ pub(super) struct Successor {
     pub(super) answers: bool,
     /// Whether its handler looked at more than its store.
     pub(super) read_beyond_store: bool,
-    /// The step; `None` if its transition was memoised and it was not executed.
-    pub(super) step: Option<Step>,
+    /// Whether the step was executed, and not only looked up: the world is there, and the worker has the step.
+    pub(super) is_executed: bool,
     /// Whether it need not be judged: an equal step was.
     pub(super) is_judged: bool,
     /// What decides it and its cache key, if it has one.
@@ -48,7 +49,7 @@ impl<S: System> Worker<'_, '_, S> {
             digest,
             answers: transition.answers,
             read_beyond_store: false,
-            step: None,
+            is_executed: false,
             is_judged: self.memo.is_judged(judged),
             memo: Some((handling, memo_key)),
             to_memoise: None,
@@ -66,7 +67,7 @@ impl<S: System> Worker<'_, '_, S> {
     /// Executes a step.
     fn execute(&mut self, action: Action, fate: Fate, memo: Option<(Handling, MemoKey)>) -> Successor {
         let before = self.frames[self.depth].still;
-        let step = self.step(action, fate);
+        let step = self.take(action, fate);
         let read_beyond_store = self.world.read_beyond_store();
         if self.is_marking && read_beyond_store {
             self.marks.couple("a handler looks at the time, at the attempt or into its memory");
@@ -77,8 +78,9 @@ impl<S: System> Worker<'_, '_, S> {
             let change = self.world.change_since(&before, handling.service, digest)?;
             Some(Transition { change, answers })
         });
-        let (key, step) = (self.key(digest), Some(step));
-        Successor { key, digest, answers, read_beyond_store, step, is_judged: false, memo, to_memoise }
+        self.step = Some(step);
+        let (key, is_executed) = (self.key(digest), true);
+        Successor { key, digest, answers, read_beyond_store, is_executed, is_judged: false, memo, to_memoise }
     }
 
     /// Executes a step whose memoised transition leads to the state with this key.
@@ -99,7 +101,8 @@ impl<S: System> Worker<'_, '_, S> {
     /// Judges a step that was executed, and memoises its transition and the judgement if that depends on stores
     /// and time alone.
     pub(super) fn judge(&mut self, successor: &Successor) -> Result<(), Stop> {
-        let Some(step) = successor.step.as_ref().filter(|_| !successor.is_judged) else { return Ok(()) };
+        let is_asked = successor.is_executed && !successor.is_judged;
+        let Some(step) = self.step.as_ref().filter(|_| is_asked) else { return Ok(()) };
         let looked_at = self.judges.on_step_noting(&self.world, step).map_err(failing)?;
         if looked_at.is_further() { Ok(()) } else { self.memoise(successor, Some(looked_at)) }
     }
