@@ -3,7 +3,7 @@
 use super::{StepProperty, blame};
 use crate::ids::{RecordId, Version};
 use crate::property::{View, Violation, Watch};
-use crate::store::{Change, Record, Store};
+use crate::store::{Change, Record, Store, Versioned};
 use crate::ticketing::messages::{Ticketing, TicketingEvent};
 use crate::ticketing::records::{Lock, Order, OrderReplica, SeenOrder, Ticket, TicketReplica};
 use crate::ticketing::tickets::lock_of;
@@ -11,65 +11,115 @@ use crate::ticketing::tickets::lock_of;
 /// Saves of replicas.
 const REPLICAS: Watch = Watch::saves_of::<TicketReplica>().and(Watch::saves_of::<OrderReplica>());
 
-/// A replica's save, to be compared with its owner. What that takes is looked up only if it is asked for.
-struct Saved<'a> {
-    before: Option<Version>,
-    after: Version,
-    /// Whether the owner has a record of that id.
-    is_known: &'a dyn Fn() -> bool,
-    /// The place of a version in the owner's history.
-    place: &'a dyn Fn(Version) -> Option<usize>,
-    /// How its fields differ from the owner's at that version.
-    difference: &'a dyn Fn() -> Option<String>,
+/// A copy of a record that another service owns.
+trait Replica: Record {
+    type Owned: Record;
+    /// The service that owns it.
+    const OWNER: &'static str;
+
+    /// How its fields differ from its owner's.
+    fn difference(&self, owned: &Self::Owned) -> Option<String>;
 }
 
-/// Judges every save of a replica.
-fn each_replica(view: &View<'_, Ticketing>, judge: impl Fn(&Saved<'_>) -> Result<(), String>) -> Result<(), Violation> {
-    for change in view.changes::<TicketReplica>() {
-        let judged = compare(&change, view.store_of("tickets"), ticket_differs, &judge);
-        judged.map_err(|detail| blame(view, change.id, detail))?;
+impl Replica for TicketReplica {
+    type Owned = Ticket;
+    const OWNER: &'static str = "tickets";
+
+    fn difference(&self, owned: &Ticket) -> Option<String> {
+        let same = (&owned.title, owned.price) == (&self.title, self.price);
+        (!same).then(|| {
+            let (held, said) = (in_words(&self.title, self.price), in_words(&owned.title, owned.price));
+            format!("says {held}, its owner's says {said}")
+        })
     }
-    for change in view.changes::<OrderReplica>() {
-        let judged = compare(&change, view.store_of("orders"), order_differs, &judge);
-        judged.map_err(|detail| blame(view, change.id, detail))?;
+}
+
+impl Replica for OrderReplica {
+    type Owned = Order;
+    const OWNER: &'static str = "orders";
+
+    fn difference(&self, owned: &Order) -> Option<String> {
+        let same = (&owned.user, owned.price, owned.status) == (&self.user, self.price, self.status);
+        (!same).then(|| {
+            let (held, said) = (self.status, owned.status);
+            format!("says {held:?} at {}, its owner's says {said:?} at {}", self.price, owned.price)
+        })
+    }
+}
+
+/// A replica's save, to be compared with what its owner saved.
+struct Saved<'a, R> {
+    id: RecordId,
+    before: Option<&'a Versioned<R>>,
+    after: &'a Versioned<R>,
+    owner: &'a Store,
+}
+
+impl<R: Replica> Saved<'_, R> {
+    /// The place of a version in the owner's history.
+    fn place(&self, version: Version) -> Option<usize> {
+        self.owner.position::<R::Owned>(self.id, version)
+    }
+}
+
+/// Judges every save of a replica, of tickets and of orders.
+fn each_replica(
+    view: &View<'_, Ticketing>,
+    of_ticket: impl Fn(&Saved<'_, TicketReplica>) -> Result<(), String>,
+    of_order: impl Fn(&Saved<'_, OrderReplica>) -> Result<(), String>,
+) -> Result<(), Violation> {
+    each_of(view, of_ticket)?;
+    each_of(view, of_order)
+}
+
+#[inline]
+fn each_of<R: Replica>(
+    view: &View<'_, Ticketing>,
+    judge: impl Fn(&Saved<'_, R>) -> Result<(), String>,
+) -> Result<(), Violation> {
+    for Change { id, before, after } in view.changes::<R>() {
+        let Some(after) = after else { continue };
+        let saved = Saved { id, before, after, owner: view.store_of(R::OWNER) };
+        judge(&saved).map_err(|detail| blame(view, id, detail))?;
     }
     Ok(())
-}
-
-fn compare<R: Record, O: Record>(
-    change: &Change<'_, R>,
-    owner: &Store,
-    differs: fn(&R, &O) -> Option<String>,
-    judge: impl Fn(&Saved<'_>) -> Result<(), String>,
-) -> Result<(), String> {
-    let Some(after) = change.after else { return Ok(()) };
-    judge(&Saved {
-        before: change.before.map(|row| row.version),
-        after: after.version,
-        is_known: &|| !owner.history::<O>(change.id).is_empty(),
-        place: &|version| owner.position::<O>(change.id, version),
-        difference: &|| differs(&after.value, &owner.at_version::<O>(change.id, after.version)?.value),
-    })
-}
-
-fn ticket_differs(replica: &TicketReplica, owned: &Ticket) -> Option<String> {
-    let same = (&owned.title, owned.price) == (&replica.title, replica.price);
-    (!same).then(|| {
-        let (held, said) = (in_words(&replica.title, replica.price), in_words(&owned.title, owned.price));
-        format!("says {held}, its owner's says {said}")
-    })
 }
 
 fn in_words(title: &str, price: u32) -> String {
     format!("price {price} ({title})")
 }
 
-fn order_differs(replica: &OrderReplica, owned: &Order) -> Option<String> {
-    let same = (&owned.user, owned.price, owned.status) == (&replica.user, replica.price, replica.status);
-    (!same).then(|| {
-        let (held, said) = (replica.status, owned.status);
-        format!("says {held:?} at {}, its owner's says {said:?} at {}", replica.price, owned.price)
-    })
+fn has_owner<R: Replica>(saved: &Saved<'_, R>) -> Result<(), String> {
+    match saved.owner.history::<R::Owned>(saved.id) {
+        [] => Err("the owner has no record of this id".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+fn is_not_ahead<R: Replica>(saved: &Saved<'_, R>) -> Result<(), String> {
+    let version = saved.after.version;
+    match saved.place(version) {
+        Some(_) => Ok(()),
+        None => Err(format!("the replica holds version {version}, which its owner never saved")),
+    }
+}
+
+fn has_not_fallen<R: Replica>(saved: &Saved<'_, R>) -> Result<(), String> {
+    let Some(before) = saved.before else { return Ok(()) };
+    let (before, after) = (before.version, saved.after.version);
+    match saved.place(after) < saved.place(before) {
+        true => Err(format!("the replica's version fell from {before} to {after}")),
+        false => Ok(()),
+    }
+}
+
+fn says_what_its_owner_says<R: Replica>(saved: &Saved<'_, R>) -> Result<(), String> {
+    let version = saved.after.version;
+    let owned = saved.owner.at_version::<R::Owned>(saved.id, version);
+    match owned.and_then(|owned| saved.after.difference(owned)) {
+        Some(difference) => Err(format!("the replica's version {version} {difference}")),
+        None => Ok(()),
+    }
 }
 
 /// P14. A replica is kept under its owner's id.
@@ -77,12 +127,7 @@ pub(super) const REPLICA_IDENTITY: StepProperty = StepProperty {
     name: "ReplicaIdentity",
     about: "a replica is kept under its owner's id",
     watches: REPLICAS,
-    judge: |view| {
-        each_replica(view, |saved| match (saved.is_known)() {
-            true => Ok(()),
-            false => Err("the owner has no record of this id".to_owned()),
-        })
-    },
+    judge: |view| each_replica(view, has_owner, has_owner),
 };
 
 /// P1. A replica never holds a version its owner has not reached.
@@ -90,12 +135,7 @@ pub(super) const REPLICA_NEVER_AHEAD: StepProperty = StepProperty {
     name: "ReplicaNeverAhead",
     about: "a replica never holds a version its owner has not saved",
     watches: REPLICAS,
-    judge: |view| {
-        each_replica(view, |saved| match (saved.place)(saved.after) {
-            Some(_) => Ok(()),
-            None => Err(format!("the replica holds version {}, which its owner never saved", saved.after)),
-        })
-    },
+    judge: |view| each_replica(view, is_not_ahead, is_not_ahead),
 };
 
 /// P2. A replica's version never falls.
@@ -103,14 +143,7 @@ pub(super) const MONOTONE_REPLICA: StepProperty = StepProperty {
     name: "MonotoneReplica",
     about: "a replica's version never falls",
     watches: REPLICAS,
-    judge: |view| {
-        each_replica(view, |saved| match saved.before {
-            Some(before) if (saved.place)(saved.after) < (saved.place)(before) => {
-                Err(format!("the replica's version fell from {before} to {}", saved.after))
-            }
-            _ => Ok(()),
-        })
-    },
+    judge: |view| each_replica(view, has_not_fallen, has_not_fallen),
 };
 
 /// P3. A replica that holds version v has the fields its owner gave version v.
@@ -118,12 +151,7 @@ pub(super) const PREFIX_CONSISTENCY: StepProperty = StepProperty {
     name: "PrefixConsistency",
     about: "a replica that holds version v has the fields its owner gave version v",
     watches: REPLICAS,
-    judge: |view| {
-        each_replica(view, |saved| match (saved.difference)() {
-            Some(difference) => Err(format!("the replica's version {} {difference}", saved.after)),
-            None => Ok(()),
-        })
-    },
+    judge: |view| each_replica(view, says_what_its_owner_says, says_what_its_owner_says),
 };
 
 /// P6. A replica acks a version only when it holds that version or a later one, or knows that it

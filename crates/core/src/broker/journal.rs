@@ -116,7 +116,7 @@ impl<E: Event> Broker<E> {
         self.log.sum()
     }
 
-    /// What of the broker decides the outcome of a delivery on the fast path; given that
+    /// What of the broker decides the outcome of a delivery that is handled and answered in one step; given that
     /// no handler and no answer is under way.
     #[inline]
     pub(crate) fn known_by(&self, index: DeliveryIndex) -> Option<u64> {

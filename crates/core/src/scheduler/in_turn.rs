@@ -31,7 +31,8 @@ pub struct InTurn<T> {
     turns: Turns,
     /// The commands that it was not offered yet, by the number of turns their clients had.
     waiting: BTreeMap<(u32, ClientIndex), Offer>,
-    had: BTreeMap<ClientIndex, u32>,
+    /// By client, how many turns it had.
+    had: Vec<u32>,
     /// Whether it was offered one that was not sent yet.
     has_offer: bool,
 }
@@ -42,7 +43,7 @@ impl<T: Scheduler> InTurn<T> {
     pub fn new(seed: u64, scheduler: T) -> InTurn<T> {
         let turns = [Turns::None, Turns::Whole, Turns::Whole, Turns::Single];
         let turns = turns[Prng::new(seed, Stream::Clients).below(4) as usize];
-        InTurn { scheduler, turns, waiting: BTreeMap::new(), had: BTreeMap::new(), has_offer: false }
+        InTurn { scheduler, turns, waiting: BTreeMap::new(), had: Vec::new(), has_offer: false }
     }
 }
 
@@ -50,7 +51,10 @@ impl<T: Scheduler> Scheduler for InTurn<T> {
     fn offer(&mut self, offer: Offer) {
         match offer.action {
             Action::Command(client) if self.turns != Turns::None => {
-                let had = self.had.entry(client).or_default();
+                if client.get() >= self.had.len() {
+                    self.had.resize(client.get() + 1, 0);
+                }
+                let had = &mut self.had[client.get()];
                 self.waiting.insert((*had, client), offer);
                 *had += u32::from(self.turns == Turns::Single);
             }

@@ -192,10 +192,10 @@ impl Coverage {
     /// Notes what one run reached of all that is to be reached.
     pub(super) fn note_reached(&mut self, seed: u64, all: &[&str], reached: &[&str]) {
         for name in all {
-            if !self.sometimes.contains_key(*name) {
-                self.sometimes.insert((*name).to_owned(), Seen::default());
-            }
-            let Some(seen) = self.sometimes.get_mut(*name) else { continue };
+            let seen = match self.sometimes.get_mut(*name) {
+                Some(seen) => seen,
+                None => self.sometimes.entry((*name).to_owned()).or_default(),
+            };
             seen.occasions += 1;
             if reached.contains(name) {
                 seen.note(seed);
