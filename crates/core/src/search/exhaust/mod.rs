@@ -236,9 +236,9 @@ impl<'a, S: System> Exhaust<'a, S> {
         Exhaust { prefix, ..self }
     }
 
-    /// How many bytes the search may take: the set of visited states, a world that can go
-    /// back to each state of its path, and memoised transitions. What records and events hold outside of themselves, such as texts, is not
-    /// known and not counted.
+    /// How many bytes the search may take: the set of visited states, for each thread a world that can go back
+    /// to each state of its path, and memoised transitions and judgements. What records and events hold outside
+    /// of themselves, such as texts, is not known and not counted.
     #[must_use]
     pub fn with_memory_max(self, memory_max: u64) -> Exhaust<'a, S> {
         Exhaust { memory_max, ..self }
