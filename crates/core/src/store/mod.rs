@@ -72,7 +72,14 @@ impl Schema {
 
     pub(crate) fn into_store(self) -> Store {
         let saves_by_time = self.tables.iter().any(|table| table.saves_by_time());
-        Store { tables: self.tables, progress: Progress::default(), saves_by_time, step_began: 0, read_at: None }
+        Store {
+            tables: self.tables,
+            progress: Progress::default(),
+            saves_by_time,
+            judged_saves: 0,
+            step_began: 0,
+            read_at: None,
+        }
     }
 }
 
@@ -89,6 +96,8 @@ pub struct Store {
     progress: Progress,
     /// Whether the time of a save decides any version.
     saves_by_time: bool,
+    /// How many saves there were when a quiescence was last judged.
+    judged_saves: u64,
     /// The tick at which the running step began.
     step_began: u64,
     /// Answers reads as of this tick instead of the present.
@@ -103,9 +112,9 @@ impl Clone for Store {
     }
 
     fn clone_from(&mut self, source: &Store) {
-        let Store { tables, progress, saves_by_time, step_began, read_at } = source;
+        let Store { tables, progress, saves_by_time, judged_saves, step_began, read_at } = source;
         self.tables.clone_from(tables);
-        self.saves_by_time = *saves_by_time;
+        (self.saves_by_time, self.judged_saves) = (*saves_by_time, *judged_saves);
         (self.progress, self.step_began, self.read_at) = (*progress, *step_began, *read_at);
         self.progress.is_marked = false;
     }
@@ -134,6 +143,7 @@ impl Store {
             self.tables.iter_mut().for_each(|table| table.rewind(progress.tick, progress.saves));
         }
         (self.progress, self.step_began, self.read_at) = (progress, step_began, None);
+        self.judged_saves = NEVER_JUDGED;
     }
 
     /// Forgets all marks.
@@ -142,6 +152,9 @@ impl Store {
         self.tables.iter_mut().for_each(|table| table.unmark());
     }
 }
+
+/// A number of saves that no store comes to.
+const NEVER_JUDGED: u64 = u64::MAX;
 
 /// What a vector has taken of the heap, in bytes.
 pub(crate) fn heap_bytes_of<T>(list: &Vec<T>) -> u64 {
@@ -405,7 +418,7 @@ impl Store {
         self.tables.iter_mut().for_each(|table| table.clear());
         let Progress { read_since, now, .. } = self.progress;
         self.progress = Progress { read_since, now, ..Progress::default() };
-        (self.step_began, self.read_at) = (0, None);
+        (self.judged_saves, self.step_began, self.read_at) = (0, 0, None);
     }
 
     /// Starts a step. `oldest_read` is the tick of the oldest handler that still reads from the
@@ -431,7 +444,10 @@ impl Store {
 
     /// Notes that a quiescence was judged.
     pub(crate) fn judged(&mut self) {
-        self.tables.iter_mut().for_each(|table| table.judged());
+        // Most stores have saved nothing since the last time.
+        if std::mem::replace(&mut self.judged_saves, self.progress.saves) != self.progress.saves {
+            self.tables.iter_mut().for_each(|table| table.judged());
+        }
     }
 
     /// Answers reads as of `tick` until [`Store::close`].
