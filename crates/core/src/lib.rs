@@ -3,6 +3,8 @@
 //!
 //! It reads no files, no environment and no wall clock, and prints nothing.
 
+#![forbid(unsafe_code)]
+
 pub mod broker;
 pub mod determinism;
 #[doc(hidden)]

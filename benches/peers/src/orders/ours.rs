@@ -106,9 +106,9 @@ impl Ours<FanIn> {
             }
             Outcome::Ack
         });
-        let complete = at_quiescence("Complete", move |world| {
-            let sent = world.broker().messages().len();
-            let held = world.store_of("receiver").find::<Came>(came).map_or(0, |came| came.value.0.len());
+        let complete = at_quiescence("Complete", move |moment| {
+            let sent = moment.world().broker().messages().len();
+            let held = moment.store_of("receiver").find::<Came>(came).map_or(0, |came| came.value.0.len());
             if held == sent { Ok(()) } else { Err(Violation::at("receiver").of(came).because("a message is missing")) }
         });
         let simulation = Simulation::on(bounds().order.profile()).service(sender).service(receiver);

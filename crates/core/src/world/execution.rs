@@ -88,7 +88,7 @@ impl<S: System> Execution<'_, S> {
         self.step.saved = self.stores[actor.service.get()].changed();
         // What was acked will be acked again: redelivery ends it even if it changes nothing. And what a crash
         // took back can still be done.
-        let refused = !matches!(answer, Answer::Delivery(Outcome::Ack)) && self.step.fate.crash.is_none();
+        let refused = !self.step.answered_ack() && self.step.fate.crash.is_none();
         let silent = !armed && self.effects.published.is_empty();
         let inert = refused && !self.step.saved && silent && !self.effects.impure && self.begun.is_none();
         Some(if inert { FutileAt::tick(tick) } else { FutileAt::NEVER })
@@ -224,15 +224,13 @@ impl<S: System> Execution<'_, S> {
     fn reply(&self, service: ServiceIndex) -> Option<Reply> {
         let Fate { ack, crash, .. } = self.step.fate;
         let cut_off = || matches!(crash, Some(Window::BeforePublish | Window::BeforeAck));
-        let acks = match self.step.answer? {
-            Answer::Paused => return None,
-            Answer::Delivery(Outcome::Ack) => crash.is_none() || !cut_off() || self.acks_first(service),
-            Answer::Crashed { acked } => acked,
-            Answer::Delivery(Outcome::Nak { delay, .. }) if ack != AckFate::Lost && !cut_off() => {
-                return Some(Reply::Nak(delay));
-            }
-            _ => false,
-        };
+        if self.step.is_paused() {
+            return None;
+        }
+        if let Some(delay) = self.step.nak_delay().filter(|_| ack != AckFate::Lost && !cut_off()) {
+            return Some(Reply::Nak(delay));
+        }
+        let acks = self.step.answered_ack() && (!cut_off() || self.acks_first(service));
         Some(match ack {
             AckFate::Prompt if acks => Reply::Ack,
             AckFate::Late if acks => Reply::LateAck,

@@ -5,6 +5,7 @@
 //! in one of the windows; the ack may be left to a step of its own or to nobody.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use super::execution::Task;
 use super::{Begun, COMMAND_TIME_US, Job, Paused, Timer, World};
@@ -55,6 +56,7 @@ impl Answer {
     }
 
     const ACKED: u64 = 1;
+    const NAKED: u64 = 2;
     /// The words from [`Answer::ACKED`] to here are of handlers that ran far enough to save.
     const LAST_RAN: u8 = 6;
     const PAUSED: u64 = 7;
@@ -65,7 +67,7 @@ impl Answer {
     fn word(self) -> u64 {
         match self {
             Answer::Delivery(Outcome::Ack) => Answer::ACKED,
-            Answer::Delivery(Outcome::Nak { .. }) => 2,
+            Answer::Delivery(Outcome::Nak { .. }) => Answer::NAKED,
             Answer::Delivery(Outcome::Silent(_)) => 3,
             Answer::Command(Ok(())) => 4,
             Answer::Command(Err(rejection)) => 5 | u64::from(rejection.status) << 8,
@@ -144,8 +146,17 @@ impl Step {
 
     /// Whether its handler read and paused.
     #[inline]
-    fn is_paused(&self) -> bool {
+    pub(super) fn is_paused(&self) -> bool {
         self.answer_word == Answer::PAUSED
+    }
+
+    /// The delay that a nak asks for, if a delivery was answered with one.
+    #[inline]
+    pub(super) fn nak_delay(&self) -> Option<Option<Duration>> {
+        match self.answer {
+            Some(Answer::Delivery(Outcome::Nak { delay, .. })) if self.answer_word == Answer::NAKED => Some(delay),
+            _ => None,
+        }
     }
 
     /// Whether it changed the store of the service whose handler ran.
