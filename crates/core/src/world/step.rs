@@ -41,7 +41,7 @@ pub enum Answer {
     Paused,
     /// The member crashed before it saved.
     Crashed {
-        /// Whether it had answered ack by then (see [`AckTiming`]).
+        /// Whether it had answered ack by then (see [`AckTiming`](crate::AckTiming)).
         acked: bool,
     },
     /// The broker lost the message; no handler ran.
