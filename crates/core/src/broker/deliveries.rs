@@ -170,16 +170,23 @@ impl Deliveries {
     /// A delivery, to be changed.
     #[inline(always)]
     pub(super) fn change(&mut self, index: DeliveryIndex) -> &mut Delivery {
-        self.note(index);
-        &mut self.list[index.get()]
+        if self.is_noting {
+            self.note(index);
+            self.list.keep_if_marked(index.get());
+        }
+        self.list.unkept(index.get())
     }
 
     /// A delivery, to be changed, and what numbers its next attempt.
     #[inline(always)]
     pub(super) fn change_both(&mut self, index: DeliveryIndex) -> (&mut Delivery, &mut Entry) {
-        self.note(index);
-        let delivery = &mut self.list[index.get()];
-        let entry = &mut self.entries[delivery.entry as usize];
+        if self.is_noting {
+            self.note(index);
+            self.list.keep_if_marked(index.get());
+            self.entries.keep_if_marked(self.list[index.get()].entry as usize);
+        }
+        let delivery = self.list.unkept(index.get());
+        let entry = self.entries.unkept(delivery.entry as usize);
         (delivery, entry)
     }
 

@@ -76,10 +76,18 @@ impl<T: Clone> Undoable<T> {
         self.unmark();
     }
 
-    /// An element, to be changed in a way that going back need not undo.
+    /// An element, to be changed in a way that going back need not undo, or that was kept.
     #[inline(always)]
     pub(super) fn unkept(&mut self, place: usize) -> &mut T {
         &mut self.list[place]
+    }
+
+    /// Keeps an element that is going to be changed, if the list is marked.
+    #[inline]
+    pub(super) fn keep_if_marked(&mut self, place: usize) {
+        if self.is_marked {
+            self.keep(place);
+        }
     }
 
     pub(super) fn iter_mut_unmarked(&mut self) -> impl Iterator<Item = &mut T> {
@@ -131,9 +139,7 @@ impl<T> Index<usize> for Undoable<T> {
 impl<T: Clone> IndexMut<usize> for Undoable<T> {
     #[inline(always)]
     fn index_mut(&mut self, place: usize) -> &mut T {
-        if self.is_marked {
-            self.keep(place);
-        }
+        self.keep_if_marked(place);
         &mut self.list[place]
     }
 }
