@@ -92,8 +92,8 @@ impl Deliveries {
 }
 
 impl Noted {
-    #[cold]
     fn note(&mut self, index: DeliveryIndex) {
+        // A step changes few, each of them several times in a row.
         if !self.changed.iter().rev().take(4).any(|changed| *changed == index) {
             self.changed.push(index);
         }
@@ -159,7 +159,9 @@ impl Deliveries {
     #[inline(always)]
     pub(super) fn push(&mut self, mut delivery: Delivery) -> DeliveryIndex {
         let index = DeliveryIndex(self.list.len() as u32);
-        self.note(index);
+        if self.is_noting {
+            self.noted.note(index);
+        }
         let entry = &mut self.entries[delivery.entry as usize];
         entry.open += 1;
         delivery.rename(entry.next_attempt());
@@ -171,8 +173,7 @@ impl Deliveries {
     #[inline(always)]
     pub(super) fn change(&mut self, index: DeliveryIndex) -> &mut Delivery {
         if self.is_noting {
-            self.note(index);
-            self.list.keep_if_marked(index.get());
+            self.before_change(index);
         }
         self.list.unkept(index.get())
     }
@@ -181,8 +182,7 @@ impl Deliveries {
     #[inline(always)]
     pub(super) fn change_both(&mut self, index: DeliveryIndex) -> (&mut Delivery, &mut Entry) {
         if self.is_noting {
-            self.note(index);
-            self.list.keep_if_marked(index.get());
+            self.before_change(index);
             self.entries.keep_if_marked(self.list[index.get()].entry as usize);
         }
         let delivery = self.list.unkept(index.get());
@@ -207,13 +207,11 @@ impl Deliveries {
         }
     }
 
-    /// Notes one among those that changed.
-    #[inline(always)]
-    fn note(&mut self, index: DeliveryIndex) {
-        // A step changes few, each of them several times in a row.
-        if self.is_noting && self.noted.changed.last() != Some(&index) {
-            self.noted.note(index);
-        }
+    /// Notes one among those that change, and keeps it as it is.
+    #[cold]
+    fn before_change(&mut self, index: DeliveryIndex) {
+        self.noted.note(index);
+        self.list.keep_if_marked(index.get());
     }
 
     /// Notes a delivery and what else is open of its message at its group: what is remembered of it is

@@ -178,18 +178,12 @@ impl<E: Event> Broker<E> {
     /// nevertheless; if that is no time at all, the message is pending again.
     #[inline(always)]
     fn unanswered(&mut self, index: DeliveryIndex) -> Option<Duration> {
-        let Delivery { tries, superseded, .. } = *self.delivery(index);
-        if self.at_once && !superseded {
+        if self.at_once && !self.delivery(index).superseded {
             self.queue_again(index);
             return None;
         }
-        let wait = self.profile.wait_for(tries).filter(|_| !superseded);
-        if wait == Some(Duration::ZERO) {
-            self.give_back(index);
-            return None;
-        }
         self.begin_waiting(index);
-        wait
+        self.wait_for_answer(index)
     }
 
     #[cold]

@@ -121,7 +121,8 @@ impl<E: Event> Broker<E> {
     #[inline]
     pub(crate) fn known_by(&self, index: DeliveryIndex) -> Option<u64> {
         let delivery = self.delivery(index);
-        if !delivery.is_ready() || !self.groups[delivery.group.get()].plain {
+        // Else it depends on what is in flight, or on when the broker gives up.
+        if !delivery.is_ready() || self.groups[delivery.group.get()].counts || !self.at_once {
             return None;
         }
         // All copies of a message are alike then but for this, and their number says all about the others.

@@ -315,9 +315,9 @@ impl<E: Event> Broker<E> {
     /// Hands a ready delivery to a member; returns the member.
     #[inline(always)]
     fn begin(&mut self, index: DeliveryIndex) -> Member {
+        self.leave_ready(index);
         let delivery = self.deliveries.change(index);
         assert_eq!(delivery.state, State::Queued, "only a queued delivery can be handed out");
-        let place = std::mem::replace(&mut delivery.ready_at, NOWHERE);
         delivery.state = State::Handling;
         delivery.tries = delivery.tries.saturating_add(1);
         let turn = delivery.message.0.wrapping_add(u32::from(delivery.attempt));
@@ -330,11 +330,7 @@ impl<E: Event> Broker<E> {
         }
         let group = &self.groups[delivery.group.get()];
         let member = group.members[usize::from(delivery.member)];
-        let is_free = group.rules.free;
-        if place != NOWHERE {
-            self.take_from_ready(place);
-        }
-        if !is_free {
+        if !group.rules.free {
             self.leave_queue(index);
         }
         member

@@ -118,9 +118,6 @@ pub(super) struct Group {
     /// How many deliveries are in its queues.
     pub(super) queued: usize,
     pub(super) rules: Rules,
-    /// Whether it has one member, no order and no limit holds, and what is not acked is pending again at once: what
-    /// a delivery comes to depends on nothing else under way then.
-    pub(super) plain: bool,
 }
 
 /// What of the profile the queues need, worked out once.
@@ -175,7 +172,7 @@ impl Clone for Group {
         self.name.clone_from(name);
         self.members.clone_from(members);
         self.fitting.clone_from(fitting);
-        (self.hash, self.service, self.rules, self.plain) = (source.hash, source.service, source.rules, source.plain);
+        (self.hash, self.service, self.rules) = (source.hash, source.service, source.rules);
         (self.may_pause, self.joins_late, self.counts) = (source.may_pause, source.joins_late, source.counts);
         self.in_flight.clone_from(&source.in_flight);
         // Without a key there is no unit, or none that anything waits in.
@@ -212,7 +209,6 @@ impl Group {
         let rules = Rules::new(profile, members);
         Group {
             counts: members > 1 || !rules.free,
-            plain: members == 1 && rules.free && profile.redelivers_at_once(),
             fitting: fitting(&setup, routes).into(),
             service: setup.services.first().filter(|_| setup.services.len() == 1).map(|(service, _)| *service),
             hash: hash::of_name(&setup.name),
@@ -399,7 +395,7 @@ impl Group {
         };
         let left = |held: u32| limit.saturating_sub(held) as usize;
         match self.rules.max_in_flight.scope {
-            Scope::Group => left(self.in_flight.iter().sum()),
+            Scope::Group => left(self.held),
             Scope::Member if self.rules.exclusive => left(self.in_flight[self.owner(unit)]),
             Scope::Member => {
                 let add = |sum: usize, held: u32| sum.saturating_add(left(held));
@@ -425,7 +421,7 @@ impl Group {
             _ if !self.fitting.is_empty() => true,
             // Competing members have the same room for every unit.
             _ if self.rules.competing => self.room(0) <= self.queued + parked + 1,
-            Scope::Group => left(self.in_flight.iter().sum()) <= 1 + parked,
+            Scope::Group => left(self.held) <= 1 + parked,
             Scope::Member => self.in_flight.iter().any(|held| left(*held) <= 1 + parked),
         }
     }

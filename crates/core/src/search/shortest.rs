@@ -440,7 +440,7 @@ impl<'a, S: System> Search<'a, S> {
         let Move { action, fate } = step;
         let timers = node.world.timers_armed();
         let done = step_apart(&mut node.world, action, fate);
-        node.world.note_digests(done.actor.filter(|_| done.saved()).map(|actor| actor.service));
+        node.world.note_digests(&done);
         let cost = cost_of_step(&done, node.world.timers_armed() > timers)?;
         let cost = node.cost + cost + cost_of_fate(fate);
         for place in 0..self.best.len() {

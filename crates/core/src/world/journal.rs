@@ -6,7 +6,7 @@
 
 use super::clients::Tried;
 use super::timers::TimersMark;
-use super::{Paused, World};
+use super::{Paused, Step, World};
 use crate::broker::{BrokerMark, DeliveryIndex, GroupIndex, copy_few};
 use crate::event::System;
 use crate::ids::{RecordId, ServiceIndex, Time};
@@ -136,11 +136,11 @@ impl<S: System> World<S> {
         }
     }
 
-    /// Notes the digests of what a step changed, in a store of this service if it saved.
-    pub(crate) fn note_digests(&mut self, saved: Option<ServiceIndex>) {
+    /// Notes the digests of what a step changed.
+    pub(crate) fn note_digests(&mut self, step: &Step) {
         self.broker.note_digests();
-        if let Some(service) = saved {
-            self.journal.stores[service.get()] = self.stores[service.get()].digest();
+        if let Some(actor) = step.actor.filter(|_| step.saved()) {
+            self.journal.stores[actor.service.get()] = self.stores[actor.service.get()].digest();
         }
     }
 

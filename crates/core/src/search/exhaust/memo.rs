@@ -159,7 +159,7 @@ mod tests {
                     let words = world.describe(action);
                     let take = |world: &mut World<Erratic>| {
                         let step = step_apart(world, action, fate);
-                        world.note_digests(step.actor.filter(|_| step.saved()).map(|actor| actor.service));
+                        world.note_digests(&step);
                         step
                     };
                     let step = take(&mut world);

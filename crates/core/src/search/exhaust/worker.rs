@@ -270,8 +270,7 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
     /// Takes a step, and notes what it changed.
     fn take(&mut self, action: Action, fate: Fate) -> Step {
         let step = step_apart(&mut self.world, action, fate);
-        let saved = step.actor.filter(|_| step.saved()).map(|actor| actor.service);
-        self.world.note_digests(saved);
+        self.world.note_digests(&step);
         step
     }
 

@@ -59,7 +59,7 @@ fn drawn_move(world: &World<Erratic>, prng: &mut Prng) -> Option<(Action, Fate)>
 fn step_both(world: &mut World<Erratic>, clone: &mut World<Erratic>, action: Action, fate: Fate, words: &str) {
     let words = format!("{words}: {} with {fate:?}", world.describe(action));
     let (step, other) = (step_apart(world, action, fate), step_apart(clone, action, fate));
-    world.note_digests(step.actor.filter(|_| step.saved()).map(|actor| actor.service));
+    world.note_digests(&step);
     assert_eq!(format!("{step:?}"), format!("{other:?}"), "{words}");
     compare(world, clone, &words);
 }
