@@ -115,9 +115,9 @@ impl<S: System> World<S> {
     pub(crate) fn still(&self, digest: Digest) -> Option<Still> {
         let lengths = [self.timers.len(), self.broker.dead().len()];
         let messages = self.broker.messages().len() as u32;
-        let is_idle = self.paused.is_empty() && self.acks.is_empty() && self.broker.waiting().is_empty();
-        let (now, log) = (self.now, self.broker.log_sum());
-        (is_idle && self.absent.is_empty()).then_some(Still { digest, now, log, lengths, messages })
+        let is_idle = self.small.paused.is_empty() && self.small.acks.is_empty() && self.broker.waiting().is_empty();
+        let (now, log) = (self.small.now, self.broker.log_sum());
+        (is_idle && self.small.absent.is_empty()).then_some(Still { digest, now, log, lengths, messages })
     }
 
     /// A hash of the state: what two worlds share that will go on in the same way and be judged in
@@ -140,15 +140,15 @@ impl<S: System> World<S> {
     }
 
     fn digest_with(&self, stores: impl Iterator<Item = u64>, broker: u64) -> Digest {
-        let sent = (0..).zip(&self.sent).map(|(client, sent)| sent_digest(ClientIndex(client), *sent));
+        let sent = (0..).zip(&self.small.sent).map(|(client, sent)| sent_digest(ClientIndex(client), *sent));
         let sum = sent.fold(broker, u64::wrapping_add);
-        Digest { stores: self.stores_digest(self.now, stores), sum, rest: self.rest_digest() }
+        Digest { stores: self.stores_digest(self.small.now, stores), sum, rest: self.rest_digest() }
     }
 
     fn stores_digest(&self, now: Time, stores: impl Iterator<Item = u64>) -> u64 {
         let stores = stores.fold(now.0, hash::mix);
         // What members remember decides what they do, as what is in their stores does.
-        match self.memories.digest() {
+        match self.small.memories.digest() {
             0 => stores,
             memories => hash::mix(stores, memories),
         }
@@ -188,7 +188,7 @@ impl<S: System> World<S> {
     }
 
     fn rest_digest(&self) -> u64 {
-        let paused = self.paused.iter().map(|paused| {
+        let paused = self.small.paused.iter().map(|paused| {
             let job = match paused.job {
                 Job::Delivery(index) => self.broker.digest_of(index),
                 Job::Command { .. } | Job::Timer { .. } => paused.key,
@@ -223,13 +223,13 @@ impl<S: System> World<S> {
                 (service, what, self.broker.message(delivery.message).cause)
             }
             Action::Command(client) => {
-                let what = sent_digest(client, self.sent[client.get()]);
-                (self.hosted_next(client)?.service, what, self.commands_run + 1)
+                let what = sent_digest(client, self.small.sent[client.get()]);
+                (self.hosted_next(client)?.service, what, self.small.commands_run + 1)
             }
             _ => return None,
         };
         // Versions may be times.
-        let time = if self.stores[service.get()].saves_by_time() { self.now.0 } else { 0 };
+        let time = if self.stores[service.get()].saves_by_time() { self.small.now.0 } else { 0 };
         let store = hash::mix3(service.0.into(), self.noted_stores()[service.get()], time);
         Some(Handling { service, known_by: hash::mix(store, what), cause })
     }

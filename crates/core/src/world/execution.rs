@@ -3,6 +3,7 @@
 //! One text for deliveries, commands and timers. A handler passes read → save → publish → ack; a pause
 //! ends it after the read, and a crash cuts it off in one of the windows.
 
+use super::small::Small;
 use super::step::{Actor, Answer, Step};
 use super::timers::Timers;
 use super::{Begun, Paused, Timer, World};
@@ -54,7 +55,8 @@ impl<S: System> World<S> {
         step: &'w mut Step,
         begun: Option<Begun>,
     ) -> (&'w mut Broker<S::Event>, Execution<'w, S>) {
-        let World { simulation, broker, stores, effects, memories, timers, paused, at_work, now, .. } = self;
+        let World { simulation, broker, stores, effects, timers, small, at_work, .. } = self;
+        let Small { memories, paused, now, .. } = small;
         let (inner, now) = (&*simulation.inner, *now);
         (broker, Execution { inner, stores, effects, memories, timers, paused, at_work, now, step, begun })
     }

@@ -4,14 +4,12 @@
 //! (rows, histories, messages, deliveries, queues, timers) has an undo log of its own, which is written as long
 //! as there is a mark; what is small is copied when a moment is marked.
 
-use super::clients::Tried;
+use super::small::Small;
 use super::timers::TimersMark;
-use super::{Paused, Step, World};
-use crate::broker::{BrokerMark, DeliveryIndex, GroupIndex, copy_few};
+use super::{Step, World};
+use crate::broker::{BrokerMark, DeliveryIndex};
 use crate::event::System;
-use crate::ids::{RecordId, ServiceIndex, Time};
-use crate::scheduler::{ClientIndex, PauseIndex};
-use crate::service::Memories;
+use crate::ids::{RecordId, ServiceIndex};
 use crate::store::{Store, StoreMark, heap_bytes_of};
 
 /// A moment of a world to go back to. Marks are a stack: going back to one forgets those after it.
@@ -35,29 +33,13 @@ struct MarkedMoment {
     stores: Vec<StoreMark>,
     digests: Vec<u64>,
     timers: TimersMark,
-    sent: Vec<u32>,
-    idle: Vec<ClientIndex>,
-    waiting: Vec<ClientIndex>,
-    tried: Vec<Tried>,
-    paused: Vec<Paused>,
-    paused_indices: Vec<PauseIndex>,
-    acks: Vec<DeliveryIndex>,
-    absent: Vec<GroupIndex>,
-    memories: Memories,
-    pauses: u32,
-    commands_run: u32,
-    now: Time,
-    steps: u64,
-    fingerprint: u64,
+    small: Small,
 }
 
 impl MarkedMoment {
     fn heap_bytes(&self) -> u64 {
-        let lists = heap_bytes_of(&self.sent) + heap_bytes_of(&self.idle) + heap_bytes_of(&self.waiting);
-        let more = heap_bytes_of(&self.paused) + heap_bytes_of(&self.paused_indices) + heap_bytes_of(&self.acks);
-        let few = heap_bytes_of(&self.tried) + heap_bytes_of(&self.absent) + self.memories.heap_bytes();
         let stores = heap_bytes_of(&self.stores) + heap_bytes_of(&self.digests);
-        self.broker.heap_bytes() + lists + more + few + stores
+        self.broker.heap_bytes() + self.small.heap_bytes() + stores
     }
 }
 
@@ -78,17 +60,7 @@ impl<S: System> World<S> {
         moment.stores.extend(self.stores.iter_mut().map(Store::mark));
         moment.digests.clone_from(stores);
         moment.timers = self.timers.mark();
-        moment.sent.clone_from(&self.sent);
-        copy_few(&mut moment.idle, &self.idle);
-        copy_few(&mut moment.waiting, &self.waiting);
-        copy_few(&mut moment.tried, &self.tried);
-        copy_few(&mut moment.paused, &self.paused);
-        copy_few(&mut moment.paused_indices, &self.paused_indices);
-        copy_few(&mut moment.acks, &self.acks);
-        copy_few(&mut moment.absent, &self.absent);
-        moment.memories.clone_from(&self.memories);
-        (moment.pauses, moment.commands_run) = (self.pauses, self.commands_run);
-        (moment.now, moment.steps, moment.fingerprint) = (self.now, self.steps, self.fingerprint);
+        moment.small.clone_from(&self.small);
         self.offers.clear();
         *marks += 1;
         Mark(*marks - 1)
@@ -104,17 +76,7 @@ impl<S: System> World<S> {
         self.stores.iter_mut().zip(&moment.stores).for_each(|(store, mark)| store.rewind(*mark));
         stores.clone_from(&moment.digests);
         self.timers.rewind(moment.timers);
-        self.sent.clone_from(&moment.sent);
-        copy_few(&mut self.idle, &moment.idle);
-        copy_few(&mut self.waiting, &moment.waiting);
-        copy_few(&mut self.tried, &moment.tried);
-        copy_few(&mut self.paused, &moment.paused);
-        copy_few(&mut self.paused_indices, &moment.paused_indices);
-        copy_few(&mut self.acks, &moment.acks);
-        copy_few(&mut self.absent, &moment.absent);
-        self.memories.clone_from(&moment.memories);
-        (self.pauses, self.commands_run) = (moment.pauses, moment.commands_run);
-        (self.now, self.steps, self.fingerprint) = (moment.now, moment.steps, moment.fingerprint);
+        self.small.clone_from(&moment.small);
         self.offers.clear();
         self.effects.clear();
     }
@@ -153,11 +115,8 @@ impl<S: System> World<S> {
     /// for what records and events hold outside of themselves.
     pub(crate) fn bytes(&self) -> u64 {
         let stores: u64 = self.stores.iter().map(Store::heap_bytes).sum();
-        let lists = heap_bytes_of(&self.sent) + heap_bytes_of(&self.idle) + heap_bytes_of(&self.acks);
-        let paused = heap_bytes_of(&self.paused) + heap_bytes_of(&self.paused_indices);
-        let rest = heap_bytes_of(&self.absent) + heap_bytes_of(&self.offers) + self.timers.heap_bytes();
-        let rest = rest + self.memories.heap_bytes();
-        size_of::<World<S>>() as u64 + self.broker.heap_bytes() + stores + lists + paused + rest
+        let rest = self.small.heap_bytes() + heap_bytes_of(&self.offers) + self.timers.heap_bytes();
+        size_of::<World<S>>() as u64 + self.broker.heap_bytes() + stores + rest
     }
 
     /// What a mark has taken of memory, in bytes.

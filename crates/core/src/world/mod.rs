@@ -9,19 +9,20 @@ mod clients;
 mod digest;
 mod execution;
 mod journal;
+mod small;
 mod step;
 mod timers;
 
 use std::fmt;
 use std::sync::Arc;
 
-use crate::broker::{Broker, DeliveryIndex, GroupIndex, MaxDeliver};
+use crate::broker::{Broker, DeliveryIndex, MaxDeliver};
 use crate::event::System;
 use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Time};
 use crate::schedule::{DeliverySpec, Target};
 use crate::scheduler::{Action, Chosen, ClientIndex, Enabled, Offer, PauseIndex};
-use crate::service::{Effects, Memories};
+use crate::service::Effects;
 use crate::simulation::{Hosted, Inner, Simulation};
 use crate::store::{Schema, Store};
 
@@ -33,6 +34,7 @@ use journal::Journal;
 pub(crate) use journal::Mark;
 #[cfg(test)]
 pub(crate) use journal::tests::simulation as erratic_simulation;
+use small::Small;
 pub use step::{Actor, Answer, Step};
 use timers::Timers;
 
@@ -107,30 +109,12 @@ pub struct World<S: System> {
     simulation: Simulation<S>,
     broker: Broker<S::Event>,
     stores: Vec<Store>,
-    /// For each client, how many of its commands were sent.
-    sent: Vec<u32>,
-    /// The clients whose next command can be sent.
-    idle: Vec<ClientIndex>,
-    /// The others that have one and nothing under way.
-    waiting: Vec<ClientIndex>,
-    /// For each client, what it has tried of its next command; nothing if none tries anything again.
-    tried: Vec<Tried>,
-    paused: Vec<Paused>,
-    paused_indices: Vec<PauseIndex>,
-    pauses: u32,
-    acks: Vec<DeliveryIndex>,
-    absent: Vec<GroupIndex>,
+    small: Small,
     timers: Timers,
-    /// What members keep in memory.
-    memories: Memories,
     /// Who runs a handler in the step that is taken, or was taken last.
     at_work: Option<Actor>,
     /// Whether a delivery waits until handling it once more could make a difference.
     parks_futile: bool,
-    now: Time,
-    steps: u64,
-    commands_run: u32,
-    fingerprint: u64,
     offers: Vec<Offer>,
     effects: Effects<S::Event>,
     journal: Journal,
@@ -143,16 +127,8 @@ impl<S: System> Clone for World<S> {
             simulation: self.simulation.clone(),
             broker: self.broker.clone(),
             stores: self.stores.clone(),
-            sent: self.sent.clone(),
-            idle: self.idle.clone(),
-            waiting: self.waiting.clone(),
-            tried: self.tried.clone(),
-            paused: self.paused.clone(),
-            paused_indices: self.paused_indices.clone(),
-            acks: self.acks.clone(),
-            absent: self.absent.clone(),
+            small: self.small.clone(),
             timers: self.timers.clone(),
-            memories: self.memories.clone(),
             offers: self.offers.clone(),
             effects: Effects::default(),
             journal: Journal::default(),
@@ -162,58 +138,25 @@ impl<S: System> Clone for World<S> {
 
     /// Takes no new memory where what it has is enough.
     fn clone_from(&mut self, source: &World<S>) {
-        let World {
-            simulation,
-            broker,
-            stores,
-            sent,
-            idle,
-            waiting,
-            tried,
-            paused,
-            paused_indices,
-            pauses,
-            acks,
-            absent,
-            timers,
-            memories,
-            at_work: _,
-            parks_futile,
-            now,
-            steps,
-            commands_run,
-            fingerprint,
-            offers,
-            effects: _,
-            journal: _,
-        } = source;
+        let World { simulation, broker, stores, small, timers, parks_futile, offers, .. } = source;
         if !Arc::ptr_eq(&self.simulation.inner, &simulation.inner) {
             self.simulation.clone_from(simulation);
         }
         self.unmark();
         self.broker.clone_from(broker);
         self.stores.clone_from(stores);
-        self.sent.clone_from(sent);
-        self.idle.clone_from(idle);
-        self.waiting.clone_from(waiting);
-        self.tried.clone_from(tried);
-        self.paused.clone_from(paused);
-        self.paused_indices.clone_from(paused_indices);
-        self.acks.clone_from(acks);
-        self.absent.clone_from(absent);
+        self.small.clone_from(small);
         self.timers.clone_from(timers);
-        self.memories.clone_from(memories);
         self.offers.clone_from(offers);
         self.effects.clear();
-        (self.pauses, self.parks_futile) = (*pauses, *parks_futile);
-        (self.now, self.steps, self.commands_run, self.fingerprint) = (*now, *steps, *commands_run, *fingerprint);
+        self.parks_futile = *parks_futile;
     }
 }
 
 impl<S: System> fmt::Debug for World<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("World");
-        shown.field("now", &self.now).field("steps", &self.steps);
+        shown.field("now", &self.small.now).field("steps", &self.small.steps);
         for (name, store) in self.simulation.service_names().zip(&self.stores) {
             shown.field(name, store);
         }
@@ -240,23 +183,14 @@ impl<S: System> World<S> {
         let mut world = World {
             stores: stores.collect(),
             broker: Broker::new(inner.profile.clone(), inner.groups.clone()),
-            sent: vec![0; inner.clients.len()],
-            idle: Vec::new(),
-            waiting: Vec::new(),
-            tried: vec![Tried::default(); if inner.has_terms { inner.clients.len() } else { 0 }],
-            paused: Vec::new(),
-            paused_indices: Vec::new(),
-            pauses: 0,
-            acks: Vec::new(),
-            absent: Vec::new(),
+            small: Small {
+                sent: vec![0; inner.clients.len()],
+                tried: vec![Tried::default(); if inner.has_terms { inner.clients.len() } else { 0 }],
+                ..Small::default()
+            },
             timers: Timers::default(),
-            memories: Memories::default(),
             at_work: None,
             parks_futile: !inner.redeliver_futile,
-            now: Time(0),
-            steps: 0,
-            commands_run: 0,
-            fingerprint: 0,
             offers: Vec::new(),
             effects: Effects::default(),
             journal: Journal::default(),
@@ -274,25 +208,15 @@ impl<S: System> World<S> {
             self.stores[service.get()].seed(seed);
         }
         self.broker.clear();
-        self.sent.fill(0);
-        self.idle.clear();
-        self.waiting.clear();
-        self.tried.fill(Tried::default());
-        self.paused.clear();
-        self.paused_indices.clear();
-        self.acks.clear();
+        self.small.clear();
         self.timers.clear();
-        self.memories.clear();
         self.offers.clear();
         self.effects.clear();
-        (self.pauses, self.now, self.steps, self.commands_run) = (0, Time(0), 0, 0);
-        self.fingerprint = 0;
-        self.absent.clear();
-        self.absent.extend(self.broker.absent_groups());
-        for place in 0..self.absent.len() {
-            self.push_offer(Action::Join(self.absent[place]));
+        self.small.absent.extend(self.broker.absent_groups());
+        for place in 0..self.small.absent.len() {
+            self.push_offer(Action::Join(self.small.absent[place]));
         }
-        for client in 0..self.sent.len() as u32 {
+        for client in 0..self.small.sent.len() as u32 {
             self.offer_next_command(ClientIndex(client));
         }
     }
@@ -361,25 +285,25 @@ impl<S: System> World<S> {
     /// The simulated time.
     #[must_use]
     pub fn now(&self) -> Time {
-        self.now
+        self.small.now
     }
 
     /// How many steps were taken.
     #[must_use]
     pub fn steps(&self) -> u64 {
-        self.steps
+        self.small.steps
     }
 
     /// How many commands were sent.
     #[must_use]
     pub fn commands_run(&self) -> u32 {
-        self.commands_run
+        self.small.commands_run
     }
 
     /// The hash of every step so far: actions, fates, answers, changes.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
-        self.fingerprint
+        self.small.fingerprint
     }
 
     /// From now on hands out again what cannot change anything, so that the digest says everything
@@ -392,7 +316,7 @@ impl<S: System> World<S> {
     /// `None` if it has used none since it began or crashed, or if it is of another type.
     #[must_use]
     pub fn memory<T: 'static>(&self, service: ServiceIndex, member: u16) -> Option<&T> {
-        self.memories.of((service, member))
+        self.small.memories.of((service, member))
     }
 
     /// Whether the handler that ran last looked at the time, at the attempt or into its memory.
@@ -424,10 +348,10 @@ impl<S: System> World<S> {
         Enabled {
             deliveries: self.broker.deliveries(),
             ready: self.broker.ready(),
-            commands: &self.idle,
-            paused: &self.paused_indices,
-            acks: &self.acks,
-            absent: &self.absent,
+            commands: &self.small.idle,
+            paused: &self.small.paused_indices,
+            acks: &self.small.acks,
+            absent: &self.small.absent,
             clock: timer.map(|timer| self.timer_key(timer)),
             ack_wait: match timer {
                 Some(Timer::AckWait { delivery, .. }) => Some(*delivery),
@@ -463,7 +387,7 @@ impl<S: System> World<S> {
             }
             Action::Command(client) => return self.offer_of_command(client),
             Action::Resume(index) => {
-                let paused = self.paused.iter().find(|paused| paused.index == index)?;
+                let paused = self.small.paused.iter().find(|paused| paused.index == index)?;
                 (paused.key, paused.key, self.inner().services[paused.actor.service.get()].hash)
             }
             Action::Ack(index) => (self.ack_key(index), self.ack_key(index), self.ack_key(index)),
@@ -495,7 +419,7 @@ impl<S: System> World<S> {
 
     #[inline(always)]
     pub(crate) fn chosen_command(&self, client: ClientIndex) -> Chosen {
-        let next = self.sent[client.get()] as usize;
+        let next = self.small.sent[client.get()] as usize;
         let command = &self.inner().clients[client.get()].commands[next];
         let may_pause = self.inner().services[command.service.get()].may_pause;
         let plain = Chosen { key: command.key, attempt: 1, may_pause, may_crash: true, is_delivery: false };
@@ -522,7 +446,7 @@ impl<S: System> World<S> {
     /// Whether nothing is under way: no delivery is ready, no handler has begun, no ack travels. Only
     /// commands, timers, ack waits and joins can come next.
     pub(crate) fn is_still(&self) -> bool {
-        self.broker.ready().is_empty() && self.paused.is_empty() && self.acks.is_empty()
+        self.broker.ready().is_empty() && self.small.paused.is_empty() && self.small.acks.is_empty()
     }
 
     /// What there is at a moment, to tell whether anything changed since another one of the same run.
@@ -533,9 +457,9 @@ impl<S: System> World<S> {
         Revision {
             ticks,
             lists,
-            sent: self.commands_run,
+            sent: self.small.commands_run,
             timers: self.timers.of_services(),
-            absent: self.absent.len() as u32,
+            absent: self.small.absent.len() as u32,
         }
     }
 
@@ -553,8 +477,8 @@ impl<S: System> World<S> {
     /// (see [`World::waiting_clients`]).
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.idle.is_empty()
-            && self.absent.is_empty()
+        self.small.idle.is_empty()
+            && self.small.absent.is_empty()
             && self.timers.of_services() == 0
             && self.is_quiescent()
             && self.broker.waiting().iter().all(|index| self.is_futile(*index))
@@ -579,13 +503,13 @@ impl<S: System> World<S> {
     pub fn describe(&self, action: Action) -> String {
         match action {
             Action::Command(client) => {
-                let ordinal = self.sent[client.get()];
+                let ordinal = self.small.sent[client.get()];
                 self.describe_job(Job::Command { client, ordinal })
             }
             Action::Deliver(index) => format!("deliver {}", self.broker.name(index)),
             Action::Ack(index) => format!("late ack of {}", self.broker.name(index)),
             Action::Join(group) => format!("{} joins", self.broker.group_name(group)),
-            Action::Resume(index) => match self.paused.iter().find(|paused| paused.index == index) {
+            Action::Resume(index) => match self.small.paused.iter().find(|paused| paused.index == index) {
                 Some(paused) => format!("resume {}", self.describe_job(paused.job)),
                 None => "resume".to_owned(),
             },
@@ -612,12 +536,14 @@ impl<S: System> World<S> {
     #[must_use]
     pub fn target(&self, action: Action) -> Option<Target> {
         match action {
-            Action::Command(client) => self.target_of_job(Job::Command { client, ordinal: self.sent[client.get()] }),
+            Action::Command(client) => {
+                self.target_of_job(Job::Command { client, ordinal: self.small.sent[client.get()] })
+            }
             Action::Deliver(index) => Some(Target::Delivery(self.delivery_spec(index))),
             Action::Ack(index) => Some(Target::Ack(self.delivery_spec(index))),
             Action::Join(group) => Some(Target::Join(self.broker.group_name(group).to_owned())),
             Action::Resume(index) => {
-                let paused = self.paused.iter().find(|paused| paused.index == index)?;
+                let paused = self.small.paused.iter().find(|paused| paused.index == index)?;
                 self.target_of_job(paused.job)
             }
             Action::Advance => match self.timers.first()?.1 {

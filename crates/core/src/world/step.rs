@@ -197,7 +197,7 @@ impl<S: System> World<S> {
     pub(crate) fn step_into(&mut self, action: Action, fate: Fate, step: &mut Step) {
         *step = Step::new(action, fate);
         let first = self.broker.messages().len();
-        self.steps += 1;
+        self.small.steps += 1;
         self.at_work = None;
         match action {
             Action::Deliver(index) => self.deliver(index, step),
@@ -207,11 +207,11 @@ impl<S: System> World<S> {
             Action::Join(group) => self.join(group, step),
             Action::Advance => self.advance(step),
         }
-        (step.number, step.time) = (self.steps, self.now);
+        (step.number, step.time) = (self.small.steps, self.small.now);
         step.published = first..self.broker.messages().len();
         self.drop_dead_timers();
         let may_wake = step.saved || self.effects.remembers;
-        if !self.waiting.is_empty() && (may_wake || matches!(action, Action::Command(_) | Action::Advance)) {
+        if !self.small.waiting.is_empty() && (may_wake || matches!(action, Action::Command(_) | Action::Advance)) {
             self.wake_clients();
         }
         self.fold(step);
@@ -225,8 +225,8 @@ impl<S: System> World<S> {
         };
         let published = self.broker.messages().len();
         Step {
-            number: self.steps,
-            time: self.now,
+            number: self.small.steps,
+            time: self.small.now,
             actor: self.at_work,
             delivery,
             published: published..published,
@@ -252,21 +252,21 @@ impl<S: System> World<S> {
 
     /// A client sends its next command.
     fn send(&mut self, client: ClientIndex, step: &mut Step) {
-        let ordinal = self.sent[client.get()];
+        let ordinal = self.small.sent[client.get()];
         let command = &self.inner().clients[client.get()].commands[ordinal as usize];
         let (service, key) = (command.service, self.attempt_key(client, command));
         let actor = Actor { service, member: self.inner().services[service.get()].member_for(key) };
         step.key = key;
-        take_out(&mut self.idle, &client);
-        self.sent[client.get()] += 1;
-        self.commands_run += 1;
-        self.now = Time(self.now.0 + COMMAND_TIME_US);
+        take_out(&mut self.small.idle, &client);
+        self.small.sent[client.get()] += 1;
+        self.small.commands_run += 1;
+        self.small.now = Time(self.small.now.0 + COMMAND_TIME_US);
         self.execute(client, ordinal, (actor, None), step);
     }
 
     /// Runs the handler of a command, and lets its client go on.
     fn execute(&mut self, client: ClientIndex, ordinal: u32, at: (Actor, Option<Begun>), step: &mut Step) {
-        let ((actor, begun), cause) = (at, self.commands_run);
+        let ((actor, begun), cause) = (at, self.small.commands_run);
         let (broker, mut execution) = self.execution(step, begun);
         let command = &execution.inner.clients[client.get()].commands[ordinal as usize].command;
         execution.run(actor, &Task::Command(command), cause);
@@ -280,9 +280,9 @@ impl<S: System> World<S> {
 
     #[inline(never)]
     fn resume(&mut self, index: PauseIndex, step: &mut Step) {
-        let place = self.paused.iter().position(|paused| paused.index == index).expect("a paused handler");
-        let Paused { job, actor, begun, fate, key, .. } = self.paused.remove(place);
-        self.paused_indices.remove(place);
+        let place = self.small.paused.iter().position(|paused| paused.index == index).expect("a paused handler");
+        let Paused { job, actor, begun, fate, key, .. } = self.small.paused.remove(place);
+        self.small.paused_indices.remove(place);
         (step.key, step.fate) = (key, fate);
         match job {
             Job::Delivery(index) => {
@@ -301,7 +301,7 @@ impl<S: System> World<S> {
     #[inline(always)]
     fn hear(&mut self, index: DeliveryIndex, HandedOut { reply, wait }: HandedOut) {
         if matches!(reply, Some(Reply::LateAck)) {
-            self.acks.push(index);
+            self.small.acks.push(index);
             self.push_offer(Action::Ack(index));
         }
         if let Some(wait) = wait {
@@ -310,7 +310,7 @@ impl<S: System> World<S> {
                 self.timers.end_ack_waits(index);
             }
             let tries = self.broker.delivery(index).tries;
-            self.timers.insert(self.now.after(wait), Timer::AckWait { delivery: index, tries });
+            self.timers.insert(self.small.now.after(wait), Timer::AckWait { delivery: index, tries });
         }
         self.park_if_futile(index);
     }
@@ -336,10 +336,10 @@ impl<S: System> World<S> {
     #[inline(never)]
     fn note_pause(&mut self, job: Job, begun: Option<Begun>, step: &Step) {
         let Some((actor, begun)) = step.actor.zip(begun) else { return };
-        let index = PauseIndex(self.pauses);
-        self.pauses += 1;
-        self.paused.push(Paused { index, job, actor, begun, fate: step.fate, key: hash::mix(step.key, 3) });
-        self.paused_indices.push(index);
+        let index = PauseIndex(self.small.pauses);
+        self.small.pauses += 1;
+        self.small.paused.push(Paused { index, job, actor, begun, fate: step.fate, key: hash::mix(step.key, 3) });
+        self.small.paused_indices.push(index);
         self.push_offer(Action::Resume(index));
     }
 
@@ -351,20 +351,20 @@ impl<S: System> World<S> {
     fn ack_arrives(&mut self, index: DeliveryIndex, step: &mut Step) {
         step.key = self.ack_key(index);
         step.delivery = Some(index);
-        take_out(&mut self.acks, &index);
+        take_out(&mut self.small.acks, &index);
         self.broker.ack(index);
     }
 
     fn join(&mut self, group: GroupIndex, step: &mut Step) {
         step.key = hash::of_name(self.broker.group_name(group));
-        take_out(&mut self.absent, &group);
+        take_out(&mut self.small.absent, &group);
         self.broker.join(group);
     }
 
     #[inline(never)]
     fn advance(&mut self, step: &mut Step) {
         let (due, timer, payload) = self.timers.pop_first().expect("the clock moves only towards a timer");
-        self.now = self.now.max(due);
+        self.small.now = self.small.now.max(due);
         step.key = self.timer_key(&timer);
         match timer {
             Timer::AckWait { delivery, .. } => {
@@ -404,10 +404,10 @@ impl<S: System> World<S> {
     fn crash(&mut self, actor: Actor) {
         let release = self.broker.profile().release_on.crash;
         let (cut_off, kept): (Vec<Paused>, Vec<Paused>) =
-            self.paused.drain(..).partition(|paused| paused.actor == actor);
-        self.paused = kept;
-        self.paused_indices.clear();
-        self.paused_indices.extend(self.paused.iter().map(|paused| paused.index));
+            self.small.paused.drain(..).partition(|paused| paused.actor == actor);
+        self.small.paused = kept;
+        self.small.paused_indices.clear();
+        self.small.paused_indices.extend(self.small.paused.iter().map(|paused| paused.index));
         for paused in cut_off {
             match paused.job {
                 Job::Delivery(index) => self.broker.begin_waiting(index),
@@ -426,7 +426,7 @@ impl<S: System> World<S> {
                 if (*service, *member) == (actor.service, actor.member))
         };
         self.timers.retain(|timer| !is_lost(timer));
-        self.memories.forget((actor.service, actor.member));
+        self.small.memories.forget((actor.service, actor.member));
     }
 
     /// Forgets ack waits at the head of the queue whose delivery has been answered meanwhile.
@@ -451,7 +451,7 @@ impl<S: System> World<S> {
     #[inline(always)]
     fn fold(&mut self, step: &Step) {
         let what = hash::mix3(step.key, step.fate.word(), step.answer_word);
-        let mut hash = hash::mix(self.fingerprint, what);
+        let mut hash = hash::mix(self.small.fingerprint, what);
         // Few steps save, and then it is known who acted.
         if step.saved
             && let Some(actor) = step.actor
@@ -462,7 +462,7 @@ impl<S: System> World<S> {
             let published = &self.broker.messages()[step.published.clone()];
             hash = published.iter().fold(hash, |hash, message| hash::mix(hash, message.hash));
         }
-        self.fingerprint = hash;
+        self.small.fingerprint = hash;
     }
 }
 

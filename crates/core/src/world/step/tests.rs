@@ -203,7 +203,7 @@ fn compare(seed: u64, steps: u32, met: &mut Met) -> Result<(), TestCaseError> {
     let mut prng = Prng::new(seed, Stream::Run);
     let simulation = drawn(Temper::ANY, Profile::adversarial(), seed).redeliver_futile(true).build();
     let mut world = simulation.expect("the parts fit").world();
-    if !world.absent.is_empty() {
+    if !world.small.absent.is_empty() {
         return Ok(());
     }
     let mut model = Model::default();
@@ -218,7 +218,7 @@ fn compare(seed: u64, steps: u32, met: &mut Met) -> Result<(), TestCaseError> {
         let about = match action {
             Action::Deliver(index) | Action::Ack(index) => Some(index),
             Action::Resume(index) => {
-                let paused = world.paused.iter().find(|paused| paused.index == index);
+                let paused = world.small.paused.iter().find(|paused| paused.index == index);
                 paused.and_then(|paused| if let Job::Delivery(index) = paused.job { Some(index) } else { None })
             }
             Action::Advance => world.enabled().ack_wait(),
