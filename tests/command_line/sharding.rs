@@ -193,7 +193,8 @@ fn a_result_of_the_version_before_is_refused_as_another_version_and_left_as_it_i
 #[test]
 fn going_on_from_whatever_was_seen_comes_to_the_same_result() {
     let scenario = pellmell::ticketing::Scenario::parse("small.toml", SMALL).expect("a scenario");
-    let sweep = |threads| Sweep { source: &scenario, seeds: 5..1_800, threads };
+    let judges = scenario.judges_with_sometimes();
+    let sweep = |threads| Sweep { source: &scenario, judges: &judges, seeds: 5..1_800, threads };
     let whole = sweep(1).run(|_, _| ()).expect("it runs");
     let mut seen = Vec::new();
     let watch = |so_far: &SoFar<'_>| {

@@ -305,7 +305,9 @@ fn what_the_rules_make_impossible_is_known_before_anything_runs() {
 #[test]
 fn a_sweep_says_what_never_happened_whatever_its_threads() {
     let idle = |scenario: &Scenario, threads| {
-        let result = Sweep { source: scenario, seeds: 0..60, threads }.run(|_, _| ()).expect("the parts fit");
+        let result = Sweep { source: scenario, judges: &scenario.judges_with_sometimes(), seeds: 0..60, threads }
+            .run(|_, _| ())
+            .expect("the parts fit");
         let findings = scenario.vacuous_in_sweep(&result).expect("the parts fit");
         // What a broker makes of the design is another matter.
         let notes = findings.notes.iter().filter(|note| note.kind != Kind::UnheardNak);
@@ -655,7 +657,8 @@ fn a_cache_that_outlives_a_run_is_found_by_a_complete_search() {
 #[test]
 fn a_sweep_finds_nothing_between_two_runs_of_its_own_services() {
     let scenario = edits("", "", "[faults]\nlose_ack = \"1/3\"").for_seeds();
-    let sweep = Sweep { source: &scenario, seeds: 3..40, threads: 1 };
+    let judges = scenario.judges_with_sometimes();
+    let sweep = Sweep { source: &scenario, judges: &judges, seeds: 3..40, threads: 1 };
     let sample = sweep.sample().expect("the parts fit");
     sweep.run(|_, _| ()).expect("the parts fit");
     assert_eq!(sweep.compare(&sample), Ok(()));

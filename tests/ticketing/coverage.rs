@@ -42,7 +42,10 @@ commands = [
 }
 
 fn swept(scenario: &Scenario, seeds: std::ops::Range<u64>, threads: u32) -> Coverage {
-    Sweep { source: scenario, seeds, threads }.run(|_, _| {}).expect("the parts fit").coverage
+    Sweep { source: scenario, judges: &scenario.judges_with_sometimes(), seeds, threads }
+        .run(|_, _| {})
+        .expect("the parts fit")
+        .coverage
 }
 
 /// What was seen, a line each.

@@ -100,7 +100,10 @@ fn result() -> &'static str {
         let mut scenario = Scenario::parse(path, &read(path)).expect("a scenario");
         scenario.design = pellmell::ticketing::Design::named("course").expect("a design");
         let seeds = 0..14;
-        let result = Sweep { source: &scenario, seeds: seeds.clone(), threads: 1 }.run(|_, _| ()).expect("it runs");
+        let result =
+            Sweep { source: &scenario, judges: &scenario.judges_with_sometimes(), seeds: seeds.clone(), threads: 1 }
+                .run(|_, _| ())
+                .expect("it runs");
         assert_eq!(result.buckets.len(), 2);
         let swept = Swept::new(path, &scenario, &seeds).expect("it runs");
         let swept = Swept { departures_max: Some(4), ..swept };

@@ -68,7 +68,11 @@ fn fingerprints_are_the_golden_ones() {
 #[test]
 fn a_sweep_is_the_same_with_any_number_of_threads() {
     let scenario = Scenario { design: Design::COURSE, ..scenario("price-5-10-15") };
-    let result = |threads| Sweep { source: &scenario, seeds: 0..40, threads }.run(|_, _| {}).expect("it runs");
+    let result = |threads| {
+        Sweep { source: &scenario, judges: &scenario.judges_with_sometimes(), seeds: 0..40, threads }
+            .run(|_, _| {})
+            .expect("it runs")
+    };
     let one = result(1);
     assert!(one.totals.violated > 0, "a sweep without failures compares little");
     assert_eq!(one, result(2));

@@ -94,14 +94,10 @@ impl<S: System> Schedules<S> {
         let simulation = case.simulation(&self.simulation);
         let mut departing = Departing::new(case.departures.clone());
         let mut occurred = Occurred::default();
-        let report = run(
-            &mut simulation.world(),
-            &mut departing,
-            &self.judges,
-            Limits::default(),
-            &mut Looking::new(&mut occurred, &mut ()),
-        );
-        occurred.note_departures(&departing);
+        let mut world = simulation.world();
+        let report =
+            run(&mut world, &mut departing, &self.judges, Limits::default(), &mut Looking::new(&mut occurred, &mut ()));
+        occurred.note(&world, &report, &departing);
         let asked =
             Asked { simulation: &simulation, judges: &self.judges, plan: &FaultPlan::NONE, schedule: &case.departures };
         for vacuous in asked.found_by_counts(&occurred) {

@@ -608,11 +608,11 @@ impl<T: Suite> AnyScenario for Scenario<T> {
     }
 
     fn sample(&self, seeds: &Range<u64>) -> Result<Sample, BuildError> {
-        Sweep { source: self, seeds: seeds.clone(), threads: 1 }.sample()
+        Sweep { source: self, judges: &self.judges_with_sometimes(), seeds: seeds.clone(), threads: 1 }.sample()
     }
 
     fn compare(&self, seeds: &Range<u64>, sample: &Sample) -> Result<(), (u64, Divergence)> {
-        Sweep { source: self, seeds: seeds.clone(), threads: 1 }.compare(sample)
+        Sweep { source: self, judges: &self.judges_with_sometimes(), seeds: seeds.clone(), threads: 1 }.compare(sample)
     }
 
     fn swept(&self, file: &str, seeds: &Range<u64>) -> Result<Swept, BuildError> {
@@ -620,7 +620,7 @@ impl<T: Suite> AnyScenario for Scenario<T> {
     }
 
     fn witness(&self, seeds: &Range<u64>) -> Result<u64, BuildError> {
-        Sweep { source: self, seeds: seeds.clone(), threads: 1 }.witness()
+        Sweep { source: self, judges: &self.judges_with_sometimes(), seeds: seeds.clone(), threads: 1 }.witness()
     }
 
     fn sweep(
@@ -630,7 +630,7 @@ impl<T: Suite> AnyScenario for Scenario<T> {
         begun: Part,
         watch: &mut (dyn FnMut(&SoFar<'_>) -> ControlFlow<()> + Send),
     ) -> Result<Part, BuildError> {
-        Sweep { source: self, seeds: seeds.clone(), threads }.go_on(begun, watch)
+        Sweep { source: self, judges: &self.judges_with_sometimes(), seeds: seeds.clone(), threads }.go_on(begun, watch)
     }
 
     fn with_hold_plan(

@@ -23,7 +23,9 @@ fn with_tickets(tickets: u64) -> Scenario {
 /// How long a sweep takes, in milliseconds.
 fn sweep(scenario: &Scenario, runs: u64, threads: u32) -> f64 {
     let began = Instant::now();
-    let result = Sweep { source: scenario, seeds: 0..runs, threads }.run(|_, _| ()).expect("its parts fit");
+    let result = Sweep { source: scenario, judges: &scenario.judges_with_sometimes(), seeds: 0..runs, threads }
+        .run(|_, _| ())
+        .expect("its parts fit");
     assert_eq!((result.totals.runs(), result.totals.held), (runs, runs));
     began.elapsed().as_secs_f64() * 1e3
 }

@@ -381,4 +381,8 @@ impl Scheduler for Departing {
         }
         fate
     }
+
+    fn departing(&self) -> Option<&Departing> {
+        Some(self)
+    }
 }

@@ -450,6 +450,11 @@ pub trait Scheduler {
     fn guarantee(&self) -> Option<Guarantee> {
         None
     }
+
+    /// Itself, if it follows the departures of a schedule.
+    fn departing(&self) -> Option<&Departing> {
+        None
+    }
 }
 
 impl<T: Scheduler + ?Sized> Scheduler for Box<T> {
@@ -471,5 +476,9 @@ impl<T: Scheduler + ?Sized> Scheduler for Box<T> {
 
     fn guarantee(&self) -> Option<Guarantee> {
         (**self).guarantee()
+    }
+
+    fn departing(&self) -> Option<&Departing> {
+        (**self).departing()
     }
 }

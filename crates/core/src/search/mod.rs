@@ -13,6 +13,7 @@ mod nearby;
 mod part;
 #[cfg(test)]
 mod queues;
+mod runs;
 mod shortest;
 mod source;
 mod states;
@@ -28,6 +29,8 @@ pub use hold_sweep::{DepartedBucket, HoldPart, HoldPlan, HoldSweep, HoldSweepRes
 pub use nearby::{Nearby, NearbyResult, Neighbour};
 pub(crate) use part::play;
 pub use part::{Part, Piece, SoFar};
+pub(crate) use runs::Survey;
+pub use runs::{Run, Runs};
 pub use shortest::{Cost, DeliveryOrder, Found, Shortest, ShortestBounds, ShortestResult};
 pub use source::{Seeds, Source};
 pub use sweep::{Bucket, Looked, Sweep, SweepResult, Totals};

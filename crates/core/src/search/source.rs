@@ -4,13 +4,11 @@ use super::coverage::Means;
 use crate::event::System;
 use crate::faults::FaultPlan;
 use crate::portfolio::SchedulerKind;
-use crate::property::Sometimes;
-use crate::run::{Judges, Limits};
-use crate::schedule::Departure;
+use crate::run::Limits;
 use crate::scheduler::Scheduler;
 use crate::simulation::{BuildError, Simulation};
 
-/// Runs by seed: what a [`Sweep`](super::Sweep) plays.
+/// Runs by seed: what a [`Sweep`](super::Sweep) plays, and what [`Runs`](super::Runs) plays one by one.
 pub trait Source<S: System>: Sync {
     /// What is simulated under a seed.
     ///
@@ -20,19 +18,6 @@ pub trait Source<S: System>: Sync {
 
     /// Who picks under a seed, of which this is the simulation.
     fn scheduler(&self, simulation: &Simulation<S>, seed: u64) -> Box<dyn Scheduler>;
-
-    /// The schedule that replaces the scheduler under every seed; empty if there is none.
-    fn schedule(&self) -> &[Departure] {
-        &[]
-    }
-
-    /// What runs are judged by.
-    fn judges(&self) -> Judges<S>;
-
-    /// What some run should reach.
-    fn sometimes(&self) -> Vec<Sometimes<S>> {
-        Vec::new()
-    }
 
     /// How far a run may go.
     fn limits(&self) -> Limits;
@@ -57,16 +42,14 @@ pub trait Source<S: System>: Sync {
 /// #     .client("seller", vec![Change { item: pellmell::RecordId::new('i', 1), price: 5 }])
 /// #     .build()
 /// #     .unwrap();
-/// let judges = || Judges::new(Vec::new());
-/// let source = Seeds { simulation: &simulation, judges: &judges, plan: FaultPlan::SOME, limits: Limits::OF_A_TEST };
-/// let swept = Sweep { source: &source, seeds: 0..100, threads: 2 }.run(|_, _| ()).unwrap();
+/// let source = Seeds { simulation: &simulation, plan: FaultPlan::SOME, limits: Limits::OF_A_TEST };
+/// let judges = Judges::new(Vec::new());
+/// let swept = Sweep { source: &source, judges: &judges, seeds: 0..100, threads: 2 }.run(|_, _| ()).unwrap();
 /// assert_eq!(swept.totals.held, 100);
 /// ```
 pub struct Seeds<'a, S: System> {
     /// What is simulated.
     pub simulation: &'a Simulation<S>,
-    /// Makes what runs are judged by, once for each thread.
-    pub judges: &'a (dyn Fn() -> Judges<S> + Sync),
     /// What may go wrong.
     pub plan: FaultPlan,
     /// How far a run may go.
@@ -80,10 +63,6 @@ impl<S: System> Source<S> for Seeds<'_, S> {
 
     fn scheduler(&self, simulation: &Simulation<S>, seed: u64) -> Box<dyn Scheduler> {
         SchedulerKind::Portfolio.scheduler(simulation, seed, self.plan)
-    }
-
-    fn judges(&self) -> Judges<S> {
-        (self.judges)()
     }
 
     fn limits(&self) -> Limits {

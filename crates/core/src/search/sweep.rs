@@ -11,21 +11,23 @@ use serde::{Deserialize, Serialize};
 use super::buckets;
 use super::coverage::{Coverage, SituationWatch};
 use super::part::{self, Part, SoFar};
+use super::runs::{Runs, Survey};
 use super::source::Source;
 use crate::determinism::{Divergence, Footprints, Sample};
 use crate::event::System;
 use crate::property::Sometimes;
-use crate::run::{Counts, Judges, Observer, Report, Verdict, run};
-use crate::scheduler::{Departing, DepartureOutcome, Scheduler};
+use crate::run::{Counts, Judges, Report, Verdict};
+use crate::scheduler::DepartureOutcome;
 use crate::simulation::{BuildError, Simulation};
 use crate::trace::detail;
-use crate::vacuity::{Looking, Occurred};
-use crate::world::World;
+use crate::vacuity::Occurred;
 
 /// A range of seeds of a source of runs.
 pub struct Sweep<'a, S: System> {
     /// Where the runs come from.
     pub source: &'a dyn Source<S>,
+    /// What they are judged by, and what some of them should reach.
+    pub judges: &'a Judges<S>,
     /// The seeds.
     pub seeds: Range<u64>,
     /// How many threads run them; at least 1.
@@ -185,7 +187,7 @@ impl<S: System> Sweep<'_, S> {
         let mut sample = Sample::default();
         for seed in Sample::of(&self.seeds) {
             let mut footprints = Footprints::default();
-            play(self.source, &mut self.source.simulation(seed)?.world(), seed, &mut footprints);
+            Runs::new(self.source, self.judges).begin(seed)?.play(&mut footprints);
             sample.keep(seed, footprints);
         }
         Ok(sample)
@@ -198,8 +200,8 @@ impl<S: System> Sweep<'_, S> {
     /// elsewhere than in its store.
     pub fn compare(&self, sample: &Sample) -> Result<(), (u64, Divergence)> {
         sample.compare(|seed, footprints| {
-            if let Ok(simulation) = self.source.simulation(seed) {
-                play(self.source, &mut simulation.world(), seed, footprints);
+            if let Ok(mut run) = Runs::new(self.source, self.judges).begin(seed) {
+                run.play(footprints);
             }
         })
     }
@@ -231,7 +233,7 @@ impl<S: System> Sweep<'_, S> {
         // Found out here, so that no thread has to report it.
         self.source.simulation(self.seeds.start)?;
         part::play(begun, self.seeds.end, self.threads, watch, || {
-            let mut player = Player::new(self.source);
+            let mut player = Player::new(self);
             move |seeds| player.play(seeds)
         })
     }
@@ -242,85 +244,41 @@ impl<S: System> Sweep<'_, S> {
     /// # Errors
     /// If a simulation's parts do not fit.
     pub fn witness(&self) -> Result<u64, BuildError> {
-        let seed = self.seeds.start;
-        let mut world = self.source.simulation(seed)?.world();
-        Ok(play(self.source, &mut world, seed, &mut ()).fingerprint)
+        Ok(Runs::new(self.source, self.judges).begin(self.seeds.start)?.play(&mut ()).fingerprint)
     }
 }
 
-/// Plays a seed of a source of runs.
-fn play<S: System>(source: &dyn Source<S>, world: &mut World<S>, seed: u64, observer: &mut dyn Observer<S>) -> Report {
-    let mut scheduler: Box<dyn Scheduler> = match source.schedule() {
-        [] => source.scheduler(world.simulation(), seed),
-        schedule => Box::new(Departing::new(schedule.to_vec())),
-    };
-    run(world, &mut scheduler, &source.judges(), source.limits(), observer)
-}
-
-/// Plays seeds of a source in one world, or in a new one for each if their workloads differ.
+/// Plays seeds of a sweep.
 struct Player<'a, S: System> {
-    source: &'a dyn Source<S>,
-    judges: Judges<S>,
-    world: Option<World<S>>,
-    watch: Option<SituationWatch>,
+    sweep: &'a Sweep<'a, S>,
+    runs: Runs<'a, S>,
+    survey: Survey,
 }
 
-impl<S: System> Player<'_, S> {
-    fn new(source: &dyn Source<S>) -> Player<'_, S> {
-        let judges = source.judges().with_sometimes(source.sometimes());
-        Player { source, judges, world: None, watch: None }
+impl<'a, S: System> Player<'a, S> {
+    fn new(sweep: &'a Sweep<'a, S>) -> Player<'a, S> {
+        Player { sweep, runs: Runs::new(sweep.source, sweep.judges), survey: Survey::default() }
     }
 
     /// What comes of these seeds, and in how many steps.
     fn play(&mut self, seeds: Range<u64>) -> Result<(Part, u64), BuildError> {
+        let Player { sweep: Sweep { source, judges, .. }, runs, survey } = self;
         let (mut result, mut steps) = (SweepResult::default(), 0);
-        let mut occurred = Occurred::default();
-        let names: Vec<&str> = self.judges.sometimes().map(Sometimes::name).collect();
+        survey.occurred = Occurred::default();
+        let names: Vec<&str> = judges.sometimes().map(Sometimes::name).collect();
         for seed in seeds.clone() {
-            let world = match &mut self.world {
-                Some(world) if !self.source.varies() => world,
-                slot => slot.insert(self.source.simulation(seed)?.world()),
-            };
-            world.reset();
-            let means = || self.source.means();
-            let watch = self.watch.get_or_insert_with(|| SituationWatch::new(world.simulation(), &means()));
-            let limits = self.source.limits();
-            let (report, guarantee) = match self.source.schedule() {
-                [] => {
-                    let mut scheduler = self.source.scheduler(world.simulation(), seed);
-                    // What is not known yet of these seeds is all that steps are looked at for.
-                    let report = match occurred.has_accepted_all(world.simulation()) {
-                        true => run(world, &mut scheduler, &self.judges, limits, watch),
-                        false => {
-                            let mut looking = Looking::new(&mut occurred, watch);
-                            run(world, &mut scheduler, &self.judges, limits, &mut looking)
-                        }
-                    };
-                    occurred.note(world, &report);
-                    (report, scheduler.guarantee())
-                }
-                schedule => {
-                    let mut departing = Departing::new(schedule.to_vec());
-                    let mut looking = Looking::new(&mut occurred, watch);
-                    let report = run(world, &mut departing, &self.judges, limits, &mut looking);
-                    occurred.note(world, &report);
-                    occurred.note_departures(&departing);
-                    (report, None)
-                }
-            };
-            watch.end_run(seed);
-            if let Some(guarantee) = guarantee {
-                result.coverage.note_guarantee(guarantee);
-            }
+            let mut run = runs.begin(seed)?;
+            let situations = || SituationWatch::new(run.world.simulation(), &source.means());
+            survey.situations.get_or_insert_with(situations);
+            // Which clients are accepted is all that steps are looked at for.
+            let looks = !survey.occurred.has_accepted_all(run.world.simulation());
+            let report = survey.play(seed, &mut run, looks);
             result.coverage.note_reached(seed, &names, &report.reached);
             steps += report.steps;
             result.add(seed, &report);
         }
-        if let Some(world) = &self.world {
-            result.looked = Some(Looked::of(&occurred, world.simulation()));
-        }
-        let covered = self.watch.as_mut().map(SituationWatch::take_coverage);
-        result.coverage.merge(&covered.unwrap_or_default());
+        result.looked = runs.simulation().map(|simulation| Looked::of(&survey.occurred, simulation));
+        result.coverage.merge(&survey.take_coverage());
         Ok((Part { seeds, result }, steps))
     }
 }

@@ -11,7 +11,7 @@ use crate::event::System;
 use crate::faults::FaultPlan;
 use crate::run::{Counts, Judges, Limits, run};
 use crate::scheduler::Departing;
-use crate::search::{Coverage, HoldPart, HoldSweep, HoldSweepResult, SoFar};
+use crate::search::{Coverage, HoldPart, HoldSweep, HoldSweepResult, SoFar, Sweep};
 use crate::simulation::Simulation;
 use crate::trace::{Recorder, grouped};
 use crate::vacuity::{Allow, Asked, FEW_RUNS, Findings, Kind, Looking, Occurred, Vacuous};
@@ -149,11 +149,13 @@ impl<'a, S: System> Check<'a, S> {
             threads => threads,
         };
         let player = Player { simulation, judges, plan, limits, threads, stops };
-        let sample = player.sample(seeds);
+        let source = player.source();
+        let sweep = Sweep { source: &source, judges, seeds: seeds.clone(), threads };
+        let sample = sweep.sample().unwrap_or_else(|error| panic!("{error}"));
         let departed = self.depart(threads);
         let played = (!stops || departed.is_held()).then(|| player.play(seeds));
         // What hangs on what was played before says nothing else.
-        if let Err((seed, divergence)) = sample.compare(|seed, footprints| player.play_one(seed, footprints)) {
+        if let Err((seed, divergence)) = sweep.compare(&sample) {
             panic!("{}", story::of_two_runs(seed, &divergence));
         }
         let failures = Failures::new(&departed, played.as_ref(), stops);
@@ -240,8 +242,7 @@ impl<'a, S: System> Replay<'a, S> {
         let mut world = played.world();
         let mut looking = Looking::new(&mut occurred, &mut recorder);
         let report = run(&mut world, &mut departing, judges, limits, &mut looking);
-        occurred.note(&world, &report);
-        occurred.note_departures(&departing);
+        occurred.note(&world, &report, &departing);
         if !report.verdict.is_held() {
             panic!("{}{}", story::verdict(&report.verdict), story::last_steps(&recorder.into_records()));
         }

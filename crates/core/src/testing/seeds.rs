@@ -1,17 +1,14 @@
 //! Seeds of a simulation, played on several threads: what comes of them depends on the seeds alone.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::ops::{ControlFlow, Range};
 
-use crate::determinism::{Footprints, Sample};
 use crate::event::System;
 use crate::faults::FaultPlan;
-use crate::portfolio::SchedulerKind;
-use crate::run::{Judges, Limits, Verdict, run};
-use crate::search::{Coverage, Means, Piece, SituationWatch, play};
-use crate::simulation::Simulation;
-use crate::vacuity::{Looking, Occurred};
+use crate::run::{Judges, Limits, Verdict};
+use crate::search::{Coverage, Piece, Runs, Seeds, SituationWatch, Source, Survey, play};
+use crate::simulation::{BuildError, Simulation};
+use crate::vacuity::Occurred;
 
 /// Of how many runs the delivery situations are counted: it takes longer than the runs.
 const COVERED_MAX: u64 = 100;
@@ -103,61 +100,34 @@ impl<S: System> Player<'_, S> {
     }
 
     fn go_on(&self, begun: Played, end: u64, looks: bool, watches: bool) -> Played {
-        let Player { simulation, judges, plan, limits, threads, stops } = *self;
+        let Player { simulation, judges, threads, stops, .. } = *self;
+        let source = self.source();
         let watch = |so_far: &crate::search::SoFar<'_, Played>| match stops && so_far.failed > 0 {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         };
         let player = || {
-            let mut world = simulation.world();
-            let mut situations = watches.then(|| SituationWatch::new(simulation, &Means::of_plan(&plan)));
+            let mut runs = Runs::new(&source, judges);
+            let situations = watches.then(|| SituationWatch::new(simulation, &source.means()));
+            let mut survey = Survey { situations, ..Survey::default() };
             move |seeds: Range<u64>| {
                 let (mut played, mut steps) = (Played::none(seeds.start), 0);
                 for seed in seeds {
-                    world.reset();
-                    let mut scheduler = SchedulerKind::Portfolio.scheduler(simulation, seed, plan);
-                    let occurred = &mut played.occurred;
-                    let report = match (&mut situations, looks) {
-                        (Some(situations), _) => {
-                            let mut looking = Looking::new(occurred, situations);
-                            run(&mut world, &mut scheduler, judges, limits, &mut looking)
-                        }
-                        (None, true) => {
-                            run(&mut world, &mut scheduler, judges, limits, &mut Looking::new(occurred, &mut ()))
-                        }
-                        (None, false) => run(&mut world, &mut scheduler, judges, limits, &mut ()),
-                    };
-                    occurred.note(&world, &report);
-                    if let Some(situations) = &mut situations {
-                        situations.end_run(seed);
-                        scheduler.guarantee().into_iter().for_each(|known| played.coverage.note_guarantee(known));
-                    }
+                    let report = survey.play(seed, &mut runs.begin(seed)?, looks);
                     steps += report.steps;
                     played.add(report.verdict);
                 }
-                let covered = situations.as_mut().map(SituationWatch::take_coverage);
-                covered.iter().for_each(|covered| played.coverage.merge(covered));
-                Ok::<_, Infallible>((played, steps))
+                played.occurred = std::mem::take(&mut survey.occurred);
+                played.coverage = survey.take_coverage();
+                Ok((played, steps))
             }
         };
-        let Ok(played) = play(begun, end, threads, watch, player);
-        played
+        let played: Result<Played, BuildError> = play(begun, end, threads, watch, player);
+        played.unwrap_or_else(|error| unreachable!("it was built: {error}"))
     }
 
-    /// Plays the few seeds that are played a second time when all are done; to be called before all others.
-    pub(super) fn sample(&self, seeds: &Range<u64>) -> Sample {
-        let mut sample = Sample::default();
-        for seed in Sample::of(seeds) {
-            let mut footprints = Footprints::default();
-            self.play_one(seed, &mut footprints);
-            sample.keep(seed, footprints);
-        }
-        sample
-    }
-
-    /// Plays a seed by itself.
-    pub(super) fn play_one(&self, seed: u64, footprints: &mut Footprints) {
-        let mut scheduler = SchedulerKind::Portfolio.scheduler(self.simulation, seed, self.plan);
-        run(&mut self.simulation.world(), &mut scheduler, self.judges, self.limits, footprints);
+    /// The runs of the seeds.
+    pub(super) fn source(&self) -> Seeds<'_, S> {
+        Seeds { simulation: self.simulation, plan: self.plan, limits: self.limits }
     }
 }

@@ -8,7 +8,7 @@ use crate::hash;
 use crate::property::Watch;
 use crate::run::{Counts, Observer, Report};
 use crate::schedule::{Departure, Target};
-use crate::scheduler::{Action, Departing, DepartureOutcome};
+use crate::scheduler::{Action, Departing, DepartureOutcome, Scheduler};
 use crate::service::{NO_COMMANDS, NO_EVENTS, Outcome};
 use crate::simulation::Simulation;
 use crate::world::{Answer, Step, World};
@@ -42,8 +42,8 @@ pub struct Occurred {
 }
 
 impl Occurred {
-    /// Notes the outcome of a run.
-    pub fn note<S: System>(&mut self, world: &World<S>, report: &Report) {
+    /// Notes the outcome of a run in which this scheduler picked.
+    pub fn note<S: System>(&mut self, world: &World<S>, report: &Report, scheduler: &dyn Scheduler) {
         self.runs += 1;
         self.counts.add(&report.counts);
         self.dead += world.broker().dead().len() as u64;
@@ -55,6 +55,7 @@ impl Occurred {
                 self.note_waiting(&waiting.command.client, 1, waiting.to_string());
             }
         }
+        scheduler.departing().into_iter().for_each(|departing| self.note_departures(departing));
     }
 
     /// Notes that a client waited until the end of so many runs. Of what it waited for the first in order is
@@ -68,7 +69,7 @@ impl Occurred {
     }
 
     /// Notes the outcomes of the departures of a run.
-    pub fn note_departures(&mut self, departing: &Departing) {
+    fn note_departures(&mut self, departing: &Departing) {
         let lost_answers = std::mem::take(&mut self.lost_answers);
         // A handler that paused answers under another key.
         let is_lost = |key: u64| lost_answers.contains(&key) || lost_answers.contains(&hash::mix(key, 3));

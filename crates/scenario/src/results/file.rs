@@ -152,7 +152,8 @@ impl Swept {
             properties: scenario.properties.clone(),
             limits: scenario.limits,
             departures_max: Some(0),
-            witness: Sweep { source: scenario, seeds: request.clone(), threads: 1 }.witness()?,
+            witness: Sweep { source: scenario, judges: &scenario.judges(), seeds: request.clone(), threads: 1 }
+                .witness()?,
             source: scenario.source.clone(),
         })
     }

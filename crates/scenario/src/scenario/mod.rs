@@ -354,6 +354,12 @@ impl<T: Suite> Scenario<T> {
         T::sometimes(&self.design, &TakingPart { services, verbs })
     }
 
+    /// [`Scenario::judges`], and [`Scenario::sometimes`] with them.
+    #[must_use]
+    pub fn judges_with_sometimes(&self) -> Judges<T> {
+        self.judges().with_sometimes(self.sometimes())
+    }
+
     /// The same with something else in its settings.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Settings)) -> Scenario<T> {
@@ -403,18 +409,6 @@ impl<T: Suite> Source<T> for Scenario<T> {
 
     fn scheduler(&self, simulation: &Simulation<T>, seed: u64) -> Box<dyn Scheduler> {
         Scenario::scheduler(self, simulation, seed)
-    }
-
-    fn schedule(&self) -> &[Departure] {
-        &self.settings.schedule
-    }
-
-    fn judges(&self) -> Judges<T> {
-        Scenario::judges(self)
-    }
-
-    fn sometimes(&self) -> Vec<Sometimes<T>> {
-        Scenario::sometimes(self)
     }
 
     fn limits(&self) -> Limits {

@@ -4,7 +4,6 @@ use super::{Scenario, SchedulerKind, Suite};
 use pellmell_core::faults::FaultPlan;
 use pellmell_core::property::{BoundedRedelivery, Property};
 use pellmell_core::run::{Judges, Observer, Report, run};
-use pellmell_core::scheduler::Departing;
 use pellmell_core::search::{Looked, SweepResult};
 use pellmell_core::simulation::{BuildError, Simulation};
 use pellmell_core::vacuity::{Asked, FEW_RUNS, Findings, Kind, Looking, Occurred, Vacuous};
@@ -20,14 +19,9 @@ impl<T: Suite> Scenario<T> {
         observer: &mut dyn Observer<T>,
         occurred: &mut Occurred,
     ) -> Report {
-        let mut departing = Departing::new(self.schedule.clone());
-        let mut looking = Looking::new(occurred, observer);
-        let report = match self.schedule.is_empty() {
-            false => run(world, &mut departing, judges, self.limits, &mut looking),
-            true => self.run(world, judges, seed, &mut looking),
-        };
-        occurred.note(world, &report);
-        occurred.note_departures(&departing);
+        let mut scheduler = self.scheduler(world.simulation(), seed);
+        let report = run(world, &mut *scheduler, judges, self.limits, &mut Looking::new(occurred, observer));
+        occurred.note(world, &report, &*scheduler);
         report
     }
 

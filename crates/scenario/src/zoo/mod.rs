@@ -14,14 +14,12 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::scenario::{Comparing, Defect, Design, FileError, Level, Scenario, Suite, planted};
 use pellmell_core::extract::extract;
-use pellmell_core::portfolio::SchedulerKind;
-use pellmell_core::run::{Judges, Limits, Observer, Verdict, run};
-use pellmell_core::scheduler::{Scheduler, Tie};
-use pellmell_core::search::{Cost, Found, Shortest, ShortestResult};
+use pellmell_core::run::{Judges, Limits, Verdict};
+use pellmell_core::scheduler::Tie;
+use pellmell_core::search::{Cost, Found, Run, Runs, Seeds, Shortest, ShortestResult, Source};
 use pellmell_core::shrink::{Shrink, Shrunk};
 use pellmell_core::simulation::Simulation;
 use pellmell_core::trace::{TraceRecord, detail, records_of};
-use pellmell_core::world::World;
 
 pub use place::{bounds, faults, profile, scenario, simulation};
 
@@ -426,8 +424,9 @@ impl<T: Suite> Setting<'_, T> {
         simulation.unwrap_or_else(|error| panic!("the scenario {}: {error}", self.scenario.name))
     }
 
-    fn scheduler(&self, simulation: &Simulation<T>, seed: u64) -> Box<dyn Scheduler> {
-        SchedulerKind::Portfolio.scheduler(simulation, seed, faults(self.level, self.splits))
+    /// How its runs are played: the scheduler of each seed, and how far they go.
+    fn seeds<'b>(&self, simulation: &'b Simulation<T>) -> Seeds<'b, T> {
+        Seeds { simulation, plan: faults(self.level, self.splits), limits: Limits::default() }
     }
 
     fn search(&self, judges: &Judges<T>, enough: impl FnMut(&Found) -> bool) -> ShortestResult {
@@ -445,8 +444,10 @@ impl<T: Suite> Setting<'_, T> {
 
     /// The first seed whose schedule breaks one of these properties before any other.
     fn draw(&self, judges: &Judges<T>, mut seeds: Range<u64>, counts: impl Fn(&str) -> bool) -> Option<u64> {
-        let mut world = self.simulation().world();
-        seeds.find(|seed| match self.run(&mut world, judges, *seed, &mut ()) {
+        let simulation = self.simulation();
+        let source = self.seeds(&simulation);
+        let mut runs = Runs::new(&source, judges);
+        seeds.find(|seed| match begun(&mut runs, *seed).play(&mut ()).verdict {
             Verdict::Violated { property, .. } => counts(property),
             _ => false,
         })
@@ -454,32 +455,36 @@ impl<T: Suite> Setting<'_, T> {
 
     /// What matters of the run of a seed; `None` if it holds or has a name twice.
     fn shrink(&self, judges: &Judges<T>, seed: u64) -> Option<Shrunk<String>> {
-        let (simulation, limits) = (self.simulation(), Limits::default());
-        let extracted = extract(&simulation, self.scheduler(&simulation, seed), judges, limits, Tie::InOrder).ok()?;
+        let simulation = self.simulation();
+        let source = self.seeds(&simulation);
+        let (scheduler, limits) = (source.scheduler(&simulation, seed), source.limits());
+        let extracted = extract(&simulation, scheduler, judges, limits, Tie::InOrder).ok()?;
         let shrunk = Shrink::new(&simulation, judges).with_limits(limits).run(extracted.departures).ok()?;
         Some(shrunk.with_labels())
     }
 
     /// Draws so many schedules and compares what came of them.
     fn draw_all(&self, judges: &Judges<T>, schedules: u64) -> Result<(), String> {
-        let mut world = self.simulation().world();
+        let simulation = self.simulation();
+        let source = self.seeds(&simulation);
+        let mut runs = Runs::new(&source, judges);
         let mut comparison = T::comparison();
         for seed in 0..schedules {
             comparison.begin();
-            let verdict = self.run(&mut world, judges, seed, &mut Comparing(&mut *comparison));
+            let mut run = begun(&mut runs, seed);
+            let verdict = run.play(&mut Comparing(&mut *comparison)).verdict;
             if verdict != Verdict::Held {
                 return Err(format!("seed {seed}: {}", detail(&verdict).unwrap_or_default()));
             }
-            comparison.end(seed, &world)?;
+            comparison.end(seed, run.world)?;
         }
         Ok(())
     }
+}
 
-    fn run(&self, world: &mut World<T>, judges: &Judges<T>, seed: u64, observer: &mut dyn Observer<T>) -> Verdict {
-        world.reset();
-        let mut scheduler = self.scheduler(world.simulation(), seed);
-        run(world, &mut scheduler, judges, Limits::default(), observer).verdict
-    }
+/// The run of a seed of a setting, whose parts are known to fit.
+fn begun<'a, T: Suite>(runs: &'a mut Runs<'_, T>, seed: u64) -> Run<'a, T> {
+    runs.begin(seed).unwrap_or_else(|error| panic!("seed {seed}: {error}"))
 }
 
 /// Goes on until all that costs the least was found.

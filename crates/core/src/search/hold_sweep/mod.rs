@@ -17,14 +17,17 @@ use serde::{Deserialize, Serialize};
 use self::pairs::Plan;
 use self::singles::Singles;
 use super::buckets;
+use super::coverage::Means;
 use super::part::{self, Piece, SoFar};
+use super::runs::Runs;
+use super::source::Source;
 use crate::event::System;
 use crate::faults::FaultPlan;
 use crate::hash;
-use crate::run::{Judges, Limits, Report, run};
+use crate::run::{Judges, Limits, Report};
 use crate::schedule::Departure;
-use crate::scheduler::Departing;
-use crate::simulation::Simulation;
+use crate::scheduler::{Departing, Scheduler};
+use crate::simulation::{BuildError, Simulation};
 use crate::trace::detail;
 
 /// How many steps the pairs take together where nothing else is said, if each takes as many as the calm
@@ -296,25 +299,45 @@ impl<S: System> HoldPlan<'_, S> {
         end: u64,
         watch: impl FnMut(&SoFar<'_, HoldPart>) -> ControlFlow<()> + Send,
     ) -> HoldPart {
-        let HoldSweep { simulation, judges, limits, threads, .. } = *self.sweep;
+        let HoldSweep { judges, threads, .. } = *self.sweep;
         let player = || {
-            let mut world = simulation.world();
+            let mut runs = Runs::new(self, judges);
             move |places: Range<u64>| {
                 let (mut part, mut steps) = (self.none(places.start), 0);
-                for departures in
-                    self.plan.from(places.start).take(usize::try_from(places.end - places.start).unwrap_or(usize::MAX))
-                {
-                    world.reset();
-                    let mut departing = Departing::new(departures.clone());
-                    let report = run(&mut world, &mut departing, judges, limits, &mut ());
+                for place in places {
+                    let report = runs.begin(place)?.play(&mut ());
                     steps += report.steps;
-                    part.add(departures, &report);
+                    part.add(|| self.departures(place), &report);
                 }
-                Ok::<_, std::convert::Infallible>((part, steps))
+                Ok((part, steps))
             }
         };
-        let Ok(part) = part::play(begun, end, threads, watch, player);
-        part
+        let part: Result<HoldPart, BuildError> = part::play(begun, end, threads, watch, player);
+        part.unwrap_or_else(|error| unreachable!("it was built: {error}"))
+    }
+
+    /// The schedule at a place; that of the calm run past the last one.
+    fn departures(&self, place: u64) -> Vec<Departure> {
+        self.plan.from(place).next().unwrap_or_default()
+    }
+}
+
+/// Schedules by their places.
+impl<S: System> Source<S> for HoldPlan<'_, S> {
+    fn simulation(&self, _: u64) -> Result<Simulation<S>, BuildError> {
+        Ok(self.sweep.simulation.clone())
+    }
+
+    fn scheduler(&self, _: &Simulation<S>, place: u64) -> Box<dyn Scheduler> {
+        Box::new(Departing::new(self.departures(place)))
+    }
+
+    fn limits(&self) -> Limits {
+        self.sweep.limits
+    }
+
+    fn means(&self) -> Means {
+        Means::of_plan(&self.sweep.faults)
     }
 }
 
@@ -330,7 +353,7 @@ impl HoldPart {
     }
 
     /// Adds the next schedule.
-    fn add(&mut self, departures: Vec<Departure>, report: &Report) {
+    fn add(&mut self, departures: impl FnOnce() -> Vec<Departure>, report: &Report) {
         let (place, result) = (self.places.end, &mut self.result);
         self.places.end += 1;
         result.fingerprint = result.fingerprint.wrapping_add(hash::mix(place, report.fingerprint));
@@ -341,7 +364,7 @@ impl HoldPart {
         }
         if let Some(signature) = report.verdict.signature() {
             let (verdict, detail) = (report.verdict.word().to_owned(), detail(&report.verdict).unwrap_or_default());
-            let bucket = DepartedBucket { place, departures, verdict, detail, count: 1 };
+            let bucket = DepartedBucket { place, departures: departures(), verdict, detail, count: 1 };
             buckets::add(&mut result.buckets, signature, bucket);
         }
     }
