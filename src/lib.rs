@@ -66,9 +66,11 @@
 //!
 //! In reading order; a module uses those above it.
 //!
-//! - [`hash`], [`nearest`], [`ids`], [`prng`]: hashing that is the same everywhere, names and time, and all chance.
+//! - [`hash`], [`nearest`], [`escape`], [`file_error`], [`ids`], [`prng`]: hashing that is the same everywhere,
+//!   text for terminals and shells, what is wrong with a file, names and time, and all chance.
 //! - [`event`], [`store`], [`service`]: what a user describes: events, commands, records, handlers.
 //! - [`faults`]: what may go wrong with a delivery, and how often.
+//! - [`engine`]: brokers as machines, what each real one does, and whether a recording is possible there.
 //! - [`broker`]: the fake broker, its parameters and its profiles.
 //! - [`schedule`], [`scheduler`]: departures from the calm run, and who picks what happens next.
 //! - [`simulation`], [`world`]: the parts put together, and the value that moves.
@@ -76,8 +78,8 @@
 //!   a seed.
 //! - [`extract`], [`shrink`]: any run as departures, and of those the ones that matter.
 //! - [`determinism`], [`vacuity`]: two runs compared; what was asked for and did not happen.
-//! - [`escape`], [`file_error`], [`trace`], [`explain`], [`search`]: text for terminals and shells, what is wrong
-//!   with a file, what happened in a run as text, what made it fail in words, many seeds at once and all states.
+//! - [`trace`], [`explain`], [`search`]: what happened in a run as text, what made it fail in words, many seeds at
+//!   once and all states.
 //! - [`testing`]: one call for a test, and a strategy for proptest.
 //! - [`scenario`], [`corpus`], [`zoo`], [`results`], [`any`]: situations of a system in files, the cases that are
 //!   kept, every known defect and what catches it, results of sweeps, and a system behind a trait object.
@@ -96,8 +98,8 @@ pub use pellmell_cli as cli;
 pub use pellmell_core::doc_example;
 #[doc(inline)]
 pub use pellmell_core::{
-    broker, determinism, escape, event, explain, extract, faults, file_error, hash, ids, nearest, portfolio, prng,
-    property, run, schedule, scheduler, search, service, shrink, simulation, store, trace, vacuity, world,
+    broker, determinism, engine, escape, event, explain, extract, faults, file_error, hash, ids, nearest, portfolio,
+    prng, property, run, schedule, scheduler, search, service, shrink, simulation, store, trace, vacuity, world,
 };
 #[cfg(feature = "cli")]
 #[doc(inline)]

@@ -1,5 +1,6 @@
 //! What the core does, with systems as small as each claim needs.
 
+mod admit;
 mod broker;
 mod exhaust;
 mod explain;

@@ -17,15 +17,18 @@ const PACKAGES: [(&str, &[&str]); 8] = [
 ];
 
 /// The modules of the core in reading order: each uses only those above it.
-const CORE: [&str; 26] = [
+const CORE: [&str; 27] = [
     "hash",
     "nearest",
+    "escape",
+    "file_error",
     "ids",
     "prng",
     "event",
     "store",
     "service",
     "faults",
+    "engine",
     "broker",
     "schedule",
     "scheduler",
@@ -38,8 +41,6 @@ const CORE: [&str; 26] = [
     "shrink",
     "determinism",
     "vacuity",
-    "escape",
-    "file_error",
     "trace",
     "explain",
     "search",

@@ -5,6 +5,7 @@
 //! code of its own. The verbs know a system behind a trait object only, so they are compiled once and not
 //! once for each system.
 
+mod admit;
 mod check;
 mod closed;
 mod corpus;
@@ -94,6 +95,10 @@ enum Verb {
     Corpus(corpus::CorpusArgs),
     /// Plants every known defect and says what catches it.
     Zoo(zoo::ZooArgs),
+    /// Says whether recordings of real brokers are possible under a profile.
+    Admit(admit::AdmitArgs),
+    /// Lists the brokers that recordings can be held against, or the settings of one.
+    Profiles(admit::ProfilesArgs),
 }
 
 /// What is run: a scenario with what the command line changes in it.
@@ -276,7 +281,8 @@ impl From<io::Error> for Failure {
 /// }
 /// ```
 ///
-/// The verbs are `run`, `sweep`, `merge`, `exhaust`, `shrink`, `explain`, `replay`, `check`, `corpus` and `zoo`;
+/// The verbs are `run`, `sweep`, `merge`, `exhaust`, `shrink`, `explain`, `replay`, `check`, `corpus`, `zoo`,
+/// `admit` and `profiles`;
 /// each says with `--help` what it does. It reads the environment (`PELLMELL_OUT`, `PELLMELL_THREADS`,
 /// those of the engine if a sweep is divided with `--shard auto`), sets the panic hook, and
 /// listens to Ctrl-C while it sweeps.
@@ -311,7 +317,9 @@ fn run_verb(system: &'static dyn AnySystem) -> ExitCode {
             Verb::Run(_) | Verb::Shrink(_) | Verb::Explain(_) => {
                 Some(progress::Waiting::begin("; --max-steps N ends a run earlier"))
             }
-            Verb::Replay(_) | Verb::Check(_) | Verb::Corpus(_) => Some(progress::Waiting::begin("")),
+            Verb::Replay(_) | Verb::Check(_) | Verb::Corpus(_) | Verb::Admit(_) | Verb::Profiles(_) => {
+                Some(progress::Waiting::begin(""))
+            }
             // They tell how far they are.
             Verb::Sweep(_) | Verb::Merge(_) | Verb::Exhaust(_) | Verb::Zoo(_) => None,
         };
@@ -326,6 +334,8 @@ fn run_verb(system: &'static dyn AnySystem) -> ExitCode {
             Verb::Check(args) => check::check(system, &args, format),
             Verb::Corpus(args) => corpus::corpus(system, &args, format),
             Verb::Zoo(args) => zoo::zoo(system, &args, format),
+            Verb::Admit(args) => admit::admit(&args, format),
+            Verb::Profiles(args) => admit::profiles(&args, format),
         }
     }));
     let code = match ended {

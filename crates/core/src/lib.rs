@@ -9,6 +9,7 @@ pub mod broker;
 pub mod determinism;
 #[doc(hidden)]
 pub mod doc_example;
+pub mod engine;
 #[cfg(test)]
 pub(crate) mod erratic;
 pub mod escape;

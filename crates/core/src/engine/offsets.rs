@@ -1,0 +1,220 @@
+//! The offsets engine: positions in partitions, each with one owner.
+//!
+//! Kafka's consumer groups, Event Hubs, JetStream's ordered consumers.
+
+use serde::{Deserialize, Serialize};
+
+use super::Now;
+use super::queue::Presence;
+use super::told::{Answer, Choice, How, MemberId, PartitionId, Sent, Start, Told};
+use super::wait::{Limit, Wait};
+use crate::ids::Time;
+
+/// What a group that keeps offsets does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OffsetsRules {
+    /// How many partitions there are.
+    pub partitions: u16,
+    /// How many messages of a partition a member may have been sent beyond what it committed.
+    pub window: Limit,
+    /// How long a member that crashed counts as one.
+    pub session: Wait,
+    /// Who commits.
+    pub commits: Commits,
+    /// What a change of members does to the partitions that stay where they are.
+    pub rebalance: Rebalance,
+    /// Where a group without an offset begins.
+    pub start: Start,
+}
+
+/// Who commits offsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Commits {
+    /// The consumer.
+    Manual,
+    /// The client library, every now and then: what the consumer was handed, done or not.
+    Auto,
+    /// Nobody: the member itself knows what it saw last.
+    Never,
+}
+
+/// What a change of members does to partitions that stay where they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Rebalance {
+    /// All are given anew, each from its committed offset.
+    Eager,
+    /// Those that stay go on.
+    Cooperative,
+}
+
+/// A partition of a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Part {
+    owner: Option<MemberId>,
+    /// The change of members that it was given at.
+    generation: u16,
+    /// How many messages come before the next one.
+    position: u32,
+    /// How many are done; nothing if none was ever committed.
+    committed: Option<u32>,
+}
+
+/// The state of a group that keeps offsets.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Offsets {
+    parts: Vec<Part>,
+    /// Where each partition begins.
+    begin: Vec<u32>,
+    members: Vec<(MemberId, Presence, Time)>,
+    /// How often the members changed.
+    generation: u16,
+    /// How often each message was sent.
+    counts: Vec<u16>,
+}
+
+impl Offsets {
+    pub(super) fn new(rules: &OffsetsRules) -> Offsets {
+        let partitions = usize::from(rules.partitions.max(1));
+        Offsets {
+            parts: vec![Part::default(); partitions],
+            begin: vec![0; partitions],
+            members: Vec::new(),
+            generation: 0,
+            counts: Vec::new(),
+        }
+    }
+
+    fn part(&mut self, partition: PartitionId) -> Option<&mut Part> {
+        self.parts.get_mut(usize::from(partition.0))
+    }
+
+    fn change(&mut self) {
+        self.generation = self.generation.saturating_add(1);
+    }
+
+    fn is_member(&self, member: MemberId) -> bool {
+        self.members.iter().any(|(other, presence, _)| *other == member && *presence != Presence::Gone)
+    }
+
+    pub(super) fn tell(&mut self, now: Now<'_, OffsetsRules>, told: &Told) {
+        match told {
+            Told::Joined(member, start) => {
+                if self.members.is_empty() && (*start, now.rules.start) != (Start::Earliest, Start::Earliest) {
+                    let ends = (0..).map(|partition| now.log.partition(PartitionId(partition)).len() as u32);
+                    self.begin = ends.take(self.parts.len()).collect();
+                }
+                self.members.retain(|(other, ..)| other != member);
+                self.members.push((*member, Presence::Up, now.time));
+                self.change();
+            }
+            Told::Left(member, How::Crash) => {
+                let mine = self.members.iter_mut().filter(|(other, ..)| other == member);
+                mine.for_each(|(_, presence, since)| (*presence, *since) = (Presence::Mute, now.time));
+            }
+            Told::Left(member, How::Reconnect) => {
+                // What it was sent and has not seen is sent again.
+                let mine = self.parts.iter_mut().zip(&self.begin).filter(|(part, _)| part.owner == Some(*member));
+                mine.for_each(|(part, begin)| part.position = part.committed.unwrap_or(*begin));
+            }
+            Told::Left(member, How::Close | How::Cancel) => self.evict(*member),
+            Told::Committed(member, partition, upto) => self.commit(*member, *partition, *upto),
+            Told::Answered { member, message, answer: Answer::Ack | Answer::AckUpTo | Answer::Term, .. } => {
+                let (partition, before) = now.log.position(*message);
+                self.commit(*member, partition, before + 1);
+            }
+            Told::Sought(member, partition, to) => {
+                if let Some(part) = self.part(*partition).filter(|part| part.owner == Some(*member)) {
+                    part.position = *to;
+                }
+            }
+            Told::Published(_) | Told::Answered { .. } | Told::Claimed(..) => {}
+        }
+    }
+
+    /// A commit of one that is not the owner any more is refused.
+    fn commit(&mut self, member: MemberId, partition: PartitionId, upto: u32) {
+        let is_member = self.is_member(member);
+        if let Some(part) = self.part(partition).filter(|part| is_member && part.owner == Some(member)) {
+            part.committed = Some(upto);
+        }
+    }
+
+    fn evict(&mut self, member: MemberId) {
+        let mine = self.members.iter_mut().filter(|(other, ..)| *other == member);
+        mine.for_each(|(_, presence, _)| *presence = Presence::Gone);
+        for part in self.parts.iter_mut().filter(|part| part.owner == Some(member)) {
+            part.owner = None;
+        }
+        self.change();
+    }
+
+    pub(super) fn may(&self, now: Now<'_, OffsetsRules>, choices: &mut Vec<Choice>) {
+        for (member, presence, since) in &self.members {
+            if *presence == Presence::Mute && now.rules.session.after(*since) <= now.late {
+                choices.push(Choice::Evict(*member));
+            }
+        }
+        for (place, part) in (0..).zip(&self.parts) {
+            let partition = PartitionId(place);
+            // Whoever has it may keep it, or it goes to another: a member that is taken to be there, at least.
+            if part.generation != self.generation {
+                let there = self.members.iter().filter(|(_, presence, _)| *presence != Presence::Gone);
+                choices.extend(there.map(|(member, ..)| Choice::Move(partition, *member)));
+            }
+            let begin = self.begin[usize::from(place)];
+            let ahead = part.position.saturating_sub(part.committed.unwrap_or(begin));
+            if let Some(owner) = part.owner
+                && let Some(message) = now.log.partition(partition).get(part.position as usize)
+                && now.rules.window.admits(ahead)
+            {
+                choices.push(Choice::Send(*message, owner));
+            }
+        }
+        if now.rules.commits == Commits::Auto {
+            let owns = |member: MemberId| {
+                self.parts
+                    .iter()
+                    .any(|part| part.owner == Some(member) && part.position > part.committed.unwrap_or_default())
+            };
+            let there = self.members.iter().filter(|(member, presence, _)| *presence == Presence::Up && owns(*member));
+            choices.extend(there.map(|(member, ..)| Choice::AutoCommit(*member)));
+        }
+    }
+
+    pub(super) fn choose(&mut self, now: Now<'_, OffsetsRules>, choice: &Choice) -> Option<Sent> {
+        match choice {
+            Choice::Send(message, member) => {
+                let (partition, before) = now.log.position(*message);
+                self.part(partition)?.position = before + 1;
+                let place = message.0 as usize;
+                if self.counts.len() <= place {
+                    self.counts.resize(place + 1, 0);
+                }
+                self.counts[place] = self.counts[place].saturating_add(1);
+                return Some(Sent { message: *message, member: *member, count: self.counts[place] });
+            }
+            Choice::Evict(member) => self.evict(*member),
+            Choice::Move(partition, to) => {
+                let (generation, begin) = (self.generation, self.begin[usize::from(partition.0)]);
+                let part = self.part(*partition)?;
+                let stays = part.owner == Some(*to) && now.rules.rebalance == Rebalance::Cooperative;
+                if !stays {
+                    part.position = part.committed.unwrap_or(begin);
+                }
+                (part.owner, part.generation) = (Some(*to), generation);
+            }
+            Choice::AutoCommit(member) => {
+                for part in self.parts.iter_mut().filter(|part| part.owner == Some(*member)) {
+                    part.committed = Some(part.position);
+                }
+            }
+            Choice::Expire(_) | Choice::GiveUp(_) | Choice::Accept(_) | Choice::Ignore(_) => {}
+        }
+        None
+    }
+}

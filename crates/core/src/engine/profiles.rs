@@ -1,0 +1,451 @@
+//! Brokers by name: an engine, its rules, and what a consumer can see.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::Rules;
+use super::keyed::{KeyedRules, Sharing};
+use super::offsets::{Commits, OffsetsRules, Rebalance};
+use super::push::PushRules;
+use super::queue::{Place, QueueOrder, QueueRules, Stale, Then, WindowOf};
+use super::told::{How, Start};
+use super::wait::{Limit, Wait};
+
+/// A broker and a client library's habits, as they are by default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Profile {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub about: &'static str,
+    /// What the broker does.
+    pub rules: Rules,
+    /// What a consumer can see of a delivery.
+    pub sees: Sees,
+}
+
+/// What a consumer can see of a delivery beside the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Sees {
+    /// How often it was sent.
+    Count,
+    /// Whether it was sent before.
+    Flag,
+    /// Nothing.
+    Nothing,
+}
+
+/// A setting of a profile and its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name.
+    pub name: String,
+    /// Its value, as it is written in a file.
+    pub value: String,
+}
+
+/// What is wrong with a setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProfileError {
+    /// The engine has no setting of that name.
+    Unknown {
+        /// The name.
+        name: String,
+        /// Those that it has.
+        known: Vec<String>,
+        /// The profiles that have it.
+        elsewhere: Vec<&'static str>,
+    },
+    /// The value is none of it.
+    Value {
+        /// The name.
+        name: String,
+        /// What was expected.
+        reason: String,
+    },
+}
+
+impl fmt::Display for ProfileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ProfileError::Unknown { name, known, elsewhere } => {
+                write!(f, "`{name}` is no setting of this profile, which has {}", known.join(", "))?;
+                match elsewhere.as_slice() {
+                    [] => Ok(()),
+                    others => write!(f, "; {} have it", others.join(", ")),
+                }
+            }
+            ProfileError::Value { name, reason } => write!(f, "`{name}`: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for ProfileError {}
+
+const fn secs(secs: u64) -> Wait {
+    Wait::of_secs(secs)
+}
+
+fn set(hows: &[How]) -> BTreeSet<How> {
+    hows.iter().copied().collect()
+}
+
+/// A queue that keeps order, waits for ever and gives nothing up: what most differ from in a few settings.
+fn queue() -> QueueRules {
+    QueueRules {
+        order: QueueOrder::Subscription,
+        window: Limit::Unlimited,
+        window_of: WindowOf::Member,
+        wait: Vec::new(),
+        on_nak: Place::Front,
+        on_loss: Place::Front,
+        on_timeout: Place::Front,
+        releases: set(&[How::Close, How::Crash]),
+        notices_crash: true,
+        exclusive: false,
+        stale: Stale::Reject,
+        deliveries: Limit::Unlimited,
+        then: Then::Drop,
+        naks: true,
+        claims: false,
+        copies: false,
+    }
+}
+
+fn jetstream() -> QueueRules {
+    QueueRules {
+        window: Limit::Of(1000),
+        window_of: WindowOf::Group,
+        wait: vec![secs(30)],
+        releases: set(&[]),
+        stale: Stale::Accept,
+        then: Then::Park,
+        ..queue()
+    }
+}
+
+fn quorum() -> QueueRules {
+    QueueRules { window: Limit::Of(2000), wait: vec![secs(1800)], deliveries: Limit::Of(20), ..queue() }
+}
+
+fn unordered() -> QueueRules {
+    QueueRules {
+        order: QueueOrder::None,
+        on_nak: Place::Any,
+        on_loss: Place::Any,
+        on_timeout: Place::Any,
+        releases: set(&[]),
+        copies: true,
+        ..queue()
+    }
+}
+
+fn kafka() -> OffsetsRules {
+    OffsetsRules {
+        partitions: 1,
+        window: Limit::Of(500),
+        session: secs(45),
+        commits: Commits::Manual,
+        rebalance: Rebalance::Eager,
+        start: Start::New,
+    }
+}
+
+fn keyed() -> KeyedRules {
+    KeyedRules {
+        sharing: Sharing::Blocked,
+        batch: Limit::Of(10),
+        window: Limit::Unlimited,
+        wait: vec![secs(30)],
+        releases: set(&[]),
+        stale: Stale::Reject,
+        deliveries: Limit::Unlimited,
+        then: Then::DeadLetter,
+    }
+}
+
+fn push() -> PushRules {
+    PushRules {
+        ordered: false,
+        window: Limit::Unlimited,
+        timeout: None,
+        retries: Vec::new(),
+        deliveries: Limit::Unlimited,
+        then: Then::Drop,
+        at_most_once: false,
+        session: true,
+    }
+}
+
+impl Profile {
+    /// All of them, in the order in which they are listed.
+    #[must_use]
+    pub fn all() -> Vec<Profile> {
+        use Sees::{Count, Flag, Nothing};
+        let profile = |name, about, rules, sees| Profile { name, about, rules, sees };
+        let of_queue = |name, about, rules, sees| profile(name, about, Rules::Queue(rules), sees);
+        let of_offsets = |name, about, rules| profile(name, about, Rules::Offsets(rules), Nothing);
+        let of_keyed = |name, about, rules, sees| profile(name, about, Rules::Keyed(rules), sees);
+        let of_push = |name, about, rules, sees| profile(name, about, Rules::Push(rules), sees);
+        vec![
+            of_queue(
+                "stan",
+                "NATS Streaming: a queue group of a channel",
+                QueueRules {
+                    window: Limit::Of(1024),
+                    wait: vec![secs(30)],
+                    releases: set(&[How::Close, How::Reconnect]),
+                    notices_crash: false,
+                    stale: Stale::Accept,
+                    naks: false,
+                    ..queue()
+                },
+                Count,
+            ),
+            of_queue(
+                "jetstream",
+                "NATS JetStream: a consumer with an ack for each message, pushed or pulled",
+                jetstream(),
+                Count,
+            ),
+            of_queue(
+                "jetstream-ack-all",
+                "NATS JetStream: a consumer whose acks are for all up to a message",
+                jetstream(),
+                Count,
+            ),
+            of_offsets(
+                "jetstream-ordered",
+                "NATS JetStream: an ordered consumer, which goes on after what it saw last",
+                OffsetsRules { window: Limit::Unlimited, commits: Commits::Auto, start: Start::Earliest, ..kafka() },
+            ),
+            of_offsets("kafka", "Kafka: a consumer group that commits by hand", kafka()),
+            of_offsets(
+                "kafka-auto-commit",
+                "Kafka: a consumer group whose client commits every five seconds",
+                OffsetsRules { commits: Commits::Auto, ..kafka() },
+            ),
+            of_offsets(
+                "kafka-cooperative",
+                "Kafka: a consumer group with cooperative rebalancing that commits by hand",
+                OffsetsRules { rebalance: Rebalance::Cooperative, ..kafka() },
+            ),
+            of_queue(
+                "kafka-share",
+                "Kafka: a share group",
+                QueueRules {
+                    order: QueueOrder::None,
+                    window: Limit::Of(200),
+                    window_of: WindowOf::Group,
+                    wait: vec![secs(30)],
+                    deliveries: Limit::Of(5),
+                    ..queue()
+                },
+                Count,
+            ),
+            of_queue(
+                "rabbitmq-classic",
+                "RabbitMQ: a classic queue",
+                QueueRules {
+                    on_nak: Place::Original,
+                    on_loss: Place::Original,
+                    on_timeout: Place::Original,
+                    wait: vec![secs(1800)],
+                    ..queue()
+                },
+                Flag,
+            ),
+            of_queue("rabbitmq-quorum", "RabbitMQ 4: a quorum queue", quorum(), Count),
+            of_queue(
+                "rabbitmq-quorum-3",
+                "RabbitMQ up to 3.13: a quorum queue without a delivery limit",
+                QueueRules { on_nak: Place::Back, deliveries: Limit::Unlimited, ..quorum() },
+                Count,
+            ),
+            of_queue(
+                "rabbitmq-single-active",
+                "RabbitMQ: a quorum queue with a single active consumer",
+                QueueRules { exclusive: true, ..quorum() },
+                Count,
+            ),
+            of_queue(
+                "sqs-standard",
+                "Amazon SQS: a standard queue",
+                QueueRules {
+                    window: Limit::Of(120_000),
+                    window_of: WindowOf::Group,
+                    wait: vec![secs(30)],
+                    stale: Stale::Either,
+                    then: Then::DeadLetter,
+                    ..unordered()
+                },
+                Count,
+            ),
+            of_keyed("sqs-fifo", "Amazon SQS: a FIFO queue", keyed(), Count),
+            of_push(
+                "sns",
+                "Amazon SNS: a subscription of an HTTP endpoint",
+                PushRules { timeout: Some(secs(15)), retries: vec![secs(20)], deliveries: Limit::Of(4), ..push() },
+                Nothing,
+            ),
+            of_queue(
+                "pubsub",
+                "Google Pub/Sub: a subscription without ordering",
+                QueueRules {
+                    window: Limit::Of(1000),
+                    wait: vec![secs(10)],
+                    stale: Stale::Either,
+                    then: Then::DeadLetter,
+                    ..unordered()
+                },
+                Nothing,
+            ),
+            of_keyed(
+                "pubsub-ordered",
+                "Google Pub/Sub: a subscription with ordering keys",
+                KeyedRules {
+                    sharing: Sharing::Replayed,
+                    batch: Limit::Unlimited,
+                    window: Limit::Of(1000),
+                    wait: vec![secs(10)],
+                    stale: Stale::Either,
+                    ..keyed()
+                },
+                Nothing,
+            ),
+            of_queue(
+                "pubsub-exactly-once",
+                "Google Pub/Sub: a subscription with exactly-once delivery",
+                QueueRules {
+                    window: Limit::Of(1000),
+                    wait: vec![secs(10)],
+                    then: Then::DeadLetter,
+                    copies: false,
+                    ..unordered()
+                },
+                Nothing,
+            ),
+            of_queue(
+                "redis-streams",
+                "Redis Streams: a consumer group with a claimer",
+                QueueRules { releases: set(&[]), stale: Stale::Accept, naks: false, claims: true, ..queue() },
+                Count,
+            ),
+            of_queue(
+                "servicebus",
+                "Azure Service Bus: a queue or subscription without sessions",
+                QueueRules { wait: vec![secs(60)], deliveries: Limit::Of(10), then: Then::DeadLetter, ..queue() },
+                Count,
+            ),
+            of_keyed(
+                "servicebus-session",
+                "Azure Service Bus: a queue or subscription with sessions",
+                KeyedRules {
+                    sharing: Sharing::Owned,
+                    batch: Limit::Unlimited,
+                    wait: vec![secs(60)],
+                    releases: set(&[How::Close, How::Crash]),
+                    deliveries: Limit::Of(10),
+                    ..keyed()
+                },
+                Count,
+            ),
+            of_push(
+                "mqtt-qos0",
+                "MQTT: a subscription with quality of service 0",
+                PushRules { ordered: true, at_most_once: true, session: false, ..push() },
+                Nothing,
+            ),
+            of_push(
+                "mqtt-qos1",
+                "MQTT: a subscription with quality of service 1 and a session that is kept",
+                PushRules { ordered: true, window: Limit::Of(20), ..push() },
+                Flag,
+            ),
+            of_push(
+                "mqtt-qos1-clean",
+                "MQTT: a subscription with quality of service 1 and a session that ends with the connection",
+                PushRules { ordered: true, window: Limit::Of(20), session: false, ..push() },
+                Flag,
+            ),
+        ]
+    }
+
+    /// The profile of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Profile> {
+        Profile::all().into_iter().find(|profile| profile.name == name)
+    }
+
+    /// The names of all of them.
+    #[must_use]
+    pub fn names() -> Vec<&'static str> {
+        Profile::all().into_iter().map(|profile| profile.name).collect()
+    }
+
+    /// Its settings and their values, in the order of the names.
+    #[must_use]
+    pub fn settings(&self) -> Vec<Setting> {
+        self.rules.as_map().into_iter().map(|(name, value)| Setting { name, value: value.to_string() }).collect()
+    }
+
+    /// The same with another value of a setting.
+    ///
+    /// # Errors
+    /// If it has no such setting, or the value is none of it.
+    pub fn with(mut self, name: &str, value: Value) -> Result<Profile, ProfileError> {
+        let mut map = self.rules.as_map();
+        let Some(slot) = map.get_mut(name) else {
+            let elsewhere = |profile: &Profile| profile.rules.as_map().contains_key(name);
+            return Err(ProfileError::Unknown {
+                name: name.to_owned(),
+                known: self.settings().into_iter().map(|setting| setting.name).collect(),
+                elsewhere: Profile::all().iter().filter(|profile| elsewhere(profile)).map(|p| p.name).collect(),
+            });
+        };
+        *slot = value;
+        let rules = self.rules.of_map(map);
+        self.rules = rules.map_err(|reason| ProfileError::Value { name: name.to_owned(), reason })?;
+        Ok(self)
+    }
+}
+
+type Map = serde_json::Map<String, Value>;
+
+impl Rules {
+    fn as_map(&self) -> Map {
+        let value = match self {
+            Rules::Queue(rules) => map_of(rules),
+            Rules::Offsets(rules) => map_of(rules),
+            Rules::Keyed(rules) => map_of(rules),
+            Rules::Push(rules) => map_of(rules),
+        };
+        match value {
+            Value::Object(map) => map,
+            _ => Map::new(),
+        }
+    }
+
+    fn of_map(&self, map: Map) -> Result<Rules, String> {
+        fn read<T: DeserializeOwned>(map: Map) -> Result<T, String> {
+            serde_json::from_value(Value::Object(map)).map_err(|error| error.to_string())
+        }
+        Ok(match self {
+            Rules::Queue(_) => Rules::Queue(read(map)?),
+            Rules::Offsets(_) => Rules::Offsets(read(map)?),
+            Rules::Keyed(_) => Rules::Keyed(read(map)?),
+            Rules::Push(_) => Rules::Push(read(map)?),
+        })
+    }
+}
+
+fn map_of(rules: &impl Serialize) -> Value {
+    serde_json::to_value(rules).unwrap_or_default()
+}

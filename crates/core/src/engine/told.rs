@@ -1,0 +1,183 @@
+//! The words between an engine and the world.
+
+use serde::{Deserialize, Serialize};
+
+use super::wait::Wait;
+
+/// A message, by its place in the order of publishing, from 0.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct MessageId(pub u32);
+
+/// A member of a subscription: a process that consumes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct MemberId(pub u16);
+
+/// A topic: a subject, a channel, a routing key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TopicId(pub u16);
+
+/// A key that messages have in common: an ordering key, a message group, a session.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct KeyId(pub u32);
+
+/// A partition of the log.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PartitionId(pub u16);
+
+/// What the log has of a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// Its topic.
+    pub topic: TopicId,
+    /// Its key.
+    pub key: KeyId,
+    /// Its partition.
+    pub partition: PartitionId,
+}
+
+/// Everything that was published, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Log {
+    entries: Vec<Entry>,
+    partitions: Vec<Vec<MessageId>>,
+}
+
+impl Log {
+    /// Appends a message, and says which one it is.
+    ///
+    /// # Panics
+    /// If it has 4,294,967,295 already.
+    pub fn append(&mut self, entry: Entry) -> MessageId {
+        let message = MessageId(u32::try_from(self.entries.len()).expect("fewer than 2^32 messages"));
+        let partition = usize::from(entry.partition.0);
+        if self.partitions.len() <= partition {
+            self.partitions.resize_with(partition + 1, Vec::new);
+        }
+        self.partitions[partition].push(message);
+        self.entries.push(entry);
+        message
+    }
+
+    /// What it has of a message.
+    #[must_use]
+    pub fn entry(&self, message: MessageId) -> Entry {
+        self.entries[message.0 as usize]
+    }
+
+    /// The messages of a partition, in order.
+    #[must_use]
+    pub fn partition(&self, partition: PartitionId) -> &[MessageId] {
+        self.partitions.get(usize::from(partition.0)).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many messages of a partition come before this one, and whether it is one of them.
+    pub(super) fn position(&self, message: MessageId) -> (PartitionId, u32) {
+        let partition = self.entry(message).partition;
+        let before = self.partition(partition).partition_point(|other| *other < message);
+        (partition, before as u32)
+    }
+}
+
+/// Where in the log a subscription begins.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Start {
+    /// At the first message.
+    Earliest,
+    /// At the first message that comes after it.
+    New,
+}
+
+/// How a member leaves.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum How {
+    /// It ends its connection.
+    Close,
+    /// It asks for no more, and keeps what it has.
+    Cancel,
+    /// It is gone without a word.
+    Crash,
+    /// Its connection breaks and it is back at once.
+    Reconnect,
+}
+
+/// What a member says of a message it was sent.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
+pub enum Answer {
+    /// It is done.
+    Ack,
+    /// It is done, and so is everything before it.
+    AckUpTo,
+    /// It is to come again, after so long if that is said.
+    Nak(Option<Wait>),
+    /// It is never to come again.
+    Term,
+    /// It takes longer: its lease begins anew.
+    Extend,
+}
+
+/// What an engine is told.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
+pub enum Told {
+    /// A message was appended to the log.
+    Published(MessageId),
+    /// A member asks for messages; if it is the first one, the subscription begins there.
+    Joined(MemberId, Start),
+    /// A member leaves.
+    Left(MemberId, How),
+    /// A member answers the so-manieth delivery of a message, from 1.
+    Answered {
+        /// The member.
+        member: MemberId,
+        /// The message.
+        message: MessageId,
+        /// Which of its deliveries.
+        count: u16,
+        /// What it says.
+        answer: Answer,
+    },
+    /// A member says that everything in a partition before this many messages is done.
+    Committed(MemberId, PartitionId, u32),
+    /// A member goes on from elsewhere in a partition.
+    Sought(MemberId, PartitionId, u32),
+    /// A member takes over messages that others were sent.
+    Claimed(MemberId, Vec<MessageId>),
+}
+
+/// What an engine may do by itself.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
+pub enum Choice {
+    /// It sends a message to a member.
+    Send(MessageId, MemberId),
+    /// The wait for an answer to a message ends, or the time after which it was to come again.
+    Expire(MessageId),
+    /// It gives a message up that came too often.
+    GiveUp(MessageId),
+    /// It notices that a member is gone.
+    Evict(MemberId),
+    /// It gives a partition to a member.
+    Move(PartitionId, MemberId),
+    /// What a member was sent counts as done.
+    AutoCommit(MemberId),
+    /// A late ack counts.
+    Accept(MessageId),
+    /// A late ack does not count.
+    Ignore(MessageId),
+}
+
+/// A delivery: what a member is sent.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Sent {
+    /// The message.
+    pub message: MessageId,
+    /// The member.
+    pub member: MemberId,
+    /// How often it was sent to the subscription, this time included.
+    pub count: u16,
+}

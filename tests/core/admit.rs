@@ -1,0 +1,236 @@
+//! Recordings of real brokers, and whether their profiles say they are possible.
+
+use std::path::{Path, PathBuf};
+
+use expect_test::expect;
+use pellmell::engine::{Profile, Recording};
+
+/// The recordings that are kept, by name.
+fn recordings() -> Vec<(String, Recording)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings");
+    let entries = std::fs::read_dir(&folder).expect("the folder is there");
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort();
+    let read = paths.into_iter().map(|path| {
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(&path).expect("it is text");
+        let recording = Recording::parse(&name, &text).unwrap_or_else(|error| panic!("{error}"));
+        (name, recording)
+    });
+    read.collect()
+}
+
+#[test]
+fn each_recording_is_possible_under_its_own_profile() {
+    let mut refused = String::new();
+    for (name, recording) in recordings() {
+        let profile = recording.profile().unwrap_or_else(|error| panic!("{error}"));
+        match recording.admit(&profile, 100_000) {
+            Ok(admitted) => assert!(!admitted.assumed.is_empty(), "{name}: something was sent"),
+            Err(refusal) => refused += &format!("{}\n", recording.told(&profile, &refusal)),
+        }
+    }
+    assert!(refused.is_empty(), "{refused}");
+}
+
+/// Whether a recording of so many lines that begins with this header is possible under a profile, or the place and
+/// what was possible there.
+fn admitted(profile: &str, header: &str, lines: &[&str]) -> Result<(), String> {
+    let text = format!("{{\"recording\":1{header}}}\n{}\n", lines.join("\n"));
+    let recording = Recording::parse("it", &text).unwrap_or_else(|error| panic!("{error}"));
+    let profile = recording.profile_named(profile).unwrap_or_else(|error| panic!("{error}"));
+    let told = recording.admit(&profile, 100_000).map_err(|refusal| recording.told(&profile, &refusal).to_string());
+    told.map(|_| ()).map_err(|told| told.lines().take(2).collect::<Vec<_>>().join("\n"))
+}
+
+/// A member and so many messages.
+fn begun(messages: usize) -> Vec<String> {
+    let published = (1..=messages).map(|message| format!("{{\"ms\":0,\"publish\":\"{message}\"}}"));
+    std::iter::once("{\"ms\":0,\"join\":\"A\"}".to_owned()).chain(published).collect()
+}
+
+#[test]
+fn a_window_of_one_holds_back_what_an_unacked_message_is_before() {
+    let told = |window: &str, lines: &[&str]| {
+        let begun = begun(2);
+        let lines: Vec<&str> = begun.iter().map(String::as_str).chain(lines.iter().copied()).collect();
+        admitted("jetstream", &format!(",\"set\":{{\"window\":{window}}}"), &lines)
+    };
+    let (first, second) = ("{\"ms\":1,\"got\":\"1\",\"by\":\"A\"}", "{\"ms\":1,\"got\":\"2\",\"by\":\"A\"}");
+    assert_eq!(told("2", &[first, second]), Ok(()));
+    assert_eq!(told("1", &[first, "{\"ms\":1,\"ack\":\"1\"}", second]), Ok(()));
+    let refused = told("1", &[first, second]).expect_err("the first is not acked");
+    assert!(refused.contains("impossible under jetstream; nothing could be seen here"), "{refused}");
+}
+
+#[test]
+fn where_a_refused_message_comes_again_tells_three_queues_of_rabbitmq_apart() {
+    let nacked = |profile, order: [&str; 3]| {
+        let mut lines = begun(3);
+        lines.push("{\"ms\":1,\"got\":\"1\",\"by\":\"A\"}".to_owned());
+        lines.push("{\"ms\":1,\"nak\":\"1\"}".to_owned());
+        for message in order {
+            lines.push(format!("{{\"ms\":2,\"got\":\"{message}\",\"by\":\"A\"}}"));
+            lines.push(format!("{{\"ms\":2,\"ack\":\"{message}\"}}"));
+        }
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        admitted(profile, ",\"set\":{\"window\":1},\"latency\":\"100ms\"", &lines).is_ok()
+    };
+    for (profile, first, last) in
+        [("rabbitmq-classic", true, false), ("rabbitmq-quorum", true, false), ("rabbitmq-quorum-3", false, true)]
+    {
+        assert_eq!(nacked(profile, ["1", "2", "3"]), first, "{profile}: at the front");
+        assert_eq!(nacked(profile, ["2", "3", "1"]), last, "{profile}: at the back");
+        assert!(!nacked(profile, ["2", "1", "3"]), "{profile}: in the middle");
+    }
+}
+
+#[test]
+fn messages_whose_waits_end_together_come_again_in_order() {
+    let again = |order: [u32; 2]| {
+        let mut lines = begun(2);
+        lines.extend([1, 2].map(|message| format!("{{\"ms\":0,\"got\":\"{message}\",\"by\":\"A\"}}")));
+        lines.extend(order.map(|message| format!("{{\"ms\":1000,\"got\":\"{message}\",\"by\":\"A\"}}")));
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        admitted("stan", ",\"set\":{\"wait\":[\"1s\"]}", &lines)
+    };
+    assert_eq!(again([1, 2]), Ok(()));
+    let refused = again([2, 1]).expect_err("the first came back first");
+    assert!(refused.contains("possible here: A gets 1 (delivery 2)"), "{refused}");
+}
+
+#[test]
+fn what_is_no_recording_is_refused_with_its_place() {
+    let mut told = String::new();
+    for text in [
+        "",
+        "{\"recording\":2}\n",
+        "{\"recording\":1,\"serwer\":\"x\"}\n",
+        "{\"recording\":1}\n",
+        "{\"recording\":1}\n{\"ms\":0,\"join\":\"A\"",
+        "{\"recording\":1}\n{\"ms\":5,\"join\":\"A\"}\n{\"ms\":4,\"publish\":\"1\"}\n",
+        "{\"recording\":1}\n{\"ms\":5,\"join\":\"A\"}\n{\"ms\":6,\"got\":\"1\",\"by\":\"A\"}\n",
+        "{\"recording\":1}\n{\"ms\":5,\"publish\":\"1\",\"join\":\"A\"}\n",
+        "{\"recording\":1}\n{\"ms\":5,\"join\":\"A\",\"how\":\"crash\"}\n",
+        "{\"recording\":1}\n{\"ms\":5}\n",
+        "{\"recording\":1}\n{\"ms\":5,\"join\":\"A\"}\n{\"ms\":5,\"leave\":\"A\"}\n",
+    ] {
+        let error = Recording::parse("it.jsonl", text).map(|_| ()).expect_err("it is none");
+        told += &format!("{error}\n\n");
+    }
+    expect![[r#"
+        this is no recording: expected a first line such as {"recording":1,"server":"nats-server 2.15.1"}
+         --> it.jsonl:1:1
+          |
+        1 | 
+          | ^
+
+        another version of the format: expected 1, found 2
+         --> it.jsonl:1:2
+          |
+        1 | {"recording":2}
+          |  ^^^^^^^^^^^
+          = help: read it with the pellmell that wrote it, or a newer one
+
+        unknown field `serwer`, expected one of `recording`, `about`, `server`, `client`, `source`, `profile`, `set`, `slack`, `latency`
+         --> it.jsonl:1:23
+          |
+        1 | {"recording":1,"serwer":"x"}
+          |                       ^
+          = help: a recording has one JSON object in each line: see docs/recordings.md
+
+        nothing was recorded: there is no line but the first
+         --> it.jsonl:2:1
+          |
+        2 | 
+          | ^
+
+        EOF while parsing an object
+         --> it.jsonl:2:18
+          |
+        2 | {"ms":0,"join":"A"
+          |                  ^
+          = help: a recording has one JSON object in each line: see docs/recordings.md
+
+        this line is before the last one, which is at 5 ms
+         --> it.jsonl:3:2
+          |
+        3 | {"ms":4,"publish":"1"}
+          |  ^^^^
+          = help: sort the lines by `ms`, those of one time as they happened
+
+        no message `1` was published before this line
+         --> it.jsonl:3:9
+          |
+        3 | {"ms":6,"got":"1","by":"A"}
+          |         ^^^^^
+
+        two things happen in this line, `publish` and `join`
+         --> it.jsonl:2:23
+          |
+        2 | {"ms":5,"publish":"1","join":"A"}
+          |                       ^^^^^^
+          = help: write a line for each
+
+        `how` says nothing beside `join`: it belongs to leave
+         --> it.jsonl:2:20
+          |
+        2 | {"ms":5,"join":"A","how":"crash"}
+          |                    ^^^^^
+
+        nothing happens in this line: expected one of publish, join, leave, got, ack, ack_up_to, nak, term, extend, commit, seek, claim, gave_up
+         --> it.jsonl:2:1
+          |
+        2 | {"ms":5}
+          | ^^^^^^^^
+
+        `leave` needs `how`: close, cancel, crash or reconnect
+         --> it.jsonl:3:9
+          |
+        3 | {"ms":5,"leave":"A"}
+          |         ^^^^^^^
+
+    "#]].assert_eq(&told);
+}
+
+#[test]
+fn a_setting_that_a_profile_has_not_names_those_that_have_it() {
+    let error = |header: &str| {
+        let text = format!("{{\"recording\":1,{header}}}\n{{\"ms\":0,\"join\":\"A\"}}\n");
+        let recording = Recording::parse("it.jsonl", &text).expect("it is one");
+        recording.profile().map(|_| ()).expect_err("it has none").to_string()
+    };
+    let told = [
+        "\"profile\":\"kafka\",\"set\":{\"stale\":\"reject\"}",
+        "\"profile\":\"kafka\",\"set\":{\"session\":30}",
+        "\"profile\":\"kafca\"",
+    ];
+    expect![[r#"
+        `stale` is no setting of this profile, which has commits, partitions, rebalance, session, start, window; stan, jetstream, jetstream-ack-all, kafka-share, rabbitmq-classic, rabbitmq-quorum, rabbitmq-quorum-3, rabbitmq-single-active, sqs-standard, sqs-fifo, pubsub, pubsub-ordered, pubsub-exactly-once, redis-streams, servicebus, servicebus-session have it
+         --> it.jsonl:1:41
+          |
+        1 | {"recording":1,"profile":"kafka","set":{"stale":"reject"}}
+          |                                         ^^^^^^^
+
+        `session`: invalid type: integer `30`, expected a number and a unit in quotes, for example "5s", "500ms" or "2m"
+         --> it.jsonl:1:41
+          |
+        1 | {"recording":1,"profile":"kafka","set":{"session":30}}
+          |                                         ^^^^^^^^^
+
+        there is no profile `kafca`
+         --> it.jsonl:1:16
+          |
+        1 | {"recording":1,"profile":"kafca"}
+          |                ^^^^^^^^^
+          = help: did you mean `kafka`? there are stan, jetstream, jetstream-ack-all, jetstream-ordered, kafka, kafka-auto-commit, kafka-cooperative, kafka-share, rabbitmq-classic, rabbitmq-quorum, rabbitmq-quorum-3, rabbitmq-single-active, sqs-standard, sqs-fifo, sns, pubsub, pubsub-ordered, pubsub-exactly-once, redis-streams, servicebus, servicebus-session, mqtt-qos0, mqtt-qos1, mqtt-qos1-clean"#]].assert_eq(&told.map(error).join("\n\n"));
+}
+
+#[test]
+fn how_another_broker_was_set_up_says_nothing_of_this_one() {
+    let (_, recording) = recordings().swap_remove(0);
+    assert_eq!(
+        recording.profile_named("kafka").map(|profile| profile.rules),
+        Ok(Profile::named("kafka").expect("it is there").rules)
+    );
+}
