@@ -104,17 +104,13 @@ impl Fate {
     /// that its ack travels.
     pub(crate) const INTERRUPTS: u64 = 1 << 7 | 1 << 5 | 0b111 << 2 | AckFate::Late as u64;
 
+    /// The bits of [`Fate::word`] that say that a handler pauses or crashes.
+    pub(crate) const CUTS: u64 = 1 << 5 | 0b111 << 2;
+
     /// Whether its handler runs, through to its answer, which arrives at once or never.
     #[inline]
     pub(crate) fn lets_through(self) -> bool {
         self.word() & Fate::INTERRUPTS == 0
-    }
-
-    /// Whether nothing happens.
-    #[inline(always)]
-    pub(crate) fn is_calm(self) -> bool {
-        let Fate { ack, crash, pause, duplicate, lose } = self;
-        matches!((ack, crash, pause, duplicate, lose), (AckFate::Prompt, None, false, false, false))
     }
 
     /// The fate as one word, for hashing.

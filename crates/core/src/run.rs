@@ -9,8 +9,7 @@ use crate::faults::{AckFate, Fate};
 use crate::ids::{self, Time};
 use crate::property::{End, Moment, Property, Sometimes, View, Violation, Watch};
 use crate::scheduler::{Action, Scheduler};
-use crate::service::Outcome;
-use crate::world::{Answer, LookedAt, Revision, Step, World, catching};
+use crate::world::{LookedAt, Revision, Step, World, catching};
 
 /// How far a run may go. Reaching a limit is a verdict, never a hang. The default is 10,000,000 steps,
 /// 4,000,000 messages and 4,000,000 open deliveries.
@@ -308,13 +307,14 @@ pub fn run<S: System>(
     observer: &mut dyn Observer<S>,
 ) -> Report {
     let reached = vec![false; judges.sometimes.len()];
-    let mut noted = RunNotes { counts: Counts::default(), still: None, reached, latest: 0, under_way: None };
+    let step = Step::last_of(world.steps());
+    let mut noted = RunNotes { counts: Counts::default(), still: None, reached, latest: 0, step };
     let verdict = match catching(|| play(world, scheduler, judges, limits, observer, &mut noted)) {
         Ok(Ok(())) => Verdict::Held,
         Ok(Err(verdict)) => verdict,
         Err(message) => {
-            if let Some((action, fate)) = noted.under_way {
-                observer.panicked(world, &world.cut_off(action, fate), &message);
+            if let Some(step) = world.cut_off(&noted.step) {
+                observer.panicked(world, &step, &message);
             }
             Verdict::Panicked { message }
         }
@@ -338,8 +338,8 @@ struct RunNotes {
     reached: Vec<bool>,
     /// The message published last of those that were delivered.
     latest: u32,
-    /// The step that is taken.
-    under_way: Option<(Action, Fate)>,
+    /// The step that is taken, or was taken last.
+    step: Step,
 }
 
 fn play<S: System>(
@@ -350,7 +350,6 @@ fn play<S: System>(
     observer: &mut dyn Observer<S>,
     noted: &mut RunNotes,
 ) -> Result<(), Verdict> {
-    let mut step = Step::new(Action::Advance, Fate::CALM);
     loop {
         world.drain_offers(|offer| scheduler.offer(offer));
         if world.is_still() {
@@ -370,12 +369,10 @@ fn play<S: System>(
         let action = scheduler.pick(&enabled);
         let fate = world.chosen(action).map_or(Fate::CALM, |chosen| scheduler.fate(&chosen));
         observer.before(world, action);
-        noted.under_way = Some((action, fate));
-        world.step_into(action, fate, &mut step);
-        noted.under_way = None;
-        noted.count(world, &step);
-        observer.after(world, &step);
-        let view = View::new(world, &step);
+        world.step_into(action, fate, &mut noted.step);
+        noted.count(world);
+        observer.after(world, &noted.step);
+        let view = View::new(world, &noted.step);
         let kinds = Watch::of_view(&view);
         for (sometimes, reached) in judges.sometimes.iter().zip(&mut noted.reached) {
             *reached = *reached || sometimes.is_reached_by(kinds, &view);
@@ -433,16 +430,16 @@ impl Stillness {
 
 impl RunNotes {
     #[inline]
-    fn count<S: System>(&mut self, world: &World<S>, step: &Step) {
+    fn count<S: System>(&mut self, world: &World<S>) {
+        let RunNotes { counts, step, .. } = self;
         let fate = step.fate;
-        let counts = &mut self.counts;
         let (Action::Deliver(index), broker) = (step.action, world.broker()) else {
             let begins = matches!(step.action, Action::Command(_) | Action::Advance);
             counts.crashes += u64::from(fate.crash.is_some() && begins);
             counts.pauses += u64::from(fate.pause && matches!(step.action, Action::Command(_)));
             return;
         };
-        if !fate.is_calm() {
+        if !step.is_calm() {
             counts.duplicates += u64::from(fate.duplicate);
             if fate.lose {
                 counts.messages_lost += 1;
@@ -458,8 +455,7 @@ impl RunNotes {
         counts.redeliveries += u64::from(delivery.is_repeated());
         counts.overtakings += u64::from(delivery.message.0 < self.latest);
         self.latest = self.latest.max(delivery.message.0);
-        let is_nak = matches!(step.answer, Some(Answer::Delivery(Outcome::Nak { .. })));
-        counts.naks_unheard += u64::from(is_nak && !broker.profile().naks);
+        counts.naks_unheard += u64::from(step.is_nak() && !broker.profile().naks);
     }
 }
 

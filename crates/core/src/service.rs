@@ -338,7 +338,10 @@ impl<E> Effects<E> {
     #[inline]
     pub(crate) fn clear(&mut self) {
         self.published.clear();
-        self.armed.clear();
+        // Most handlers arm nothing, and then there is nothing to look through.
+        if !self.armed.is_empty() {
+            self.armed.clear();
+        }
         (self.impure, self.remembers, self.calls_off) = (false, false, false);
     }
 }

@@ -79,6 +79,8 @@ pub struct Delivery {
     pub(super) unit: u32,
     /// Whether its handler may pause.
     pub(crate) may_pause: bool,
+    /// Whether its group counts what each member has.
+    pub(super) counts: bool,
     /// It is taken out of the ready list until its service's store changes.
     pub(super) parked: bool,
     /// It waits outside its unit's queue, as redeliveries that may come at any time do.

@@ -77,6 +77,8 @@ pub struct Broker<E> {
     groups: Undoable<Group>,
     /// Whether services share one of them.
     has_shared: bool,
+    /// Whether there is no order and no limit (see [`Profile::is_free`]).
+    is_free: bool,
     /// Whether what is not acked is pending again at once, however often it was tried.
     at_once: bool,
     /// Up to how many of a delivery's tries decide anything.
@@ -118,7 +120,7 @@ impl<E: Event> Clone for Broker<E> {
 
     fn clone_from(&mut self, source: &Broker<E>) {
         let Broker { profile, routes, groups, log, deliveries, .. } = source;
-        let Broker { ready, fresh, waiting, dead, futile_for, has_shared, at_once, open, .. } = source;
+        let Broker { ready, fresh, waiting, dead, futile_for, has_shared, is_free, at_once, open, .. } = source;
         self.profile.clone_from(profile);
         self.routes.clone_from(routes);
         self.groups.clone_from(groups);
@@ -131,7 +133,7 @@ impl<E: Event> Clone for Broker<E> {
         if self.futile_for != *futile_for {
             self.futile_for.clone_from(futile_for);
         }
-        (self.has_shared, self.at_once, self.open) = (*has_shared, *at_once, *open);
+        (self.has_shared, self.is_free, self.at_once, self.open) = (*has_shared, *is_free, *at_once, *open);
         (self.tries_that_count, self.burst) = (source.tries_that_count, source.burst);
     }
 }
@@ -153,6 +155,7 @@ impl<E: Event> Broker<E> {
         }
         let groups: Vec<Group> = setups.into_iter().map(|setup| Group::new(setup, &routes, &profile)).collect();
         Broker {
+            is_free: profile.is_free(),
             at_once: profile.redelivers_at_once(),
             tries_that_count: profile.tries_that_count(),
             has_shared: groups.iter().any(|group| group.service.is_none()),
@@ -278,15 +281,16 @@ impl<E: Event> Broker<E> {
     #[inline(always)]
     fn push_delivery(&mut self, Twin { message, group, entry, root, lane, duplicate }: Twin) -> DeliveryIndex {
         self.open += 1;
-        let Group { may_pause, rules, .. } = self.groups[group.get()];
-        let unit = if rules.free { 0 } else { self.unit_of_message(message, group) as u32 };
+        let Group { may_pause, counts, .. } = self.groups[group.get()];
+        let unit = if self.is_free { 0 } else { self.unit_of_message(message, group) as u32 };
         // Where no order and no limit holds, it is ready as soon as it is there.
-        let ready_at = if rules.free { self.ready.len() as u32 } else { NOWHERE };
+        let ready_at = if self.is_free { self.ready.len() as u32 } else { NOWHERE };
         let index = self.deliveries.push(Delivery {
             message,
             group,
             unit,
             may_pause,
+            counts,
             lane,
             attempt: 0,
             tries: 0,
@@ -299,12 +303,12 @@ impl<E: Event> Broker<E> {
             futile_at: NEVER,
             ready_at,
             parked: false,
-            loose: rules.free,
+            loose: self.is_free,
             entry,
             root,
             key: 0,
         });
-        if rules.free {
+        if self.is_free {
             self.list_ready(index);
         } else {
             self.join_queue(index, RedeliverAt::Back);
@@ -312,28 +316,38 @@ impl<E: Event> Broker<E> {
         index
     }
 
-    /// Hands a ready delivery to a member; returns the member.
+    /// Hands a ready delivery to a member; returns which attempt that is, at which message.
     #[inline(always)]
-    fn begin(&mut self, index: DeliveryIndex) -> Member {
-        self.leave_ready(index);
+    fn begin(&mut self, index: DeliveryIndex) -> (MessageIndex, Attempt) {
         let delivery = self.deliveries.change(index);
         assert_eq!(delivery.state, State::Queued, "only a queued delivery can be handed out");
         delivery.state = State::Handling;
         delivery.tries = delivery.tries.saturating_add(1);
-        let turn = delivery.message.0.wrapping_add(u32::from(delivery.attempt));
         delivery.member = 0;
-        if self.groups[delivery.group.get()].counts {
-            let group = &mut self.groups[delivery.group.get()];
-            let message = &self.log.messages[delivery.message.get()];
-            delivery.member = group.next_member(message.route, message.name.record, turn);
-            group.hold(delivery.member);
+        let place = std::mem::replace(&mut delivery.ready_at, NOWHERE);
+        let Delivery { message, group, attempt: number, counts, .. } = *delivery;
+        if place != NOWHERE {
+            self.take_from_ready(place);
         }
-        let group = &self.groups[delivery.group.get()];
-        let member = group.members[usize::from(delivery.member)];
-        if !group.rules.free {
+        let place = if counts { self.hold(index) } else { 0 };
+        let member = self.groups[group.get()].members[usize::from(place)];
+        (message, Attempt { member, number })
+    }
+
+    /// Gives a delivery to the member whose turn it is; returns the member's place in its group.
+    #[inline(never)]
+    fn hold(&mut self, index: DeliveryIndex) -> u16 {
+        let delivery = self.deliveries.change(index);
+        let turn = delivery.message.0.wrapping_add(u32::from(delivery.attempt));
+        let group = &mut self.groups[delivery.group.get()];
+        let message = &self.log.messages[delivery.message.get()];
+        let place = group.next_member(message.route, message.name.record, turn);
+        group.hold(place);
+        delivery.member = place;
+        if !self.is_free {
             self.leave_queue(index);
         }
-        member
+        place
     }
 
     /// Notes that handling a delivery changes nothing at this state of its service's store.
@@ -429,12 +443,19 @@ impl<E: Event> Broker<E> {
             take_out(&mut self.waiting, &index);
         }
         // What was given up has left its place already.
-        if !delivery.superseded && self.groups[delivery.group.get()].counts {
-            let group = &mut self.groups[delivery.group.get()];
-            group.let_go(delivery.member);
-            if group.is_tight() {
-                self.refresh_group(delivery.group);
-            }
+        if delivery.counts && !delivery.superseded {
+            self.let_go(index);
+        }
+    }
+
+    /// Takes a delivery from the member that has it.
+    #[inline(never)]
+    fn let_go(&mut self, index: DeliveryIndex) {
+        let Delivery { group: place, member, .. } = *self.delivery(index);
+        let group = &mut self.groups[place.get()];
+        group.let_go(member);
+        if group.is_tight() {
+            self.refresh_group(place);
         }
     }
 
@@ -488,7 +509,12 @@ impl<E: Event> Broker<E> {
         let (delivery, entry) = self.deliveries.change_both(index);
         delivery.rename(entry.next_attempt());
         delivery.state = State::Queued;
-        self.enqueue(index, self.profile.redeliver_at);
+        if self.is_free {
+            (delivery.loose, delivery.ready_at) = (true, self.ready.len() as u32);
+            self.list_ready(index);
+        } else {
+            self.enqueue(index, self.profile.redeliver_at);
+        }
     }
 
     fn supersede(&mut self, index: DeliveryIndex) {

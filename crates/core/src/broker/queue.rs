@@ -131,8 +131,6 @@ pub(super) struct Rules {
     /// How many more deliveries may come first.
     window: usize,
     pub(super) max_in_flight: InFlight,
-    /// No order and no limit: every queued delivery is ready and queues are not kept.
-    pub(super) free: bool,
 }
 
 impl Rules {
@@ -143,9 +141,7 @@ impl Rules {
             Limit::Of(window) if profile.ordering != Ordering::None => window as usize,
             _ => usize::MAX,
         };
-        let unlimited = profile.max_in_flight.limit == Limit::Unlimited;
-        let free = profile.ordering == Ordering::None && unlimited;
-        Rules { ordering: profile.ordering, exclusive, competing, window, max_in_flight: profile.max_in_flight, free }
+        Rules { ordering: profile.ordering, exclusive, competing, window, max_in_flight: profile.max_in_flight }
     }
 }
 
@@ -208,7 +204,7 @@ impl Group {
         let members = setup.members.len();
         let rules = Rules::new(profile, members);
         Group {
-            counts: members > 1 || !rules.free,
+            counts: members > 1 || !profile.is_free(),
             fitting: fitting(&setup, routes).into(),
             service: setup.services.first().filter(|_| setup.services.len() == 1).map(|(service, _)| *service),
             hash: hash::of_name(&setup.name),
