@@ -104,8 +104,20 @@ impl Fate {
     /// that its ack travels.
     pub(crate) const INTERRUPTS: u64 = 1 << 7 | 1 << 5 | 0b111 << 2 | AckFate::Late as u64;
 
-    /// The bits of [`Fate::word`] that say that a handler pauses or crashes.
-    pub(crate) const CUTS: u64 = 1 << 5 | 0b111 << 2;
+    /// Whether nothing happens.
+    #[inline(always)]
+    pub(crate) fn is_calm(self) -> bool {
+        // Of bytes that are all 0 then, so that the compiler asks for all of them at once.
+        let Fate { ack, crash, pause, duplicate, lose } = self;
+        let crash = crash.map_or(0, |window| window as u8);
+        (ack as u8 | crash | u8::from(pause) | u8::from(duplicate) | u8::from(lose)) == 0
+    }
+
+    /// Whether its handler pauses or crashes.
+    #[inline(always)]
+    pub(crate) fn is_cut(self) -> bool {
+        self.pause || self.crash.is_some()
+    }
 
     /// Whether its handler runs, through to its answer, which arrives at once or never.
     #[inline]

@@ -157,8 +157,8 @@ impl<E: Event> Broker<E> {
         }
         if let Some(FutileAt(tick)) = futile_at {
             self.deliveries.change(index).futile_at = tick;
-            if self.has_shared && tick != NEVER && self.service_of_delivery(index).is_none() {
-                self.futile_for.insert((index, member.service), tick);
+            if self.has_shared {
+                self.note_futile_for(index, member, tick);
             }
         }
         let wait = match reply {
@@ -208,6 +208,14 @@ impl<E: Event> Broker<E> {
         }
         self.begin_waiting(index);
         self.wait_for_answer(index)
+    }
+
+    /// Notes the same if services share the delivery's group, of which each may do something else.
+    #[inline(never)]
+    fn note_futile_for(&mut self, index: DeliveryIndex, member: Member, tick: u64) {
+        if tick != NEVER && self.service_of_delivery(index).is_none() {
+            self.futile_for.insert((index, member.service), tick);
+        }
     }
 
     #[cold]

@@ -329,14 +329,13 @@ impl<E: Event> Broker<E> {
         if place != NOWHERE {
             self.take_from_ready(place);
         }
-        let place = if counts { self.hold(index) } else { 0 };
-        let member = self.groups[group.get()].members[usize::from(place)];
+        let member = if counts { self.hold(index) } else { self.groups[group.get()].first };
         (message, Attempt { member, number })
     }
 
-    /// Gives a delivery to the member whose turn it is; returns the member's place in its group.
+    /// Gives a delivery to the member whose turn it is.
     #[inline(never)]
-    fn hold(&mut self, index: DeliveryIndex) -> u16 {
+    fn hold(&mut self, index: DeliveryIndex) -> Member {
         let delivery = self.deliveries.change(index);
         let turn = delivery.message.0.wrapping_add(u32::from(delivery.attempt));
         let group = &mut self.groups[delivery.group.get()];
@@ -344,10 +343,11 @@ impl<E: Event> Broker<E> {
         let place = group.next_member(message.route, message.name.record, turn);
         group.hold(place);
         delivery.member = place;
+        let member = group.members[usize::from(place)];
         if !self.is_free {
             self.leave_queue(index);
         }
-        place
+        member
     }
 
     /// Notes that handling a delivery changes nothing at this state of its service's store.

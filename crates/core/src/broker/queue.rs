@@ -88,6 +88,8 @@ pub(super) struct Group {
     pub(super) name: Arc<str>,
     pub(super) hash: u64,
     pub(super) members: Arc<[Member]>,
+    /// The first of them.
+    pub(super) first: Member,
     /// By route, the members whose service listens to its subject; empty if on each route of the
     /// group that is every member.
     fitting: Arc<[Vec<u16>]>,
@@ -168,6 +170,7 @@ impl Clone for Group {
         self.name.clone_from(name);
         self.members.clone_from(members);
         self.fitting.clone_from(fitting);
+        self.first = source.first;
         (self.hash, self.service, self.rules) = (source.hash, source.service, source.rules);
         (self.may_pause, self.joins_late, self.counts) = (source.may_pause, source.joins_late, source.counts);
         self.in_flight.clone_from(&source.in_flight);
@@ -223,6 +226,7 @@ impl Group {
             loose: Vec::new(),
             queued: 0,
             rules,
+            first: setup.members[0],
             members: setup.members.into(),
         }
     }

@@ -229,9 +229,10 @@ impl<E: Event> Broker<E> {
     /// Fills the hole that a delivery leaves in the list of those that are ready.
     #[inline(always)]
     pub(super) fn take_from_ready(&mut self, place: u32) {
-        self.ready.swap_remove(place as usize);
-        if let Some(moved) = self.ready.get(place as usize) {
-            self.deliveries.move_in_ready(*moved, place);
+        let Some(last) = self.ready.pop() else { return };
+        if let Some(hole) = self.ready.get_mut(place as usize) {
+            *hole = last;
+            self.deliveries.move_in_ready(last, place);
         }
     }
 }

@@ -10,7 +10,7 @@ use super::step::{Actor, Answer, Step};
 use super::{Begun, Host, Timer, World};
 use crate::broker::{Attempt, Broker, Consumer, FutileAt, Handled, Message, Reply};
 use crate::event::System;
-use crate::faults::{AckFate, Window};
+use crate::faults::{AckFate, Fate, Window};
 use crate::ids::ServiceIndex;
 use crate::service::{self, AckTiming, Arming, Context, Effects, PublishMode, Work};
 use crate::simulation::{Hosted, Inner};
@@ -37,6 +37,7 @@ impl<S: System> Task<'_, S> {
 pub(super) struct Execution<'w, S: System> {
     pub(super) inner: &'w Inner<S>,
     host: &'w mut Host<S>,
+    fate: Fate,
     step: &'w mut Step,
     /// What it did before it paused, if it goes on.
     begun: Option<Begun>,
@@ -47,11 +48,12 @@ impl<S: System> World<S> {
     #[inline(always)]
     pub(super) fn execution<'w>(
         &'w mut self,
+        fate: Fate,
         step: &'w mut Step,
         begun: Option<Begun>,
     ) -> (&'w mut Broker<S::Event>, Execution<'w, S>) {
         let World { simulation, broker, host, .. } = self;
-        (broker, Execution { inner: &simulation.inner, host, step, begun })
+        (broker, Execution { inner: &simulation.inner, host, fate, step, begun })
     }
 }
 
@@ -60,18 +62,18 @@ impl<S: System> Execution<'_, S> {
     /// is done again, if it came to its answer.
     #[inline(always)]
     pub(super) fn run(&mut self, actor: Actor, task: Task<'_, S>, cause: u32) -> Option<FutileAt> {
-        let Execution { inner, host, step, begun } = self;
+        let Execution { inner, host, fate, step, begun } = self;
         let hosted = &inner.services[actor.service.get()];
         let read_at = begun.map(|begun| begun.read_at);
-        let is_cut = step.is_cut();
+        let is_cut = fate.is_cut();
         step.actor = Some(actor);
         host.effects.clear();
         if is_cut {
-            if step.fate.pause && begun.is_none() {
+            if fate.pause && begun.is_none() {
                 host.pause(hosted, actor, task, step);
                 return None;
             }
-            if step.fate.crash == Some(Window::BeforeSave) {
+            if fate.crash == Some(Window::BeforeSave) {
                 host.crash_before_save(hosted, actor, task, read_at, step);
                 return None;
             }
@@ -80,16 +82,16 @@ impl<S: System> Execution<'_, S> {
         let (store, effects) = host.call(hosted, actor, task, read_at, step);
         // What was acked will be acked again: redelivery ends it even if it changes nothing. And what a crash
         // took back can still be done.
-        let mut is_inert = !is_cut && !step.answered_ack() && !effects.impure;
+        let mut is_inert = !is_cut && !step.answered_ack();
         let tick = store.tick();
         // Most deliveries of a hard run come too early or again, and do nothing.
-        if store.changed() || !effects.is_empty() {
+        if store.changed() || effects.has_any {
             if is_cut || !step.is_success() {
                 let has_published = begun.is_some_and(|begun| begun.published);
                 take_back(store, effects, hosted.publish_modes[work as usize], has_published, step);
             }
             step.saved = store.changed();
-            is_inert &= !step.saved && effects.is_empty();
+            is_inert &= !step.saved && !effects.impure && effects.is_empty();
             if !effects.armed.is_empty() {
                 host.arm(actor, cause);
             }
@@ -100,22 +102,17 @@ impl<S: System> Execution<'_, S> {
     /// What the broker hears of the answer.
     #[inline(always)]
     fn reply(&self, service: ServiceIndex) -> Reply {
-        let step = &*self.step;
-        if step.is_paused() {
+        let (fate, step) = (self.fate, &*self.step);
+        if fate.pause && step.is_paused() {
             return Reply::NotYet;
         }
-        let cut_off = step.is_cut() && matches!(step.fate.crash, Some(Window::BeforePublish | Window::BeforeAck));
+        let cut_off = matches!(fate.crash, Some(Window::BeforePublish | Window::BeforeAck));
         let acks_first = || self.inner.services[service.get()].ack_timing == AckTiming::BeforeSave;
-        match step.fate.ack {
-            AckFate::Lost => Reply::Silence,
-            ack if step.answered_ack() && (!cut_off || acks_first()) => {
-                if ack == AckFate::Late {
-                    Reply::LateAck
-                } else {
-                    Reply::Ack
-                }
-            }
-            _ if step.is_nak() && !cut_off => Reply::Nak,
+        let acks = if fate.is_cut() { step.answered_ack() && (!cut_off || acks_first()) } else { step.is_ack() };
+        match fate.ack {
+            AckFate::Prompt if acks => Reply::Ack,
+            AckFate::Late if acks => Reply::LateAck,
+            AckFate::Prompt | AckFate::Late if step.is_nak() && !cut_off => Reply::Nak,
             _ => Reply::Silence,
         }
     }

@@ -146,12 +146,6 @@ impl Step {
         self.fate_word == 0
     }
 
-    /// Whether its handler was to pause or to crash, or had paused before.
-    #[inline]
-    pub(super) fn is_cut(&self) -> bool {
-        self.fate_word & Fate::CUTS != 0
-    }
-
     /// Whether a handler ran far enough to save.
     #[must_use]
     #[inline]
@@ -185,6 +179,12 @@ impl Step {
     #[inline]
     pub(super) fn is_paused(&self) -> bool {
         self.answer_word == Answer::PAUSED
+    }
+
+    /// Whether a delivery was answered with an ack, after the handler ran.
+    #[inline]
+    pub(super) fn is_ack(&self) -> bool {
+        self.answer_word == Answer::ACKED
     }
 
     /// Whether a delivery was answered with a nak.
@@ -238,13 +238,13 @@ impl<S: System> World<S> {
     #[inline(never)]
     pub(crate) fn step_into(&mut self, action: Action, fate: Fate, step: &mut Step) {
         (step.action, step.saved) = (action, false);
-        step.set_fate(fate);
         (step.actor, step.delivery, step.answer, step.answer_word) = (None, None, None, 0);
         let first = self.broker.messages().len();
         self.host.small.steps += 1;
         match action {
-            Action::Deliver(index) => self.deliver(index, step),
-            other => self.take_other(other, step),
+            // The compiler leaves out what a calm fate does not come to.
+            Action::Deliver(index) if fate.is_calm() => self.deliver(index, Fate::CALM, step),
+            _ => self.take(action, fate, step),
         }
         (step.number, step.time) = (self.host.small.steps, self.host.small.now);
         step.published = first..self.broker.messages().len();
@@ -257,11 +257,12 @@ impl<S: System> World<S> {
         self.fold(step);
     }
 
-    /// What happens in a step, if no delivery is handed out.
+    /// Makes an action happen.
     #[inline(never)]
-    fn take_other(&mut self, action: Action, step: &mut Step) {
+    fn take(&mut self, action: Action, fate: Fate, step: &mut Step) {
+        step.set_fate(fate);
         match action {
-            Action::Deliver(index) => self.deliver(index, step),
+            Action::Deliver(index) => self.deliver(index, fate, step),
             Action::Command(client) => self.send(client, step),
             Action::Resume(index) => self.resume(index, step),
             Action::Ack(index) => self.ack_arrives(index, step),
@@ -296,17 +297,17 @@ impl<S: System> World<S> {
 
     /// Hands a delivery to a member.
     #[inline(always)]
-    fn deliver(&mut self, index: DeliveryIndex, step: &mut Step) {
-        let fate = step.fate;
+    fn deliver(&mut self, index: DeliveryIndex, fate: Fate, step: &mut Step) {
+        step.set_fate(fate);
         step.key = self.broker.delivery(index).key;
         step.delivery = Some(index);
-        let (broker, mut execution) = self.execution(step, None);
+        let (broker, mut execution) = self.execution(fate, step, None);
         let Some(handed_out) = broker.hand_out(index, fate, &mut execution) else {
             step.set_answer(Answer::Lost);
             return;
         };
         self.hear(index, handed_out);
-        self.after_handler(Job::Delivery(index), step);
+        self.after_handler(Job::Delivery(index), fate, step);
     }
 
     /// A client sends its next command.
@@ -326,11 +327,12 @@ impl<S: System> World<S> {
     /// Runs the handler of a command, and lets its client go on.
     fn execute(&mut self, client: ClientIndex, ordinal: u32, at: (Actor, Option<Begun>), step: &mut Step) {
         let ((actor, begun), cause) = (at, self.host.small.commands_run);
-        let (broker, mut execution) = self.execution(step, begun);
+        let fate = step.fate;
+        let (broker, mut execution) = self.execution(fate, step, begun);
         let command = &execution.inner.clients[client.get()].commands[ordinal as usize].command;
         execution.run(actor, Task::Command(command), cause);
         broker.publish(execution.outbox(), cause);
-        self.after_handler(Job::Command { client, ordinal }, step);
+        self.after_handler(Job::Command { client, ordinal }, fate, step);
         if !step.is_paused() {
             self.after_command(client, step);
         }
@@ -346,10 +348,10 @@ impl<S: System> World<S> {
         match job {
             Job::Delivery(index) => {
                 step.delivery = Some(index);
-                let (broker, mut execution) = self.execution(step, Some(begun));
+                let (broker, mut execution) = self.execution(fate, step, Some(begun));
                 let handed_out = broker.resume(index, &mut execution);
                 self.hear(index, handed_out);
-                self.after_handler(job, step);
+                self.after_handler(job, fate, step);
             }
             Job::Command { client, ordinal } => self.execute(client, ordinal, (actor, Some(begun)), step),
             Job::Timer { .. } => {}
@@ -376,13 +378,13 @@ impl<S: System> World<S> {
 
     /// What follows in the world from what a handler did.
     #[inline(always)]
-    fn after_handler(&mut self, job: Job, step: &Step) {
+    fn after_handler(&mut self, job: Job, fate: Fate, step: &Step) {
         if step.saved
             && let Some(actor) = step.actor
         {
             self.broker.unpark(actor.service);
         }
-        if step.is_cut() {
+        if fate.is_cut() {
             self.after_cut(job, step);
         }
     }
@@ -449,10 +451,11 @@ impl<S: System> World<S> {
                 let fires = service::Timer::fired(record, due, purpose, volatile).with_payload(payload);
                 // A durable job is in a queue, of which the first member takes it.
                 let actor = Actor { service, member: if volatile { member } else { 0 } };
-                let (broker, mut execution) = self.execution(step, None);
+                let fate = step.fate;
+                let (broker, mut execution) = self.execution(fate, step, None);
                 execution.run(actor, Task::Timer(&fires), cause);
                 broker.publish(execution.outbox(), cause);
-                self.after_handler(Job::Timer { record, cause }, step);
+                self.after_handler(Job::Timer { record, cause }, fate, step);
             }
         }
     }
