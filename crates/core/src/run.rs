@@ -372,6 +372,10 @@ fn play<S: System>(
         world.step_into(action, fate, &mut noted.step);
         noted.count(world);
         observer.after(world, &noted.step);
+        if noted.step.is_quiet() && judges.sometimes.is_empty() {
+            // No property watches such steps.
+            continue;
+        }
         let view = View::new(world, &noted.step);
         let kinds = Watch::of_view(&view);
         for (sometimes, reached) in judges.sometimes.iter().zip(&mut noted.reached) {
@@ -428,17 +432,22 @@ impl Stillness {
     }
 }
 
+impl Counts {
+    /// Counts a step in which no delivery was handed out.
+    #[inline(never)]
+    fn add_other(&mut self, step: &Step) {
+        let begins = matches!(step.action, Action::Command(_) | Action::Advance);
+        self.crashes += u64::from(step.fate.crash.is_some() && begins);
+        self.pauses += u64::from(step.fate.pause && matches!(step.action, Action::Command(_)));
+    }
+}
+
 impl RunNotes {
     #[inline]
     fn count<S: System>(&mut self, world: &World<S>) {
         let RunNotes { counts, step, .. } = self;
-        let fate = step.fate;
-        let (Action::Deliver(index), broker) = (step.action, world.broker()) else {
-            let begins = matches!(step.action, Action::Command(_) | Action::Advance);
-            counts.crashes += u64::from(fate.crash.is_some() && begins);
-            counts.pauses += u64::from(fate.pause && matches!(step.action, Action::Command(_)));
-            return;
-        };
+        let (fate, broker) = (step.fate, world.broker());
+        let Action::Deliver(index) = step.action else { return counts.add_other(step) };
         if !step.is_calm() {
             counts.duplicates += u64::from(fate.duplicate);
             if fate.lose {

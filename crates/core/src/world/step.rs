@@ -201,6 +201,12 @@ impl Step {
         }
     }
 
+    /// Whether it saved and published nothing, and no delivery was answered with an ack.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        !self.saved && !self.answered_ack() && self.published.start >= self.published.end
+    }
+
     /// Whether it changed the store of the service whose handler ran.
     #[must_use]
     #[inline]
