@@ -194,7 +194,7 @@ impl<E: Event> Broker<E> {
 /// the optimizer alone leaves four calls in it.
 impl<E: Event> Broker<E> {
     /// Appends events to the log and queues them for every group that joined.
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) fn publish(&mut self, events: &mut Vec<E>, cause: u32) {
         // One, nearly always; it was just written, field by field, so it is asked all at once before it
         // is moved: a wide read of narrow writes waits for all of them.

@@ -15,7 +15,7 @@ use crate::ids::Time;
 use crate::schedule::{CommandSpec, command_key};
 use crate::scheduler::{Action, Chosen, ClientIndex, Offer};
 use crate::service::{Context, Effects};
-use crate::simulation::{Awaited, HostedCommand, Simulation};
+use crate::simulation::{Awaited, HostedCommand, Simulation, Terms};
 use crate::world::step::{Answer, Step};
 use crate::world::{COMMAND_TIME_US, Job};
 
@@ -110,8 +110,10 @@ impl<S: System> World<S> {
     }
 
     /// The key of the command that a client is at, as that attempt.
+    #[inline]
     pub(super) fn attempt_key(&self, client: ClientIndex, command: &HostedCommand<S::Command>) -> u64 {
         match self.attempt_of(client) {
+            _ if !command.is_retried() => command.key,
             1 => command.key,
             attempt => {
                 let name = hash::of_name(&self.inner().clients[client.get()].name);
@@ -133,8 +135,17 @@ impl<S: System> World<S> {
 
     /// Whether a client may send its next command, if there is one.
     fn may_send(&self, client: ClientIndex) -> bool {
-        let Some(next) = self.hosted_next(client) else { return false };
-        let Some(terms) = next.terms.as_deref() else { return true };
+        self.hosted_next(client).is_some_and(|next| self.may_send_now(client, next))
+    }
+
+    /// Whether a client may send its next command, which is this one.
+    #[inline]
+    fn may_send_now(&self, client: ClientIndex, next: &HostedCommand<S::Command>) -> bool {
+        next.terms.as_deref().is_none_or(|terms| self.meets_terms(client, next, terms))
+    }
+
+    #[cold]
+    fn meets_terms(&self, client: ClientIndex, next: &HostedCommand<S::Command>, terms: &Terms) -> bool {
         terms.waits_for.iter().all(|(record, service)| self.host.stores[service.get()].holds(*record))
             && !(self.parks_futile && self.was_refused(client))
             && (!terms.is_held_back || self.would_accept(next))
@@ -160,10 +171,12 @@ impl<S: System> World<S> {
     /// Lets a client that has nothing under way send its next command, or wait for it.
     #[inline]
     pub(super) fn offer_next_command(&mut self, client: ClientIndex) {
-        if self.may_send(client) {
+        let Some(next) = self.hosted_next(client) else { return };
+        if self.may_send_now(client, next) {
+            let offer = self.offer_of_command(client, next);
             self.host.small.idle.push(client);
-            self.push_offer(Action::Command(client));
-        } else if self.hosted_next(client).is_some() {
+            self.offers.push(offer);
+        } else {
             self.host.small.waiting.push(client);
         }
     }
@@ -256,11 +269,10 @@ impl<S: System> World<S> {
     }
 
     #[inline]
-    pub(super) fn offer_of_command(&self, client: ClientIndex) -> Option<Offer> {
-        let next = self.hosted_next(client)?;
-        let key = if next.is_retried() { self.attempt_key(client, next) } else { next.key };
+    pub(super) fn offer_of_command(&self, client: ClientIndex, next: &HostedCommand<S::Command>) -> Offer {
+        let key = self.attempt_key(client, next);
         let place = self.inner().services[next.service.get()].hash;
-        Some(Offer { action: Action::Command(client), key, lane: client.0.into(), place, again: false })
+        Offer { action: Action::Command(client), key, lane: client.0.into(), place, again: false }
     }
 
     /// Whether a command can still be sent that was not refused as things are.

@@ -391,7 +391,7 @@ impl<S: System> World<S> {
                 let delivery = self.broker.delivery(index);
                 (delivery.key, delivery.lane, hash::of_name(self.broker.group_name(delivery.group)))
             }
-            Action::Command(client) => return self.offer_of_command(client),
+            Action::Command(client) => return Some(self.offer_of_command(client, self.hosted_next(client)?)),
             Action::Resume(index) => {
                 let paused = self.host.small.paused.iter().find(|paused| paused.index == index)?;
                 (paused.key, paused.key, self.inner().services[paused.actor.service.get()].hash)

@@ -331,6 +331,7 @@ impl<S: System> World<S> {
     }
 
     /// Runs the handler of a command, and lets its client go on.
+    #[inline(always)]
     fn execute(&mut self, client: ClientIndex, ordinal: u32, at: (Actor, Option<Begun>), step: &mut Step) {
         let ((actor, begun), cause) = (at, self.host.small.commands_run);
         let fate = step.fate;
@@ -372,14 +373,20 @@ impl<S: System> World<S> {
             self.push_offer(Action::Ack(index));
         }
         if let Some(wait) = wait {
-            if reply == Reply::Nak {
-                // The ack wait of a handler that paused is over with its answer.
-                self.host.timers.end_ack_waits(index);
-            }
-            let tries = self.broker.delivery(index).tries;
-            self.host.timers.insert(self.host.small.now.after(wait), Timer::AckWait { delivery: index, tries });
+            self.begin_ack_wait(index, reply, wait);
         }
         self.park_if_futile(index);
+    }
+
+    /// The broker waits for so long before it hands a delivery out again.
+    #[inline(never)]
+    fn begin_ack_wait(&mut self, index: DeliveryIndex, reply: Reply, wait: Duration) {
+        if reply == Reply::Nak {
+            // The ack wait of a handler that paused is over with its answer.
+            self.host.timers.end_ack_waits(index);
+        }
+        let tries = self.broker.delivery(index).tries;
+        self.host.timers.insert(self.host.small.now.after(wait), Timer::AckWait { delivery: index, tries });
     }
 
     /// What follows in the world from what a handler did.
