@@ -464,7 +464,9 @@ impl RunNotes {
         counts.redeliveries += u64::from(delivery.is_repeated());
         counts.overtakings += u64::from(delivery.message.0 < self.latest);
         self.latest = self.latest.max(delivery.message.0);
-        counts.naks_unheard += u64::from(step.is_nak() && !broker.profile().naks);
+        if step.is_nak() {
+            counts.naks_unheard += u64::from(!broker.profile().naks);
+        }
     }
 }
 

@@ -145,6 +145,13 @@ impl Delivery {
         (self.tries > 1) | self.duplicate
     }
 
+    /// Makes it the next attempt, which waits to be handled.
+    #[inline]
+    pub(super) fn come_again(&mut self, attempt: u16) {
+        self.rename(attempt);
+        self.state = State::Queued;
+    }
+
     /// Gives it the name of its next attempt.
     #[inline]
     pub(super) fn rename(&mut self, attempt: u16) {

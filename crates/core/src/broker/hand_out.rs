@@ -155,10 +155,30 @@ impl<E: Event> Broker<E> {
         if changed {
             self.deliveries.note_effect(index);
         }
+        if self.has_shared
+            && let Some(FutileAt(tick)) = futile_at
+        {
+            self.note_futile_for(index, member, tick);
+        }
+        let (delivery, entry) = self.deliveries.change_both(index);
         if let Some(FutileAt(tick)) = futile_at {
-            self.deliveries.change(index).futile_at = tick;
-            if self.has_shared {
-                self.note_futile_for(index, member, tick);
+            delivery.futile_at = tick;
+        }
+        // Most often nothing else depends on it: nothing replaced it, and nothing is counted that could make room.
+        if !(delivery.superseded | delivery.counts) {
+            match reply {
+                Reply::Ack => {
+                    entry.close(delivery);
+                    self.open -= 1;
+                    return HandedOut { reply, wait: None };
+                }
+                Reply::Silence if self.at_once => {
+                    delivery.come_again(entry.next_attempt());
+                    (delivery.loose, delivery.ready_at) = (true, self.ready.len() as u32);
+                    self.list_ready(index);
+                    return HandedOut { reply, wait: None };
+                }
+                _ => {}
             }
         }
         let wait = match reply {
@@ -200,7 +220,7 @@ impl<E: Event> Broker<E> {
 
     /// No ack will come for a delivery that was handled. Returns how long the broker waits for it
     /// nevertheless; if that is no time at all, the message is pending again.
-    #[inline(always)]
+    #[inline(never)]
     fn unanswered(&mut self, index: DeliveryIndex) -> Option<Duration> {
         if self.at_once && !self.delivery(index).superseded {
             self.queue_again(index);

@@ -190,8 +190,7 @@ impl<E: Event> Broker<E> {
 
 /// What the world tells it.
 ///
-/// A redelivery at once is what most steps of a hard run end in, so its path is always inlined;
-/// the optimizer alone leaves four calls in it.
+/// A redelivery at once is what most steps of a hard run end in, so its path is always inlined.
 impl<E: Event> Broker<E> {
     /// Appends events to the log and queues them for every group that joined.
     #[inline(never)]
@@ -503,12 +502,10 @@ impl<E: Event> Broker<E> {
         self.queue_again(index);
     }
 
-    #[inline(always)]
     fn queue_again(&mut self, index: DeliveryIndex) {
         self.leave_flight(index);
         let (delivery, entry) = self.deliveries.change_both(index);
-        delivery.rename(entry.next_attempt());
-        delivery.state = State::Queued;
+        delivery.come_again(entry.next_attempt());
         if self.is_free {
             (delivery.loose, delivery.ready_at) = (true, self.ready.len() as u32);
             self.list_ready(index);
