@@ -198,6 +198,8 @@ pub struct Judges<S: System> {
     watches: Vec<Watch>,
     /// Those that watch any steps, with their places.
     watchers: Vec<(Watch, usize)>,
+    /// What all of them watch, taken together.
+    watched: Watch,
     sometimes: Vec<Sometimes<S>>,
 }
 
@@ -207,7 +209,8 @@ impl<S: System> Judges<S> {
     pub fn new(properties: Vec<Box<dyn Property<S>>>) -> Judges<S> {
         let watches: Vec<Watch> = properties.iter().map(|property| property.watches()).collect();
         let watchers = watches.iter().copied().zip(0..).filter(|(watch, _)| *watch != Watch::NOTHING).collect();
-        Judges { properties, watches, watchers, sometimes: Vec::new() }
+        let watched = watches.iter().copied().fold(Watch::NOTHING, Watch::and);
+        Judges { properties, watches, watchers, watched, sometimes: Vec::new() }
     }
 
     /// The same, and the reports say which of these a run reached. A run that reaches none is no worse.
@@ -251,8 +254,12 @@ impl<S: System> Judges<S> {
     }
 
     /// [`Judges::on_step`] for a step of these kinds.
-    #[inline]
+    #[inline(always)]
     fn on_kinds(&self, kinds: Watch, view: &View<'_, S>) -> Result<(), Verdict> {
+        if self.watched.meets(kinds) { self.on_watched(kinds, view) } else { Ok(()) }
+    }
+
+    fn on_watched(&self, kinds: Watch, view: &View<'_, S>) -> Result<(), Verdict> {
         for (watch, place) in &self.watchers {
             if watch.meets(kinds)
                 && let Err(violation) = self.properties[*place].on_step(view)

@@ -105,6 +105,31 @@ pub(super) const NEVER: u64 = u64::MAX;
 const _: () = assert!(size_of::<Delivery>() <= 72);
 
 impl Delivery {
+    /// One that waits for its first attempt, of no message yet.
+    pub(super) const NEW: Delivery = Delivery {
+        message: MessageIndex(0),
+        group: GroupIndex(0),
+        attempt: 0,
+        tries: 0,
+        state: State::Queued,
+        member: 0,
+        duplicate: false,
+        superseded: false,
+        called_off: false,
+        successor: None,
+        futile_at: NEVER,
+        ready_at: NOWHERE,
+        unit: 0,
+        may_pause: false,
+        counts: false,
+        parked: false,
+        loose: false,
+        entry: 0,
+        root: 0,
+        key: 0,
+        lane: 0,
+    };
+
     /// Whether it still has to be done.
     #[must_use]
     pub fn is_open(&self) -> bool {

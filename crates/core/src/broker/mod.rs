@@ -48,16 +48,6 @@ pub use queue::Member;
 use queue::{Group, Route};
 use undoable::Undoable;
 
-/// What the deliveries of a message to a group have in common, and whether this one is a duplicate.
-struct Twin {
-    message: MessageIndex,
-    group: GroupIndex,
-    entry: u32,
-    root: u64,
-    lane: u64,
-    duplicate: bool,
-}
-
 /// Takes out of a list the one element that is equal to this, if it is there; the others stay in order.
 #[inline]
 pub(crate) fn take_out<T: PartialEq>(list: &mut Vec<T>, item: &T) {
@@ -264,54 +254,33 @@ impl<E: Event> Broker<E> {
     /// The first delivery of a message on a subject, whose name has this key, to a group.
     #[inline(always)]
     fn add_delivery(&mut self, message: MessageIndex, named: (Subject, u64), group: GroupIndex, entry: u32) {
-        let ((subject, key), group_hash) = (named, self.groups[group.get()].hash);
-        let root = root_of(key, group_hash);
-        let lane = hash::mix(subject.hash(), group_hash);
-        self.push_delivery(Twin { message, group, entry, root, lane, duplicate: false });
+        let (subject, key) = named;
+        let Group { hash: group_hash, may_pause, counts, .. } = self.groups[group.get()];
+        let unit = if self.is_free { 0 } else { self.unit_of_message(message, group) as u32 };
+        let (root, lane) = (root_of(key, group_hash), hash::mix(subject.hash(), group_hash));
+        self.push_delivery(Delivery { message, group, unit, may_pause, counts, entry, root, lane, ..Delivery::NEW });
     }
 
     /// One more delivery of the message that `index` delivers, to the same group.
     #[inline(never)]
     fn add_twin(&mut self, index: DeliveryIndex, duplicate: bool) -> DeliveryIndex {
-        let Delivery { message, group, entry, root, lane, .. } = *self.delivery(index);
-        self.push_delivery(Twin { message, group, entry, root, lane, duplicate })
+        let Delivery { message, group, unit, may_pause, counts, entry, root, lane, .. } = *self.delivery(index);
+        let twin = Delivery { message, group, unit, may_pause, counts, entry, root, lane, ..Delivery::NEW };
+        self.push_delivery(Delivery { duplicate, ..twin })
     }
 
     #[inline(always)]
-    fn push_delivery(&mut self, Twin { message, group, entry, root, lane, duplicate }: Twin) -> DeliveryIndex {
+    fn push_delivery(&mut self, delivery: Delivery) -> DeliveryIndex {
         self.open += 1;
-        let Group { may_pause, counts, .. } = self.groups[group.get()];
-        let unit = if self.is_free { 0 } else { self.unit_of_message(message, group) as u32 };
-        // Where no order and no limit holds, it is ready as soon as it is there.
-        let ready_at = if self.is_free { self.ready.len() as u32 } else { NOWHERE };
-        let index = self.deliveries.push(Delivery {
-            message,
-            group,
-            unit,
-            may_pause,
-            counts,
-            lane,
-            attempt: 0,
-            tries: 0,
-            state: State::Queued,
-            member: 0,
-            duplicate,
-            superseded: false,
-            called_off: false,
-            successor: None,
-            futile_at: NEVER,
-            ready_at,
-            parked: false,
-            loose: self.is_free,
-            entry,
-            root,
-            key: 0,
-        });
-        if self.is_free {
-            self.list_ready(index);
-        } else {
+        if !self.is_free {
+            let index = self.deliveries.push(delivery);
             self.join_queue(index, RedeliverAt::Back);
+            return index;
         }
+        // Where no order and no limit holds, it is ready as soon as it is there.
+        let ready_at = self.ready.len() as u32;
+        let index = self.deliveries.push(Delivery { ready_at, loose: true, ..delivery });
+        self.list_ready(index);
         index
     }
 
