@@ -257,6 +257,11 @@ impl Profile {
         self.ack_wait.get(place).or(self.ack_wait.last()).copied()
     }
 
+    /// Whether there is no order and no limit: every queued delivery is ready, and queues are not kept.
+    pub(super) fn is_free(&self) -> bool {
+        self.ordering == Ordering::None && self.max_in_flight.limit == Limit::Unlimited
+    }
+
     /// Whether it waits for no answer and gives nothing up.
     pub(super) fn redelivers_at_once(&self) -> bool {
         let waits = &self.ack_wait;

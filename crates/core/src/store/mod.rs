@@ -178,7 +178,7 @@ impl fmt::Debug for Store {
 impl Store {
     /// Finds a record.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn find<R: Record>(&self, id: RecordId) -> Option<&Versioned<R>> {
         let table = self.table::<R>();
         match self.read_at {
