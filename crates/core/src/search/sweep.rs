@@ -292,7 +292,7 @@ impl<S: System> Player<'_, S> {
                     let report = match occurred.has_accepted_all(world.simulation()) {
                         true => run(world, &mut scheduler, &self.judges, limits, watch),
                         false => {
-                            let mut looking = Looking::new(&mut occurred, watch);
+                            let mut looking = Looking::at_commands(&mut occurred, watch);
                             run(world, &mut scheduler, &self.judges, limits, &mut looking)
                         }
                     };

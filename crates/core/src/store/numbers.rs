@@ -73,7 +73,10 @@ impl Numbers {
     #[inline]
     pub(super) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         let [middle, high] = &self.above;
-        let (mut next_high, mut highs, mut middles, mut lows) = (0, Bits::NONE, Bits::NONE, Bits::NONE);
+        // Nearly always all there is is in the first words.
+        let first = |level: &[u64]| Bits { word: level.first().copied().unwrap_or_default(), place: 0 };
+        let mut lows = Bits { word: self.low.get(0).copied().unwrap_or_default(), place: 0 };
+        let (mut middles, mut highs, mut next_high) = (first(middle).beyond_first(), first(high).beyond_first(), 1);
         std::iter::from_fn(move || {
             loop {
                 if let Some(number) = lows.next() {
@@ -110,7 +113,10 @@ struct Bits {
 }
 
 impl Bits {
-    const NONE: Bits = Bits { word: 0, place: 0 };
+    /// The same without what the first one stands for.
+    fn beyond_first(self) -> Bits {
+        Bits { word: self.word & !1, ..self }
+    }
 }
 
 impl Iterator for Bits {
