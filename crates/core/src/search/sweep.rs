@@ -9,12 +9,11 @@ use std::ops::{ControlFlow, Range};
 use serde::{Deserialize, Serialize};
 
 use super::buckets;
-use super::coverage::{Coverage, SituationWatch};
+use super::coverage::{Coverage, Seen, SituationWatch};
 use super::part::{self, Part, SoFar};
 use super::source::Source;
 use crate::determinism::{Divergence, Footprints, Sample};
 use crate::event::System;
-use crate::property::Sometimes;
 use crate::run::{Counts, Judges, Observer, Report, Verdict, run};
 use crate::scheduler::{Departing, DepartureOutcome, Scheduler};
 use crate::simulation::{BuildError, Simulation};
@@ -275,7 +274,7 @@ impl<S: System> Player<'_, S> {
     fn play(&mut self, seeds: Range<u64>) -> Result<(Part, u64), BuildError> {
         let (mut result, mut steps) = (SweepResult::default(), 0);
         let mut occurred = Occurred::default();
-        let names: Vec<&str> = self.judges.sometimes().map(Sometimes::name).collect();
+        let mut reached: Vec<_> = self.judges.sometimes().map(|some| (some.name(), Seen::default())).collect();
         for seed in seeds.clone() {
             let world = match &mut self.world {
                 Some(world) if !self.source.varies() => world,
@@ -312,10 +311,13 @@ impl<S: System> Player<'_, S> {
             if let Some(guarantee) = guarantee {
                 result.coverage.note_guarantee(guarantee);
             }
-            result.coverage.note_reached(seed, &names, &report.reached);
+            for (name, seen) in &mut reached {
+                seen.note_run(seed, report.reached.contains(name));
+            }
             steps += report.steps;
             result.add(seed, &report);
         }
+        result.coverage.note_reached(reached);
         if let Some(world) = &self.world {
             result.looked = Some(Looked::of(&occurred, world.simulation()));
         }
