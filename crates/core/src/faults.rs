@@ -210,6 +210,12 @@ impl FaultPlan {
         swarm: true,
     };
 
+    /// Whether nothing can go wrong, whatever is drawn.
+    pub(crate) fn is_calm(&self) -> bool {
+        let FaultPlan { lose_ack, delay_ack, duplicate, crash, pause, lose_message, .. } = self;
+        ![lose_ack, delay_ack, duplicate, crash, pause, lose_message].into_iter().any(Rate::can_happen)
+    }
+
     /// The plan one seed uses: the same, or with some kinds switched off.
     #[must_use]
     pub fn for_seed(mut self, seed: u64) -> FaultPlan {

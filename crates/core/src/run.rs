@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::System;
 use crate::faults::{AckFate, Fate};
 use crate::ids::{self, Time};
-use crate::property::{End, Moment, Property, Sometimes, View, Violation, Watch};
+use crate::property::{End, Moment, Property, Sometimes, Together, View, Violation, Watch};
 use crate::scheduler::{Action, Scheduler};
 use crate::world::{LookedAt, Revision, Step, World, catching};
 
@@ -196,11 +196,19 @@ pub struct Judges<S: System> {
     properties: Vec<Box<dyn Property<S>>>,
     /// What each of them watches, in the same order.
     watches: Vec<Watch>,
-    /// Those that watch any steps, with their places.
-    watchers: Vec<(Watch, usize)>,
+    /// What is asked about steps, of these kinds.
+    asked: Vec<(Watch, Asked<S>)>,
     /// What all of them watch, taken together.
     watched: Watch,
     sometimes: Vec<Sometimes<S>>,
+}
+
+/// Who is asked about a step.
+enum Asked<S: System> {
+    /// The property at this place.
+    Alone(usize),
+    /// What judges for several.
+    Together(&'static Together<S>),
 }
 
 impl<S: System> Judges<S> {
@@ -208,9 +216,20 @@ impl<S: System> Judges<S> {
     #[must_use]
     pub fn new(properties: Vec<Box<dyn Property<S>>>) -> Judges<S> {
         let watches: Vec<Watch> = properties.iter().map(|property| property.watches()).collect();
-        let watchers = watches.iter().copied().zip(0..).filter(|(watch, _)| *watch != Watch::NOTHING).collect();
+        let mut asked: Vec<(Watch, Asked<S>)> = Vec::new();
+        for (place, watch) in watches.iter().copied().enumerate().filter(|(_, watch)| *watch != Watch::NOTHING) {
+            let Some(together) = properties[place].together() else {
+                asked.push((watch, Asked::Alone(place)));
+                continue;
+            };
+            let is_it = |asked: &Asked<S>| matches!(asked, Asked::Together(known) if std::ptr::eq(*known, together));
+            match asked.iter_mut().find(|(_, asked)| is_it(asked)) {
+                Some((watched, _)) => *watched = watched.and(watch),
+                None => asked.push((watch, Asked::Together(together))),
+            }
+        }
         let watched = watches.iter().copied().fold(Watch::NOTHING, Watch::and);
-        Judges { properties, watches, watchers, watched, sometimes: Vec::new() }
+        Judges { properties, watches, asked, watched, sometimes: Vec::new() }
     }
 
     /// The same, and the reports say which of these a run reached. A run that reaches none is no worse.
@@ -260,12 +279,22 @@ impl<S: System> Judges<S> {
     }
 
     fn on_watched(&self, kinds: Watch, view: &View<'_, S>) -> Result<(), Verdict> {
-        for (watch, place) in &self.watchers {
-            if watch.meets(kinds)
-                && let Err(violation) = self.properties[*place].on_step(view)
-            {
-                return Err(violated(self.property(*place), violation));
-            }
+        let holds = |asked: &Asked<S>| match asked {
+            Asked::Alone(place) => self.properties[*place].on_step(view).is_ok(),
+            Asked::Together(together) => together.0(view, kinds),
+        };
+        match self.asked.iter().all(|(watch, asked)| !watch.meets(kinds) || holds(asked)) {
+            true => Ok(()),
+            false => self.each_on_kinds(kinds, view),
+        }
+    }
+
+    /// The first property that a step breaks.
+    #[cold]
+    fn each_on_kinds(&self, kinds: Watch, view: &View<'_, S>) -> Result<(), Verdict> {
+        let watching = self.properties.iter().zip(&self.watches).filter(|(_, watch)| watch.meets(kinds));
+        for (property, _) in watching {
+            property.on_step(view).map_err(|violation| violated(&**property, violation))?;
         }
         Ok(())
     }

@@ -17,8 +17,19 @@ fn judge_each(
     ids: impl Iterator<Item = RecordId>,
     judge: impl Fn(RecordId) -> Result<(), Violation>,
 ) -> Result<(), Violation> {
-    let broken = ids.filter_map(|id| judge(id).err().map(|violation| (id, violation)));
-    broken.min_by_key(|(id, _)| *id).map_or(Ok(()), |(_, violation)| Err(violation))
+    let (mut last, mut first): (Option<RecordId>, Option<(RecordId, Violation)>) = (None, None);
+    ids.for_each(|id| {
+        // Where one record changed, most often others did for its sake.
+        if last.replace(id) == Some(id) {
+            return;
+        }
+        if let Err(violation) = judge(id)
+            && first.as_ref().is_none_or(|(least, _)| id < *least)
+        {
+            first = Some((id, violation));
+        }
+    });
+    first.map_or(Ok(()), |(_, violation)| Err(violation))
 }
 
 /// The tickets whose reservations were saved where they are kept beside the tickets.

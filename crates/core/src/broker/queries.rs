@@ -6,7 +6,7 @@ use super::{
 };
 use crate::event::Event;
 use crate::hash;
-use crate::ids::ServiceIndex;
+use crate::ids::{RecordId, ServiceIndex, Version};
 
 impl<E: Event> Broker<E> {
     /// The rules it follows.
@@ -30,6 +30,11 @@ impl<E: Event> Broker<E> {
     #[must_use]
     pub fn message(&self, index: MessageIndex) -> &Message<E> {
         &self.log.messages[index.get()]
+    }
+
+    /// Whether a message about this version of a record was published, whatever its subject.
+    pub(crate) fn has_published(&self, record: RecordId, version: Version) -> bool {
+        self.log.has(record, version)
     }
 
     /// The message before `index` on the same subject about the same record.
