@@ -414,6 +414,7 @@ impl<S: System> World<S> {
 
     /// What a scheduler sees of an action whose fate it decides; `None` if it has no fate.
     #[must_use]
+    #[inline(always)]
     pub fn chosen(&self, action: Action) -> Option<Chosen> {
         match action {
             Action::Deliver(index) => Some(Chosen::delivery(self.broker.delivery(index))),
@@ -423,8 +424,7 @@ impl<S: System> World<S> {
         }
     }
 
-    #[inline(always)]
-    pub(crate) fn chosen_command(&self, client: ClientIndex) -> Chosen {
+    fn chosen_command(&self, client: ClientIndex) -> Chosen {
         let next = self.host.small.sent[client.get()] as usize;
         let command = &self.inner().clients[client.get()].commands[next];
         let may_pause = self.inner().services[command.service.get()].may_pause;

@@ -243,17 +243,16 @@ impl<S: System> World<S> {
     /// [`World::step`], written to where another step was.
     #[inline(never)]
     pub(crate) fn step_into(&mut self, action: Action, fate: Fate, step: &mut Step) {
-        (step.action, step.saved) = (action, false);
-        (step.actor, step.delivery, step.answer, step.answer_word) = (None, None, None, 0);
-        let first = self.broker.messages().len();
+        (step.action, step.actor, step.saved) = (action, None, false);
+        step.published.start = self.broker.messages().len();
         self.host.small.steps += 1;
         match action {
-            // The compiler leaves out what a calm fate does not come to.
+            // Somebody handles it and answers, and the compiler leaves out what a calm fate does not come to.
             Action::Deliver(index) if fate.is_calm() => self.deliver(index, Fate::CALM, step),
             _ => self.take(action, fate, step),
         }
         (step.number, step.time) = (self.host.small.steps, self.host.small.now);
-        step.published = first..self.broker.messages().len();
+        step.published.end = self.broker.messages().len();
         self.drop_dead_timers();
         if !self.host.small.waiting.is_empty()
             && (step.saved || self.host.effects.remembers || matches!(action, Action::Command(_) | Action::Advance))
@@ -266,6 +265,7 @@ impl<S: System> World<S> {
     /// Makes an action happen.
     #[inline(never)]
     fn take(&mut self, action: Action, fate: Fate, step: &mut Step) {
+        (step.delivery, step.answer, step.answer_word) = (None, None, 0);
         step.set_fate(fate);
         match action {
             Action::Deliver(index) => self.deliver(index, fate, step),
