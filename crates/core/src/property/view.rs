@@ -133,6 +133,11 @@ impl<'a, S: System> View<'a, S> {
         View { step, store, after: Moment::new(world) }
     }
 
+    /// The same, at which nobody has looked yet.
+    pub(crate) fn anew(&self) -> View<'a, S> {
+        View::new(self.after.world, self.step)
+    }
+
     /// The store of the service whose handler ran, or acked and crashed before it saved.
     #[must_use]
     #[inline]

@@ -46,8 +46,9 @@ impl CalmOrder {
             ranked.clear();
             ranked.extend(enabled.ready.iter().copied().map(rank));
         }
-        while let Some(entry @ Reverse((_, index))) = ranked.peek() {
-            if enabled.has(Action::Deliver(*index)) && rank(*index) == *entry {
+        while let Some(Reverse(((.., attempt), index))) = ranked.peek() {
+            // Of its rank nothing changes but the attempt.
+            if enabled.has(Action::Deliver(*index)) && u32::from(enabled.delivery(*index).attempt) == *attempt {
                 return Some(*index);
             }
             ranked.pop();

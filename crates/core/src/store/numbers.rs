@@ -106,8 +106,15 @@ impl Numbers {
 
     #[inline]
     pub(super) fn clear(&mut self) {
-        if std::mem::take(&mut self.len) > 0 {
-            self.clear_words();
+        if std::mem::take(&mut self.len) == 0 {
+            return;
+        }
+        match &mut self.above {
+            // Nearly always all there is is in the first words.
+            [middle, high] if matches!(high[..], [1]) && middle[0] == 1 => {
+                (*self.low.entry(0), middle[0], high[0]) = (0, 0, 0);
+            }
+            _ => self.clear_words(),
         }
     }
 
