@@ -16,6 +16,7 @@ mod hand_out;
 mod held_up;
 mod journal;
 mod message;
+mod preset;
 mod profile;
 mod queries;
 mod queue;

@@ -51,6 +51,9 @@ impl Allowance {
     }
 }
 
+/// In the place of a route: all of them.
+const ALL_ROUTES: u16 = u16::MAX;
+
 /// One member of a group: a process of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -255,13 +258,14 @@ impl Group {
             self.routes.resize(unit + 1, 0);
         }
         self.owners[unit] = self.owner_of(key);
-        self.routes[unit] = route;
+        self.routes[unit] = key.0;
         unit
     }
 
     fn unit_key(&self, route: u16, record: RecordId) -> (u16, RecordId) {
         match self.rules.ordering {
             Ordering::None | Ordering::Log => (route, RecordId::new('a', 0)),
+            Ordering::Subscription => (ALL_ROUTES, RecordId::new('a', 0)),
             Ordering::Key { partitions: None } => (route, record),
             Ordering::Key { partitions: Some(n) } => {
                 let partition = hash::mix(record.word(), 0) % u64::from(n).min(u64::from(RecordId::NUMBER_MAX));
