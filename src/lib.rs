@@ -116,7 +116,7 @@ pub use faults::{AckFate, Fate, FaultPlan, Rate, Window};
 pub use ids::{Reason, RecordId, ServiceIndex, Subject, Time, Version};
 pub use portfolio::SchedulerKind;
 pub use prng::{Prng, Ratio, Stream};
-pub use property::{Moment, Property, Sometimes, View, Violation, Watch};
+pub use property::{Moment, Property, Sometimes, Together, View, Violation, Watch};
 pub use run::{Judges, Limits, Report, Verdict};
 #[cfg(feature = "cli")]
 pub use scenario::{Scenario, Suite};

@@ -104,17 +104,25 @@ impl Fate {
     /// that its ack travels.
     pub(crate) const INTERRUPTS: u64 = 1 << 7 | 1 << 5 | 0b111 << 2 | AckFate::Late as u64;
 
+    /// Whether nothing happens.
+    #[inline(always)]
+    pub(crate) fn is_calm(self) -> bool {
+        // Of bytes that are all 0 then, so that the compiler asks for all of them at once.
+        let Fate { ack, crash, pause, duplicate, lose } = self;
+        let crash = crash.map_or(0, |window| window as u8);
+        (ack as u8 | crash | u8::from(pause) | u8::from(duplicate) | u8::from(lose)) == 0
+    }
+
+    /// Whether its handler pauses or crashes.
+    #[inline(always)]
+    pub(crate) fn is_cut(self) -> bool {
+        self.pause || self.crash.is_some()
+    }
+
     /// Whether its handler runs, through to its answer, which arrives at once or never.
     #[inline]
     pub(crate) fn lets_through(self) -> bool {
         self.word() & Fate::INTERRUPTS == 0
-    }
-
-    /// Whether nothing happens.
-    #[inline(always)]
-    pub(crate) fn is_calm(self) -> bool {
-        let Fate { ack, crash, pause, duplicate, lose } = self;
-        matches!((ack, crash, pause, duplicate, lose), (AckFate::Prompt, None, false, false, false))
     }
 
     /// The fate as one word, for hashing.
@@ -201,6 +209,12 @@ impl FaultPlan {
         attempts_max: 3,
         swarm: true,
     };
+
+    /// Whether nothing can go wrong, whatever is drawn.
+    pub(crate) fn is_calm(&self) -> bool {
+        let FaultPlan { lose_ack, delay_ack, duplicate, crash, pause, lose_message, .. } = self;
+        ![lose_ack, delay_ack, duplicate, crash, pause, lose_message].into_iter().any(Rate::can_happen)
+    }
 
     /// The plan one seed uses: the same, or with some kinds switched off.
     #[must_use]

@@ -43,7 +43,7 @@ pub use faults::{AckFate, Fate, FaultPlan, Rate, Window};
 pub use ids::{Reason, RecordId, ServiceIndex, Subject, Time, Version};
 pub use portfolio::SchedulerKind;
 pub use prng::{Prng, Ratio, Stream};
-pub use property::{Moment, Property, Sometimes, View, Violation, Watch};
+pub use property::{Moment, Property, Sometimes, Together, View, Violation, Watch};
 pub use run::{Judges, Limits, Report, Verdict, run};
 pub use schedule::{Departure, NamedStep};
 pub use scheduler::{Balanced, Calm, Departing, Keyed, Pct, Pos, Replayed, Rounds, Scheduler, Swarm, Walk};

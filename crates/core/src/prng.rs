@@ -80,6 +80,9 @@ pub(crate) fn below(word: u64, bound: u32) -> u32 {
 pub struct RunKey(u64);
 
 impl RunKey {
+    /// A key for a run in which nothing is drawn.
+    pub(crate) const NONE: RunKey = RunKey(0);
+
     /// Derives the key from a seed.
     #[must_use]
     pub fn new(seed: u64) -> RunKey {

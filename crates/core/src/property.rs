@@ -59,6 +59,12 @@ pub trait Property<S: System>: Send + Sync {
         Watch::NOTHING
     }
 
+    /// What judges steps for this property and for all others that name the same; `None` if it is asked by
+    /// itself, which is the default.
+    fn together(&self) -> Option<&'static Together<S>> {
+        None
+    }
+
     /// Why nothing in this simulation could ever violate it, as half a sentence: `payments does not take
     /// part`. A result that rests on such a property says nothing (see [`vacuity`](crate::vacuity)). `None`
     /// if something could, as far as the property knows, which is the default.
@@ -95,6 +101,48 @@ pub trait Property<S: System>: Send + Sync {
         Ok(())
     }
 }
+
+/// Judges steps for several properties at once, which look at the same things: whether a step of these kinds
+/// breaks none of them. Only where it says no is each of them asked, in their order, which and why.
+///
+/// ```
+/// # use pellmell::doc_example::{Item, Shop};
+/// use pellmell::{Property, Together, View, Violation, Watch};
+///
+/// /// Each is broken by steps of its own.
+/// struct OfPrices(&'static str, fn(u32) -> bool);
+///
+/// const ALL: [OfPrices; 2] =
+///     [OfPrices("PriceIsNotZero", |price| price > 0), OfPrices("PriceIsBelow1000", |price| price < 1_000)];
+///
+/// static TOGETHER: Together<Shop> = Together(|view, _kinds| {
+///     let mut prices = view.changes::<Item>().filter_map(|change| change.after.map(|item| item.price));
+///     prices.all(|price| ALL.iter().all(|OfPrices(_, may_be)| may_be(price)))
+/// });
+///
+/// impl Property<Shop> for OfPrices {
+///     fn name(&self) -> &str {
+///         self.0
+///     }
+///
+///     fn watches(&self) -> Watch {
+///         Watch::saves_of::<Item>()
+///     }
+///
+///     fn together(&self) -> Option<&'static Together<Shop>> {
+///         Some(&TOGETHER)
+///     }
+///
+///     fn on_step(&self, view: &View<'_, Shop>) -> Result<(), Violation> {
+///         let wrong = view.changes::<Item>().find(|change| change.after.is_some_and(|item| !(self.1)(item.price)));
+///         wrong.map_or(Ok(()), |change| Err(Violation::at(view.service()).of(change.id)))
+///     }
+/// }
+/// ```
+pub struct Together<S: System>(
+    /// Is told of which kinds the step is, one of those that a property watches which names this.
+    pub fn(&View<'_, S>, Watch) -> bool,
+);
 
 /// A claim that something worth reaching is reached in some run: where no run of many reaches it, they
 /// say little about whatever would come of it.
@@ -207,8 +255,10 @@ impl Watch {
         Watch(self.0 | other.0)
     }
 
+    /// Whether they have a kind in common.
+    #[must_use]
     #[inline]
-    pub(crate) const fn meets(self, other: Watch) -> bool {
+    pub const fn meets(self, other: Watch) -> bool {
         self.0 & other.0 != 0
     }
 
@@ -390,13 +440,13 @@ impl<S: System> Property<S> for NoUnboundedGrowth {
     }
 
     fn on_step(&self, view: &View<'_, S>) -> Result<(), Violation> {
-        let Some(last) = view.published().last() else {
-            return Ok(());
-        };
         // Counting is quadratic in the messages of one command, so look only when there are enough.
         if view.step.published.end <= self.messages_max || view.delivery().is_none() {
             return Ok(());
         }
+        let Some(last) = view.published().last() else {
+            return Ok(());
+        };
         let messages = view.world().broker().messages();
         let caused = messages.iter().filter(|message| message.cause == last.cause).count();
         if caused <= self.messages_max {

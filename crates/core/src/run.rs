@@ -7,10 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::event::System;
 use crate::faults::{AckFate, Fate};
 use crate::ids::{self, Time};
-use crate::property::{End, Moment, Property, Sometimes, View, Violation, Watch};
+use crate::property::{End, Moment, Property, Sometimes, Together, View, Violation, Watch};
 use crate::scheduler::{Action, Scheduler};
-use crate::service::Outcome;
-use crate::world::{Answer, LookedAt, Revision, Step, World, catching};
+use crate::world::{LookedAt, Revision, Step, World, catching};
 
 /// How far a run may go. Reaching a limit is a verdict, never a hang. The default is 10,000,000 steps,
 /// 4,000,000 messages and 4,000,000 open deliveries.
@@ -197,9 +196,19 @@ pub struct Judges<S: System> {
     properties: Vec<Box<dyn Property<S>>>,
     /// What each of them watches, in the same order.
     watches: Vec<Watch>,
-    /// Those that watch any steps, with their places.
-    watchers: Vec<(Watch, usize)>,
+    /// What is asked about steps, of these kinds.
+    asked: Vec<(Watch, Asked<S>)>,
+    /// What all of them watch, taken together.
+    watched: Watch,
     sometimes: Vec<Sometimes<S>>,
+}
+
+/// Who is asked about a step.
+enum Asked<S: System> {
+    /// The property at this place.
+    Alone(usize),
+    /// What judges for several.
+    Together(&'static Together<S>),
 }
 
 impl<S: System> Judges<S> {
@@ -207,8 +216,20 @@ impl<S: System> Judges<S> {
     #[must_use]
     pub fn new(properties: Vec<Box<dyn Property<S>>>) -> Judges<S> {
         let watches: Vec<Watch> = properties.iter().map(|property| property.watches()).collect();
-        let watchers = watches.iter().copied().zip(0..).filter(|(watch, _)| *watch != Watch::NOTHING).collect();
-        Judges { properties, watches, watchers, sometimes: Vec::new() }
+        let mut asked: Vec<(Watch, Asked<S>)> = Vec::new();
+        for (place, watch) in watches.iter().copied().enumerate().filter(|(_, watch)| *watch != Watch::NOTHING) {
+            let Some(together) = properties[place].together() else {
+                asked.push((watch, Asked::Alone(place)));
+                continue;
+            };
+            let is_it = |asked: &Asked<S>| matches!(asked, Asked::Together(known) if std::ptr::eq(*known, together));
+            match asked.iter_mut().find(|(_, asked)| is_it(asked)) {
+                Some((watched, _)) => *watched = watched.and(watch),
+                None => asked.push((watch, Asked::Together(together))),
+            }
+        }
+        let watched = watches.iter().copied().fold(Watch::NOTHING, Watch::and);
+        Judges { properties, watches, asked, watched, sometimes: Vec::new() }
     }
 
     /// The same, and the reports say which of these a run reached. A run that reaches none is no worse.
@@ -252,14 +273,29 @@ impl<S: System> Judges<S> {
     }
 
     /// [`Judges::on_step`] for a step of these kinds.
-    #[inline]
+    #[inline(always)]
     fn on_kinds(&self, kinds: Watch, view: &View<'_, S>) -> Result<(), Verdict> {
-        for (watch, place) in &self.watchers {
-            if watch.meets(kinds)
-                && let Err(violation) = self.properties[*place].on_step(view)
-            {
-                return Err(violated(self.property(*place), violation));
-            }
+        if self.watched.meets(kinds) { self.on_watched(kinds, view) } else { Ok(()) }
+    }
+
+    fn on_watched(&self, kinds: Watch, view: &View<'_, S>) -> Result<(), Verdict> {
+        let holds = |asked: &Asked<S>| match asked {
+            Asked::Alone(place) => self.properties[*place].on_step(view).is_ok(),
+            Asked::Together(together) => together.0(view, kinds),
+        };
+        if self.asked.iter().all(|(watch, asked)| !watch.meets(kinds) || holds(asked)) {
+            debug_assert_eq!(self.each_on_kinds(kinds, &view.anew()), Ok(()), "what judges for several overlooks this");
+            return Ok(());
+        }
+        self.each_on_kinds(kinds, view)
+    }
+
+    /// The first property that a step breaks.
+    #[cold]
+    fn each_on_kinds(&self, kinds: Watch, view: &View<'_, S>) -> Result<(), Verdict> {
+        let watching = self.properties.iter().zip(&self.watches).filter(|(_, watch)| watch.meets(kinds));
+        for (property, _) in watching {
+            property.on_step(view).map_err(|violation| violated(&**property, violation))?;
         }
         Ok(())
     }
@@ -308,13 +344,14 @@ pub fn run<S: System>(
     observer: &mut dyn Observer<S>,
 ) -> Report {
     let reached = vec![false; judges.sometimes.len()];
-    let mut noted = RunNotes { counts: Counts::default(), still: None, reached, latest: 0, under_way: None };
+    let step = Step::last_of(world.steps());
+    let mut noted = RunNotes { counts: Counts::default(), still: None, reached, latest: 0, step };
     let verdict = match catching(|| play(world, scheduler, judges, limits, observer, &mut noted)) {
         Ok(Ok(())) => Verdict::Held,
         Ok(Err(verdict)) => verdict,
         Err(message) => {
-            if let Some((action, fate)) = noted.under_way {
-                observer.panicked(world, &world.cut_off(action, fate), &message);
+            if let Some(step) = world.cut_off(&noted.step) {
+                observer.panicked(world, &step, &message);
             }
             Verdict::Panicked { message }
         }
@@ -338,8 +375,8 @@ struct RunNotes {
     reached: Vec<bool>,
     /// The message published last of those that were delivered.
     latest: u32,
-    /// The step that is taken.
-    under_way: Option<(Action, Fate)>,
+    /// The step that is taken, or was taken last.
+    step: Step,
 }
 
 fn play<S: System>(
@@ -350,7 +387,6 @@ fn play<S: System>(
     observer: &mut dyn Observer<S>,
     noted: &mut RunNotes,
 ) -> Result<(), Verdict> {
-    let mut step = Step::new(Action::Advance, Fate::CALM);
     loop {
         world.drain_offers(|offer| scheduler.offer(offer));
         if world.is_still() {
@@ -370,12 +406,14 @@ fn play<S: System>(
         let action = scheduler.pick(&enabled);
         let fate = world.chosen(action).map_or(Fate::CALM, |chosen| scheduler.fate(&chosen));
         observer.before(world, action);
-        noted.under_way = Some((action, fate));
-        world.step_into(action, fate, &mut step);
-        noted.under_way = None;
-        noted.count(world, &step);
-        observer.after(world, &step);
-        let view = View::new(world, &step);
+        world.step_into(action, fate, &mut noted.step);
+        noted.count(world);
+        observer.after(world, &noted.step);
+        if noted.step.is_quiet() && judges.sometimes.is_empty() {
+            // No property watches such steps.
+            continue;
+        }
+        let view = View::new(world, &noted.step);
         let kinds = Watch::of_view(&view);
         for (sometimes, reached) in judges.sometimes.iter().zip(&mut noted.reached) {
             *reached = *reached || sometimes.is_reached_by(kinds, &view);
@@ -431,18 +469,23 @@ impl Stillness {
     }
 }
 
+impl Counts {
+    /// Counts a step in which no delivery was handed out.
+    #[inline(never)]
+    fn add_other(&mut self, step: &Step) {
+        let begins = matches!(step.action, Action::Command(_) | Action::Advance);
+        self.crashes += u64::from(step.fate.crash.is_some() && begins);
+        self.pauses += u64::from(step.fate.pause && matches!(step.action, Action::Command(_)));
+    }
+}
+
 impl RunNotes {
     #[inline]
-    fn count<S: System>(&mut self, world: &World<S>, step: &Step) {
-        let fate = step.fate;
-        let counts = &mut self.counts;
-        let (Action::Deliver(index), broker) = (step.action, world.broker()) else {
-            let begins = matches!(step.action, Action::Command(_) | Action::Advance);
-            counts.crashes += u64::from(fate.crash.is_some() && begins);
-            counts.pauses += u64::from(fate.pause && matches!(step.action, Action::Command(_)));
-            return;
-        };
-        if !fate.is_calm() {
+    fn count<S: System>(&mut self, world: &World<S>) {
+        let RunNotes { counts, step, .. } = self;
+        let (fate, broker) = (step.fate, world.broker());
+        let Action::Deliver(index) = step.action else { return counts.add_other(step) };
+        if !step.is_calm() {
             counts.duplicates += u64::from(fate.duplicate);
             if fate.lose {
                 counts.messages_lost += 1;
@@ -458,8 +501,9 @@ impl RunNotes {
         counts.redeliveries += u64::from(delivery.is_repeated());
         counts.overtakings += u64::from(delivery.message.0 < self.latest);
         self.latest = self.latest.max(delivery.message.0);
-        let is_nak = matches!(step.answer, Some(Answer::Delivery(Outcome::Nak { .. })));
-        counts.naks_unheard += u64::from(is_nak && !broker.profile().naks);
+        if step.is_nak() {
+            counts.naks_unheard += u64::from(!broker.profile().naks);
+        }
     }
 }
 

@@ -210,12 +210,14 @@ pub struct Context<'a, S: System> {
 impl<S: System> Context<'_, S> {
     /// Publishes an event when the handler's saves are done (see [`PublishMode`]).
     pub fn publish(&mut self, event: S::Event) {
+        self.effects.has_any = true;
         self.effects.published.push(event);
     }
 
     /// The events that the handler has published so far, for a service that wraps another one and says what
     /// that said otherwise.
     pub fn published(&mut self) -> &mut Vec<S::Event> {
+        self.effects.has_any = true;
         &mut self.effects.published
     }
 
@@ -244,6 +246,7 @@ impl<S: System> Context<'_, S> {
     /// # }
     /// ```
     pub fn arm_timer(&mut self, timer: Timer) {
+        self.effects.has_any = true;
         self.effects.armed.push(Arming::Arm(timer));
     }
 
@@ -253,7 +256,7 @@ impl<S: System> Context<'_, S> {
     /// is none: one that is due may have fired before.
     pub fn call_off(&mut self, record: RecordId, purpose: impl Into<Cow<'static, str>>) {
         self.effects.armed.push(Arming::CallOff { record, purpose: ids::kept(purpose) });
-        self.effects.calls_off = true;
+        (self.effects.has_any, self.effects.calls_off) = (true, true);
     }
 
     /// What the member that runs the handler keeps in its memory: `T::default()` at first, and again after
@@ -283,19 +286,20 @@ impl<S: System> Context<'_, S> {
     /// # Panics
     /// If the member's memory was asked for as another type before: it is one value.
     pub fn memory<T: Default + Clone + Hash + Debug + Send + Sync + 'static>(&mut self) -> &mut T {
-        (self.effects.impure, self.effects.remembers) = (true, true);
+        self.effects.remembers = true;
+        self.effects.note_impure();
         self.memories.of_mut(self.member)
     }
 
     /// The simulated time.
     pub fn now(&mut self) -> Time {
-        self.effects.impure = true;
+        self.effects.note_impure();
         self.now
     }
 
     /// Which delivery attempt this is, from 1; 0 outside a delivery.
     pub fn attempt(&mut self) -> u16 {
-        self.effects.impure = true;
+        self.effects.note_impure();
         self.attempt
     }
 }
@@ -320,11 +324,14 @@ pub(crate) struct Effects<E> {
     pub(crate) remembers: bool,
     /// Whether it called a timer off, and so did what depends on which timers there are.
     pub(crate) calls_off: bool,
+    /// Whether there may be anything to say of it at all: most handlers read and save and no more.
+    pub(crate) has_any: bool,
 }
 
 impl<E> Default for Effects<E> {
     fn default() -> Effects<E> {
-        Effects { published: Vec::new(), armed: Vec::new(), impure: false, remembers: false, calls_off: false }
+        let (published, armed) = (Vec::new(), Vec::new());
+        Effects { published, armed, impure: false, remembers: false, calls_off: false, has_any: false }
     }
 }
 
@@ -335,10 +342,16 @@ impl<E> Effects<E> {
         self.published.is_empty() && self.armed.is_empty() && !self.remembers
     }
 
+    fn note_impure(&mut self) {
+        (self.has_any, self.impure) = (true, true);
+    }
+
     #[inline]
     pub(crate) fn clear(&mut self) {
-        self.published.clear();
-        self.armed.clear();
-        (self.impure, self.remembers, self.calls_off) = (false, false, false);
+        if self.has_any {
+            self.published.clear();
+            self.armed.clear();
+            (self.impure, self.remembers, self.calls_off, self.has_any) = (false, false, false, false);
+        }
     }
 }

@@ -6,7 +6,7 @@ mod sending;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use crate::broker::{GroupSetup, Member, Profile};
+use crate::broker::{GroupSetup, Member, Ordering, Profile};
 use crate::event::{Command, System};
 use crate::hash;
 use crate::ids::{self, ServiceIndex, Subject};
@@ -410,7 +410,8 @@ impl<S: System> SimulationBuilder<S> {
     /// twice or is one that departures and traces could not name it by: it is empty, or has a space, a
     /// line break, `:`, `#` or `->` in it; if a service has no members, a command is addressed to no
     /// service or waits for a record at none, or what is no service is seeded; if two services own the same
-    /// records, or collections or subjects cannot be told apart.
+    /// records, or collections or subjects cannot be told apart; if one order is to be kept over all that a group
+    /// gets, and services that share it listen to different subjects.
     pub fn build(self) -> Result<Simulation<S>, BuildError> {
         self.profile.supported().map_err(|error| BuildError(error.to_string()))?;
         let mut services: Vec<Hosted<S>> = Vec::new();
@@ -437,6 +438,9 @@ impl<S: System> SimulationBuilder<S> {
             let ack_timing = service.ack_timing();
             let (members, hash) = (hosting.members, hash::of_name(name));
             services.push(Hosted { service, name, name_at, hash, members, may_pause, publish_modes, ack_timing });
+        }
+        if self.profile.ordering == Ordering::Subscription {
+            groups.iter().try_for_each(checks::one_order)?;
         }
         checks::subjects(groups.iter().flat_map(|group| group.subjects.iter().copied()))?;
         for (place, client) in self.clients.iter().enumerate() {

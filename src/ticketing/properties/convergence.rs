@@ -17,13 +17,24 @@ fn judge_each(
     ids: impl Iterator<Item = RecordId>,
     judge: impl Fn(RecordId) -> Result<(), Violation>,
 ) -> Result<(), Violation> {
-    let broken = ids.filter_map(|id| judge(id).err().map(|violation| (id, violation)));
-    broken.min_by_key(|(id, _)| *id).map_or(Ok(()), |(_, violation)| Err(violation))
+    let (mut last, mut first): (Option<RecordId>, Option<(RecordId, Violation)>) = (None, None);
+    ids.for_each(|id| {
+        // Where one record changed, most often others did for its sake.
+        if last.replace(id) == Some(id) {
+            return;
+        }
+        if let Err(violation) = judge(id)
+            && first.as_ref().is_none_or(|(least, _)| id < *least)
+        {
+            first = Some((id, violation));
+        }
+    });
+    first.map_or(Ok(()), |(_, violation)| Err(violation))
 }
 
-/// The tickets whose reservations were saved where they are kept beside the tickets.
-fn unjudged_reservations(tickets: &Store) -> impl Iterator<Item = RecordId> {
-    tickets.has::<Reservation>().then(|| tickets.unjudged::<Reservation>()).into_iter().flatten()
+/// The tickets that were saved, or whose reservations were where these are kept beside the tickets.
+fn tickets_of_unjudged_locks(tickets: &Store) -> impl Iterator<Item = RecordId> {
+    tickets.unjudged::<Ticket>().chain(tickets.unjudged::<Reservation>())
 }
 
 /// The tickets of the orders that were saved.
@@ -82,8 +93,7 @@ impl Property<Ticketing> for ReservationAgreement {
 
     fn at_quiescence(&self, moment: &Moment<'_, Ticketing>) -> Result<(), Violation> {
         let (tickets, orders) = (moment.store_of("tickets"), moment.store_of("orders"));
-        let reserved = tickets.unjudged::<Ticket>().chain(unjudged_reservations(tickets));
-        judge_each(reserved.chain(tickets_of_unjudged(orders)), |id| {
+        judge_each(tickets_of_unjudged_locks(tickets).chain(tickets_of_unjudged(orders)), |id| {
             let Some(ticket) = tickets.find::<Ticket>(id) else { return Ok(()) };
             let mut live = orders.all::<Order>().filter(|(_, order)| order.ticket == id && order.status.is_live());
             let live = live.next().map(|(order, _)| order);
@@ -197,8 +207,8 @@ impl Property<Ticketing> for PriceAgreement {
             Lock::By(order) => Some(order),
             Lock::Free | Lock::Taken => None,
         };
-        let reserved = tickets.unjudged::<Ticket>().chain(unjudged_reservations(tickets));
-        judge_each(orders.unjudged::<Order>().chain(reserved.filter_map(holder)), |id| {
+        let holders = tickets_of_unjudged_locks(tickets).filter_map(holder);
+        judge_each(orders.unjudged::<Order>().chain(holders), |id| {
             // Without a saga an order may be paid from the moment it is made.
             let Some(order) = orders.find::<Order>(id).filter(|order| order.status.is_live()) else { return Ok(()) };
             let Some(ticket) = tickets.find::<Ticket>(order.ticket) else { return Ok(()) };

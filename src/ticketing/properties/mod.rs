@@ -16,8 +16,9 @@ pub use sometimes::sometimes;
 
 use super::designs::Design;
 use super::messages::Ticketing;
+use super::records::{Order, Payment, Reservation, Ticket};
 use crate::ids::RecordId;
-use crate::property::{BoundedRedelivery, NoPoison, NoUnboundedGrowth, Property, View, Violation, Watch};
+use crate::property::{BoundedRedelivery, NoPoison, NoUnboundedGrowth, Property, Together, View, Violation, Watch};
 use crate::run::Judges;
 use crate::simulation::Simulation;
 
@@ -121,6 +122,10 @@ impl Property<Ticketing> for StepProperty {
         self.watches
     }
 
+    fn together(&self) -> Option<&'static Together<Ticketing>> {
+        (!OF_THE_SAGA.contains(&self.name)).then_some(&TOGETHER)
+    }
+
     fn without_occasion(&self, simulation: &Simulation<Ticketing>) -> Option<String> {
         missing(self.name, simulation)
     }
@@ -128,6 +133,25 @@ impl Property<Ticketing> for StepProperty {
     fn on_step(&self, view: &View<'_, Ticketing>) -> Result<(), Violation> {
         (self.judge)(view)
     }
+}
+
+/// Judges steps by all step properties that every design promises.
+static TOGETHER: Together<Ticketing> = Together(|view, kinds| all_hold(view, kinds).is_ok());
+
+/// Looks at what a step did once and asks what each property asks.
+fn all_hold(view: &View<'_, Ticketing>, kinds: Watch) -> Result<(), Violation> {
+    replicas::all(view, kinds)?;
+    for change in view.changes::<Ticket>() {
+        owners::all_of_owned(view, &change)?;
+        orders::all_of_ticket(view, &change)?;
+    }
+    view.changes::<Reservation>().try_for_each(|change| orders::all_of_reservation(view, &change))?;
+    for change in view.changes::<Order>() {
+        owners::all_of_owned(view, &change)?;
+        orders::all_of_order(view, &change)?;
+    }
+    view.changes::<Payment>().try_for_each(|change| orders::is_the_only_one(view, &change))?;
+    owners::all(view, kinds)
 }
 
 fn blame(view: &View<'_, Ticketing>, record: RecordId, detail: impl Into<String>) -> Violation {

@@ -48,18 +48,11 @@ impl Replica for OrderReplica {
 }
 
 /// A replica's save, to be compared with what its owner saved.
-struct Saved<'a, R> {
-    id: RecordId,
+struct Saved<'a, R: Replica> {
     before: Option<&'a Versioned<R>>,
     after: &'a Versioned<R>,
-    owner: &'a Store,
-}
-
-impl<R: Replica> Saved<'_, R> {
-    /// The place of a version in the owner's history.
-    fn place(&self, version: Version) -> Option<usize> {
-        self.owner.position::<R::Owned>(self.id, version)
-    }
+    /// All that its owner saved.
+    owned: &'a [Versioned<R::Owned>],
 }
 
 /// Judges every save of a replica, of tickets and of orders.
@@ -79,8 +72,8 @@ fn each_of<R: Replica>(
 ) -> Result<(), Violation> {
     for Change { id, before, after } in view.changes::<R>() {
         let Some(after) = after else { continue };
-        let saved = Saved { id, before, after, owner: view.store_of(R::OWNER) };
-        judge(&saved).map_err(|detail| blame(view, id, detail))?;
+        let owned = view.store_of(R::OWNER).history::<R::Owned>(id);
+        judge(&Saved { before, after, owned }).map_err(|detail| blame(view, id, detail))?;
     }
     Ok(())
 }
@@ -90,7 +83,7 @@ fn in_words(title: &str, price: u32) -> String {
 }
 
 fn has_owner<R: Replica>(saved: &Saved<'_, R>) -> Result<(), String> {
-    match saved.owner.history::<R::Owned>(saved.id) {
+    match saved.owned {
         [] => Err("the owner has no record of this id".to_owned()),
         _ => Ok(()),
     }
@@ -98,7 +91,7 @@ fn has_owner<R: Replica>(saved: &Saved<'_, R>) -> Result<(), String> {
 
 fn is_not_ahead<R: Replica>(saved: &Saved<'_, R>) -> Result<(), String> {
     let version = saved.after.version;
-    match saved.place(version) {
+    match version.place_in(saved.owned) {
         Some(_) => Ok(()),
         None => Err(format!("the replica holds version {version}, which its owner never saved")),
     }
@@ -107,7 +100,7 @@ fn is_not_ahead<R: Replica>(saved: &Saved<'_, R>) -> Result<(), String> {
 fn has_not_fallen<R: Replica>(saved: &Saved<'_, R>) -> Result<(), String> {
     let Some(before) = saved.before else { return Ok(()) };
     let (before, after) = (before.version, saved.after.version);
-    match saved.place(after) < saved.place(before) {
+    match after.place_in(saved.owned) < before.place_in(saved.owned) {
         true => Err(format!("the replica's version fell from {before} to {after}")),
         false => Ok(()),
     }
@@ -115,11 +108,26 @@ fn has_not_fallen<R: Replica>(saved: &Saved<'_, R>) -> Result<(), String> {
 
 fn says_what_its_owner_says<R: Replica>(saved: &Saved<'_, R>) -> Result<(), String> {
     let version = saved.after.version;
-    let owned = saved.owner.at_version::<R::Owned>(saved.id, version);
-    match owned.and_then(|owned| saved.after.difference(owned)) {
+    let place = version.place_in(saved.owned);
+    match place.and_then(|place| saved.after.difference(&saved.owned[place])) {
         Some(difference) => Err(format!("the replica's version {version} {difference}")),
         None => Ok(()),
     }
+}
+
+/// Judges by all properties of this page at once.
+pub(super) fn all(view: &View<'_, Ticketing>, kinds: Watch) -> Result<(), Violation> {
+    if kinds.meets(REPLICAS) {
+        each_replica(view, all_of, all_of)?;
+    }
+    if kinds.meets(Watch::ACKS) { acks_what_it_holds(view) } else { Ok(()) }
+}
+
+fn all_of<R: Replica>(saved: &Saved<'_, R>) -> Result<(), String> {
+    has_owner(saved)?;
+    is_not_ahead(saved)?;
+    has_not_fallen(saved)?;
+    says_what_its_owner_says(saved)
 }
 
 /// P14. A replica is kept under its owner's id.
@@ -160,41 +168,44 @@ pub(super) const ACK_ONLY_AFTER_APPLY: StepProperty = StepProperty {
     name: "AckOnlyAfterApply",
     about: "a replica acks version v only when it holds v or a later one",
     watches: Watch::ACKS,
-    judge: |view| {
-        let (Some((_, message)), Some(store)) = (view.delivery(), view.store()) else {
-            return Ok(());
-        };
-        let Some(version) = message.name.version else {
-            return Ok(());
-        };
-        let id = message.name.record;
-        let applied = match *message.event.itself() {
-            TicketingEvent::TicketCreated { .. } | TicketingEvent::TicketUpdated { .. }
-                if store.has::<TicketReplica>() =>
-            {
-                holds::<TicketReplica, Ticket>(store, view.store_of("tickets"), id, version)
-            }
-            TicketingEvent::OrderCreated { ticket, .. } | TicketingEvent::OrderCancelled { ticket, .. }
-                if store.has::<SeenOrder>() =>
-            {
-                remembers(store, id, version, ticket)
-            }
-            _ if store.has::<OrderReplica>() => {
-                holds::<OrderReplica, Order>(store, view.store_of("orders"), id, version)
-            }
-            _ => Ok(()),
-        };
-        applied.map_err(|detail| blame(view, id, detail))
-    },
+    judge: acks_what_it_holds,
 };
 
-fn holds<R: Record, O: Record>(store: &Store, owner: &Store, id: RecordId, version: Version) -> Result<(), String> {
-    let place = |version: Version| owner.position::<O>(id, version);
-    match store.find::<R>(id).map(|held| held.version) {
-        Some(held) if place(held) >= place(version) => Ok(()),
-        Some(held) => Err(format!("acked version {version} while holding {held}")),
-        None => Err(format!("acked version {version} without a record")),
+fn acks_what_it_holds(view: &View<'_, Ticketing>) -> Result<(), Violation> {
+    let (Some((_, message)), Some(store)) = (view.delivery(), view.store()) else {
+        return Ok(());
+    };
+    let Some(version) = message.name.version else {
+        return Ok(());
+    };
+    let id = message.name.record;
+    let applied = match *message.event.itself() {
+        TicketingEvent::TicketCreated { .. } | TicketingEvent::TicketUpdated { .. } if store.has::<TicketReplica>() => {
+            holds::<TicketReplica>(view, store, id, version)
+        }
+        TicketingEvent::OrderCreated { ticket, .. } | TicketingEvent::OrderCancelled { ticket, .. }
+            if store.has::<SeenOrder>() =>
+        {
+            remembers(store, id, version, ticket)
+        }
+        _ if store.has::<OrderReplica>() => holds::<OrderReplica>(view, store, id, version),
+        _ => Ok(()),
+    };
+    applied.map_err(|detail| blame(view, id, detail))
+}
+
+fn holds<R: Replica>(view: &View<'_, Ticketing>, store: &Store, id: RecordId, version: Version) -> Result<(), String> {
+    let Some(held) = store.find::<R>(id).map(|held| held.version) else {
+        return Err(format!("acked version {version} without a record"));
+    };
+    if held == version {
+        return Ok(());
     }
+    let owned = view.store_of(R::OWNER).history::<R::Owned>(id);
+    if held.place_in(owned) >= version.place_in(owned) {
+        return Ok(());
+    }
+    Err(format!("acked version {version} while holding {held}"))
 }
 
 /// Whether the tickets service, where it keeps notes of orders, has taken note of this one.

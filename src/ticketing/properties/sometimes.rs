@@ -4,6 +4,7 @@ use crate::event::Event;
 use crate::ids::Subject;
 use crate::property::{Sometimes, View, Watch};
 use crate::scenario::TakingPart;
+use crate::service::Rejection;
 use crate::ticketing::designs::Design;
 use crate::ticketing::messages::{EXPIRATION_COMPLETE, REFUND_REQUESTED, Ticketing};
 use crate::ticketing::records::{Lock, Order, Reservation, Status, Ticket};
@@ -40,7 +41,7 @@ const GOALS: [Goal; 9] = [
         design: |_| true,
         watches: Some(Watch::saves_of::<Ticket>()),
         reached: |view| {
-            let edited = view.step.answer == Some(Answer::Command(Ok(())));
+            let edited = matches!(view.step.answer, Some(Answer::Command(Ok(()))));
             edited && view.changes::<Ticket>().any(|change| change.before.is_some())
         },
     },
@@ -69,7 +70,7 @@ const GOALS: [Goal; 9] = [
         asked: &["create", "edit", "order"],
         design: |design| listens(design) && design.tickets.reject_reserved_edits,
         watches: None,
-        reached: |view| view.step.answer == Some(Answer::Command(Err(tickets::RESERVED))),
+        reached: |view| is_refused(view, tickets::RESERVED),
     },
     Goal {
         name: "TicketContended",
@@ -78,7 +79,7 @@ const GOALS: [Goal; 9] = [
         asked: &["create", "order"],
         design: |_| true,
         watches: None,
-        reached: |view| view.step.answer == Some(Answer::Command(Err(orders::RESERVED))),
+        reached: |view| is_refused(view, orders::RESERVED),
     },
     Goal {
         name: "OrderCancelled",
@@ -142,6 +143,10 @@ fn listens(design: &Design) -> bool {
 
 fn delivered(view: &View<'_, Ticketing>, subject: Subject) -> bool {
     view.delivery().is_some_and(|(_, message)| message.name.subject == subject)
+}
+
+fn is_refused(view: &View<'_, Ticketing>, why: Rejection) -> bool {
+    matches!(view.step.answer, Some(Answer::Command(Err(rejection))) if rejection == why)
 }
 
 fn became(view: &View<'_, Ticketing>, status: Status) -> bool {

@@ -108,6 +108,38 @@ fn a_member_that_nobody_competes_with_for_a_subject_gets_it_in_order() {
 }
 
 #[test]
+fn in_one_order_over_all_subjects_only_what_was_published_first_is_ready() {
+    let all = |_: &Fact, _| true;
+    let ready = |profile: Profile, members: u16| {
+        let mut world = simulation(profile, 3, vec![(listener("both", BOTH, all), members)]).world();
+        let publish = world.enabled().get(0);
+        world.step(publish, pellmell::Fate::CALM);
+        world.broker().ready().len()
+    };
+    let in_one_order = ordered(Ordering::Subscription);
+    assert_eq!(ready(stan(), 1), 2, "the first note added and the first note copied");
+    assert_eq!(ready(in_one_order.clone(), 1), 1, "the first of all");
+    assert_eq!(ready(in_one_order, 2), 6, "whatever fits into the inboxes of two members");
+    for seed in 0..20 {
+        let plan = FaultPlan { swarm: false, ..FaultPlan::SOME };
+        let one = simulation(ordered(Ordering::Subscription), 4, vec![(listener("both", BOTH, all), 1)]);
+        let (world, verdict) = judged(&one, Keyed::new(seed, plan));
+        assert_eq!(verdict, Verdict::Held, "seed {seed}");
+        assert!((1..=4).all(|number| saves(&world, "both", number) > 0));
+    }
+}
+
+#[test]
+fn services_with_different_subjects_cannot_share_one_order() {
+    let all = |_: &Fact, _| true;
+    let built = std::panic::catch_unwind(|| {
+        let members = vec![(listener("adds", ADDED, all), 1), (listener("copies", COPIED, all), 1)];
+        simulation(ordered(Ordering::Subscription), 1, members)
+    });
+    assert!(built.is_err(), "a queue has no members that take only some of it");
+}
+
+#[test]
 fn what_none_of_the_services_can_handle_is_poison() {
     let not_2 = |fact: &Fact, _| fact.note.number() != 2;
     for profile in profiles() {

@@ -79,6 +79,8 @@ pub struct Delivery {
     pub(super) unit: u32,
     /// Whether its handler may pause.
     pub(crate) may_pause: bool,
+    /// Whether its group counts what each member has.
+    pub(super) counts: bool,
     /// It is taken out of the ready list until its service's store changes.
     pub(super) parked: bool,
     /// It waits outside its unit's queue, as redeliveries that may come at any time do.
@@ -103,6 +105,31 @@ pub(super) const NEVER: u64 = u64::MAX;
 const _: () = assert!(size_of::<Delivery>() <= 72);
 
 impl Delivery {
+    /// One that waits for its first attempt, of no message yet.
+    pub(super) const NEW: Delivery = Delivery {
+        message: MessageIndex(0),
+        group: GroupIndex(0),
+        attempt: 0,
+        tries: 0,
+        state: State::Queued,
+        member: 0,
+        duplicate: false,
+        superseded: false,
+        called_off: false,
+        successor: None,
+        futile_at: NEVER,
+        ready_at: NOWHERE,
+        unit: 0,
+        may_pause: false,
+        counts: false,
+        parked: false,
+        loose: false,
+        entry: 0,
+        root: 0,
+        key: 0,
+        lane: 0,
+    };
+
     /// Whether it still has to be done.
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -141,6 +168,13 @@ impl Delivery {
     pub(crate) fn is_repeated(&self) -> bool {
         // Not `||`: which of them it is follows no pattern that a processor could learn.
         (self.tries > 1) | self.duplicate
+    }
+
+    /// Makes it the next attempt, which waits to be handled.
+    #[inline]
+    pub(super) fn come_again(&mut self, attempt: u16) {
+        self.rename(attempt);
+        self.state = State::Queued;
     }
 
     /// Gives it the name of its next attempt.

@@ -6,14 +6,17 @@
 
 use std::time::Duration;
 
-use super::{Broker, Delivery, DeliveryIndex, Member, NEVER, State};
+use super::{Broker, Delivery, DeliveryIndex, Member, Message, MessageIndex, NEVER, State};
 use crate::event::Event;
 use crate::faults::Fate;
 
 /// A member that handles what it is handed.
 pub(crate) trait Consumer<E> {
-    /// Handles an event.
-    fn consume(&mut self, event: &E, attempt: &Attempt) -> Handled;
+    /// Handles a message.
+    fn consume(&mut self, message: &Message<E>, attempt: Attempt) -> Handled;
+
+    /// How long the broker is to wait before it hands out again what it answered with a nak.
+    fn nak_delay(&self) -> Option<Duration>;
 
     /// What it has to say to the world, which the broker takes before it takes the answer.
     fn outbox(&mut self) -> &mut Vec<E>;
@@ -25,15 +28,12 @@ pub(crate) struct Attempt {
     pub(crate) member: Member,
     /// Which one of this message at this group, from 1.
     pub(crate) number: u16,
-    /// The command that the message is due to.
-    pub(crate) cause: u32,
 }
 
 /// What handling a message came to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Handled {
-    /// `None` if the handler has not answered yet.
-    pub(crate) reply: Option<Reply>,
+    pub(crate) reply: Reply,
     /// Whether its store changed.
     pub(crate) changed: bool,
     /// At which state of its store it changes nothing if it is done again; `None` if that is not known from
@@ -47,9 +47,11 @@ pub(crate) enum Reply {
     Ack,
     /// An ack that travels, and arrives in a step of its own.
     LateAck,
-    Nak(Option<Duration>),
+    Nak,
     /// Nothing, ever.
     Silence,
+    /// Nothing: the handler has not answered yet.
+    NotYet,
 }
 
 /// At which state of its service's store handling a message changes nothing, if it does.
@@ -68,7 +70,7 @@ impl FutileAt {
 /// What became of a delivery that was handed out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HandedOut {
-    pub(crate) reply: Option<Reply>,
+    pub(crate) reply: Reply,
     /// How long the broker waits now before it hands the message out again.
     pub(crate) wait: Option<Duration>,
 }
@@ -87,75 +89,117 @@ impl<E: Event> Broker<E> {
             self.lose_on_the_way(index, fate.duplicate);
             return None;
         }
-        let member = self.begin(index);
+        let (message, attempt) = self.begin(index);
         if fate.duplicate {
             self.duplicate(index);
         }
         if fate.pause {
+            // Who pauses answers some other time, and the broker waits from now on.
             let wait = self.wait_for_answer(index);
-            self.consume(index, member, consumer);
-            return Some(HandedOut { reply: None, wait });
+            self.let_handle_apart(index, message, attempt, consumer);
+            return Some(HandedOut { reply: Reply::NotYet, wait });
         }
-        let handled = self.consume(index, member, consumer);
-        Some(self.take_answer(index, member, handled))
+        Some(self.let_handle(index, message, attempt, consumer))
     }
 
     /// Lets the member that has paused over a delivery go on, and does what its answer asks for.
     pub(crate) fn resume(&mut self, index: DeliveryIndex, consumer: &mut impl Consumer<E>) -> HandedOut {
-        let Delivery { group, member, .. } = *self.delivery(index);
+        let Delivery { message, group, attempt: number, member, .. } = *self.delivery(index);
         let member = self.groups[group.get()].members[usize::from(member)];
-        let handled = self.consume(index, member, consumer);
-        self.take_answer(index, member, handled)
+        self.let_handle_apart(index, message, Attempt { member, number }, consumer)
     }
 
-    /// Lets a member handle a delivery, and publishes what it says.
+    /// [`Broker::let_handle`] for the few that pause or have paused.
+    #[inline(never)]
+    fn let_handle_apart(
+        &mut self,
+        index: DeliveryIndex,
+        message: MessageIndex,
+        attempt: Attempt,
+        consumer: &mut impl Consumer<E>,
+    ) -> HandedOut {
+        self.let_handle(index, message, attempt, consumer)
+    }
+
+    /// Lets a member handle a delivery, publishes what it says, and does what its answer asks for.
     #[inline(always)]
-    fn consume(&mut self, index: DeliveryIndex, member: Member, consumer: &mut impl Consumer<E>) -> Handled {
-        let Delivery { message, attempt: number, .. } = *self.delivery(index);
+    fn let_handle(
+        &mut self,
+        index: DeliveryIndex,
+        message: MessageIndex,
+        attempt: Attempt,
+        consumer: &mut impl Consumer<E>,
+    ) -> HandedOut {
         let message = &self.log.messages[message.get()];
-        let attempt = Attempt { member, number, cause: message.cause };
-        let handled = consumer.consume(&message.event, &attempt);
+        let cause = message.cause;
+        let handled = consumer.consume(message, attempt);
         if !consumer.outbox().is_empty() {
-            self.publish(consumer.outbox(), attempt.cause);
+            self.publish(consumer.outbox(), cause);
         }
-        handled
+        self.take_answer(index, attempt.member, handled, consumer)
     }
 
     #[inline(always)]
-    fn take_answer(&mut self, index: DeliveryIndex, member: Member, handled: Handled) -> HandedOut {
-        let Handled { reply, changed, futile_at } = handled;
-        // A nak of which the broker knows nothing is a silence.
-        let reply = reply.map(|reply| match reply {
-            Reply::Nak(_) if !self.profile.naks => Reply::Silence,
-            reply => reply,
-        });
+    fn take_answer(
+        &mut self,
+        index: DeliveryIndex,
+        member: Member,
+        handled: Handled,
+        consumer: &impl Consumer<E>,
+    ) -> HandedOut {
+        let Handled { mut reply, changed, futile_at } = handled;
+        if reply == Reply::Nak && !self.profile.naks {
+            // Of which the broker knows nothing.
+            reply = Reply::Silence;
+        }
         if changed {
             self.deliveries.note_effect(index);
         }
+        if self.has_shared
+            && let Some(FutileAt(tick)) = futile_at
+        {
+            self.note_futile_for(index, member, tick);
+        }
+        let (delivery, entry) = self.deliveries.change_both(index);
         if let Some(FutileAt(tick)) = futile_at {
-            self.deliveries.change(index).futile_at = tick;
-            if self.has_shared && tick != NEVER && self.service_of_delivery(index).is_none() {
-                self.futile_for.insert((index, member.service), tick);
+            delivery.futile_at = tick;
+        }
+        // Most often nothing else depends on it: nothing replaced it, and nothing is counted that could make room.
+        if !(delivery.superseded | delivery.counts) {
+            match reply {
+                Reply::Ack => {
+                    entry.close(delivery);
+                    self.open -= 1;
+                    return HandedOut { reply, wait: None };
+                }
+                Reply::Silence if self.at_once => {
+                    delivery.come_again(entry.next_attempt());
+                    (delivery.loose, delivery.ready_at) = (true, self.ready.len() as u32);
+                    self.list_ready(index);
+                    return HandedOut { reply, wait: None };
+                }
+                _ => {}
             }
         }
         let wait = match reply {
-            Some(Reply::Ack) => {
+            Reply::Ack => {
                 self.ack(index);
                 None
             }
-            Some(Reply::LateAck) => {
+            Reply::LateAck => {
                 self.deliveries.change(index).state = State::Acking;
                 self.wait_for_answer(index)
             }
-            Some(Reply::Nak(delay)) => {
+            Reply::Nak => {
+                let delay = consumer.nak_delay();
                 self.begin_waiting(index);
                 if delay.is_none() {
                     self.release(index);
                 }
                 delay
             }
-            Some(Reply::Silence) => self.unanswered(index),
-            None => None,
+            Reply::Silence => self.unanswered(index),
+            Reply::NotYet => None,
         };
         HandedOut { reply, wait }
     }
@@ -176,7 +220,7 @@ impl<E: Event> Broker<E> {
 
     /// No ack will come for a delivery that was handled. Returns how long the broker waits for it
     /// nevertheless; if that is no time at all, the message is pending again.
-    #[inline(always)]
+    #[inline(never)]
     fn unanswered(&mut self, index: DeliveryIndex) -> Option<Duration> {
         if self.at_once && !self.delivery(index).superseded {
             self.queue_again(index);
@@ -184,6 +228,14 @@ impl<E: Event> Broker<E> {
         }
         self.begin_waiting(index);
         self.wait_for_answer(index)
+    }
+
+    /// Notes the same if services share the delivery's group, of which each may do something else.
+    #[inline(never)]
+    fn note_futile_for(&mut self, index: DeliveryIndex, member: Member, tick: u64) {
+        if tick != NEVER && self.service_of_delivery(index).is_none() {
+            self.futile_for.insert((index, member.service), tick);
+        }
     }
 
     #[cold]

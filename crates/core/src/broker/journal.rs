@@ -122,7 +122,7 @@ impl<E: Event> Broker<E> {
     pub(crate) fn known_by(&self, index: DeliveryIndex) -> Option<u64> {
         let delivery = self.delivery(index);
         // Else it depends on what is in flight, or on when the broker gives up.
-        if !delivery.is_ready() || self.groups[delivery.group.get()].counts || !self.at_once {
+        if !delivery.is_ready() || delivery.counts || !self.at_once {
             return None;
         }
         // All copies of a message are alike then but for this, and their number says all about the others.

@@ -185,6 +185,21 @@ impl<E: Event> Log<E> {
         (index, key)
     }
 
+    /// Whether there is a message about this version of a record, whatever its subject.
+    pub(super) fn has(&self, record: RecordId, version: Version) -> bool {
+        self.last.iter().any(|last| {
+            let mut at = last.get(record.place()).copied().flatten();
+            while let Some(index) = at {
+                let message = &self.messages[index.get()];
+                if message.name.version == Some(version) && message.name.record == record {
+                    return true;
+                }
+                at = message.previous;
+            }
+            false
+        })
+    }
+
     /// The hash of all messages, whatever their order.
     pub(super) fn sum(&self) -> u64 {
         self.sum

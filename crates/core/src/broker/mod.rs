@@ -16,6 +16,7 @@ mod hand_out;
 mod held_up;
 mod journal;
 mod message;
+mod preset;
 mod profile;
 mod queries;
 mod queue;
@@ -48,16 +49,6 @@ pub use queue::Member;
 use queue::{Group, Route};
 use undoable::Undoable;
 
-/// What the deliveries of a message to a group have in common, and whether this one is a duplicate.
-struct Twin {
-    message: MessageIndex,
-    group: GroupIndex,
-    entry: u32,
-    root: u64,
-    lane: u64,
-    duplicate: bool,
-}
-
 /// Takes out of a list the one element that is equal to this, if it is there; the others stay in order.
 #[inline]
 pub(crate) fn take_out<T: PartialEq>(list: &mut Vec<T>, item: &T) {
@@ -77,6 +68,8 @@ pub struct Broker<E> {
     groups: Undoable<Group>,
     /// Whether services share one of them.
     has_shared: bool,
+    /// Whether there is no order and no limit (see [`Profile::is_free`]).
+    is_free: bool,
     /// Whether what is not acked is pending again at once, however often it was tried.
     at_once: bool,
     /// Up to how many of a delivery's tries decide anything.
@@ -118,7 +111,7 @@ impl<E: Event> Clone for Broker<E> {
 
     fn clone_from(&mut self, source: &Broker<E>) {
         let Broker { profile, routes, groups, log, deliveries, .. } = source;
-        let Broker { ready, fresh, waiting, dead, futile_for, has_shared, at_once, open, .. } = source;
+        let Broker { ready, fresh, waiting, dead, futile_for, has_shared, is_free, at_once, open, .. } = source;
         self.profile.clone_from(profile);
         self.routes.clone_from(routes);
         self.groups.clone_from(groups);
@@ -131,7 +124,7 @@ impl<E: Event> Clone for Broker<E> {
         if self.futile_for != *futile_for {
             self.futile_for.clone_from(futile_for);
         }
-        (self.has_shared, self.at_once, self.open) = (*has_shared, *at_once, *open);
+        (self.has_shared, self.is_free, self.at_once, self.open) = (*has_shared, *is_free, *at_once, *open);
         (self.tries_that_count, self.burst) = (source.tries_that_count, source.burst);
     }
 }
@@ -153,6 +146,7 @@ impl<E: Event> Broker<E> {
         }
         let groups: Vec<Group> = setups.into_iter().map(|setup| Group::new(setup, &routes, &profile)).collect();
         Broker {
+            is_free: profile.is_free(),
             at_once: profile.redelivers_at_once(),
             tries_that_count: profile.tries_that_count(),
             has_shared: groups.iter().any(|group| group.service.is_none()),
@@ -187,11 +181,10 @@ impl<E: Event> Broker<E> {
 
 /// What the world tells it.
 ///
-/// A redelivery at once is what most steps of a hard run end in, so its path is always inlined;
-/// the optimizer alone leaves four calls in it.
+/// A redelivery at once is what most steps of a hard run end in, so its path is always inlined.
 impl<E: Event> Broker<E> {
     /// Appends events to the log and queues them for every group that joined.
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) fn publish(&mut self, events: &mut Vec<E>, cause: u32) {
         // One, nearly always; it was just written, field by field, so it is asked all at once before it
         // is moved: a wide read of narrow writes waits for all of them.
@@ -262,75 +255,65 @@ impl<E: Event> Broker<E> {
     /// The first delivery of a message on a subject, whose name has this key, to a group.
     #[inline(always)]
     fn add_delivery(&mut self, message: MessageIndex, named: (Subject, u64), group: GroupIndex, entry: u32) {
-        let ((subject, key), group_hash) = (named, self.groups[group.get()].hash);
-        let root = root_of(key, group_hash);
-        let lane = hash::mix(subject.hash(), group_hash);
-        self.push_delivery(Twin { message, group, entry, root, lane, duplicate: false });
+        let (subject, key) = named;
+        let Group { hash: group_hash, may_pause, counts, .. } = self.groups[group.get()];
+        let unit = if self.is_free { 0 } else { self.unit_of_message(message, group) as u32 };
+        let (root, lane) = (root_of(key, group_hash), hash::mix(subject.hash(), group_hash));
+        self.push_delivery(Delivery { message, group, unit, may_pause, counts, entry, root, lane, ..Delivery::NEW });
     }
 
     /// One more delivery of the message that `index` delivers, to the same group.
     #[inline(never)]
     fn add_twin(&mut self, index: DeliveryIndex, duplicate: bool) -> DeliveryIndex {
-        let Delivery { message, group, entry, root, lane, .. } = *self.delivery(index);
-        self.push_delivery(Twin { message, group, entry, root, lane, duplicate })
+        let Delivery { message, group, unit, may_pause, counts, entry, root, lane, .. } = *self.delivery(index);
+        let twin = Delivery { message, group, unit, may_pause, counts, entry, root, lane, ..Delivery::NEW };
+        self.push_delivery(Delivery { duplicate, ..twin })
     }
 
     #[inline(always)]
-    fn push_delivery(&mut self, Twin { message, group, entry, root, lane, duplicate }: Twin) -> DeliveryIndex {
+    fn push_delivery(&mut self, delivery: Delivery) -> DeliveryIndex {
         self.open += 1;
-        let Group { may_pause, rules, .. } = self.groups[group.get()];
-        let unit = if rules.free { 0 } else { self.unit_of_message(message, group) as u32 };
-        // Where no order and no limit holds, it is ready as soon as it is there.
-        let ready_at = if rules.free { self.ready.len() as u32 } else { NOWHERE };
-        let index = self.deliveries.push(Delivery {
-            message,
-            group,
-            unit,
-            may_pause,
-            lane,
-            attempt: 0,
-            tries: 0,
-            state: State::Queued,
-            member: 0,
-            duplicate,
-            superseded: false,
-            called_off: false,
-            successor: None,
-            futile_at: NEVER,
-            ready_at,
-            parked: false,
-            loose: rules.free,
-            entry,
-            root,
-            key: 0,
-        });
-        if rules.free {
-            self.list_ready(index);
-        } else {
+        if !self.is_free {
+            let index = self.deliveries.push(delivery);
             self.join_queue(index, RedeliverAt::Back);
+            return index;
         }
+        // Where no order and no limit holds, it is ready as soon as it is there.
+        let ready_at = self.ready.len() as u32;
+        let index = self.deliveries.push(Delivery { ready_at, loose: true, ..delivery });
+        self.list_ready(index);
         index
     }
 
-    /// Hands a ready delivery to a member; returns the member.
+    /// Hands a ready delivery to a member; returns which attempt that is, at which message.
     #[inline(always)]
-    fn begin(&mut self, index: DeliveryIndex) -> Member {
-        self.leave_ready(index);
+    fn begin(&mut self, index: DeliveryIndex) -> (MessageIndex, Attempt) {
         let delivery = self.deliveries.change(index);
         assert_eq!(delivery.state, State::Queued, "only a queued delivery can be handed out");
         delivery.state = State::Handling;
         delivery.tries = delivery.tries.saturating_add(1);
-        let turn = delivery.message.0.wrapping_add(u32::from(delivery.attempt));
         delivery.member = 0;
-        if self.groups[delivery.group.get()].counts {
-            let group = &mut self.groups[delivery.group.get()];
-            let message = &self.log.messages[delivery.message.get()];
-            delivery.member = group.next_member(message.route, message.name.record, turn);
-            group.hold(delivery.member);
+        let place = std::mem::replace(&mut delivery.ready_at, NOWHERE);
+        let Delivery { message, group, attempt: number, counts, .. } = *delivery;
+        if place != NOWHERE {
+            self.take_from_ready(place);
         }
-        let group = &self.groups[delivery.group.get()];
-        let member = group.members[usize::from(delivery.member)];
-        if !group.rules.free {
+        let member = if counts { self.hold(index) } else { self.groups[group.get()].first };
+        (message, Attempt { member, number })
+    }
+
+    /// Gives a delivery to the member whose turn it is.
+    #[inline(never)]
+    fn hold(&mut self, index: DeliveryIndex) -> Member {
+        let delivery = self.deliveries.change(index);
+        let turn = delivery.message.0.wrapping_add(u32::from(delivery.attempt));
+        let group = &mut self.groups[delivery.group.get()];
+        let message = &self.log.messages[delivery.message.get()];
+        let place = group.next_member(message.route, message.name.record, turn);
+        group.hold(place);
+        delivery.member = place;
+        let member = group.members[usize::from(place)];
+        if !self.is_free {
             self.leave_queue(index);
         }
         member
@@ -429,12 +412,19 @@ impl<E: Event> Broker<E> {
             take_out(&mut self.waiting, &index);
         }
         // What was given up has left its place already.
-        if !delivery.superseded && self.groups[delivery.group.get()].counts {
-            let group = &mut self.groups[delivery.group.get()];
-            group.let_go(delivery.member);
-            if group.is_tight() {
-                self.refresh_group(delivery.group);
-            }
+        if delivery.counts && !delivery.superseded {
+            self.let_go(index);
+        }
+    }
+
+    /// Takes a delivery from the member that has it.
+    #[inline(never)]
+    fn let_go(&mut self, index: DeliveryIndex) {
+        let Delivery { group: place, member, .. } = *self.delivery(index);
+        let group = &mut self.groups[place.get()];
+        group.let_go(member);
+        if group.is_tight() {
+            self.refresh_group(place);
         }
     }
 
@@ -482,13 +472,16 @@ impl<E: Event> Broker<E> {
         self.queue_again(index);
     }
 
-    #[inline(always)]
     fn queue_again(&mut self, index: DeliveryIndex) {
         self.leave_flight(index);
         let (delivery, entry) = self.deliveries.change_both(index);
-        delivery.rename(entry.next_attempt());
-        delivery.state = State::Queued;
-        self.enqueue(index, self.profile.redeliver_at);
+        delivery.come_again(entry.next_attempt());
+        if self.is_free {
+            (delivery.loose, delivery.ready_at) = (true, self.ready.len() as u32);
+            self.list_ready(index);
+        } else {
+            self.enqueue(index, self.profile.redeliver_at);
+        }
     }
 
     fn supersede(&mut self, index: DeliveryIndex) {

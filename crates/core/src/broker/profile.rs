@@ -5,6 +5,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::engine;
+
 /// What a broker may do, in eleven parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
@@ -51,6 +53,8 @@ pub enum Ordering {
     None,
     /// One subject's log.
     Log,
+    /// All that a group gets, whatever the subject: one queue or one consumer for all of them.
+    Subscription,
     /// One record's events within a subject, or all records of one partition.
     Key {
         /// The number of partitions; `None`: every key is its own.
@@ -196,7 +200,16 @@ pub enum Dedup {
 
 impl Profile {
     /// The names [`Profile::named`] knows.
-    pub const NAMES: [&'static str; 2] = ["stan", "adversarial"];
+    pub const NAMES: [&'static str; 8] = [
+        "stan",
+        "adversarial",
+        "jetstream",
+        "kafka-share",
+        "rabbitmq-classic",
+        "rabbitmq-quorum",
+        "pubsub-exactly-once",
+        "servicebus",
+    ];
 
     /// The profile of that name.
     #[must_use]
@@ -204,7 +217,7 @@ impl Profile {
         match name {
             "stan" => Some(Profile::stan()),
             "adversarial" => Some(Profile::adversarial()),
-            _ => None,
+            _ => Profile::of(&engine::Profile::named(name)?).ok(),
         }
     }
 
@@ -257,6 +270,11 @@ impl Profile {
         self.ack_wait.get(place).or(self.ack_wait.last()).copied()
     }
 
+    /// Whether there is no order and no limit: every queued delivery is ready, and queues are not kept.
+    pub(super) fn is_free(&self) -> bool {
+        self.ordering == Ordering::None && self.max_in_flight.limit == Limit::Unlimited
+    }
+
     /// Whether it waits for no answer and gives nothing up.
     pub(super) fn redelivers_at_once(&self) -> bool {
         let waits = &self.ack_wait;
@@ -282,6 +300,9 @@ impl Profile {
         let never = |parameter, expected| Err(UnsupportedProfile { parameter, expected, is_known: false });
         if matches!(self.dispatch, Dispatch::BlockWhileInFlight { .. }) {
             return refuse("dispatch", "competing or exclusive");
+        }
+        if self.dispatch == Dispatch::Exclusive && self.ordering == Ordering::Subscription {
+            return refuse("dispatch", "competing where one order is kept over all subjects");
         }
         if self.ack.granularity == Granularity::Cumulative {
             return refuse("ack", "individual");
@@ -369,6 +390,8 @@ mod tests {
         assert_eq!(refused(|p| p.ack.granularity = Granularity::Cumulative), "ack");
         assert_eq!(refused(|p| p.dedup_window = Dedup::ProducerSession), "dedup_window");
         assert_eq!(refused(|p| p.dispatch = Dispatch::BlockWhileInFlight { batch: 10 }), "dispatch");
+        let single = |p: &mut Profile| (p.dispatch, p.ordering) = (Dispatch::Exclusive, Ordering::Subscription);
+        assert_eq!(refused(single), "dispatch");
         assert_eq!(refused(|p| p.max_in_flight.limit = Limit::Of(0)), "max_in_flight");
         assert_eq!(refused(|p| p.release_on.close = true), "release_on");
         assert_eq!(refused(|p| p.release_on.reconnect = true), "release_on");

@@ -1,12 +1,12 @@
 //! Read access to the broker: its rules, deliveries and messages by name, and the digest of its state.
 
 use super::{
-    Broker, Delivery, DeliveryIndex, DeliveryName, GroupIndex, Member, Message, MessageIndex, Profile, RedeliverAt,
-    State,
+    Broker, Delivery, DeliveryIndex, DeliveryName, GroupIndex, Member, Message, MessageIndex, Ordering, Profile,
+    RedeliverAt, State,
 };
 use crate::event::Event;
 use crate::hash;
-use crate::ids::ServiceIndex;
+use crate::ids::{RecordId, ServiceIndex, Version};
 
 impl<E: Event> Broker<E> {
     /// The rules it follows.
@@ -30,6 +30,11 @@ impl<E: Event> Broker<E> {
     #[must_use]
     pub fn message(&self, index: MessageIndex) -> &Message<E> {
         &self.log.messages[index.get()]
+    }
+
+    /// Whether a message about this version of a record was published, whatever its subject.
+    pub(crate) fn has_published(&self, record: RecordId, version: Version) -> bool {
+        self.log.has(record, version)
     }
 
     /// The message before `index` on the same subject about the same record.
@@ -214,7 +219,11 @@ impl<E: Event> Broker<E> {
         let mut sum = 0u64;
         for index in self.open().filter(|index| self.delivery(*index).is_in_flight()) {
             let delivery = self.delivery(index);
-            for other in self.open().filter(|other| self.delivery(*other).lane == delivery.lane) {
+            let has_one_order = |other: &Delivery| match self.profile.ordering {
+                Ordering::Subscription => other.group == delivery.group,
+                _ => other.lane == delivery.lane,
+            };
+            for other in self.open().filter(|other| has_one_order(self.delivery(*other))) {
                 if delivery.message < self.delivery(other).message {
                     sum = sum.wrapping_add(hash::mix3(self.digest_of(index), self.digest_of(other), 1));
                 }

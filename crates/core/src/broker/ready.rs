@@ -7,16 +7,15 @@ use super::{Broker, MessageIndex, take_out};
 use crate::event::Event;
 
 impl<E: Event> Broker<E> {
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn enqueue(&mut self, index: DeliveryIndex, at: RedeliverAt) {
         let delivery = self.deliveries.change(index);
-        let group = &mut self.groups[delivery.group.get()];
-        if group.rules.free {
+        if self.is_free {
             delivery.loose = true;
             self.enter_ready(index);
         } else if at == RedeliverAt::Any {
             delivery.loose = true;
-            group.loose.push(index);
+            self.groups[delivery.group.get()].loose.push(index);
             self.refresh_loose(index);
         } else {
             self.join_queue(index, at);
@@ -112,7 +111,7 @@ impl<E: Event> Broker<E> {
         let group = self.delivery(index).group;
         self.deliveries.change(index).parked = false;
         match self.unit_of(index) {
-            None if self.groups[group.get()].rules.free => self.enter_ready(index),
+            None if self.is_free => self.enter_ready(index),
             None => self.refresh_loose(index),
             Some(unit) => {
                 if self.groups[group.get()].take_up(unit, index) {
@@ -230,9 +229,10 @@ impl<E: Event> Broker<E> {
     /// Fills the hole that a delivery leaves in the list of those that are ready.
     #[inline(always)]
     pub(super) fn take_from_ready(&mut self, place: u32) {
-        self.ready.swap_remove(place as usize);
-        if let Some(moved) = self.ready.get(place as usize) {
-            self.deliveries.move_in_ready(*moved, place);
+        let Some(last) = self.ready.pop() else { return };
+        if let Some(hole) = self.ready.get_mut(place as usize) {
+            *hole = last;
+            self.deliveries.move_in_ready(last, place);
         }
     }
 }

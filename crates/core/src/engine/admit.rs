@@ -94,7 +94,7 @@ impl Seen {
 /// The question whether recordings are possible under some rules.
 ///
 /// ```
-/// use pellmell::engine::{Admission, Line, Profile, Seen, What, /* ... */ Entry, KeyId, MemberId, PartitionId, TopicId};
+/// use pellmell::engine::{Admission, Entry, KeyId, Line, MemberId, PartitionId, Profile, Seen, TopicId, What};
 /// # use pellmell::engine::{MessageId, Start, Told};
 /// # use pellmell::Time;
 /// let stan = Profile::named("stan").unwrap();

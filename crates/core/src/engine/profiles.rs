@@ -110,6 +110,7 @@ fn queue() -> QueueRules {
         releases: set(&[How::Close, How::Crash]),
         notices_crash: true,
         exclusive: false,
+        cumulative: false,
         stale: Stale::Reject,
         deliveries: Limit::Unlimited,
         then: Then::Drop,
@@ -223,7 +224,7 @@ impl Profile {
             of_queue(
                 "jetstream-ack-all",
                 "NATS JetStream: a consumer whose acks are for all up to a message",
-                jetstream(),
+                QueueRules { cumulative: true, ..jetstream() },
                 Count,
             ),
             of_offsets(

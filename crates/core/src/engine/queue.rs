@@ -37,6 +37,8 @@ pub struct QueueRules {
     pub notices_crash: bool,
     /// Whether only the member that came first is sent anything.
     pub exclusive: bool,
+    /// Whether an ack is for all that was sent before as well.
+    pub cumulative: bool,
     /// Whether an answer counts that comes after the broker gave up waiting for it.
     pub stale: Stale,
     /// How often a message is sent at most.
@@ -228,6 +230,7 @@ impl Queue {
             lease.member == member && lease.count == count
         });
         match answer {
+            Answer::Ack if now.rules.cumulative => self.answer(now, member, (message, count), Answer::AckUpTo),
             Answer::AckUpTo => {
                 self.leases.retain(|lease| lease.message > message);
                 self.fresh.retain(|other| *other > message);

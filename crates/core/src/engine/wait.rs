@@ -27,6 +27,12 @@ impl Wait {
         Wait { millis: secs * 1_000 }
     }
 
+    /// How many milliseconds.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.millis
+    }
+
     /// The moment so long after another one.
     #[must_use]
     pub fn after(self, time: Time) -> Time {

@@ -9,7 +9,7 @@ use std::ops::Deref;
 
 use crate::broker::{Delivery, Message, MessageName};
 use crate::event::System;
-use crate::ids::Time;
+use crate::ids::{RecordId, Time, Version};
 use crate::simulation::Simulation;
 use crate::store::{Change, Record, Store};
 use crate::world::{LookedAt, Step, World};
@@ -60,6 +60,13 @@ impl<'a, S: System> Moment<'a, S> {
         self.world.simulation()
     }
 
+    /// Whether any message that was ever published is about this version of a record, whatever its subject.
+    #[must_use]
+    pub fn was_published(&self, record: RecordId, version: Version) -> bool {
+        self.note(LookedAt::LOG);
+        self.world.broker().has_published(record, version)
+    }
+
     /// Whether any message that was ever published has such a name.
     #[must_use]
     pub fn ever_published(&self, is_it: impl Fn(&MessageName) -> bool) -> bool {
@@ -70,8 +77,8 @@ impl<'a, S: System> Moment<'a, S> {
     /// The whole world: broker and log, members' memories, what may happen next.
     ///
     /// A complete search judges a step again each time a judgement has looked at it, and a judgement by
-    /// stores, time, [`View::delivery`], [`View::published`] and [`Moment::ever_published`] once for all steps
-    /// that are alike.
+    /// stores, time, [`View::delivery`], [`View::published`], [`Moment::was_published`] and
+    /// [`Moment::ever_published`] once for all steps that are alike.
     #[must_use]
     #[inline]
     pub fn world(&self) -> &'a World<S> {
@@ -126,6 +133,11 @@ impl<'a, S: System> View<'a, S> {
         View { step, store, after: Moment::new(world) }
     }
 
+    /// The same, at which nobody has looked yet.
+    pub(crate) fn anew(&self) -> View<'a, S> {
+        View::new(self.after.world, self.step)
+    }
+
     /// The store of the service whose handler ran, or acked and crashed before it saved.
     #[must_use]
     #[inline]
@@ -140,12 +152,14 @@ impl<'a, S: System> View<'a, S> {
     }
 
     /// What the step saved of one record type; nothing if the service has no such collection.
+    #[inline(always)]
     pub fn changes<R: Record>(&self) -> impl Iterator<Item = Change<'a, R>> + use<'a, R, S> {
         Store::changes_of::<R>(self.store())
     }
 
     /// The messages the step published.
     #[must_use]
+    #[inline]
     pub fn published(&self) -> &'a [Message<S::Event>] {
         // Where there is nothing to see, nothing was asked: a message's count says more than the stores.
         match self.step.published.is_empty() {

@@ -8,7 +8,7 @@ use crate::event::{Command, Event};
 use crate::faults::Window;
 use crate::ids::{RecordId, Subject, Version};
 use crate::scheduler::{Chosen, ClientIndex, Enabled};
-use crate::service::{Context, Rejection, Service};
+use crate::service::{Context, Outcome, Rejection, Service};
 use crate::simulation::Simulation;
 use crate::store::{Record, Schema, VersionPolicy};
 

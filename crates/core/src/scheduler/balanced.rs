@@ -25,7 +25,8 @@ use crate::prng::RunKey;
 /// How many actions what is offered stands for.
 #[derive(Clone, Debug, Default)]
 pub struct Expected {
-    by_key: BTreeMap<u64, u64>,
+    /// In the order of the keys.
+    by_key: Vec<(u64, u64)>,
     /// For each lane the sum over its actions, and how many these are.
     by_lane: BTreeMap<u64, (u64, u64)>,
 }
@@ -41,7 +42,8 @@ impl Expected {
     #[must_use]
     pub fn of(&self, key: u64, lane: u64) -> u64 {
         let of_lane = || self.by_lane.get(&lane).map(|(sum, count)| sum / count);
-        self.by_key.get(&key).copied().or_else(of_lane).unwrap_or(1)
+        let of_key = self.by_key.binary_search_by_key(&key, |(known, _)| *known).ok().map(|place| self.by_key[place].1);
+        of_key.or_else(of_lane).unwrap_or(1)
     }
 }
 
@@ -60,18 +62,19 @@ impl Census {
     #[must_use]
     pub fn expected(&self) -> Expected {
         let mut sizes = vec![1u64; self.happened.len()];
-        let mut expected = Expected::default();
+        let (mut expected, mut by_key) = (Expected::default(), BTreeMap::new());
         // What an action brings about comes after it.
         for (place, (key, lane, cause)) in self.happened.iter().enumerate().rev() {
             let size = sizes[place];
             if let Some(cause) = cause {
                 sizes[*cause] += size;
             }
-            expected.by_key.insert(*key, size);
+            by_key.insert(*key, size);
             let (sum, count) = expected.by_lane.entry(*lane).or_default();
             *sum += size;
             *count += 1;
         }
+        expected.by_key = by_key.into_iter().collect();
         expected
     }
 }

@@ -17,7 +17,9 @@ impl Calm {
     /// The calm order with the faults `seed` draws from `plan`.
     #[must_use]
     pub fn new(seed: u64, plan: FaultPlan) -> Calm {
-        Calm { fates: Fates::new(&plan.for_seed(seed), RunKey::new(seed)), order: CalmOrder::default() }
+        // Where nothing is drawn, no seed need be turned into a key.
+        let key = if plan.is_calm() { RunKey::NONE } else { RunKey::new(seed) };
+        Calm { fates: Fates::new(&plan.for_seed(seed), key), order: CalmOrder::default() }
     }
 }
 

@@ -40,13 +40,15 @@ impl CalmOrder {
     pub(super) fn first(&mut self, enabled: &Enabled<'_>) -> Option<DeliveryIndex> {
         let CalmOrder { tie, fresh, ranked } = self;
         let rank = |index| Reverse((enabled.calm_rank(Action::Deliver(index), *tie), index));
-        ranked.extend(fresh.drain(..).map(rank));
+        // Not `extend`, which makes ready for many.
+        fresh.drain(..).for_each(|index| ranked.push(rank(index)));
         if ranked.len() > 2 * enabled.ready.len() + SPARE {
             ranked.clear();
             ranked.extend(enabled.ready.iter().copied().map(rank));
         }
-        while let Some(entry @ Reverse((_, index))) = ranked.peek() {
-            if enabled.has(Action::Deliver(*index)) && rank(*index) == *entry {
+        while let Some(Reverse(((.., attempt), index))) = ranked.peek() {
+            // Of its rank nothing changes but the attempt.
+            if enabled.has(Action::Deliver(*index)) && u32::from(enabled.delivery(*index).attempt) == *attempt {
                 return Some(*index);
             }
             ranked.pop();

@@ -29,7 +29,7 @@ pub use hold_sweep::{DepartedBucket, HoldPart, HoldPlan, HoldSweep, HoldSweepRes
 pub use nearby::{Nearby, NearbyResult, Neighbour};
 pub(crate) use part::play;
 pub use part::{Part, Piece, SoFar};
-pub(crate) use runs::Survey;
+pub(crate) use runs::{Looks, Survey};
 pub use runs::{Run, Runs};
 pub use shortest::{Cost, DeliveryOrder, Found, Shortest, ShortestBounds, ShortestResult};
 pub use source::{Seeds, Source};

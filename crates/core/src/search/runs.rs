@@ -84,6 +84,17 @@ impl<S: System> Run<'_, S> {
     }
 }
 
+/// Which steps of a run are looked at.
+#[derive(Clone, Copy)]
+pub(crate) enum Looks {
+    /// All.
+    Everywhere,
+    /// Those in which a client's command is answered.
+    AtCommands,
+    /// None.
+    Nowhere,
+}
+
 /// What is seen of runs while they are played.
 #[derive(Default)]
 pub(crate) struct Survey {
@@ -96,18 +107,19 @@ pub(crate) struct Survey {
 }
 
 impl Survey {
-    /// Plays a run. With `looks` its steps are looked at one by one, for what no count tells; of a run that follows
-    /// departures they always are.
-    pub(crate) fn play<S: System>(&mut self, seed: u64, run: &mut Run<'_, S>, looks: bool) -> Report {
+    /// Plays a run, and looks at its steps for what no count tells; of a run that follows departures at all.
+    pub(crate) fn play<S: System>(&mut self, seed: u64, run: &mut Run<'_, S>, looks: Looks) -> Report {
         let Survey { occurred, proven, situations } = self;
         let mut nobody = ();
         let watch: &mut dyn Observer<S> = match situations {
             Some(situations) => situations,
             None => &mut nobody,
         };
-        let report = match looks || run.scheduler.departing().is_some() {
-            true => run.play(&mut Looking::new(occurred, watch)),
-            false => run.play(watch),
+        let report = match looks {
+            _ if run.scheduler.departing().is_some() => run.play(&mut Looking::new(occurred, watch)),
+            Looks::Everywhere => run.play(&mut Looking::new(occurred, watch)),
+            Looks::AtCommands => run.play(&mut Looking::at_commands(occurred, watch)),
+            Looks::Nowhere => run.play(watch),
         };
         occurred.note(run.world, &report, &*run.scheduler);
         if let Some(situations) = situations {

@@ -9,13 +9,12 @@ use std::ops::{ControlFlow, Range};
 use serde::{Deserialize, Serialize};
 
 use super::buckets;
-use super::coverage::{Coverage, SituationWatch};
+use super::coverage::{Coverage, Seen, SituationWatch};
 use super::part::{self, Part, SoFar};
-use super::runs::{Runs, Survey};
+use super::runs::{Looks, Runs, Survey};
 use super::source::Source;
 use crate::determinism::{Divergence, Footprints, Sample};
 use crate::event::System;
-use crate::property::Sometimes;
 use crate::run::{Counts, Judges, Report, Verdict};
 use crate::scheduler::DepartureOutcome;
 use crate::simulation::{BuildError, Simulation};
@@ -265,18 +264,24 @@ impl<'a, S: System> Player<'a, S> {
         let Player { sweep: Sweep { source, judges, .. }, runs, survey } = self;
         let (mut result, mut steps) = (SweepResult::default(), 0);
         survey.occurred = Occurred::default();
-        let names: Vec<&str> = judges.sometimes().map(Sometimes::name).collect();
+        let mut reached: Vec<_> = judges.sometimes().map(|some| (some.name(), Seen::default())).collect();
         for seed in seeds.clone() {
             let mut run = runs.begin(seed)?;
             let situations = || SituationWatch::new(run.world.simulation(), &source.means());
             survey.situations.get_or_insert_with(situations);
             // Which clients are accepted is all that steps are looked at for.
-            let looks = !survey.occurred.has_accepted_all(run.world.simulation());
+            let looks = match survey.occurred.has_accepted_all(run.world.simulation()) {
+                true => Looks::Nowhere,
+                false => Looks::AtCommands,
+            };
             let report = survey.play(seed, &mut run, looks);
-            result.coverage.note_reached(seed, &names, &report.reached);
+            for (name, seen) in &mut reached {
+                seen.note_run(seed, report.reached.contains(name));
+            }
             steps += report.steps;
             result.add(seed, &report);
         }
+        result.coverage.note_reached(reached);
         result.looked = runs.simulation().map(|simulation| Looked::of(&survey.occurred, simulation));
         result.coverage.merge(&survey.take_coverage());
         Ok((Part { seeds, result }, steps))

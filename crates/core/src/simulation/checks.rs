@@ -4,6 +4,7 @@ use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Awaited, BuildError};
+use crate::broker::GroupSetup;
 use crate::ids::Subject;
 use crate::store::Schema;
 
@@ -90,6 +91,16 @@ impl Declared {
         };
         Err(BuildError(format!("`{label}` waits for `{awaited}`, which can never be there: {known}")))
     }
+}
+
+/// Whether all services of a group listen to the same, so that one queue can be theirs.
+pub(super) fn one_order(group: &GroupSetup) -> Result<(), BuildError> {
+    if group.services.iter().all(|(_, subjects)| group.subjects.iter().all(|subject| subjects.contains(subject))) {
+        return Ok(());
+    }
+    let message = format!("the services of the group `{}` listen to different subjects", group.name);
+    let next = "where one order is kept over all that a group gets, give each service a group of its own";
+    Err(BuildError(format!("{message}: {next}")))
 }
 
 /// Whether the hashes of subjects, by which the broker knows them, are unique.

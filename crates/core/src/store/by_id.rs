@@ -1,6 +1,7 @@
 //! Something for each record of a kind: by number as ever, by text beside it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::by_number::ByNumber;
 use super::numbers::Numbers;
@@ -140,9 +141,9 @@ impl Ids {
     }
 
     /// The members, in order.
+    #[inline]
     pub(super) fn iter(&self, kind: char) -> impl Iterator<Item = RecordId> + '_ {
-        let numbered = self.numbers.iter().map(move |number| RecordId::new(kind, number as u32));
-        numbered.chain(self.named.iter().copied())
+        Members { ids: self, kind, number: 0, numbers_left: self.numbers.len(), named: None }
     }
 
     /// What it has taken of the heap, in bytes.
@@ -155,6 +156,44 @@ impl Ids {
         if !self.named.is_empty() {
             self.named.clear();
         }
+    }
+}
+
+/// Members of a set, in order. It is small, because properties put several of them together.
+struct Members<'a> {
+    ids: &'a Ids,
+    kind: char,
+    /// The number from which on there are more, and how many.
+    number: usize,
+    numbers_left: usize,
+    /// The last one that has a text.
+    named: Option<RecordId>,
+}
+
+impl Iterator for Members<'_> {
+    type Item = RecordId;
+
+    #[inline]
+    fn next(&mut self) -> Option<RecordId> {
+        if self.numbers_left > 0 {
+            let number = self.ids.numbers.first_from(self.number)?;
+            (self.number, self.numbers_left) = (number + 1, self.numbers_left - 1);
+            return Some(RecordId::new(self.kind, number as u32));
+        }
+        if self.ids.named.is_empty() { None } else { self.next_named() }
+    }
+}
+
+impl Members<'_> {
+    #[cold]
+    fn next_named(&mut self) -> Option<RecordId> {
+        let named = &self.ids.named;
+        let next = match self.named {
+            Some(last) => named.range((Bound::Excluded(last), Bound::Unbounded)).next(),
+            None => named.first(),
+        };
+        self.named = next.copied().or(self.named);
+        next.copied()
     }
 }
 

@@ -22,7 +22,7 @@ use crate::ids::{RecordId, Time, Version};
 pub(crate) use by_number::ByNumber;
 pub use record::{Bump, DuplicateKey, Record, VersionConflict, VersionPolicy, VersionScheme, Versioned};
 pub use table::{Change, RowText};
-use table::{Progress, Table};
+use table::{Changes, Progress, Table};
 use tables::Tables;
 
 /// Collects the collections a service declares.
@@ -178,7 +178,7 @@ impl fmt::Debug for Store {
 impl Store {
     /// Finds a record.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn find<R: Record>(&self, id: RecordId) -> Option<&Versioned<R>> {
         let table = self.table::<R>();
         match self.read_at {
@@ -320,13 +320,13 @@ impl Store {
     #[must_use]
     pub fn at_version<R: Record>(&self, id: RecordId, version: Version) -> Option<&Versioned<R>> {
         let history = self.history::<R>(id);
-        place_of(history, version).map(|place| &history[place])
+        version.place_in(history).map(|place| &history[place])
     }
 
     /// The place of `version` in an owned record's history.
     #[must_use]
     pub fn position<R: Record>(&self, id: RecordId, version: Version) -> Option<usize> {
-        place_of(self.history::<R>(id), version)
+        version.place_in(self.history::<R>(id))
     }
 
     /// The saves of the step that just ran, if that was one of this store's service; else of the last
@@ -336,16 +336,16 @@ impl Store {
     }
 
     /// The saves of the step that just ran; none if there is no store or no such collection.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn changes_of<R: Record>(store: Option<&Store>) -> impl Iterator<Item = Change<'_, R>> {
         // Properties ask every step about every collection, so what was not saved is not looked for.
         let store = store.filter(|store| store.progress.collections & Table::<R>::BIT != 0);
-        let saved = store.and_then(|store| Some((store.known_table::<R>()?, store.step_began)));
-        let mut places = saved.map_or(0..0, |(table, began)| table.places_since(began));
-        std::iter::from_fn(move || {
-            let place = places.next()?;
-            saved.map(|(table, _)| table.change(place))
-        })
+        store.map(Store::changes_found).unwrap_or_default()
+    }
+
+    #[inline(never)]
+    fn changes_found<R: Record>(&self) -> Changes<'_, R> {
+        self.known_table::<R>().map(|table| table.changes(self.step_began)).unwrap_or_default()
     }
 
     /// The bit of a collection, which others may have too.
@@ -484,12 +484,15 @@ impl Store {
     }
 }
 
-/// The place of a version among all versions of a record; nearly always the version says it.
-#[inline]
-fn place_of<R>(history: &[Versioned<R>], version: Version) -> Option<usize> {
-    let counted =
-        usize::try_from(version.0).ok().filter(|at| history.get(*at).is_some_and(|row| row.version == version));
-    counted.or_else(|| history.iter().rposition(|row| row.version == version))
+impl Version {
+    /// The place of this version in an owned record's [`history`](Store::history).
+    #[must_use]
+    #[inline]
+    pub fn place_in<R>(self, history: &[Versioned<R>]) -> Option<usize> {
+        // Nearly always the version says it.
+        let counted = usize::try_from(self.0).ok().filter(|at| history.get(*at).is_some_and(|row| row.version == self));
+        counted.or_else(|| history.iter().rposition(|row| row.version == self))
+    }
 }
 
 #[cold]

@@ -1,7 +1,6 @@
 //! One collection of records: current rows, what the running step changed, the owner's history.
 
 use std::any::Any;
-use std::ops::Range;
 use std::sync::Arc;
 
 use crate::hash;
@@ -301,28 +300,39 @@ impl<R: Record> Table<R> {
     }
 
     /// The changes since `tick`: id, row before, row after.
-    pub(super) fn changes(&self, tick: u64) -> impl Iterator<Item = Change<'_, R>> {
-        self.places_since(tick).map(|place| self.change(place))
-    }
-
-    /// The places of the changes since `tick`.
     #[inline]
-    pub(super) fn places_since(&self, tick: u64) -> Range<usize> {
+    pub(super) fn changes(&self, tick: u64) -> Changes<'_, R> {
         // A step changes little, and what was replaced before is kept only for handlers that pause.
         let before = self.replaced.iter().rposition(|replaced| replaced.tick < tick);
-        before.map_or(0, |place| place + 1)..self.replaced.len()
+        Changes { table: Some(self), left: &self.replaced[before.map_or(0, |place| place + 1)..] }
     }
+}
 
-    /// The change at a place.
+/// Changes of a table, in their order.
+pub(super) struct Changes<'a, R> {
+    /// `None` if there are none.
+    table: Option<&'a Table<R>>,
+    left: &'a [Replaced<R>],
+}
+
+impl<R> Default for Changes<'_, R> {
+    fn default() -> Self {
+        Changes { table: None, left: &[] }
+    }
+}
+
+impl<'a, R: Record> Iterator for Changes<'a, R> {
+    type Item = Change<'a, R>;
+
     #[inline]
-    pub(super) fn change(&self, place: usize) -> Change<'_, R> {
-        let replaced = &self.replaced[place];
-        let later = self.replaced[place + 1..].iter().find(|later| later.id == replaced.id);
-        let after = match later {
+    fn next(&mut self) -> Option<Change<'a, R>> {
+        let (replaced, later) = self.left.split_first()?;
+        self.left = later;
+        let after = match later.iter().find(|later| later.id == replaced.id) {
             Some(later) => later.before.as_ref(),
-            None => self.live(replaced.id),
+            None => self.table?.live(replaced.id),
         };
-        Change { id: replaced.id, before: replaced.before.as_ref(), after }
+        Some(Change { id: replaced.id, before: replaced.before.as_ref(), after })
     }
 }
 

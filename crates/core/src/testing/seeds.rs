@@ -6,7 +6,7 @@ use std::ops::{ControlFlow, Range};
 use crate::event::System;
 use crate::faults::FaultPlan;
 use crate::run::{Judges, Limits, Verdict};
-use crate::search::{Coverage, Piece, Runs, Seeds, SituationWatch, Source, Survey, play};
+use crate::search::{Coverage, Looks, Piece, Runs, Seeds, SituationWatch, Source, Survey, play};
 use crate::simulation::{BuildError, Simulation};
 use crate::vacuity::Occurred;
 
@@ -102,6 +102,7 @@ impl<S: System> Player<'_, S> {
     fn go_on(&self, begun: Played, end: u64, looks: bool, watches: bool) -> Played {
         let Player { simulation, judges, threads, stops, .. } = *self;
         let source = self.source();
+        let steps_looked_at = if looks { Looks::Everywhere } else { Looks::Nowhere };
         let watch = |so_far: &crate::search::SoFar<'_, Played>| match stops && so_far.failed > 0 {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
@@ -113,7 +114,7 @@ impl<S: System> Player<'_, S> {
             move |seeds: Range<u64>| {
                 let (mut played, mut steps) = (Played::none(seeds.start), 0);
                 for seed in seeds {
-                    let report = survey.play(seed, &mut runs.begin(seed)?, looks);
+                    let report = survey.play(seed, &mut runs.begin(seed)?, steps_looked_at);
                     steps += report.steps;
                     played.add(report.verdict);
                 }

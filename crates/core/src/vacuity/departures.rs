@@ -272,6 +272,7 @@ impl<S: System> Why<'_, S> {
         let is_unit = match profile.ordering {
             Ordering::None => false,
             Ordering::Log | Ordering::Key { .. } => what.subject == until.subject,
+            Ordering::Subscription => true,
         };
         if !(is_first && is_unit && group.keeps_order(profile)) {
             return (until.attempt > 1).then(|| self.for_want_of_clock(until)).flatten();
@@ -283,7 +284,11 @@ impl<S: System> Why<'_, S> {
         if what.attempt > 1 {
             return Some(format!("`{until}` cannot come before it: {name} puts a redelivery before what waits"));
         }
-        let of = if profile.ordering == Ordering::Log { "subject" } else { "record" };
+        let of = match profile.ordering {
+            Ordering::Subscription => "subscription",
+            Ordering::Log => "subject",
+            _ => "record",
+        };
         Some(format!("`{until}` cannot come before it: {name} keeps the order of a {of}"))
     }
 

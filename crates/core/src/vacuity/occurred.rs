@@ -143,16 +143,13 @@ impl Occurred {
         for message in &world.broker().messages()[step.published.clone()] {
             self.published.insert(message.name.subject.name());
         }
+        self.look_at_command(step, resumed);
         let service = step.actor.map(|actor| actor.service.get());
-        match (step.action, step.answer) {
-            (Action::Command(client), Some(Answer::Command(Ok(())))) => {
-                self.accepted.insert(client.get());
-            }
-            (Action::Resume(_), Some(Answer::Command(Ok(())))) => self.accepted.extend(resumed),
-            (_, Some(Answer::Command(Err(rejection)))) if rejection == NO_COMMANDS => {
+        match step.answer {
+            Some(Answer::Command(Err(rejection))) if rejection == NO_COMMANDS => {
                 self.unhandled[0].extend(service);
             }
-            (_, Some(Answer::Delivery(Outcome::Silent(reason)))) if reason == NO_EVENTS => {
+            Some(Answer::Delivery(Outcome::Silent(reason))) if reason == NO_EVENTS => {
                 self.unhandled[1].extend(service);
             }
             _ => {}
@@ -167,6 +164,18 @@ impl Occurred {
             self.lost_answers.insert(step.key());
         }
     }
+
+    /// Looks whether a step is a command that is accepted.
+    #[inline]
+    fn look_at_command(&mut self, step: &Step, resumed: Option<usize>) {
+        match (step.action, step.answer) {
+            (Action::Command(client), Some(Answer::Command(Ok(())))) => {
+                self.accepted.insert(client.get());
+            }
+            (Action::Resume(_), Some(Answer::Command(Ok(())))) => self.accepted.extend(resumed),
+            _ => {}
+        }
+    }
 }
 
 /// Looks at the steps of a run, beside another observer.
@@ -175,12 +184,19 @@ pub struct Looking<'a, S: System> {
     beside: &'a mut dyn Observer<S>,
     /// The client whose paused command is resumed.
     resumed: Option<usize>,
+    /// Whether nothing is looked for but commands that are accepted.
+    commands_only: bool,
 }
 
 impl<'a, S: System> Looking<'a, S> {
     /// Notes in `occurred` what steps do, and lets `beside` see them as well.
     pub fn new(occurred: &'a mut Occurred, beside: &'a mut dyn Observer<S>) -> Looking<'a, S> {
-        Looking { occurred, beside, resumed: None }
+        Looking { occurred, beside, resumed: None, commands_only: false }
+    }
+
+    /// Notes in `occurred` no more than whose commands are accepted.
+    pub(crate) fn at_commands(occurred: &'a mut Occurred, beside: &'a mut dyn Observer<S>) -> Looking<'a, S> {
+        Looking { commands_only: true, ..Looking::new(occurred, beside) }
     }
 }
 
@@ -197,7 +213,10 @@ impl<S: System> Observer<S> for Looking<'_, S> {
     }
 
     fn after(&mut self, world: &World<S>, step: &Step) {
-        self.occurred.look(world, step, self.resumed);
+        match self.commands_only {
+            true => self.occurred.look_at_command(step, self.resumed),
+            false => self.occurred.look(world, step, self.resumed),
+        }
         self.beside.after(world, step);
     }
 

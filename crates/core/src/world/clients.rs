@@ -15,7 +15,7 @@ use crate::ids::Time;
 use crate::schedule::{CommandSpec, command_key};
 use crate::scheduler::{Action, Chosen, ClientIndex, Offer};
 use crate::service::{Context, Effects};
-use crate::simulation::{Awaited, HostedCommand, Simulation};
+use crate::simulation::{Awaited, HostedCommand, Simulation, Terms};
 use crate::world::step::{Answer, Step};
 use crate::world::{COMMAND_TIME_US, Job};
 
@@ -72,13 +72,13 @@ impl<S: System> World<S> {
     /// [`Sending`]: crate::simulation::Sending
     #[must_use]
     pub fn waiting_clients(&self) -> Vec<WaitingClient> {
-        let mut waiting = self.small.waiting.clone();
-        waiting.extend(self.small.idle.iter().filter(|client| self.was_refused(**client)));
+        let mut waiting = self.host.small.waiting.clone();
+        waiting.extend(self.host.small.idle.iter().filter(|client| self.was_refused(**client)));
         waiting.sort_unstable();
         let described = waiting.into_iter().filter_map(|client| {
             let next = self.hosted_next(client)?;
             let terms = next.terms.as_deref()?;
-            let missing = terms.waits_for.iter().filter(|(record, at)| !self.stores[at.get()].holds(*record));
+            let missing = terms.waits_for.iter().filter(|(record, at)| !self.host.stores[at.get()].holds(*record));
             let missing = missing
                 .map(|(record, service)| Awaited { record: *record, service: self.service_name(*service).to_owned() });
             let (client_name, tried) = (&self.inner().clients[client.get()].name, self.tried(client));
@@ -97,11 +97,11 @@ impl<S: System> World<S> {
     #[inline]
     pub(crate) fn hosted_next(&self, client: ClientIndex) -> Option<&HostedCommand<S::Command>> {
         let commands = &self.simulation.inner.clients[client.get()].commands;
-        commands.get(self.small.sent[client.get()] as usize)
+        commands.get(self.host.small.sent[client.get()] as usize)
     }
 
     pub(super) fn tried(&self, client: ClientIndex) -> Tried {
-        self.small.tried.get(client.get()).copied().unwrap_or_default()
+        self.host.small.tried.get(client.get()).copied().unwrap_or_default()
     }
 
     /// Which attempt of the command that a client is at it makes or will make, from 1.
@@ -110,8 +110,10 @@ impl<S: System> World<S> {
     }
 
     /// The key of the command that a client is at, as that attempt.
+    #[inline]
     pub(super) fn attempt_key(&self, client: ClientIndex, command: &HostedCommand<S::Command>) -> u64 {
         match self.attempt_of(client) {
+            _ if !command.is_retried() => command.key,
             1 => command.key,
             attempt => {
                 let name = hash::of_name(&self.inner().clients[client.get()].name);
@@ -125,17 +127,26 @@ impl<S: System> World<S> {
     pub(crate) fn was_refused(&self, client: ClientIndex) -> bool {
         let refused = self.tried(client).refused.zip(self.hosted_next(client));
         refused.is_some_and(|(Refused { tick, memory, at }, next)| {
-            tick == self.stores[next.service.get()].tick()
-                && memory == self.small.memories.digest_of(next.service)
-                && at.is_none_or(|at| at == self.small.now)
+            tick == self.host.stores[next.service.get()].tick()
+                && memory == self.host.small.memories.digest_of(next.service)
+                && at.is_none_or(|at| at == self.host.small.now)
         })
     }
 
     /// Whether a client may send its next command, if there is one.
     fn may_send(&self, client: ClientIndex) -> bool {
-        let Some(next) = self.hosted_next(client) else { return false };
-        let Some(terms) = next.terms.as_deref() else { return true };
-        terms.waits_for.iter().all(|(record, service)| self.stores[service.get()].holds(*record))
+        self.hosted_next(client).is_some_and(|next| self.may_send_now(client, next))
+    }
+
+    /// Whether a client may send its next command, which is this one.
+    #[inline]
+    fn may_send_now(&self, client: ClientIndex, next: &HostedCommand<S::Command>) -> bool {
+        next.terms.as_deref().is_none_or(|terms| self.meets_terms(client, next, terms))
+    }
+
+    #[cold]
+    fn meets_terms(&self, client: ClientIndex, next: &HostedCommand<S::Command>, terms: &Terms) -> bool {
+        terms.waits_for.iter().all(|(record, service)| self.host.stores[service.get()].holds(*record))
             && !(self.parks_futile && self.was_refused(client))
             && (!terms.is_held_back || self.would_accept(next))
     }
@@ -143,11 +154,11 @@ impl<S: System> World<S> {
     /// Whether a command would be accepted now; what it would do is forgotten.
     #[cold]
     fn would_accept(&self, command: &HostedCommand<S::Command>) -> bool {
-        let now = Time(self.small.now.0 + COMMAND_TIME_US);
-        let mut store = self.stores[command.service.get()].clone();
+        let now = Time(self.host.small.now.0 + COMMAND_TIME_US);
+        let mut store = self.host.stores[command.service.get()].clone();
         store.begin_step(now, None);
         let mut effects = Effects::default();
-        let mut memories = self.small.memories.clone();
+        let mut memories = self.host.small.memories.clone();
         let member = (command.service, self.inner().services[command.service.get()].member_for(command.key));
         let memory = &mut memories;
         let mut ctx = Context { store: &mut store, effects: &mut effects, memories: memory, member, now, attempt: 0 };
@@ -160,11 +171,13 @@ impl<S: System> World<S> {
     /// Lets a client that has nothing under way send its next command, or wait for it.
     #[inline]
     pub(super) fn offer_next_command(&mut self, client: ClientIndex) {
-        if self.may_send(client) {
-            self.small.idle.push(client);
-            self.push_offer(Action::Command(client));
-        } else if self.hosted_next(client).is_some() {
-            self.small.waiting.push(client);
+        let Some(next) = self.hosted_next(client) else { return };
+        if self.may_send_now(client, next) {
+            let offer = self.offer_of_command(client, next);
+            self.host.small.idle.push(client);
+            self.offers.push(offer);
+        } else {
+            self.host.small.waiting.push(client);
         }
     }
 
@@ -172,10 +185,10 @@ impl<S: System> World<S> {
     #[cold]
     pub(super) fn wake_clients(&mut self) {
         let mut place = 0;
-        while let Some(client) = self.small.waiting.get(place).copied() {
+        while let Some(client) = self.host.small.waiting.get(place).copied() {
             if self.may_send(client) {
-                self.small.waiting.remove(place);
-                self.small.idle.push(client);
+                self.host.small.waiting.remove(place);
+                self.host.small.idle.push(client);
                 self.push_offer(Action::Command(client));
             } else {
                 place += 1;
@@ -201,8 +214,8 @@ impl<S: System> World<S> {
 
     /// Whether the command that a client has sent is its next one again.
     fn tries_again(&mut self, client: ClientIndex, is_accepted: bool) -> bool {
-        let Some(tried) = self.small.tried.get_mut(client.get()) else { return false };
-        let sent = &mut self.small.sent[client.get()];
+        let Some(tried) = self.host.small.tried.get_mut(client.get()) else { return false };
+        let sent = &mut self.host.small.sent[client.get()];
         let command = &self.simulation.inner.clients[client.get()].commands[*sent as usize - 1];
         if is_accepted || !command.is_retried() {
             *tried = Tried::default();
@@ -219,11 +232,11 @@ impl<S: System> World<S> {
         let is_inert = has_begun_now && !step.saved();
         if is_inert {
             // An attempt for nothing takes no time: otherwise each would lead to another state.
-            self.small.now = Time(self.small.now.0 - COMMAND_TIME_US);
+            self.host.small.now = Time(self.host.small.now.0 - COMMAND_TIME_US);
         }
         // A search has to try again what may end otherwise.
         if self.parks_futile || is_inert {
-            let at = self.effects.impure.then_some(self.small.now);
+            let at = self.host.effects.impure.then_some(self.host.small.now);
             self.note_refused_at(client, at);
         }
     }
@@ -231,13 +244,13 @@ impl<S: System> World<S> {
     /// Notes that a client's next command would be refused as its service's store is, and at this time if its
     /// handler looks at that.
     pub(crate) fn note_refused(&mut self, client: ClientIndex, by_time: bool) {
-        self.note_refused_at(client, by_time.then_some(self.small.now));
+        self.note_refused_at(client, by_time.then_some(self.host.small.now));
     }
 
     fn note_refused_at(&mut self, client: ClientIndex, at: Option<Time>) {
         let Some(service) = self.hosted_next(client).map(|next| next.service) else { return };
-        let (tick, memory) = (self.stores[service.get()].tick(), self.small.memories.digest_of(service));
-        if let Some(tried) = self.small.tried.get_mut(client.get()) {
+        let (tick, memory) = (self.host.stores[service.get()].tick(), self.host.small.memories.digest_of(service));
+        if let Some(tried) = self.host.small.tried.get_mut(client.get()) {
             tried.refused = Some(Refused { tick, memory, at });
         }
     }
@@ -256,16 +269,15 @@ impl<S: System> World<S> {
     }
 
     #[inline]
-    pub(super) fn offer_of_command(&self, client: ClientIndex) -> Option<Offer> {
-        let next = self.hosted_next(client)?;
-        let key = if next.is_retried() { self.attempt_key(client, next) } else { next.key };
+    pub(super) fn offer_of_command(&self, client: ClientIndex, next: &HostedCommand<S::Command>) -> Offer {
+        let key = self.attempt_key(client, next);
         let place = self.inner().services[next.service.get()].hash;
-        Some(Offer { action: Action::Command(client), key, lane: client.0.into(), place, again: false })
+        Offer { action: Action::Command(client), key, lane: client.0.into(), place, again: false }
     }
 
     /// Whether a command can still be sent that was not refused as things are.
     pub(crate) fn may_go_on(&self) -> bool {
-        self.small.idle.iter().any(|client| !self.was_refused(*client))
+        self.host.small.idle.iter().any(|client| !self.was_refused(*client))
     }
 
     /// Goes on as a world of this simulation, which has the same services and the same commands: those that
@@ -273,24 +285,24 @@ impl<S: System> World<S> {
     pub(crate) fn continue_in(&mut self, simulation: &Simulation<S>) {
         self.simulation.clone_from(simulation);
         if simulation.inner.has_terms {
-            self.small.tried.resize(self.small.sent.len(), Tried::default());
+            self.host.small.tried.resize(self.host.small.sent.len(), Tried::default());
         }
-        let mut clients = std::mem::take(&mut self.small.idle);
-        clients.append(&mut self.small.waiting);
+        let mut clients = std::mem::take(&mut self.host.small.idle);
+        clients.append(&mut self.host.small.waiting);
         clients.into_iter().for_each(|client| match self.may_send(client) {
-            true => self.small.idle.push(client),
-            false => self.small.waiting.push(client),
+            true => self.host.small.idle.push(client),
+            false => self.host.small.waiting.push(client),
         });
     }
 
     /// From now on no client sends anything.
     pub(crate) fn stop_clients(&mut self) {
-        self.small.idle.clear();
-        self.small.waiting.clear();
+        self.host.small.idle.clear();
+        self.host.small.waiting.clear();
         // What is under way is not tried again.
-        self.small.tried.clear();
+        self.host.small.tried.clear();
         let simulation = self.simulation.clone();
-        for (sent, client) in self.small.sent.iter_mut().zip(&simulation.inner.clients) {
+        for (sent, client) in self.host.small.sent.iter_mut().zip(&simulation.inner.clients) {
             *sent = client.commands.len() as u32;
         }
     }
@@ -303,13 +315,13 @@ impl<S: System> World<S> {
             let terms = self.hosted_next(*client).and_then(|next| next.terms.as_deref());
             terms.is_some_and(|terms| {
                 terms.is_held_back
-                    && terms.waits_for.iter().all(|(record, at)| self.stores[at.get()].holds(*record))
+                    && terms.waits_for.iter().all(|(record, at)| self.host.stores[at.get()].holds(*record))
                     && !self.was_refused(*client)
             })
         };
-        let Some(client) = self.small.waiting.iter().copied().filter(is_held).min() else { return false };
-        take_out(&mut self.small.waiting, &client);
-        self.small.idle.push(client);
+        let Some(client) = self.host.small.waiting.iter().copied().filter(is_held).min() else { return false };
+        take_out(&mut self.host.small.waiting, &client);
+        self.host.small.idle.push(client);
         self.push_offer(Action::Command(client));
         true
     }

@@ -113,11 +113,12 @@ pub(crate) struct DigestChange {
 impl<S: System> World<S> {
     /// The world if it is still, given its digest.
     pub(crate) fn still(&self, digest: Digest) -> Option<Still> {
-        let lengths = [self.timers.len(), self.broker.dead().len()];
+        let lengths = [self.host.timers.len(), self.broker.dead().len()];
         let messages = self.broker.messages().len() as u32;
-        let is_idle = self.small.paused.is_empty() && self.small.acks.is_empty() && self.broker.waiting().is_empty();
-        let (now, log) = (self.small.now, self.broker.log_sum());
-        (is_idle && self.small.absent.is_empty()).then_some(Still { digest, now, log, lengths, messages })
+        let is_idle =
+            self.host.small.paused.is_empty() && self.host.small.acks.is_empty() && self.broker.waiting().is_empty();
+        let (now, log) = (self.host.small.now, self.broker.log_sum());
+        (is_idle && self.host.small.absent.is_empty()).then_some(Still { digest, now, log, lengths, messages })
     }
 
     /// A hash of the state: what two worlds share that will go on in the same way and be judged in
@@ -130,7 +131,7 @@ impl<S: System> World<S> {
     /// ([`Message::cause`](crate::broker::Message::cause)) are no part of it either.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        let stores = self.stores.iter().map(Store::digest);
+        let stores = self.host.stores.iter().map(Store::digest);
         self.digest_with(stores, self.broker.sum_digest()).word()
     }
 
@@ -140,15 +141,15 @@ impl<S: System> World<S> {
     }
 
     fn digest_with(&self, stores: impl Iterator<Item = u64>, broker: u64) -> Digest {
-        let sent = (0..).zip(&self.small.sent).map(|(client, sent)| sent_digest(ClientIndex(client), *sent));
+        let sent = (0..).zip(&self.host.small.sent).map(|(client, sent)| sent_digest(ClientIndex(client), *sent));
         let sum = sent.fold(broker, u64::wrapping_add);
-        Digest { stores: self.stores_digest(self.small.now, stores), sum, rest: self.rest_digest() }
+        Digest { stores: self.stores_digest(self.host.small.now, stores), sum, rest: self.rest_digest() }
     }
 
     fn stores_digest(&self, now: Time, stores: impl Iterator<Item = u64>) -> u64 {
         let stores = stores.fold(now.0, hash::mix);
         // What members remember decides what they do, as what is in their stores does.
-        match self.small.memories.digest() {
+        match self.host.small.memories.digest() {
             0 => stores,
             memories => hash::mix(stores, memories),
         }
@@ -166,7 +167,7 @@ impl<S: System> World<S> {
 
     /// What was changed by handling something in a still world, which this one was; `None` if it changed more.
     pub(crate) fn change_since(&self, before: &Still, service: ServiceIndex, digest: Digest) -> Option<DigestChange> {
-        if self.effects.calls_off {
+        if self.host.effects.calls_off {
             return None;
         }
         let after = self.still(digest).filter(|after| after.has_only_handled(before))?;
@@ -188,7 +189,7 @@ impl<S: System> World<S> {
     }
 
     fn rest_digest(&self) -> u64 {
-        let paused = self.small.paused.iter().map(|paused| {
+        let paused = self.host.small.paused.iter().map(|paused| {
             let job = match paused.job {
                 Job::Delivery(index) => self.broker.digest_of(index),
                 Job::Command { .. } | Job::Timer { .. } => paused.key,
@@ -197,15 +198,15 @@ impl<S: System> World<S> {
             hash::mix3(job, paused.fate.word() | published, paused.begun.read)
         });
         let paused = paused.fold(0u64, u64::wrapping_add);
-        let live = self.timers.iter().filter(|(_, timer)| self.is_live(timer));
+        let live = self.host.timers.iter().filter(|(_, timer)| self.is_live(timer));
         let timers = live.map(|(due, timer)| match timer {
             Timer::AckWait { delivery, .. } => hash::mix(due.0, self.broker.digest_of(*delivery)),
             // Only what is in memory dies with its member.
             Timer::Service { service, record, purpose, nth, volatile, member, .. } => {
                 let held_by = if *volatile { 1 + u64::from(*member) } else { 0 };
                 let name = (*service, *record, *purpose);
-                let key = self.timer_key_as(timer, self.timers.rank(name, *nth));
-                hash::mix3(due.0, key, self.timers.payload_digest(name, *nth).wrapping_add(held_by))
+                let key = self.timer_key_as(timer, self.host.timers.rank(name, *nth));
+                hash::mix3(due.0, key, self.host.timers.payload_digest(name, *nth).wrapping_add(held_by))
             }
         });
         let timers = timers.fold(0u64, u64::wrapping_add);
@@ -223,13 +224,13 @@ impl<S: System> World<S> {
                 (service, what, self.broker.message(delivery.message).cause)
             }
             Action::Command(client) => {
-                let what = sent_digest(client, self.small.sent[client.get()]);
-                (self.hosted_next(client)?.service, what, self.small.commands_run + 1)
+                let what = sent_digest(client, self.host.small.sent[client.get()]);
+                (self.hosted_next(client)?.service, what, self.host.small.commands_run + 1)
             }
             _ => return None,
         };
         // Versions may be times.
-        let time = if self.stores[service.get()].saves_by_time() { self.small.now.0 } else { 0 };
+        let time = if self.host.stores[service.get()].saves_by_time() { self.host.small.now.0 } else { 0 };
         let store = hash::mix3(service.0.into(), self.noted_stores()[service.get()], time);
         Some(Handling { service, known_by: hash::mix(store, what), cause })
     }

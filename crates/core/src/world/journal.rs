@@ -48,7 +48,7 @@ impl<S: System> World<S> {
     /// forgotten.
     pub(crate) fn mark(&mut self) -> Mark {
         if self.journal.marks == 0 {
-            self.journal.stores = self.stores.iter().map(Store::digest).collect();
+            self.journal.stores = self.host.stores.iter().map(Store::digest).collect();
         }
         if self.journal.moments.len() == self.journal.marks {
             self.journal.moments.push(MarkedMoment::default());
@@ -57,10 +57,10 @@ impl<S: System> World<S> {
         let moment = &mut moments[*marks];
         self.broker.mark(&mut moment.broker);
         moment.stores.clear();
-        moment.stores.extend(self.stores.iter_mut().map(Store::mark));
+        moment.stores.extend(self.host.stores.iter_mut().map(Store::mark));
         moment.digests.clone_from(stores);
-        moment.timers = self.timers.mark();
-        moment.small.clone_from(&self.small);
+        moment.timers = self.host.timers.mark();
+        moment.small.clone_from(&self.host.small);
         self.offers.clear();
         *marks += 1;
         Mark(*marks - 1)
@@ -73,12 +73,12 @@ impl<S: System> World<S> {
         let moment = &moments[mark.0];
         *marks = mark.0 + 1;
         self.broker.rewind(&moment.broker);
-        self.stores.iter_mut().zip(&moment.stores).for_each(|(store, mark)| store.rewind(*mark));
+        self.host.stores.iter_mut().zip(&moment.stores).for_each(|(store, mark)| store.rewind(*mark));
         stores.clone_from(&moment.digests);
-        self.timers.rewind(moment.timers);
-        self.small.clone_from(&moment.small);
+        self.host.timers.rewind(moment.timers);
+        self.host.small.clone_from(&moment.small);
         self.offers.clear();
-        self.effects.clear();
+        self.host.effects.clear();
     }
 
     /// Makes the world as it is the moment to which `mark` goes back, the last one that is marked.
@@ -93,8 +93,8 @@ impl<S: System> World<S> {
         if self.journal.marks > 0 {
             self.journal.marks = 0;
             self.broker.unmark();
-            self.stores.iter_mut().for_each(Store::unmark);
-            self.timers.unmark();
+            self.host.stores.iter_mut().for_each(Store::unmark);
+            self.host.timers.unmark();
         }
     }
 
@@ -102,7 +102,7 @@ impl<S: System> World<S> {
     pub(crate) fn note_digests(&mut self, step: &Step) {
         self.broker.note_digests();
         if let Some(actor) = step.actor.filter(|_| step.saved()) {
-            self.journal.stores[actor.service.get()] = self.stores[actor.service.get()].digest();
+            self.journal.stores[actor.service.get()] = self.host.stores[actor.service.get()].digest();
         }
     }
 
@@ -114,8 +114,8 @@ impl<S: System> World<S> {
     /// What it has taken of memory but for its marks, in bytes: about that, and rather more than less, but
     /// for what records and events hold outside of themselves.
     pub(crate) fn bytes(&self) -> u64 {
-        let stores: u64 = self.stores.iter().map(Store::heap_bytes).sum();
-        let rest = self.small.heap_bytes() + heap_bytes_of(&self.offers) + self.timers.heap_bytes();
+        let stores: u64 = self.host.stores.iter().map(Store::heap_bytes).sum();
+        let rest = self.host.small.heap_bytes() + heap_bytes_of(&self.offers) + self.host.timers.heap_bytes();
         size_of::<World<S>>() as u64 + self.broker.heap_bytes() + stores + rest
     }
 
@@ -128,13 +128,13 @@ impl<S: System> World<S> {
     /// Makes one row of a service what it was in an earlier world of the same run, and nothing else: a state
     /// that no run comes to, to ask what it takes for something to be wrong.
     pub(crate) fn put_back(&mut self, service: ServiceIndex, collection: &str, id: RecordId, earlier: &World<S>) {
-        self.stores[service.get()].put_back(collection, id, &earlier.stores[service.get()]);
+        self.host.stores[service.get()].put_back(collection, id, &earlier.host.stores[service.get()]);
     }
 
     /// Notes that a delivery changes nothing as its service's store is.
     pub(crate) fn note_futile(&mut self, index: DeliveryIndex) {
         if let Some(service) = self.broker.service_of_delivery(index) {
-            self.broker.note_futile(index, self.stores[service.get()].tick());
+            self.broker.note_futile(index, self.host.stores[service.get()].tick());
         }
     }
 }

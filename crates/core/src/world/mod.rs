@@ -70,7 +70,7 @@ enum Job {
 }
 
 /// What a handler did before it paused.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Begun {
     /// The store's change counter when it read.
     read_at: u64,
@@ -108,16 +108,21 @@ pub(crate) struct Revision {
 pub struct World<S: System> {
     simulation: Simulation<S>,
     broker: Broker<S::Event>,
-    stores: Vec<Store>,
-    small: Small,
-    timers: Timers,
-    /// Who runs a handler in the step that is taken, or was taken last.
-    at_work: Option<Actor>,
+    host: Host<S>,
     /// Whether a delivery waits until handling it once more could make a difference.
     parks_futile: bool,
     offers: Vec<Offer>,
-    effects: Effects<S::Event>,
     journal: Journal,
+}
+
+/// What handlers run on: all of a world that a handler may change.
+struct Host<S: System> {
+    stores: Vec<Store>,
+    timers: Timers,
+    effects: Effects<S::Event>,
+    /// What the handler did that paused last.
+    begun: Begun,
+    small: Small,
 }
 
 /// The copy has no marks.
@@ -126,11 +131,14 @@ impl<S: System> Clone for World<S> {
         World {
             simulation: self.simulation.clone(),
             broker: self.broker.clone(),
-            stores: self.stores.clone(),
-            small: self.small.clone(),
-            timers: self.timers.clone(),
+            host: Host {
+                stores: self.host.stores.clone(),
+                timers: self.host.timers.clone(),
+                effects: Effects::default(),
+                begun: self.host.begun,
+                small: self.host.small.clone(),
+            },
             offers: self.offers.clone(),
-            effects: Effects::default(),
             journal: Journal::default(),
             ..*self
         }
@@ -138,17 +146,17 @@ impl<S: System> Clone for World<S> {
 
     /// Takes no new memory where what it has is enough.
     fn clone_from(&mut self, source: &World<S>) {
-        let World { simulation, broker, stores, small, timers, parks_futile, offers, .. } = source;
+        let World { simulation, broker, host, parks_futile, offers, .. } = source;
         if !Arc::ptr_eq(&self.simulation.inner, &simulation.inner) {
             self.simulation.clone_from(simulation);
         }
         self.unmark();
         self.broker.clone_from(broker);
-        self.stores.clone_from(stores);
-        self.small.clone_from(small);
-        self.timers.clone_from(timers);
+        self.host.stores.clone_from(&host.stores);
+        self.host.small.clone_from(&host.small);
+        self.host.timers.clone_from(&host.timers);
         self.offers.clone_from(offers);
-        self.effects.clear();
+        self.host.effects.clear();
         self.parks_futile = *parks_futile;
     }
 }
@@ -156,8 +164,8 @@ impl<S: System> Clone for World<S> {
 impl<S: System> fmt::Debug for World<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("World");
-        shown.field("now", &self.small.now).field("steps", &self.small.steps);
-        for (name, store) in self.simulation.service_names().zip(&self.stores) {
+        shown.field("now", &self.host.small.now).field("steps", &self.host.small.steps);
+        for (name, store) in self.simulation.service_names().zip(&self.host.stores) {
             shown.field(name, store);
         }
         shown.finish_non_exhaustive()
@@ -180,19 +188,17 @@ impl<S: System> World<S> {
             hosted.service.collections(&mut schema);
             schema.into_store()
         });
+        let small = Small {
+            sent: vec![0; inner.clients.len()],
+            tried: vec![Tried::default(); if inner.has_terms { inner.clients.len() } else { 0 }],
+            ..Small::default()
+        };
+        let (timers, effects) = (Timers::default(), Effects::default());
         let mut world = World {
-            stores: stores.collect(),
+            host: Host { stores: stores.collect(), timers, effects, begun: Begun::default(), small },
             broker: Broker::new(inner.profile.clone(), inner.groups.clone()),
-            small: Small {
-                sent: vec![0; inner.clients.len()],
-                tried: vec![Tried::default(); if inner.has_terms { inner.clients.len() } else { 0 }],
-                ..Small::default()
-            },
-            timers: Timers::default(),
-            at_work: None,
             parks_futile: !inner.redeliver_futile,
             offers: Vec::new(),
-            effects: Effects::default(),
             journal: Journal::default(),
             simulation,
         };
@@ -203,20 +209,20 @@ impl<S: System> World<S> {
     /// Goes back to the moment before the first step, keeping the memory it has.
     pub fn reset(&mut self) {
         self.unmark();
-        self.stores.iter_mut().for_each(Store::clear);
+        self.host.stores.iter_mut().for_each(Store::clear);
         for (service, seed) in self.simulation.inner.seeds.iter() {
-            self.stores[service.get()].seed(seed);
+            self.host.stores[service.get()].seed(seed);
         }
         self.broker.clear();
-        self.small.clear();
-        self.timers.clear();
+        self.host.small.clear();
+        self.host.timers.clear();
         self.offers.clear();
-        self.effects.clear();
-        self.small.absent.extend(self.broker.absent_groups());
-        for place in 0..self.small.absent.len() {
-            self.push_offer(Action::Join(self.small.absent[place]));
+        self.host.effects.clear();
+        self.host.small.absent.extend(self.broker.absent_groups());
+        for place in 0..self.host.small.absent.len() {
+            self.push_offer(Action::Join(self.host.small.absent[place]));
         }
-        for client in 0..self.small.sent.len() as u32 {
+        for client in 0..self.host.small.sent.len() as u32 {
             self.offer_next_command(ClientIndex(client));
         }
     }
@@ -266,7 +272,7 @@ impl<S: System> World<S> {
     /// A service's store.
     #[must_use]
     pub fn store(&self, service: ServiceIndex) -> &Store {
-        &self.stores[service.get()]
+        &self.host.stores[service.get()]
     }
 
     /// The store of the service of that name.
@@ -285,25 +291,25 @@ impl<S: System> World<S> {
     /// The simulated time.
     #[must_use]
     pub fn now(&self) -> Time {
-        self.small.now
+        self.host.small.now
     }
 
     /// How many steps were taken.
     #[must_use]
     pub fn steps(&self) -> u64 {
-        self.small.steps
+        self.host.small.steps
     }
 
     /// How many commands were sent.
     #[must_use]
     pub fn commands_run(&self) -> u32 {
-        self.small.commands_run
+        self.host.small.commands_run
     }
 
     /// The hash of every step so far: actions, fates, answers, changes.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
-        self.small.fingerprint
+        self.host.small.fingerprint
     }
 
     /// From now on hands out again what cannot change anything, so that the digest says everything
@@ -316,48 +322,48 @@ impl<S: System> World<S> {
     /// `None` if it has used none since it began or crashed, or if it is of another type.
     #[must_use]
     pub fn memory<T: 'static>(&self, service: ServiceIndex, member: u16) -> Option<&T> {
-        self.small.memories.of((service, member))
+        self.host.small.memories.of((service, member))
     }
 
     /// Whether the handler that ran last looked at the time, at the attempt or into its memory.
     pub(crate) fn read_beyond_store(&self) -> bool {
-        self.effects.impure
+        self.host.effects.impure
     }
 
     /// Notes that every property held at this quiescence.
     pub(crate) fn quiescence_judged(&mut self) {
-        self.stores.iter_mut().for_each(Store::judged);
+        self.host.stores.iter_mut().for_each(Store::judged);
     }
 
     /// How many timers of services are armed.
     #[must_use]
     pub fn timers_armed(&self) -> u32 {
-        self.timers.of_services()
+        self.host.timers.of_services()
     }
 
     /// Whether an ack wait or the delay of a nak is running, at whose end a message comes again.
     pub(crate) fn waits_for_redelivery(&self) -> bool {
-        self.timers.iter().any(|(_, timer)| matches!(timer, Timer::AckWait { .. }) && self.is_live(timer))
+        self.host.timers.iter().any(|(_, timer)| matches!(timer, Timer::AckWait { .. }) && self.is_live(timer))
     }
 
     /// What may happen next.
     #[must_use]
     #[inline]
     pub fn enabled(&self) -> Enabled<'_> {
-        let timer = self.timers.first().map(|(_, timer)| timer);
+        let timer = self.host.timers.first().map(|(_, timer)| timer);
         Enabled {
             deliveries: self.broker.deliveries(),
             ready: self.broker.ready(),
-            commands: &self.small.idle,
-            paused: &self.small.paused_indices,
-            acks: &self.small.acks,
-            absent: &self.small.absent,
+            commands: &self.host.small.idle,
+            paused: &self.host.small.paused_indices,
+            acks: &self.host.small.acks,
+            absent: &self.host.small.absent,
             clock: timer.map(|timer| self.timer_key(timer)),
             ack_wait: match timer {
                 Some(Timer::AckWait { delivery, .. }) => Some(*delivery),
                 _ => None,
             },
-            service_timer: self.timers.of_services() > 0,
+            service_timer: self.host.timers.of_services() > 0,
         }
     }
 
@@ -385,9 +391,9 @@ impl<S: System> World<S> {
                 let delivery = self.broker.delivery(index);
                 (delivery.key, delivery.lane, hash::of_name(self.broker.group_name(delivery.group)))
             }
-            Action::Command(client) => return self.offer_of_command(client),
+            Action::Command(client) => return Some(self.offer_of_command(client, self.hosted_next(client)?)),
             Action::Resume(index) => {
-                let paused = self.small.paused.iter().find(|paused| paused.index == index)?;
+                let paused = self.host.small.paused.iter().find(|paused| paused.index == index)?;
                 (paused.key, paused.key, self.inner().services[paused.actor.service.get()].hash)
             }
             Action::Ack(index) => (self.ack_key(index), self.ack_key(index), self.ack_key(index)),
@@ -408,6 +414,7 @@ impl<S: System> World<S> {
 
     /// What a scheduler sees of an action whose fate it decides; `None` if it has no fate.
     #[must_use]
+    #[inline(always)]
     pub fn chosen(&self, action: Action) -> Option<Chosen> {
         match action {
             Action::Deliver(index) => Some(Chosen::delivery(self.broker.delivery(index))),
@@ -417,9 +424,8 @@ impl<S: System> World<S> {
         }
     }
 
-    #[inline(always)]
-    pub(crate) fn chosen_command(&self, client: ClientIndex) -> Chosen {
-        let next = self.small.sent[client.get()] as usize;
+    fn chosen_command(&self, client: ClientIndex) -> Chosen {
+        let next = self.host.small.sent[client.get()] as usize;
         let command = &self.inner().clients[client.get()].commands[next];
         let may_pause = self.inner().services[command.service.get()].may_pause;
         let plain = Chosen { key: command.key, attempt: 1, may_pause, may_crash: true, is_delivery: false };
@@ -427,7 +433,7 @@ impl<S: System> World<S> {
     }
 
     fn chosen_timer(&self) -> Option<Chosen> {
-        let (_, timer) = self.timers.first()?;
+        let (_, timer) = self.host.timers.first()?;
         match timer {
             Timer::AckWait { .. } => None,
             Timer::Service { attempt, .. } => {
@@ -446,20 +452,20 @@ impl<S: System> World<S> {
     /// Whether nothing is under way: no delivery is ready, no handler has begun, no ack travels. Only
     /// commands, timers, ack waits and joins can come next.
     pub(crate) fn is_still(&self) -> bool {
-        self.broker.ready().is_empty() && self.small.paused.is_empty() && self.small.acks.is_empty()
+        self.broker.ready().is_empty() && self.host.small.paused.is_empty() && self.host.small.acks.is_empty()
     }
 
     /// What there is at a moment, to tell whether anything changed since another one of the same run.
     pub(crate) fn revision(&self) -> Revision {
-        let ticks = self.stores.iter().fold(0u64, |sum, store| sum.wrapping_add(store.tick()));
+        let ticks = self.host.stores.iter().fold(0u64, |sum, store| sum.wrapping_add(store.tick()));
         let broker = &self.broker;
         let lists = [broker.messages().len() as u64, broker.open_count(), broker.dead().len() as u64];
         Revision {
             ticks,
             lists,
-            sent: self.small.commands_run,
-            timers: self.timers.of_services(),
-            absent: self.small.absent.len() as u32,
+            sent: self.host.small.commands_run,
+            timers: self.host.timers.of_services(),
+            absent: self.host.small.absent.len() as u32,
         }
     }
 
@@ -477,9 +483,9 @@ impl<S: System> World<S> {
     /// (see [`World::waiting_clients`]).
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.small.idle.is_empty()
-            && self.small.absent.is_empty()
-            && self.timers.of_services() == 0
+        self.host.small.idle.is_empty()
+            && self.host.small.absent.is_empty()
+            && self.host.timers.of_services() == 0
             && self.is_quiescent()
             && self.broker.waiting().iter().all(|index| self.is_futile(*index))
     }
@@ -493,8 +499,8 @@ impl<S: System> World<S> {
     /// Whether handling a delivery once more would change nothing.
     fn changes_nothing(&self, index: DeliveryIndex) -> bool {
         match self.broker.service_of(self.broker.delivery(index).group) {
-            Some(service) => self.broker.is_futile(index, self.stores[service.get()].tick()),
-            None => self.broker.is_futile_for_all(index, |service| self.stores[service.get()].tick()),
+            Some(service) => self.broker.is_futile(index, self.host.stores[service.get()].tick()),
+            None => self.broker.is_futile_for_all(index, |service| self.host.stores[service.get()].tick()),
         }
     }
 
@@ -503,17 +509,17 @@ impl<S: System> World<S> {
     pub fn describe(&self, action: Action) -> String {
         match action {
             Action::Command(client) => {
-                let ordinal = self.small.sent[client.get()];
+                let ordinal = self.host.small.sent[client.get()];
                 self.describe_job(Job::Command { client, ordinal })
             }
             Action::Deliver(index) => format!("deliver {}", self.broker.name(index)),
             Action::Ack(index) => format!("late ack of {}", self.broker.name(index)),
             Action::Join(group) => format!("{} joins", self.broker.group_name(group)),
-            Action::Resume(index) => match self.small.paused.iter().find(|paused| paused.index == index) {
+            Action::Resume(index) => match self.host.small.paused.iter().find(|paused| paused.index == index) {
                 Some(paused) => format!("resume {}", self.describe_job(paused.job)),
                 None => "resume".to_owned(),
             },
-            Action::Advance => match self.timers.first() {
+            Action::Advance => match self.host.timers.first() {
                 Some((_, timer)) => format!("clock: {}", self.describe_timer(timer)),
                 None => "clock".to_owned(),
             },
@@ -537,16 +543,16 @@ impl<S: System> World<S> {
     pub fn target(&self, action: Action) -> Option<Target> {
         match action {
             Action::Command(client) => {
-                self.target_of_job(Job::Command { client, ordinal: self.small.sent[client.get()] })
+                self.target_of_job(Job::Command { client, ordinal: self.host.small.sent[client.get()] })
             }
             Action::Deliver(index) => Some(Target::Delivery(self.delivery_spec(index))),
             Action::Ack(index) => Some(Target::Ack(self.delivery_spec(index))),
             Action::Join(group) => Some(Target::Join(self.broker.group_name(group).to_owned())),
             Action::Resume(index) => {
-                let paused = self.small.paused.iter().find(|paused| paused.index == index)?;
+                let paused = self.host.small.paused.iter().find(|paused| paused.index == index)?;
                 self.target_of_job(paused.job)
             }
-            Action::Advance => match self.timers.first()?.1 {
+            Action::Advance => match self.host.timers.first()?.1 {
                 Timer::AckWait { delivery, .. } => Some(Target::AckWait(self.delivery_spec(delivery))),
                 ref timer @ Timer::Service { .. } => self.timer_spec(timer).map(Target::Timer),
             },

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::execution::Task;
-use super::{Begun, COMMAND_TIME_US, Job, Paused, Timer, World};
+use super::{Begun, COMMAND_TIME_US, Host, Job, Paused, Timer, World};
 use crate::broker::{Consumer, DeliveryIndex, GroupIndex, HandedOut, Reply, State, take_out};
 use crate::event::System;
 use crate::faults::{Fate, Window};
@@ -49,16 +49,12 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Whether a handler did what it was asked.
-    #[inline]
-    pub(super) fn is_success(self) -> bool {
-        matches!(self, Answer::Delivery(Outcome::Ack) | Answer::Command(Ok(())) | Answer::Timer)
-    }
-
     const ACKED: u64 = 1;
     const NAKED: u64 = 2;
+    const SILENT: u64 = 3;
+    const EXECUTED: u64 = 4;
     /// The words from [`Answer::ACKED`] to here are of handlers that ran far enough to save.
-    const LAST_RAN: u8 = 6;
+    const FIRED: u64 = 6;
     const PAUSED: u64 = 7;
     const ACKED_CRASHED: u64 = 10;
 
@@ -68,10 +64,10 @@ impl Answer {
         match self {
             Answer::Delivery(Outcome::Ack) => Answer::ACKED,
             Answer::Delivery(Outcome::Nak { .. }) => Answer::NAKED,
-            Answer::Delivery(Outcome::Silent(_)) => 3,
-            Answer::Command(Ok(())) => 4,
+            Answer::Delivery(Outcome::Silent(_)) => Answer::SILENT,
+            Answer::Command(Ok(())) => Answer::EXECUTED,
             Answer::Command(Err(rejection)) => 5 | u64::from(rejection.status) << 8,
-            Answer::Timer => Answer::LAST_RAN.into(),
+            Answer::Timer => Answer::FIRED,
             Answer::Paused => Answer::PAUSED,
             Answer::Crashed { acked: false } => 8,
             Answer::Crashed { acked: true } => Answer::ACKED_CRASHED,
@@ -102,6 +98,8 @@ pub struct Step {
     pub published: Range<usize>,
     /// The hash of what happened to whom.
     key: u64,
+    /// [`Fate::word`] of `fate`.
+    fate_word: u64,
     /// The answer as one word; 0 if there is none.
     answer_word: u64,
     pub(super) saved: bool,
@@ -109,7 +107,6 @@ pub struct Step {
 
 impl Step {
     /// A step that has not been taken.
-    #[inline(always)]
     pub(crate) fn new(action: Action, fate: Fate) -> Step {
         Step {
             number: 0,
@@ -121,9 +118,15 @@ impl Step {
             answer: None,
             published: 0..0,
             key: 0,
+            fate_word: fate.word(),
             answer_word: 0,
             saved: false,
         }
+    }
+
+    /// The last step of a world that has taken so many, of which no more is known.
+    pub(crate) fn last_of(number: u64) -> Step {
+        Step { number, ..Step::new(Action::Advance, Fate::CALM) }
     }
 
     /// The hash of what happened to whom: of the command's, the delivery's or the timer's identity.
@@ -132,16 +135,44 @@ impl Step {
         self.key
     }
 
+    #[inline(always)]
+    fn set_fate(&mut self, fate: Fate) {
+        (self.fate, self.fate_word) = (fate, fate.word());
+    }
+
+    /// Whether nothing happened besides.
+    #[inline]
+    pub(crate) fn is_calm(&self) -> bool {
+        self.fate_word == 0
+    }
+
     /// Whether a handler ran far enough to save.
     #[must_use]
     #[inline]
     pub fn ran(&self) -> bool {
-        matches!(self.answer_word as u8, 1..=Answer::LAST_RAN)
+        (Answer::ACKED..=Answer::FIRED).contains(&(self.answer_word & 0xff))
     }
 
     #[inline(always)]
     pub(super) fn set_answer(&mut self, answer: Answer) {
         (self.answer, self.answer_word) = (Some(answer), answer.word());
+    }
+
+    /// [`Step::set_answer`] for a delivery's.
+    #[inline(always)]
+    pub(super) fn set_outcome(&mut self, outcome: Outcome) {
+        self.answer_word = match outcome {
+            Outcome::Ack => Answer::ACKED,
+            Outcome::Nak { .. } => Answer::NAKED,
+            Outcome::Silent(_) => Answer::SILENT,
+        };
+        self.answer = Some(Answer::Delivery(outcome));
+    }
+
+    /// Whether a handler did what it was asked.
+    #[inline]
+    pub(super) fn is_success(&self) -> bool {
+        matches!(self.answer_word, Answer::ACKED | Answer::EXECUTED | Answer::FIRED)
     }
 
     /// Whether its handler read and paused.
@@ -150,13 +181,30 @@ impl Step {
         self.answer_word == Answer::PAUSED
     }
 
-    /// The delay that a nak asks for, if a delivery was answered with one.
+    /// Whether a delivery was answered with an ack, after the handler ran.
     #[inline]
-    pub(super) fn nak_delay(&self) -> Option<Option<Duration>> {
+    pub(super) fn is_ack(&self) -> bool {
+        self.answer_word == Answer::ACKED
+    }
+
+    /// Whether a delivery was answered with a nak.
+    #[inline]
+    pub(crate) fn is_nak(&self) -> bool {
+        self.answer_word == Answer::NAKED
+    }
+
+    /// The delay that a nak asks for.
+    pub(super) fn nak_delay(&self) -> Option<Duration> {
         match self.answer {
-            Some(Answer::Delivery(Outcome::Nak { delay, .. })) if self.answer_word == Answer::NAKED => Some(delay),
+            Some(Answer::Delivery(Outcome::Nak { delay, .. })) => delay,
             _ => None,
         }
+    }
+
+    /// Whether it saved and published nothing, and no delivery was answered with an ack.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        !self.saved && !self.answered_ack() && self.published.start >= self.published.end
     }
 
     /// Whether it changed the store of the service whose handler ran.
@@ -193,86 +241,105 @@ impl<S: System> World<S> {
     }
 
     /// [`World::step`], written to where another step was.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn step_into(&mut self, action: Action, fate: Fate, step: &mut Step) {
-        *step = Step::new(action, fate);
-        let first = self.broker.messages().len();
-        self.small.steps += 1;
-        self.at_work = None;
+        (step.action, step.actor, step.saved) = (action, None, false);
+        step.published.start = self.broker.messages().len();
+        self.host.small.steps += 1;
         match action {
-            Action::Deliver(index) => self.deliver(index, step),
+            // Somebody handles it and answers, and the compiler leaves out what a calm fate does not come to.
+            Action::Deliver(index) if fate.is_calm() => self.deliver(index, Fate::CALM, step),
+            _ => self.take(action, fate, step),
+        }
+        (step.number, step.time) = (self.host.small.steps, self.host.small.now);
+        step.published.end = self.broker.messages().len();
+        self.drop_dead_timers();
+        if !self.host.small.waiting.is_empty()
+            && (step.saved || self.host.effects.remembers || matches!(action, Action::Command(_) | Action::Advance))
+        {
+            self.wake_clients();
+        }
+        self.fold(step);
+    }
+
+    /// Makes an action happen.
+    #[inline(never)]
+    fn take(&mut self, action: Action, fate: Fate, step: &mut Step) {
+        (step.delivery, step.answer, step.answer_word) = (None, None, 0);
+        step.set_fate(fate);
+        match action {
+            Action::Deliver(index) => self.deliver(index, fate, step),
             Action::Command(client) => self.send(client, step),
             Action::Resume(index) => self.resume(index, step),
             Action::Ack(index) => self.ack_arrives(index, step),
             Action::Join(group) => self.join(group, step),
             Action::Advance => self.advance(step),
         }
-        (step.number, step.time) = (self.small.steps, self.small.now);
-        step.published = first..self.broker.messages().len();
-        self.drop_dead_timers();
-        let may_wake = step.saved || self.effects.remembers;
-        if !self.small.waiting.is_empty() && (may_wake || matches!(action, Action::Command(_) | Action::Advance)) {
-            self.wake_clients();
-        }
-        self.fold(step);
     }
 
-    /// The step that a panic has cut off. It saved and published nothing, and nobody knows its answer.
-    pub(crate) fn cut_off(&self, action: Action, fate: Fate) -> Step {
-        let delivery = match action {
-            Action::Deliver(index) => Some(index),
-            _ => None,
+    /// The step in which a panic has cut this one off, if it was under way. It saved and published nothing, and
+    /// nobody knows its answer.
+    pub(crate) fn cut_off(&self, step: &Step) -> Option<Step> {
+        let (number, action) = (self.host.small.steps, step.action);
+        if step.number == number {
+            return None;
+        }
+        let (delivery, fate) = match action {
+            Action::Deliver(index) => (Some(index), step.fate),
+            // What was decided when it began is told there.
+            Action::Resume(_) => (None, Fate::CALM),
+            _ => (None, step.fate),
         };
         let published = self.broker.messages().len();
-        Step {
-            number: self.small.steps,
-            time: self.small.now,
-            actor: self.at_work,
+        Some(Step {
+            number,
+            time: self.host.small.now,
+            actor: step.actor,
             delivery,
             published: published..published,
             ..Step::new(action, fate)
-        }
+        })
     }
 
     /// Hands a delivery to a member.
     #[inline(always)]
-    fn deliver(&mut self, index: DeliveryIndex, step: &mut Step) {
-        let fate = step.fate;
+    fn deliver(&mut self, index: DeliveryIndex, fate: Fate, step: &mut Step) {
+        step.set_fate(fate);
         step.key = self.broker.delivery(index).key;
         step.delivery = Some(index);
-        let (broker, mut execution) = self.execution(step, None);
+        let (broker, mut execution) = self.execution(fate, step, None);
         let Some(handed_out) = broker.hand_out(index, fate, &mut execution) else {
             step.set_answer(Answer::Lost);
             return;
         };
-        let begun = execution.begun;
         self.hear(index, handed_out);
-        self.after_handler(Job::Delivery(index), begun, step);
+        self.after_handler(Job::Delivery(index), fate, step);
     }
 
     /// A client sends its next command.
     fn send(&mut self, client: ClientIndex, step: &mut Step) {
-        let ordinal = self.small.sent[client.get()];
+        let ordinal = self.host.small.sent[client.get()];
         let command = &self.inner().clients[client.get()].commands[ordinal as usize];
         let (service, key) = (command.service, self.attempt_key(client, command));
         let actor = Actor { service, member: self.inner().services[service.get()].member_for(key) };
         step.key = key;
-        take_out(&mut self.small.idle, &client);
-        self.small.sent[client.get()] += 1;
-        self.small.commands_run += 1;
-        self.small.now = Time(self.small.now.0 + COMMAND_TIME_US);
+        take_out(&mut self.host.small.idle, &client);
+        self.host.small.sent[client.get()] += 1;
+        self.host.small.commands_run += 1;
+        self.host.small.now = Time(self.host.small.now.0 + COMMAND_TIME_US);
         self.execute(client, ordinal, (actor, None), step);
     }
 
     /// Runs the handler of a command, and lets its client go on.
+    #[inline(always)]
     fn execute(&mut self, client: ClientIndex, ordinal: u32, at: (Actor, Option<Begun>), step: &mut Step) {
-        let ((actor, begun), cause) = (at, self.small.commands_run);
-        let (broker, mut execution) = self.execution(step, begun);
+        let ((actor, begun), cause) = (at, self.host.small.commands_run);
+        let fate = step.fate;
+        let (broker, mut execution) = self.execution(fate, step, begun);
         let command = &execution.inner.clients[client.get()].commands[ordinal as usize].command;
-        execution.run(actor, &Task::Command(command), cause);
+        execution.run(actor, Task::Command(command), cause);
         broker.publish(execution.outbox(), cause);
-        let begun = execution.begun;
-        self.after_handler(Job::Command { client, ordinal }, begun, step);
+        self.after_handler(Job::Command { client, ordinal }, fate, step);
         if !step.is_paused() {
             self.after_command(client, step);
         }
@@ -280,17 +347,18 @@ impl<S: System> World<S> {
 
     #[inline(never)]
     fn resume(&mut self, index: PauseIndex, step: &mut Step) {
-        let place = self.small.paused.iter().position(|paused| paused.index == index).expect("a paused handler");
-        let Paused { job, actor, begun, fate, key, .. } = self.small.paused.remove(place);
-        self.small.paused_indices.remove(place);
-        (step.key, step.fate) = (key, fate);
+        let place = self.host.small.paused.iter().position(|paused| paused.index == index).expect("a paused handler");
+        let Paused { job, actor, begun, fate, key, .. } = self.host.small.paused.remove(place);
+        self.host.small.paused_indices.remove(place);
+        step.key = key;
+        step.set_fate(fate);
         match job {
             Job::Delivery(index) => {
                 step.delivery = Some(index);
-                let (broker, mut execution) = self.execution(step, Some(begun));
+                let (broker, mut execution) = self.execution(fate, step, Some(begun));
                 let handed_out = broker.resume(index, &mut execution);
                 self.hear(index, handed_out);
-                self.after_handler(job, None, step);
+                self.after_handler(job, fate, step);
             }
             Job::Command { client, ordinal } => self.execute(client, ordinal, (actor, Some(begun)), step),
             Job::Timer { .. } => {}
@@ -300,46 +368,59 @@ impl<S: System> World<S> {
     /// Notes what the broker does with a delivery that was handed out and answered, or not yet.
     #[inline(always)]
     fn hear(&mut self, index: DeliveryIndex, HandedOut { reply, wait }: HandedOut) {
-        if matches!(reply, Some(Reply::LateAck)) {
-            self.small.acks.push(index);
+        if reply == Reply::LateAck {
+            self.host.small.acks.push(index);
             self.push_offer(Action::Ack(index));
         }
         if let Some(wait) = wait {
-            if matches!(reply, Some(Reply::Nak(_))) {
-                // The ack wait of a handler that paused is over with its answer.
-                self.timers.end_ack_waits(index);
-            }
-            let tries = self.broker.delivery(index).tries;
-            self.timers.insert(self.small.now.after(wait), Timer::AckWait { delivery: index, tries });
+            self.begin_ack_wait(index, reply, wait);
         }
         self.park_if_futile(index);
     }
 
+    /// The broker waits for so long before it hands a delivery out again.
+    #[inline(never)]
+    fn begin_ack_wait(&mut self, index: DeliveryIndex, reply: Reply, wait: Duration) {
+        if reply == Reply::Nak {
+            // The ack wait of a handler that paused is over with its answer.
+            self.host.timers.end_ack_waits(index);
+        }
+        let tries = self.broker.delivery(index).tries;
+        self.host.timers.insert(self.host.small.now.after(wait), Timer::AckWait { delivery: index, tries });
+    }
+
     /// What follows in the world from what a handler did.
     #[inline(always)]
-    fn after_handler(&mut self, job: Job, begun: Option<Begun>, step: &Step) {
+    fn after_handler(&mut self, job: Job, fate: Fate, step: &Step) {
         if step.saved
             && let Some(actor) = step.actor
         {
             self.broker.unpark(actor.service);
         }
+        if fate.is_cut() {
+            self.after_cut(job, step);
+        }
+    }
+
+    /// What follows if its fate was to pause or to crash.
+    #[inline(never)]
+    fn after_cut(&mut self, job: Job, step: &Step) {
+        let Some(actor) = step.actor else { return };
         if step.is_paused() {
-            self.note_pause(job, begun, step);
-        } else if step.fate.crash.is_some()
-            && let Some(actor) = step.actor
-        {
+            self.note_pause(job, actor, step);
+        } else if step.fate.crash.is_some() {
             self.crash(actor);
         }
     }
 
     /// A handler has read and will save later.
-    #[inline(never)]
-    fn note_pause(&mut self, job: Job, begun: Option<Begun>, step: &Step) {
-        let Some((actor, begun)) = step.actor.zip(begun) else { return };
-        let index = PauseIndex(self.small.pauses);
-        self.small.pauses += 1;
-        self.small.paused.push(Paused { index, job, actor, begun, fate: step.fate, key: hash::mix(step.key, 3) });
-        self.small.paused_indices.push(index);
+    fn note_pause(&mut self, job: Job, actor: Actor, step: &Step) {
+        let Host { small, begun, .. } = &mut self.host;
+        let index = PauseIndex(small.pauses);
+        small.pauses += 1;
+        let (begun, key) = (*begun, hash::mix(step.key, 3));
+        small.paused.push(Paused { index, job, actor, begun, fate: step.fate, key });
+        small.paused_indices.push(index);
         self.push_offer(Action::Resume(index));
     }
 
@@ -351,20 +432,20 @@ impl<S: System> World<S> {
     fn ack_arrives(&mut self, index: DeliveryIndex, step: &mut Step) {
         step.key = self.ack_key(index);
         step.delivery = Some(index);
-        take_out(&mut self.small.acks, &index);
+        take_out(&mut self.host.small.acks, &index);
         self.broker.ack(index);
     }
 
     fn join(&mut self, group: GroupIndex, step: &mut Step) {
         step.key = hash::of_name(self.broker.group_name(group));
-        take_out(&mut self.small.absent, &group);
+        take_out(&mut self.host.small.absent, &group);
         self.broker.join(group);
     }
 
     #[inline(never)]
     fn advance(&mut self, step: &mut Step) {
-        let (due, timer, payload) = self.timers.pop_first().expect("the clock moves only towards a timer");
-        self.small.now = self.small.now.max(due);
+        let (due, timer, payload) = self.host.timers.pop_first().expect("the clock moves only towards a timer");
+        self.host.small.now = self.host.small.now.max(due);
         step.key = self.timer_key(&timer);
         match timer {
             Timer::AckWait { delivery, .. } => {
@@ -373,20 +454,21 @@ impl<S: System> World<S> {
                 self.park_if_futile(delivery);
             }
             Timer::Service { service, record, purpose, nth, volatile, cause, attempt, member } => {
-                self.timers.note_fired((service, record, purpose), nth);
+                self.host.timers.note_fired((service, record, purpose), nth);
                 if step.fate.crash == Some(Window::BeforeSave) && !volatile {
                     // A durable job that nobody finished is run again.
                     let attempt = attempt.saturating_add(1);
                     let again = Timer::Service { service, record, purpose, nth, volatile, cause, attempt, member };
-                    self.timers.insert_carrying(due, again, payload.clone());
+                    self.host.timers.insert_carrying(due, again, payload.clone());
                 }
                 let fires = service::Timer::fired(record, due, purpose, volatile).with_payload(payload);
                 // A durable job is in a queue, of which the first member takes it.
                 let actor = Actor { service, member: if volatile { member } else { 0 } };
-                let (broker, mut execution) = self.execution(step, None);
-                execution.run(actor, &Task::Timer(&fires), cause);
+                let fate = step.fate;
+                let (broker, mut execution) = self.execution(fate, step, None);
+                execution.run(actor, Task::Timer(&fires), cause);
                 broker.publish(execution.outbox(), cause);
-                self.after_handler(Job::Timer { record, cause }, None, step);
+                self.after_handler(Job::Timer { record, cause }, fate, step);
             }
         }
     }
@@ -404,10 +486,10 @@ impl<S: System> World<S> {
     fn crash(&mut self, actor: Actor) {
         let release = self.broker.profile().release_on.crash;
         let (cut_off, kept): (Vec<Paused>, Vec<Paused>) =
-            self.small.paused.drain(..).partition(|paused| paused.actor == actor);
-        self.small.paused = kept;
-        self.small.paused_indices.clear();
-        self.small.paused_indices.extend(self.small.paused.iter().map(|paused| paused.index));
+            self.host.small.paused.drain(..).partition(|paused| paused.actor == actor);
+        self.host.small.paused = kept;
+        self.host.small.paused_indices.clear();
+        self.host.small.paused_indices.extend(self.host.small.paused.iter().map(|paused| paused.index));
         for paused in cut_off {
             match paused.job {
                 Job::Delivery(index) => self.broker.begin_waiting(index),
@@ -425,15 +507,15 @@ impl<S: System> World<S> {
             matches!(timer, Timer::Service { service, volatile: true, member, .. }
                 if (*service, *member) == (actor.service, actor.member))
         };
-        self.timers.retain(|timer| !is_lost(timer));
-        self.small.memories.forget((actor.service, actor.member));
+        self.host.timers.retain(|timer| !is_lost(timer));
+        self.host.small.memories.forget((actor.service, actor.member));
     }
 
     /// Forgets ack waits at the head of the queue whose delivery has been answered meanwhile.
     #[inline]
     fn drop_dead_timers(&mut self) {
-        while self.timers.first().is_some_and(|(_, timer)| !self.is_live(timer)) {
-            self.timers.pop_first();
+        while self.host.timers.first().is_some_and(|(_, timer)| !self.is_live(timer)) {
+            self.host.timers.pop_first();
         }
     }
 
@@ -450,19 +532,19 @@ impl<S: System> World<S> {
     /// Adds a step to the fingerprint.
     #[inline(always)]
     fn fold(&mut self, step: &Step) {
-        let what = hash::mix3(step.key, step.fate.word(), step.answer_word);
-        let mut hash = hash::mix(self.small.fingerprint, what);
+        let what = hash::mix3(step.key, step.fate_word, step.answer_word);
+        let mut hash = hash::mix(self.host.small.fingerprint, what);
         // Few steps save, and then it is known who acted.
         if step.saved
             && let Some(actor) = step.actor
         {
-            hash = hash::mix(hash, self.stores[actor.service.get()].saved());
+            hash = hash::mix(hash, self.host.stores[actor.service.get()].saved());
         }
         if step.published.end > step.published.start {
             let published = &self.broker.messages()[step.published.clone()];
             hash = published.iter().fold(hash, |hash, message| hash::mix(hash, message.hash));
         }
-        self.small.fingerprint = hash;
+        self.host.small.fingerprint = hash;
     }
 }
 

@@ -82,6 +82,7 @@ pub(super) struct BrokerTable {
 pub(super) enum OrderingWord {
     None,
     Log,
+    Subscription,
     Key,
 }
 

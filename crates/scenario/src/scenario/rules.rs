@@ -8,6 +8,7 @@ use super::FileError;
 use super::file::{BrokerTable, DispatchWord, ExhaustedWord, File, OrderingWord, RedeliverWord, ScopeWord, StaleWord};
 use super::source::Source;
 use pellmell_core::broker::{Dispatch, Exhausted, MaxDeliver, Ordering, Profile, RedeliverAt, Scope, Stale};
+use pellmell_core::engine;
 use pellmell_core::faults::{FaultPlan, Rate};
 use pellmell_core::prng::Ratio;
 
@@ -17,7 +18,7 @@ pub(super) fn profile(source: &Source<'_>, table: &BrokerTable) -> Result<Profil
         Some(name) => match Profile::named(name.get_ref()) {
             Some(profile) => profile,
             None => {
-                source.stand_in(source.unknown(name, "profile", &Profile::NAMES))?;
+                source.stand_in(no_such_profile(source, name))?;
                 Profile::adversarial()
             }
         },
@@ -32,6 +33,7 @@ pub(super) fn profile(source: &Source<'_>, table: &BrokerTable) -> Result<Profil
         None => {}
         Some(OrderingWord::None) => profile.ordering = Ordering::None,
         Some(OrderingWord::Log) => profile.ordering = Ordering::Log,
+        Some(OrderingWord::Subscription) => profile.ordering = Ordering::Subscription,
         Some(OrderingWord::Key) => {
             profile.ordering = Ordering::Key { partitions: table.partitions.as_ref().map(|n| *n.get_ref()) };
         }
@@ -39,7 +41,7 @@ pub(super) fn profile(source: &Source<'_>, table: &BrokerTable) -> Result<Profil
     if let Some(window) = &table.reorder_window {
         if profile.ordering == Ordering::None {
             let error = source.at(window.span(), "`reorder_window` has no effect where `ordering` is none");
-            return Err(error.help("leave it out, or say `ordering = \"log\"` or `\"key\"`"));
+            return Err(error.help("leave it out, or say `ordering = \"log\"`, `\"subscription\"` or `\"key\"`"));
         }
         profile.reorder_window = window.get_ref().0;
     }
@@ -62,6 +64,20 @@ pub(super) fn profile(source: &Source<'_>, table: &BrokerTable) -> Result<Profil
     }
     acks(source, table, &mut profile)?;
     Ok(profile)
+}
+
+/// That the simulation has no such profile, and why not if recordings can be held against it.
+fn no_such_profile(source: &Source<'_>, name: &Spanned<String>) -> FileError {
+    let why = engine::Profile::named(name.get_ref()).map(|broker| Profile::of(&broker));
+    match why {
+        Some(Err(why)) => {
+            let message =
+                format!("`{}` is not simulated yet: the fake broker is no such broker, {why}", name.get_ref());
+            let help = format!("expected one of {}; `admit` knows it", Profile::NAMES.join(", "));
+            source.at(name.span(), message).help(help)
+        }
+        _ => source.unknown(name, "profile", &Profile::NAMES),
+    }
 }
 
 fn acks(source: &Source<'_>, table: &BrokerTable, profile: &mut Profile) -> Result<(), FileError> {

@@ -21,8 +21,8 @@ struct Place {
     /// `None` for all that races with nothing, each of which is a place of its own.
     name: Option<u64>,
     offers: Vec<Waiting>,
-    /// Where the most urgent one is, if that is known.
-    first: Option<usize>,
+    /// The most urgent one and where it is, if that is known.
+    first: Option<(Rank, usize)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +40,12 @@ impl Waiting {
         (exponential(self.word) << self.slow, self.offer.key, self.offer.action)
     }
 
+    /// Draws for it again because of what happened.
+    #[inline(always)]
+    fn draw(&mut self, root: u64, happened: &Offer) {
+        self.word = RunKey::draw_from(root, hash::mix(happened.key, self.offer.key));
+    }
+
     /// What is as slow and for which less was drawn than this comes behind it.
     fn certainly_before(&self) -> u64 {
         // Words that are close to each other may be of the same urgency.
@@ -48,20 +54,19 @@ impl Waiting {
 }
 
 impl Place {
-    /// The place of the most urgent offer.
-    fn first(&mut self) -> Option<usize> {
+    /// The most urgent offer and its place.
+    fn first(&mut self) -> Option<(Rank, usize)> {
         if self.first.is_none() {
             looked_at(self.offers.len());
-            let ranked = self.offers.iter().enumerate();
-            self.first = ranked.min_by_key(|(_, waiting)| waiting.rank()).map(|(at, _)| at);
+            self.first = self.offers.iter().enumerate().map(|(at, waiting)| (waiting.rank(), at)).min();
         }
         self.first
     }
 
     fn add(&mut self, waiting: Waiting) {
-        let comes_first = |first: usize| waiting.rank() < self.offers[first].rank();
-        if self.offers.is_empty() || self.first.is_some_and(comes_first) {
-            self.first = Some(self.offers.len());
+        let rank = waiting.rank();
+        if self.offers.is_empty() || self.first.is_some_and(|(first, _)| rank < first) {
+            self.first = Some((rank, self.offers.len()));
         }
         self.offers.push(waiting);
     }
@@ -69,13 +74,17 @@ impl Place {
     /// Draws again what races with `happened`, and finds the most urgent one.
     fn race(&mut self, key: RunKey, happened: &Offer) {
         looked_at(self.offers.len());
-        let (root, races_all) = (key.root(Purpose::Race), self.name.is_some());
+        let root = key.root(Purpose::Race);
+        if self.name.is_none() {
+            let racing = self.offers.iter_mut().filter(|waiting| waiting.offer.place == happened.place);
+            racing.for_each(|waiting| waiting.draw(root, happened));
+            self.first = None;
+            return;
+        }
         // The most urgent so far, and what comes behind it without more ado: as slow, and less was drawn.
         let (mut first, mut slow, mut before) = (None, 0, 0);
         for (at, waiting) in self.offers.iter_mut().enumerate() {
-            if races_all || waiting.offer.place == happened.place {
-                waiting.word = RunKey::draw_from(root, hash::mix(happened.key, waiting.offer.key));
-            }
+            waiting.draw(root, happened);
             if waiting.word < before && waiting.slow >= slow {
                 continue;
             }
@@ -84,7 +93,7 @@ impl Place {
                 (first, slow, before) = (Some((rank, at)), waiting.slow, waiting.certainly_before());
             }
         }
-        self.first = first.map(|(_, at)| at);
+        self.first = first;
     }
 }
 
@@ -106,7 +115,7 @@ impl Few {
         self.len += 1;
         match self.places.iter_mut().find(|place| place.name == name) {
             Some(place) => place.add(waiting),
-            None => self.places.push(Place { name, offers: vec![waiting], first: Some(0) }),
+            None => self.places.push(Place { name, offers: vec![waiting], first: Some((waiting.rank(), 0)) }),
         }
     }
 
@@ -114,8 +123,8 @@ impl Few {
     pub(super) fn take_first(&mut self, clock: Option<u64>) -> Option<Offer> {
         looked_at(self.places.len());
         let firsts = self.places.iter_mut().filter_map(|place| {
-            let at = place.first()?;
-            Some((place.offers[at].rank(), place, at))
+            let (rank, at) = place.first()?;
+            Some((rank, place, at))
         });
         let (rank, place, at) = firsts.min_by_key(|(rank, ..)| *rank)?;
         if clock.is_some_and(|clock| clock < rank.0) {

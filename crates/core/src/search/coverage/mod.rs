@@ -140,6 +140,14 @@ impl Seen {
         }
     }
 
+    /// Notes a run that had an occasion, and whether it was seen there.
+    pub(super) fn note_run(&mut self, seed: u64, is_seen: bool) {
+        self.occasions += 1;
+        if is_seen {
+            self.note(seed);
+        }
+    }
+
     fn note(&mut self, seed: u64) {
         self.runs += 1;
         self.first = Some(self.first.map_or(seed, |first| first.min(seed)));
@@ -189,17 +197,10 @@ impl Coverage {
         }
     }
 
-    /// Notes what one run reached of all that is to be reached.
-    pub(super) fn note_reached(&mut self, seed: u64, all: &[&str], reached: &[&str]) {
-        for name in all {
-            let seen = match self.sometimes.get_mut(*name) {
-                Some(seen) => seen,
-                None => self.sometimes.entry((*name).to_owned()).or_default(),
-            };
-            seen.occasions += 1;
-            if reached.contains(name) {
-                seen.note(seed);
-            }
+    /// Notes what runs reached of what is to be reached.
+    pub(super) fn note_reached(&mut self, reached: impl IntoIterator<Item = (&'static str, Seen)>) {
+        for (name, seen) in reached {
+            self.sometimes.entry(name.to_owned()).or_default().merge(&seen);
         }
     }
 

@@ -35,8 +35,12 @@ pub struct SituationWatch {
 }
 
 /// What is known of a message at a group.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct EntryWatch {
+    /// The place of its lane.
+    lane: u32,
+    /// What it is about.
+    record: RecordId,
     /// How many messages about its record went to the group before it.
     rank: u32,
     started: bool,
@@ -84,27 +88,39 @@ struct LaneWatch {
 /// Something for each record, by kind and number, as stores keep them.
 #[derive(Clone, Debug)]
 struct ByRecord<T> {
-    kinds: Vec<ByNumber<T>>,
-    /// The kinds for which there is something, as bits.
-    used: u32,
+    /// What there is, with the run in which it came to be.
+    kinds: Vec<ByNumber<(u64, T)>>,
+    run: u64,
+    /// The kinds that have something for places so high that it is not kept for other runs, as bits.
+    high: u32,
 }
+
+/// Records of places below this one are most often those of the next run as well.
+const LOW_PLACES: usize = 4096;
 
 impl<T: Clone + Default> ByRecord<T> {
     fn new() -> ByRecord<T> {
-        ByRecord { kinds: vec![ByNumber::default(); KINDS], used: 0 }
+        ByRecord { kinds: vec![ByNumber::default(); KINDS], run: 1, high: 0 }
     }
 
     #[inline]
     fn get(&mut self, record: RecordId) -> &mut T {
-        let kind = record.kind() as usize - 'a' as usize;
-        self.used |= 1 << kind;
-        self.kinds[kind].entry(record.place())
+        let (kind, place) = (record.kind() as usize - 'a' as usize, record.place());
+        self.high |= u32::from(place >= LOW_PLACES) << kind;
+        let (run, held) = self.kinds[kind].entry(place);
+        if *run != self.run {
+            (*run, *held) = (self.run, T::default());
+        }
+        held
     }
 
+    /// Forgets all that there is.
+    #[inline]
     fn clear(&mut self) {
-        while self.used != 0 {
-            self.kinds[self.used.trailing_zeros() as usize].clear();
-            self.used &= self.used - 1;
+        self.run += 1;
+        while self.high != 0 {
+            self.kinds[self.high.trailing_zeros() as usize].clear();
+            self.high &= self.high - 1;
         }
     }
 }
@@ -215,17 +231,12 @@ struct About {
 }
 
 impl SituationWatch {
-    fn lane_of(&self, group: usize, subject: Subject) -> usize {
-        let GroupWatch { subjects, first_lane, .. } = &self.groups[group];
-        let place = subjects.iter().position(|listened| *listened == subject);
-        first_lane + place.expect("a group gets what it listens to")
-    }
-
+    #[inline]
     fn about<S: System>(&self, world: &World<S>, index: DeliveryIndex) -> About {
         let delivery = world.broker().delivery(index);
-        let name = world.broker().message(delivery.message).name;
-        let group = delivery.group.get();
-        About { group, lane: self.lane_of(group, name.subject), entry: delivery.entry as usize, record: name.record }
+        let (group, entry) = (delivery.group.get(), delivery.entry as usize);
+        let EntryWatch { lane, record, .. } = self.entries[entry];
+        About { group, lane: lane as usize, entry, record }
     }
 
     fn meet(&mut self, about: About, situation: Situation) {
@@ -237,25 +248,27 @@ impl SituationWatch {
     fn published<S: System>(&mut self, world: &World<S>, step: &Step) {
         for place in step.published.clone() {
             let message = MessageIndex(place as u32);
+            let name = world.broker().message(message).name;
             for (entry, group) in world.broker().groups_of(message) {
-                self.publish(world, message, entry as usize, group);
+                self.publish(name.subject, name.record, entry as usize, group);
             }
         }
     }
 
-    fn publish<S: System>(&mut self, world: &World<S>, message: MessageIndex, entry: usize, group: GroupIndex) {
-        let name = world.broker().message(message).name;
-        let lane = self.lane_of(group.get(), name.subject);
-        let GroupWatch { first_lane, records, .. } = &mut self.groups[group.get()];
-        let (first_lane, record) = (*first_lane, records.get(name.record));
-        let (rank, others) = (record.published, record.published_on);
-        let bit = lane - first_lane;
-        record.published += 1;
-        record.published_on |= 1 << bit;
-        if entry >= self.entries.len() {
-            self.entries.resize(entry + 1, EntryWatch::default());
-        }
-        self.entries[entry].rank = rank;
+    #[inline]
+    fn publish(&mut self, subject: Subject, record: RecordId, entry: usize, group: GroupIndex) {
+        let GroupWatch { subjects, first_lane, records } = &mut self.groups[group.get()];
+        let bit = subjects.iter().position(|listened| *listened == subject).expect("a group gets what it listens to");
+        let (first_lane, lane) = (*first_lane, *first_lane + bit);
+        let about = records.get(record);
+        let (rank, others) = (about.published, about.published_on);
+        about.published += 1;
+        about.published_on |= 1 << bit;
+        // The broker counts them as well.
+        assert_eq!(entry, self.entries.len(), "each message is watched when it is published");
+        let new =
+            EntryWatch { lane: lane as u32, record, rank, started: false, refused: false, acked: false, heard: false };
+        self.entries.push(new);
         let here = &mut self.lanes[lane];
         here.occasion |= ANY_MESSAGE
             | u16::from(rank > 0) << Situation::UpdateBeforeCreate as u16

@@ -8,17 +8,18 @@ use crate::prng::{Prng, Stream};
 use crate::run::step_apart;
 use crate::scheduler::Action;
 use crate::simulation::{Sending, Simulation};
+use crate::world::Host;
 
 impl World<Erratic> {
     /// All that is in it, and its digest.
     fn shown(&self) -> String {
-        let World { broker, small, timers, at_work, parks_futile, stores, .. } = self;
+        let World { broker, host: Host { small, timers, stores, .. }, parks_futile, .. } = self;
         let store = |store: &Store| {
             let unjudged: Vec<RecordId> = store.unjudged::<Row>().collect();
             format!("{store:?} {:x} {} {} {unjudged:?}", store.digest(), store.tick(), store.changed())
         };
         let stores: Vec<String> = stores.iter().map(store).collect();
-        let rest = (small, at_work, parks_futile, self.digest());
+        let rest = (small, parks_futile, self.digest());
         // For how many records a list has room says nothing.
         let broker = format!("{broker:?}").replace(", None", "").replace("[None]", "[]");
         format!("{rest:?} {} {stores:?} {broker}", timers.shown())
@@ -119,8 +120,8 @@ fn a_world_that_goes_back_is_what_it_was_and_goes_on_as_a_clone_does() {
             step_apart(&mut world, action, fate);
             step_apart(&mut other, action, fate);
             assert_eq!(
-                (world.small.fingerprint, world.digest()),
-                (other.small.fingerprint, other.digest()),
+                (world.host.small.fingerprint, world.digest()),
+                (other.host.small.fingerprint, other.digest()),
                 "seed {seed}"
             );
         }

@@ -203,7 +203,7 @@ fn compare(seed: u64, steps: u32, met: &mut Met) -> Result<(), TestCaseError> {
     let mut prng = Prng::new(seed, Stream::Run);
     let simulation = drawn(Temper::ANY, Profile::adversarial(), seed).redeliver_futile(true).build();
     let mut world = simulation.expect("the parts fit").world();
-    if !world.small.absent.is_empty() {
+    if !world.host.small.absent.is_empty() {
         return Ok(());
     }
     let mut model = Model::default();
@@ -218,7 +218,7 @@ fn compare(seed: u64, steps: u32, met: &mut Met) -> Result<(), TestCaseError> {
         let about = match action {
             Action::Deliver(index) | Action::Ack(index) => Some(index),
             Action::Resume(index) => {
-                let paused = world.small.paused.iter().find(|paused| paused.index == index);
+                let paused = world.host.small.paused.iter().find(|paused| paused.index == index);
                 paused.and_then(|paused| if let Job::Delivery(index) = paused.job { Some(index) } else { None })
             }
             Action::Advance => world.enabled().ack_wait(),
@@ -290,7 +290,7 @@ const LIMITS: Limits = Limits { steps_max: 300, messages_max: 1_000, in_flight_m
 /// Plays a world; returns the outcome and what the stores hold then.
 fn play(world: &mut World<Erratic>, mut scheduler: impl Scheduler) -> (Report, Vec<u64>) {
     let report = run(world, &mut scheduler, &Judges::new(Vec::new()), LIMITS, &mut ());
-    (report, world.stores.iter().map(Store::digest).collect())
+    (report, world.host.stores.iter().map(Store::digest).collect())
 }
 
 proptest! {
