@@ -1,4 +1,6 @@
-//! What the text of the repository shows, and faults planted in it that tests must catch.
+//! What the text of the repository shows, pages that have to agree with it, and faults planted in it that tests must
+//! catch.
 
 mod mutants;
+mod profiles;
 mod tidy;

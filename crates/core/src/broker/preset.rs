@@ -102,7 +102,7 @@ mod tests {
         let jetstream = Profile::named("jetstream").expect("it ships");
         assert_eq!((jetstream.ordering, jetstream.max_in_flight.scope), (Ordering::Subscription, Scope::Group));
         let quorum = Profile::named("rabbitmq-quorum").expect("it ships");
-        assert_eq!(quorum.max_deliver, MaxDeliver::Times { times: 20, action: Exhausted::DeadLetter });
+        assert_eq!(quorum.max_deliver, MaxDeliver::Times { times: 21, action: Exhausted::DeadLetter });
     }
 
     #[test]

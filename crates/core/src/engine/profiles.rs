@@ -132,8 +132,13 @@ fn jetstream() -> QueueRules {
     }
 }
 
+fn rabbitmq() -> QueueRules {
+    QueueRules { wait: vec![secs(1800)], releases: set(&[How::Close, How::Crash, How::Reconnect]), ..queue() }
+}
+
 fn quorum() -> QueueRules {
-    QueueRules { window: Limit::Of(2000), wait: vec![secs(1800)], deliveries: Limit::Of(20), ..queue() }
+    // A message that came back 20 times was sent 21 times.
+    QueueRules { window: Limit::Of(2000), deliveries: Limit::Of(21), ..rabbitmq() }
 }
 
 fn unordered() -> QueueRules {
@@ -151,7 +156,7 @@ fn unordered() -> QueueRules {
 fn kafka() -> OffsetsRules {
     OffsetsRules {
         partitions: 1,
-        window: Limit::Of(500),
+        window: Limit::Unlimited,
         session: secs(45),
         commits: Commits::Manual,
         rebalance: Rebalance::Eager,
@@ -225,7 +230,7 @@ impl Profile {
             of_offsets(
                 "jetstream-ordered",
                 "NATS JetStream: an ordered consumer, which goes on after what it saw last",
-                OffsetsRules { window: Limit::Unlimited, commits: Commits::Auto, start: Start::Earliest, ..kafka() },
+                OffsetsRules { session: secs(5), commits: Commits::Auto, start: Start::Earliest, ..kafka() },
             ),
             of_offsets("kafka", "Kafka: a consumer group that commits by hand", kafka()),
             of_offsets(
@@ -243,7 +248,7 @@ impl Profile {
                 "Kafka: a share group",
                 QueueRules {
                     order: QueueOrder::None,
-                    window: Limit::Of(200),
+                    window: Limit::Of(2000),
                     window_of: WindowOf::Group,
                     wait: vec![secs(30)],
                     deliveries: Limit::Of(5),
@@ -258,8 +263,7 @@ impl Profile {
                     on_nak: Place::Original,
                     on_loss: Place::Original,
                     on_timeout: Place::Original,
-                    wait: vec![secs(1800)],
-                    ..queue()
+                    ..rabbitmq()
                 },
                 Flag,
             ),
@@ -289,7 +293,12 @@ impl Profile {
                 },
                 Count,
             ),
-            of_keyed("sqs-fifo", "Amazon SQS: a FIFO queue", keyed(), Count),
+            of_keyed(
+                "sqs-fifo",
+                "Amazon SQS: a FIFO queue",
+                KeyedRules { window: Limit::Of(120_000), ..keyed() },
+                Count,
+            ),
             of_push(
                 "sns",
                 "Amazon SNS: a subscription of an HTTP endpoint",
@@ -342,7 +351,13 @@ impl Profile {
             of_queue(
                 "servicebus",
                 "Azure Service Bus: a queue or subscription without sessions",
-                QueueRules { wait: vec![secs(60)], deliveries: Limit::Of(10), then: Then::DeadLetter, ..queue() },
+                QueueRules {
+                    wait: vec![secs(60)],
+                    releases: set(&[How::Close, How::Crash, How::Reconnect]),
+                    deliveries: Limit::Of(10),
+                    then: Then::DeadLetter,
+                    ..queue()
+                },
                 Count,
             ),
             of_keyed(
