@@ -100,6 +100,26 @@ fn messages_whose_waits_end_together_come_again_in_order() {
 }
 
 #[test]
+fn a_queue_that_copies_may_send_a_message_again_at_any_time_and_no_message_that_was_not_published() {
+    let copied = |profile, lines: &[&str]| {
+        let begun = begun(3);
+        let lines: Vec<&str> = begun.iter().map(String::as_str).chain(lines.iter().copied()).collect();
+        admitted(profile, "", &lines)
+    };
+    let twice = [
+        "{\"ms\":1,\"got\":\"3\",\"by\":\"A\"}",
+        "{\"ms\":1,\"ack\":\"3\"}",
+        "{\"ms\":2,\"got\":\"1\",\"by\":\"A\"}",
+        "{\"ms\":3,\"got\":\"3\",\"by\":\"A\"}",
+        "{\"ms\":4,\"got\":\"1\",\"by\":\"A\"}",
+        "{\"ms\":5,\"got\":\"1\",\"by\":\"A\"}",
+    ];
+    for (profile, is_possible) in [("sqs-standard", true), ("pubsub", true), ("pubsub-exactly-once", false)] {
+        assert_eq!(copied(profile, &twice).is_ok(), is_possible, "{profile}");
+    }
+}
+
+#[test]
 fn what_is_no_recording_is_refused_with_its_place() {
     let mut told = String::new();
     for text in [

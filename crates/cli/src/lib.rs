@@ -19,6 +19,7 @@ mod input;
 mod interrupt;
 mod log;
 mod merge;
+mod profile_table;
 mod progress;
 mod replay;
 mod run;

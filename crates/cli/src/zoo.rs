@@ -12,7 +12,7 @@ use serde_json::json;
 use super::environment::Threads;
 use super::log::Log;
 use super::shrink::texts;
-use super::{BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, program, timeline};
+use super::{BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, profile_table, program, timeline};
 
 #[derive(clap::Args)]
 pub(super) struct ZooArgs {
@@ -25,6 +25,10 @@ pub(super) struct ZooArgs {
     /// Shows at what cost each defect breaks a property under each delivery.
     #[arg(long)]
     matrix: bool,
+    /// Shows on which of the brokers that are simulated each design holds, and the usual one with each defect, and
+    /// the shortest way to fail that was found where it does not.
+    #[arg(long, conflicts_with_all = ["matrix", "tries"])]
+    profiles: bool,
     /// How often schedules are drawn until one shows the defect.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     tries: u32,
@@ -40,6 +44,9 @@ pub(super) fn zoo(system: &dyn AnySystem, args: &ZooArgs, format: MessageFormat)
     if system.defects().is_empty() {
         let message = format!("the system {} declares no defects, so there is nothing to play", system.name());
         return Err(Failure::Input(format!("{message}\n  = help: declare them: `Suite::defects`")));
+    }
+    if args.profiles {
+        return profile_table::table(system, &args.defects, args.scenario.as_ref(), args.threads.count()?, format);
     }
     let (usual, _) = system.designs().first().copied().unwrap_or_default();
     let mut begun = Ok(());
@@ -68,7 +75,7 @@ pub(super) fn zoo(system: &dyn AnySystem, args: &ZooArgs, format: MessageFormat)
 }
 
 /// Reads a scenario file that a defect names; of one that is not there, says which one beside it may be meant.
-fn read(file: &str) -> Result<String, FileError> {
+pub(super) fn read(file: &str) -> Result<String, FileError> {
     std::fs::read_to_string(file).map_err(|error| {
         let unread = FileError::new(file, "", 0..0, format!("cannot read the scenario file {file} of a zoo: {error}"));
         let folder = Path::new(file).parent().unwrap_or(Path::new(""));
@@ -82,7 +89,7 @@ fn read(file: &str) -> Result<String, FileError> {
 }
 
 /// Prints rows of cells under headings, each column as wide as its widest cell.
-fn columns(out: &mut Out, headings: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> {
+pub(super) fn columns(out: &mut Out, headings: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> {
     let widest = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([headings[column].chars().count()]).max().unwrap_or(0)

@@ -44,6 +44,9 @@ pub trait AnySystem: Sync {
     /// The names of its properties.
     fn properties(&self) -> Vec<String>;
 
+    /// The names of those that its usual design promises.
+    fn promises(&self) -> Vec<String>;
+
     /// How a timeline shows its records.
     fn display(&self) -> Display;
 
@@ -385,6 +388,10 @@ impl<T: Suite> AnySystem for Erased<T> {
 
     fn properties(&self) -> Vec<String> {
         T::all_properties().iter().map(|property| property.name().to_owned()).collect()
+    }
+
+    fn promises(&self) -> Vec<String> {
+        T::properties(&T::usual()).iter().map(|property| property.name().to_owned()).collect()
     }
 
     fn display(&self) -> Display {

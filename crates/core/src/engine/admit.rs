@@ -284,6 +284,22 @@ impl Step<'_> {
             };
             hops.clear();
             state.may(rules, self.log, late, &mut hops);
+            if let Some(wanted) = wanted {
+                for (choice, member) in state.copies(rules, self.log, late) {
+                    let mut after = state.clone();
+                    after.hop(rules, self.log, line.time, &Hop::Engine(choice.clone()));
+                    let copied = self.reach(at, &Hop::Engine(choice));
+                    match after.hop(rules, self.log, line.time, &Hop::Hand(member)) {
+                        Some(Visible::Got(sent)) if wanted.is_of(sent) && !is_overdue(&after) => {
+                            next.entry(after).or_insert(copied);
+                        }
+                        Some(Visible::Got(sent)) => {
+                            possible.insert(Seen::all_of(sent));
+                        }
+                        _ => {}
+                    }
+                }
+            }
             for hop in &hops {
                 let mut after = state.clone();
                 let seen = match after.hop(rules, self.log, line.time, hop) {

@@ -206,7 +206,7 @@ impl Keyed {
             Choice::Expire(message) => self.bring_back(now, *message),
             Choice::GiveUp(message) | Choice::Accept(message) => self.settle(*message),
             Choice::Ignore(message) => self.undecided.retain(|other| other != message),
-            Choice::Evict(_) | Choice::Move(..) | Choice::AutoCommit(_) => {}
+            Choice::Copy(..) | Choice::Evict(_) | Choice::Move(..) | Choice::AutoCommit(_) => {}
         }
         None
     }

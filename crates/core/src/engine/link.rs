@@ -134,7 +134,9 @@ impl Link {
     pub(super) fn may(&self, rules: &Rules, log: &Log, late: Time, hops: &mut Vec<Hop>) {
         let mut choices = Vec::new();
         self.engine.may(rules, log, Clock { time: self.time, late }, &mut choices);
-        hops.extend(choices.into_iter().map(Hop::Engine));
+        // A copy may be sent at any time, so it is sent when it is seen and no sooner: otherwise there would be no end
+        // of copies on the way.
+        hops.extend(choices.into_iter().filter(|choice| !matches!(choice, Choice::Copy(..))).map(Hop::Engine));
         for way in &self.ways {
             if !way.words.is_empty() {
                 hops.push(Hop::Arrive(way.member));
@@ -143,6 +145,19 @@ impl Link {
                 hops.push(Hop::Hand(way.member));
             }
         }
+    }
+
+    /// The copies that members can see at once: those of members with nothing before them in their inboxes.
+    pub(super) fn copies(&self, rules: &Rules, log: &Log, late: Time) -> impl Iterator<Item = (Choice, MemberId)> {
+        let mut choices = Vec::new();
+        self.engine.may(rules, log, Clock { time: self.time, late }, &mut choices);
+        let of = |choice: Choice| match choice {
+            Choice::Copy(_, member) => Some((choice, member)),
+            _ => None,
+        };
+        let has_none =
+            |member: MemberId| self.ways.iter().any(|way| way.member == member && way.is_there && way.inbox.is_empty());
+        choices.into_iter().filter_map(of).filter(move |(_, member)| has_none(*member))
     }
 
     /// Does one of the things that may happen, which can be seen at `time`; what of it can be seen.

@@ -213,7 +213,7 @@ impl Offsets {
                     part.committed = Some(part.position);
                 }
             }
-            Choice::Expire(_) | Choice::GiveUp(_) | Choice::Accept(_) | Choice::Ignore(_) => {}
+            Choice::Copy(..) | Choice::Expire(_) | Choice::GiveUp(_) | Choice::Accept(_) | Choice::Ignore(_) => {}
         }
         None
     }

@@ -140,7 +140,12 @@ impl Push {
                 }
             }
             Choice::GiveUp(message) => self.waiting.retain(|other| other != message),
-            Choice::Evict(_) | Choice::Move(..) | Choice::AutoCommit(_) | Choice::Accept(_) | Choice::Ignore(_) => {}
+            Choice::Copy(..)
+            | Choice::Evict(_)
+            | Choice::Move(..)
+            | Choice::AutoCommit(_)
+            | Choice::Accept(_)
+            | Choice::Ignore(_) => {}
         }
         None
     }

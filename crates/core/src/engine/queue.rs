@@ -301,14 +301,14 @@ impl Queue {
                 waiting().filter(|message| topics.insert(now.log.entry(**message).topic)).for_each(|m| each(*m));
             }
         }
-        if now.rules.copies {
-            for (place, count) in (0..).zip(&self.counts) {
-                let message = MessageId(place);
-                if *count > 0 && !waiting().chain(&self.loose).any(|other| *other == message) {
-                    each(message);
-                }
-            }
-        }
+    }
+
+    /// What was sent and does not wait to be sent again.
+    fn copied(&self) -> impl Iterator<Item = MessageId> + '_ {
+        let waits =
+            |message: MessageId| [&self.fresh, &self.returned, &self.loose].iter().any(|l| l.contains(&message));
+        let sent = (0..).zip(&self.counts).filter(|(_, count)| **count > 0).map(|(place, _)| MessageId(place));
+        sent.filter(move |message| !waits(*message))
     }
 
     /// What ends by itself, and when; in the order of sending.
@@ -339,6 +339,11 @@ impl Queue {
                 choices.push(Choice::GiveUp(message));
             }
         });
+        if now.rules.copies {
+            let copies =
+                self.copied().flat_map(|message| able.iter().map(move |member| Choice::Copy(message, *member)));
+            choices.extend(copies);
+        }
         choices.extend(ending(self.dues(wait), now.late).map(Choice::Expire));
         for message in &self.undecided {
             choices.extend([Choice::Accept(*message), Choice::Ignore(*message)]);
@@ -362,7 +367,9 @@ impl Queue {
 
     pub(super) fn choose(&mut self, now: Now<'_, QueueRules>, choice: &Choice) -> Option<Sent> {
         match choice {
-            Choice::Send(message, member) => return Some(self.send(*message, *member, now.time)),
+            Choice::Send(message, member) | Choice::Copy(message, member) => {
+                return Some(self.send(*message, *member, now.time));
+            }
             Choice::Expire(message) => {
                 self.leases.retain(|lease| lease.message != *message);
                 self.delayed.retain(|(_, delayed, _)| delayed != message);

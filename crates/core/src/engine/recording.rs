@@ -505,6 +505,9 @@ impl Recording {
                 Choice::Send(message, member) => {
                     format!("{} is sent to {}", self.message(*message), self.member(*member))
                 }
+                Choice::Copy(message, member) => {
+                    format!("another copy of {} is sent to {}", self.message(*message), self.member(*member))
+                }
                 Choice::Expire(message) => format!("the wait for {} ends", self.message(*message)),
                 Choice::GiveUp(message) => format!("{} is given up", self.message(*message)),
                 Choice::Evict(member) => format!("{} is taken to be gone", self.member(*member)),

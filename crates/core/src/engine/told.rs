@@ -155,6 +155,8 @@ pub enum Told {
 pub enum Choice {
     /// It sends a message to a member.
     Send(MessageId, MemberId),
+    /// It sends another copy of a message that was sent before and has not come back.
+    Copy(MessageId, MemberId),
     /// The wait for an answer to a message ends, or the time after which it was to come again.
     Expire(MessageId),
     /// It gives a message up that came too often.
