@@ -4,6 +4,7 @@
 #[path = "../support/ran.rs"]
 mod ran;
 
+mod brokers;
 mod cases;
 mod cli;
 mod exhaust;

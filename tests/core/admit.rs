@@ -254,3 +254,93 @@ fn how_another_broker_was_set_up_says_nothing_of_this_one() {
         Ok(Profile::named("kafka").expect("it is there").rules)
     );
 }
+
+/// All orders of these numbers.
+fn orders(numbers: &[usize]) -> Vec<Vec<usize>> {
+    if numbers.is_empty() {
+        return vec![Vec::new()];
+    }
+    let with_first = |place: usize| {
+        let rest: Vec<usize> = numbers.iter().copied().filter(|number| *number != numbers[place]).collect();
+        orders(&rest).into_iter().map(move |order| [vec![numbers[place]], order].concat())
+    };
+    (0..numbers.len()).flat_map(with_first).collect()
+}
+
+#[test]
+fn two_members_with_a_window_of_one_each_see_what_two_inboxes_of_one_let_through_and_nothing_else() {
+    let (mut possible, mut all) = (0, 0);
+    for order in orders(&[1, 2, 3, 4]) {
+        for whose in 0..16_u32 {
+            let member = |message: usize| if whose >> (message - 1) & 1 == 0 { "A" } else { "B" };
+            let mut lines = vec!["{\"ms\":0,\"join\":\"B\"}".to_owned()];
+            lines.extend(begun(4));
+            for message in &order {
+                let by = member(*message);
+                lines.push(format!("{{\"ms\":1,\"got\":\"{message}\",\"by\":\"{by}\"}}"));
+                lines.push(format!("{{\"ms\":1,\"ack\":\"{message}\",\"by\":\"{by}\"}}"));
+            }
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            let is_admitted = admitted("stan", ",\"set\":{\"window\":1}", &lines).is_ok();
+            // Each sees its messages in order; and before one is seen all that were published before it are with
+            // somebody, at most one of them unseen.
+            let seen_before = |message: usize| order.iter().position(|other| *other == message).expect("it is in it");
+            let in_order = (1..=4).all(|later| {
+                (1..later).all(|earlier| member(earlier) != member(later) || seen_before(earlier) < seen_before(later))
+            });
+            let near = (1..=4).all(|message| {
+                (1..message).filter(|earlier| seen_before(*earlier) > seen_before(message)).count() <= 1
+            });
+            assert_eq!(is_admitted, in_order && near, "{order:?} with {whose:04b}");
+            (possible, all) = (possible + u32::from(is_admitted), all + 1);
+        }
+    }
+    assert_eq!(all, 24 * 16);
+    assert!(possible > 16 && possible < all / 2, "{possible} of {all}");
+}
+
+/// What one member with a window of one sees if it refuses the second message once, worked out with a list.
+fn seen_by_one(place: &str) -> Vec<usize> {
+    let (mut waiting, mut returned, mut seen, mut refused): (Vec<usize>, Vec<usize>, Vec<usize>, bool) =
+        (vec![1, 2, 3, 4], Vec::new(), Vec::new(), false);
+    while !(waiting.is_empty() && returned.is_empty()) {
+        let message = if returned.is_empty() { waiting.remove(0) } else { returned.remove(0) };
+        seen.push(message);
+        if message == 2 && !refused {
+            refused = true;
+            match place {
+                "front" => returned.push(message),
+                "back" => waiting.push(message),
+                _ => waiting.insert(0, message),
+            }
+        }
+    }
+    seen
+}
+
+#[test]
+fn one_member_with_a_window_of_one_sees_what_a_list_says_and_nothing_else() {
+    for place in ["front", "original", "back"] {
+        let wanted = seen_by_one(place);
+        let mut possible = Vec::new();
+        // Five deliveries, one of them the second of the second message.
+        for order in orders(&[1, 2, 3, 4, 5]) {
+            let order: Vec<usize> = order.into_iter().map(|number| if number == 5 { 2 } else { number }).collect();
+            let mut lines = begun(4);
+            let mut refused = false;
+            for message in &order {
+                lines.push(format!("{{\"ms\":1,\"got\":\"{message}\",\"by\":\"A\"}}"));
+                let verb = if *message == 2 && !std::mem::replace(&mut refused, *message == 2) { "nak" } else { "ack" };
+                lines.push(format!("{{\"ms\":1,\"{verb}\":\"{message}\"}}"));
+            }
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            if admitted("rabbitmq-quorum", &format!(",\"set\":{{\"window\":1,\"on_nak\":\"{place}\"}}"), &lines).is_ok()
+            {
+                possible.push(order);
+            }
+        }
+        possible.sort();
+        possible.dedup();
+        assert_eq!(possible, [wanted], "{place}");
+    }
+}

@@ -277,7 +277,7 @@ impl Step<'_> {
         let mut hops = Vec::new();
         while let Some((state, at)) = todo.pop() {
             if closed.len() as u32 > states_max {
-                return Err(Refusal { line: self.place, possible, too_many: Some(closed.len() as u32) });
+                return Err(Refusal { line: self.place, possible, too_many: Some(states_max) });
             }
             let is_overdue = |state: &Link| {
                 latency.is_some_and(|latency| state.oldest_word().is_some_and(|said| latency.after(said) < line.time))

@@ -465,7 +465,7 @@ impl Recording {
     pub fn told(&self, profile: &Profile, refusal: &Refusal) -> FileError {
         let span = self.spans.get(refusal.line).cloned().unwrap_or(0..0);
         if let Some(states) = refusal.too_many {
-            let message = format!("more than {states} states explain the recording up to here: given up");
+            let message = format!("more than {states} states explain the recording up to here");
             let error = FileError::new(&self.file, &self.text, span, message);
             let help = "say how long words travel at most (`\"latency\":\"100ms\"` in the first line), or allow more";
             return error.help(format!("{help} with --states"));
