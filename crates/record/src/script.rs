@@ -390,6 +390,13 @@ pub const RABBITMQ: &[Script] = &[
         ..CLASSIC
     },
     Script {
+        name: "classic-nak-acks-window-3",
+        about: "prefetch 3, and the second message is refused once, between acks",
+        window: Some(3),
+        rules: NAK_2,
+        ..CLASSIC
+    },
+    Script {
         name: "classic-nak",
         about: "no prefetch, and the second message is refused once",
         rules: NAK_2,
