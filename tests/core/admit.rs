@@ -247,6 +247,27 @@ fn a_setting_that_a_profile_has_not_names_those_that_have_it() {
 }
 
 #[test]
+fn what_a_classic_queue_takes_back_is_overtaken_by_what_an_ack_makes_room_for() {
+    let told = |lines: &[&str]| {
+        let mut all = begun(6);
+        let got = |message: u32| format!("{{\"ms\":1,\"got\":\"{message}\",\"by\":\"A\"}}");
+        let said = |verb: &str, message: u32| format!("{{\"ms\":1,\"{verb}\":\"{message}\",\"by\":\"A\"}}");
+        all.extend([got(1), said("ack", 1), got(2), said("nak", 2), got(3), said("ack", 3), got(4)]);
+        let lines = all.iter().map(String::as_str).chain(lines.iter().copied());
+        admitted("rabbitmq-classic", ",\"set\":{\"window\":3}", &lines.collect::<Vec<_>>())
+    };
+    let (second, fifth, sixth) = (
+        "{\"ms\":1,\"got\":\"2\",\"by\":\"A\",\"redelivered\":true}",
+        "{\"ms\":1,\"got\":\"5\",\"by\":\"A\"}",
+        "{\"ms\":1,\"got\":\"6\",\"by\":\"A\"}",
+    );
+    assert_eq!(told(&[second, fifth]), Ok(()));
+    assert_eq!(told(&[fifth, second]), Ok(()));
+    // There is no more room, which only another answer makes.
+    assert!(told(&[fifth, sixth, second]).is_err());
+}
+
+#[test]
 fn how_another_broker_was_set_up_says_nothing_of_this_one() {
     let (_, recording) = recordings().swap_remove(0);
     assert_eq!(

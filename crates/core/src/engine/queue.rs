@@ -246,6 +246,8 @@ impl Queue {
                     self.leases.remove(place);
                     match delay {
                         Some(delay) => self.delayed.push((delay.after(now.time), message, member)),
+                        // Acks that come after it may be taken before it is back in its place.
+                        None if now.rules.on_nak == Place::Original => self.delayed.push((now.time, message, member)),
                         None => self.put([message], now.rules.on_nak),
                     }
                 }
@@ -372,8 +374,8 @@ impl Queue {
             }
             Choice::Expire(message) => {
                 self.leases.retain(|lease| lease.message != *message);
-                self.delayed.retain(|(_, delayed, _)| delayed != message);
-                self.put([*message], now.rules.on_timeout);
+                let was_refused = self.delayed.extract_if(.., |(_, delayed, _)| delayed == message).count() > 0;
+                self.put([*message], if was_refused { now.rules.on_nak } else { now.rules.on_timeout });
             }
             Choice::GiveUp(message) | Choice::Accept(message) => self.settle(*message),
             Choice::Ignore(message) => self.undecided.retain(|other| other != message),
