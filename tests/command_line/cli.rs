@@ -439,12 +439,12 @@ fn an_unknown_name_gets_the_nearest_known_one() {
         "profile.toml",
         &format!("{HEAD}{CLIENT}\n[broker]\nprofile = \"kafka\"\n"),
         expect![[r#"
-        error: unknown profile `kafka`
-         --> profile.toml:9:11
-          |
-        9 | profile = "kafka"
-          |           ^^^^^^^
-          = help: expected one of stan, adversarial"#]],
+            error: `kafka` is not simulated yet: the fake broker is no such broker, it has no offsets
+             --> profile.toml:9:11
+              |
+            9 | profile = "kafka"
+              |           ^^^^^^^
+              = help: expected one of stan, adversarial, jetstream, kafka-share, rabbitmq-classic, rabbitmq-quorum, pubsub-exactly-once, servicebus; `admit` knows it"#]],
     );
     check_file(
         "service.toml",
