@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Now;
 use super::queue::{Lease, Presence, Stale, Then, ending, wait_for};
-use super::told::{Answer, Choice, How, KeyId, MemberId, MessageId, Sent, Start, Told};
+use super::told::{Answer, Choice, Counts, How, KeyId, MemberId, MessageId, Sent, Start, Told};
 use super::wait::{Limit, Wait};
 use crate::ids::Time;
 
@@ -56,7 +56,7 @@ pub struct Keyed {
     /// In the order of sending.
     leases: Vec<Lease>,
     /// How often each message was sent.
-    counts: Vec<u16>,
+    counts: Counts,
     members: Vec<(MemberId, Presence)>,
     undecided: Vec<MessageId>,
     delayed: Vec<(Time, MessageId)>,
@@ -133,9 +133,8 @@ impl Keyed {
     fn bring_back(&mut self, now: Now<'_, KeyedRules>, message: MessageId) {
         let key = now.log.entry(message).key;
         let replays = now.rules.sharing == Sharing::Replayed;
-        let sent = |place: usize| self.counts.get(place).is_some_and(|count| *count > 0);
-        let later = (message.0 as usize + 1..self.counts.len()).filter(|place| replays && sent(*place));
-        let later = later.map(|place| MessageId(place as u32)).filter(|other| now.log.entry(*other).key == key);
+        let later = self.counts.sent().filter(|other| replays && *other > message);
+        let later = later.filter(|other| now.log.entry(*other).key == key);
         let again: Vec<MessageId> = std::iter::once(message).chain(later).collect();
         for message in again {
             self.leases.retain(|lease| lease.message != message);
@@ -175,7 +174,7 @@ impl Keyed {
             if !keys.insert(now.log.entry(*message).key) {
                 continue;
             }
-            let count = self.counts.get(message.0 as usize).copied().unwrap_or_default();
+            let count = self.counts.of(*message);
             if !now.rules.deliveries.admits(count.into()) {
                 choices.push(Choice::GiveUp(*message));
                 continue;
@@ -194,14 +193,9 @@ impl Keyed {
         match choice {
             Choice::Send(message, member) => {
                 self.waiting.retain(|other| other != message);
-                let place = message.0 as usize;
-                if self.counts.len() <= place {
-                    self.counts.resize(place + 1, 0);
-                }
-                self.counts[place] = self.counts[place].saturating_add(1);
-                let count = self.counts[place];
-                self.leases.push(Lease { message: *message, member: *member, count, began: now.time });
-                return Some(Sent { message: *message, member: *member, count });
+                let sent = self.counts.send(*message, *member);
+                self.leases.push(Lease::of(sent, now.time));
+                return Some(sent);
             }
             Choice::Expire(message) => self.bring_back(now, *message),
             Choice::GiveUp(message) | Choice::Accept(message) => self.settle(*message),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Now;
 use super::queue::Presence;
-use super::told::{Answer, Choice, How, MemberId, PartitionId, Sent, Start, Told};
+use super::told::{Answer, Choice, Counts, How, MemberId, PartitionId, Sent, Start, Told};
 use super::wait::{Limit, Wait};
 use crate::ids::Time;
 
@@ -74,7 +74,7 @@ pub struct Offsets {
     /// How often the members changed.
     generation: u16,
     /// How often each message was sent.
-    counts: Vec<u16>,
+    counts: Counts,
 }
 
 impl Offsets {
@@ -85,7 +85,7 @@ impl Offsets {
             begin: vec![0; partitions],
             members: Vec::new(),
             generation: 0,
-            counts: Vec::new(),
+            counts: Counts::default(),
         }
     }
 
@@ -191,12 +191,7 @@ impl Offsets {
             Choice::Send(message, member) => {
                 let (partition, before) = now.log.position(*message);
                 self.part(partition)?.position = before + 1;
-                let place = message.0 as usize;
-                if self.counts.len() <= place {
-                    self.counts.resize(place + 1, 0);
-                }
-                self.counts[place] = self.counts[place].saturating_add(1);
-                return Some(Sent { message: *message, member: *member, count: self.counts[place] });
+                return Some(self.counts.send(*message, *member));
             }
             Choice::Evict(member) => self.evict(*member),
             Choice::Move(partition, to) => {

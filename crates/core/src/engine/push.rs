@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Now;
 use super::queue::{Lease, Presence, Then, ending};
-use super::told::{Answer, Choice, How, MemberId, MessageId, Sent, Start, Told};
+use super::told::{Answer, Choice, Counts, How, MemberId, MessageId, Sent, Start, Told};
 use super::wait::{Limit, Wait};
 use crate::ids::Time;
 
@@ -42,7 +42,7 @@ pub struct Push {
     leases: Vec<Lease>,
     /// What is tried again, and when.
     delayed: Vec<(Time, MessageId)>,
-    counts: Vec<u16>,
+    counts: Counts,
     endpoint: Option<(MemberId, Presence)>,
 }
 
@@ -88,8 +88,7 @@ impl Push {
     }
 
     fn fail(&mut self, now: Now<'_, PushRules>, message: MessageId) {
-        let count = self.counts.get(message.0 as usize).copied().unwrap_or_default();
-        if let Some(wait) = super::queue::wait_for(&now.rules.retries, count) {
+        if let Some(wait) = super::queue::wait_for(&now.rules.retries, self.counts.of(message)) {
             self.delayed.push((wait.after(now.time), message));
         }
     }
@@ -104,7 +103,7 @@ impl Push {
         if let Some((endpoint, Presence::Up)) = self.endpoint {
             let first = if now.rules.ordered { 1 } else { usize::MAX };
             for message in self.waiting.iter().take(first) {
-                let count = self.counts.get(message.0 as usize).copied().unwrap_or_default();
+                let count = self.counts.of(*message);
                 if !now.rules.deliveries.admits(count.into()) {
                     choices.push(Choice::GiveUp(*message));
                 } else if now.rules.window.admits(self.leases.len() as u32) {
@@ -119,16 +118,11 @@ impl Push {
         match choice {
             Choice::Send(message, member) => {
                 self.waiting.retain(|other| other != message);
-                let place = message.0 as usize;
-                if self.counts.len() <= place {
-                    self.counts.resize(place + 1, 0);
-                }
-                self.counts[place] = self.counts[place].saturating_add(1);
-                let count = self.counts[place];
+                let sent = self.counts.send(*message, *member);
                 if !now.rules.at_most_once {
-                    self.leases.push(Lease { message: *message, member: *member, count, began: now.time });
+                    self.leases.push(Lease::of(sent, now.time));
                 }
-                return Some(Sent { message: *message, member: *member, count });
+                return Some(sent);
             }
             Choice::Expire(message) => {
                 if self.leases.extract_if(.., |lease| lease.message == *message).count() > 0 {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::Now;
-use super::told::{Answer, Choice, How, MemberId, MessageId, Sent, Start, Told};
+use super::told::{Answer, Choice, Counts, How, MemberId, MessageId, Sent, Start, Told};
 use super::wait::{Limit, Wait};
 use crate::ids::Time;
 
@@ -127,6 +127,14 @@ pub(super) struct Lease {
     pub(super) began: Time,
 }
 
+impl Lease {
+    /// Of what was sent just now.
+    pub(super) const fn of(sent: Sent, began: Time) -> Lease {
+        let Sent { message, member, count } = sent;
+        Lease { message, member, count, began }
+    }
+}
+
 /// Whether a member is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Presence {
@@ -150,7 +158,7 @@ pub struct Queue {
     /// In the order of sending.
     leases: Vec<Lease>,
     /// How often each message was sent.
-    counts: Vec<u16>,
+    counts: Counts,
     members: Vec<(MemberId, Presence)>,
     /// Messages with a late answer of which it is open whether it counts.
     undecided: Vec<MessageId>,
@@ -309,18 +317,13 @@ impl Queue {
     fn copied(&self) -> impl Iterator<Item = MessageId> + '_ {
         let waits =
             |message: MessageId| [&self.fresh, &self.returned, &self.loose].iter().any(|l| l.contains(&message));
-        let sent = (0..).zip(&self.counts).filter(|(_, count)| **count > 0).map(|(place, _)| MessageId(place));
-        sent.filter(move |message| !waits(*message))
+        self.counts.sent().filter(move |message| !waits(*message))
     }
 
     /// What ends by itself, and when; in the order of sending.
     pub(super) fn dues<'a>(&'a self, waits: &'a [Wait]) -> impl Iterator<Item = (Time, MessageId)> + Clone + 'a {
         let due = move |lease: &Lease| Some((wait_for(waits, lease.count)?.after(lease.began), lease.message));
         self.leases.iter().filter_map(due).chain(self.delayed.iter().map(|(due, message, _)| (*due, *message)))
-    }
-
-    fn count(&self, message: MessageId) -> u16 {
-        self.counts.get(message.0 as usize).copied().unwrap_or_default()
     }
 
     pub(super) fn may(&self, now: Now<'_, QueueRules>, choices: &mut Vec<Choice>) {
@@ -334,7 +337,7 @@ impl Queue {
         let able: Vec<MemberId> =
             able.map(|(member, _)| *member).take(if *exclusive { 1 } else { usize::MAX }).collect();
         self.next(now, &mut |message| {
-            if deliveries.admits(self.count(message).into()) {
+            if deliveries.admits(self.counts.of(message).into()) {
                 let fits = able.iter().filter(|member| window.admits(held(**member)));
                 choices.extend(fits.map(|member| Choice::Send(message, *member)));
             } else {
@@ -356,15 +359,10 @@ impl Queue {
         for list in [&mut self.fresh, &mut self.returned, &mut self.loose] {
             list.retain(|other| *other != message);
         }
-        let place = message.0 as usize;
-        if self.counts.len() <= place {
-            self.counts.resize(place + 1, 0);
-        }
-        self.counts[place] = self.counts[place].saturating_add(1);
-        let count = self.counts[place];
+        let sent = self.counts.send(message, member);
         self.leases.retain(|lease| lease.message != message);
-        self.leases.push(Lease { message, member, count, began: time });
-        Sent { message, member, count }
+        self.leases.push(Lease::of(sent, time));
+        sent
     }
 
     pub(super) fn choose(&mut self, now: Now<'_, QueueRules>, choice: &Choice) -> Option<Sent> {

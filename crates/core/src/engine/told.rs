@@ -173,6 +173,32 @@ pub enum Choice {
     Ignore(MessageId),
 }
 
+/// How often each message was sent to a subscription.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Counts(Vec<u16>);
+
+impl Counts {
+    /// How often a message was sent.
+    pub(super) fn of(&self, message: MessageId) -> u16 {
+        self.0.get(message.0 as usize).copied().unwrap_or_default()
+    }
+
+    /// The messages that were sent, in order.
+    pub(super) fn sent(&self) -> impl Iterator<Item = MessageId> + '_ {
+        (0..).zip(&self.0).filter(|(_, count)| **count > 0).map(|(place, _)| MessageId(place))
+    }
+
+    /// Sends a message to a member once more.
+    pub(super) fn send(&mut self, message: MessageId, member: MemberId) -> Sent {
+        let place = message.0 as usize;
+        if self.0.len() <= place {
+            self.0.resize(place + 1, 0);
+        }
+        self.0[place] = self.0[place].saturating_add(1);
+        Sent { message, member, count: self.0[place] }
+    }
+}
+
 /// A delivery: what a member is sent.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Sent {
