@@ -274,32 +274,16 @@ impl Step<'_> {
             What::Seen(seen) => Some(*seen),
             _ => None,
         };
+        let is_overdue = |state: &Link| {
+            latency.is_some_and(|latency| state.oldest_word().is_some_and(|said| latency.after(said) < line.time))
+        };
         let mut hops = Vec::new();
         while let Some((state, at)) = todo.pop() {
             if closed.len() as u32 > states_max {
                 return Err(Refusal { line: self.place, possible, too_many: Some(states_max) });
             }
-            let is_overdue = |state: &Link| {
-                latency.is_some_and(|latency| state.oldest_word().is_some_and(|said| latency.after(said) < line.time))
-            };
             hops.clear();
             state.may(rules, self.log, late, &mut hops);
-            if let Some(wanted) = wanted {
-                for (choice, member) in state.copies(rules, self.log, late) {
-                    let mut after = state.clone();
-                    after.hop(rules, self.log, line.time, &Hop::Engine(choice.clone()));
-                    let copied = self.reach(at, &Hop::Engine(choice));
-                    match after.hop(rules, self.log, line.time, &Hop::Hand(member)) {
-                        Some(Visible::Got(sent)) if wanted.is_of(sent) && !is_overdue(&after) => {
-                            next.entry(after).or_insert(copied);
-                        }
-                        Some(Visible::Got(sent)) => {
-                            possible.insert(Seen::all_of(sent));
-                        }
-                        _ => {}
-                    }
-                }
-            }
             for hop in &hops {
                 let mut after = state.clone();
                 let seen = match after.hop(rules, self.log, line.time, hop) {
@@ -329,15 +313,14 @@ impl Step<'_> {
                 }
             }
         }
-        if let Some(latency) = latency {
-            closed.retain(|state, _| state.oldest_word().is_none_or(|said| latency.after(said) >= line.time));
-        }
+        closed.retain(|state, _| !is_overdue(state));
         Ok((closed, next, possible))
     }
 
     fn reach(&mut self, before: u32, hop: &Hop) -> u32 {
         let assumed = match hop {
             Hop::Engine(choice) => Some(Assumed::Chose(choice.clone())),
+            Hop::Copy(message, member) => Some(Assumed::Chose(Choice::Copy(*message, *member))),
             Hop::Arrive(member) => Some(Assumed::Arrived(*member)),
             Hop::Hand(_) => None,
         };

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::told::{Choice, Log, MemberId, Sent, Told};
+use super::told::{Choice, Log, MemberId, MessageId, Sent, Told};
 use super::{Clock, Engine, Rules};
 use crate::ids::Time;
 
@@ -36,6 +36,8 @@ struct Way {
 pub(super) enum Hop {
     /// The engine does something.
     Engine(Choice),
+    /// The engine sends another copy of a message, and the member sees it at once.
+    Copy(MessageId, MemberId),
     /// The first word of a member arrives.
     Arrive(MemberId),
     /// A member sees the first message in its inbox.
@@ -47,7 +49,7 @@ pub(super) enum Visible {
     /// A member sees a message.
     Got(Sent),
     /// A message is given up.
-    GaveUp(super::MessageId),
+    GaveUp(MessageId),
 }
 
 impl Link {
@@ -120,7 +122,7 @@ impl Link {
     }
 
     /// The last delivery of a message that a member saw; that any member did if it is left open.
-    pub(super) fn last_seen(&self, message: super::MessageId, member: Option<MemberId>) -> Option<Sent> {
+    pub(super) fn last_seen(&self, message: MessageId, member: Option<MemberId>) -> Option<Sent> {
         let of_it = |seen: &&Sent| seen.message == message && member.is_none_or(|member| member == seen.member);
         self.seen.iter().rev().find(of_it).copied()
     }
@@ -134,9 +136,12 @@ impl Link {
     pub(super) fn may(&self, rules: &Rules, log: &Log, late: Time, hops: &mut Vec<Hop>) {
         let mut choices = Vec::new();
         self.engine.may(rules, log, Clock { time: self.time, late }, &mut choices);
-        // A copy may be sent at any time, so it is sent when it is seen and no sooner: otherwise there would be no end
-        // of copies on the way.
-        hops.extend(choices.into_iter().filter(|choice| !matches!(choice, Choice::Copy(..))).map(Hop::Engine));
+        hops.extend(choices.into_iter().filter_map(|choice| match choice {
+            // It may be sent at any time, so it is sent when it is seen and no sooner, to a member with nothing before
+            // it in its inbox: otherwise there would be no end of copies on the way.
+            Choice::Copy(message, member) => self.takes_in_at_once(member).then_some(Hop::Copy(message, member)),
+            choice => Some(Hop::Engine(choice)),
+        }));
         for way in &self.ways {
             if !way.words.is_empty() {
                 hops.push(Hop::Arrive(way.member));
@@ -147,17 +152,9 @@ impl Link {
         }
     }
 
-    /// The copies that members can see at once: those of members with nothing before them in their inboxes.
-    pub(super) fn copies(&self, rules: &Rules, log: &Log, late: Time) -> impl Iterator<Item = (Choice, MemberId)> {
-        let mut choices = Vec::new();
-        self.engine.may(rules, log, Clock { time: self.time, late }, &mut choices);
-        let of = |choice: Choice| match choice {
-            Choice::Copy(_, member) => Some((choice, member)),
-            _ => None,
-        };
-        let has_none =
-            |member: MemberId| self.ways.iter().any(|way| way.member == member && way.is_there && way.inbox.is_empty());
-        choices.into_iter().filter_map(of).filter(move |(_, member)| has_none(*member))
+    /// Whether a member would see at once what is sent to it.
+    fn takes_in_at_once(&self, member: MemberId) -> bool {
+        self.ways.iter().any(|way| way.member == member && way.is_there && way.inbox.is_empty())
     }
 
     /// Does one of the things that may happen, which can be seen at `time`; what of it can be seen.
@@ -183,13 +180,23 @@ impl Link {
                 }
                 None
             }
+            Hop::Copy(message, member) => {
+                let choice = Choice::Copy(*message, *member);
+                let sent = self.engine.choose(rules, log, Clock::at(self.time), &choice)?;
+                Some(self.show(sent, time))
+            }
             Hop::Hand(member) => {
                 let sent = self.way(*member).inbox.pop_front()?;
-                self.time = time;
-                self.seen.retain(|seen| (seen.message, seen.member) != (sent.message, sent.member));
-                self.seen.push(sent);
-                Some(Visible::Got(sent))
+                Some(self.show(sent, time))
             }
         }
+    }
+
+    /// A member sees what it was sent.
+    fn show(&mut self, sent: Sent, time: Time) -> Visible {
+        self.time = time;
+        self.seen.retain(|seen| (seen.message, seen.member) != (sent.message, sent.member));
+        self.seen.push(sent);
+        Visible::Got(sent)
     }
 }
