@@ -11,6 +11,7 @@ use pellmell_core::simulation::BuildError;
 use pellmell_scenario::any::{AnyScenario, AnySystem};
 use serde_json::json;
 
+use super::shrink::texts;
 use super::zoo::{columns, read};
 use super::{BAD, Ending, Failure, MessageFormat, Out, PLAIN, count};
 
@@ -152,7 +153,7 @@ fn play(cell: &mut Cell, file: &str, scenario: &dyn AnyScenario, threads: u32) -
     cell.runs += 1 + held.departed();
     let first = held.buckets.values().min_by_key(|bucket| (bucket.departures.len(), bucket.place));
     if let Some(bucket) = first {
-        let departures = bucket.departures.iter().map(ToString::to_string).collect();
+        let departures = texts(&bucket.departures);
         note(
             cell,
             Failing { file: file.to_owned(), detail: bucket.detail.clone(), departures: Some(departures), seed: None },
@@ -164,7 +165,7 @@ fn play(cell: &mut Cell, file: &str, scenario: &dyn AnyScenario, threads: u32) -
     cell.runs += part.result.totals.runs();
     if let Some(bucket) = part.result.buckets.values().min_by_key(|bucket| bucket.seed) {
         let smallest = scenario.shrink(bucket.seed, EXECUTIONS_MAX).ok().flatten();
-        let departures = smallest.map(|smallest| smallest.shrunk.departures.iter().map(ToString::to_string).collect());
+        let departures = smallest.map(|smallest| texts(&smallest.shrunk.departures));
         let (detail, seed) = (bucket.detail.clone(), Some(bucket.seed));
         note(cell, Failing { file: file.to_owned(), detail, departures, seed });
     }

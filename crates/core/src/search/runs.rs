@@ -58,6 +58,19 @@ impl<'a, S: System> Runs<'a, S> {
     /// # Errors
     /// If the simulation's parts do not fit.
     pub fn begin(&mut self, seed: u64) -> Result<Run<'_, S>, BuildError> {
+        let source = self.source;
+        self.begin_with(seed, |simulation| source.scheduler(simulation, seed))
+    }
+
+    /// The run of this seed with somebody else who picks.
+    ///
+    /// # Errors
+    /// If the simulation's parts do not fit.
+    pub(crate) fn begin_with(
+        &mut self,
+        seed: u64,
+        scheduler: impl FnOnce(&Simulation<S>) -> Box<dyn Scheduler>,
+    ) -> Result<Run<'_, S>, BuildError> {
         let Runs { source, judges, .. } = *self;
         let world = match self.world.take().filter(|_| !source.varies()) {
             Some(mut world) => {
@@ -67,7 +80,7 @@ impl<'a, S: System> Runs<'a, S> {
             None => source.simulation(seed)?.world(),
         };
         let world = self.world.insert(world);
-        let scheduler = source.scheduler(world.simulation(), seed);
+        let scheduler = scheduler(world.simulation());
         Ok(Run { world, scheduler, judges, limits: source.limits() })
     }
 

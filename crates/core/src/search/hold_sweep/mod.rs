@@ -304,21 +304,18 @@ impl<S: System> HoldPlan<'_, S> {
             let mut runs = Runs::new(self, judges);
             move |places: Range<u64>| {
                 let (mut part, mut steps) = (self.none(places.start), 0);
-                for place in places {
-                    let report = runs.begin(place)?.play(&mut ());
+                // The plan is walked once and not looked up at each place, which would begin its row anew.
+                for (place, departures) in places.zip(self.plan.from(part.places.start)) {
+                    let departing = Departing::new(departures.clone());
+                    let report = runs.begin_with(place, |_| Box::new(departing))?.play(&mut ());
                     steps += report.steps;
-                    part.add(|| self.departures(place), &report);
+                    part.add(departures, &report);
                 }
                 Ok((part, steps))
             }
         };
         let part: Result<HoldPart, BuildError> = part::play(begun, end, threads, watch, player);
         part.unwrap_or_else(|error| unreachable!("it was built: {error}"))
-    }
-
-    /// The schedule at a place; that of the calm run past the last one.
-    fn departures(&self, place: u64) -> Vec<Departure> {
-        self.plan.from(place).next().unwrap_or_default()
     }
 }
 
@@ -329,7 +326,8 @@ impl<S: System> Source<S> for HoldPlan<'_, S> {
     }
 
     fn scheduler(&self, _: &Simulation<S>, place: u64) -> Box<dyn Scheduler> {
-        Box::new(Departing::new(self.departures(place)))
+        // Past the last one the calm run.
+        Box::new(Departing::new(self.plan.from(place).next().unwrap_or_default()))
     }
 
     fn limits(&self) -> Limits {
@@ -353,7 +351,7 @@ impl HoldPart {
     }
 
     /// Adds the next schedule.
-    fn add(&mut self, departures: impl FnOnce() -> Vec<Departure>, report: &Report) {
+    fn add(&mut self, departures: Vec<Departure>, report: &Report) {
         let (place, result) = (self.places.end, &mut self.result);
         self.places.end += 1;
         result.fingerprint = result.fingerprint.wrapping_add(hash::mix(place, report.fingerprint));
@@ -364,7 +362,7 @@ impl HoldPart {
         }
         if let Some(signature) = report.verdict.signature() {
             let (verdict, detail) = (report.verdict.word().to_owned(), detail(&report.verdict).unwrap_or_default());
-            let bucket = DepartedBucket { place, departures: departures(), verdict, detail, count: 1 };
+            let bucket = DepartedBucket { place, departures, verdict, detail, count: 1 };
             buckets::add(&mut result.buckets, signature, bucket);
         }
     }
