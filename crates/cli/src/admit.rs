@@ -107,7 +107,7 @@ fn recording(args: &AdmitArgs, path: &std::path::Path) -> Result<(Recording, Pro
     let text = input::text(path, RECORDING_BYTES_MAX)?;
     let recording = Recording::parse(&path.to_string_lossy(), &text)?;
     let mut profile = match &args.profile {
-        Some(name) => recording.profile_named(named(name)?.name)?,
+        Some(name) => recording.set_up(named(name)?)?,
         None => recording.profile()?,
     };
     for (name, value) in &args.set {

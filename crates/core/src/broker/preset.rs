@@ -46,10 +46,6 @@ fn of_queue(name: &'static str, rules: &QueueRules) -> Result<Profile, &'static 
         QueueOrder::Topic => Ordering::Log,
         QueueOrder::None => Ordering::None,
     };
-    let limit = match rules.window {
-        engine::Limit::Of(limit) => Limit::Of(limit),
-        engine::Limit::Unlimited => Limit::Unlimited,
-    };
     let scope = match rules.window_of {
         WindowOf::Member => Scope::Member,
         WindowOf::Group => Scope::Group,
@@ -59,7 +55,7 @@ fn of_queue(name: &'static str, rules: &QueueRules) -> Result<Profile, &'static 
         ordering,
         reorder_window: if ordering == Ordering::None { Limit::Unlimited } else { Limit::Of(0) },
         dispatch: Dispatch::Competing,
-        max_in_flight: InFlight { limit, scope },
+        max_in_flight: InFlight { limit: rules.window, scope },
         ack: AckMode { granularity: Granularity::Individual, stale },
         ack_wait: rules.wait.iter().map(|wait| Duration::from_millis(wait.as_millis())).collect(),
         redeliver_at: match rules.on_timeout {
@@ -71,8 +67,8 @@ fn of_queue(name: &'static str, rules: &QueueRules) -> Result<Profile, &'static 
         // Members do not close or cancel here.
         release_on: ReleaseOn { crash: rules.releases.contains(&How::Crash), ..ReleaseOn::NOTHING },
         max_deliver: match rules.deliveries {
-            engine::Limit::Unlimited => MaxDeliver::Unlimited,
-            engine::Limit::Of(times) => MaxDeliver::Times {
+            Limit::Unlimited => MaxDeliver::Unlimited,
+            Limit::Of(times) => MaxDeliver::Times {
                 times: u16::try_from(times).unwrap_or(u16::MAX),
                 // Whatever becomes of it, nobody here gets it any more.
                 action: Exhausted::DeadLetter,

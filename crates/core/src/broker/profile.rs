@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::engine;
+pub use crate::engine::Limit;
 
 /// What a broker may do, in eleven parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,15 +35,6 @@ pub struct Profile {
     pub dedup_window: Dedup,
     /// 11. Whether a consumer can ask for a message to come again. Where it cannot, nak is silence.
     pub naks: bool,
-}
-
-/// A number or no limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Limit {
-    /// At most this many.
-    Of(u32),
-    /// As many as there are.
-    Unlimited,
 }
 
 /// The unit inside which first deliveries follow publish order.

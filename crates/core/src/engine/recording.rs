@@ -422,13 +422,21 @@ impl Recording {
     /// # Errors
     /// If there is none of that name, or a setting has a value that is none of it.
     pub fn profile_named(&self, name: &str) -> Result<Profile, FileError> {
-        let own = self.header.profile.as_deref() == Some(name);
-        let names = Profile::names();
-        let Some(mut profile) = Profile::named(name) else {
+        let Some(profile) = Profile::named(name) else {
+            let names = Profile::names();
             let error = self.in_header("profile", format!("there is no profile `{name}`"));
             let near = nearest(name, names.iter().copied()).map(|near| format!("did you mean `{near}`? "));
             return Err(error.help(format!("{}there are {}", near.unwrap_or_default(), names.join(", "))));
         };
+        self.set_up(profile)
+    }
+
+    /// A profile, set up as the recording says as far as it has such settings.
+    ///
+    /// # Errors
+    /// If a setting has a value that is none of it, or is none of the profile that the recording names.
+    pub fn set_up(&self, mut profile: Profile) -> Result<Profile, FileError> {
+        let own = self.header.profile.as_deref() == Some(profile.name);
         for (key, value) in &self.header.set {
             match profile.clone().with(key, value.clone()) {
                 Ok(changed) => profile = changed,
