@@ -26,7 +26,7 @@ const CLASSIC: &str = "tests/recordings/rabbitmq-3.10.8-classic-nack-prefetch-1.
 #[test]
 fn a_recording_is_admitted_refused_or_left_open_and_the_exit_code_says_which() {
     check(&[
-        (&format!("admit {CLASSIC}"), 0, &["Admitted", "under rabbitmq-classic: 21 lines, at most 3 states at a time"]),
+        (&format!("admit {CLASSIC}"), 0, &["Admitted", "under rabbitmq-classic: 21 lines, at most 4 states at a time"]),
         (&format!("admit {CLASSIC} --profile rabbitmq-quorum"), 0, &["Admitted"]),
         (
             &format!("admit {CLASSIC} --profile rabbitmq-quorum-3"),
