@@ -2,7 +2,7 @@
 //!
 //! An engine is told what the world does ([`Told`]), lists what it may do by itself ([`Engine::may`]: its hidden
 //! choices, by name), and does what is chosen ([`Engine::choose`]). It decides nothing and draws nothing, so the
-//! same machine can simulate, say whether a recording is possible ([`admit`](crate::engine::admit)), and serve.
+//! same machine can simulate, say whether a recording is possible ([`Admission`]), and serve.
 //!
 //! There are four: [`Queue`] (an ack for each message), [`Offsets`] (positions in partitions), [`Keyed`] (a
 //! queue for each key) and [`Push`] (a chain of attempts at an endpoint). Each has rules of its own ([`Rules`]);
