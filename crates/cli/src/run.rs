@@ -175,6 +175,9 @@ pub(super) fn exercised(counts: &CountsText) -> String {
         "duplicates",
         "crashes",
         "pauses",
+        "fetches",
+        "member_changes",
+        "republished",
         "naks_unheard",
     ];
     let number = |name: &str| counts.get(name).copied().unwrap_or(0);

@@ -240,6 +240,15 @@ impl Beside {
             if fate.lose {
                 departures.push(Departure::Lose(delivery.clone()));
             }
+            if fate.fetch > 0 {
+                departures.push(Departure::Fetch { inbox: fate.fetch, what: delivery.clone() });
+            }
+            if let Some(change) = fate.change {
+                departures.push(Departure::MemberChange { change, what: delivery.clone() });
+            }
+        }
+        if fate.republish {
+            departures.push(Departure::Republish(what.clone()));
         }
         if let Some(window) = fate.crash {
             let service = self.services.get(place).cloned().flatten().unwrap_or_default();

@@ -46,6 +46,104 @@ pub enum AckFate {
     Lost,
 }
 
+/// What happens to the members of a group, or to what one of them has, right after it was handed a delivery and has
+/// answered or paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum MemberChange {
+    /// The owners of the group's partitions change.
+    Rebalance = 1,
+    /// The member's connection breaks, and it is back at once: its handler goes on.
+    Reconnect = 2,
+    /// The member is stopped in order, and is back.
+    Close = 3,
+    /// The member asks for no more, keeps what it has, and asks again.
+    Cancel = 4,
+    /// Another member takes over the message.
+    Claim = 5,
+    /// What the member was handed is committed before it is handled.
+    CommitAhead = 6,
+}
+
+impl MemberChange {
+    /// All of them.
+    pub const ALL: [MemberChange; 6] = [
+        MemberChange::Rebalance,
+        MemberChange::Reconnect,
+        MemberChange::Close,
+        MemberChange::Cancel,
+        MemberChange::Claim,
+        MemberChange::CommitAhead,
+    ];
+
+    /// The words before a delivery in a departure.
+    #[must_use]
+    pub const fn verb(self) -> &'static str {
+        match self {
+            MemberChange::Rebalance => "rebalance after",
+            MemberChange::Reconnect => "reconnect after",
+            MemberChange::Close => "close after",
+            MemberChange::Cancel => "cancel after",
+            MemberChange::Claim => "claim",
+            MemberChange::CommitAhead => "commit ahead of",
+        }
+    }
+
+    /// The words behind a step in a trace.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            MemberChange::Rebalance => "rebalance",
+            MemberChange::Reconnect => "reconnect",
+            MemberChange::Close => "close",
+            MemberChange::Cancel => "cancel",
+            MemberChange::Claim => "claimed",
+            MemberChange::CommitAhead => "committed ahead",
+        }
+    }
+}
+
+/// Which changes a broker knows, and whether its members fetch ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct MemberChanges(u8);
+
+impl MemberChanges {
+    /// None of them.
+    pub const NONE: MemberChanges = MemberChanges(0);
+
+    /// These; its members fetch ahead.
+    #[must_use]
+    pub fn of(changes: &[MemberChange]) -> MemberChanges {
+        MemberChanges(changes.iter().fold(1, |all, change| all | 1 << *change as u8))
+    }
+
+    /// Whether a change is among them.
+    #[must_use]
+    pub const fn has(self, change: MemberChange) -> bool {
+        self.0 & 1 << change as u8 != 0
+    }
+
+    /// Whether members fetch ahead.
+    #[must_use]
+    pub const fn fetches(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    /// Those that are among them.
+    pub fn iter(self) -> impl Iterator<Item = MemberChange> {
+        MemberChange::ALL.into_iter().filter(move |change| self.has(*change))
+    }
+
+    /// This change if it is among them, and else one that is.
+    pub(crate) fn nearest(self, change: MemberChange) -> Option<MemberChange> {
+        let known: Vec<MemberChange> = self.iter().collect();
+        if self.has(change) {
+            return Some(change);
+        }
+        known.get(change as usize % known.len().max(1)).copied()
+    }
+}
+
 /// What happens to one delivery, command or timer besides being handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Fate {
@@ -60,11 +158,29 @@ pub struct Fate {
     /// Whether the broker loses the message on its way to the group: no handler runs, and nobody is
     /// told.
     pub lose: bool,
+    /// How many of the messages that come next its member has fetched with it.
+    pub fetch: u8,
+    /// What happens to its member right after.
+    pub change: Option<MemberChange>,
+    /// Whether what its handler publishes is published a second time, as a publisher does that hears no confirm.
+    pub republish: bool,
 }
 
 impl Fate {
     /// Nothing happens: the fate of everything in the calm run.
-    pub const CALM: Fate = Fate { ack: AckFate::Prompt, crash: None, pause: false, duplicate: false, lose: false };
+    pub const CALM: Fate = Fate {
+        ack: AckFate::Prompt,
+        crash: None,
+        pause: false,
+        duplicate: false,
+        lose: false,
+        fetch: 0,
+        change: None,
+        republish: false,
+    };
+
+    /// The most messages that are fetched with another one.
+    pub const FETCH_MAX: u8 = 100;
 
     /// Any fate, for tests that walk at random.
     #[cfg(test)]
@@ -73,7 +189,7 @@ impl Fate {
         let ack = [AckFate::Prompt, AckFate::Prompt, AckFate::Late, AckFate::Lost][one_of(4) as usize];
         let crash = (one_of(6) == 0).then(|| Window::ALL[one_of(Window::ALL.len() as u32) as usize]);
         let pause = may_pause && one_of(3) == 0;
-        Fate { ack, crash, pause, duplicate: one_of(5) == 0, lose: one_of(12) == 0 }
+        Fate { ack, crash, pause, duplicate: one_of(5) == 0, lose: one_of(12) == 0, ..Fate::CALM }
     }
 
     /// Said of a message that is lost on its way.
@@ -84,11 +200,15 @@ impl Fate {
     pub(crate) const ACK_LOST: &'static str = "ack lost";
     /// Said of a message that becomes pending once more.
     pub(crate) const DUPLICATED: &'static str = "duplicated";
+    /// Said of what a handler published twice.
+    pub(crate) const REPUBLISHED: &'static str = "published twice";
+    /// Said before how many messages were fetched with another one.
+    pub(crate) const FETCHED: &'static str = "fetched with ";
 
     /// What goes wrong, in words: `ack lost`, `crash before save`, …
     #[must_use]
     pub fn faults(self) -> Vec<String> {
-        let Fate { ack, crash, pause, duplicate, lose } = self;
+        let Fate { ack, crash, pause, duplicate, lose, fetch, change, republish } = self;
         let ack = match ack {
             AckFate::Prompt => None,
             AckFate::Late => Some(Fate::ACK_LATE),
@@ -97,7 +217,10 @@ impl Fate {
         let pause = pause.then_some("paused after read");
         let words = [lose.then_some(Fate::LOST), ack, pause, duplicate.then_some(Fate::DUPLICATED)];
         let crash = crash.map(|window| format!("crash {}", window.name()));
-        words.into_iter().flatten().map(str::to_owned).chain(crash).collect()
+        let fetched = (fetch > 0).then(|| format!("{}{fetch} more", Fate::FETCHED));
+        let rest = [republish.then_some(Fate::REPUBLISHED), change.map(MemberChange::name)];
+        let words = words.into_iter().flatten().map(str::to_owned).chain(fetched).chain(crash);
+        words.chain(rest.into_iter().flatten().map(str::to_owned)).collect()
     }
 
     /// The bits of [`Fate::word`] that say that no handler runs, or not through to its answer, or
@@ -108,9 +231,10 @@ impl Fate {
     #[inline(always)]
     pub(crate) fn is_calm(self) -> bool {
         // Of bytes that are all 0 then, so that the compiler asks for all of them at once.
-        let Fate { ack, crash, pause, duplicate, lose } = self;
-        let crash = crash.map_or(0, |window| window as u8);
-        (ack as u8 | crash | u8::from(pause) | u8::from(duplicate) | u8::from(lose)) == 0
+        let Fate { ack, crash, pause, duplicate, lose, fetch, change, republish } = self;
+        let (crash, change) = (crash.map_or(0, |window| window as u8), change.map_or(0, |change| change as u8));
+        let flags = u8::from(pause) | u8::from(duplicate) | u8::from(lose) | u8::from(republish);
+        (ack as u8 | crash | flags | fetch | change) == 0
     }
 
     /// Whether its handler pauses or crashes.
@@ -130,7 +254,9 @@ impl Fate {
     pub(crate) fn word(self) -> u64 {
         let crash = self.crash.map_or(0, |window| window as u64);
         let lose = u64::from(self.lose) << 7;
-        self.ack as u64 | crash << 2 | u64::from(self.pause) << 5 | u64::from(self.duplicate) << 6 | lose
+        let change = self.change.map_or(0, |change| change as u64) << 12;
+        let rest = change | u64::from(self.republish) << 15 | u64::from(self.fetch) << 16;
+        self.ack as u64 | crash << 2 | u64::from(self.pause) << 5 | u64::from(self.duplicate) << 6 | lose | rest
     }
 }
 
@@ -173,6 +299,12 @@ pub struct FaultPlan {
     pub pause: Rate,
     /// The broker loses a message on its way to a group: a first attempt, which then is the last.
     pub lose_message: Rate,
+    /// A member has fetched some of the messages that come next, 1 to 4 of them.
+    pub fetch: Rate,
+    /// Something happens to a member or to what it has, of what the broker knows: a rebalance, a lost connection, …
+    pub change: Rate,
+    /// A publisher hears no confirm, and publishes a second time.
+    pub republish: Rate,
     /// Faults fall only on this many first attempts of a message at a group, so that redelivery is
     /// fair: in the end an ack arrives.
     pub attempts_max: u16,
@@ -189,6 +321,9 @@ impl FaultPlan {
         crash: Rate::NEVER,
         pause: Rate::NEVER,
         lose_message: Rate::NEVER,
+        fetch: Rate::NEVER,
+        change: Rate::NEVER,
+        republish: Rate::NEVER,
         attempts_max: 3,
         swarm: false,
     };
@@ -206,6 +341,9 @@ impl FaultPlan {
         crash: Rate::of(Ratio::new(1, 50)),
         pause: Rate::of(Ratio::new(1, 5)),
         lose_message: Rate::NEVER,
+        fetch: Rate::NEVER,
+        change: Rate::NEVER,
+        republish: Rate::NEVER,
         attempts_max: 3,
         swarm: true,
     };
@@ -213,7 +351,9 @@ impl FaultPlan {
     /// Whether nothing can go wrong, whatever is drawn.
     pub(crate) fn is_calm(&self) -> bool {
         let FaultPlan { lose_ack, delay_ack, duplicate, crash, pause, lose_message, .. } = self;
-        ![lose_ack, delay_ack, duplicate, crash, pause, lose_message].into_iter().any(Rate::can_happen)
+        let FaultPlan { fetch, change, republish, .. } = self;
+        let old = [lose_ack, delay_ack, duplicate, crash, pause, lose_message];
+        !old.into_iter().chain([fetch, change, republish]).any(Rate::can_happen)
     }
 
     /// The plan one seed uses: the same, or with some kinds switched off.
@@ -230,6 +370,9 @@ impl FaultPlan {
                 &mut self.crash,
                 &mut self.pause,
                 &mut self.lose_message,
+                &mut self.fetch,
+                &mut self.change,
+                &mut self.republish,
             ];
             for rate in kinds {
                 if prng.chance(half) {
@@ -250,6 +393,11 @@ pub struct Fates {
     crash: Coin,
     pause: Coin,
     lose_message: Coin,
+    fetch: Coin,
+    change: Coin,
+    republish: Coin,
+    /// Whether anything may happen to members and publishers.
+    has_more: bool,
     /// Whether no more than acks are lost and deliveries duplicated.
     is_sparse: bool,
     attempts_max: u16,
@@ -261,9 +409,14 @@ impl Fates {
     #[must_use]
     pub fn new(plan: &FaultPlan, key: RunKey) -> Fates {
         let coin = |rate, purpose| Coin::new(rate, key, purpose);
+        let rare = [plan.fetch, plan.change, plan.republish];
         let more = [plan.delay_ack, plan.crash, plan.pause, plan.lose_message];
         Fates {
-            is_sparse: !more.iter().any(Rate::can_happen),
+            fetch: coin(plan.fetch, Purpose::Fetch),
+            change: coin(plan.change, Purpose::MemberChange),
+            republish: coin(plan.republish, Purpose::Republish),
+            has_more: rare.iter().any(Rate::can_happen),
+            is_sparse: !more.iter().chain(&rare).any(Rate::can_happen),
             lose_ack: coin(plan.lose_ack, Purpose::LoseAck),
             delay_ack: coin(plan.delay_ack, Purpose::DelayAck),
             duplicate: coin(plan.duplicate, Purpose::Duplicate),
@@ -297,7 +450,26 @@ impl Fates {
         if self.crash.takes(identity) {
             fate.crash = Some(self.window(identity));
         }
+        if self.has_more {
+            self.draw_more(identity, &mut fate);
+        }
         fate
+    }
+
+    /// Draws what happens to members and publishers.
+    #[inline(never)]
+    fn draw_more(&mut self, identity: u64, fate: &mut Fate) {
+        let one_of = |number, purpose| below(self.key.draw(purpose, identity), number);
+        if self.fetch.falls(identity) {
+            fate.fetch = one_of(4, Purpose::HowMany) as u8 + 1;
+        }
+        if self.change.falls(identity) {
+            fate.change =
+                Some(MemberChange::ALL[one_of(MemberChange::ALL.len() as u32, Purpose::WhichChange) as usize]);
+        }
+        fate.republish = self.republish.takes(identity);
+        self.fetch.left -= u32::from(fate.fetch > 0);
+        self.change.left -= u32::from(fate.change.is_some());
     }
 
     /// Whether no more than acks are lost and deliveries duplicated in this run.

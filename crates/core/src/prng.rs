@@ -137,6 +137,16 @@ pub enum Purpose {
     Race = 12,
     /// How slow a service, the clients and the clock are.
     Speed = 13,
+    /// Whether a member has fetched ahead.
+    Fetch = 14,
+    /// How many messages it has fetched.
+    HowMany = 15,
+    /// Whether something happens to a member.
+    MemberChange = 16,
+    /// What happens to it.
+    WhichChange = 17,
+    /// Whether something is published twice.
+    Republish = 18,
 }
 
 /// A probability as a fraction, written `1/20`.

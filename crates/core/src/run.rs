@@ -141,6 +141,15 @@ pub struct Counts {
     pub crashes: u64,
     /// Handlers paused between read and save.
     pub pauses: u64,
+    /// Deliveries with which a member fetched others.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub fetches: u64,
+    /// Rebalances, lost connections and other changes of members.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub member_changes: u64,
+    /// Handlers whose events were published twice.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub republished: u64,
     /// Naks that were silences, because the broker knows none.
     pub naks_unheard: u64,
     /// Moments at rest: nothing could change any more until a command was sent or a service's timer fired,
@@ -152,6 +161,11 @@ pub struct Counts {
     pub moments_before_redelivery: u64,
     /// The same, because a group had not joined yet.
     pub moments_before_join: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Counts {
@@ -168,6 +182,9 @@ impl Counts {
         self.duplicates += other.duplicates;
         self.crashes += other.crashes;
         self.pauses += other.pauses;
+        self.fetches += other.fetches;
+        self.member_changes += other.member_changes;
+        self.republished += other.republished;
         self.naks_unheard += other.naks_unheard;
         self.moments_judged += other.moments_judged;
         self.moments_before_redelivery += other.moments_before_redelivery;
@@ -476,6 +493,7 @@ impl Counts {
         let begins = matches!(step.action, Action::Command(_) | Action::Advance);
         self.crashes += u64::from(step.fate.crash.is_some() && begins);
         self.pauses += u64::from(step.fate.pause && matches!(step.action, Action::Command(_)));
+        self.republished += u64::from(step.fate.republish && begins);
     }
 }
 
@@ -495,6 +513,9 @@ impl RunNotes {
             counts.acks_late += u64::from(fate.ack == AckFate::Late);
             counts.crashes += u64::from(fate.crash.is_some());
             counts.pauses += u64::from(fate.pause);
+            counts.fetches += u64::from(fate.fetch > 0);
+            counts.member_changes += u64::from(fate.change.is_some());
+            counts.republished += u64::from(fate.republish);
         }
         let delivery = broker.delivery(index);
         counts.deliveries += 1;

@@ -433,7 +433,9 @@ impl<S: System> SimulationBuilder<S> {
             }
             let index = ServiceIndex(services.len() as u16);
             let may_pause = hosting.may_pause();
-            join_group(&mut groups, index, service.as_ref(), &hosting, may_pause);
+            // Who handles one message at a time is slow all the same, and then its waits end meanwhile.
+            let may_be_slow = may_pause || self.profile.engine.is_some();
+            join_group(&mut groups, index, service.as_ref(), &hosting, may_be_slow);
             let publish_modes = Work::ALL.map(|work| service.publish_mode(work));
             let ack_timing = service.ack_timing();
             let (members, hash) = (hosting.members, hash::of_name(name));
@@ -481,6 +483,7 @@ fn join_group<S: System>(
         Some(group) => {
             group.members.extend(members);
             group.may_pause |= may_pause;
+            group.overlaps |= hosting.overlapping;
             group.services.push((index, subjects.clone()));
             group.subjects.extend(
                 subjects.iter().filter(|subject| !group.subjects.contains(subject)).copied().collect::<Vec<_>>(),
@@ -489,7 +492,8 @@ fn join_group<S: System>(
         None => {
             let (members, joins_late) = (members.collect(), hosting.joins_late);
             let services = vec![(index, subjects.clone())];
-            groups.push(GroupSetup { name, subjects, services, members, joins_late, may_pause });
+            let overlaps = hosting.overlapping;
+            groups.push(GroupSetup { name, subjects, services, members, joins_late, may_pause, overlaps });
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Broker, Delivery, DeliveryIndex, Member, Message, MessageIndex, NEVER, State};
 use crate::event::Event;
-use crate::faults::Fate;
+use crate::faults::{Fate, MemberChange};
 
 /// A member that handles what it is handed.
 pub(crate) trait Consumer<E> {
@@ -17,6 +17,9 @@ pub(crate) trait Consumer<E> {
 
     /// How long the broker is to wait before it hands out again what it answered with a nak.
     fn nak_delay(&self) -> Option<Duration>;
+
+    /// Why it gave no answer, if it gave none.
+    fn silence(&self) -> Silence;
 
     /// What it has to say to the world, which the broker takes before it takes the answer.
     fn outbox(&mut self) -> &mut Vec<E>;
@@ -52,6 +55,17 @@ pub(crate) enum Reply {
     Silence,
     /// Nothing: the handler has not answered yet.
     NotYet,
+}
+
+/// Why the broker hears no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Silence {
+    /// The member could not handle it.
+    Failed,
+    /// The member said ack, and that was lost.
+    AckLost,
+    /// The member crashed.
+    Crashed,
 }
 
 /// At which state of its service's store handling a message changes nothing, if it does.
@@ -93,6 +107,12 @@ impl<E: Event> Broker<E> {
         if fate.duplicate {
             self.duplicate(index);
         }
+        if fate.fetch > 0 {
+            self.fill_inbox(index, fate.fetch);
+        }
+        if fate.change == Some(MemberChange::CommitAhead) {
+            self.commit_ahead(index);
+        }
         if fate.pause {
             // Who pauses answers some other time, and the broker waits from now on.
             let wait = self.wait_for_answer(index);
@@ -104,7 +124,8 @@ impl<E: Event> Broker<E> {
 
     /// Lets the member that has paused over a delivery go on, and does what its answer asks for.
     pub(crate) fn resume(&mut self, index: DeliveryIndex, consumer: &mut impl Consumer<E>) -> HandedOut {
-        let Delivery { message, group, attempt: number, member, .. } = *self.delivery(index);
+        let Delivery { message, group, attempt, member, .. } = *self.delivery(index);
+        let number = if self.is_driven { self.seen_attempt(index) } else { attempt };
         let member = self.groups[group.get()].members[usize::from(member)];
         self.let_handle_apart(index, message, Attempt { member, number }, consumer)
     }
@@ -148,6 +169,9 @@ impl<E: Event> Broker<E> {
         consumer: &impl Consumer<E>,
     ) -> HandedOut {
         let Handled { mut reply, changed, futile_at } = handled;
+        if self.is_driven {
+            return self.take_answer_for_engine(index, handled, consumer);
+        }
         if reply == Reply::Nak && !self.profile.naks {
             // Of which the broker knows nothing.
             reply = Reply::Silence;
@@ -204,10 +228,28 @@ impl<E: Event> Broker<E> {
         HandedOut { reply, wait }
     }
 
+    /// [`Broker::take_answer`] where an engine is told of it.
+    #[inline(never)]
+    fn take_answer_for_engine(
+        &mut self,
+        index: DeliveryIndex,
+        Handled { reply, changed, futile_at }: Handled,
+        consumer: &impl Consumer<E>,
+    ) -> HandedOut {
+        if changed {
+            self.deliveries.note_effect(index);
+        }
+        if let Some(FutileAt(tick)) = futile_at {
+            self.deliveries.change(index).futile_at = tick;
+        }
+        self.hear(index, reply, consumer.nak_delay(), consumer.silence());
+        HandedOut { reply, wait: None }
+    }
+
     /// How long the broker waits for the answer to a delivery in flight, from now on; it may be over at once.
     fn wait_for_answer(&mut self, index: DeliveryIndex) -> Option<Duration> {
         let delivery = self.delivery(index);
-        if !delivery.is_in_flight() {
+        if self.is_driven || !delivery.is_in_flight() {
             return None;
         }
         let wait = self.profile.wait_for(delivery.tries)?;

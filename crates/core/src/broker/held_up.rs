@@ -20,7 +20,7 @@ impl<E: Event> Broker<E> {
     /// it in its queue holds it up only until that was handed out, or by filling the limit.
     pub(crate) fn full_limit(&self, index: DeliveryIndex) -> Option<FullLimit> {
         let delivery = self.delivery(index);
-        if delivery.state != State::Queued || delivery.is_ready() || delivery.parked {
+        if self.is_driven() || delivery.state != State::Queued || delivery.is_ready() || delivery.parked {
             return None;
         }
         let group = &self.groups[delivery.group.get()];

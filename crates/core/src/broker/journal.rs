@@ -9,7 +9,7 @@ use super::{Broker, DeliveryIndex};
 use crate::broker::deliveries::DeliveriesMark;
 use crate::event::Event;
 use crate::hash;
-use crate::ids::ServiceIndex;
+use crate::ids::{ServiceIndex, Time};
 use crate::store::heap_bytes_of;
 
 /// A moment of a broker to go back to: how far its undo logs were, and a copy of what is small.
@@ -25,6 +25,7 @@ pub(crate) struct BrokerMark {
     futile_for: BTreeMap<(DeliveryIndex, ServiceIndex), u64>,
     open: u64,
     burst: usize,
+    now: Time,
 }
 
 impl BrokerMark {
@@ -54,7 +55,7 @@ impl<E: Event> Broker<E> {
         copy_few(&mut mark.waiting, &self.waiting);
         copy_few(&mut mark.dead, &self.dead);
         copy_few_of(&mut mark.futile_for, &self.futile_for);
-        (mark.open, mark.burst) = (self.open, self.burst);
+        (mark.open, mark.burst, mark.now) = (self.open, self.burst, self.now);
     }
 
     /// Goes back to the moment of a mark.
@@ -69,7 +70,7 @@ impl<E: Event> Broker<E> {
         copy_few(&mut self.waiting, &mark.waiting);
         copy_few(&mut self.dead, &mark.dead);
         copy_few_of(&mut self.futile_for, &mark.futile_for);
-        (self.open, self.burst) = (mark.open, mark.burst);
+        (self.open, self.burst, self.now) = (mark.open, mark.burst, mark.now);
     }
 
     /// Forgets all marks.

@@ -29,6 +29,8 @@ pub struct Message<E> {
     pub name: MessageName,
     /// The command, counted over all clients in the order they ran, that led to it.
     pub cause: u32,
+    /// Whether its publisher had published it before and heard no confirm.
+    pub is_retry: bool,
     /// The hash of the event.
     pub(crate) hash: u64,
     pub(super) route: u16,
@@ -181,7 +183,7 @@ impl<E: Event> Log<E> {
         let name = MessageName { subject, record, version, nth };
         self.sum = self.sum.wrapping_add(hash::mix(hash, 1));
         let key = name.key();
-        self.messages.push(Message { event, name, cause, hash, route, first_entry, previous });
+        self.messages.push(Message { event, name, cause, is_retry: false, hash, route, first_entry, previous });
         (index, key)
     }
 

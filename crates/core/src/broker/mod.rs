@@ -21,20 +21,22 @@ mod profile;
 mod queries;
 mod queue;
 mod ready;
+mod subscription;
 mod undoable;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::event::Event;
+use crate::faults::MemberChanges;
 use crate::hash;
-use crate::ids::{ServiceIndex, Subject};
+use crate::ids::{ServiceIndex, Subject, Time};
 
 use deliveries::Deliveries;
 pub(crate) use delivery::key_of as delivery_key;
 pub use delivery::{Delivery, DeliveryIndex, DeliveryName, GroupIndex, State};
 use delivery::{NEVER, NOWHERE, root_of};
-pub(crate) use hand_out::{Attempt, Consumer, FutileAt, HandedOut, Handled, Reply};
+pub(crate) use hand_out::{Attempt, Consumer, FutileAt, HandedOut, Handled, Reply, Silence};
 pub(crate) use held_up::FullLimit;
 pub(crate) use journal::{BrokerMark, copy_few};
 use message::{Label, Log};
@@ -90,6 +92,14 @@ pub struct Broker<E> {
     open: u64,
     /// The most messages published in one go.
     burst: usize,
+    /// Whether engines hand out the messages of its groups.
+    is_driven: bool,
+    /// What may happen to its groups' members.
+    changes: MemberChanges,
+    /// The time that engines go by.
+    now: Time,
+    /// The waits of engines that the world does not know of yet.
+    waits: Vec<(DeliveryIndex, Time)>,
 }
 
 impl<E: Event> Clone for Broker<E> {
@@ -105,6 +115,7 @@ impl<E: Event> Clone for Broker<E> {
             waiting: self.waiting.clone(),
             dead: self.dead.clone(),
             futile_for: self.futile_for.clone(),
+            waits: self.waits.clone(),
             ..*self
         }
     }
@@ -126,6 +137,8 @@ impl<E: Event> Clone for Broker<E> {
         }
         (self.has_shared, self.is_free, self.at_once, self.open) = (*has_shared, *is_free, *at_once, *open);
         (self.tries_that_count, self.burst) = (source.tries_that_count, source.burst);
+        (self.is_driven, self.changes, self.now) = (source.is_driven, source.changes, source.now);
+        copy_few(&mut self.waits, &source.waits);
     }
 }
 
@@ -147,6 +160,10 @@ impl<E: Event> Broker<E> {
         let groups: Vec<Group> = setups.into_iter().map(|setup| Group::new(setup, &routes, &profile)).collect();
         Broker {
             is_free: profile.is_free(),
+            is_driven: profile.engine.is_some(),
+            changes: profile.changes(),
+            now: Time(0),
+            waits: Vec::new(),
             at_once: profile.redelivers_at_once(),
             tries_that_count: profile.tries_that_count(),
             has_shared: groups.iter().any(|group| group.service.is_none()),
@@ -168,7 +185,10 @@ impl<E: Event> Broker<E> {
     pub(crate) fn clear(&mut self) {
         self.log.clear();
         self.groups.unmark();
-        self.groups.iter_mut_unmarked().for_each(Group::clear);
+        let rules = self.profile.engine.as_deref().map(|engine| &engine.rules);
+        self.groups.iter_mut_unmarked().for_each(|group| group.clear(rules));
+        self.now = Time(0);
+        self.waits.clear();
         self.deliveries.clear();
         self.ready.clear();
         self.fresh.clear();
@@ -225,6 +245,14 @@ impl<E: Event> Broker<E> {
         }
     }
 
+    /// Notes that the second half of what was published from there on is what its publisher said once more.
+    #[cold]
+    pub(crate) fn note_retries(&mut self, from: usize) {
+        let published = &mut self.log.messages[from..];
+        let half = published.len() / 2;
+        published[half..].iter_mut().for_each(|message| message.is_retry = true);
+    }
+
     /// A subject nobody listens to still has a log.
     #[cold]
     fn add_route(&mut self, subject: Subject) -> usize {
@@ -245,11 +273,18 @@ impl<E: Event> Broker<E> {
                 self.add_delivery(MessageIndex(index as u32), named, group, entry);
             }
         }
+        if self.is_driven {
+            self.let_in(group);
+        }
     }
 
     /// Makes a message pending once more beside the delivery `index`.
     fn duplicate(&mut self, index: DeliveryIndex) -> DeliveryIndex {
-        self.add_twin(index, true)
+        let twin = self.add_twin(index, true);
+        if self.is_driven {
+            self.append(twin);
+        }
+        twin
     }
 
     /// The first delivery of a message on a subject, whose name has this key, to a group.
@@ -257,9 +292,14 @@ impl<E: Event> Broker<E> {
     fn add_delivery(&mut self, message: MessageIndex, named: (Subject, u64), group: GroupIndex, entry: u32) {
         let (subject, key) = named;
         let Group { hash: group_hash, may_pause, counts, .. } = self.groups[group.get()];
-        let unit = if self.is_free { 0 } else { self.unit_of_message(message, group) as u32 };
+        let has_units = !(self.is_free | self.is_driven);
+        let unit = if has_units { self.unit_of_message(message, group) as u32 } else { 0 };
         let (root, lane) = (root_of(key, group_hash), hash::mix(subject.hash(), group_hash));
-        self.push_delivery(Delivery { message, group, unit, may_pause, counts, entry, root, lane, ..Delivery::NEW });
+        let delivery = Delivery { message, group, unit, may_pause, counts, entry, root, lane, ..Delivery::NEW };
+        let index = self.push_delivery(delivery);
+        if self.is_driven {
+            self.append(index);
+        }
     }
 
     /// One more delivery of the message that `index` delivers, to the same group.
@@ -273,6 +313,9 @@ impl<E: Event> Broker<E> {
     #[inline(always)]
     fn push_delivery(&mut self, delivery: Delivery) -> DeliveryIndex {
         self.open += 1;
+        if self.is_driven {
+            return self.deliveries.push(Delivery { loose: true, ..delivery });
+        }
         if !self.is_free {
             let index = self.deliveries.push(delivery);
             self.join_queue(index, RedeliverAt::Back);
@@ -299,12 +342,16 @@ impl<E: Event> Broker<E> {
             self.take_from_ready(place);
         }
         let member = if counts { self.hold(index) } else { self.groups[group.get()].first };
+        let number = if self.is_driven { self.seen_attempt(index) } else { number };
         (message, Attempt { member, number })
     }
 
     /// Gives a delivery to the member whose turn it is.
     #[inline(never)]
     fn hold(&mut self, index: DeliveryIndex) -> Member {
+        if self.is_driven {
+            return self.send(index);
+        }
         let delivery = self.deliveries.change(index);
         let turn = delivery.message.0.wrapping_add(u32::from(delivery.attempt));
         let group = &mut self.groups[delivery.group.get()];
@@ -326,6 +373,9 @@ impl<E: Event> Broker<E> {
 
     /// Puts a delivery that was handled among those no ack will come for.
     pub(crate) fn begin_waiting(&mut self, index: DeliveryIndex) {
+        if self.is_driven {
+            return self.cut_off(index);
+        }
         if self.deliveries[index].superseded {
             return self.retire(index);
         }
@@ -337,6 +387,9 @@ impl<E: Event> Broker<E> {
     /// this delivery is called off, or is the last one if a handler has it already.
     #[inline]
     pub(crate) fn ack(&mut self, index: DeliveryIndex) {
+        if self.is_driven {
+            return self.hear_late_ack(index);
+        }
         let delivery = self.delivery(index);
         if delivery.superseded && self.profile.ack.stale == Stale::Reject {
             return self.retire(index);
@@ -361,6 +414,9 @@ impl<E: Event> Broker<E> {
 
     /// Ends a delivery that nobody has.
     fn lose(&mut self, index: DeliveryIndex) {
+        if self.is_driven {
+            return self.drop_on_the_way(index);
+        }
         self.leave_ready(index);
         self.close(index);
         self.leave_queue(index);
@@ -420,6 +476,10 @@ impl<E: Event> Broker<E> {
     /// Takes a delivery from the member that has it.
     #[inline(never)]
     fn let_go(&mut self, index: DeliveryIndex) {
+        // Engines count themselves.
+        if self.is_driven {
+            return;
+        }
         let Delivery { group: place, member, .. } = *self.delivery(index);
         let group = &mut self.groups[place.get()];
         group.let_go(member);
@@ -440,6 +500,9 @@ impl<E: Event> Broker<E> {
     /// Ends the ack wait of a delivery (or takes its nak): the message becomes pending again, or is
     /// given up. If a handler or an ack is still under way, another delivery takes its place.
     pub(crate) fn release(&mut self, index: DeliveryIndex) {
+        if self.is_driven {
+            return self.wait_ended(index);
+        }
         let delivery = self.delivery(index);
         match delivery.state {
             State::Waiting => self.give_back(index),

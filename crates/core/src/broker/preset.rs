@@ -1,63 +1,107 @@
-//! Which brokers, of those that engines know, the fake broker can be; and why not the others.
+//! Which of the brokers that engines know the eleven parameters can say, and the others as their engines.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::profile::{
     AckMode, Dedup, Dispatch, Exhausted, Granularity, InFlight, Limit, MaxDeliver, Ordering, Profile, RedeliverAt,
     ReleaseOn, Scope, Stale,
 };
-use crate::engine::{self, How, Place, QueueOrder, QueueRules, Rules, WindowOf};
+use crate::engine::{self, How, Place, QueueOrder, QueueRules, Rules, Wait, WindowOf};
 
 impl Profile {
-    /// The fake broker as this broker is.
-    ///
-    /// # Errors
-    /// Why it cannot be: which of the broker's rules it does not have.
-    pub fn of(broker: &engine::Profile) -> Result<Profile, &'static str> {
+    /// The fake broker as this broker is: by the eleven parameters if they can say what it does, and else as its
+    /// engine does.
+    #[must_use]
+    pub fn of(broker: &engine::Profile) -> Profile {
         match &broker.rules {
-            Rules::Queue(rules) => of_queue(broker.name, rules),
-            Rules::Offsets(_) => Err("it has no offsets"),
-            Rules::Keyed(_) => Err("it has no keys that block"),
-            Rules::Push(_) => Err("it does not push to endpoints"),
+            Rules::Queue(rules) => in_parameters(broker.name, rules).unwrap_or_else(|| Profile::driven(broker)),
+            _ => Profile::driven(broker),
+        }
+    }
+
+    /// The fake broker on the engine of this broker. Of the eleven parameters it has what comes nearest, for those
+    /// who ask whether it keeps an order, waits, or gives up.
+    #[must_use]
+    pub fn driven(broker: &engine::Profile) -> Profile {
+        let (ordering, wait, deliveries, naks) = match &broker.rules {
+            Rules::Queue(rules) => (ordering(rules.order), rules.wait.as_slice(), rules.deliveries, rules.naks),
+            Rules::Offsets(_) => (Ordering::None, [].as_slice(), Limit::Unlimited, true),
+            Rules::Keyed(rules) => (Ordering::None, rules.wait.as_slice(), rules.deliveries, true),
+            Rules::Push(rules) => (Ordering::None, rules.timeout.as_slice(), rules.deliveries, true),
+        };
+        let ordering = if ordering == Ordering::Subscription { Ordering::Log } else { ordering };
+        let mut engine = broker.clone();
+        if let Rules::Queue(rules) = &mut engine.rules {
+            // That a message comes once more is drawn, or said in a schedule.
+            rules.copies = false;
+        }
+        Profile {
+            name: broker.name,
+            ordering,
+            // How far deliveries overtake is up to the engine, and no one else's to know.
+            reorder_window: Limit::Unlimited,
+            dispatch: Dispatch::Competing,
+            max_in_flight: InFlight { limit: Limit::Unlimited, scope: Scope::Group },
+            ack: AckMode { granularity: Granularity::Individual, stale: Stale::Accept },
+            ack_wait: durations(wait),
+            redeliver_at: RedeliverAt::Any,
+            release_on: ReleaseOn { crash: true, ..ReleaseOn::NOTHING },
+            max_deliver: max_deliver(deliveries),
+            dedup_window: Dedup::None,
+            naks,
+            engine: Some(Arc::new(engine)),
         }
     }
 }
 
-fn of_queue(name: &'static str, rules: &QueueRules) -> Result<Profile, &'static str> {
-    if rules.exclusive {
-        return Err("the owner of a queue never changes");
+fn durations(waits: &[Wait]) -> Vec<Duration> {
+    waits.iter().map(|wait| Duration::from_millis(wait.as_millis())).collect()
+}
+
+fn ordering(order: QueueOrder) -> Ordering {
+    match order {
+        QueueOrder::Subscription => Ordering::Subscription,
+        QueueOrder::Topic => Ordering::Log,
+        QueueOrder::None => Ordering::None,
     }
-    if rules.cumulative {
-        return Err("an ack is for one message");
+}
+
+fn max_deliver(deliveries: Limit) -> MaxDeliver {
+    match deliveries {
+        Limit::Unlimited => MaxDeliver::Unlimited,
+        Limit::Of(times) => MaxDeliver::Times {
+            times: u16::try_from(times).unwrap_or(u16::MAX),
+            // Whatever becomes of it, nobody here gets it any more.
+            action: Exhausted::DeadLetter,
+        },
     }
-    if rules.claims {
-        return Err("no member takes over what another one has");
-    }
-    if rules.naks && rules.on_nak != rules.on_timeout || rules.on_loss != rules.on_timeout {
-        return Err("what is refused and what is lost come back to the same place");
+}
+
+/// The eleven parameters of a queue, if they can say what it does.
+fn in_parameters(name: &'static str, rules: &QueueRules) -> Option<Profile> {
+    let has_one_place = rules.on_loss == rules.on_timeout && (!rules.naks || rules.on_nak == rules.on_timeout);
+    if rules.exclusive || rules.cumulative || rules.claims || !has_one_place {
+        return None;
     }
     let stale = match rules.stale {
         engine::Stale::Accept => Stale::Accept,
         engine::Stale::Reject => Stale::Reject,
-        engine::Stale::Either => return Err("a late ack always counts or never does"),
+        engine::Stale::Either => return None,
     };
-    let ordering = match rules.order {
-        QueueOrder::Subscription => Ordering::Subscription,
-        QueueOrder::Topic => Ordering::Log,
-        QueueOrder::None => Ordering::None,
-    };
+    let ordering = ordering(rules.order);
     let scope = match rules.window_of {
         WindowOf::Member => Scope::Member,
         WindowOf::Group => Scope::Group,
     };
-    Ok(Profile {
+    Some(Profile {
         name,
         ordering,
         reorder_window: if ordering == Ordering::None { Limit::Unlimited } else { Limit::Of(0) },
         dispatch: Dispatch::Competing,
         max_in_flight: InFlight { limit: rules.window, scope },
         ack: AckMode { granularity: Granularity::Individual, stale },
-        ack_wait: rules.wait.iter().map(|wait| Duration::from_millis(wait.as_millis())).collect(),
+        ack_wait: durations(&rules.wait),
         redeliver_at: match rules.on_timeout {
             Place::Front => RedeliverAt::Front,
             Place::Original => RedeliverAt::Original,
@@ -66,16 +110,10 @@ fn of_queue(name: &'static str, rules: &QueueRules) -> Result<Profile, &'static 
         },
         // Members do not close or cancel here.
         release_on: ReleaseOn { crash: rules.releases.contains(&How::Crash), ..ReleaseOn::NOTHING },
-        max_deliver: match rules.deliveries {
-            Limit::Unlimited => MaxDeliver::Unlimited,
-            Limit::Of(times) => MaxDeliver::Times {
-                times: u16::try_from(times).unwrap_or(u16::MAX),
-                // Whatever becomes of it, nobody here gets it any more.
-                action: Exhausted::DeadLetter,
-            },
-        },
+        max_deliver: max_deliver(rules.deliveries),
         dedup_window: Dedup::None,
         naks: rules.naks,
+        engine: None,
     })
 }
 
@@ -84,13 +122,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_profiles_that_ship_are_those_of_engines_that_the_fake_broker_can_be() {
-        let can = |profile: &engine::Profile| profile.name != "stan" && Profile::of(profile).is_ok();
-        let able: Vec<&str> = engine::Profile::all().iter().filter(|p| can(p)).map(|p| p.name).collect();
-        assert_eq!(
-            Profile::NAMES.split_first_chunk::<2>().map(|(own, rest)| (own, rest.to_vec())),
-            Some((&["stan", "adversarial"], able))
+    fn a_broker_that_the_parameters_cannot_say_is_played_by_its_engine() {
+        let driven = |name: &str| Profile::named(name).expect("it ships").engine.is_some();
+        assert!(
+            ["kafka", "sqs-fifo", "rabbitmq-quorum-3", "rabbitmq-single-active", "mqtt-qos1"]
+                .map(driven)
+                .iter()
+                .all(|d| *d)
         );
+        assert!(["stan", "jetstream", "rabbitmq-quorum", "adversarial"].map(driven).iter().all(|d| !*d));
     }
 
     #[test]
@@ -99,15 +139,5 @@ mod tests {
         assert_eq!((jetstream.ordering, jetstream.max_in_flight.scope), (Ordering::Subscription, Scope::Group));
         let quorum = Profile::named("rabbitmq-quorum").expect("it ships");
         assert_eq!(quorum.max_deliver, MaxDeliver::Times { times: 21, action: Exhausted::DeadLetter });
-    }
-
-    #[test]
-    fn who_cannot_be_played_says_why() {
-        let why = |name: &str| Profile::of(&engine::Profile::named(name).expect("it is there")).expect_err("it cannot");
-        assert_eq!(why("kafka"), "it has no offsets");
-        assert_eq!(why("sqs-fifo"), "it has no keys that block");
-        assert_eq!(why("rabbitmq-quorum-3"), "what is refused and what is lost come back to the same place");
-        assert_eq!(why("rabbitmq-single-active"), "the owner of a queue never changes");
-        assert_eq!(why("sqs-standard"), "a late ack always counts or never does");
     }
 }

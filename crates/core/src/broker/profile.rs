@@ -3,6 +3,7 @@
 //! Each parameter is a difference between real brokers that a consumer can notice.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine;
@@ -35,6 +36,8 @@ pub struct Profile {
     pub dedup_window: Dedup,
     /// 11. Whether a consumer can ask for a message to come again. Where it cannot, nak is silence.
     pub naks: bool,
+    /// The engine that plays the broker, where the eleven parameters cannot say what it does.
+    pub engine: Option<Arc<engine::Profile>>,
 }
 
 /// The unit inside which first deliveries follow publish order.
@@ -192,15 +195,32 @@ pub enum Dedup {
 
 impl Profile {
     /// The names [`Profile::named`] knows.
-    pub const NAMES: [&'static str; 8] = [
+    pub const NAMES: [&'static str; 25] = [
         "stan",
         "adversarial",
         "jetstream",
+        "jetstream-ack-all",
+        "jetstream-ordered",
+        "kafka",
+        "kafka-auto-commit",
+        "kafka-cooperative",
         "kafka-share",
         "rabbitmq-classic",
         "rabbitmq-quorum",
+        "rabbitmq-quorum-3",
+        "rabbitmq-single-active",
+        "sqs-standard",
+        "sqs-fifo",
+        "sns",
+        "pubsub",
+        "pubsub-ordered",
         "pubsub-exactly-once",
+        "redis-streams",
         "servicebus",
+        "servicebus-session",
+        "mqtt-qos0",
+        "mqtt-qos1",
+        "mqtt-qos1-clean",
     ];
 
     /// The profile of that name.
@@ -209,7 +229,7 @@ impl Profile {
         match name {
             "stan" => Some(Profile::stan()),
             "adversarial" => Some(Profile::adversarial()),
-            _ => Profile::of(&engine::Profile::named(name)?).ok(),
+            _ => Some(Profile::of(&engine::Profile::named(name)?)),
         }
     }
 
@@ -229,6 +249,7 @@ impl Profile {
             max_deliver: MaxDeliver::Unlimited,
             dedup_window: Dedup::None,
             naks: false,
+            engine: None,
         }
     }
 
@@ -251,6 +272,7 @@ impl Profile {
             max_deliver: MaxDeliver::Unlimited,
             dedup_window: Dedup::None,
             naks: true,
+            engine: None,
         }
     }
 
@@ -264,13 +286,16 @@ impl Profile {
 
     /// Whether there is no order and no limit: every queued delivery is ready, and queues are not kept.
     pub(super) fn is_free(&self) -> bool {
-        self.ordering == Ordering::None && self.max_in_flight.limit == Limit::Unlimited
+        self.ordering == Ordering::None && self.max_in_flight.limit == Limit::Unlimited && self.engine.is_none()
     }
 
     /// Whether it waits for no answer and gives nothing up.
     pub(super) fn redelivers_at_once(&self) -> bool {
         let waits = &self.ack_wait;
-        !waits.is_empty() && waits.iter().all(Duration::is_zero) && self.max_deliver == MaxDeliver::Unlimited
+        !waits.is_empty()
+            && waits.iter().all(Duration::is_zero)
+            && self.max_deliver == MaxDeliver::Unlimited
+            && self.engine.is_none()
     }
 
     /// Up to how many of a delivery's tries decide anything: as many as waits differ, or as may be in
@@ -290,6 +315,9 @@ impl Profile {
     pub fn supported(&self) -> Result<(), UnsupportedProfile> {
         let refuse = |parameter, expected| Err(UnsupportedProfile { parameter, expected, is_known: true });
         let never = |parameter, expected| Err(UnsupportedProfile { parameter, expected, is_known: false });
+        if self.engine.is_some() {
+            return Ok(());
+        }
         if matches!(self.dispatch, Dispatch::BlockWhileInFlight { .. }) {
             return refuse("dispatch", "competing or exclusive");
         }
@@ -360,6 +388,12 @@ mod tests {
         assert_eq!(waits, [Some(1), Some(5), Some(5), Some(5)]);
         profile.ack_wait.clear();
         assert_eq!(profile.wait_for(1), None);
+    }
+
+    #[test]
+    fn every_broker_that_engines_know_ships() {
+        let rest = Profile::NAMES.iter().copied().filter(|name| *name != "adversarial");
+        assert_eq!(rest.collect::<Vec<_>>(), engine::Profile::names());
     }
 
     #[test]

@@ -204,6 +204,9 @@ impl<E: Event> Broker<E> {
                     order = order.wrapping_add(queue);
                 }
             }
+            if let Some(subscription) = &group.subscription {
+                order = hash::mix(order, subscription.digest());
+            }
             joined = hash::mix(joined, group.joined.into());
         }
         let dead = self.dead.iter().fold(0u64, |sum, index| sum.wrapping_add(self.digest_of(*index)));

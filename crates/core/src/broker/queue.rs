@@ -13,6 +13,8 @@ use std::sync::Arc;
 use super::delivery::{DeliveryIndex, GroupIndex};
 use super::journal::copy_few;
 use super::profile::{Dispatch, InFlight, Limit, Ordering, Profile, Scope};
+use super::subscription::Subscription;
+use crate::engine;
 use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Subject};
 use crate::store::heap_bytes_of;
@@ -75,6 +77,8 @@ pub(crate) struct GroupSetup {
     pub(crate) joins_late: bool,
     /// Whether a handler of one of its members may pause.
     pub(crate) may_pause: bool,
+    /// Whether one member handles several messages at a time.
+    pub(crate) overlaps: bool,
 }
 
 impl GroupSetup {
@@ -123,6 +127,10 @@ pub(super) struct Group {
     /// How many deliveries are in its queues.
     pub(super) queued: usize,
     pub(super) rules: Rules,
+    /// Whether one member handles several messages at a time.
+    pub(super) overlaps: bool,
+    /// What its engine knows, if one hands out its messages.
+    pub(super) subscription: Option<Box<Subscription>>,
 }
 
 /// What of the profile the queues need, worked out once.
@@ -164,6 +172,7 @@ impl Clone for Group {
             in_flight: self.in_flight.clone(),
             parked: self.parked.clone(),
             loose: self.loose.clone(),
+            subscription: self.subscription.clone(),
             ..*self
         }
     }
@@ -189,6 +198,10 @@ impl Clone for Group {
         }
         copy_few(&mut self.parked, &source.parked);
         copy_few(&mut self.loose, &source.loose);
+        if self.subscription.is_some() || source.subscription.is_some() {
+            self.subscription.clone_from(&source.subscription);
+        }
+        self.overlaps = source.overlaps;
         (self.joined, self.queued, self.held) = (source.joined, source.queued, source.held);
     }
 }
@@ -209,7 +222,11 @@ impl Group {
     pub(super) fn new(setup: GroupSetup, routes: &[Route], profile: &Profile) -> Group {
         let members = setup.members.len();
         let rules = Rules::new(profile, members);
+        let engine = profile.engine.as_deref();
+        let subscription = engine.map(|engine| Subscription::new(&engine.rules, members, !setup.joins_late));
         Group {
+            subscription: subscription.map(Box::new),
+            overlaps: setup.overlaps,
             counts: members > 1 || !profile.is_free(),
             fitting: fitting(&setup, routes).into(),
             service: setup.services.first().filter(|_| setup.services.len() == 1).map(|(service, _)| *service),
@@ -234,8 +251,11 @@ impl Group {
         }
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(super) fn clear(&mut self, engine: Option<&engine::Rules>) {
         self.joined = !self.joins_late;
+        if let Some(rules) = engine {
+            self.subscription = Some(Box::new(Subscription::new(rules, self.members.len(), self.joined)));
+        }
         self.units.iter_mut().for_each(VecDeque::clear);
         self.fronts.fill(Front::default());
         self.keys.clear();
@@ -284,7 +304,7 @@ impl Group {
 
     /// The members that may be handed what comes on a route, unless those are all.
     #[inline]
-    fn fitting(&self, route: u16) -> Option<&[u16]> {
+    pub(super) fn fitting(&self, route: u16) -> Option<&[u16]> {
         self.fitting.get(usize::from(route)).map(Vec::as_slice)
     }
 

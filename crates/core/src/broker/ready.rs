@@ -100,6 +100,9 @@ impl<E: Event> Broker<E> {
         self.leave_ready(index);
         self.deliveries.change(index).parked = true;
         self.groups[group.get()].parked.push(index);
+        if self.is_driven {
+            return self.keep_parked(index);
+        }
         if let Some(unit) = self.unit_of(index) {
             self.groups[group.get()].fronts[unit].parked += usize::from(ready_at != NOWHERE);
             self.refresh_unit(group, unit);
@@ -111,6 +114,7 @@ impl<E: Event> Broker<E> {
         let group = self.delivery(index).group;
         self.deliveries.change(index).parked = false;
         match self.unit_of(index) {
+            None if self.is_driven => self.come_back(index),
             None if self.is_free => self.enter_ready(index),
             None => self.refresh_loose(index),
             Some(unit) => {

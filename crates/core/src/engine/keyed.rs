@@ -118,6 +118,17 @@ impl Keyed {
         }
     }
 
+    /// What is going to be sent.
+    pub(super) fn pending(&self) -> impl Iterator<Item = MessageId> + '_ {
+        self.waiting.iter().copied()
+    }
+
+    /// Whether it is with a member, or comes back later.
+    pub(super) fn holds(&self, message: MessageId) -> bool {
+        self.leases.iter().any(|lease| lease.message == message)
+            || self.delayed.iter().any(|(_, delayed)| *delayed == message)
+    }
+
     fn is_pending(&self, message: MessageId) -> bool {
         self.waiting.contains(&message) || self.leases.iter().any(|lease| lease.message == message)
     }

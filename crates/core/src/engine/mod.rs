@@ -164,6 +164,27 @@ impl Engine {
         }
     }
 
+    /// What it is going to send, as soon as there is room for it and somebody to take it; in an order that depends
+    /// on its state alone.
+    pub(crate) fn pending(&self, log: &Log) -> Vec<MessageId> {
+        match self {
+            Engine::Queue(queue) => queue.pending().collect(),
+            Engine::Offsets(offsets) => offsets.pending(log).collect(),
+            Engine::Keyed(keyed) => keyed.pending().collect(),
+            Engine::Push(push) => push.pending().collect(),
+        }
+    }
+
+    /// Whether it waits for an answer to a message, or for the time at which it is to come again.
+    pub(crate) fn holds(&self, message: MessageId) -> bool {
+        match self {
+            Engine::Queue(queue) => queue.holds(message),
+            Engine::Offsets(_) => false,
+            Engine::Keyed(keyed) => keyed.holds(message),
+            Engine::Push(push) => push.holds(message),
+        }
+    }
+
     /// When the wait for an answer to a message ends.
     pub(crate) fn due(&self, rules: &Rules, message: MessageId) -> Option<Time> {
         let of_it = |(due, other): (Time, MessageId)| (other == message).then_some(due);

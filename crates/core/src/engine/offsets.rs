@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Now;
 use super::queue::Presence;
-use super::told::{Answer, Choice, Counts, How, MemberId, PartitionId, Sent, Start, Told};
+use super::told::{Answer, Choice, Counts, How, Log, MemberId, MessageId, PartitionId, Sent, Start, Told};
 use super::wait::{Limit, Wait};
 use crate::ids::Time;
 
@@ -91,6 +91,15 @@ impl Offsets {
 
     fn part(&mut self, partition: PartitionId) -> Option<&mut Part> {
         self.parts.get_mut(usize::from(partition.0))
+    }
+
+    /// What is going to be sent.
+    pub(super) fn pending<'a>(&'a self, log: &'a Log) -> impl Iterator<Item = MessageId> + 'a {
+        let parts = (0..).zip(&self.parts);
+        parts.flat_map(|(place, part)| {
+            let of_part = log.partition(PartitionId(place));
+            of_part.get(part.position as usize..).unwrap_or_default().iter().copied()
+        })
     }
 
     fn change(&mut self) {

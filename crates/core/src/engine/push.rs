@@ -87,6 +87,17 @@ impl Push {
         }
     }
 
+    /// What is going to be sent.
+    pub(super) fn pending(&self) -> impl Iterator<Item = MessageId> + '_ {
+        self.waiting.iter().copied()
+    }
+
+    /// Whether it is with the endpoint, or is tried again later.
+    pub(super) fn holds(&self, message: MessageId) -> bool {
+        self.leases.iter().any(|lease| lease.message == message)
+            || self.delayed.iter().any(|(_, delayed)| *delayed == message)
+    }
+
     fn fail(&mut self, now: Now<'_, PushRules>, message: MessageId) {
         if let Some(wait) = super::queue::wait_for(&now.rules.retries, self.counts.of(message)) {
             self.delayed.push((wait.after(now.time), message));

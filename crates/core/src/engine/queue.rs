@@ -276,6 +276,17 @@ impl Queue {
             || self.delayed.iter().any(|(_, delayed, _)| *delayed == message)
     }
 
+    /// What is going to be sent.
+    pub(super) fn pending(&self) -> impl Iterator<Item = MessageId> + '_ {
+        [&self.loose, &self.returned, &self.fresh].into_iter().flatten().copied()
+    }
+
+    /// Whether it is with a member, or comes back later.
+    pub(super) fn holds(&self, message: MessageId) -> bool {
+        self.leases.iter().any(|lease| lease.message == message)
+            || self.delayed.iter().any(|(_, delayed, _)| *delayed == message)
+    }
+
     fn settle(&mut self, message: MessageId) {
         self.leases.retain(|lease| lease.message != message);
         self.delayed.retain(|(_, delayed, _)| *delayed != message);

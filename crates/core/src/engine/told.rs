@@ -71,7 +71,7 @@ impl Log {
     }
 
     /// How many messages of a partition come before this one, and whether it is one of them.
-    pub(super) fn position(&self, message: MessageId) -> (PartitionId, u32) {
+    pub(crate) fn position(&self, message: MessageId) -> (PartitionId, u32) {
         let partition = self.entry(message).partition;
         let before = self.partition(partition).partition_point(|other| *other < message);
         (partition, before as u32)

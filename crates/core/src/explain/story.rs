@@ -7,7 +7,7 @@ use super::held_up;
 use super::judged::Judged;
 use super::observed::{ObservedRun, ObservedStep};
 use crate::event::{Command, System};
-use crate::faults::Window;
+use crate::faults::{MemberChange, Window};
 use crate::ids::{RecordId, Time};
 use crate::run::{Judges, Verdict};
 use crate::schedule::{DeliverySpec, Departure, Target};
@@ -110,6 +110,19 @@ impl<S: System> Story<'_, S> {
                 Some(format!("{late}{}.", self.comes_again(what, place?)))
             }
             Departure::Crash { service, window, what } => Some(self.crashes(service, *window, what, place?)),
+            Departure::Fetch { inbox, what } => {
+                let messages = if *inbox == 1 { "1 message" } else { &format!("{inbox} messages") };
+                Some(format!(
+                    "The member that is handed `{what}` (step {}) has fetched {messages} more, which wait in its inbox.",
+                    self.number(place?)
+                ))
+            }
+            Departure::MemberChange { change, what } => Some(self.changes(*change, what, place?)),
+            Departure::Republish(what) => Some(format!(
+                "What `{}` (step {}) publishes is published twice: the publisher hears no confirm of the first time.",
+                short(what),
+                self.number(place?)
+            )),
         }
     }
 
@@ -201,6 +214,21 @@ impl<S: System> Story<'_, S> {
             (None, Some(between)) => format!("{reads} and has not saved before {between}."),
             (None, None) => format!("{reads} and has not saved yet."),
         })
+    }
+
+    /// What a change of members comes to.
+    fn changes(&self, change: MemberChange, what: &DeliverySpec, place: usize) -> String {
+        let at = format!("`{what}` (step {})", self.number(place));
+        let member = "the member that was handed";
+        let changed = match change {
+            MemberChange::Rebalance => format!("The group is rebalanced after {at}"),
+            MemberChange::Reconnect => format!("The connection of {member} {at} breaks"),
+            MemberChange::Close => format!("After {at} its member is stopped and started again"),
+            MemberChange::Cancel => format!("After {at} its member asks for no more, and then asks again"),
+            MemberChange::Claim => format!("Another member takes over {at}"),
+            MemberChange::CommitAhead => format!("What was handed out up to {at} is committed before it is handled"),
+        };
+        format!("{changed}{}.", self.comes_again(what, place))
     }
 
     fn crashes(&self, service: &str, window: Window, what: &Target, place: usize) -> String {

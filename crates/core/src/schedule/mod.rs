@@ -15,7 +15,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::broker::{delivery_key, message_key, write_message_name};
-use crate::faults::{FaultPlan, Rate, Window};
+use crate::faults::{Fate, FaultPlan, MemberChange, Rate, Window};
 use crate::hash;
 use crate::ids::{RecordId, Version};
 
@@ -46,6 +46,10 @@ pub(crate) use timer::timer_key;
 ///     "run past ack wait of ticket:updated t1@2 -> orders",
 ///     "delay ack of ticket:updated t1@2 -> orders until ack wait of ticket:updated t1@2 -> orders",
 ///     "delay ack of ticket:updated t1@2 -> orders until ack of ticket:updated t1@1 -> orders",
+///     "fetch 3 with ticket:created t1@0 -> orders",
+///     "rebalance after ticket:updated t1@1 -> orders",
+///     "commit ahead of ticket:updated t1@1 -> orders #2",
+///     "publish twice alice: edit t1 to 6",
 /// ] {
 ///     let departure: Departure = text.parse().unwrap();
 ///     assert_eq!(departure.to_string(), text);
@@ -94,6 +98,24 @@ pub enum Departure {
         /// What it waits for; `None`: until quiescence.
         until: Option<Target>,
     },
+    /// The member that is handed the delivery has fetched so many of the messages that come next with it. They wait
+    /// in its inbox while it handles, their waits run there, and they are gone with it.
+    Fetch {
+        /// How many.
+        inbox: u8,
+        /// With which delivery.
+        what: DeliverySpec,
+    },
+    /// Something happens to the member that was handed the delivery, or to what it has, as soon as it has answered
+    /// or paused.
+    MemberChange {
+        /// What.
+        change: MemberChange,
+        /// After which delivery.
+        what: DeliverySpec,
+    },
+    /// What the handler publishes is published twice: the publisher heard no confirm of the first time.
+    Republish(Target),
 }
 
 impl FaultPlan {
@@ -110,6 +132,9 @@ impl FaultPlan {
                 Departure::LoseAck(_) => &mut plan.lose_ack,
                 Departure::Crash { .. } => &mut plan.crash,
                 Departure::RunPast(_) | Departure::DelayAck { .. } => &mut plan.delay_ack,
+                Departure::Fetch { .. } => &mut plan.fetch,
+                Departure::MemberChange { .. } => &mut plan.change,
+                Departure::Republish(_) => &mut plan.republish,
             };
             *kind = rate;
         }
@@ -126,10 +151,13 @@ impl Departure {
             | Departure::Duplicate(what)
             | Departure::Lose(what)
             | Departure::LoseAck(what)
+            | Departure::Fetch { what, .. }
+            | Departure::MemberChange { what, .. }
             | Departure::RunPast(what) => Target::Delivery(what.clone()),
-            Departure::Hold { what, .. } | Departure::Pause { what, .. } | Departure::Crash { what, .. } => {
-                what.clone()
-            }
+            Departure::Hold { what, .. }
+            | Departure::Pause { what, .. }
+            | Departure::Republish(what)
+            | Departure::Crash { what, .. } => what.clone(),
         }
     }
 
@@ -311,6 +339,9 @@ impl fmt::Display for Departure {
             Departure::LoseAck(what) => write!(f, "lose ack of {what}")?,
             Departure::Crash { service, window, what } => write!(f, "crash {service} {} of {what}", window.name())?,
             Departure::RunPast(what) => write!(f, "run past ack wait of {what}")?,
+            Departure::Fetch { inbox, what } => write!(f, "fetch {inbox} with {what}")?,
+            Departure::MemberChange { change, what } => write!(f, "{} {what}", change.verb())?,
+            Departure::Republish(what) => write!(f, "publish twice {what}")?,
         }
         match (self, self.until()) {
             (_, Some(until)) => write!(f, "{UNTIL}{until}"),
@@ -343,7 +374,8 @@ fn too_long(what: &str) -> ParseDepartureError {
 
 const FORMS: &str = "expected `hold H until X`, `hold join of GROUP until X`, `pause H until X`, `duplicate D`, \
 `lose D`, `lose ack of D`, `delay ack of D until X`, `run past ack wait of D` or \
-`crash SERVICE before save|before publish|before ack|after ack of T`, \
+`crash SERVICE before save|before publish|before ack|after ack of T`, `fetch N with D`, \
+`rebalance|reconnect|close|cancel after D`, `claim D`, `commit ahead of D`, `publish twice T`, \
 where D is a delivery like `item:changed i1@2 -> search #1`, H is D or a command like `seller: change i1 to 6`, \
 T is H or a timer like `timer i1 of shop`, \
 X is T, `pause of H`, `ack of D`, `ack wait of D`, `join of GROUP` or `quiescence`";
@@ -386,6 +418,23 @@ impl FromStr for Departure {
         }
         if let Some(what) = text.strip_prefix("run past ack wait of ") {
             return Ok(Departure::RunPast(what.parse()?));
+        }
+        if let Some((inbox, what)) = text.strip_prefix("fetch ").and_then(|rest| rest.split_once(" with ")) {
+            let inbox = inbox.parse().ok().filter(|inbox| (1..=Fate::FETCH_MAX).contains(inbox));
+            let most = Fate::FETCH_MAX;
+            let inbox = inbox.ok_or_else(|| ParseDepartureError(format!("`fetch` takes a number from 1 to {most}")))?;
+            return Ok(Departure::Fetch { inbox, what: what.parse()? });
+        }
+        for change in MemberChange::ALL {
+            if let Some(what) = text.strip_prefix(change.verb()).and_then(|rest| rest.strip_prefix(' ')) {
+                return Ok(Departure::MemberChange { change, what: what.parse()? });
+            }
+        }
+        if let Some(what) = text.strip_prefix("publish twice ") {
+            return match what.parse()? {
+                what @ (Target::Delivery(_) | Target::Command(_) | Target::Timer(_)) => Ok(Departure::Republish(what)),
+                what => Err(ParseDepartureError(format!("nobody publishes at `{what}`: {FORMS}"))),
+            };
         }
         if let Some((service, rest)) = text.strip_prefix("crash ").and_then(|rest| rest.split_once(' ')) {
             for window in Window::ALL {
@@ -602,6 +651,10 @@ mod tests {
             (target(), 0usize..4, "[a-z]{1,9}").prop_map(|(what, window, service)| {
                 Departure::Crash { service, window: Window::ALL[window], what }
             }),
+            (1u8..=Fate::FETCH_MAX, spec()).prop_map(|(inbox, what)| Departure::Fetch { inbox, what }),
+            (0usize..MemberChange::ALL.len(), spec())
+                .prop_map(|(change, what)| Departure::MemberChange { change: MemberChange::ALL[change], what }),
+            target().prop_map(Departure::Republish),
         ]
     }
 

@@ -76,6 +76,9 @@ impl Departure {
             Departure::LoseAck(_) => delivery.map(Departure::LoseAck),
             Departure::RunPast(_) => delivery.map(Departure::RunPast),
             Departure::DelayAck { until, .. } => delivery.map(|what| Departure::DelayAck { what, until }),
+            Departure::Fetch { inbox, .. } => delivery.map(|what| Departure::Fetch { inbox, what }),
+            Departure::MemberChange { change, .. } => delivery.map(|what| Departure::MemberChange { change, what }),
+            Departure::Republish(_) => Some(Departure::Republish(what)),
         }
     }
 
@@ -83,13 +86,16 @@ impl Departure {
     #[must_use]
     pub(crate) fn at_first_attempt(mut self) -> Departure {
         match &mut self {
-            Departure::Hold { what, .. } | Departure::Pause { what, .. } | Departure::Crash { what, .. } => {
-                *what = what.clone().at_first_attempt();
-            }
+            Departure::Hold { what, .. }
+            | Departure::Pause { what, .. }
+            | Departure::Republish(what)
+            | Departure::Crash { what, .. } => *what = what.clone().at_first_attempt(),
             Departure::DelayAck { what, .. }
             | Departure::Duplicate(what)
             | Departure::Lose(what)
             | Departure::LoseAck(what)
+            | Departure::Fetch { what, .. }
+            | Departure::MemberChange { what, .. }
             | Departure::RunPast(what) => what.attempt = 1,
         }
         let until = self.until().cloned().map(Target::at_first_attempt);
@@ -101,8 +107,13 @@ impl Departure {
         let (what, until) = match self {
             Departure::Hold { what, until } | Departure::Pause { what, until } => (Some(what), until.as_mut()),
             Departure::DelayAck { until, .. } => (None, until.as_mut()),
-            Departure::Crash { what, .. } => (Some(what), None),
-            Departure::Duplicate(_) | Departure::Lose(_) | Departure::LoseAck(_) | Departure::RunPast(_) => return,
+            Departure::Crash { what, .. } | Departure::Republish(what) => (Some(what), None),
+            Departure::Duplicate(_)
+            | Departure::Lose(_)
+            | Departure::LoseAck(_)
+            | Departure::Fetch { .. }
+            | Departure::MemberChange { .. }
+            | Departure::RunPast(_) => return,
         };
         what.into_iter().chain(until).filter_map(Target::command).for_each(&mut change);
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{ParseDepartureError, TEXT_BYTES_MAX, Target};
-use crate::faults::{AckFate, Fate, Window};
+use crate::faults::{AckFate, Fate, MemberChange, Window};
 
 /// A step of a run by name, with what went wrong with it.
 ///
@@ -93,8 +93,9 @@ impl FromStr for NamedStep {
 }
 
 const FORM: &str = "behind a delivery may stand `, message lost`, `, ack lost`, `, ack late`, `, duplicated` and \
-`, crash before save|before publish|before ack|after ack`, behind a command and a timer the crash alone, behind \
-anything else nothing";
+`, crash before save|before publish|before ack|after ack`, `, fetched with 3 more`, `, published twice`, and \
+`, rebalance|reconnect|close|cancel|claimed|committed ahead`, behind a command and a timer `, published twice` and \
+the crash alone, behind anything else nothing";
 
 /// One thing that goes wrong.
 enum Fault {
@@ -103,6 +104,9 @@ enum Fault {
     AckLost,
     Duplicated,
     Crash(Window),
+    Fetched(u8),
+    Republished,
+    Changed(MemberChange),
 }
 
 impl Fault {
@@ -112,6 +116,14 @@ impl Fault {
             Fate::ACK_LATE => Some(Fault::AckLate),
             Fate::ACK_LOST => Some(Fault::AckLost),
             Fate::DUPLICATED => Some(Fault::Duplicated),
+            Fate::REPUBLISHED => Some(Fault::Republished),
+            _ if name.starts_with(Fate::FETCHED) => {
+                let number = name.strip_prefix(Fate::FETCHED)?.strip_suffix(" more")?.parse().ok()?;
+                (1..=Fate::FETCH_MAX).contains(&number).then_some(Fault::Fetched(number))
+            }
+            _ if MemberChange::ALL.iter().any(|change| change.name() == name) => {
+                MemberChange::ALL.into_iter().find(|change| change.name() == name).map(Fault::Changed)
+            }
             _ => {
                 let window = name.strip_prefix("crash ")?;
                 Window::ALL.into_iter().find(|known| known.name() == window).map(Fault::Crash)
@@ -126,6 +138,9 @@ impl Fault {
             Fault::AckLost => fate.ack = AckFate::Lost,
             Fault::Duplicated => fate.duplicate = true,
             Fault::Crash(window) => fate.crash = Some(window),
+            Fault::Fetched(number) => fate.fetch = number,
+            Fault::Republished => fate.republish = true,
+            Fault::Changed(change) => fate.change = Some(change),
         }
     }
 }
@@ -138,7 +153,7 @@ fn split_fault(text: &str) -> Option<(&str, Fault)> {
 
 /// Whether that can go wrong with what happened.
 fn possible(what: &Target, fate: Fate) -> bool {
-    let crash = Fate { crash: fate.crash, pause: fate.pause, ..Fate::CALM };
+    let crash = Fate { crash: fate.crash, pause: fate.pause, republish: fate.republish, ..Fate::CALM };
     match what {
         // What is lost meets no handler.
         Target::Delivery(_) if fate.lose => fate == Fate { lose: true, duplicate: fate.duplicate, ..Fate::CALM },
@@ -165,7 +180,7 @@ mod tests {
         let crash = proptest::option::of((0usize..4).prop_map(|window| Window::ALL[window]));
         (ack, crash, any::<bool>(), any::<bool>()).prop_map(|(ack, crash, duplicate, lose)| match lose {
             true => Fate { lose, duplicate, ..Fate::CALM },
-            false => Fate { ack, crash, pause: false, duplicate, lose },
+            false => Fate { ack, crash, duplicate, fetch: u8::from(duplicate), republish: lose, ..Fate::CALM },
         })
     }
 

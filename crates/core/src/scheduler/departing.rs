@@ -22,6 +22,8 @@ pub enum DepartureOutcome {
     CannotCrash,
     /// A handler was to pause until something that had happened when it began.
     TooLate,
+    /// Something was to happen to a member that its broker does not know.
+    NotThere,
     /// Another departure about the same took its place.
     Overruled,
     /// An ack was to come late, and there was none.
@@ -213,6 +215,9 @@ impl Departing {
                 Departure::LoseAck(_) => fate.ack == AckFate::Lost,
                 Departure::Crash { window, .. } => fate.crash == Some(*window),
                 Departure::Lose(_) => fate.lose,
+                Departure::Fetch { inbox, .. } => fate.fetch == *inbox,
+                Departure::MemberChange { change, .. } => fate.change == Some(*change),
+                Departure::Republish(_) => fate.republish,
                 Departure::Pause { .. } => fate.pause,
                 Departure::Hold { .. } => continue,
                 Departure::RunPast(_) | Departure::DelayAck { .. } => {
@@ -361,6 +366,17 @@ impl Scheduler for Departing {
                     planned.hindered = DepartureOutcome::CannotCrash;
                     continue;
                 }
+                Departure::Fetch { .. } if !chosen.changes.fetches() => {
+                    planned.hindered = DepartureOutcome::NotThere;
+                    continue;
+                }
+                Departure::MemberChange { change, .. } if !chosen.changes.has(*change) => {
+                    planned.hindered = DepartureOutcome::NotThere;
+                    continue;
+                }
+                Departure::Fetch { inbox, .. } => fate.fetch = *inbox,
+                Departure::MemberChange { change, .. } => fate.change = Some(*change),
+                Departure::Republish(_) => fate.republish = true,
                 Departure::Pause { .. } if has_come => planned.hindered = DepartureOutcome::TooLate,
                 Departure::Pause { .. } => fate.pause = true,
                 Departure::Duplicate(_) => fate.duplicate = true,

@@ -35,7 +35,7 @@ pub use swarm::Swarm;
 pub use walk::Walk;
 
 use crate::broker::{Delivery, DeliveryIndex, GroupIndex};
-use crate::faults::{AckFate, Fate, Fates};
+use crate::faults::{AckFate, Fate, Fates, MemberChanges};
 
 /// A client's place in the list of clients.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -123,6 +123,8 @@ pub struct Chosen {
     pub may_crash: bool,
     /// Whether it is a delivery; a command and a timer have no ack and no duplicate.
     pub is_delivery: bool,
+    /// What may happen to the member that handles it.
+    pub changes: MemberChanges,
 }
 
 impl Chosen {
@@ -130,7 +132,7 @@ impl Chosen {
     #[inline(always)]
     pub(crate) fn delivery(delivery: &Delivery) -> Chosen {
         let Delivery { key, attempt, may_pause, .. } = *delivery;
-        Chosen { key, attempt, may_pause, may_crash: true, is_delivery: true }
+        Chosen { key, attempt, may_pause, may_crash: true, is_delivery: true, changes: MemberChanges::NONE }
     }
 
     /// What the faults of a run do to this.
@@ -170,6 +172,12 @@ impl Chosen {
             fate.ack = AckFate::Prompt;
             fate.duplicate = false;
             fate.lose = false;
+        }
+        if fate.fetch > 0 && !self.changes.fetches() {
+            fate.fetch = 0;
+        }
+        if let Some(change) = fate.change {
+            fate.change = self.changes.nearest(change);
         }
         // What is lost meets no handler that could pause or crash.
         if fate.lose {

@@ -84,6 +84,7 @@ pub(super) fn found<S: System>(
             }
             DepartureOutcome::TooLate => unused_because(departure, format!("{} happened before it began", why.until())),
             DepartureOutcome::NoAck => unused_because(departure, "its handler gave no ack that could come late"),
+            DepartureOutcome::NotThere => unused_because(departure, why.not_there()),
             DepartureOutcome::Overruled => {
                 unused_because(departure, "another departure about the same takes its place")
             }
@@ -169,8 +170,18 @@ impl<S: System> Why<'_, S> {
         let handlers = self.handlers(what);
         let services = &self.simulation.inner.services;
         let name = services.get(*handlers.first()?)?.name;
-        let none = handlers.iter().all(|place| !services[*place].may_pause);
+        let is_slow = matches!(what, Target::Delivery(_)) && self.simulation.profile().engine.is_some();
+        let none = !is_slow && handlers.iter().all(|place| !services[*place].may_pause);
         none.then(|| format!("handlers of `{name}` cannot pause: it has one member, which handles one at a time"))
+    }
+
+    /// That the broker does not know what is to happen to a member.
+    fn not_there(&self) -> String {
+        let profile = self.simulation.profile();
+        match &profile.engine {
+            None => format!("members have no inboxes and do not change on `{}` as its parameters say it", profile.name),
+            Some(_) => format!("that does not happen on {}", profile.name),
+        }
     }
 
     /// That a crash is of a service that does not handle it.

@@ -10,6 +10,9 @@ use crate::simulation::Simulation;
 /// Why no handler of a simulation can pause, if none can.
 #[must_use]
 pub fn pauses_nowhere<S: System>(simulation: &Simulation<S>) -> Option<&'static str> {
+    if simulation.profile().engine.is_some() && !simulation.inner.groups.is_empty() {
+        return None;
+    }
     let none = simulation.inner.services.iter().all(|hosted| !hosted.may_pause);
     none.then_some("no service has several members or `overlapping = true`")
 }
@@ -24,7 +27,7 @@ struct Fault {
     of_deliveries: bool,
 }
 
-fn faults(plan: &FaultPlan, occurred: &Occurred) -> [Fault; 6] {
+fn faults(plan: &FaultPlan, occurred: &Occurred) -> [Fault; 9] {
     let counts = &occurred.counts;
     let fault = |name, rate, times, of_deliveries| Fault { name, rate, times, of_deliveries };
     [
@@ -34,6 +37,9 @@ fn faults(plan: &FaultPlan, occurred: &Occurred) -> [Fault; 6] {
         fault("crash", plan.crash, counts.crashes, false),
         fault("pause", plan.pause, counts.pauses, false),
         fault("lose_message", plan.lose_message, counts.messages_lost, true),
+        fault("fetch", plan.fetch, counts.fetches, true),
+        fault("member_change", plan.change, counts.member_changes, true),
+        fault("publish_twice", plan.republish, counts.republished, false),
     ]
 }
 
@@ -84,6 +90,11 @@ fn cannot<S: System>(simulation: &Simulation<S>, plan: &FaultPlan, fault: &Fault
     let unlimited = profile.max_in_flight.limit == Limit::Unlimited;
     match fault.name {
         "pause" => pauses_nowhere(simulation).map(str::to_owned),
+        "fetch" | "member_change" if profile.engine.is_none() => Some(format!(
+            "members have no inboxes and do not change on `{}` as its parameters say it: an engine plays it with \
+             `engine = true` beside the profile",
+            profile.name
+        )),
         "delay_ack" if profile.ack_wait.is_empty() && unlimited && !profile.release_on.crash => {
             Some("the broker has no ack wait and no limit in flight, so it waits for no ack".to_owned())
         }

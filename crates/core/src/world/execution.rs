@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::small::Small;
 use super::step::{Actor, Answer, Step};
 use super::{Begun, Host, Timer, World};
-use crate::broker::{Attempt, Broker, Consumer, FutileAt, Handled, Message, Reply};
+use crate::broker::{Attempt, Broker, Consumer, FutileAt, Handled, Message, Reply, Silence};
 use crate::event::System;
 use crate::faults::{AckFate, Fate, Window};
 use crate::ids::ServiceIndex;
@@ -92,6 +92,9 @@ impl<S: System> Execution<'_, S> {
             }
             step.saved = store.changed();
             is_inert &= !step.saved && !effects.impure && effects.is_empty();
+            if fate.republish {
+                effects.published.extend_from_within(..);
+            }
             if !effects.armed.is_empty() {
                 host.arm(actor, cause);
             }
@@ -263,6 +266,14 @@ impl<S: System> Consumer<S::Event> for Execution<'_, S> {
 
     fn nak_delay(&self) -> Option<Duration> {
         self.step.nak_delay()
+    }
+
+    fn silence(&self) -> Silence {
+        match self.fate.crash {
+            Some(_) => Silence::Crashed,
+            None if self.step.answered_ack() => Silence::AckLost,
+            None => Silence::Failed,
+        }
     }
 
     fn outbox(&mut self) -> &mut Vec<S::Event> {

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use crate::broker::{Broker, DeliveryIndex, MaxDeliver};
 use crate::event::System;
+use crate::faults::MemberChanges;
 use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Time};
 use crate::schedule::{DeliverySpec, Target};
@@ -417,7 +418,10 @@ impl<S: System> World<S> {
     #[inline(always)]
     pub fn chosen(&self, action: Action) -> Option<Chosen> {
         match action {
-            Action::Deliver(index) => Some(Chosen::delivery(self.broker.delivery(index))),
+            Action::Deliver(index) => {
+                let chosen = Chosen::delivery(self.broker.delivery(index));
+                Some(Chosen { changes: self.broker.changes(), ..chosen })
+            }
             Action::Command(client) => Some(self.chosen_command(client)),
             Action::Advance => self.chosen_timer(),
             _ => None,
@@ -428,7 +432,14 @@ impl<S: System> World<S> {
         let next = self.host.small.sent[client.get()] as usize;
         let command = &self.inner().clients[client.get()].commands[next];
         let may_pause = self.inner().services[command.service.get()].may_pause;
-        let plain = Chosen { key: command.key, attempt: 1, may_pause, may_crash: true, is_delivery: false };
+        let plain = Chosen {
+            key: command.key,
+            attempt: 1,
+            may_pause,
+            may_crash: true,
+            is_delivery: false,
+            changes: MemberChanges::NONE,
+        };
         if command.terms.is_none() { plain } else { self.chosen_on_terms(client, command, plain) }
     }
 
@@ -438,7 +449,8 @@ impl<S: System> World<S> {
             Timer::AckWait { .. } => None,
             Timer::Service { attempt, .. } => {
                 let key = self.timer_key(timer);
-                Some(Chosen { key, attempt: *attempt, may_pause: false, may_crash: true, is_delivery: false })
+                let (attempt, changes) = (*attempt, MemberChanges::NONE);
+                Some(Chosen { key, attempt, may_pause: false, may_crash: true, is_delivery: false, changes })
             }
         }
     }

@@ -10,8 +10,9 @@ use std::time::Duration;
 use super::execution::Task;
 use super::{Begun, COMMAND_TIME_US, Host, Job, Paused, Timer, World};
 use crate::broker::{Consumer, DeliveryIndex, GroupIndex, HandedOut, Reply, State, take_out};
+use crate::engine::How;
 use crate::event::System;
-use crate::faults::{Fate, Window};
+use crate::faults::{Fate, MemberChange, Window};
 use crate::hash;
 use crate::ids::{ServiceIndex, Time};
 use crate::schedule;
@@ -253,6 +254,12 @@ impl<S: System> World<S> {
         }
         (step.number, step.time) = (self.host.small.steps, self.host.small.now);
         step.published.end = self.broker.messages().len();
+        if self.broker.is_driven() {
+            self.hear_engines();
+        }
+        if step.fate.republish {
+            self.broker.note_retries(step.published.start);
+        }
         self.drop_dead_timers();
         if !self.host.small.waiting.is_empty()
             && (step.saved || self.host.effects.remembers || matches!(action, Action::Command(_) | Action::Advance))
@@ -314,6 +321,20 @@ impl<S: System> World<S> {
         };
         self.hear(index, handed_out);
         self.after_handler(Job::Delivery(index), fate, step);
+        if let Some(change) = fate.change.filter(|_| fate.crash.is_none()) {
+            self.change(index, change, step);
+        }
+    }
+
+    /// Does what happens to a member right after it was handed a delivery.
+    #[inline(never)]
+    fn change(&mut self, index: DeliveryIndex, change: MemberChange, step: &Step) {
+        self.broker.change(index, change);
+        if change == MemberChange::Close
+            && let Some(actor) = step.actor
+        {
+            self.forget_memory(actor);
+        }
     }
 
     /// A client sends its next command.
@@ -327,6 +348,7 @@ impl<S: System> World<S> {
         self.host.small.sent[client.get()] += 1;
         self.host.small.commands_run += 1;
         self.host.small.now = Time(self.host.small.now.0 + COMMAND_TIME_US);
+        self.broker.set_now(self.host.small.now);
         self.execute(client, ordinal, (actor, None), step);
     }
 
@@ -376,6 +398,15 @@ impl<S: System> World<S> {
             self.begin_ack_wait(index, reply, wait);
         }
         self.park_if_futile(index);
+    }
+
+    /// Sets a timer for each wait that an engine has begun.
+    #[inline(never)]
+    fn hear_engines(&mut self) {
+        for (delivery, due) in self.broker.take_waits() {
+            let tries = self.broker.delivery(delivery).tries;
+            self.host.timers.insert(due, Timer::AckWait { delivery, tries });
+        }
     }
 
     /// The broker waits for so long before it hands a delivery out again.
@@ -446,6 +477,7 @@ impl<S: System> World<S> {
     fn advance(&mut self, step: &mut Step) {
         let (due, timer, payload) = self.host.timers.pop_first().expect("the clock moves only towards a timer");
         self.host.small.now = self.host.small.now.max(due);
+        self.broker.set_now(self.host.small.now);
         step.key = self.timer_key(&timer);
         match timer {
             Timer::AckWait { delivery, .. } => {
@@ -497,12 +529,19 @@ impl<S: System> World<S> {
                 Job::Timer { .. } => {}
             }
         }
-        if release {
+        if self.broker.is_driven() {
+            self.broker.member_leaves(actor.service, actor.member, How::Crash);
+        } else if release {
             for index in self.broker.waiting_at(actor.service, actor.member) {
                 self.broker.release(index);
                 self.park_if_futile(index);
             }
         }
+        self.forget_memory(actor);
+    }
+
+    /// Forgets what a member keeps in memory.
+    fn forget_memory(&mut self, actor: Actor) {
         let is_lost = |timer: &Timer| {
             matches!(timer, Timer::Service { service, volatile: true, member, .. }
                 if (*service, *member) == (actor.service, actor.member))
@@ -522,8 +561,9 @@ impl<S: System> World<S> {
     pub(super) fn is_live(&self, timer: &Timer) -> bool {
         match timer {
             Timer::AckWait { delivery, tries } => {
+                let is_unread = self.broker.is_unread(*delivery);
                 let delivery = self.broker.delivery(*delivery);
-                delivery.is_in_flight() && delivery.tries == *tries
+                (delivery.is_in_flight() || is_unread) && delivery.tries == *tries
             }
             Timer::Service { .. } => true,
         }

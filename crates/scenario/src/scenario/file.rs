@@ -2,6 +2,7 @@
 //! (commands, a workload, records) is read elsewhere, from the same text.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use serde::de::IgnoredAny;
@@ -62,19 +63,114 @@ pub(super) struct EntryTable {
 #[serde(deny_unknown_fields)]
 pub(super) struct BrokerTable {
     pub(super) profile: Option<Spanned<String>>,
-    pub(super) ordering: Option<OrderingWord>,
+    pub(super) ordering: Option<Spanned<OrderingWord>>,
     pub(super) partitions: Option<Spanned<u32>>,
     pub(super) reorder_window: Option<Spanned<LimitValue>>,
     pub(super) dispatch: Option<Spanned<DispatchWord>>,
     pub(super) max_in_flight: Option<Spanned<LimitValue>>,
-    pub(super) max_in_flight_of: Option<ScopeWord>,
-    pub(super) stale_acks: Option<StaleWord>,
-    pub(super) ack_wait: Option<Vec<Wait>>,
+    pub(super) max_in_flight_of: Option<Spanned<ScopeWord>>,
+    pub(super) stale_acks: Option<Spanned<StaleWord>>,
+    pub(super) ack_wait: Option<Spanned<Vec<Wait>>>,
     pub(super) redeliver_at: Option<Spanned<RedeliverWord>>,
-    pub(super) release_on_crash: Option<bool>,
-    pub(super) nak: Option<bool>,
+    pub(super) release_on_crash: Option<Spanned<bool>>,
+    pub(super) nak: Option<Spanned<bool>>,
     pub(super) max_deliver: Option<Spanned<u16>>,
     pub(super) when_exhausted: Option<Spanned<ExhaustedWord>>,
+    /// Whether an engine plays a broker that the keys above could say too.
+    pub(super) engine: Option<Spanned<bool>>,
+    // What the rules of engines say.
+    pub(super) order: Option<Spanned<toml::Value>>,
+    pub(super) window: Option<Spanned<toml::Value>>,
+    pub(super) window_of: Option<Spanned<toml::Value>>,
+    pub(super) wait: Option<Spanned<toml::Value>>,
+    pub(super) on_nak: Option<Spanned<toml::Value>>,
+    pub(super) on_loss: Option<Spanned<toml::Value>>,
+    pub(super) on_timeout: Option<Spanned<toml::Value>>,
+    pub(super) releases: Option<Spanned<toml::Value>>,
+    pub(super) notices_crash: Option<Spanned<toml::Value>>,
+    pub(super) exclusive: Option<Spanned<toml::Value>>,
+    pub(super) cumulative: Option<Spanned<toml::Value>>,
+    pub(super) stale: Option<Spanned<toml::Value>>,
+    pub(super) deliveries: Option<Spanned<toml::Value>>,
+    pub(super) then: Option<Spanned<toml::Value>>,
+    pub(super) naks: Option<Spanned<toml::Value>>,
+    pub(super) claims: Option<Spanned<toml::Value>>,
+    pub(super) copies: Option<Spanned<toml::Value>>,
+    pub(super) session: Option<Spanned<toml::Value>>,
+    pub(super) commits: Option<Spanned<toml::Value>>,
+    pub(super) rebalance: Option<Spanned<toml::Value>>,
+    pub(super) start: Option<Spanned<toml::Value>>,
+    pub(super) sharing: Option<Spanned<toml::Value>>,
+    pub(super) batch: Option<Spanned<toml::Value>>,
+    pub(super) timeout: Option<Spanned<toml::Value>>,
+    pub(super) retries: Option<Spanned<toml::Value>>,
+    pub(super) ordered: Option<Spanned<toml::Value>>,
+    pub(super) at_most_once: Option<Spanned<toml::Value>>,
+}
+
+/// Each of some fields that are there, with its name.
+macro_rules! present {
+    ($table:expr, $($name:ident),* $(,)?) => {
+        [$((stringify!($name), $table.$name.as_ref())),*].into_iter().filter_map(|(name, value)| Some((name, value?)))
+    };
+}
+
+impl BrokerTable {
+    /// The settings of engines that are there, each with its name.
+    pub(super) fn settings(&self) -> impl Iterator<Item = (&'static str, &Spanned<toml::Value>)> {
+        present![
+            self,
+            order,
+            window,
+            window_of,
+            wait,
+            on_nak,
+            on_loss,
+            on_timeout,
+            releases,
+            notices_crash,
+            exclusive,
+            cumulative,
+            stale,
+            deliveries,
+            then,
+            naks,
+            claims,
+            copies,
+            session,
+            commits,
+            rebalance,
+            start,
+            sharing,
+            batch,
+            timeout,
+            retries,
+            ordered,
+            at_most_once,
+        ]
+    }
+
+    /// The keys of the eleven parameters that are there, each with its place.
+    pub(super) fn parameters(&self) -> impl Iterator<Item = (&'static str, Range<usize>)> {
+        fn place<T>(value: Option<&Spanned<T>>) -> Option<Range<usize>> {
+            value.map(Spanned::span)
+        }
+        let all = [
+            ("ordering", place(self.ordering.as_ref())),
+            ("reorder_window", place(self.reorder_window.as_ref())),
+            ("dispatch", place(self.dispatch.as_ref())),
+            ("max_in_flight", place(self.max_in_flight.as_ref())),
+            ("max_in_flight_of", place(self.max_in_flight_of.as_ref())),
+            ("stale_acks", place(self.stale_acks.as_ref())),
+            ("ack_wait", place(self.ack_wait.as_ref())),
+            ("redeliver_at", place(self.redeliver_at.as_ref())),
+            ("release_on_crash", place(self.release_on_crash.as_ref())),
+            ("nak", place(self.nak.as_ref())),
+            ("max_deliver", place(self.max_deliver.as_ref())),
+            ("when_exhausted", place(self.when_exhausted.as_ref())),
+        ];
+        all.into_iter().filter_map(|(name, place)| Some((name, place?)))
+    }
 }
 
 #[derive(Deserialize, Clone, Copy)]
@@ -204,6 +300,12 @@ pub(super) struct FaultsTable {
     pub(super) pause_most: Option<Spanned<u32>>,
     pub(super) lose_message: Option<Ratio>,
     pub(super) lose_message_most: Option<Spanned<u32>>,
+    pub(super) fetch: Option<Ratio>,
+    pub(super) fetch_most: Option<Spanned<u32>>,
+    pub(super) member_change: Option<Ratio>,
+    pub(super) member_change_most: Option<Spanned<u32>>,
+    pub(super) publish_twice: Option<Ratio>,
+    pub(super) publish_twice_most: Option<Spanned<u32>>,
     pub(super) attempts: Option<u16>,
     pub(super) swarm: Option<bool>,
 }

@@ -13,23 +13,27 @@ use pellmell_core::faults::{FaultPlan, Rate};
 use pellmell_core::prng::Ratio;
 
 pub(super) fn profile(source: &Source<'_>, table: &BrokerTable) -> Result<Profile, FileError> {
+    if let Some(profile) = driven(source, table)? {
+        return Ok(profile);
+    }
     let mut profile = match &table.profile {
         None => Profile::adversarial(),
         Some(name) => match Profile::named(name.get_ref()) {
             Some(profile) => profile,
             None => {
-                source.stand_in(no_such_profile(source, name))?;
+                source.stand_in(source.unknown(name, "profile", &Profile::NAMES))?;
                 Profile::adversarial()
             }
         },
     };
     if let Some(partitions) = &table.partitions
-        && (*partitions.get_ref() == 0 || !matches!(table.ordering, Some(OrderingWord::Key)))
+        && (*partitions.get_ref() == 0
+            || !matches!(table.ordering.as_ref().map(Spanned::get_ref), Some(OrderingWord::Key)))
     {
         let error = source.at(partitions.span(), "partitions go with `ordering = \"key\"` and are at least 1");
         return Err(error.help("leave `partitions` out to give each record its own"));
     }
-    match table.ordering {
+    match table.ordering.as_ref().map(Spanned::get_ref) {
         None => {}
         Some(OrderingWord::None) => profile.ordering = Ordering::None,
         Some(OrderingWord::Log) => profile.ordering = Ordering::Log,
@@ -57,7 +61,7 @@ pub(super) fn profile(source: &Source<'_>, table: &BrokerTable) -> Result<Profil
         profile.max_in_flight.limit = limit.get_ref().0;
         is_simulated(source, limit.span(), &profile)?;
     }
-    match table.max_in_flight_of {
+    match table.max_in_flight_of.as_ref().map(Spanned::get_ref) {
         None => {}
         Some(ScopeWord::Member) => profile.max_in_flight.scope = Scope::Member,
         Some(ScopeWord::Group) => profile.max_in_flight.scope = Scope::Group,
@@ -66,28 +70,55 @@ pub(super) fn profile(source: &Source<'_>, table: &BrokerTable) -> Result<Profil
     Ok(profile)
 }
 
-/// That the simulation has no such profile, and why not if recordings can be held against it.
-fn no_such_profile(source: &Source<'_>, name: &Spanned<String>) -> FileError {
-    let why = engine::Profile::named(name.get_ref()).map(|broker| Profile::of(&broker));
-    match why {
-        Some(Err(why)) => {
-            let message =
-                format!("`{}` is not simulated yet: the fake broker is no such broker, {why}", name.get_ref());
-            let help = format!("expected one of {}; `admit` knows it", Profile::NAMES.join(", "));
-            source.at(name.span(), message).help(help)
-        }
-        _ => source.unknown(name, "profile", &Profile::NAMES),
+/// The broker as its engine plays it, if one is to: because nothing else can, or because a setting of it or `engine`
+/// is there.
+fn driven(source: &Source<'_>, table: &BrokerTable) -> Result<Option<Profile>, FileError> {
+    let named = table.profile.as_ref().map(Spanned::get_ref).and_then(|name| engine::Profile::named(name));
+    let wanted = table.engine.as_ref().filter(|engine| *engine.get_ref());
+    let first = table.settings().next();
+    let Some(mut broker) = named else {
+        let place = first.map(|(_, value)| value.span()).or_else(|| wanted.map(Spanned::span));
+        let Some(place) = place else { return Ok(None) };
+        let name = table.profile.as_ref().map_or("adversarial", |name| name.get_ref());
+        let error = source.at(place, format!("no engine plays `{name}`, so it has no such setting"));
+        return Err(error.help("name a broker beside it, for example `profile = \"kafka\"`; `profiles` lists them"));
+    };
+    let has_parameters = Profile::of(&broker).engine.is_none();
+    if has_parameters && wanted.is_none() && first.is_none() {
+        return Ok(None);
     }
+    let names = || broker.settings().into_iter().map(|setting| setting.name).collect::<Vec<_>>().join(", ");
+    if let Some((name, place)) = table.parameters().next() {
+        let error = source.at(place, format!("`{name}` is no setting of {}, which its engine plays", broker.name));
+        return Err(error.help(format!("its settings are {}", names())));
+    }
+    if let Some(engine) = table.engine.as_ref().filter(|engine| !*engine.get_ref()) {
+        let error = source.at(engine.span(), format!("only its engine plays {} so", broker.name));
+        return Err(error.help("leave `engine` out"));
+    }
+    let partitions = table
+        .partitions
+        .as_ref()
+        .map(|partitions| ("partitions", partitions.span(), serde_json::Value::from(*partitions.get_ref())));
+    let settings = table
+        .settings()
+        .map(|(name, value)| (name, value.span(), serde_json::to_value(value.get_ref()).unwrap_or_default()));
+    for (name, place, value) in partitions.into_iter().chain(settings) {
+        broker = broker.with(name, value).map_err(|error| {
+            source.at(place, error.to_string()).help("`pellmell profiles NAME` shows the settings of a profile")
+        })?;
+    }
+    Ok(Some(Profile::driven(&broker)))
 }
 
 fn acks(source: &Source<'_>, table: &BrokerTable, profile: &mut Profile) -> Result<(), FileError> {
-    match table.stale_acks {
+    match table.stale_acks.as_ref().map(Spanned::get_ref) {
         None => {}
         Some(StaleWord::Accept) => profile.ack.stale = Stale::Accept,
         Some(StaleWord::Reject) => profile.ack.stale = Stale::Reject,
     }
     if let Some(waits) = &table.ack_wait {
-        profile.ack_wait = waits.iter().map(|wait| wait.0).collect();
+        profile.ack_wait = waits.get_ref().iter().map(|wait| wait.0).collect();
     }
     if let Some(word) = &table.redeliver_at {
         profile.redeliver_at = match word.get_ref() {
@@ -99,9 +130,11 @@ fn acks(source: &Source<'_>, table: &BrokerTable, profile: &mut Profile) -> Resu
         };
         is_simulated(source, word.span(), profile)?;
     }
-    profile.naks = table.nak.unwrap_or(profile.naks);
-    if let Some(release) = table.release_on_crash {
-        profile.release_on.crash = release;
+    if let Some(naks) = &table.nak {
+        profile.naks = *naks.get_ref();
+    }
+    if let Some(release) = &table.release_on_crash {
+        profile.release_on.crash = *release.get_ref();
     }
     if let (None, Some(action)) = (&table.max_deliver, &table.when_exhausted) {
         return Err(source.at(action.span(), "`when_exhausted` goes with `max_deliver`"));
@@ -143,6 +176,9 @@ pub(super) fn faults(source: &Source<'_>, read: &File) -> Result<FaultPlan, File
         crash: rate(table.crash, table.crash_most.as_ref())?,
         pause: rate(table.pause, table.pause_most.as_ref())?,
         lose_message: rate(table.lose_message, table.lose_message_most.as_ref())?,
+        fetch: rate(table.fetch, table.fetch_most.as_ref())?,
+        change: rate(table.member_change, table.member_change_most.as_ref())?,
+        republish: rate(table.publish_twice, table.publish_twice_most.as_ref())?,
         attempts_max: table.attempts.unwrap_or(FaultPlan::NONE.attempts_max),
         swarm: table.swarm.unwrap_or(true),
     })

@@ -17,6 +17,10 @@ pub struct Means {
     duplicate: bool,
     pause: bool,
     lose_message: bool,
+    /// Whether something happens to members.
+    change: bool,
+    /// Whether something is published twice.
+    republish: bool,
     /// The windows in which members may crash.
     crash: Vec<Window>,
 }
@@ -34,6 +38,8 @@ impl Means {
             duplicate: may(plan.duplicate),
             pause: may(plan.pause),
             lose_message: can(plan.lose_message),
+            change: may(plan.change),
+            republish: may(plan.republish),
             crash: if may(plan.crash) { Window::ALL.to_vec() } else { Vec::new() },
         }
     }
@@ -51,6 +57,9 @@ impl Means {
                 Departure::LoseAck(_) => means.lose_ack = true,
                 Departure::RunPast(_) | Departure::DelayAck { .. } => means.delay_ack = true,
                 Departure::Crash { window, .. } => means.crash.push(*window),
+                Departure::MemberChange { .. } => means.change = true,
+                Departure::Republish(_) => means.republish = true,
+                Departure::Fetch { .. } => {}
             }
         }
         means

@@ -3,7 +3,7 @@
 use super::clock::{Clock, Ends};
 use crate::broker::{MaxDeliver, Profile};
 use crate::event::System;
-use crate::faults::{FaultPlan, Window};
+use crate::faults::{FaultPlan, MemberChange, MemberChanges, Window};
 use crate::run::{Judges, Limits, Observer, Report, run};
 use crate::schedule::{DeliverySpec, Departure, Target};
 use crate::scheduler::{Action, Departing};
@@ -21,7 +21,7 @@ pub(super) struct Singles {
 /// The kinds of departures in the order in which they are tried: first what overtakes, then what comes
 /// twice, then what is half done, last what hardly ever matters. Those that need a clock or two members come
 /// early, because there are few of them where there is neither.
-const KINDS: [Kind; 18] = [
+const KINDS: [Kind; 29] = [
     Kind::Hold,
     Kind::HoldPastTimer,
     Kind::Duplicate,
@@ -40,6 +40,17 @@ const KINDS: [Kind; 18] = [
     Kind::RunPast,
     Kind::Crash(Window::BeforeSave),
     Kind::Crash(Window::AfterAck),
+    Kind::Change(MemberChange::Rebalance),
+    Kind::Zombie(MemberChange::Rebalance),
+    Kind::Change(MemberChange::Reconnect),
+    Kind::Zombie(MemberChange::Reconnect),
+    Kind::Change(MemberChange::Close),
+    Kind::Change(MemberChange::Cancel),
+    Kind::Zombie(MemberChange::Claim),
+    Kind::CommitAhead,
+    Kind::CrashOfInbox,
+    Kind::OutliveWithInbox,
+    Kind::Republish,
 ];
 
 /// A kind of departure.
@@ -67,7 +78,20 @@ enum Kind {
     /// It pauses until its ack wait has ended and the next attempt was handled.
     Outlive,
     Crash(Window),
+    Change(MemberChange),
+    /// The change happens while the handler is at work, which goes on until nothing else happens.
+    Zombie(MemberChange),
+    /// What was handed to a member is committed, which then crashes before it saves.
+    CommitAhead,
+    /// A member crashes before it saves, with others in its inbox.
+    CrashOfInbox,
+    /// [`Kind::Outlive`], with others in the inbox whose waits end as well.
+    OutliveWithInbox,
+    Republish,
 }
+
+/// How many messages are fetched with another one.
+const FETCHED: u8 = 2;
 
 /// Something a handler runs for in the calm run, or a join.
 struct Happening {
@@ -76,6 +100,7 @@ struct Happening {
     service: Option<String>,
     may_pause: bool,
     may_crash: bool,
+    changes: MemberChanges,
 }
 
 impl Singles {
@@ -141,11 +166,12 @@ impl<S: System> Observer<S> for Happenings {
         let chosen = world.chosen(action);
         let may_pause = chosen.is_some_and(|chosen| chosen.may_pause);
         let may_crash = chosen.is_some_and(|chosen| chosen.may_crash);
+        let changes = chosen.map(|chosen| chosen.changes).unwrap_or_default();
         let target = world.target(action);
         let is_met = |target: &Target| {
             matches!(target, Target::Delivery(_) | Target::Command(_) | Target::Timer(_) | Target::Join(_))
         };
-        let happening = |target| Happening { target, service: None, may_pause, may_crash };
+        let happening = |target| Happening { target, service: None, may_pause, may_crash, changes };
         self.all.extend(target.filter(is_met).map(happening));
     }
 
@@ -168,13 +194,16 @@ impl Kind {
             Kind::Lose => faults.lose_message,
             Kind::Pause | Kind::PausePastClock | Kind::Outlive => faults.pause,
             Kind::Crash(_) => faults.crash,
+            Kind::Change(_) | Kind::Zombie(_) | Kind::CommitAhead => faults.change,
+            Kind::CrashOfInbox | Kind::OutliveWithInbox => faults.fetch,
+            Kind::Republish => faults.republish,
         };
         !rate.ratio.is_never() && rate.most > 0
     }
 
     /// The departure of this kind from something, if it can be departed from so with this broker.
     fn of(self, what: &Happening, profile: &Profile) -> Option<Vec<Departure>> {
-        let Happening { target, service, may_pause, may_crash } = what;
+        let Happening { target, service, may_pause, may_crash, changes } = what;
         let (target, until) = (target.clone(), None);
         let one = |departure| Some(vec![departure]);
         match (self, &target) {
@@ -197,9 +226,36 @@ impl Kind {
             (Kind::DelayAck, Target::Delivery(delivery)) => one(Departure::DelayAck { what: delivery.clone(), until }),
             (Kind::RunPast, Target::Delivery(delivery)) => one(Departure::RunPast(delivery.clone())),
             (Kind::Lose, Target::Delivery(delivery)) => one(Departure::Lose(delivery.clone())),
+            (Kind::Change(change), Target::Delivery(delivery)) if changes.has(change) => {
+                one(Departure::MemberChange { change, what: delivery.clone() })
+            }
+            (Kind::Zombie(change), Target::Delivery(delivery)) if changes.has(change) && *may_pause => {
+                let change = Departure::MemberChange { change, what: delivery.clone() };
+                Some(vec![Departure::Pause { what: target, until }, change])
+            }
+            (Kind::CommitAhead, Target::Delivery(delivery)) if changes.has(MemberChange::CommitAhead) => {
+                let ahead = Departure::MemberChange { change: MemberChange::CommitAhead, what: delivery.clone() };
+                Some(vec![ahead, crash_before_save(service.clone()?, target)])
+            }
+            (Kind::CrashOfInbox, Target::Delivery(delivery)) if changes.fetches() => {
+                let fetch = Departure::Fetch { inbox: FETCHED, what: delivery.clone() };
+                Some(vec![fetch, crash_before_save(service.clone()?, target)])
+            }
+            (Kind::OutliveWithInbox, Target::Delivery(delivery)) if changes.fetches() && *may_pause => {
+                let fetch = Departure::Fetch { inbox: FETCHED, what: delivery.clone() };
+                let outliving = outliving(delivery, profile)?;
+                Some(std::iter::once(fetch).chain(outliving.into_iter().take(1)).collect())
+            }
+            (Kind::Republish, Target::Delivery(_) | Target::Command(_) | Target::Timer(_)) => {
+                one(Departure::Republish(target))
+            }
             _ => None,
         }
     }
+}
+
+fn crash_before_save(service: String, what: Target) -> Departure {
+    Departure::Crash { service, window: Window::BeforeSave, what }
 }
 
 /// The next attempt waits for quiescence.

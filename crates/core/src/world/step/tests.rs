@@ -281,6 +281,7 @@ fn plan() -> impl Strategy<Value = FaultPlan> {
             lose_message,
             attempts_max,
             swarm: true,
+            ..FaultPlan::NONE
         },
     )
 }
