@@ -23,6 +23,7 @@ macro_rules! incidents {
 
 incidents! {
     attempts_used_up
+    bad_messages_fill_the_window
     cache_keeps_old_value
     email_sent_again
     nak_to_the_back
