@@ -25,6 +25,7 @@ incidents! {
     attempts_used_up
     bad_messages_fill_the_window
     cache_keeps_old_value
+    conference_published_first
     email_sent_again
     nak_to_the_back
     old_price_comes_back
