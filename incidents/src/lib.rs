@@ -26,6 +26,7 @@ incidents! {
     bad_messages_fill_the_window
     cache_keeps_old_value
     conference_published_first
+    deleted_comes_back
     email_sent_again
     nak_to_the_back
     old_price_comes_back
