@@ -28,6 +28,7 @@ incidents! {
     conference_published_first
     deleted_comes_back
     email_sent_again
+    event_of_nothing
     nak_to_the_back
     old_price_comes_back
     publish_lost
