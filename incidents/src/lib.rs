@@ -29,6 +29,7 @@ incidents! {
     deleted_comes_back
     email_sent_again
     event_of_nothing
+    event_skipped
     nak_to_the_back
     old_price_comes_back
     publish_lost
