@@ -32,6 +32,7 @@ incidents! {
     event_skipped
     nak_to_the_back
     old_price_comes_back
+    paid_after_cancel
     publish_lost
     saga_replaced
     save_without_a_change
