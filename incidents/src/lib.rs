@@ -33,6 +33,7 @@ incidents! {
     nak_to_the_back
     old_price_comes_back
     paid_after_cancel
+    parked_in_memory
     publish_lost
     saga_replaced
     save_without_a_change
