@@ -34,6 +34,7 @@ incidents! {
     old_price_comes_back
     paid_after_cancel
     parked_in_memory
+    projected_twice
     publish_lost
     saga_replaced
     save_without_a_change
