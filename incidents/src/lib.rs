@@ -36,6 +36,7 @@ incidents! {
     parked_in_memory
     projected_twice
     publish_lost
+    relay_overtakes
     saga_replaced
     save_without_a_change
     server_never_started
