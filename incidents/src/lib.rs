@@ -37,6 +37,7 @@ incidents! {
     projected_twice
     publish_lost
     relay_overtakes
+    reservation_beside_its_ticket
     saga_replaced
     save_without_a_change
     server_never_started
