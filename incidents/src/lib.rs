@@ -38,6 +38,7 @@ incidents! {
     publish_lost
     relay_overtakes
     reservation_beside_its_ticket
+    row_read_before_commit
     saga_replaced
     save_without_a_change
     server_never_started
