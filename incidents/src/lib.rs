@@ -39,6 +39,7 @@ incidents! {
     relay_overtakes
     reservation_beside_its_ticket
     row_read_before_commit
+    run_tracked_twice
     saga_replaced
     save_without_a_change
     server_never_started
