@@ -43,6 +43,7 @@ incidents! {
     saga_replaced
     save_without_a_change
     server_never_started
+    stale_worker_writes
     subscription_stays_incomplete
 }
 
