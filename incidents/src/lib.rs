@@ -45,6 +45,7 @@ incidents! {
     server_never_started
     stale_worker_writes
     subscription_stays_incomplete
+    ticket_sold_twice
 }
 
 /// A public incident: what was told of it, as services that can be played.
