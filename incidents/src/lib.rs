@@ -46,6 +46,7 @@ incidents! {
     stale_worker_writes
     subscription_stays_incomplete
     ticket_sold_twice
+    webhook_with_a_new_id
 }
 
 /// A public incident: what was told of it, as services that can be played.
