@@ -51,7 +51,7 @@ const CORE: [&str; 27] = [
 const SCENARIO: [&str; 5] = ["scenario", "corpus", "zoo", "results", "any"];
 
 /// Where all that is built and shipped is.
-const SOURCES: [&str; 3] = ["crates", "src", "examples"];
+const SOURCES: [&str; 4] = ["crates", "src", "examples", "incidents"];
 
 const LINE_MAX: usize = 120;
 const FILE_LINES_MAX: usize = 700;
@@ -152,7 +152,7 @@ fn read(path: impl AsRef<Path>) -> String {
 /// The markdown files people read.
 fn pages() -> Vec<Source> {
     let at_the_top = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "fuzz/README.md"].map(Source::read);
-    files("docs", "md").into_iter().chain(at_the_top).collect()
+    files("docs", "md").into_iter().chain(files("incidents", "md")).chain(at_the_top).collect()
 }
 
 #[track_caller]
@@ -449,6 +449,9 @@ fn the_commands_in_the_readme_exist() {
         let words: Vec<&str> = line.split(' ').collect();
         match words[..] {
             ["test"] => {}
+            ["run", "-p", "pellmell-incidents", "--", name] => {
+                assert!(Path::new("incidents").join(name).with_extension("md").exists(), "{line}");
+            }
             ["run", "--release", "--", "zoo" | "corpus", ..] | ["run", "--", "corpus", ..] => {}
             ["run", "--", verb, file, ..] => {
                 assert!(verbs.contains(&verb) && Path::new(file).exists(), "{line}");

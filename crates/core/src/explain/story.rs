@@ -33,6 +33,8 @@ pub(super) fn sentences<S: System>(
 ) -> Vec<String> {
     let story = Story { observed, calm, times, judged: Judged::of(observed, judges) };
     let mut sentences: Vec<String> = departures.iter().filter_map(|departure| story.departs(departure)).collect();
+    // A pause that several things end has a line for each.
+    sentences.dedup();
     if departures.is_empty() {
         sentences.push("Nothing has to go wrong for it: the calm run of these commands fails.".to_owned());
     }

@@ -51,7 +51,10 @@ impl ExplainedStep {
             Departure::Hold { what, .. } => format!("hold {what}"),
             _ => self.record.faults.join(", "),
         });
-        names.collect::<Vec<_>>().join(", ")
+        let mut names: Vec<String> = names.collect();
+        // What went wrong stands once, however many lines it has.
+        names.dedup();
+        names.join(", ")
     }
 }
 

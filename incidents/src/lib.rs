@@ -1,0 +1,83 @@
+//! Public incidents as small systems, in which pellmell finds what went wrong.
+//!
+//! Each has a file of its name beside this one, with the services and the switch that mends them, and a page that
+//! tells it, with its source. [`ALL`] are all of them.
+
+mod parts;
+mod played;
+
+use pellmell::{Judges, Property, Simulation};
+
+pub use parts::{Fact, Facts, Request};
+pub use played::{Found, table};
+
+/// Declares the modules of the incidents, and lists them in the order of their names.
+macro_rules! incidents {
+    ($($name:ident)+) => {
+        $(mod $name;)+
+
+        /// All incidents, by name.
+        pub const ALL: &[Incident] = &[$($name::INCIDENT),+];
+    };
+}
+
+incidents! {
+    attempts_used_up
+    bad_messages_fill_the_window
+    cache_keeps_old_value
+    conference_published_first
+    deleted_comes_back
+    email_sent_again
+    event_of_nothing
+    event_skipped
+    nak_to_the_back
+    old_price_comes_back
+    paid_after_cancel
+    parked_in_memory
+    projected_twice
+    publish_lost
+    relay_overtakes
+    reservation_beside_its_ticket
+    row_read_before_commit
+    run_tracked_twice
+    saga_replaced
+    save_without_a_change
+    server_never_started
+    stale_worker_writes
+    subscription_stays_incomplete
+    ticket_sold_twice
+    webhook_with_a_new_id
+}
+
+/// A public incident: what was told of it, as services that can be played.
+#[derive(Clone, Copy)]
+pub struct Incident {
+    /// Its name, which its page and its file have too.
+    pub name: &'static str,
+    /// Where it is told.
+    pub source: &'static str,
+    /// What went wrong, as half a sentence.
+    pub about: &'static str,
+    /// What the fix does, as half a sentence.
+    pub fix: &'static str,
+    /// The departures from the calm run that show it; none: the calm run does.
+    pub departures: &'static [&'static str],
+    /// Its services, its broker and its clients; without the fix or with it.
+    pub system: fn(fixed: bool) -> Simulation<Facts>,
+    /// What was expected.
+    pub properties: fn() -> Vec<Box<dyn Property<Facts>>>,
+}
+
+impl Incident {
+    /// The incident of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Incident> {
+        ALL.iter().copied().find(|incident| incident.name == name)
+    }
+
+    /// What judges its runs.
+    #[must_use]
+    pub fn judges(&self) -> Judges<Facts> {
+        Judges::new((self.properties)())
+    }
+}
