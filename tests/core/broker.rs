@@ -3,6 +3,7 @@
 
 mod common;
 mod departures;
+mod engines;
 mod faults;
 mod groups;
 mod traces;

@@ -12,11 +12,13 @@
 //! | `clock`, `join other` | the next timer, the late group |
 //!
 //! After a publish or a delivery come the words of its fate: `lost`, `late` and `dropped` (the ack
-//! is, or the message), `paused`, `twice`, and `crash` with the window, as in `n2 crash before ack`.
+//! is, or the message), `paused`, `twice`, and `crash` with the window, as in `n2 crash before ack`; on brokers that
+//! engines play also `fetch 2` and the names of what happens to members, `rebalance`, `reconnect`, ….
 
 use std::time::Duration;
 
 use pellmell::broker::{DeliveryIndex, Dispatch, InFlight, Limit, Ordering, Scope};
+use pellmell::faults::MemberChange;
 use pellmell::scheduler::{Action, Chosen, Enabled, Move};
 use pellmell::{
     AckFate, AckTiming, Command, Context, Event, Fate, Hosting, Outcome, Profile, PublishMode, Record, RecordId,
@@ -493,6 +495,12 @@ fn fate(words: &[&str]) -> Fate {
             "dropped" => fate.lose = true,
             "paused" => fate.pause = true,
             "twice" => fate.duplicate = true,
+            "fetch" => fate.fetch = words.next().and_then(|number| number.parse().ok()).expect("a number"),
+            "again" => fate.republish = true,
+            "ahead" => fate.change = Some(MemberChange::CommitAhead),
+            word if MemberChange::ALL.iter().any(|change| change.name() == word) => {
+                fate.change = MemberChange::ALL.into_iter().find(|change| change.name() == word);
+            }
             "crash" => {
                 let name: Vec<&str> = words.by_ref().take(2).copied().collect();
                 let name = name.join(" ");

@@ -14,6 +14,7 @@ use pellmell::{
 use proptest::prelude::*;
 
 use super::common::{Fact, Notes, Play, Publish, Rule, Scripted, Setup, exclusive, limited, ordered, stan};
+use super::engines::driven;
 use super::{NAK, NAK_FOR_700_MS, SILENT, at_most, redelivering, releasing_on_crash, stale};
 
 /// A busy run: two clients, two groups, some of every fault.
@@ -38,6 +39,7 @@ fn profiles() -> Vec<Profile> {
     profiles.extend([RedeliverAt::Original, RedeliverAt::Back, RedeliverAt::Any].map(redelivering));
     profiles.extend([stale(Stale::Reject), releasing_on_crash(stan()), at_most(3)]);
     profiles.push(Profile { reorder_window: Limit::Of(1), ..limited(2, Scope::Member) });
+    profiles.extend(driven());
     profiles
 }
 
@@ -170,7 +172,7 @@ fn assert_within_limit(broker: &Broker<Fact>) {
     assert!(held.values().all(|held| *held <= limit), "more than {limit} in flight: {held:?}");
 }
 
-fn assert_sound(play: &Play) {
+pub(super) fn assert_sound(play: &Play) {
     let broker = play.world.broker();
     assert_eq!(broker.open_count(), broker.open().count() as u64);
     for index in broker.ready() {

@@ -98,15 +98,28 @@ impl Subscription {
         choices
     }
 
-    /// What it may send, and to whom.
-    fn sendable(&self, rules: &Rules, clock: Clock) -> Sendable {
+    /// What it may send, and to whom. What is asked for by itself is not received in one go with what was sent
+    /// before.
+    fn sendable(&self, rules: &Rules, Clock { time, late }: Clock) -> Sendable {
         let mut sendable = Sendable::new();
-        for choice in self.may(rules, clock) {
+        for choice in self.may(rules, Clock { time: Time(time.0 + 1), late }) {
             if let Choice::Send(number, MemberId(place)) = choice {
                 sendable.entry(number).or_default().push(place);
             }
         }
         sendable
+    }
+
+    /// Ends the wait for a message, and those that end before it.
+    fn expire(&mut self, rules: &Rules, clock: Clock, number: MessageId) {
+        while self.due(rules, number).is_some_and(|due| due <= clock.time) {
+            let ending = self.may(rules, clock).into_iter().find(|choice| matches!(choice, Choice::Expire(_)));
+            let Some(choice) = ending else { return };
+            self.choose(rules, clock, &choice);
+            if choice == Choice::Expire(number) {
+                return;
+            }
+        }
     }
 
     fn join(&mut self, rules: &Rules, members: usize, clock: Clock) {
@@ -338,7 +351,7 @@ impl<E: Event> Broker<E> {
         match reply {
             Reply::Ack => {
                 self.tell_ack(index);
-                self.settle(index);
+                self.finish(index);
             }
             Reply::LateAck => self.deliveries.change(index).state = State::Acking,
             Reply::Nak if knows_nak(self.subscription(group).1) => {
@@ -361,7 +374,7 @@ impl<E: Event> Broker<E> {
         let (subscription, rules) = self.subscription(group);
         match (rules, silence) {
             // A commit that is lost is made up for by the next one.
-            (Rules::Offsets(_), Silence::AckLost) => return self.settle(index),
+            (Rules::Offsets(_), Silence::AckLost) => return self.finish(index),
             // The client goes back to what it could not handle.
             (Rules::Offsets(_), Silence::Failed) => {
                 let (partition, before) = subscription.log.position(number);
@@ -379,7 +392,7 @@ impl<E: Event> Broker<E> {
     /// Notes that no answer to a delivery will come.
     fn wait_in_vain(&mut self, index: DeliveryIndex) {
         if self.delivery(index).superseded {
-            return self.settle(index);
+            return self.finish(index);
         }
         self.deliveries.change(index).state = State::Waiting;
         self.waiting.push(index);
@@ -416,7 +429,7 @@ impl<E: Event> Broker<E> {
     pub(super) fn hear_late_ack(&mut self, index: DeliveryIndex) {
         let group = self.delivery(index).group;
         self.tell_ack(index);
-        self.settle(index);
+        self.finish(index);
         self.refresh(group);
     }
 
@@ -429,9 +442,7 @@ impl<E: Event> Broker<E> {
         let (subscription, rules) = self.subscription(group);
         subscription.timers[number.0 as usize] = None;
         match subscription.due(rules, number) {
-            Some(due) if due <= clock.time => {
-                subscription.choose(rules, clock, &Choice::Expire(number));
-            }
+            Some(due) if due <= clock.time => subscription.expire(rules, clock, number),
             None if claims(rules) && subscription.engine.holds(number) => {
                 let claimer = (self.delivery(index).member + 1) % members;
                 return self.claim(index, claimer);
@@ -494,7 +505,7 @@ impl<E: Event> Broker<E> {
         for Unread { delivery, .. } in lost {
             self.leave_ready(delivery);
             if self.delivery(delivery).superseded {
-                self.close(delivery);
+                self.finish(delivery);
             } else {
                 self.deliveries.change(delivery).state = State::Waiting;
                 self.waiting.push(delivery);
@@ -574,18 +585,36 @@ impl<E: Event> Broker<E> {
 
     /// Ends a delivery whose message came too often.
     fn bury(&mut self, index: DeliveryIndex) {
+        let (group, number) = (self.delivery(index).group, number_of(self.delivery(index)));
         match self.delivery(index).state {
             State::Settled | State::Dead => return,
-            State::Queued => {
+            State::Queued if !self.is_unread(index) => {
                 self.leave_ready(index);
                 self.close(index);
             }
-            _ => self.settle(index),
+            State::Waiting => self.settle(index),
+            // Its member has it still, and is the last one who had.
+            State::Queued | State::Handling | State::Acking => {
+                self.deliveries.change(index).superseded = true;
+                return;
+            }
         }
+        self.die(index);
+        self.subscription(group).0.open.remove(&number.0);
+    }
+
+    fn die(&mut self, index: DeliveryIndex) {
         self.deliveries.change(index).state = State::Dead;
         self.dead.push(index);
-        let (group, number) = (self.delivery(index).group, number_of(self.delivery(index)));
-        self.subscription(group).0.open.remove(&number.0);
+    }
+
+    /// Ends a delivery that a member had, and with it its message if that was given up meanwhile.
+    fn finish(&mut self, index: DeliveryIndex) {
+        self.settle(index);
+        let Delivery { superseded, successor, .. } = *self.delivery(index);
+        if superseded && successor.is_none() {
+            self.die(index);
+        }
     }
 
     /// Sees to it that a message which is going to be sent has a delivery that waits for that.
