@@ -11,7 +11,8 @@ use pellmell::scheduler::Action;
 use pellmell::{AckFate, Fate, Step, Window};
 use serde_json::{Value, json};
 
-use super::common::{Play, Publish, Setup};
+use super::common::{Play, Publish, Rule, Setup};
+use super::world::{assert_sound, busy};
 use super::{NAK, SILENT};
 
 /// A broker on its engine, with settings.
@@ -315,7 +316,7 @@ fn recorded(profile: &Profile, members: u16, seed: u64) -> (Vec<Line>, Vec<Strin
             _ => None,
         };
         let step = play.step(action, fate);
-        super::world::assert_sound(&play);
+        assert_sound(&play);
         recorder.hear(&play, &broker.rules, (action, had.unwrap_or_default()), &step);
     }
     (recorder.lines, steps)
@@ -352,5 +353,42 @@ fn whatever_is_played_on_an_engine_is_possible_for_it_as_a_recording() {
             }
         }
         assert!(decided >= 10, "{}: {decided} of 30", broker.name);
+    }
+}
+
+#[test]
+fn every_group_comes_to_rest_after_any_steps_whatever_the_broker() {
+    for profile in driven() {
+        for seed in 0..40 {
+            let mut numbers = Numbers(seed);
+            let mut setup = busy(profile.clone()).members(1 + (seed % 3) as u16);
+            // Who refuses what comes first, and cannot see that, refuses it for ever.
+            setup.rule = Rule::Answers(&[]);
+            setup.other.iter_mut().for_each(|(rule, _)| *rule = Rule::Answers(&[]));
+            let mut play = setup.play();
+            let mut steps = Vec::new();
+            for _ in 0..60 {
+                let enabled: Vec<Action> = play.world.enabled().iter().collect();
+                if enabled.is_empty() {
+                    break;
+                }
+                let action = enabled[numbers.below(enabled.len() as u64) as usize];
+                let fate = match play.world.chosen(action) {
+                    Some(chosen) => chosen.restrict(any_fate(&mut numbers)),
+                    _ => Fate::CALM,
+                };
+                steps.push(format!("{} {:?}", play.world.describe(action), fate.faults()));
+                play.step(action, fate);
+                assert_sound(&play);
+            }
+            for _ in 0..400 {
+                let Some(action) = play.world.enabled().calm() else { break };
+                steps.push(play.world.describe(action));
+                play.step(action, Fate::CALM);
+                assert_sound(&play);
+            }
+            let last = steps.len().saturating_sub(40);
+            assert_eq!(play.open(), "", "{}, seed {seed}: {}", profile.name, steps[last..].join("\n"));
+        }
     }
 }

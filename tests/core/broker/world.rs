@@ -18,7 +18,7 @@ use super::engines::driven;
 use super::{NAK, NAK_FOR_700_MS, SILENT, at_most, redelivering, releasing_on_crash, stale};
 
 /// A busy run: two clients, two groups, some of every fault.
-fn busy(profile: Profile) -> Setup {
+pub(super) fn busy(profile: Profile) -> Setup {
     let mut setup = Setup::on(profile, 0).members(2);
     setup.rule = Rule::InVersionOrder;
     setup.copies = true;
