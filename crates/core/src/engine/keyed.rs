@@ -146,6 +146,9 @@ impl Keyed {
         let replays = now.rules.sharing == Sharing::Replayed;
         let later = self.counts.sent().filter(|other| replays && *other > message);
         let later = later.filter(|other| now.log.entry(*other).key == key);
+        // What was answered or given up after its last delivery has none left.
+        let has_left = |other: MessageId| now.rules.deliveries.admits(self.counts.of(other).into());
+        let later = later.filter(|other| has_left(*other) || self.is_pending(*other));
         let again: Vec<MessageId> = std::iter::once(message).chain(later).collect();
         for message in again {
             self.leases.retain(|lease| lease.message != message);

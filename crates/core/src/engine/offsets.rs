@@ -64,6 +64,13 @@ struct Part {
     committed: Option<u32>,
 }
 
+impl Part {
+    /// How many messages are done, of which so many come before the first.
+    fn done(self, begin: u32) -> u32 {
+        self.committed.unwrap_or(begin)
+    }
+}
+
 /// The state of a group that keeps offsets.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Offsets {
@@ -117,6 +124,8 @@ impl Offsets {
                     let ends = (0..).map(|partition| now.log.partition(PartitionId(partition)).len() as u32);
                     self.begin = ends.take(self.parts.len()).collect();
                 }
+                // One that is back after a crash is another member to the group, and has nothing.
+                self.release(*member);
                 self.members.retain(|(other, ..)| other != member);
                 self.members.push((*member, Presence::Up, now.time));
                 self.change();
@@ -128,7 +137,7 @@ impl Offsets {
             Told::Left(member, How::Reconnect) => {
                 // What it was sent and has not seen is sent again.
                 let mine = self.parts.iter_mut().zip(&self.begin).filter(|(part, _)| part.owner == Some(*member));
-                mine.for_each(|(part, begin)| part.position = part.committed.unwrap_or(*begin));
+                mine.for_each(|(part, begin)| part.position = part.done(*begin));
             }
             Told::Left(member, How::Close | How::Cancel) => self.evict(*member),
             Told::Committed(member, partition, upto) => self.commit(*member, *partition, *upto),
@@ -156,10 +165,13 @@ impl Offsets {
     fn evict(&mut self, member: MemberId) {
         let mine = self.members.iter_mut().filter(|(other, ..)| *other == member);
         mine.for_each(|(_, presence, _)| *presence = Presence::Gone);
-        for part in self.parts.iter_mut().filter(|part| part.owner == Some(member)) {
-            part.owner = None;
-        }
+        self.release(member);
         self.change();
+    }
+
+    /// Its partitions belong to nobody.
+    fn release(&mut self, member: MemberId) {
+        self.parts.iter_mut().filter(|part| part.owner == Some(member)).for_each(|part| part.owner = None);
     }
 
     pub(super) fn may(&self, now: Now<'_, OffsetsRules>, choices: &mut Vec<Choice>) {
@@ -176,7 +188,7 @@ impl Offsets {
                 choices.extend(there.map(|(member, ..)| Choice::Move(partition, *member)));
             }
             let begin = self.begin[usize::from(place)];
-            let ahead = part.position.saturating_sub(part.committed.unwrap_or(begin));
+            let ahead = part.position.saturating_sub(part.done(begin));
             if let Some(owner) = part.owner
                 && let Some(message) = now.log.partition(partition).get(part.position as usize)
                 && now.rules.window.admits(ahead)
@@ -185,11 +197,9 @@ impl Offsets {
             }
         }
         if now.rules.commits == Commits::Auto {
-            let owns = |member: MemberId| {
-                self.parts
-                    .iter()
-                    .any(|part| part.owner == Some(member) && part.position > part.committed.unwrap_or_default())
-            };
+            let is_ahead =
+                |(part, begin): (&Part, &u32), member| part.owner == Some(member) && part.position > part.done(*begin);
+            let owns = |member| self.parts.iter().zip(&self.begin).any(|part| is_ahead(part, member));
             let there = self.members.iter().filter(|(member, presence, _)| *presence == Presence::Up && owns(*member));
             choices.extend(there.map(|(member, ..)| Choice::AutoCommit(*member)));
         }
@@ -208,7 +218,7 @@ impl Offsets {
                 let part = self.part(*partition)?;
                 let stays = part.owner == Some(*to) && now.rules.rebalance == Rebalance::Cooperative;
                 if !stays {
-                    part.position = part.committed.unwrap_or(begin);
+                    part.position = part.done(begin);
                 }
                 (part.owner, part.generation) = (Some(*to), generation);
             }

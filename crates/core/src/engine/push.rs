@@ -61,7 +61,8 @@ impl Push {
                 }
                 self.endpoint = Some((*member, Presence::Up));
             }
-            Told::Left(member, how) => {
+            // One whose place another has taken leaves nothing behind.
+            Told::Left(member, how) if self.endpoint.is_none_or(|(endpoint, _)| endpoint == *member) => {
                 let presence = if *how == How::Reconnect { Presence::Up } else { Presence::Gone };
                 self.endpoint = Some((*member, presence));
                 let held: Vec<MessageId> = self.leases.drain(..).map(|lease| lease.message).collect();
@@ -83,7 +84,7 @@ impl Push {
                     }
                 }
             }
-            Told::Committed(..) | Told::Sought(..) | Told::Claimed(..) => {}
+            Told::Left(..) | Told::Committed(..) | Told::Sought(..) | Told::Claimed(..) => {}
         }
     }
 

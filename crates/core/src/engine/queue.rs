@@ -241,8 +241,10 @@ impl Queue {
             Answer::Ack if now.rules.cumulative => self.answer(now, member, (message, count), Answer::AckUpTo),
             Answer::AckUpTo => {
                 self.leases.retain(|lease| lease.message > message);
-                self.fresh.retain(|other| *other > message);
-                self.returned.retain(|other| *other > message);
+                self.delayed.retain(|(_, delayed, _)| *delayed > message);
+                for list in [&mut self.fresh, &mut self.returned, &mut self.loose, &mut self.undecided] {
+                    list.retain(|other| *other > message);
+                }
             }
             Answer::Ack | Answer::Term if current.is_some() || now.rules.stale == Stale::Accept => {
                 self.settle(message);
@@ -324,11 +326,11 @@ impl Queue {
         }
     }
 
-    /// What was sent and does not wait to be sent again.
-    fn copied(&self) -> impl Iterator<Item = MessageId> + '_ {
+    /// What was sent, not too often, and does not wait to be sent again.
+    fn copied(&self, deliveries: Limit) -> impl Iterator<Item = MessageId> + '_ {
         let waits =
             |message: MessageId| [&self.fresh, &self.returned, &self.loose].iter().any(|l| l.contains(&message));
-        self.counts.sent().filter(move |message| !waits(*message))
+        self.counts.sent().filter(move |message| deliveries.admits(self.counts.of(*message).into()) && !waits(*message))
     }
 
     /// What ends by itself, and when; in the order of sending.
@@ -356,9 +358,8 @@ impl Queue {
             }
         });
         if now.rules.copies {
-            let copies =
-                self.copied().flat_map(|message| able.iter().map(move |member| Choice::Copy(message, *member)));
-            choices.extend(copies);
+            let copied = self.copied(*deliveries);
+            choices.extend(copied.flat_map(|message| able.iter().map(move |member| Choice::Copy(message, *member))));
         }
         choices.extend(ending(self.dues(wait), now.late).map(Choice::Expire));
         for message in &self.undecided {

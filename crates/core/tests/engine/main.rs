@@ -1,0 +1,3 @@
+//! The engines against the pages in docs/brokers.
+
+mod histories;
