@@ -1,3 +1,4 @@
 //! The engines against the pages in docs/brokers.
 
 mod histories;
+mod ledger;
