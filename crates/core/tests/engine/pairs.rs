@@ -28,27 +28,36 @@ const INCLUDED: [(&str, &[&str]); 14] = [
     ("mqtt-qos1-clean", &["kafka-share", "sns", "mqtt-qos0"]),
 ];
 
-fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The recordings that are kept, those first that were written to tell profiles apart.
-fn recordings() -> Vec<Recording> {
+/// Whether a recording is of no server, but was written to tell profiles apart.
+pub(crate) fn is_documented(recording: &Recording) -> bool {
+    recording.header.source == "documentation"
+}
+
+/// The recordings that are kept, by name, those first that were written to tell profiles apart.
+pub(crate) fn recordings() -> Vec<(String, Recording)> {
     let entries = std::fs::read_dir(repository().join("tests/recordings")).expect("the folder is there");
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
-    paths.sort_by_key(|path| (!path.to_string_lossy().contains("-documented-"), path.clone()));
+    paths.sort();
     let read = paths.into_iter().map(|path| {
         let text = std::fs::read_to_string(&path).expect("it is text");
-        Recording::parse(&path.to_string_lossy(), &text).unwrap_or_else(|error| panic!("{error}"))
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let recording = Recording::parse(&name, &text).unwrap_or_else(|error| panic!("{error}"));
+        (name, recording)
     });
-    read.collect()
+    let mut recordings: Vec<(String, Recording)> = read.collect();
+    recordings.sort_by_key(|(_, recording)| !is_documented(recording));
+    recordings
 }
 
 /// The pairs that are told apart: the profile of a recording, and one that it is impossible under.
 fn told_apart() -> BTreeSet<(&'static str, &'static str)> {
     let profiles = Profile::all();
     let mut told = BTreeSet::new();
-    for recording in recordings() {
+    for (_, recording) in recordings() {
         let own = recording.profile().unwrap_or_else(|error| panic!("{error}")).name;
         for other in profiles.iter().filter(|other| other.name != own) {
             if told.contains(&(own, other.name)) {
