@@ -46,6 +46,11 @@ pub struct Push {
     endpoint: Option<(MemberId, Presence)>,
 }
 
+/// When a delivery begins; where no answer is waited for that is no matter, and states differ in nothing by it.
+fn began(now: Now<'_, PushRules>) -> Time {
+    now.rules.timeout.map_or(Time(0), |_| now.time)
+}
+
 impl Push {
     pub(super) fn tell(&mut self, now: Now<'_, PushRules>, told: &Told) {
         match told {
@@ -78,7 +83,7 @@ impl Push {
                         self.leases.remove(place);
                         self.fail(now, *message);
                     }
-                    Answer::Extend => self.leases[place].began = now.time,
+                    Answer::Extend => self.leases[place].began = began(now),
                     Answer::Ack | Answer::AckUpTo | Answer::Term => {
                         self.leases.remove(place);
                     }
@@ -132,7 +137,7 @@ impl Push {
                 self.waiting.retain(|other| other != message);
                 let sent = self.counts.send(*message, *member);
                 if !now.rules.at_most_once {
-                    self.leases.push(Lease::of(sent, now.time));
+                    self.leases.push(Lease::of(sent, began(now)));
                 }
                 return Some(sent);
             }

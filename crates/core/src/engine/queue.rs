@@ -181,6 +181,11 @@ pub(super) fn ending(
     first_sent.into_iter().chain(other).map(|(_, message)| message)
 }
 
+/// When a delivery begins; where no answer is waited for that is no matter, and states differ in nothing by it.
+fn began(now: Now<'_, QueueRules>) -> Time {
+    if now.rules.wait.is_empty() { Time(0) } else { now.time }
+}
+
 impl Queue {
     pub(super) fn tell(&mut self, now: Now<'_, QueueRules>, told: &Told, sent: &mut Vec<Sent>) {
         match told {
@@ -194,7 +199,7 @@ impl Queue {
                 for message in messages {
                     // What was settled is not pending any more, so nobody can claim it.
                     if self.leases.iter().any(|lease| lease.message == *message) {
-                        sent.push(self.send(*message, *member, now.time));
+                        sent.push(self.send(*message, *member, began(now)));
                     }
                 }
             }
@@ -264,7 +269,7 @@ impl Queue {
             }
             Answer::Extend => {
                 if let Some(place) = current {
-                    self.leases[place].began = now.time;
+                    self.leases[place].began = began(now);
                 }
             }
             Answer::Ack | Answer::Term => {}
@@ -367,20 +372,20 @@ impl Queue {
         }
     }
 
-    fn send(&mut self, message: MessageId, member: MemberId, time: Time) -> Sent {
+    fn send(&mut self, message: MessageId, member: MemberId, began: Time) -> Sent {
         for list in [&mut self.fresh, &mut self.returned, &mut self.loose] {
             list.retain(|other| *other != message);
         }
         let sent = self.counts.send(message, member);
         self.leases.retain(|lease| lease.message != message);
-        self.leases.push(Lease::of(sent, time));
+        self.leases.push(Lease::of(sent, began));
         sent
     }
 
     pub(super) fn choose(&mut self, now: Now<'_, QueueRules>, choice: &Choice) -> Option<Sent> {
         match choice {
             Choice::Send(message, member) | Choice::Copy(message, member) => {
-                return Some(self.send(*message, *member, now.time));
+                return Some(self.send(*message, *member, began(now)));
             }
             Choice::Expire(message) => {
                 self.leases.retain(|lease| lease.message != *message);
