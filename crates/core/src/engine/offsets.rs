@@ -5,10 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::Now;
-use super::queue::Presence;
+use super::members::{Members, Presence};
 use super::told::{Answer, Choice, Counts, How, Log, MemberId, MessageId, PartitionId, Sent, Start, Told};
 use super::wait::{Limit, Wait};
-use crate::ids::Time;
 
 /// What a group that keeps offsets does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +76,7 @@ pub struct Offsets {
     parts: Vec<Part>,
     /// Where each partition begins.
     begin: Vec<u32>,
-    members: Vec<(MemberId, Presence, Time)>,
+    members: Members,
     /// How often the members changed.
     generation: u16,
     /// How often each message was sent.
@@ -90,7 +89,7 @@ impl Offsets {
         Offsets {
             parts: vec![Part::default(); partitions],
             begin: vec![0; partitions],
-            members: Vec::new(),
+            members: Members::default(),
             generation: 0,
             counts: Counts::default(),
         }
@@ -114,7 +113,7 @@ impl Offsets {
     }
 
     fn is_member(&self, member: MemberId) -> bool {
-        self.members.iter().any(|(other, presence, _)| *other == member && *presence != Presence::Gone)
+        self.members.counted().any(|other| other == member)
     }
 
     pub(super) fn tell(&mut self, now: Now<'_, OffsetsRules>, told: &Told) {
@@ -126,14 +125,10 @@ impl Offsets {
                 }
                 // One that is back after a crash is another member to the group, and has nothing.
                 self.release(*member);
-                self.members.retain(|(other, ..)| other != member);
-                self.members.push((*member, Presence::Up, now.time));
+                self.members.join(*member);
                 self.change();
             }
-            Told::Left(member, How::Crash) => {
-                let mine = self.members.iter_mut().filter(|(other, ..)| other == member);
-                mine.for_each(|(_, presence, since)| (*presence, *since) = (Presence::Mute, now.time));
-            }
+            Told::Left(member, How::Crash) => self.members.set(*member, Presence::Mute(now.time)),
             Told::Left(member, How::Reconnect) => {
                 // What it was sent and has not seen is sent again.
                 let mine = self.parts.iter_mut().zip(&self.begin).filter(|(part, _)| part.owner == Some(*member));
@@ -163,8 +158,7 @@ impl Offsets {
     }
 
     fn evict(&mut self, member: MemberId) {
-        let mine = self.members.iter_mut().filter(|(other, ..)| *other == member);
-        mine.for_each(|(_, presence, _)| *presence = Presence::Gone);
+        self.members.set(member, Presence::Gone);
         self.release(member);
         self.change();
     }
@@ -175,17 +169,13 @@ impl Offsets {
     }
 
     pub(super) fn may(&self, now: Now<'_, OffsetsRules>, choices: &mut Vec<Choice>) {
-        for (member, presence, since) in &self.members {
-            if *presence == Presence::Mute && now.rules.session.after(*since) <= now.late {
-                choices.push(Choice::Evict(*member));
-            }
-        }
+        let over = self.members.mute().filter(|(_, since)| now.rules.session.after(*since) <= now.late);
+        choices.extend(over.map(|(member, _)| Choice::Evict(member)));
         for (place, part) in (0..).zip(&self.parts) {
             let partition = PartitionId(place);
             // Whoever has it may keep it, or it goes to another: a member that is taken to be there, at least.
             if part.generation != self.generation {
-                let there = self.members.iter().filter(|(_, presence, _)| *presence != Presence::Gone);
-                choices.extend(there.map(|(member, ..)| Choice::Move(partition, *member)));
+                choices.extend(self.members.counted().map(|member| Choice::Move(partition, member)));
             }
             let begin = self.begin[usize::from(place)];
             let ahead = part.position.saturating_sub(part.done(begin));
@@ -200,8 +190,7 @@ impl Offsets {
             let is_ahead =
                 |(part, begin): (&Part, &u32), member| part.owner == Some(member) && part.position > part.done(*begin);
             let owns = |member| self.parts.iter().zip(&self.begin).any(|part| is_ahead(part, member));
-            let there = self.members.iter().filter(|(member, presence, _)| *presence == Presence::Up && owns(*member));
-            choices.extend(there.map(|(member, ..)| Choice::AutoCommit(*member)));
+            choices.extend(self.members.up().filter(|member| owns(*member)).map(Choice::AutoCommit));
         }
     }
 

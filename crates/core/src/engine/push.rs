@@ -5,7 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Now;
-use super::queue::{Lease, Presence, Then, ending};
+use super::members::Presence;
+use super::queue::{Lease, Then, ending};
 use super::told::{Answer, Choice, Counts, How, MemberId, MessageId, Sent, Start, Told};
 use super::wait::{Limit, Wait};
 use crate::ids::Time;

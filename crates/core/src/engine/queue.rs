@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::Now;
+use super::members::{Members, Presence};
 use super::told::{Answer, Choice, Counts, How, MemberId, MessageId, Sent, Start, Told};
 use super::wait::{Limit, Wait};
 use crate::ids::Time;
@@ -47,6 +48,9 @@ pub struct QueueRules {
     pub then: Then,
     /// Whether a member can refuse a message.
     pub naks: bool,
+    /// Whether acks that come after a nak may be taken before the message is back; until then it is counted as what
+    /// its member holds.
+    pub requeues_late: bool,
     /// Whether a member can take over what others hold.
     pub claims: bool,
     /// Whether a message may come again although it was answered or is with a member.
@@ -135,15 +139,6 @@ impl Lease {
     }
 }
 
-/// Whether a member is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Presence {
-    Up,
-    /// It crashed, and the broker has not noticed.
-    Mute,
-    Gone,
-}
-
 /// A queue's state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Queue {
@@ -159,7 +154,7 @@ pub struct Queue {
     leases: Vec<Lease>,
     /// How often each message was sent.
     counts: Counts,
-    members: Vec<(MemberId, Presence)>,
+    members: Members,
     /// Messages with a late answer of which it is open whether it counts.
     undecided: Vec<MessageId>,
 }
@@ -211,18 +206,17 @@ impl Queue {
         if self.members.is_empty() && start == Start::New {
             self.fresh.clear();
         }
-        self.members.retain(|(other, _)| *other != member);
-        self.members.push((member, Presence::Up));
+        self.members.join(member);
     }
 
     fn leave(&mut self, rules: &QueueRules, member: MemberId, how: How) {
         let presence = match how {
-            How::Crash if !rules.notices_crash => Presence::Mute,
+            How::Crash if !rules.notices_crash => Presence::Mute(Time(0)),
             How::Reconnect => Presence::Up,
             _ => Presence::Gone,
         };
-        self.members.iter_mut().filter(|(other, _)| *other == member).for_each(|(_, there)| *there = presence);
-        if rules.releases.contains(&how) && presence != Presence::Mute {
+        self.members.set(member, presence);
+        if rules.releases.contains(&how) && !matches!(presence, Presence::Mute(_)) {
             let lost = self.leases.extract_if(.., |lease| lease.member == member).map(|lease| lease.message);
             let mut lost: Vec<MessageId> = lost.collect();
             lost.sort_unstable();
@@ -261,8 +255,7 @@ impl Queue {
                     self.leases.remove(place);
                     match delay {
                         Some(delay) => self.delayed.push((delay.after(now.time), message, member)),
-                        // Acks that come after it may be taken before it is back in its place.
-                        None if now.rules.on_nak == Place::Original => self.delayed.push((now.time, message, member)),
+                        None if now.rules.requeues_late => self.delayed.push((now.time, message, member)),
                         None => self.put([message], now.rules.on_nak),
                     }
                 }
@@ -351,9 +344,7 @@ impl Queue {
             let holders = holders.chain(self.delayed.iter().map(|(.., holder)| *holder));
             holders.filter(|holder| *window_of == WindowOf::Group || *holder == member).count() as u32
         };
-        let able = self.members.iter().filter(|(_, presence)| *presence != Presence::Gone);
-        let able: Vec<MemberId> =
-            able.map(|(member, _)| *member).take(if *exclusive { 1 } else { usize::MAX }).collect();
+        let able: Vec<MemberId> = self.members.counted().take(if *exclusive { 1 } else { usize::MAX }).collect();
         self.next(now, &mut |message| {
             if deliveries.admits(self.counts.of(message).into()) {
                 let fits = able.iter().filter(|member| window.admits(held(**member)));

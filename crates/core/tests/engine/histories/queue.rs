@@ -48,6 +48,8 @@ struct Queue {
     refused: Option<Back>,
     lost: Back,
     ran_out: Back,
+    /// Whether what was refused is back only after a while.
+    back_late: bool,
     /// What of a member brings back at once what it had.
     releases: Vec<How>,
     /// Whether a member that crashed goes on being sent to.
@@ -159,7 +161,7 @@ impl Queue {
             Answer::Ack if self.late == Late::Either && !fates[place].is_over => fates[place].in_doubt = true,
             Answer::Nak(delay) if in_time => match (self.refused, delay) {
                 (None, _) => {}
-                (Some(Back::Place), None) => {
+                (Some(_), None) if self.back_late => {
                     fates[place].held = None;
                     fates[place].later = Some((ms, member, step));
                 }
@@ -281,6 +283,7 @@ fn plain() -> Queue {
         refused: Some(Back::First),
         lost: Back::First,
         ran_out: Back::First,
+        back_late: false,
         releases: vec![How::Close, How::Crash],
         sends_to_crashed: false,
         one_active: false,
@@ -323,7 +326,13 @@ fn pages() -> Vec<(&'static str, Queue)> {
         ("kafka-share", Queue { ordered: Ordered::Nothing, shared: true, waits: second(), most: 5, ..plain() }),
         (
             "rabbitmq-classic",
-            Queue { refused: Some(Back::Place), lost: Back::Place, ran_out: Back::Place, ..rabbitmq() },
+            Queue {
+                refused: Some(Back::Place),
+                lost: Back::Place,
+                ran_out: Back::Place,
+                back_late: true,
+                ..rabbitmq()
+            },
         ),
         ("rabbitmq-quorum", Queue { most: 21, ..rabbitmq() }),
         ("rabbitmq-quorum-3", Queue { refused: Some(Back::Last), ..rabbitmq() }),
