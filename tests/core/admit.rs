@@ -268,6 +268,20 @@ fn what_a_classic_queue_takes_back_is_overtaken_by_what_an_ack_makes_room_for() 
 }
 
 #[test]
+fn where_no_answer_is_waited_for_it_is_no_matter_when_a_message_was_sent() {
+    let mut lines = vec!["{\"ms\":0,\"join\":\"A\"}".to_owned()];
+    lines.extend((1..=20).map(|message| format!("{{\"ms\":{message},\"publish\":\"{message}\"}}")));
+    lines.extend((1..=20).map(|message| format!("{{\"ms\":30,\"got\":\"{message}\",\"by\":\"A\"}}")));
+    for profile in ["mqtt-qos1", "redis-streams"] {
+        let text = format!("{{\"recording\":1}}\n{}\n", lines.join("\n"));
+        let recording = Recording::parse("it", &text).unwrap_or_else(|error| panic!("{error}"));
+        let profile = recording.profile_named(profile).unwrap_or_else(|error| panic!("{error}"));
+        let admitted = recording.admit(&profile, 100).unwrap_or_else(|refusal| panic!("{refusal:?}"));
+        assert_eq!(admitted.states, 21, "as many as may have been sent");
+    }
+}
+
+#[test]
 fn how_another_broker_was_set_up_says_nothing_of_this_one() {
     let (_, recording) = recordings().swap_remove(0);
     assert_eq!(

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::Now;
-use super::queue::{Lease, Presence, Stale, Then, ending, wait_for};
+use super::members::{Members, Presence};
+use super::queue::{Lease, Stale, Then, ending, wait_for};
 use super::told::{Answer, Choice, Counts, How, KeyId, MemberId, MessageId, Sent, Start, Told};
 use super::wait::{Limit, Wait};
 use crate::ids::Time;
@@ -57,7 +58,7 @@ pub struct Keyed {
     leases: Vec<Lease>,
     /// How often each message was sent.
     counts: Counts,
-    members: Vec<(MemberId, Presence)>,
+    members: Members,
     undecided: Vec<MessageId>,
     delayed: Vec<(Time, MessageId)>,
 }
@@ -70,12 +71,11 @@ impl Keyed {
                 if self.members.is_empty() && *start == Start::New {
                     self.waiting.clear();
                 }
-                self.members.retain(|(other, _)| other != member);
-                self.members.push((*member, Presence::Up));
+                self.members.join(*member);
             }
             Told::Left(member, how) => {
                 let presence = if *how == How::Reconnect { Presence::Up } else { Presence::Gone };
-                self.members.iter_mut().filter(|(other, _)| other == member).for_each(|(_, there)| *there = presence);
+                self.members.set(*member, presence);
                 if now.rules.releases.contains(how) {
                     let lost: Vec<MessageId> =
                         self.leases.iter().filter(|lease| lease.member == *member).map(|lease| lease.message).collect();
@@ -146,6 +146,9 @@ impl Keyed {
         let replays = now.rules.sharing == Sharing::Replayed;
         let later = self.counts.sent().filter(|other| replays && *other > message);
         let later = later.filter(|other| now.log.entry(*other).key == key);
+        // What was answered or given up after its last delivery has none left.
+        let has_left = |other: MessageId| now.rules.deliveries.admits(self.counts.of(other).into());
+        let later = later.filter(|other| has_left(*other) || self.is_pending(*other));
         let again: Vec<MessageId> = std::iter::once(message).chain(later).collect();
         for message in again {
             self.leases.retain(|lease| lease.message != message);
@@ -190,9 +193,8 @@ impl Keyed {
                 choices.push(Choice::GiveUp(*message));
                 continue;
             }
-            let up = self.members.iter().filter(|(_, presence)| *presence == Presence::Up);
-            let fitting = up.filter(|(member, _)| self.fits(now, *message, *member));
-            choices.extend(fitting.map(|(member, _)| Choice::Send(*message, *member)));
+            let fitting = self.members.up().filter(|member| self.fits(now, *message, *member));
+            choices.extend(fitting.map(|member| Choice::Send(*message, member)));
         }
         choices.extend(ending(self.dues(&now.rules.wait), now.late).map(Choice::Expire));
         for message in &self.undecided {

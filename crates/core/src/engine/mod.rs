@@ -11,6 +11,7 @@
 mod admit;
 mod keyed;
 mod link;
+mod members;
 mod offsets;
 mod profiles;
 mod push;

@@ -5,10 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::Now;
-use super::queue::Presence;
+use super::members::{Members, Presence};
 use super::told::{Answer, Choice, Counts, How, Log, MemberId, MessageId, PartitionId, Sent, Start, Told};
 use super::wait::{Limit, Wait};
-use crate::ids::Time;
 
 /// What a group that keeps offsets does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,13 +63,20 @@ struct Part {
     committed: Option<u32>,
 }
 
+impl Part {
+    /// How many messages are done, of which so many come before the first.
+    fn done(self, begin: u32) -> u32 {
+        self.committed.unwrap_or(begin)
+    }
+}
+
 /// The state of a group that keeps offsets.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Offsets {
     parts: Vec<Part>,
     /// Where each partition begins.
     begin: Vec<u32>,
-    members: Vec<(MemberId, Presence, Time)>,
+    members: Members,
     /// How often the members changed.
     generation: u16,
     /// How often each message was sent.
@@ -83,7 +89,7 @@ impl Offsets {
         Offsets {
             parts: vec![Part::default(); partitions],
             begin: vec![0; partitions],
-            members: Vec::new(),
+            members: Members::default(),
             generation: 0,
             counts: Counts::default(),
         }
@@ -107,7 +113,7 @@ impl Offsets {
     }
 
     fn is_member(&self, member: MemberId) -> bool {
-        self.members.iter().any(|(other, presence, _)| *other == member && *presence != Presence::Gone)
+        self.members.counted().any(|other| other == member)
     }
 
     pub(super) fn tell(&mut self, now: Now<'_, OffsetsRules>, told: &Told) {
@@ -117,18 +123,16 @@ impl Offsets {
                     let ends = (0..).map(|partition| now.log.partition(PartitionId(partition)).len() as u32);
                     self.begin = ends.take(self.parts.len()).collect();
                 }
-                self.members.retain(|(other, ..)| other != member);
-                self.members.push((*member, Presence::Up, now.time));
+                // One that is back after a crash is another member to the group, and has nothing.
+                self.release(*member);
+                self.members.join(*member);
                 self.change();
             }
-            Told::Left(member, How::Crash) => {
-                let mine = self.members.iter_mut().filter(|(other, ..)| other == member);
-                mine.for_each(|(_, presence, since)| (*presence, *since) = (Presence::Mute, now.time));
-            }
+            Told::Left(member, How::Crash) => self.members.set(*member, Presence::Mute(now.time)),
             Told::Left(member, How::Reconnect) => {
                 // What it was sent and has not seen is sent again.
                 let mine = self.parts.iter_mut().zip(&self.begin).filter(|(part, _)| part.owner == Some(*member));
-                mine.for_each(|(part, begin)| part.position = part.committed.unwrap_or(*begin));
+                mine.for_each(|(part, begin)| part.position = part.done(*begin));
             }
             Told::Left(member, How::Close | How::Cancel) => self.evict(*member),
             Told::Committed(member, partition, upto) => self.commit(*member, *partition, *upto),
@@ -154,29 +158,27 @@ impl Offsets {
     }
 
     fn evict(&mut self, member: MemberId) {
-        let mine = self.members.iter_mut().filter(|(other, ..)| *other == member);
-        mine.for_each(|(_, presence, _)| *presence = Presence::Gone);
-        for part in self.parts.iter_mut().filter(|part| part.owner == Some(member)) {
-            part.owner = None;
-        }
+        self.members.set(member, Presence::Gone);
+        self.release(member);
         self.change();
     }
 
+    /// Its partitions belong to nobody.
+    fn release(&mut self, member: MemberId) {
+        self.parts.iter_mut().filter(|part| part.owner == Some(member)).for_each(|part| part.owner = None);
+    }
+
     pub(super) fn may(&self, now: Now<'_, OffsetsRules>, choices: &mut Vec<Choice>) {
-        for (member, presence, since) in &self.members {
-            if *presence == Presence::Mute && now.rules.session.after(*since) <= now.late {
-                choices.push(Choice::Evict(*member));
-            }
-        }
+        let over = self.members.mute().filter(|(_, since)| now.rules.session.after(*since) <= now.late);
+        choices.extend(over.map(|(member, _)| Choice::Evict(member)));
         for (place, part) in (0..).zip(&self.parts) {
             let partition = PartitionId(place);
             // Whoever has it may keep it, or it goes to another: a member that is taken to be there, at least.
             if part.generation != self.generation {
-                let there = self.members.iter().filter(|(_, presence, _)| *presence != Presence::Gone);
-                choices.extend(there.map(|(member, ..)| Choice::Move(partition, *member)));
+                choices.extend(self.members.counted().map(|member| Choice::Move(partition, member)));
             }
             let begin = self.begin[usize::from(place)];
-            let ahead = part.position.saturating_sub(part.committed.unwrap_or(begin));
+            let ahead = part.position.saturating_sub(part.done(begin));
             if let Some(owner) = part.owner
                 && let Some(message) = now.log.partition(partition).get(part.position as usize)
                 && now.rules.window.admits(ahead)
@@ -185,13 +187,10 @@ impl Offsets {
             }
         }
         if now.rules.commits == Commits::Auto {
-            let owns = |member: MemberId| {
-                self.parts
-                    .iter()
-                    .any(|part| part.owner == Some(member) && part.position > part.committed.unwrap_or_default())
-            };
-            let there = self.members.iter().filter(|(member, presence, _)| *presence == Presence::Up && owns(*member));
-            choices.extend(there.map(|(member, ..)| Choice::AutoCommit(*member)));
+            let is_ahead =
+                |(part, begin): (&Part, &u32), member| part.owner == Some(member) && part.position > part.done(*begin);
+            let owns = |member| self.parts.iter().zip(&self.begin).any(|part| is_ahead(part, member));
+            choices.extend(self.members.up().filter(|member| owns(*member)).map(Choice::AutoCommit));
         }
     }
 
@@ -208,7 +207,7 @@ impl Offsets {
                 let part = self.part(*partition)?;
                 let stays = part.owner == Some(*to) && now.rules.rebalance == Rebalance::Cooperative;
                 if !stays {
-                    part.position = part.committed.unwrap_or(begin);
+                    part.position = part.done(begin);
                 }
                 (part.owner, part.generation) = (Some(*to), generation);
             }

@@ -115,6 +115,7 @@ fn queue() -> QueueRules {
         deliveries: Limit::Unlimited,
         then: Then::Drop,
         naks: true,
+        requeues_late: false,
         claims: false,
         copies: false,
     }
@@ -263,6 +264,7 @@ impl Profile {
                     on_nak: Place::Original,
                     on_loss: Place::Original,
                     on_timeout: Place::Original,
+                    requeues_late: true,
                     ..rabbitmq()
                 },
                 Flag,

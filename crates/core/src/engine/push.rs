@@ -5,7 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Now;
-use super::queue::{Lease, Presence, Then, ending};
+use super::members::Presence;
+use super::queue::{Lease, Then, ending};
 use super::told::{Answer, Choice, Counts, How, MemberId, MessageId, Sent, Start, Told};
 use super::wait::{Limit, Wait};
 use crate::ids::Time;
@@ -46,6 +47,11 @@ pub struct Push {
     endpoint: Option<(MemberId, Presence)>,
 }
 
+/// When a delivery begins; where no answer is waited for that is no matter, and states differ in nothing by it.
+fn began(now: Now<'_, PushRules>) -> Time {
+    now.rules.timeout.map_or(Time(0), |_| now.time)
+}
+
 impl Push {
     pub(super) fn tell(&mut self, now: Now<'_, PushRules>, told: &Told) {
         match told {
@@ -61,7 +67,8 @@ impl Push {
                 }
                 self.endpoint = Some((*member, Presence::Up));
             }
-            Told::Left(member, how) => {
+            // One whose place another has taken leaves nothing behind.
+            Told::Left(member, how) if self.endpoint.is_none_or(|(endpoint, _)| endpoint == *member) => {
                 let presence = if *how == How::Reconnect { Presence::Up } else { Presence::Gone };
                 self.endpoint = Some((*member, presence));
                 let held: Vec<MessageId> = self.leases.drain(..).map(|lease| lease.message).collect();
@@ -77,13 +84,13 @@ impl Push {
                         self.leases.remove(place);
                         self.fail(now, *message);
                     }
-                    Answer::Extend => self.leases[place].began = now.time,
+                    Answer::Extend => self.leases[place].began = began(now),
                     Answer::Ack | Answer::AckUpTo | Answer::Term => {
                         self.leases.remove(place);
                     }
                 }
             }
-            Told::Committed(..) | Told::Sought(..) | Told::Claimed(..) => {}
+            Told::Left(..) | Told::Committed(..) | Told::Sought(..) | Told::Claimed(..) => {}
         }
     }
 
@@ -131,7 +138,7 @@ impl Push {
                 self.waiting.retain(|other| other != message);
                 let sent = self.counts.send(*message, *member);
                 if !now.rules.at_most_once {
-                    self.leases.push(Lease::of(sent, now.time));
+                    self.leases.push(Lease::of(sent, began(now)));
                 }
                 return Some(sent);
             }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::Now;
+use super::members::{Members, Presence};
 use super::told::{Answer, Choice, Counts, How, MemberId, MessageId, Sent, Start, Told};
 use super::wait::{Limit, Wait};
 use crate::ids::Time;
@@ -47,6 +48,9 @@ pub struct QueueRules {
     pub then: Then,
     /// Whether a member can refuse a message.
     pub naks: bool,
+    /// Whether acks that come after a nak may be taken before the message is back; until then it is counted as what
+    /// its member holds.
+    pub requeues_late: bool,
     /// Whether a member can take over what others hold.
     pub claims: bool,
     /// Whether a message may come again although it was answered or is with a member.
@@ -135,15 +139,6 @@ impl Lease {
     }
 }
 
-/// Whether a member is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Presence {
-    Up,
-    /// It crashed, and the broker has not noticed.
-    Mute,
-    Gone,
-}
-
 /// A queue's state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Queue {
@@ -159,7 +154,7 @@ pub struct Queue {
     leases: Vec<Lease>,
     /// How often each message was sent.
     counts: Counts,
-    members: Vec<(MemberId, Presence)>,
+    members: Members,
     /// Messages with a late answer of which it is open whether it counts.
     undecided: Vec<MessageId>,
 }
@@ -181,6 +176,11 @@ pub(super) fn ending(
     first_sent.into_iter().chain(other).map(|(_, message)| message)
 }
 
+/// When a delivery begins; where no answer is waited for that is no matter, and states differ in nothing by it.
+fn began(now: Now<'_, QueueRules>) -> Time {
+    if now.rules.wait.is_empty() { Time(0) } else { now.time }
+}
+
 impl Queue {
     pub(super) fn tell(&mut self, now: Now<'_, QueueRules>, told: &Told, sent: &mut Vec<Sent>) {
         match told {
@@ -194,7 +194,7 @@ impl Queue {
                 for message in messages {
                     // What was settled is not pending any more, so nobody can claim it.
                     if self.leases.iter().any(|lease| lease.message == *message) {
-                        sent.push(self.send(*message, *member, now.time));
+                        sent.push(self.send(*message, *member, began(now)));
                     }
                 }
             }
@@ -206,18 +206,17 @@ impl Queue {
         if self.members.is_empty() && start == Start::New {
             self.fresh.clear();
         }
-        self.members.retain(|(other, _)| *other != member);
-        self.members.push((member, Presence::Up));
+        self.members.join(member);
     }
 
     fn leave(&mut self, rules: &QueueRules, member: MemberId, how: How) {
         let presence = match how {
-            How::Crash if !rules.notices_crash => Presence::Mute,
+            How::Crash if !rules.notices_crash => Presence::Mute(Time(0)),
             How::Reconnect => Presence::Up,
             _ => Presence::Gone,
         };
-        self.members.iter_mut().filter(|(other, _)| *other == member).for_each(|(_, there)| *there = presence);
-        if rules.releases.contains(&how) && presence != Presence::Mute {
+        self.members.set(member, presence);
+        if rules.releases.contains(&how) && !matches!(presence, Presence::Mute(_)) {
             let lost = self.leases.extract_if(.., |lease| lease.member == member).map(|lease| lease.message);
             let mut lost: Vec<MessageId> = lost.collect();
             lost.sort_unstable();
@@ -241,8 +240,10 @@ impl Queue {
             Answer::Ack if now.rules.cumulative => self.answer(now, member, (message, count), Answer::AckUpTo),
             Answer::AckUpTo => {
                 self.leases.retain(|lease| lease.message > message);
-                self.fresh.retain(|other| *other > message);
-                self.returned.retain(|other| *other > message);
+                self.delayed.retain(|(_, delayed, _)| *delayed > message);
+                for list in [&mut self.fresh, &mut self.returned, &mut self.loose, &mut self.undecided] {
+                    list.retain(|other| *other > message);
+                }
             }
             Answer::Ack | Answer::Term if current.is_some() || now.rules.stale == Stale::Accept => {
                 self.settle(message);
@@ -254,15 +255,14 @@ impl Queue {
                     self.leases.remove(place);
                     match delay {
                         Some(delay) => self.delayed.push((delay.after(now.time), message, member)),
-                        // Acks that come after it may be taken before it is back in its place.
-                        None if now.rules.on_nak == Place::Original => self.delayed.push((now.time, message, member)),
+                        None if now.rules.requeues_late => self.delayed.push((now.time, message, member)),
                         None => self.put([message], now.rules.on_nak),
                     }
                 }
             }
             Answer::Extend => {
                 if let Some(place) = current {
-                    self.leases[place].began = now.time;
+                    self.leases[place].began = began(now);
                 }
             }
             Answer::Ack | Answer::Term => {}
@@ -324,11 +324,11 @@ impl Queue {
         }
     }
 
-    /// What was sent and does not wait to be sent again.
-    fn copied(&self) -> impl Iterator<Item = MessageId> + '_ {
+    /// What was sent, not too often, and does not wait to be sent again.
+    fn copied(&self, deliveries: Limit) -> impl Iterator<Item = MessageId> + '_ {
         let waits =
             |message: MessageId| [&self.fresh, &self.returned, &self.loose].iter().any(|l| l.contains(&message));
-        self.counts.sent().filter(move |message| !waits(*message))
+        self.counts.sent().filter(move |message| deliveries.admits(self.counts.of(*message).into()) && !waits(*message))
     }
 
     /// What ends by itself, and when; in the order of sending.
@@ -344,9 +344,7 @@ impl Queue {
             let holders = holders.chain(self.delayed.iter().map(|(.., holder)| *holder));
             holders.filter(|holder| *window_of == WindowOf::Group || *holder == member).count() as u32
         };
-        let able = self.members.iter().filter(|(_, presence)| *presence != Presence::Gone);
-        let able: Vec<MemberId> =
-            able.map(|(member, _)| *member).take(if *exclusive { 1 } else { usize::MAX }).collect();
+        let able: Vec<MemberId> = self.members.counted().take(if *exclusive { 1 } else { usize::MAX }).collect();
         self.next(now, &mut |message| {
             if deliveries.admits(self.counts.of(message).into()) {
                 let fits = able.iter().filter(|member| window.admits(held(**member)));
@@ -356,9 +354,8 @@ impl Queue {
             }
         });
         if now.rules.copies {
-            let copies =
-                self.copied().flat_map(|message| able.iter().map(move |member| Choice::Copy(message, *member)));
-            choices.extend(copies);
+            let copied = self.copied(*deliveries);
+            choices.extend(copied.flat_map(|message| able.iter().map(move |member| Choice::Copy(message, *member))));
         }
         choices.extend(ending(self.dues(wait), now.late).map(Choice::Expire));
         for message in &self.undecided {
@@ -366,20 +363,20 @@ impl Queue {
         }
     }
 
-    fn send(&mut self, message: MessageId, member: MemberId, time: Time) -> Sent {
+    fn send(&mut self, message: MessageId, member: MemberId, began: Time) -> Sent {
         for list in [&mut self.fresh, &mut self.returned, &mut self.loose] {
             list.retain(|other| *other != message);
         }
         let sent = self.counts.send(message, member);
         self.leases.retain(|lease| lease.message != message);
-        self.leases.push(Lease::of(sent, time));
+        self.leases.push(Lease::of(sent, began));
         sent
     }
 
     pub(super) fn choose(&mut self, now: Now<'_, QueueRules>, choice: &Choice) -> Option<Sent> {
         match choice {
             Choice::Send(message, member) | Choice::Copy(message, member) => {
-                return Some(self.send(*message, *member, now.time));
+                return Some(self.send(*message, *member, began(now)));
             }
             Choice::Expire(message) => {
                 self.leases.retain(|lease| lease.message != *message);

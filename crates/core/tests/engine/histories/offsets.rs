@@ -1,0 +1,275 @@
+//! Positions in partitions, as their pages tell of them.
+
+use std::collections::BTreeSet;
+
+use pellmell_core::engine::{Answer, Choice, How, MemberId, MessageId, PartitionId, Start, Told};
+
+use super::{A, B, Event, History, Page, SECOND, World, walk, with};
+
+/// What a page says of a group that keeps offsets.
+#[derive(Clone, Debug)]
+struct Offsets {
+    /// The partition of each message.
+    partitions: Vec<u16>,
+    /// How many there are.
+    many: u16,
+    /// How far a member reads beyond what is committed.
+    window: u32,
+    /// How long one that crashed counts as a member.
+    session: u64,
+    commits_by_itself: bool,
+    /// Whether a partition that stays with its member goes on.
+    goes_on: bool,
+    /// Whether a group without an offset begins at the end.
+    begins_at_the_end: bool,
+}
+
+/// What the history says of a partition.
+#[derive(Clone, Debug, Default)]
+struct Part {
+    owner: Option<MemberId>,
+    /// The step at which it was given to that member.
+    given: usize,
+    next: u32,
+    committed: Option<u32>,
+    begin: u32,
+}
+
+impl Part {
+    fn done(&self) -> u32 {
+        self.committed.unwrap_or(self.begin)
+    }
+}
+
+/// What the history says of a group.
+struct Group {
+    parts: Vec<Part>,
+    /// The members, and since when each has been silent that crashed.
+    members: Vec<(MemberId, Option<u64>)>,
+    /// The step at which the members changed last.
+    changed: usize,
+}
+
+impl Offsets {
+    fn messages(&self, history: &History, partition: u16) -> Vec<MessageId> {
+        let published = (0..history.published()).zip(&self.partitions);
+        published.filter(|(_, other)| **other == partition).map(|(message, _)| MessageId(message)).collect()
+    }
+
+    fn group(&self, history: &History) -> Group {
+        let mut group = Group { parts: vec![Part::default(); self.many.into()], members: Vec::new(), changed: 0 };
+        let mut published = vec![0; self.many.into()];
+        let mut anybody = false;
+        for (step, happened) in history.steps.iter().enumerate() {
+            let mut gone = None;
+            match &happened.event {
+                Event::Told(Told::Published(message)) => {
+                    published[usize::from(self.partitions[message.0 as usize])] += 1;
+                }
+                Event::Told(Told::Joined(member, start)) => {
+                    if !anybody && (self.begins_at_the_end || *start == Start::New) {
+                        for (part, end) in group.parts.iter_mut().zip(&published) {
+                            // What was not given to anybody begins where it was read first.
+                            part.begin = *end;
+                        }
+                    }
+                    anybody = true;
+                    // Whoever is back after a crash is a new member, and the group has not given it anything.
+                    group
+                        .parts
+                        .iter_mut()
+                        .filter(|part| part.owner == Some(*member))
+                        .for_each(|part| part.owner = None);
+                    group.members.retain(|(other, _)| other != member);
+                    group.members.push((*member, None));
+                    group.changed = step;
+                }
+                Event::Told(Told::Left(member, How::Crash)) => {
+                    let its = group.members.iter_mut().filter(|(other, _)| other == member);
+                    its.for_each(|(_, silent)| *silent = Some(happened.ms));
+                }
+                Event::Told(Told::Left(member, How::Reconnect)) => {
+                    let its = group.parts.iter_mut().filter(|part| part.owner == Some(*member));
+                    its.for_each(|part| part.next = part.done());
+                }
+                Event::Told(Told::Left(member, _)) | Event::Did(Choice::Evict(member)) => gone = Some(*member),
+                Event::Told(Told::Committed(member, partition, upto)) => {
+                    let part = &mut group.parts[usize::from(partition.0)];
+                    if part.owner == Some(*member) {
+                        part.committed = Some(*upto);
+                    }
+                }
+                Event::Told(Told::Answered { member, message, answer: Answer::Ack, .. }) => {
+                    let partition = self.partitions[message.0 as usize];
+                    let before = self.messages(history, partition).iter().filter(|other| *other <= message).count();
+                    let part = &mut group.parts[usize::from(partition)];
+                    if part.owner == Some(*member) {
+                        part.committed = Some(before as u32);
+                    }
+                }
+                Event::Told(Told::Sought(member, partition, to)) => {
+                    let part = &mut group.parts[usize::from(partition.0)];
+                    if part.owner == Some(*member) {
+                        part.next = *to;
+                    }
+                }
+                Event::Did(Choice::Move(partition, member)) => {
+                    let part = &mut group.parts[usize::from(partition.0)];
+                    if !(self.goes_on && part.owner == Some(*member)) {
+                        part.next = part.done();
+                    }
+                    (part.owner, part.given) = (Some(*member), step);
+                }
+                Event::Did(Choice::AutoCommit(member)) => {
+                    let its = group.parts.iter_mut().filter(|part| part.owner == Some(*member));
+                    its.for_each(|part| part.committed = Some(part.next));
+                }
+                _ => {}
+            }
+            if let Some(gone) = gone {
+                group.members.retain(|(other, _)| *other != gone);
+                group.parts.iter_mut().filter(|part| part.owner == Some(gone)).for_each(|part| part.owner = None);
+                group.changed = step;
+            }
+            for sent in &happened.sent {
+                let partition = self.partitions[sent.message.0 as usize];
+                let all = self.messages(history, partition);
+                let before = all.iter().filter(|other| **other <= sent.message).count();
+                group.parts[usize::from(partition)].next = before as u32;
+            }
+        }
+        group
+    }
+}
+
+impl Page for Offsets {
+    fn may(&self, history: &History) -> BTreeSet<Choice> {
+        let Group { parts, members, changed } = self.group(history);
+        let mut may = BTreeSet::new();
+        for (member, silent) in &members {
+            if silent.is_some_and(|since| since + self.session <= history.ms()) {
+                may.insert(Choice::Evict(*member));
+            }
+            let is_ahead = |part: &Part| part.owner == Some(*member) && part.next > part.done();
+            if self.commits_by_itself && silent.is_none() && parts.iter().any(is_ahead) {
+                may.insert(Choice::AutoCommit(*member));
+            }
+        }
+        for (partition, part) in (0..).zip(&parts) {
+            let anybody = !members.is_empty() || changed > 0;
+            if anybody && part.given <= changed {
+                may.extend(members.iter().map(|(member, _)| Choice::Move(PartitionId(partition), *member)));
+            }
+            if let Some(owner) = part.owner
+                && let Some(message) = self.messages(history, partition).get(part.next as usize)
+                && part.next.saturating_sub(part.done()) < self.window
+            {
+                may.insert(Choice::Send(*message, owner));
+            }
+        }
+        may
+    }
+}
+
+/// The pages, by name.
+fn pages() -> Vec<(&'static str, Offsets)> {
+    let plain = Offsets {
+        partitions: Vec::new(),
+        many: 1,
+        window: u32::MAX,
+        session: 45 * SECOND,
+        commits_by_itself: false,
+        goes_on: false,
+        begins_at_the_end: true,
+    };
+    vec![
+        (
+            "jetstream-ordered",
+            Offsets { session: 5 * SECOND, commits_by_itself: true, begins_at_the_end: false, ..plain.clone() },
+        ),
+        ("kafka", plain.clone()),
+        ("kafka-auto-commit", Offsets { commits_by_itself: true, ..plain.clone() }),
+        ("kafka-cooperative", Offsets { goes_on: true, ..plain }),
+    ]
+}
+
+/// Walks over a world under each profile, with these partitions of the messages.
+fn each(about: &str, settings: &[(&str, &str)], partitions: &[u16], mut world: World) {
+    for (name, page) in pages() {
+        let many = partitions.iter().max().map_or(1, |last| last + 1);
+        let partitioned = many.to_string();
+        let profile = with(name, &[&[("partitions", partitioned.as_str()), ("session", "\"1s\"")], settings].concat());
+        for (entry, partition) in world.entries.iter_mut().zip(partitions) {
+            entry.partition = PartitionId(*partition);
+        }
+        let window = if settings.is_empty() { u32::MAX } else { 1 };
+        let page = Offsets { partitions: partitions.to_vec(), many, window, session: SECOND, ..page };
+        let walked = walk(&profile, &page, about, &world);
+        assert!(walked.all > 3, "{name}, {about}: {walked:?}");
+    }
+}
+
+/// The bare number of steps keeps a world small that goes on for long.
+fn steps(steps: usize, world: World) -> World {
+    World { steps: world.first.len() + steps, ..world }
+}
+
+#[test]
+fn without_faults_a_partition_comes_in_order_to_whoever_has_it() {
+    each("one member", &[], &[0, 0, 0, 0], steps(9, World { in_order: true, ..World::of(1, 4) }));
+    each("two members", &[], &[0, 1, 0], steps(7, World { in_order: true, ..World::of(2, 3) }));
+    each("a window of one", &[("window", "1")], &[0, 0, 0], steps(9, World { in_order: true, ..World::of(1, 3) }));
+}
+
+#[test]
+fn after_a_change_of_members_a_partition_goes_on_where_the_page_says() {
+    let joins = |messages| World { joins: 1, in_order: true, ..World::of(1, messages) };
+    each("a second member joins", &[], &[0, 0], steps(8, joins(2)));
+    each("a second member joins, two partitions", &[], &[0, 1], steps(7, joins(2)));
+    for how in [How::Close, How::Cancel, How::Reconnect] {
+        each(
+            &format!("{how:?}"),
+            &[],
+            &[0, 0],
+            steps(7, World { leaves: vec![(how, 1)], joins: 1, in_order: true, ..World::of(2, 2) }),
+        );
+    }
+}
+
+#[test]
+fn one_that_crashed_is_a_member_until_its_session_ends() {
+    each(
+        "a crash",
+        &[],
+        &[0, 0],
+        steps(8, World { leaves: vec![(How::Crash, 1)], seconds: 1, in_order: true, ..World::of(2, 2) }),
+    );
+    each(
+        "a crash and back",
+        &[],
+        &[0, 0],
+        steps(8, World { leaves: vec![(How::Crash, 1)], joins: 1, seconds: 1, in_order: true, ..World::of(1, 2) }),
+    );
+}
+
+#[test]
+fn a_commit_is_for_all_before_it_and_only_of_the_owner() {
+    each("commits", &[], &[0, 0], steps(7, World { commits: 1, joins: 1, in_order: true, ..World::of(1, 2) }));
+    each("commits of two", &[], &[0, 0], steps(6, World { commits: 2, ..World::of(2, 2) }));
+    each("goes on elsewhere", &[], &[0, 0], steps(7, World { seeks: 1, in_order: true, ..World::of(1, 2) }));
+}
+
+#[test]
+fn a_group_begins_where_the_page_and_the_first_member_say() {
+    for start in [Start::New, Start::Earliest] {
+        let first = vec![Told::Published(MessageId(0)), Told::Joined(A, start)];
+        let world = World { first, joins: 1, in_order: true, ..World::of(1, 3) };
+        each("the start", &[], &[0, 0, 0], steps(8, world));
+    }
+    let first = vec![Told::Published(MessageId(0)), Told::Joined(B, Start::Earliest), Told::Published(MessageId(1))];
+    for (name, page) in pages() {
+        let page = Offsets { partitions: vec![0, 0], begins_at_the_end: false, ..page };
+        let profile = with(name, &[("start", "\"earliest\"")]);
+        walk(&profile, &page, "from the first message", &steps(7, World { first: first.clone(), ..World::of(1, 2) }));
+    }
+}
