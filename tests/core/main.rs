@@ -13,6 +13,7 @@ mod rest;
 #[cfg(feature = "proptest")]
 mod schedules;
 mod shrink;
+mod slow_publish;
 mod testing;
 mod timers;
 mod vacuity;

@@ -317,7 +317,7 @@ fn a_file_that_is_damaged_or_names_what_cannot_exist_aborts_the_test_with_its_pl
           = help: a schedule is `[[kept]]` with `about = "…"` and `schedule = ["…"]`; repair it or take it out"#]]
     .assert_eq(&refused(&whole[..whole.len() - 4]));
     expect![[r#"
-        Test aborted: `hodl item:changed i1@1 -> search until quiescence`: expected `hold H until X`, `hold join of GROUP until X`, `pause H until X`, `duplicate D`, `lose D`, `lose ack of D`, `delay ack of D until X`, `run past ack wait of D` or `crash SERVICE before save|before publish|before ack|after ack of T`, where D is a delivery like `item:changed i1@2 -> search #1`, H is D or a command like `seller: change i1 to 6`, T is H or a timer like `timer i1 of shop`, X is T, `pause of H`, `ack of D`, `ack wait of D`, `join of GROUP` or `quiescence`; a command that is sent is `send CLIENT: LABEL`
+        Test aborted: `hodl item:changed i1@1 -> search until quiescence`: expected `hold H until X`, `hold join of GROUP until X`, `pause H until X`, `duplicate D`, `lose D`, `lose ack of D`, `delay ack of D until X`, `run past ack wait of D`, `slow publish of H until X` or `crash SERVICE before save|before publish|before ack|after ack of T`, where D is a delivery like `item:changed i1@2 -> search #1`, H is D or a command like `seller: change i1 to 6`, T is H or a timer like `timer i1 of shop`, X is T, `pause of H`, `publish of H`, `ack of D`, `ack wait of D`, `join of GROUP` or `quiescence`; a command that is sent is `send CLIENT: LABEL`
          --> damaged.toml:8:5
           |
         8 |     "hodl item:changed i1@1 -> search until quiescence",

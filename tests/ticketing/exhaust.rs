@@ -156,7 +156,7 @@ fn fates<S: System>(world: &World<S>, action: Action, duplicates: u8) -> Vec<Fat
         for crash in std::iter::once(None).chain(Window::ALL.map(Some)) {
             for bits in 0..8 {
                 let (pause, duplicate, lose) = (bits & 1 != 0, bits & 2 != 0, bits & 4 != 0);
-                let fate = Fate { ack, crash, pause, duplicate, lose };
+                let fate = Fate { ack, crash, pause, duplicate, lose, ..Fate::CALM };
                 let fits = chosen.restrict(fate) == fate && (!duplicate || can_double);
                 fates.extend(fits.then_some(fate));
             }

@@ -175,6 +175,7 @@ pub(super) fn exercised(counts: &CountsText) -> String {
         "duplicates",
         "crashes",
         "pauses",
+        "slow_publishes",
         "naks_unheard",
     ];
     let number = |name: &str| counts.get(name).copied().unwrap_or(0);

@@ -60,11 +60,15 @@ pub struct Fate {
     /// Whether the broker loses the message on its way to the group: no handler runs, and nobody is
     /// told.
     pub lose: bool,
+    /// Whether what its handler publishes is out only some time after its saves: the process is slow, or the
+    /// relay of its outbox lags.
+    pub slow_publish: bool,
 }
 
 impl Fate {
     /// Nothing happens: the fate of everything in the calm run.
-    pub const CALM: Fate = Fate { ack: AckFate::Prompt, crash: None, pause: false, duplicate: false, lose: false };
+    pub const CALM: Fate =
+        Fate { ack: AckFate::Prompt, crash: None, pause: false, duplicate: false, lose: false, slow_publish: false };
 
     /// Any fate, for tests that walk at random.
     #[cfg(test)]
@@ -73,7 +77,8 @@ impl Fate {
         let ack = [AckFate::Prompt, AckFate::Prompt, AckFate::Late, AckFate::Lost][one_of(4) as usize];
         let crash = (one_of(6) == 0).then(|| Window::ALL[one_of(Window::ALL.len() as u32) as usize]);
         let pause = may_pause && one_of(3) == 0;
-        Fate { ack, crash, pause, duplicate: one_of(5) == 0, lose: one_of(12) == 0 }
+        let (duplicate, lose, slow_publish) = (one_of(5) == 0, one_of(12) == 0, one_of(4) == 0);
+        Fate { ack, crash, pause, duplicate, lose, slow_publish }
     }
 
     /// Said of a message that is lost on its way.
@@ -84,39 +89,43 @@ impl Fate {
     pub(crate) const ACK_LOST: &'static str = "ack lost";
     /// Said of a message that becomes pending once more.
     pub(crate) const DUPLICATED: &'static str = "duplicated";
+    /// Said of what is published some time after the saves.
+    pub(crate) const SLOW_PUBLISH: &'static str = "slow publish";
 
     /// What goes wrong, in words: `ack lost`, `crash before save`, …
     #[must_use]
     pub fn faults(self) -> Vec<String> {
-        let Fate { ack, crash, pause, duplicate, lose } = self;
+        let Fate { ack, crash, pause, duplicate, lose, slow_publish } = self;
         let ack = match ack {
             AckFate::Prompt => None,
             AckFate::Late => Some(Fate::ACK_LATE),
             AckFate::Lost => Some(Fate::ACK_LOST),
         };
         let pause = pause.then_some("paused after read");
-        let words = [lose.then_some(Fate::LOST), ack, pause, duplicate.then_some(Fate::DUPLICATED)];
+        let slow = slow_publish.then_some(Fate::SLOW_PUBLISH);
+        let words = [lose.then_some(Fate::LOST), ack, pause, slow, duplicate.then_some(Fate::DUPLICATED)];
         let crash = crash.map(|window| format!("crash {}", window.name()));
         words.into_iter().flatten().map(str::to_owned).chain(crash).collect()
     }
 
     /// The bits of [`Fate::word`] that say that no handler runs, or not through to its answer, or
     /// that its ack travels.
-    pub(crate) const INTERRUPTS: u64 = 1 << 7 | 1 << 5 | 0b111 << 2 | AckFate::Late as u64;
+    pub(crate) const INTERRUPTS: u64 = 1 << 8 | 1 << 7 | 1 << 5 | 0b111 << 2 | AckFate::Late as u64;
 
     /// Whether nothing happens.
     #[inline(always)]
     pub(crate) fn is_calm(self) -> bool {
         // Of bytes that are all 0 then, so that the compiler asks for all of them at once.
-        let Fate { ack, crash, pause, duplicate, lose } = self;
+        let Fate { ack, crash, pause, duplicate, lose, slow_publish } = self;
         let crash = crash.map_or(0, |window| window as u8);
-        (ack as u8 | crash | u8::from(pause) | u8::from(duplicate) | u8::from(lose)) == 0
+        let slow = u8::from(pause) | u8::from(slow_publish);
+        (ack as u8 | crash | slow | u8::from(duplicate) | u8::from(lose)) == 0
     }
 
-    /// Whether its handler pauses or crashes.
+    /// Whether its handler pauses, crashes or is slow to publish.
     #[inline(always)]
     pub(crate) fn is_cut(self) -> bool {
-        self.pause || self.crash.is_some()
+        self.pause || self.slow_publish || self.crash.is_some()
     }
 
     /// Whether its handler runs, through to its answer, which arrives at once or never.
@@ -129,8 +138,8 @@ impl Fate {
     #[inline]
     pub(crate) fn word(self) -> u64 {
         let crash = self.crash.map_or(0, |window| window as u64);
-        let lose = u64::from(self.lose) << 7;
-        self.ack as u64 | crash << 2 | u64::from(self.pause) << 5 | u64::from(self.duplicate) << 6 | lose
+        let late = u64::from(self.lose) << 7 | u64::from(self.slow_publish) << 8;
+        self.ack as u64 | crash << 2 | u64::from(self.pause) << 5 | u64::from(self.duplicate) << 6 | late
     }
 }
 
@@ -173,6 +182,8 @@ pub struct FaultPlan {
     pub pause: Rate,
     /// The broker loses a message on its way to a group: a first attempt, which then is the last.
     pub lose_message: Rate,
+    /// What a handler publishes is out only some time after its saves.
+    pub slow_publish: Rate,
     /// Faults fall only on this many first attempts of a message at a group, so that redelivery is
     /// fair: in the end an ack arrives.
     pub attempts_max: u16,
@@ -189,11 +200,13 @@ impl FaultPlan {
         crash: Rate::NEVER,
         pause: Rate::NEVER,
         lose_message: Rate::NEVER,
+        slow_publish: Rate::NEVER,
         attempts_max: 3,
         swarm: false,
     };
 
-    /// Some of everything that at-least-once brokers and their services do. They lose no messages.
+    /// Some of everything that at-least-once brokers and their services do. They lose no messages, and what
+    /// is saved is published at once: [`FaultPlan::slow_publish`] is to be asked for.
     ///
     /// Of each delivery the ack is lost with probability 1/10 and late with 1/10, it is duplicated with
     /// 1/20, its member crashes with 1/50, and a handler that can pauses with 1/5; on the first 3 attempts
@@ -206,14 +219,16 @@ impl FaultPlan {
         crash: Rate::of(Ratio::new(1, 50)),
         pause: Rate::of(Ratio::new(1, 5)),
         lose_message: Rate::NEVER,
+        slow_publish: Rate::NEVER,
         attempts_max: 3,
         swarm: true,
     };
 
     /// Whether nothing can go wrong, whatever is drawn.
     pub(crate) fn is_calm(&self) -> bool {
-        let FaultPlan { lose_ack, delay_ack, duplicate, crash, pause, lose_message, .. } = self;
-        ![lose_ack, delay_ack, duplicate, crash, pause, lose_message].into_iter().any(Rate::can_happen)
+        let FaultPlan { lose_ack, delay_ack, duplicate, crash, pause, lose_message, slow_publish, .. } = self;
+        let kinds = [lose_ack, delay_ack, duplicate, crash, pause, lose_message, slow_publish];
+        !kinds.into_iter().any(Rate::can_happen)
     }
 
     /// The plan one seed uses: the same, or with some kinds switched off.
@@ -230,6 +245,7 @@ impl FaultPlan {
                 &mut self.crash,
                 &mut self.pause,
                 &mut self.lose_message,
+                &mut self.slow_publish,
             ];
             for rate in kinds {
                 if prng.chance(half) {
@@ -250,6 +266,7 @@ pub struct Fates {
     crash: Coin,
     pause: Coin,
     lose_message: Coin,
+    slow_publish: Coin,
     /// Whether no more than acks are lost and deliveries duplicated.
     is_sparse: bool,
     attempts_max: u16,
@@ -261,7 +278,7 @@ impl Fates {
     #[must_use]
     pub fn new(plan: &FaultPlan, key: RunKey) -> Fates {
         let coin = |rate, purpose| Coin::new(rate, key, purpose);
-        let more = [plan.delay_ack, plan.crash, plan.pause, plan.lose_message];
+        let more = [plan.delay_ack, plan.crash, plan.pause, plan.lose_message, plan.slow_publish];
         Fates {
             is_sparse: !more.iter().any(Rate::can_happen),
             lose_ack: coin(plan.lose_ack, Purpose::LoseAck),
@@ -270,6 +287,7 @@ impl Fates {
             crash: coin(plan.crash, Purpose::Crash),
             pause: coin(plan.pause, Purpose::Pause),
             lose_message: coin(plan.lose_message, Purpose::LoseMessage),
+            slow_publish: coin(plan.slow_publish, Purpose::SlowPublish),
             attempts_max: plan.attempts_max,
             key,
         }
@@ -294,6 +312,7 @@ impl Fates {
             fate.ack = AckFate::Late;
         }
         fate.pause = self.pause.takes(identity);
+        fate.slow_publish = self.slow_publish.takes(identity);
         if self.crash.takes(identity) {
             fate.crash = Some(self.window(identity));
         }
@@ -426,9 +445,9 @@ mod tests {
         let kinds = |seed| {
             let plan = FaultPlan::SOME.for_seed(seed);
             let old = [plan.lose_ack, plan.delay_ack, plan.duplicate, plan.crash, plan.pause];
-            (old.map(|rate| rate.most > 0), plan.lose_message.most > 0)
+            (old.map(|rate| rate.most > 0), plan.lose_message.most > 0, plan.slow_publish.most > 0)
         };
-        let seen: std::collections::BTreeSet<_> = (0..800).map(kinds).collect();
-        assert_eq!(seen.len(), 64, "all 2^6 subsets of the six kinds appear");
+        let seen: std::collections::BTreeSet<_> = (0..1_600).map(kinds).collect();
+        assert_eq!(seen.len(), 128, "all 2^7 subsets of the seven kinds appear");
     }
 }

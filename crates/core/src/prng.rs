@@ -137,6 +137,8 @@ pub enum Purpose {
     Race = 12,
     /// How slow a service, the clients and the clock are.
     Speed = 13,
+    /// Whether what a handler publishes is out only some time after its saves.
+    SlowPublish = 14,
 }
 
 /// A probability as a fraction, written `1/20`.

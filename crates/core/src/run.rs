@@ -141,6 +141,9 @@ pub struct Counts {
     pub crashes: u64,
     /// Handlers paused between read and save.
     pub pauses: u64,
+    /// Handlers that saved, and what they published was out only later.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub slow_publishes: u64,
     /// Naks that were silences, because the broker knows none.
     pub naks_unheard: u64,
     /// Moments at rest: nothing could change any more until a command was sent or a service's timer fired,
@@ -152,6 +155,11 @@ pub struct Counts {
     pub moments_before_redelivery: u64,
     /// The same, because a group had not joined yet.
     pub moments_before_join: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Counts {
@@ -168,6 +176,7 @@ impl Counts {
         self.duplicates += other.duplicates;
         self.crashes += other.crashes;
         self.pauses += other.pauses;
+        self.slow_publishes += other.slow_publishes;
         self.naks_unheard += other.naks_unheard;
         self.moments_judged += other.moments_judged;
         self.moments_before_redelivery += other.moments_before_redelivery;
@@ -476,6 +485,7 @@ impl Counts {
         let begins = matches!(step.action, Action::Command(_) | Action::Advance);
         self.crashes += u64::from(step.fate.crash.is_some() && begins);
         self.pauses += u64::from(step.fate.pause && matches!(step.action, Action::Command(_)));
+        self.slow_publishes += u64::from(step.publishes_late());
     }
 }
 
@@ -495,6 +505,7 @@ impl RunNotes {
             counts.acks_late += u64::from(fate.ack == AckFate::Late);
             counts.crashes += u64::from(fate.crash.is_some());
             counts.pauses += u64::from(fate.pause);
+            counts.slow_publishes += u64::from(step.publishes_late());
         }
         let delivery = broker.delivery(index);
         counts.deliveries += 1;

@@ -106,6 +106,11 @@ pub trait Service<S: System>: Send + Sync {
     fn ack_timing(&self) -> AckTiming {
         AckTiming::AfterSave
     }
+
+    /// In which order the relay of its outbox publishes, where it has one. By default [`Relay::InOrder`].
+    fn relay(&self) -> Relay {
+        Relay::InOrder
+    }
 }
 
 /// What a handler answers. The broker learns it only if it reaches the broker.
@@ -182,6 +187,18 @@ pub enum PublishMode {
     /// Publish first, then save: a crash in between leaves events about what was never saved, and a
     /// handler that pauses has published by then.
     BeforeSave,
+}
+
+/// In which order the relay of an outbox publishes what handlers saved one after the other, if it lags
+/// ([`Fate::slow_publish`](crate::Fate::slow_publish)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Relay {
+    /// In the order of the saves: later events of the service wait behind those that are not out yet.
+    #[default]
+    InOrder,
+    /// In any order, as several relays do, or one that reads by sequence number and comes back for what it
+    /// passed over: later events are out first.
+    AnyOrder,
 }
 
 /// When a handler that decided to ack sends its ack. The default is [`AckTiming::AfterSave`].

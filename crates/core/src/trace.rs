@@ -307,8 +307,9 @@ impl<S: System> Observer<S> for Naming {
     }
 
     fn after(&mut self, _: &World<S>, step: &Step) {
-        // A resumed handler has the fate that was decided when it began.
-        let fate = if matches!(step.action, Action::Resume(_)) { Fate::CALM } else { step.fate };
+        // A handler that goes on has the fate that was decided when it began.
+        let goes_on = matches!(step.action, Action::Resume(_) | Action::Publish(_));
+        let fate = if goes_on { Fate::CALM } else { step.fate };
         self.steps.extend(self.what.take().map(|what| NamedStep::new(what, fate)));
     }
 

@@ -153,7 +153,7 @@ fn arbitrary_fate(bits: u16) -> Fate {
         None,
     ];
     let (pause, duplicate, lose) = (bits >> 5 & 3 == 0, bits >> 7 & 7 == 0, bits >> 10 & 15 == 0);
-    Fate { ack, crash: crash[usize::from(bits >> 2 & 7)], pause, duplicate, lose }
+    Fate { ack, crash: crash[usize::from(bits >> 2 & 7)], pause, duplicate, lose, ..Fate::CALM }
 }
 
 fn assert_within_limit(broker: &Broker<Fact>) {

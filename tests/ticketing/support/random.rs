@@ -125,6 +125,7 @@ pub(crate) fn faults() -> impl Strategy<Value = FaultPlan> {
             lose_message,
             attempts_max,
             swarm,
+            ..FaultPlan::NONE
         },
     )
 }

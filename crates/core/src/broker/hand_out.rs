@@ -99,6 +99,12 @@ impl<E: Event> Broker<E> {
             self.let_handle_apart(index, message, attempt, consumer);
             return Some(HandedOut { reply: Reply::NotYet, wait });
         }
+        if fate.slow_publish {
+            let handed_out = self.let_handle_apart(index, message, attempt, consumer);
+            // Who has not published yet answers some other time, and the broker waits from now on.
+            let wait = if handed_out.reply == Reply::NotYet { self.wait_for_answer(index) } else { handed_out.wait };
+            return Some(HandedOut { wait, ..handed_out });
+        }
         Some(self.let_handle(index, message, attempt, consumer))
     }
 

@@ -75,6 +75,8 @@ pub(crate) struct GroupSetup {
     pub(crate) joins_late: bool,
     /// Whether a handler of one of its members may pause.
     pub(crate) may_pause: bool,
+    /// Whether others can come between the saves of one of them and what it publishes.
+    pub(crate) may_publish_late: bool,
 }
 
 impl GroupSetup {

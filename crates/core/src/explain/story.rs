@@ -85,6 +85,7 @@ impl<S: System> Story<'_, S> {
         match departure {
             Departure::Hold { what, .. } => self.waits(what, place),
             Departure::Pause { what, .. } => self.pauses(what, place?),
+            Departure::SlowPublish { what, .. } => self.publishes_late(what),
             Departure::Duplicate(what) => {
                 let begin = format!("The broker delivers `{what}` once more");
                 Some(match self.again(what, place?) {
@@ -200,6 +201,31 @@ impl<S: System> Story<'_, S> {
             (Some(saves), None) => format!("{reads} and saves only at step {saves}."),
             (None, Some(between)) => format!("{reads} and has not saved before {between}."),
             (None, None) => format!("{reads} and has not saved yet."),
+        })
+    }
+
+    /// What was saved, and out only later.
+    fn publishes_late(&self, what: &Target) -> Option<String> {
+        let saves = self.steps().iter().position(|step| step.is(what) && !step.pauses())?;
+        let publish = Target::Publish(Box::new(what.clone()));
+        let publishes = self.steps().iter().position(|step| step.is(&publish));
+        let to = publishes.unwrap_or(self.steps().len());
+        let service = match &self.observed.report.verdict {
+            Verdict::Violated { violation, .. } => Some(violation.service.as_str()),
+            _ => None,
+        };
+        let between = (to > saves + 1).then(|| self.named_between(saves + 1, to, service));
+        let saved = format!("The handler of `{}` is done at step {}", short(what), self.number(saves));
+        let said = publishes.map(|place| ticked(&self.steps()[place].record.published));
+        Some(match (publishes, said, between) {
+            (Some(place), Some(said), Some(between)) => {
+                format!("{saved}, and {said} is published only at step {}, after {between}.", self.number(place))
+            }
+            (Some(place), Some(said), None) => {
+                format!("{saved}, and {said} is published at step {}.", self.number(place))
+            }
+            (.., Some(between)) => format!("{saved}, and what it says is not published before {between}."),
+            (.., None) => format!("{saved}, and what it says is not published yet."),
         })
     }
 
@@ -629,6 +655,7 @@ fn short(target: &Target) -> String {
     match target {
         Target::Delivery(delivery) => message(delivery),
         Target::Pause(what) => short(what),
+        Target::Publish(what) => format!("publish of {}", short(what)),
         other => other.to_string(),
     }
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use crate::broker::{Delivery, Message, MessageName};
-use crate::event::System;
+use crate::event::{Event, System};
 use crate::ids::{RecordId, Time, Version};
 use crate::simulation::Simulation;
 use crate::store::{Change, Record, Store};
@@ -65,6 +65,18 @@ impl<'a, S: System> Moment<'a, S> {
     pub fn was_published(&self, record: RecordId, version: Version) -> bool {
         self.note(LookedAt::LOG);
         self.world.broker().has_published(record, version)
+    }
+
+    /// Whether a message about this version of a record, whatever its subject, is saved or said and not out
+    /// yet, because its process or its relay is slow (see [`Fate::slow_publish`](crate::Fate::slow_publish)).
+    #[must_use]
+    pub fn is_unpublished(&self, record: RecordId, version: Version) -> bool {
+        self.note(LookedAt::LOG);
+        let is_it = |event: &S::Event| (event.record(), event.version()) == (record, Some(version));
+        self.world.said_late().any(|event| {
+            self.note(LookedAt::ALL);
+            is_it(event)
+        })
     }
 
     /// Whether any message that was ever published has such a name.

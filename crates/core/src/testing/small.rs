@@ -8,7 +8,7 @@ use crate::event::{Event, System};
 use crate::ids::{RecordId, Subject, Version};
 use crate::property::{Moment, Property, Violation};
 use crate::service::{
-    AckTiming, Context, NO_COMMANDS, NO_EVENTS, Outcome, PublishMode, Rejection, Service, Timer, Work,
+    AckTiming, Context, NO_COMMANDS, NO_EVENTS, Outcome, PublishMode, Rejection, Relay, Service, Timer, Work,
 };
 use crate::store::{Record, Schema, VersionPolicy};
 
@@ -69,8 +69,8 @@ impl<R: Record> Event for Snapshot<R> {
 #[must_use]
 pub fn service<S: System>(name: impl Into<Cow<'static, str>>) -> Closures<S> {
     let (name, subjects) = (name.into(), Cow::Borrowed(&[] as &[Subject]));
-    let (publish, ack) = (PublishMode::default(), AckTiming::default());
-    Closures { name, declare: Vec::new(), subjects, handle: None, execute: None, fire: None, publish, ack }
+    let (publish, ack, relay) = (PublishMode::default(), AckTiming::default(), Relay::default());
+    Closures { name, declare: Vec::new(), subjects, handle: None, execute: None, fire: None, publish, ack, relay }
 }
 
 type Declare = dyn Fn(&mut Schema) + Send + Sync;
@@ -89,6 +89,7 @@ pub struct Closures<S: System> {
     fire: Option<Box<Fire<S>>>,
     publish: PublishMode,
     ack: AckTiming,
+    relay: Relay,
 }
 
 impl<S: System> Closures<S> {
@@ -186,6 +187,13 @@ impl<S: System> Closures<S> {
         self
     }
 
+    /// Lets the relay of the outbox publish in this order if it lags; [`Relay::InOrder`] unless said otherwise.
+    #[must_use]
+    pub fn relaying(mut self, relay: Relay) -> Closures<S> {
+        self.relay = relay;
+        self
+    }
+
     /// Acks at this time; [`AckTiming::AfterSave`] unless said otherwise.
     #[must_use]
     pub fn acking(mut self, timing: AckTiming) -> Closures<S> {
@@ -228,6 +236,10 @@ impl<S: System> Service<S> for Closures<S> {
 
     fn ack_timing(&self) -> AckTiming {
         self.ack
+    }
+
+    fn relay(&self) -> Relay {
+        self.relay
     }
 }
 

@@ -14,6 +14,14 @@ pub fn pauses_nowhere<S: System>(simulation: &Simulation<S>) -> Option<&'static 
     none.then_some("no service has several members or `overlapping = true`")
 }
 
+/// Why nothing comes between the saves and the publishes of any handler, if that is so.
+fn publishes_late_nowhere<S: System>(simulation: &Simulation<S>) -> Option<String> {
+    let mut services = simulation.inner.services.iter();
+    let why = "each service publishes before it saves, or has one member that saves and publishes in one go \
+         (`PublishMode::DualWrite`)";
+    services.all(|hosted| !hosted.publishes_late.contains(&true)).then(|| why.to_owned())
+}
+
 /// A kind of fault, by the names of the plan's fields.
 struct Fault {
     name: &'static str,
@@ -24,7 +32,7 @@ struct Fault {
     of_deliveries: bool,
 }
 
-fn faults(plan: &FaultPlan, occurred: &Occurred) -> [Fault; 6] {
+fn faults(plan: &FaultPlan, occurred: &Occurred) -> [Fault; 7] {
     let counts = &occurred.counts;
     let fault = |name, rate, times, of_deliveries| Fault { name, rate, times, of_deliveries };
     [
@@ -34,6 +42,7 @@ fn faults(plan: &FaultPlan, occurred: &Occurred) -> [Fault; 6] {
         fault("crash", plan.crash, counts.crashes, false),
         fault("pause", plan.pause, counts.pauses, false),
         fault("lose_message", plan.lose_message, counts.messages_lost, true),
+        fault("slow_publish", plan.slow_publish, counts.slow_publishes, false),
     ]
 }
 
@@ -84,6 +93,7 @@ fn cannot<S: System>(simulation: &Simulation<S>, plan: &FaultPlan, fault: &Fault
     let unlimited = profile.max_in_flight.limit == Limit::Unlimited;
     match fault.name {
         "pause" => pauses_nowhere(simulation).map(str::to_owned),
+        "slow_publish" => publishes_late_nowhere(simulation),
         "delay_ack" if profile.ack_wait.is_empty() && unlimited && !profile.release_on.crash => {
             Some("the broker has no ack wait and no limit in flight, so it waits for no ack".to_owned())
         }

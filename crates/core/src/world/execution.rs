@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::publishing::{Late, answers_last};
 use super::small::Small;
 use super::step::{Actor, Answer, Step};
 use super::{Begun, Host, Timer, World};
@@ -69,6 +70,7 @@ impl<S: System> Execution<'_, S> {
         step.actor = Some(actor);
         host.effects.clear();
         if is_cut {
+            step.late = Late::Nobody;
             if fate.pause && begun.is_none() {
                 host.pause(hosted, actor, task, step);
                 return None;
@@ -92,11 +94,26 @@ impl<S: System> Execution<'_, S> {
             }
             step.saved = store.changed();
             is_inert &= !step.saved && !effects.impure && effects.is_empty();
-            if !effects.armed.is_empty() {
+            let (arms, says) = (!effects.armed.is_empty(), !effects.published.is_empty());
+            if says && (fate.slow_publish || !host.unpublished.is_empty()) {
+                host.keep_back(hosted, actor, work, cause, step);
+            }
+            if arms {
                 host.arm(actor, cause);
             }
         }
         Some(if is_inert { FutileAt::tick(tick) } else { FutileAt::NEVER })
+    }
+
+    /// What the broker hears of the answer for now, if the process may be late with what it has to say.
+    #[inline(never)]
+    fn reply_by_now(&mut self, service: ServiceIndex, reply: Reply) -> Reply {
+        let ack_timing = self.inner.services[service.get()].ack_timing;
+        if let Some(kept) = self.host.kept.as_mut().filter(|_| answers_last(ack_timing, self.step.late)) {
+            kept.reply = Some(reply);
+            return Reply::NotYet;
+        }
+        reply
     }
 
     /// What the broker hears of the answer.
@@ -258,7 +275,11 @@ impl<S: System> Consumer<S::Event> for Execution<'_, S> {
         let (event, cause) = (&message.event, message.cause);
         let actor = Actor { service: member.service, member: member.ordinal };
         let futile_at = self.run(actor, Task::Delivery { event, attempt: number }, cause);
-        Handled { reply: self.reply(actor.service), changed: self.step.saved, futile_at }
+        let mut reply = self.reply(actor.service);
+        if self.fate.slow_publish {
+            reply = self.reply_by_now(actor.service, reply);
+        }
+        Handled { reply, changed: self.step.saved, futile_at }
     }
 
     fn nak_delay(&self) -> Option<Duration> {

@@ -204,6 +204,8 @@ pub(super) struct FaultsTable {
     pub(super) pause_most: Option<Spanned<u32>>,
     pub(super) lose_message: Option<Ratio>,
     pub(super) lose_message_most: Option<Spanned<u32>>,
+    pub(super) slow_publish: Option<Ratio>,
+    pub(super) slow_publish_most: Option<Spanned<u32>>,
     pub(super) attempts: Option<u16>,
     pub(super) swarm: Option<bool>,
 }

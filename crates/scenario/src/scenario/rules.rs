@@ -143,6 +143,7 @@ pub(super) fn faults(source: &Source<'_>, read: &File) -> Result<FaultPlan, File
         crash: rate(table.crash, table.crash_most.as_ref())?,
         pause: rate(table.pause, table.pause_most.as_ref())?,
         lose_message: rate(table.lose_message, table.lose_message_most.as_ref())?,
+        slow_publish: rate(table.slow_publish, table.slow_publish_most.as_ref())?,
         attempts_max: table.attempts.unwrap_or(FaultPlan::NONE.attempts_max),
         swarm: table.swarm.unwrap_or(true),
     })

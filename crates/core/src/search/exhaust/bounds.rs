@@ -247,7 +247,7 @@ impl Choices {
     /// Those with one fault at most.
     pub(in crate::search) fn single(bounds: &Bounds) -> Choices {
         let mut choices = Choices::all(bounds);
-        let faults = |Fate { ack, crash, pause, duplicate, lose }: Fate| {
+        let faults = |Fate { ack, crash, pause, duplicate, lose, .. }: Fate| {
             [ack != AckFate::Prompt, crash.is_some(), pause, duplicate, lose].into_iter().filter(|happens| *happens)
         };
         choices.0.iter_mut().for_each(|list| list.retain(|choice| faults(choice.fate).count() <= 1));
@@ -288,6 +288,7 @@ fn choices(bounds: &Bounds, is_delivery: bool, may_pause: bool) -> Vec<Choice> {
                         pause: *pause,
                         duplicate: *duplicate,
                         lose: *lose,
+                        ..Fate::CALM
                     }));
                 }
             }
