@@ -7,6 +7,7 @@ mod explain;
 mod hold_sweep;
 mod identity;
 mod memory;
+mod outside;
 mod panics;
 mod pctcp;
 mod rest;

@@ -243,6 +243,9 @@ impl<S: System> Story<'_, S> {
         if !published.is_empty() && !record.saved.is_empty() {
             lost.push(format!("{} is saved and {} is never published", rows(&record.saved), ticked(&published)));
         }
+        if !record.outside.is_empty() {
+            lost.push(format!("{} is done", ticked(&record.outside)));
+        }
         for timer in self.timers_lost(service) {
             lost.push(format!("the {timer} that it kept in memory never fires"));
         }
@@ -350,7 +353,7 @@ impl<S: System> Story<'_, S> {
             for fields in saved.iter_mut().filter_map(|row| row.fields.as_object_mut()) {
                 fields.retain(|name, _| !self.times.contains(&name.as_str()));
             }
-            (record.answer.clone(), saved)
+            (record.answer.clone(), saved, record.outside.clone())
         };
         self.in_calm(place).is_none_or(|calm| came(calm) != came(record))
     }
@@ -609,6 +612,11 @@ fn does(record: &TraceRecord, fields: &BTreeSet<String>) -> String {
         saved => {
             Some(format!("saves {}", saved.iter().map(|row| row_in_words(row, fields)).collect::<Vec<_>>().join(", ")))
         }
+    };
+    let done = (!record.outside.is_empty()).then(|| format!("does {}", ticked(&record.outside)));
+    let saves = match (done, saves) {
+        (Some(done), Some(saves)) => Some(format!("{done} and {saves}")),
+        (done, saves) => done.or(saves),
     };
     let answer = record.answer.as_deref().unwrap_or_default();
     match (answer.split_once(": "), answer, saves) {

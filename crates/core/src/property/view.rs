@@ -10,6 +10,7 @@ use std::ops::Deref;
 use crate::broker::{Delivery, Message, MessageName};
 use crate::event::{Event, System};
 use crate::ids::{RecordId, Time, Version};
+use crate::service::Outside;
 use crate::simulation::Simulation;
 use crate::store::{Change, Record, Store};
 use crate::world::{LookedAt, Step, World};
@@ -84,6 +85,19 @@ impl<'a, S: System> Moment<'a, S> {
     pub fn ever_published(&self, is_it: impl Fn(&MessageName) -> bool) -> bool {
         self.note(LookedAt::LOG);
         self.world.broker().messages().iter().rev().any(|message| is_it(&message.name))
+    }
+
+    /// What handlers have done outside of the stores ([`Context::outside`](crate::Context::outside)). In which
+    /// order it is here says nothing.
+    pub fn outside(&self) -> impl Iterator<Item = &'a Outside> + use<'a, S> {
+        self.note(LookedAt::ALL);
+        self.world.outside().iter()
+    }
+
+    /// How often something of this name was done about a record outside of the stores.
+    #[must_use]
+    pub fn times_outside(&self, name: &str, record: RecordId) -> usize {
+        self.outside().filter(|outside| (outside.name(), outside.record()) == (name, record)).count()
     }
 
     /// The whole world: broker and log, members' memories, what may happen next.
@@ -181,6 +195,14 @@ impl<'a, S: System> View<'a, S> {
                 &self.after.world.broker().messages()[self.step.published.clone()]
             }
         }
+    }
+
+    /// What the step did outside of the stores that was not done before.
+    pub fn done_outside(&self) -> impl Iterator<Item = &'a Outside> + use<'a, S> {
+        if self.step.acted() {
+            self.note(LookedAt::ALL);
+        }
+        self.after.world.outside_in(self.step).iter()
     }
 
     /// The delivery the handler worked on, and its message.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::event::{Event, System};
 use crate::ids::{RecordId, Subject, Version};
-use crate::property::{Moment, Property, Violation};
+use crate::property::{Moment, Property, View, Violation, Watch};
 use crate::service::{
     AckTiming, Context, NO_COMMANDS, NO_EVENTS, Outcome, PublishMode, Rejection, Relay, Service, Timer, Work,
 };
@@ -263,6 +263,53 @@ pub fn at_quiescence<S: System>(
     judge: impl Fn(&Moment<'_, S>) -> Result<(), Violation> + Send + Sync + 'static,
 ) -> Box<dyn Property<S>> {
     Box::new(AtQuiescence { name: name.into(), judge })
+}
+
+/// A property: something of this name is done outside of the stores at most once for each record
+/// ([`Context::outside`]): nobody is charged twice.
+///
+/// ```
+/// # use pellmell::doc_example::Shop;
+/// use pellmell::testing;
+/// let charged_once = testing::at_most_once_outside::<Shop>("ChargedOnce", "charge");
+/// assert_eq!(charged_once.name(), "ChargedOnce");
+/// ```
+#[must_use]
+pub fn at_most_once_outside<S: System>(
+    name: impl Into<Cow<'static, str>>,
+    outside: impl Into<Cow<'static, str>>,
+) -> Box<dyn Property<S>> {
+    Box::new(AtMostOnceOutside { name: name.into(), outside: outside.into() })
+}
+
+struct AtMostOnceOutside {
+    name: Cow<'static, str>,
+    outside: Cow<'static, str>,
+}
+
+impl<S: System> Property<S> for AtMostOnceOutside {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn about(&self) -> &'static str {
+        "what is done outside of the stores is done at most once for each record"
+    }
+
+    fn watches(&self) -> Watch {
+        Watch::OUTSIDE
+    }
+
+    fn on_step(&self, view: &View<'_, S>) -> Result<(), Violation> {
+        for done in view.done_outside().filter(|done| done.name() == self.outside) {
+            let times = view.times_outside(&self.outside, done.record());
+            if times > 1 {
+                let detail = format!("`{}` was done {times} times, expected at most 1", self.outside);
+                return Err(Violation::at(view.service()).of(done.record()).because(detail));
+            }
+        }
+        Ok(())
+    }
 }
 
 struct AtQuiescence<F> {

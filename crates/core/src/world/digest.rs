@@ -213,10 +213,9 @@ impl<S: System> World<S> {
         });
         let timers = timers.fold(0u64, u64::wrapping_add);
         let rest = hash::mix3(self.broker.rest_digest(), paused, timers);
-        match self.unpublished_digest() {
-            0 => rest,
-            late => hash::mix(rest, late),
-        }
+        // Most worlds have neither.
+        let more = [(self.unpublished_digest(), 1), (self.host.done_outside.digest(), 2)];
+        more.into_iter().filter(|(hash, _)| *hash != 0).fold(rest, |rest, (hash, which)| hash::mix3(rest, hash, which))
     }
 
     /// What decides the outcome of a delivery or a command in a still world if it is handled and answered in one go

@@ -94,6 +94,11 @@ impl<S: System> Execution<'_, S> {
             }
             step.saved = store.changed();
             is_inert &= !step.saved && !effects.impure && effects.is_empty();
+            if effects.acts_outside {
+                step.acted = host.act();
+                is_inert &= !step.acted;
+            }
+            let effects = &host.effects;
             let (arms, says) = (!effects.armed.is_empty(), !effects.published.is_empty());
             if says && (fate.slow_publish || !host.unpublished.is_empty()) {
                 host.keep_back(hosted, actor, work, cause, step);
@@ -184,6 +189,7 @@ impl<S: System> Host<S> {
             published = step.is_success();
             store.roll_back();
             effects.armed.clear();
+            effects.outside.clear();
             if !published {
                 effects.published.clear();
             }
@@ -194,8 +200,8 @@ impl<S: System> Host<S> {
         self.begun = Begun { read_at: store.tick(), read: store.rows_digest(), published };
     }
 
-    /// The member crashes before its handler saved; what it would have answered counts only if the
-    /// ack goes first.
+    /// The member crashes before its handler saved. What that did outside by then is done; what it would have
+    /// answered counts only if the ack goes first.
     #[inline(never)]
     fn crash_before_save(
         &mut self,
@@ -205,15 +211,26 @@ impl<S: System> Host<S> {
         read_at: Option<u64>,
         step: &mut Step,
     ) {
-        let mut acked = false;
-        begin(&mut self.stores, &self.small, actor.service, read_at);
-        if matches!(task, Task::Delivery { .. }) && hosted.ack_timing == AckTiming::BeforeSave {
-            let (store, effects) = self.call(hosted, actor, task, read_at, step);
-            acked = step.answered_ack();
-            store.roll_back();
-            effects.clear();
+        let acks_first = matches!(task, Task::Delivery { .. }) && hosted.ack_timing == AckTiming::BeforeSave;
+        let (store, effects) = self.call(hosted, actor, task, read_at, step);
+        let acked = acks_first && step.answered_ack();
+        store.roll_back();
+        effects.outside.retain(|outside| !outside.is_after_saving());
+        if !effects.outside.is_empty() {
+            step.acted = self.act();
         }
+        let acts_outside = self.effects.acts_outside;
+        self.effects.clear();
+        // Whether it looked at the time makes no difference.
+        self.effects.acts_outside = acts_outside;
+        self.effects.has_any |= acts_outside;
         step.set_answer(Answer::Crashed { acked });
+    }
+
+    /// What a handler did outside is done; says whether any of it is new.
+    #[inline(never)]
+    fn act(&mut self) -> bool {
+        self.done_outside.add(self.effects.outside.drain(..))
     }
 
     #[inline(never)]
@@ -255,11 +272,13 @@ fn take_back<E>(store: &mut Store, effects: &mut Effects<E>, mode: PublishMode, 
         store.roll_back();
         effects.published.clear();
         effects.armed.clear();
+        effects.outside.retain(|outside| !outside.is_after_saving());
     }
     if has_published {
         effects.published.clear();
     }
     if step.fate.crash == Some(Window::BeforePublish) {
+        effects.outside.retain(|outside| !outside.is_after_saving());
         match mode {
             PublishMode::Outbox => {}
             PublishMode::DualWrite => effects.published.clear(),

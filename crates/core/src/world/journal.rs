@@ -40,13 +40,15 @@ struct MarkedMoment<E> {
     timers: TimersMark,
     small: Small,
     unpublished: Vec<Unpublished<E>>,
+    /// How much was done outside.
+    done: (usize, usize),
 }
 
 impl<E> Default for MarkedMoment<E> {
     fn default() -> MarkedMoment<E> {
         let (broker, timers, small) = (BrokerMark::default(), TimersMark::default(), Small::default());
         let (stores, digests, unpublished) = (Vec::new(), Vec::new(), Vec::new());
-        MarkedMoment { broker, stores, digests, timers, small, unpublished }
+        MarkedMoment { broker, stores, digests, timers, small, unpublished, done: (0, 0) }
     }
 }
 
@@ -76,6 +78,7 @@ impl<S: System> World<S> {
         moment.timers = self.host.timers.mark();
         moment.small.clone_from(&self.host.small);
         copy_few(&mut moment.unpublished, &self.host.unpublished);
+        moment.done = self.host.done_outside.mark();
         self.offers.clear();
         *marks += 1;
         Mark(*marks - 1)
@@ -93,6 +96,7 @@ impl<S: System> World<S> {
         self.host.timers.rewind(moment.timers);
         self.host.small.clone_from(&moment.small);
         copy_few(&mut self.host.unpublished, &moment.unpublished);
+        self.host.done_outside.rewind(moment.done);
         self.offers.clear();
         self.host.effects.clear();
     }

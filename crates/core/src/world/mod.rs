@@ -9,6 +9,7 @@ mod clients;
 mod digest;
 mod execution;
 mod journal;
+mod outside;
 mod publishing;
 mod small;
 mod step;
@@ -23,7 +24,7 @@ use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Time};
 use crate::schedule::{DeliverySpec, Target};
 use crate::scheduler::{Action, Chosen, ClientIndex, Enabled, Offer, PauseIndex};
-use crate::service::{Effects, Work};
+use crate::service::{Effects, Outside, Work};
 use crate::simulation::{Hosted, Inner, Simulation};
 use crate::store::{Schema, Store};
 
@@ -35,6 +36,7 @@ use journal::Journal;
 pub(crate) use journal::Mark;
 #[cfg(test)]
 pub(crate) use journal::tests::simulation as erratic_simulation;
+use outside::DoneOutside;
 use publishing::{Kept, Unpublished};
 use small::Small;
 pub use step::{Actor, Answer, Step};
@@ -128,6 +130,7 @@ struct Host<S: System> {
     unpublished: Vec<Unpublished<S::Event>>,
     /// What the running handler said that is to be published late.
     kept: Option<Kept<S::Event>>,
+    done_outside: DoneOutside,
     small: Small,
 }
 
@@ -144,6 +147,7 @@ impl<S: System> Clone for World<S> {
                 begun: self.host.begun,
                 unpublished: self.host.unpublished.clone(),
                 kept: None,
+                done_outside: self.host.done_outside.clone(),
                 small: self.host.small.clone(),
             },
             offers: self.offers.clone(),
@@ -164,6 +168,7 @@ impl<S: System> Clone for World<S> {
         self.host.small.clone_from(&host.small);
         self.host.timers.clone_from(&host.timers);
         copy_few(&mut self.host.unpublished, &host.unpublished);
+        self.host.done_outside.clone_from(&host.done_outside);
         self.offers.clone_from(offers);
         self.host.effects.clear();
         self.parks_futile = *parks_futile;
@@ -203,9 +208,9 @@ impl<S: System> World<S> {
             ..Small::default()
         };
         let (timers, effects, begun) = (Timers::default(), Effects::default(), Begun::default());
-        let (stores, unpublished, kept) = (stores.collect(), Vec::new(), None);
+        let (stores, unpublished, kept, done_outside) = (stores.collect(), Vec::new(), None, DoneOutside::default());
         let mut world = World {
-            host: Host { stores, timers, effects, begun, unpublished, kept, small },
+            host: Host { stores, timers, effects, begun, unpublished, kept, done_outside, small },
             broker: Broker::new(inner.profile.clone(), inner.groups.clone()),
             parks_futile: !inner.redeliver_futile,
             offers: Vec::new(),
@@ -229,6 +234,7 @@ impl<S: System> World<S> {
         self.offers.clear();
         self.host.effects.clear();
         self.host.unpublished.clear();
+        self.host.done_outside.clear();
         self.host.small.absent.extend(self.broker.absent_groups());
         for place in 0..self.host.small.absent.len() {
             self.push_offer(Action::Join(self.host.small.absent[place]));
@@ -336,9 +342,20 @@ impl<S: System> World<S> {
         self.host.small.memories.of((service, member))
     }
 
-    /// Whether the handler that ran last looked at the time, at the attempt or into its memory.
+    /// Whether the handler that ran last looked at the time, at the attempt or into its memory, or did something
+    /// outside, of which others know whether they have done it.
     pub(crate) fn read_beyond_store(&self) -> bool {
-        self.host.effects.impure
+        self.host.effects.impure || self.host.effects.acts_outside
+    }
+
+    /// What handlers have done outside of the stores.
+    pub(crate) fn outside(&self) -> &[Outside] {
+        self.host.done_outside.all()
+    }
+
+    /// What a step did outside of the stores, the last one that was taken.
+    pub(crate) fn outside_in(&self, step: &Step) -> &[Outside] {
+        if step.acted() { self.host.done_outside.latest() } else { &[] }
     }
 
     /// Notes that every property held at this quiescence.

@@ -104,6 +104,8 @@ pub struct Step {
     /// The answer as one word; 0 if there is none.
     answer_word: u64,
     pub(super) saved: bool,
+    /// Whether it did anything outside that was not done before.
+    pub(super) acted: bool,
     /// Who is late with what the handler said, if its fate is that.
     pub(super) late: Late,
 }
@@ -124,6 +126,7 @@ impl Step {
             fate_word: fate.word(),
             answer_word: 0,
             saved: false,
+            acted: false,
             late: Late::Nobody,
         }
     }
@@ -217,10 +220,10 @@ impl Step {
         }
     }
 
-    /// Whether it saved and published nothing, and no delivery was answered with an ack.
+    /// Whether it saved, published and did nothing outside, and no delivery was answered with an ack.
     #[inline]
     pub(crate) fn is_quiet(&self) -> bool {
-        !self.saved && !self.answered_ack() && self.published.start >= self.published.end
+        !self.saved && !self.acted && !self.answered_ack() && self.published.start >= self.published.end
     }
 
     /// Whether it changed the store of the service whose handler ran.
@@ -228,6 +231,13 @@ impl Step {
     #[inline]
     pub(crate) fn saved(&self) -> bool {
         self.saved
+    }
+
+    /// Whether it did anything outside of the stores that was not done before.
+    #[must_use]
+    #[inline]
+    pub(crate) fn acted(&self) -> bool {
+        self.acted
     }
 
     /// The delivery whose handler answered ack in this step, whether or not the ack arrived, and
@@ -259,7 +269,7 @@ impl<S: System> World<S> {
     /// [`World::step`], written to where another step was.
     #[inline(never)]
     pub(crate) fn step_into(&mut self, action: Action, fate: Fate, step: &mut Step) {
-        (step.action, step.actor, step.saved) = (action, None, false);
+        (step.action, step.actor, step.saved, step.acted) = (action, None, false, false);
         step.published.start = self.broker.messages().len();
         self.host.small.steps += 1;
         match action {
@@ -566,6 +576,10 @@ impl<S: System> World<S> {
         if step.published.end > step.published.start {
             let published = &self.broker.messages()[step.published.clone()];
             hash = published.iter().fold(hash, |hash, message| hash::mix(hash, message.hash));
+        }
+        if step.acted {
+            let done = self.host.done_outside.latest();
+            hash = done.iter().fold(hash, |hash, done| hash::mix(hash, done.digest()));
         }
         self.host.small.fingerprint = hash;
     }
