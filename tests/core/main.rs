@@ -7,12 +7,14 @@ mod explain;
 mod hold_sweep;
 mod identity;
 mod memory;
+mod outside;
 mod panics;
 mod pctcp;
 mod rest;
 #[cfg(feature = "proptest")]
 mod schedules;
 mod shrink;
+mod slow_publish;
 mod testing;
 mod timers;
 mod vacuity;

@@ -178,6 +178,7 @@ pub(super) fn exercised(counts: &CountsText) -> String {
         "fetches",
         "member_changes",
         "republished",
+        "slow_publishes",
         "naks_unheard",
     ];
     let number = |name: &str| counts.get(name).copied().unwrap_or(0);

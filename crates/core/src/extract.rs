@@ -168,6 +168,7 @@ fn waiting(held: &Held, until: Option<Target>) -> Departure {
     match (held.action, held.what.clone()) {
         (Action::Resume(_), what) => Departure::Pause { what, until },
         (_, Target::Ack(what)) => Departure::DelayAck { what, until },
+        (_, Target::Publish(what)) => Departure::SlowPublish { what: *what, until },
         (_, what) => Departure::Hold { what, until },
     }
 }
@@ -224,6 +225,9 @@ impl Beside {
         if fate.pause && !is_held((1, what.key())) {
             let until = Some(Target::Pause(Box::new(what.clone())));
             departures.push(Departure::Pause { what: what.clone(), until });
+        }
+        if fate.slow_publish && !is_held((0, Target::Publish(Box::new(what.clone())).key())) {
+            departures.push(Departure::SlowPublish { what: what.clone(), until: Some(what.clone()) });
         }
         if let Target::Delivery(delivery) = what {
             match fate.ack {

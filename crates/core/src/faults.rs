@@ -164,6 +164,9 @@ pub struct Fate {
     pub change: Option<MemberChange>,
     /// Whether what its handler publishes is published a second time, as a publisher does that hears no confirm.
     pub republish: bool,
+    /// Whether what its handler publishes is out only some time after its saves: the process is slow, or the
+    /// relay of its outbox lags.
+    pub slow_publish: bool,
 }
 
 impl Fate {
@@ -177,6 +180,7 @@ impl Fate {
         fetch: 0,
         change: None,
         republish: false,
+        slow_publish: false,
     };
 
     /// The most messages that are fetched with another one.
@@ -189,7 +193,8 @@ impl Fate {
         let ack = [AckFate::Prompt, AckFate::Prompt, AckFate::Late, AckFate::Lost][one_of(4) as usize];
         let crash = (one_of(6) == 0).then(|| Window::ALL[one_of(Window::ALL.len() as u32) as usize]);
         let pause = may_pause && one_of(3) == 0;
-        Fate { ack, crash, pause, duplicate: one_of(5) == 0, lose: one_of(12) == 0, ..Fate::CALM }
+        let (duplicate, lose, slow_publish) = (one_of(5) == 0, one_of(12) == 0, one_of(4) == 0);
+        Fate { ack, crash, pause, duplicate, lose, slow_publish, ..Fate::CALM }
     }
 
     /// Said of a message that is lost on its way.
@@ -204,18 +209,21 @@ impl Fate {
     pub(crate) const REPUBLISHED: &'static str = "published twice";
     /// Said before how many messages were fetched with another one.
     pub(crate) const FETCHED: &'static str = "fetched with ";
+    /// Said of what is published some time after the saves.
+    pub(crate) const SLOW_PUBLISH: &'static str = "slow publish";
 
     /// What goes wrong, in words: `ack lost`, `crash before save`, …
     #[must_use]
     pub fn faults(self) -> Vec<String> {
-        let Fate { ack, crash, pause, duplicate, lose, fetch, change, republish } = self;
+        let Fate { ack, crash, pause, duplicate, lose, fetch, change, republish, slow_publish } = self;
         let ack = match ack {
             AckFate::Prompt => None,
             AckFate::Late => Some(Fate::ACK_LATE),
             AckFate::Lost => Some(Fate::ACK_LOST),
         };
         let pause = pause.then_some("paused after read");
-        let words = [lose.then_some(Fate::LOST), ack, pause, duplicate.then_some(Fate::DUPLICATED)];
+        let slow = slow_publish.then_some(Fate::SLOW_PUBLISH);
+        let words = [lose.then_some(Fate::LOST), ack, pause, slow, duplicate.then_some(Fate::DUPLICATED)];
         let crash = crash.map(|window| format!("crash {}", window.name()));
         let fetched = (fetch > 0).then(|| format!("{}{fetch} more", Fate::FETCHED));
         let rest = [republish.then_some(Fate::REPUBLISHED), change.map(MemberChange::name)];
@@ -225,22 +233,22 @@ impl Fate {
 
     /// The bits of [`Fate::word`] that say that no handler runs, or not through to its answer, or
     /// that its ack travels.
-    pub(crate) const INTERRUPTS: u64 = 1 << 7 | 1 << 5 | 0b111 << 2 | AckFate::Late as u64;
+    pub(crate) const INTERRUPTS: u64 = 1 << 8 | 1 << 7 | 1 << 5 | 0b111 << 2 | AckFate::Late as u64;
 
     /// Whether nothing happens.
     #[inline(always)]
     pub(crate) fn is_calm(self) -> bool {
         // Of bytes that are all 0 then, so that the compiler asks for all of them at once.
-        let Fate { ack, crash, pause, duplicate, lose, fetch, change, republish } = self;
+        let Fate { ack, crash, pause, duplicate, lose, fetch, change, republish, slow_publish } = self;
         let (crash, change) = (crash.map_or(0, |window| window as u8), change.map_or(0, |change| change as u8));
         let flags = u8::from(pause) | u8::from(duplicate) | u8::from(lose) | u8::from(republish);
-        (ack as u8 | crash | flags | fetch | change) == 0
+        (ack as u8 | crash | flags | u8::from(slow_publish) | fetch | change) == 0
     }
 
-    /// Whether its handler pauses or crashes.
+    /// Whether its handler pauses, crashes or is slow to publish.
     #[inline(always)]
     pub(crate) fn is_cut(self) -> bool {
-        self.pause || self.crash.is_some()
+        self.pause || self.slow_publish || self.crash.is_some()
     }
 
     /// Whether its handler runs, through to its answer, which arrives at once or never.
@@ -256,7 +264,8 @@ impl Fate {
         let lose = u64::from(self.lose) << 7;
         let change = self.change.map_or(0, |change| change as u64) << 12;
         let rest = change | u64::from(self.republish) << 15 | u64::from(self.fetch) << 16;
-        self.ack as u64 | crash << 2 | u64::from(self.pause) << 5 | u64::from(self.duplicate) << 6 | lose | rest
+        let late = u64::from(self.slow_publish) << 8;
+        self.ack as u64 | crash << 2 | u64::from(self.pause) << 5 | u64::from(self.duplicate) << 6 | lose | late | rest
     }
 }
 
@@ -305,6 +314,8 @@ pub struct FaultPlan {
     pub change: Rate,
     /// A publisher hears no confirm, and publishes a second time.
     pub republish: Rate,
+    /// What a handler publishes is out only some time after its saves.
+    pub slow_publish: Rate,
     /// Faults fall only on this many first attempts of a message at a group, so that redelivery is
     /// fair: in the end an ack arrives.
     pub attempts_max: u16,
@@ -324,11 +335,13 @@ impl FaultPlan {
         fetch: Rate::NEVER,
         change: Rate::NEVER,
         republish: Rate::NEVER,
+        slow_publish: Rate::NEVER,
         attempts_max: 3,
         swarm: false,
     };
 
-    /// Some of everything that at-least-once brokers and their services do. They lose no messages.
+    /// Some of everything that at-least-once brokers and their services do. They lose no messages, and what
+    /// is saved is published at once: [`FaultPlan::slow_publish`] is to be asked for.
     ///
     /// Of each delivery the ack is lost with probability 1/10 and late with 1/10, it is duplicated with
     /// 1/20, its member crashes with 1/50, and a handler that can pauses with 1/5; on the first 3 attempts
@@ -344,6 +357,7 @@ impl FaultPlan {
         fetch: Rate::NEVER,
         change: Rate::NEVER,
         republish: Rate::NEVER,
+        slow_publish: Rate::NEVER,
         attempts_max: 3,
         swarm: true,
     };
@@ -351,9 +365,9 @@ impl FaultPlan {
     /// Whether nothing can go wrong, whatever is drawn.
     pub(crate) fn is_calm(&self) -> bool {
         let FaultPlan { lose_ack, delay_ack, duplicate, crash, pause, lose_message, .. } = self;
-        let FaultPlan { fetch, change, republish, .. } = self;
-        let old = [lose_ack, delay_ack, duplicate, crash, pause, lose_message];
-        !old.into_iter().chain([fetch, change, republish]).any(Rate::can_happen)
+        let FaultPlan { fetch, change, republish, slow_publish, .. } = self;
+        let kinds = [lose_ack, delay_ack, duplicate, crash, pause, lose_message];
+        !kinds.into_iter().chain([fetch, change, republish, slow_publish]).any(Rate::can_happen)
     }
 
     /// The plan one seed uses: the same, or with some kinds switched off.
@@ -373,6 +387,7 @@ impl FaultPlan {
                 &mut self.fetch,
                 &mut self.change,
                 &mut self.republish,
+                &mut self.slow_publish,
             ];
             for rate in kinds {
                 if prng.chance(half) {
@@ -398,6 +413,7 @@ pub struct Fates {
     republish: Coin,
     /// Whether anything may happen to members and publishers.
     has_more: bool,
+    slow_publish: Coin,
     /// Whether no more than acks are lost and deliveries duplicated.
     is_sparse: bool,
     attempts_max: u16,
@@ -410,7 +426,7 @@ impl Fates {
     pub fn new(plan: &FaultPlan, key: RunKey) -> Fates {
         let coin = |rate, purpose| Coin::new(rate, key, purpose);
         let rare = [plan.fetch, plan.change, plan.republish];
-        let more = [plan.delay_ack, plan.crash, plan.pause, plan.lose_message];
+        let more = [plan.delay_ack, plan.crash, plan.pause, plan.lose_message, plan.slow_publish];
         Fates {
             fetch: coin(plan.fetch, Purpose::Fetch),
             change: coin(plan.change, Purpose::MemberChange),
@@ -423,6 +439,7 @@ impl Fates {
             crash: coin(plan.crash, Purpose::Crash),
             pause: coin(plan.pause, Purpose::Pause),
             lose_message: coin(plan.lose_message, Purpose::LoseMessage),
+            slow_publish: coin(plan.slow_publish, Purpose::SlowPublish),
             attempts_max: plan.attempts_max,
             key,
         }
@@ -447,6 +464,7 @@ impl Fates {
             fate.ack = AckFate::Late;
         }
         fate.pause = self.pause.takes(identity);
+        fate.slow_publish = self.slow_publish.takes(identity);
         if self.crash.takes(identity) {
             fate.crash = Some(self.window(identity));
         }
@@ -598,9 +616,9 @@ mod tests {
         let kinds = |seed| {
             let plan = FaultPlan::SOME.for_seed(seed);
             let old = [plan.lose_ack, plan.delay_ack, plan.duplicate, plan.crash, plan.pause];
-            (old.map(|rate| rate.most > 0), plan.lose_message.most > 0)
+            (old.map(|rate| rate.most > 0), plan.lose_message.most > 0, plan.slow_publish.most > 0)
         };
-        let seen: std::collections::BTreeSet<_> = (0..800).map(kinds).collect();
-        assert_eq!(seen.len(), 64, "all 2^6 subsets of the six kinds appear");
+        let seen: std::collections::BTreeSet<_> = (0..1_600).map(kinds).collect();
+        assert_eq!(seen.len(), 128, "all 2^7 subsets of the seven kinds appear");
     }
 }

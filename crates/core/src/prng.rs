@@ -147,6 +147,8 @@ pub enum Purpose {
     WhichChange = 17,
     /// Whether something is published twice.
     Republish = 18,
+    /// Whether what a handler publishes is out only some time after its saves.
+    SlowPublish = 19,
 }
 
 /// A probability as a fraction, written `1/20`.

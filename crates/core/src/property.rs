@@ -231,6 +231,8 @@ impl Watch {
     pub const ACKS: Watch = Watch(1 << COLLECTION_BITS);
     /// Steps that published.
     pub const PUBLISHES: Watch = Watch(2 << COLLECTION_BITS);
+    /// Steps that did something outside of the stores that was not done before.
+    pub const OUTSIDE: Watch = Watch(4 << COLLECTION_BITS);
 
     /// All of these.
     pub(crate) const ALL: Watch = Watch::SAVES.and(Watch::ACKS).and(Watch::PUBLISHES);
@@ -244,7 +246,12 @@ impl Watch {
 
     /// What services do in its steps: `saves or acks`.
     pub(crate) fn in_words(self) -> String {
-        let words = [(Watch::SAVES, "saves"), (Watch::ACKS, "acks"), (Watch::PUBLISHES, "publishes")];
+        let words = [
+            (Watch::SAVES, "saves"),
+            (Watch::ACKS, "acks"),
+            (Watch::PUBLISHES, "publishes"),
+            (Watch::OUTSIDE, "does something outside"),
+        ];
         let words: Vec<&str> = words.into_iter().filter(|(kind, _)| self.meets(*kind)).map(|(_, word)| word).collect();
         words.join(" or ")
     }
@@ -279,7 +286,8 @@ impl Watch {
     #[inline]
     fn beside_saves(step: &Step) -> Watch {
         let published = step.published.end > step.published.start;
-        Watch((u64::from(step.answered_ack()) | u64::from(published) << 1) << COLLECTION_BITS)
+        let beside = u64::from(step.answered_ack()) | u64::from(published) << 1 | u64::from(step.acted()) << 2;
+        Watch(beside << COLLECTION_BITS)
     }
 }
 

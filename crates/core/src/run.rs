@@ -150,6 +150,9 @@ pub struct Counts {
     /// Handlers whose events were published twice.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub republished: u64,
+    /// Handlers that saved, and what they published was out only later.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub slow_publishes: u64,
     /// Naks that were silences, because the broker knows none.
     pub naks_unheard: u64,
     /// Moments at rest: nothing could change any more until a command was sent or a service's timer fired,
@@ -185,6 +188,7 @@ impl Counts {
         self.fetches += other.fetches;
         self.member_changes += other.member_changes;
         self.republished += other.republished;
+        self.slow_publishes += other.slow_publishes;
         self.naks_unheard += other.naks_unheard;
         self.moments_judged += other.moments_judged;
         self.moments_before_redelivery += other.moments_before_redelivery;
@@ -494,6 +498,7 @@ impl Counts {
         self.crashes += u64::from(step.fate.crash.is_some() && begins);
         self.pauses += u64::from(step.fate.pause && matches!(step.action, Action::Command(_)));
         self.republished += u64::from(step.fate.republish && begins);
+        self.slow_publishes += u64::from(step.publishes_late());
     }
 }
 
@@ -516,6 +521,7 @@ impl RunNotes {
             counts.fetches += u64::from(fate.fetch > 0);
             counts.member_changes += u64::from(fate.change.is_some());
             counts.republished += u64::from(fate.republish);
+            counts.slow_publishes += u64::from(step.publishes_late());
         }
         let delivery = broker.delivery(index);
         counts.deliveries += 1;

@@ -5,6 +5,7 @@
 //! can race for a record, and a crash loses nothing that was saved and everything that was not.
 
 mod memory;
+mod outside;
 mod timer;
 
 use std::borrow::Cow;
@@ -17,6 +18,7 @@ use crate::ids::{self, Reason, RecordId, ServiceIndex, Subject, Time};
 use crate::store::{Schema, Store};
 
 pub(crate) use memory::Memories;
+pub use outside::Outside;
 pub use timer::Timer;
 pub(crate) use timer::{Payload, is_purpose};
 
@@ -106,6 +108,11 @@ pub trait Service<S: System>: Send + Sync {
     fn ack_timing(&self) -> AckTiming {
         AckTiming::AfterSave
     }
+
+    /// In which order the relay of its outbox publishes, where it has one. By default [`Relay::InOrder`].
+    fn relay(&self) -> Relay {
+        Relay::InOrder
+    }
 }
 
 /// What a handler answers. The broker learns it only if it reaches the broker.
@@ -184,6 +191,18 @@ pub enum PublishMode {
     BeforeSave,
 }
 
+/// In which order the relay of an outbox publishes what handlers saved one after the other, if it lags
+/// ([`Fate::slow_publish`](crate::Fate::slow_publish)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Relay {
+    /// In the order of the saves: later events of the service wait behind those that are not out yet.
+    #[default]
+    InOrder,
+    /// In any order, as several relays do, or one that reads by sequence number and comes back for what it
+    /// passed over: later events are out first.
+    AnyOrder,
+}
+
 /// When a handler that decided to ack sends its ack. The default is [`AckTiming::AfterSave`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum AckTiming {
@@ -259,6 +278,32 @@ impl<S: System> Context<'_, S> {
         (self.effects.has_any, self.effects.calls_off) = (true, true);
     }
 
+    /// Does something outside of the store and of the broker, which nothing takes back: a charge at a card company,
+    /// a mail.
+    ///
+    /// It happens at once, before the handler's saves are there: also if the member crashes before them, if they
+    /// are refused, or if the handler answers nak. One that is made [`after_saving`](Outside::after_saving) happens
+    /// when they are there, with what the handler publishes, and not at all if it does not come to that. A handler
+    /// that pauses does it when it goes on.
+    ///
+    /// ```
+    /// # use pellmell::doc_example::{Changed, Item, Shop};
+    /// # use pellmell::{Context, Outcome, Outside};
+    /// # fn handle(event: &Changed, ctx: &mut Context<'_, Shop>) -> Outcome {
+    /// ctx.outside(Outside::of("charge", event.item).carrying(event.price));
+    /// // A crash here leaves a charge of which the store knows nothing.
+    /// if ctx.store.insert(event.item, Item { price: event.price }).is_ok() {
+    ///     ctx.outside(Outside::of("mail", event.item).after_saving());
+    /// }
+    /// # Outcome::Ack
+    /// # }
+    /// ```
+    pub fn outside(&mut self, outside: Outside) {
+        self.effects.has_any = true;
+        self.effects.acts_outside = true;
+        self.effects.outside.push(outside);
+    }
+
     /// What the member that runs the handler keeps in its memory: `T::default()` at first, and again after
     /// the member crashed. Other members of the service have a memory of their own.
     ///
@@ -317,6 +362,10 @@ pub(crate) struct Effects<E> {
     pub(crate) published: Vec<E>,
     /// In the order in which it was asked for.
     pub(crate) armed: Vec<Arming>,
+    /// What it did outside of the store, in the order in which it did it.
+    pub(crate) outside: Vec<Outside>,
+    /// Whether it did anything outside of the store, new or not.
+    pub(crate) acts_outside: bool,
     /// The handler looked at the time, at the attempt or into its memory, so running it again on the same
     /// store may give another answer.
     pub(crate) impure: bool,
@@ -330,8 +379,9 @@ pub(crate) struct Effects<E> {
 
 impl<E> Default for Effects<E> {
     fn default() -> Effects<E> {
-        let (published, armed) = (Vec::new(), Vec::new());
-        Effects { published, armed, impure: false, remembers: false, calls_off: false, has_any: false }
+        let (published, armed, outside) = (Vec::new(), Vec::new(), Vec::new());
+        let (impure, remembers, calls_off, has_any, acts_outside) = (false, false, false, false, false);
+        Effects { published, armed, outside, acts_outside, impure, remembers, calls_off, has_any }
     }
 }
 
@@ -351,6 +401,8 @@ impl<E> Effects<E> {
         if self.has_any {
             self.published.clear();
             self.armed.clear();
+            self.outside.clear();
+            self.acts_outside = false;
             (self.impure, self.remembers, self.calls_off, self.has_any) = (false, false, false, false);
         }
     }

@@ -13,7 +13,7 @@ use crate::ids::{self, ServiceIndex, Subject};
 use crate::nearest::nearest;
 use crate::schedule::{CommandSpec, attempt_label, command_key};
 use crate::scheduler::Expected;
-use crate::service::{AckTiming, PublishMode, Service, Work};
+use crate::service::{AckTiming, PublishMode, Relay, Service, Work};
 use crate::store::{Schema, Store};
 use checks::{Declared, Named};
 
@@ -69,6 +69,9 @@ pub(crate) struct Hosted<S: System> {
     /// By what the handler runs for.
     pub(crate) publish_modes: [PublishMode; 3],
     pub(crate) ack_timing: AckTiming,
+    pub(crate) relay: Relay,
+    /// By what the handler runs for, whether others can come between its saves and what it publishes.
+    pub(crate) publishes_late: [bool; 3],
 }
 
 impl<S: System> Hosted<S> {
@@ -437,9 +440,30 @@ impl<S: System> SimulationBuilder<S> {
             let may_be_slow = may_pause || self.profile.engine.is_some();
             join_group(&mut groups, index, service.as_ref(), &hosting, may_be_slow);
             let publish_modes = Work::ALL.map(|work| service.publish_mode(work));
+            let relay = service.relay();
+            let publishes_late = Work::ALL.map(|work| match publish_modes[work as usize] {
+                // The clock moves last.
+                _ if work == Work::Timer => false,
+                PublishMode::Outbox => true,
+                PublishMode::DualWrite => may_pause,
+                PublishMode::BeforeSave => false,
+            });
+            let delivered = groups.iter_mut().filter(|group| group.services.iter().any(|(other, _)| *other == index));
+            delivered.for_each(|group| group.may_publish_late |= publishes_late[Work::Delivery as usize]);
             let ack_timing = service.ack_timing();
             let (members, hash) = (hosting.members, hash::of_name(name));
-            services.push(Hosted { service, name, name_at, hash, members, may_pause, publish_modes, ack_timing });
+            services.push(Hosted {
+                service,
+                name,
+                name_at,
+                hash,
+                members,
+                may_pause,
+                publish_modes,
+                ack_timing,
+                relay,
+                publishes_late,
+            });
         }
         if self.profile.ordering == Ordering::Subscription {
             groups.iter().try_for_each(checks::one_order)?;
@@ -492,8 +516,17 @@ fn join_group<S: System>(
         None => {
             let (members, joins_late) = (members.collect(), hosting.joins_late);
             let services = vec![(index, subjects.clone())];
-            let overlaps = hosting.overlapping;
-            groups.push(GroupSetup { name, subjects, services, members, joins_late, may_pause, overlaps });
+            let (overlaps, may_publish_late) = (hosting.overlapping, false);
+            groups.push(GroupSetup {
+                name,
+                subjects,
+                services,
+                members,
+                joins_late,
+                may_pause,
+                overlaps,
+                may_publish_late,
+            });
         }
     }
 }

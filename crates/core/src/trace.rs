@@ -124,6 +124,9 @@ pub struct TraceRecord {
     /// What was published, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub published: Vec<String>,
+    /// What was done outside of the stores that was not done before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outside: Vec<String>,
     /// The fingerprint of the run up to here.
     pub fingerprint: String,
 }
@@ -150,7 +153,8 @@ impl TraceRecord {
         };
         let saved: Vec<String> = self.saved.iter().map(|row| format!("{}@{}", row.id, row.version)).collect();
         let saved = if saved.is_empty() { String::new() } else { format!(" saves {}", saved.join(", ")) };
-        for_terminal(&format!("{member}{action}{answer}{saved}")).into_owned()
+        let done = if self.outside.is_empty() { String::new() } else { format!(" does {}", self.outside.join(", ")) };
+        for_terminal(&format!("{member}{action}{answer}{saved}{done}")).into_owned()
     }
 }
 
@@ -250,6 +254,7 @@ impl<S: System> Observer<S> for Recorder {
             answer: step.answer.map(answer_in_words),
             saved: saved.into_iter().map(SavedRecord::from).collect(),
             published: published.iter().map(|message| message.name.to_string()).collect(),
+            outside: world.outside_in(step).iter().map(ToString::to_string).collect(),
             fingerprint: hex(world.fingerprint()),
         });
     }
@@ -307,8 +312,9 @@ impl<S: System> Observer<S> for Naming {
     }
 
     fn after(&mut self, _: &World<S>, step: &Step) {
-        // A resumed handler has the fate that was decided when it began.
-        let fate = if matches!(step.action, Action::Resume(_)) { Fate::CALM } else { step.fate };
+        // A handler that goes on has the fate that was decided when it began.
+        let goes_on = matches!(step.action, Action::Resume(_) | Action::Publish(_));
+        let fate = if goes_on { Fate::CALM } else { step.fate };
         self.steps.extend(self.what.take().map(|what| NamedStep::new(what, fate)));
     }
 

@@ -122,7 +122,7 @@ fn was_made_from_the_last<R>(saved: &Saved<'_, R>) -> Result<(), String> {
 }
 
 /// P5. What an owner saves it publishes: when it is done with a save, every version up to that one
-/// was published, with that version's fields.
+/// was published, with that version's fields, or is to be as soon as who publishes gets to it.
 pub(super) const PUBLISHED_VERSIONS_CONTIGUOUS: StepProperty = StepProperty {
     name: "PublishedVersionsContiguous",
     about: "each version an owner saves is published in the same step, with that version's fields",
@@ -163,7 +163,7 @@ fn was_published(view: &View<'_, Ticketing>, record: RecordId, version: Version)
         Ticket::KIND => store.has::<Ticket>() && store.began_with::<Ticket>(record, version),
         _ => store.has::<Order>() && store.began_with::<Order>(record, version),
     };
-    view.was_published(record, version) || view.store().is_some_and(began_with)
+    view.was_published(record, version) || view.store().is_some_and(began_with) || view.is_unpublished(record, version)
 }
 
 /// What an owner publishes of a version it publishes once, whatever the subject.

@@ -68,6 +68,18 @@ pub(crate) enum Silence {
     Crashed,
 }
 
+impl Silence {
+    /// Why nobody hears an answer, if nobody does: given what happens to the delivery, and whether its handler answered
+    /// ack.
+    pub(crate) const fn of(fate: Fate, answered_ack: bool) -> Silence {
+        match (fate.crash, answered_ack) {
+            (Some(_), _) => Silence::Crashed,
+            (None, true) => Silence::AckLost,
+            (None, false) => Silence::Failed,
+        }
+    }
+}
+
 /// At which state of its service's store handling a message changes nothing, if it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FutileAt(u64);
@@ -118,6 +130,12 @@ impl<E: Event> Broker<E> {
             let wait = self.wait_for_answer(index);
             self.let_handle_apart(index, message, attempt, consumer);
             return Some(HandedOut { reply: Reply::NotYet, wait });
+        }
+        if fate.slow_publish {
+            let handed_out = self.let_handle_apart(index, message, attempt, consumer);
+            // Who has not published yet answers some other time, and the broker waits from now on.
+            let wait = if handed_out.reply == Reply::NotYet { self.wait_for_answer(index) } else { handed_out.wait };
+            return Some(HandedOut { wait, ..handed_out });
         }
         Some(self.let_handle(index, message, attempt, consumer))
     }

@@ -79,6 +79,8 @@ pub(crate) struct GroupSetup {
     pub(crate) may_pause: bool,
     /// Whether one member handles several messages at a time.
     pub(crate) overlaps: bool,
+    /// Whether others can come between the saves of one of them and what it publishes.
+    pub(crate) may_publish_late: bool,
 }
 
 impl GroupSetup {

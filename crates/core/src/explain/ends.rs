@@ -72,12 +72,15 @@ fn waited<'a, S: System>(observed: &'a ObservedRun<S>, departure: &Departure) ->
     let goes_on = |step: &&ObservedStep| match departure {
         Departure::Pause { .. } => step.is(&what) && !step.begins(),
         Departure::DelayAck { what, .. } => step.is(&Target::Ack(what.clone())),
+        Departure::SlowPublish { what, .. } => step.is(&Target::Publish(Box::new(what.clone()))),
         _ => begins(step),
     };
     let place = |wanted: &dyn Fn(&&ObservedStep) -> bool| observed.steps.iter().position(|step| wanted(&step));
     let from = match departure {
         Departure::Hold { .. } => place(&|step| step.passed.contains(&what.key())),
-        Departure::Pause { .. } | Departure::DelayAck { .. } => place(&begins).map(|place| place + 1),
+        Departure::Pause { .. } | Departure::DelayAck { .. } | Departure::SlowPublish { .. } => {
+            place(&begins).map(|place| place + 1)
+        }
         _ => None,
     };
     let to = place(&goes_on).unwrap_or(observed.steps.len());

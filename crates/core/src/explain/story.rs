@@ -87,6 +87,7 @@ impl<S: System> Story<'_, S> {
         match departure {
             Departure::Hold { what, .. } => self.waits(what, place),
             Departure::Pause { what, .. } => self.pauses(what, place?),
+            Departure::SlowPublish { what, .. } => self.publishes_late(what),
             Departure::Duplicate(what) => {
                 let begin = format!("The broker delivers `{what}` once more");
                 Some(match self.again(what, place?) {
@@ -233,6 +234,31 @@ impl<S: System> Story<'_, S> {
         format!("{changed}{}.", self.comes_again(what, place))
     }
 
+    /// What was saved, and out only later.
+    fn publishes_late(&self, what: &Target) -> Option<String> {
+        let saves = self.steps().iter().position(|step| step.is(what) && !step.pauses())?;
+        let publish = Target::Publish(Box::new(what.clone()));
+        let publishes = self.steps().iter().position(|step| step.is(&publish));
+        let to = publishes.unwrap_or(self.steps().len());
+        let service = match &self.observed.report.verdict {
+            Verdict::Violated { violation, .. } => Some(violation.service.as_str()),
+            _ => None,
+        };
+        let between = (to > saves + 1).then(|| self.named_between(saves + 1, to, service));
+        let saved = format!("The handler of `{}` is done at step {}", short(what), self.number(saves));
+        let said = publishes.map(|place| ticked(&self.steps()[place].record.published));
+        Some(match (publishes, said, between) {
+            (Some(place), Some(said), Some(between)) => {
+                format!("{saved}, and {said} is published only at step {}, after {between}.", self.number(place))
+            }
+            (Some(place), Some(said), None) => {
+                format!("{saved}, and {said} is published at step {}.", self.number(place))
+            }
+            (.., Some(between)) => format!("{saved}, and what it says is not published before {between}."),
+            (.., None) => format!("{saved}, and what it says is not published yet."),
+        })
+    }
+
     fn crashes(&self, service: &str, window: Window, what: &Target, place: usize) -> String {
         let record = &self.steps()[place].record;
         let crashes = format!("{service} crashes {} of `{}` (step {})", window.name(), short(what), record.step);
@@ -246,6 +272,9 @@ impl<S: System> Story<'_, S> {
         }
         if !published.is_empty() && !record.saved.is_empty() {
             lost.push(format!("{} is saved and {} is never published", rows(&record.saved), ticked(&published)));
+        }
+        if !record.outside.is_empty() {
+            lost.push(format!("{} is done", ticked(&record.outside)));
         }
         for timer in self.timers_lost(service) {
             lost.push(format!("the {timer} that it kept in memory never fires"));
@@ -354,7 +383,7 @@ impl<S: System> Story<'_, S> {
             for fields in saved.iter_mut().filter_map(|row| row.fields.as_object_mut()) {
                 fields.retain(|name, _| !self.times.contains(&name.as_str()));
             }
-            (record.answer.clone(), saved)
+            (record.answer.clone(), saved, record.outside.clone())
         };
         self.in_calm(place).is_none_or(|calm| came(calm) != came(record))
     }
@@ -614,6 +643,11 @@ fn does(record: &TraceRecord, fields: &BTreeSet<String>) -> String {
             Some(format!("saves {}", saved.iter().map(|row| row_in_words(row, fields)).collect::<Vec<_>>().join(", ")))
         }
     };
+    let done = (!record.outside.is_empty()).then(|| format!("does {}", ticked(&record.outside)));
+    let saves = match (done, saves) {
+        (Some(done), Some(saves)) => Some(format!("{done} and {saves}")),
+        (done, saves) => done.or(saves),
+    };
     let answer = record.answer.as_deref().unwrap_or_default();
     match (answer.split_once(": "), answer, saves) {
         (Some(("silent", reason)), ..) => format!("gives no answer ({reason})"),
@@ -659,6 +693,7 @@ fn short(target: &Target) -> String {
     match target {
         Target::Delivery(delivery) => message(delivery),
         Target::Pause(what) => short(what),
+        Target::Publish(what) => format!("publish of {}", short(what)),
         other => other.to_string(),
     }
 }

@@ -8,8 +8,9 @@ use std::fmt;
 use std::ops::Deref;
 
 use crate::broker::{Delivery, Message, MessageName};
-use crate::event::System;
+use crate::event::{Event, System};
 use crate::ids::{RecordId, Time, Version};
+use crate::service::Outside;
 use crate::simulation::Simulation;
 use crate::store::{Change, Record, Store};
 use crate::world::{LookedAt, Step, World};
@@ -67,11 +68,36 @@ impl<'a, S: System> Moment<'a, S> {
         self.world.broker().has_published(record, version)
     }
 
+    /// Whether a message about this version of a record, whatever its subject, is saved or said and not out
+    /// yet, because its process or its relay is slow (see [`Fate::slow_publish`](crate::Fate::slow_publish)).
+    #[must_use]
+    pub fn is_unpublished(&self, record: RecordId, version: Version) -> bool {
+        self.note(LookedAt::LOG);
+        let is_it = |event: &S::Event| (event.record(), event.version()) == (record, Some(version));
+        self.world.said_late().any(|event| {
+            self.note(LookedAt::ALL);
+            is_it(event)
+        })
+    }
+
     /// Whether any message that was ever published has such a name.
     #[must_use]
     pub fn ever_published(&self, is_it: impl Fn(&MessageName) -> bool) -> bool {
         self.note(LookedAt::LOG);
         self.world.broker().messages().iter().rev().any(|message| is_it(&message.name))
+    }
+
+    /// What handlers have done outside of the stores ([`Context::outside`](crate::Context::outside)). In which
+    /// order it is here says nothing.
+    pub fn outside(&self) -> impl Iterator<Item = &'a Outside> + use<'a, S> {
+        self.note(LookedAt::ALL);
+        self.world.outside().iter()
+    }
+
+    /// How often something of this name was done about a record outside of the stores.
+    #[must_use]
+    pub fn times_outside(&self, name: &str, record: RecordId) -> usize {
+        self.outside().filter(|outside| (outside.name(), outside.record()) == (name, record)).count()
     }
 
     /// The whole world: broker and log, members' memories, what may happen next.
@@ -169,6 +195,14 @@ impl<'a, S: System> View<'a, S> {
                 &self.after.world.broker().messages()[self.step.published.clone()]
             }
         }
+    }
+
+    /// What the step did outside of the stores that was not done before.
+    pub fn done_outside(&self) -> impl Iterator<Item = &'a Outside> + use<'a, S> {
+        if self.step.acted() {
+            self.note(LookedAt::ALL);
+        }
+        self.after.world.outside_in(self.step).iter()
     }
 
     /// The delivery the handler worked on, and its message.

@@ -6,6 +6,7 @@
 //! most need one or two.
 
 mod attempts;
+mod keys;
 mod likeness;
 mod rewrite;
 mod step;
@@ -20,6 +21,7 @@ use crate::hash;
 use crate::ids::{RecordId, Version};
 
 pub(crate) use attempts::attempt_label;
+pub(crate) use keys::{ack_key, ack_wait_key, command_key, pause_key, publish_key};
 pub use step::NamedStep;
 pub use timer::TimerSpec;
 pub(crate) use timer::timer_key;
@@ -40,6 +42,8 @@ pub(crate) use timer::timer_key;
 ///     "lose ticket:updated t1@1 -> orders",
 ///     "lose ack of ticket:created t1@0 -> orders #2",
 ///     "lose ack of order:created o:6f1c-2b@0/2 -> tickets",
+///     "slow publish of bob: edit t1 to 7 until ticket:updated t1@1 -> orders",
+///     "hold bob: edit t1 to 7 until publish of alice: edit t1 to 6",
 ///     "crash tickets before publish of order:created o1@0 -> tickets",
 ///     "crash expiration before publish of timer o1 of expiration",
 ///     "crash orders before save of timer o1 remind of orders /2",
@@ -116,6 +120,14 @@ pub enum Departure {
     },
     /// What the handler publishes is published twice: the publisher heard no confirm of the first time.
     Republish(Target),
+    /// The handler saves, and what it publishes is out only after something else happened, or when nothing
+    /// else can happen (see [`Fate::slow_publish`](crate::Fate::slow_publish)).
+    SlowPublish {
+        /// What it handles: a delivery or a command.
+        what: Target,
+        /// What it waits for; `None`: until quiescence.
+        until: Option<Target>,
+    },
 }
 
 impl FaultPlan {
@@ -135,6 +147,7 @@ impl FaultPlan {
                 Departure::Fetch { .. } => &mut plan.fetch,
                 Departure::MemberChange { .. } => &mut plan.change,
                 Departure::Republish(_) => &mut plan.republish,
+                Departure::SlowPublish { .. } => &mut plan.slow_publish,
             };
             *kind = rate;
         }
@@ -157,6 +170,7 @@ impl Departure {
             Departure::Hold { what, .. }
             | Departure::Pause { what, .. }
             | Departure::Republish(what)
+            | Departure::SlowPublish { what, .. }
             | Departure::Crash { what, .. } => what.clone(),
         }
     }
@@ -165,9 +179,10 @@ impl Departure {
     #[must_use]
     pub fn until(&self) -> Option<&Target> {
         match self {
-            Departure::Hold { until, .. } | Departure::Pause { until, .. } | Departure::DelayAck { until, .. } => {
-                until.as_ref()
-            }
+            Departure::Hold { until, .. }
+            | Departure::Pause { until, .. }
+            | Departure::DelayAck { until, .. }
+            | Departure::SlowPublish { until, .. } => until.as_ref(),
             _ => None,
         }
     }
@@ -175,12 +190,25 @@ impl Departure {
     /// The same, ended by something else: `None` is quiescence. What does not last stays as it is.
     #[must_use]
     pub fn ended_by(mut self, end: Option<Target>) -> Departure {
-        if let Departure::Hold { until, .. } | Departure::Pause { until, .. } | Departure::DelayAck { until, .. } =
-            &mut self
+        if let Departure::Hold { until, .. }
+        | Departure::Pause { until, .. }
+        | Departure::DelayAck { until, .. }
+        | Departure::SlowPublish { until, .. } = &mut self
         {
             *until = end;
         }
         self
+    }
+
+    /// Whether it lasts: until something happened, or until quiescence.
+    pub(crate) fn lasts(&self) -> bool {
+        matches!(
+            self,
+            Departure::Hold { .. }
+                | Departure::Pause { .. }
+                | Departure::DelayAck { .. }
+                | Departure::SlowPublish { .. }
+        )
     }
 }
 
@@ -201,6 +229,8 @@ pub enum Target {
     AckWait(DeliverySpec),
     /// A group joins that was not there from the start, written `join of GROUP`.
     Join(String),
+    /// What the handler of a delivery or a command was slow to publish is out, written `publish of H`.
+    Publish(Box<Target>),
 }
 
 impl Target {
@@ -215,6 +245,7 @@ impl Target {
             Target::Ack(delivery) => ack_key(delivery.key()),
             Target::AckWait(delivery) => ack_wait_key(delivery.key()),
             Target::Join(group) => hash::of_name(group),
+            Target::Publish(what) => publish_key(what.key()),
         }
     }
 }
@@ -272,26 +303,6 @@ impl CommandSpec {
     }
 }
 
-/// The key of the late ack of a delivery.
-pub(crate) fn ack_key(delivery: u64) -> u64 {
-    hash::mix(delivery, 4)
-}
-
-/// The key of the pause of what is handled.
-pub(crate) fn pause_key(handled: u64) -> u64 {
-    hash::mix(handled, 5)
-}
-
-/// The key of the end of the ack wait of a delivery.
-pub(crate) fn ack_wait_key(delivery: u64) -> u64 {
-    hash::mix(delivery, 6)
-}
-
-/// The key of a command by the parts of its name.
-pub(crate) fn command_key(client_hash: u64, label_hash: u64, nth: u32) -> u64 {
-    hash::mix3(client_hash, label_hash, nth.into())
-}
-
 impl fmt::Display for CommandSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.client, self.label)?;
@@ -313,6 +324,7 @@ impl fmt::Display for Target {
             Target::Ack(delivery) => write!(f, "ack of {delivery}"),
             Target::AckWait(delivery) => write!(f, "ack wait of {delivery}"),
             Target::Join(group) => write!(f, "join of {group}"),
+            Target::Publish(what) => write!(f, "publish of {what}"),
         }
     }
 }
@@ -342,12 +354,11 @@ impl fmt::Display for Departure {
             Departure::Fetch { inbox, what } => write!(f, "fetch {inbox} with {what}")?,
             Departure::MemberChange { change, what } => write!(f, "{} {what}", change.verb())?,
             Departure::Republish(what) => write!(f, "publish twice {what}")?,
+            Departure::SlowPublish { what, .. } => write!(f, "slow publish of {what}")?,
         }
         match (self, self.until()) {
             (_, Some(until)) => write!(f, "{UNTIL}{until}"),
-            (Departure::Hold { .. } | Departure::Pause { .. } | Departure::DelayAck { .. }, None) => {
-                write!(f, "{UNTIL}quiescence")
-            }
+            (lasting, None) if lasting.lasts() => write!(f, "{UNTIL}quiescence"),
             _ => Ok(()),
         }
     }
@@ -373,12 +384,12 @@ fn too_long(what: &str) -> ParseDepartureError {
 }
 
 const FORMS: &str = "expected `hold H until X`, `hold join of GROUP until X`, `pause H until X`, `duplicate D`, \
-`lose D`, `lose ack of D`, `delay ack of D until X`, `run past ack wait of D`, \
+`lose D`, `lose ack of D`, `delay ack of D until X`, `run past ack wait of D`, `slow publish of H until X`, \
 `crash SERVICE before save|before publish|before ack|after ack of T`, `fetch N with D`, \
 `rebalance|reconnect|close|cancel after D`, `claim D`, `commit ahead of D` or `publish twice T`, \
 where D is a delivery like `item:changed i1@2 -> search #1`, H is D or a command like `seller: change i1 to 6`, \
 T is H or a timer like `timer i1 of shop`, \
-X is T, `pause of H`, `ack of D`, `ack wait of D`, `join of GROUP` or `quiescence`";
+X is T, `pause of H`, `publish of H`, `ack of D`, `ack wait of D`, `join of GROUP` or `quiescence`";
 
 impl FromStr for Departure {
     type Err = ParseDepartureError;
@@ -405,6 +416,13 @@ impl FromStr for Departure {
             return match what {
                 Target::Delivery(_) | Target::Command(_) => Ok(Departure::Pause { what, until }),
                 _ => Err(ParseDepartureError(format!("`{what}` cannot pause: {FORMS}"))),
+            };
+        }
+        if let Some(rest) = text.strip_prefix("slow publish of ") {
+            let (what, until) = parse_until("slow publish of", rest)?;
+            return match what {
+                Target::Delivery(_) | Target::Command(_) => Ok(Departure::SlowPublish { what, until }),
+                _ => Err(ParseDepartureError(format!("`{what}` has no slow publish: {FORMS}"))),
             };
         }
         if let Some(what) = text.strip_prefix("duplicate ") {
@@ -513,6 +531,12 @@ impl FromStr for Target {
             return match what.parse()? {
                 what @ (Target::Delivery(_) | Target::Command(_)) => Ok(Target::Pause(Box::new(what))),
                 _ => Err(wrong(what, "cannot pause", "a delivery or a command can")),
+            };
+        }
+        if let Some(what) = text.strip_prefix("publish of ") {
+            return match what.parse()? {
+                what @ (Target::Delivery(_) | Target::Command(_)) => Ok(Target::Publish(Box::new(what))),
+                _ => Err(wrong(what, "is not slow to publish", "a delivery or a command can be")),
             };
         }
         // A subject has no space behind its colon.
@@ -635,7 +659,8 @@ mod tests {
 
     pub(super) fn moment() -> impl Strategy<Value = Target> {
         let pause = handled().prop_map(|what| Target::Pause(Box::new(what)));
-        prop_oneof![target(), pause, spec().prop_map(Target::Ack), spec().prop_map(Target::AckWait), join()]
+        let publish = handled().prop_map(|what| Target::Publish(Box::new(what)));
+        prop_oneof![target(), pause, spec().prop_map(Target::Ack), spec().prop_map(Target::AckWait), join(), publish]
     }
 
     fn departure() -> impl Strategy<Value = Departure> {
@@ -644,6 +669,8 @@ mod tests {
                 .prop_map(|(what, until)| Departure::Hold { what, until }),
             (handled(), proptest::option::of(moment())).prop_map(|(what, until)| Departure::Pause { what, until }),
             (spec(), proptest::option::of(moment())).prop_map(|(what, until)| Departure::DelayAck { what, until }),
+            (handled(), proptest::option::of(moment()))
+                .prop_map(|(what, until)| Departure::SlowPublish { what, until }),
             spec().prop_map(Departure::Duplicate),
             spec().prop_map(Departure::Lose),
             spec().prop_map(Departure::LoseAck),
@@ -666,7 +693,8 @@ mod tests {
 
         #[test]
         fn no_text_makes_the_parser_panic(text in ".{0,80}") {
-            for verb in ["", "hold ", "pause ", "crash a after ack of ", "pause é: ", "hold timer ", "delay ack of "] {
+            let verbs = ["", "hold ", "pause ", "pause é: ", "hold timer ", "delay ack of ", "slow publish of "];
+            for verb in verbs.into_iter().chain(["crash a after ack of "]) {
                 let _ = format!("{verb}{text}").parse::<Departure>();
                 let _ = format!("{verb}{text} until {text}").parse::<Departure>();
             }
@@ -698,6 +726,9 @@ mod tests {
         refused("hold join of until quiescence", "names no group");
         refused("hold alice: edit t1 to 6 until pause of timer o1 of expiration", "cannot pause");
         refused("delay ack of alice: edit t1 to 6 until quiescence", "names no group");
+        refused("slow publish of alice: edit t1 to 6", "`slow publish of` without `until`");
+        refused("slow publish of timer o1 of expiration until quiescence", "has no slow publish: expected");
+        refused("hold alice: edit t1 to 6 until publish of join of a", "is not slow to publish");
         refused("crash a after ack of join of a", "nobody crashes at `join of a`");
         refused("hold ticket:created t1@0 -> orders until timer o1", "names no service");
         refused("crash a after ack of timer o01 of a", "names no record");

@@ -7,7 +7,7 @@ impl Target {
     #[must_use]
     pub(crate) fn handled(&self) -> Target {
         match self {
-            Target::Pause(what) => what.handled(),
+            Target::Pause(what) | Target::Publish(what) => what.handled(),
             Target::Ack(delivery) | Target::AckWait(delivery) => {
                 Target::Delivery(DeliverySpec { attempt: 1, ..delivery.clone() })
             }
@@ -25,6 +25,7 @@ impl Target {
         };
         let instead = match self {
             Target::Pause(inner) => Some(Target::Pause(Box::new(inner.of(what)))),
+            Target::Publish(inner) => Some(Target::Publish(Box::new(inner.of(what)))),
             Target::Ack(delivery) => again(delivery.attempt).map(Target::Ack),
             Target::AckWait(delivery) => again(delivery.attempt).map(Target::AckWait),
             Target::Delivery(delivery) => again(delivery.attempt).map(Target::Delivery).or_else(|| Some(what.clone())),
@@ -42,6 +43,7 @@ impl Target {
             Target::Ack(delivery) => Target::Ack(first(delivery)),
             Target::AckWait(delivery) => Target::AckWait(first(delivery)),
             Target::Pause(what) => Target::Pause(Box::new(what.at_first_attempt())),
+            Target::Publish(what) => Target::Publish(Box::new(what.at_first_attempt())),
             other @ (Target::Command(_) | Target::Timer(_) | Target::Join(_)) => other,
         }
     }
@@ -50,7 +52,7 @@ impl Target {
     fn command(&mut self) -> Option<&mut CommandSpec> {
         match self {
             Target::Command(command) => Some(command),
-            Target::Pause(what) => what.command(),
+            Target::Pause(what) | Target::Publish(what) => what.command(),
             Target::Delivery(_) | Target::Timer(_) | Target::Ack(_) | Target::AckWait(_) | Target::Join(_) => None,
         }
     }
@@ -70,6 +72,7 @@ impl Departure {
             Departure::Hold { what: Target::Join(_), .. } => None,
             Departure::Hold { until, .. } => Some(Departure::Hold { what, until }),
             Departure::Pause { until, .. } => Some(Departure::Pause { what, until }),
+            Departure::SlowPublish { until, .. } => Some(Departure::SlowPublish { what, until }),
             Departure::Crash { window, .. } => Some(Departure::Crash { service: service.to_owned(), window, what }),
             Departure::Duplicate(_) => delivery.map(Departure::Duplicate),
             Departure::Lose(_) => delivery.map(Departure::Lose),
@@ -89,6 +92,7 @@ impl Departure {
             Departure::Hold { what, .. }
             | Departure::Pause { what, .. }
             | Departure::Republish(what)
+            | Departure::SlowPublish { what, .. }
             | Departure::Crash { what, .. } => *what = what.clone().at_first_attempt(),
             Departure::DelayAck { what, .. }
             | Departure::Duplicate(what)
@@ -105,7 +109,9 @@ impl Departure {
     /// Lets `change` see each command it names.
     pub fn each_command(&mut self, mut change: impl FnMut(&mut CommandSpec)) {
         let (what, until) = match self {
-            Departure::Hold { what, until } | Departure::Pause { what, until } => (Some(what), until.as_mut()),
+            Departure::Hold { what, until }
+            | Departure::Pause { what, until }
+            | Departure::SlowPublish { what, until } => (Some(what), until.as_mut()),
             Departure::DelayAck { until, .. } => (None, until.as_mut()),
             Departure::Crash { what, .. } | Departure::Republish(what) => (Some(what), None),
             Departure::Duplicate(_)

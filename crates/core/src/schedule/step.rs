@@ -21,6 +21,8 @@ use crate::faults::{AckFate, Fate, MemberChange, Window};
 ///     "order:created o1@0 -> tickets, crash before publish",
 ///     "pause of bob: edit t1 to 6, crash before save",
 ///     "bob: edit t1 to 6",
+///     "bob: edit t1 to 7, slow publish",
+///     "publish of bob: edit t1 to 7",
 ///     "ack of ticket:created t1@0 -> orders",
 ///     "ack wait of ticket:created t1@0 -> orders",
 ///     "timer o1 of expiration, crash before save",
@@ -92,10 +94,10 @@ impl FromStr for NamedStep {
     }
 }
 
-const FORM: &str = "behind a delivery may stand `, message lost`, `, ack lost`, `, ack late`, `, duplicated` and \
-`, crash before save|before publish|before ack|after ack`, `, fetched with 3 more`, `, published twice`, and \
-`, rebalance|reconnect|close|cancel|claimed|committed ahead`, behind a command and a timer `, published twice` and \
-the crash alone, behind anything else nothing";
+const FORM: &str = "behind a delivery may stand `, message lost`, `, ack lost`, `, ack late`, `, duplicated`, \
+`, slow publish`, `, crash before save|before publish|before ack|after ack`, `, fetched with 3 more`, `, published twice`, and \
+`, rebalance|reconnect|close|cancel|claimed|committed ahead`, behind a command `, slow publish`, \
+`, published twice` and the crash, behind a timer the last two, behind anything else nothing";
 
 /// One thing that goes wrong.
 enum Fault {
@@ -103,6 +105,7 @@ enum Fault {
     AckLate,
     AckLost,
     Duplicated,
+    SlowPublish,
     Crash(Window),
     Fetched(u8),
     Republished,
@@ -124,6 +127,7 @@ impl Fault {
             _ if MemberChange::ALL.iter().any(|change| change.name() == name) => {
                 MemberChange::ALL.into_iter().find(|change| change.name() == name).map(Fault::Changed)
             }
+            Fate::SLOW_PUBLISH => Some(Fault::SlowPublish),
             _ => {
                 let window = name.strip_prefix("crash ")?;
                 Window::ALL.into_iter().find(|known| known.name() == window).map(Fault::Crash)
@@ -137,6 +141,7 @@ impl Fault {
             Fault::AckLate => fate.ack = AckFate::Late,
             Fault::AckLost => fate.ack = AckFate::Lost,
             Fault::Duplicated => fate.duplicate = true,
+            Fault::SlowPublish => fate.slow_publish = true,
             Fault::Crash(window) => fate.crash = Some(window),
             Fault::Fetched(number) => fate.fetch = number,
             Fault::Republished => fate.republish = true,
@@ -153,17 +158,19 @@ fn split_fault(text: &str) -> Option<(&str, Fault)> {
 
 /// Whether that can go wrong with what happened.
 fn possible(what: &Target, fate: Fate) -> bool {
-    let crash = Fate { crash: fate.crash, pause: fate.pause, republish: fate.republish, ..Fate::CALM };
+    let crash = Fate { crash: fate.crash, republish: fate.republish, ..Fate::CALM };
+    let of_handler = Fate { pause: fate.pause, slow_publish: fate.slow_publish, ..crash };
     match what {
         // What is lost meets no handler.
         Target::Delivery(_) if fate.lose => fate == Fate { lose: true, duplicate: fate.duplicate, ..Fate::CALM },
         Target::Delivery(_) => true,
-        Target::Command(_) | Target::Timer(_) => fate == crash,
+        Target::Command(_) => fate == of_handler,
+        Target::Timer(_) => fate == crash,
         Target::Pause(what) => match **what {
             Target::Delivery(_) => !fate.lose,
-            _ => fate == crash,
+            _ => fate == of_handler,
         },
-        Target::Ack(_) | Target::AckWait(_) | Target::Join(_) => fate == Fate::CALM,
+        Target::Ack(_) | Target::AckWait(_) | Target::Join(_) | Target::Publish(_) => fate == Fate::CALM,
     }
 }
 
@@ -178,9 +185,13 @@ mod tests {
     fn fate() -> impl Strategy<Value = Fate> {
         let ack = prop_oneof![Just(AckFate::Prompt), Just(AckFate::Late), Just(AckFate::Lost)];
         let crash = proptest::option::of((0usize..4).prop_map(|window| Window::ALL[window]));
-        (ack, crash, any::<bool>(), any::<bool>()).prop_map(|(ack, crash, duplicate, lose)| match lose {
+        let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+        (ack, crash, flags).prop_map(|(ack, crash, (duplicate, lose, slow_publish))| match lose {
             true => Fate { lose, duplicate, ..Fate::CALM },
-            false => Fate { ack, crash, duplicate, fetch: u8::from(duplicate), republish: lose, ..Fate::CALM },
+            false => {
+                let (fetch, republish) = (u8::from(duplicate), ack == AckFate::Late);
+                Fate { ack, crash, duplicate, slow_publish, fetch, republish, ..Fate::CALM }
+            }
         })
     }
 
@@ -233,12 +244,15 @@ mod tests {
         refused("", "names no group");
         refused(&format!("{delivery}, ack gone"), "has `ack gone`, which is nothing that goes wrong");
         refused(&format!("{delivery}, ack lost, ack lost"), "says twice what went wrong");
+        refused(&format!("{delivery}, slow publish, slow publish"), "says twice what went wrong");
         refused(&format!("{delivery}, ack lost, ack late"), "says twice what went wrong");
         refused(&format!("{delivery}, message lost, ack late"), "cannot go wrong like that");
         refused(&format!("pause of {delivery}, message lost"), "cannot go wrong like that");
         refused(&format!("ack of {delivery}, ack lost"), "cannot go wrong like that");
         refused("alice: create t1 at 5, ack lost", "cannot go wrong like that");
         refused("timer o1 of expiration, duplicated", "cannot go wrong like that");
+        refused("timer o1 of expiration, slow publish", "cannot go wrong like that");
+        refused("publish of alice: create t1 at 5, slow publish", "cannot go wrong like that");
         refused("pause of timer o1 of expiration", "cannot pause");
         refused(&"a: b".repeat(TEXT_BYTES_MAX), "longer than");
     }

@@ -28,6 +28,10 @@ pub enum DepartureOutcome {
     Overruled,
     /// An ack was to come late, and there was none.
     NoAck,
+    /// Others were to come between the saves of a handler and what it publishes, where none can.
+    CannotPublishLate,
+    /// What a handler publishes was to be out late, and it published nothing.
+    NothingPublished,
     /// It ended before what it waits for happened, which never did.
     EndedWithout,
     /// It ended before what it waits for happened, which it did later.
@@ -70,8 +74,9 @@ pub struct Departing {
     schedule: Vec<Planned>,
     /// By the key of what they are about, the places of the departures.
     places: BTreeMap<u64, Vec<usize>>,
-    /// By the key of a late ack, that of its delivery, as far as departures delay it.
-    acks: BTreeMap<u64, u64>,
+    /// By the key of a late ack or of what is published late, that of what was handled, as far as departures
+    /// delay it.
+    late: BTreeMap<u64, u64>,
     tie: Tie,
     /// The keys of what departures wait for, and whether it has happened.
     happened: BTreeMap<u64, bool>,
@@ -117,15 +122,21 @@ impl Departing {
             }
         });
         let schedule: Vec<Planned> = planned.collect();
-        let delayed = schedule.iter().filter(|planned| delays_ack(&planned.departure));
-        let acks = delayed.map(|planned| planned.departure.what().key()).map(|key| (schedule::ack_key(key), key));
-        let acks = acks.collect();
+        let late = schedule.iter().filter_map(|planned| {
+            let key = planned.departure.what().key();
+            match planned.departure {
+                Departure::DelayAck { .. } | Departure::RunPast(_) => Some((schedule::ack_key(key), key)),
+                Departure::SlowPublish { .. } => Some((schedule::publish_key(key), key)),
+                _ => None,
+            }
+        });
+        let late = late.collect();
         let awaited = schedule.iter().flat_map(|planned| [planned.until, planned.sets_off]).flatten();
         Departing {
             happened: awaited.map(|until| (until, false)).collect(),
             schedule,
             places,
-            acks,
+            late,
             tie,
             pausing: None,
             keys: BTreeMap::new(),
@@ -144,7 +155,10 @@ impl Departing {
         self.schedule.iter().map(|planned| {
             let has_come = || planned.until.or(planned.sets_off).is_none_or(|until| self.has_happened(until));
             let came = match (planned.begun, planned.cut_short) {
-                (false, _) if planned.used && planned.hindered == DepartureOutcome::Never => DepartureOutcome::NoAck,
+                (false, _) if planned.used && planned.hindered == DepartureOutcome::Never => match planned.departure {
+                    Departure::SlowPublish { .. } => DepartureOutcome::NothingPublished,
+                    _ => DepartureOutcome::NoAck,
+                },
                 (false, _) => planned.hindered,
                 (true, false) => DepartureOutcome::InFull,
                 (true, true) if has_come() => DepartureOutcome::EndedEarly,
@@ -194,6 +208,7 @@ impl Departing {
             Departure::Hold { .. } => matches!(action, Action::Deliver(_) | Action::Command(_) | Action::Join(_)),
             Departure::Pause { .. } => matches!(action, Action::Resume(_)),
             Departure::DelayAck { .. } => matches!(action, Action::Ack(_)),
+            Departure::SlowPublish { .. } => matches!(action, Action::Publish(_)),
             _ => false,
         });
         let waits = here.map(|planned| match planned.until {
@@ -205,8 +220,8 @@ impl Departing {
         waits.max().unwrap_or(Wait::Nothing)
     }
 
-    /// Notes which departures about what has this key are in its fate. Whether an ack is there that could
-    /// come late shows when it comes.
+    /// Notes which departures about what has this key are in its fate. Whether there is an ack that could
+    /// come late, or anything to be published, shows when it comes.
     fn note_fate(&mut self, key: u64, fate: Fate) {
         for place in self.places.get(&key).into_iter().flatten() {
             let planned = &mut self.schedule[*place];
@@ -222,6 +237,12 @@ impl Departing {
                 Departure::Hold { .. } => continue,
                 Departure::RunPast(_) | Departure::DelayAck { .. } => {
                     if fate.ack != AckFate::Late {
+                        planned.hindered = DepartureOutcome::Overruled;
+                    }
+                    continue;
+                }
+                Departure::SlowPublish { .. } => {
+                    if !fate.slow_publish && planned.hindered == DepartureOutcome::Never {
                         planned.hindered = DepartureOutcome::Overruled;
                     }
                     continue;
@@ -292,11 +313,15 @@ impl Departing {
                 }
                 Action::Resume(_) => self.note_going_on(key, |departure| matches!(departure, Departure::Pause { .. })),
                 Action::Ack(_) => self.note_going_on(key, delays_ack),
+                Action::Publish(_) => {
+                    self.note_going_on(key, |departure| matches!(departure, Departure::SlowPublish { .. }));
+                }
                 Action::Advance => {}
             }
         }
         let happened = match action {
             Action::Resume(_) | Action::Join(_) => self.keys.remove(&action),
+            Action::Publish(_) => self.keys.remove(&action).map(schedule::publish_key),
             Action::Ack(index) => Some(schedule::ack_key(enabled.delivery(index).key)),
             Action::Advance => enabled.ack_wait().map(|index| schedule::ack_wait_key(enabled.delivery(index).key)),
             Action::Command(_) => {
@@ -322,11 +347,18 @@ impl Scheduler for Departing {
         self.order.offer(action);
         match action {
             Action::Resume(_) => self.keys.extend(self.pausing.take().map(|key| (action, key))),
-            Action::Ack(_) => {
-                let places = self.acks.get(&key).and_then(|delivery| self.places.get(delivery));
-                for place in places.into_iter().flatten() {
+            Action::Ack(_) | Action::Publish(_) => {
+                let Some(handled) = self.late.get(&key).copied() else { return };
+                for place in self.places.get(&handled).into_iter().flatten() {
                     let planned = &mut self.schedule[*place];
-                    planned.begun |= delays_ack(&planned.departure) && planned.hindered == DepartureOutcome::Never;
+                    let is_late = match action {
+                        Action::Ack(_) => delays_ack(&planned.departure),
+                        _ => matches!(planned.departure, Departure::SlowPublish { .. }),
+                    };
+                    planned.begun |= is_late && planned.hindered == DepartureOutcome::Never;
+                }
+                if matches!(action, Action::Publish(_)) {
+                    self.keys.insert(action, handled);
                 }
             }
             Action::Deliver(_) | Action::Command(_) | Action::Join(_) => {
@@ -377,8 +409,15 @@ impl Scheduler for Departing {
                 Departure::Fetch { inbox, .. } => fate.fetch = *inbox,
                 Departure::MemberChange { change, .. } => fate.change = Some(*change),
                 Departure::Republish(_) => fate.republish = true,
-                Departure::Pause { .. } if has_come => planned.hindered = DepartureOutcome::TooLate,
+                Departure::SlowPublish { .. } if !chosen.may_publish_late => {
+                    planned.hindered = DepartureOutcome::CannotPublishLate;
+                    continue;
+                }
+                Departure::Pause { .. } | Departure::SlowPublish { .. } if has_come => {
+                    planned.hindered = DepartureOutcome::TooLate;
+                }
                 Departure::Pause { .. } => fate.pause = true,
+                Departure::SlowPublish { .. } => fate.slow_publish = true,
                 Departure::Duplicate(_) => fate.duplicate = true,
                 Departure::LoseAck(_) => fate.ack = AckFate::Lost,
                 Departure::Crash { window, .. } => fate.crash = Some(*window),

@@ -53,6 +53,10 @@ impl ClientIndex {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct PauseIndex(pub(crate) u32);
 
+/// The name of what a handler was slow to publish: unique within a run.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PublishIndex(pub(crate) u32);
+
 /// Something that may happen next.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[non_exhaustive]
@@ -69,6 +73,8 @@ pub enum Action {
     Join(GroupIndex),
     /// The clock moves to the next timer, which fires.
     Advance,
+    /// What a handler was slow to publish is out.
+    Publish(PublishIndex),
 }
 
 /// A step as it is decided: what happens, and what goes wrong with it.
@@ -119,6 +125,8 @@ pub struct Chosen {
     pub attempt: u16,
     /// Whether it can pause between read and save.
     pub may_pause: bool,
+    /// Whether others can come between its saves and what it publishes.
+    pub may_publish_late: bool,
     /// Whether the member that handles it can crash: not where a command sets the stage.
     pub may_crash: bool,
     /// Whether it is a delivery; a command and a timer have no ack and no duplicate.
@@ -130,9 +138,10 @@ pub struct Chosen {
 impl Chosen {
     /// A delivery.
     #[inline(always)]
-    pub(crate) fn delivery(delivery: &Delivery) -> Chosen {
+    pub(crate) fn delivery(delivery: &Delivery, may_publish_late: bool) -> Chosen {
         let Delivery { key, attempt, may_pause, .. } = *delivery;
-        Chosen { key, attempt, may_pause, may_crash: true, is_delivery: true, changes: MemberChanges::NONE }
+        let changes = MemberChanges::NONE;
+        Chosen { key, attempt, may_pause, may_publish_late, may_crash: true, is_delivery: true, changes }
     }
 
     /// What the faults of a run do to this.
@@ -167,6 +176,7 @@ impl Chosen {
     #[inline]
     pub fn restrict(&self, mut fate: Fate) -> Fate {
         fate.pause &= self.may_pause;
+        fate.slow_publish &= self.may_publish_late;
         fate.crash = fate.crash.filter(|_| self.may_crash);
         if !self.is_delivery {
             fate.ack = AckFate::Prompt;
@@ -179,7 +189,9 @@ impl Chosen {
         if let Some(change) = fate.change {
             fate.change = self.changes.nearest(change);
         }
-        // What is lost meets no handler that could pause or crash.
+        // What is out late is out once.
+        fate.republish &= !fate.slow_publish;
+        // What is lost meets no handler that could pause, crash or publish.
         if fate.lose {
             fate = Fate { lose: true, duplicate: fate.duplicate, ..Fate::CALM };
         }
@@ -195,6 +207,8 @@ pub struct Enabled<'a> {
     pub(crate) commands: &'a [ClientIndex],
     pub(crate) paused: &'a [PauseIndex],
     pub(crate) acks: &'a [DeliveryIndex],
+    /// What may be published of what handlers were slow to publish.
+    pub(crate) publishes: &'a [PublishIndex],
     pub(crate) absent: &'a [GroupIndex],
     pub(crate) clock: Option<u64>,
     /// The delivery whose ack wait ends if the clock moves.
@@ -235,6 +249,7 @@ impl<'a> Enabled<'a> {
             + self.paused.len()
             + self.acks.len()
             + self.absent.len()
+            + self.publishes.len()
             + usize::from(self.clock.is_some())
     }
 
@@ -245,7 +260,7 @@ impl<'a> Enabled<'a> {
         self.ready.is_empty() && self.len() == 0
     }
 
-    /// The action at `place`: deliveries, commands, resumes, acks, joins, the clock.
+    /// The action at `place`: deliveries, commands, resumes, acks, joins, publishes, the clock.
     ///
     /// # Panics
     /// If `place` is not below [`Enabled::len`].
@@ -277,7 +292,11 @@ impl<'a> Enabled<'a> {
         if let Some(index) = self.absent.get(place) {
             return Action::Join(*index);
         }
-        assert!(place == self.absent.len() && self.clock.is_some(), "no action at this place");
+        place -= self.absent.len();
+        if let Some(index) = self.publishes.get(place) {
+            return Action::Publish(*index);
+        }
+        assert!(place == self.publishes.len() && self.clock.is_some(), "no action at this place");
         Action::Advance
     }
 
@@ -293,6 +312,7 @@ impl<'a> Enabled<'a> {
             Action::Command(_) => self.commands.len(),
             Action::Resume(_) => self.paused.len(),
             Action::Ack(_) => self.acks.len(),
+            Action::Publish(_) => self.publishes.len(),
             Action::Deliver(_) | Action::Join(_) | Action::Advance => 1,
         });
         match action {
@@ -301,6 +321,7 @@ impl<'a> Enabled<'a> {
             Action::Resume(index) => self.paused.contains(&index),
             Action::Ack(index) => self.acks.contains(&index),
             Action::Join(index) => self.absent.contains(&index),
+            Action::Publish(index) => self.publishes.contains(&index),
             Action::Advance => self.clock.is_some(),
         }
     }
@@ -362,6 +383,7 @@ impl<'a> Enabled<'a> {
             counts.map(|index| Action::Ack(*index)).filter(free).min()
         };
         (self.paused.iter().map(|index| Action::Resume(*index)).filter(free).min())
+            .or_else(|| self.publishes.iter().map(|index| Action::Publish(*index)).filter(free).min())
             .or_else(|| acks(false))
             .or_else(|| self.absent.iter().map(|group| Action::Join(*group)).filter(free).min())
             .or_else(ready)
@@ -374,8 +396,9 @@ impl<'a> Enabled<'a> {
         looked_at(1);
         match action {
             Action::Resume(index) => (0, index.0, 0, 0),
-            Action::Ack(index) => (1, index.0, 0, 0),
-            Action::Join(group) => (2, group.0.into(), 0, 0),
+            Action::Publish(index) => (1, index.0, 0, 0),
+            Action::Ack(index) => (2, index.0, 0, 0),
+            Action::Join(group) => (3, group.0.into(), 0, 0),
             Action::Deliver(index) => {
                 let delivery = self.delivery(index);
                 let (message, group) = (delivery.message.0, u32::from(delivery.group.0));
@@ -385,15 +408,15 @@ impl<'a> Enabled<'a> {
                     Tie::ByGroup => (group, message),
                     Tie::ByGroupReversed => (u32::MAX - group, message),
                 };
-                (3, first, second, delivery.attempt.into())
+                (4, first, second, delivery.attempt.into())
             }
             Action::Command(client) => (5, client.0, 0, 0),
             Action::Advance => (6, 0, 0, 0),
         }
     }
 
-    /// The first of those that are `wanted`: a delivery if there is one, then a paused handler, a late
-    /// ack, a join, a command.
+    /// The first of those that are `wanted`: a delivery if there is one, then a paused handler, what is to be
+    /// published, a late ack, a join, a command.
     pub(crate) fn first_waiting(&self, tie: Tie, wanted: impl Fn(Action) -> bool) -> Option<Action> {
         let wanted = self.iter().filter(|action| *action != Action::Advance && wanted(*action));
         wanted.min_by_key(|action| (!matches!(action, Action::Deliver(_)), self.calm_rank(*action, tie)))

@@ -95,7 +95,7 @@ impl Pct {
     fn chain(&mut self, enabled: &Enabled<'_>) {
         let (drawing, running) = (self.drawing, self.running.map(|(action, _)| action));
         let goes_on = |offer: &&Offer| match (running, offer.action) {
-            (Some(Action::Deliver(_) | Action::Resume(_)), Action::Deliver(index)) => {
+            (Some(Action::Deliver(_) | Action::Resume(_) | Action::Publish(_)), Action::Deliver(index)) => {
                 enabled.delivery(index).attempt == 1
             }
             _ => false,

@@ -59,7 +59,7 @@ impl Replayed {
                 None => enabled.clock().map(|key| (key, false)),
             },
             Action::Command(_) => self.keys.get(&action).map(|key| (*key, true)),
-            Action::Resume(_) | Action::Join(_) => self.keys.get(&action).map(|key| (*key, false)),
+            Action::Resume(_) | Action::Join(_) | Action::Publish(_) => self.keys.get(&action).map(|key| (*key, false)),
         }
     }
 
@@ -88,7 +88,7 @@ impl Scheduler for Replayed {
         self.order.offer(offer.action);
         match offer.action {
             Action::Resume(_) => self.keys.extend(self.pausing.take().map(|key| (offer.action, key))),
-            Action::Command(_) | Action::Join(_) => {
+            Action::Command(_) | Action::Join(_) | Action::Publish(_) => {
                 self.keys.insert(offer.action, offer.key);
             }
             Action::Deliver(_) | Action::Ack(_) | Action::Advance => {}

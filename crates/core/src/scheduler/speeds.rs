@@ -41,7 +41,9 @@ impl Speeds {
             Action::Command(_) => self.slow(CLIENTS),
             Action::Deliver(_) if offer.again => self.slow(offer.place) + self.slow_again(),
             Action::Deliver(_) => self.slow(offer.place),
-            Action::Resume(_) | Action::Ack(_) | Action::Join(_) | Action::Advance => self.slow(offer.key),
+            Action::Resume(_) | Action::Ack(_) | Action::Join(_) | Action::Publish(_) | Action::Advance => {
+                self.slow(offer.key)
+            }
         }
     }
 

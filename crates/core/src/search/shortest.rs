@@ -250,7 +250,7 @@ fn cost_of_step(step: &Step, armed: bool) -> Option<Cost> {
     Some(match step.action {
         Action::Deliver(_) if step.answer == Some(Answer::Lost) => Cost::COMMAND,
         Action::Deliver(_) if took_effect() => Cost::DELIVERY,
-        Action::Deliver(_) | Action::Ack(_) => Cost::NOTHING,
+        Action::Deliver(_) | Action::Ack(_) | Action::Publish(_) => Cost::NOTHING,
         Action::Command(_) if matches!(step.answer, Some(Answer::Command(Err(_)))) => return None,
         // A resumed delivery was counted when it paused, and the end of an ack wait is the broker's.
         Action::Resume(_) | Action::Advance if step.delivery.is_some() => Cost::NOTHING,
@@ -530,7 +530,7 @@ impl<'a, S: System> Search<'a, S> {
             }
         }
         for action in others {
-            let is_inside = matches!(action, Action::Resume(_) | Action::Ack(_));
+            let is_inside = matches!(action, Action::Resume(_) | Action::Ack(_) | Action::Publish(_));
             if is_calm || is_inside || !lockstep {
                 self.try_fates(node, mark, action, node.budget);
             }

@@ -18,7 +18,8 @@ pub(super) fn key_in_calm_order<S: System>(world: &World<S>, key: u64) -> u64 {
 /// Whether nothing can change any more until a command is sent or a timer fires, given that no delivery
 /// changes anything.
 pub(super) fn is_at_rest<S: System>(world: &World<S>) -> bool {
-    let is_to_come = |action: Action| matches!(action, Action::Resume(_) | Action::Ack(_) | Action::Join(_));
+    let is_to_come =
+        |action: Action| matches!(action, Action::Resume(_) | Action::Ack(_) | Action::Join(_) | Action::Publish(_));
     !world.enabled().iter().any(is_to_come) && !world.waits_for_redelivery()
 }
 

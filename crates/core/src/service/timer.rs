@@ -97,7 +97,7 @@ impl Timer {
     /// The value it was armed with; `None` if there is none, or one of another type.
     #[must_use]
     pub fn payload<T: 'static>(&self) -> Option<&T> {
-        (*self.payload.as_ref()?.0).as_any().downcast_ref()
+        self.payload.as_ref()?.get()
     }
 
     /// Whether it is in the memory of a member.
@@ -141,11 +141,16 @@ pub(crate) fn is_purpose(word: &str) -> bool {
     !word.is_empty() && word.len() <= Timer::PURPOSE_BYTES_MAX && word != "of" && word.chars().all(is_allowed)
 }
 
-/// A value of the user's that a timer carries.
+/// A value of the user's that a timer or an effect carries.
 #[derive(Clone)]
-pub(crate) struct Payload(Arc<dyn Carried>);
+pub(crate) struct Payload(pub(super) Arc<dyn Carried>);
 
 impl Payload {
+    /// The value, if it is of this type.
+    pub(super) fn get<T: 'static>(&self) -> Option<&T> {
+        (*self.0).as_any().downcast_ref()
+    }
+
     /// Its hash.
     pub(crate) fn digest(&self) -> u64 {
         self.0.digest()
@@ -158,7 +163,7 @@ impl Debug for Payload {
     }
 }
 
-trait Carried: Debug + Send + Sync {
+pub(super) trait Carried: Debug + Send + Sync {
     fn as_any(&self) -> &dyn Any;
     fn digest(&self) -> u64;
 }

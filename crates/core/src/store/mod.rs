@@ -84,7 +84,7 @@ impl Schema {
 }
 
 /// Collections have one of so many bits.
-pub(crate) const COLLECTION_BITS: u64 = 62;
+pub(crate) const COLLECTION_BITS: u64 = 61;
 
 /// The collections of one service.
 ///

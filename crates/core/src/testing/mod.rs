@@ -29,7 +29,7 @@ use crate::run::Judges;
 use crate::simulation::Simulation;
 
 pub use self::check::{Check, Checked, Replay};
-pub use self::small::{Closures, Snapshot, at_quiescence, service};
+pub use self::small::{Closures, Snapshot, at_most_once_outside, at_quiescence, service};
 
 /// Judges runs of a simulation: those that depart from the calm run once, each of them, with the kinds of faults
 /// that `plan` has ([`HoldSweep`](crate::search::HoldSweep)); and then one for each seed, under the schedulers of

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use crate::event::{Event, System};
 use crate::ids::{RecordId, Subject, Version};
-use crate::property::{Moment, Property, Violation};
+use crate::property::{Moment, Property, View, Violation, Watch};
 use crate::service::{
-    AckTiming, Context, NO_COMMANDS, NO_EVENTS, Outcome, PublishMode, Rejection, Service, Timer, Work,
+    AckTiming, Context, NO_COMMANDS, NO_EVENTS, Outcome, PublishMode, Rejection, Relay, Service, Timer, Work,
 };
 use crate::store::{Record, Schema, VersionPolicy};
 
@@ -69,8 +69,8 @@ impl<R: Record> Event for Snapshot<R> {
 #[must_use]
 pub fn service<S: System>(name: impl Into<Cow<'static, str>>) -> Closures<S> {
     let (name, subjects) = (name.into(), Cow::Borrowed(&[] as &[Subject]));
-    let (publish, ack) = (PublishMode::default(), AckTiming::default());
-    Closures { name, declare: Vec::new(), subjects, handle: None, execute: None, fire: None, publish, ack }
+    let (publish, ack, relay) = (PublishMode::default(), AckTiming::default(), Relay::default());
+    Closures { name, declare: Vec::new(), subjects, handle: None, execute: None, fire: None, publish, ack, relay }
 }
 
 type Declare = dyn Fn(&mut Schema) + Send + Sync;
@@ -89,6 +89,7 @@ pub struct Closures<S: System> {
     fire: Option<Box<Fire<S>>>,
     publish: PublishMode,
     ack: AckTiming,
+    relay: Relay,
 }
 
 impl<S: System> Closures<S> {
@@ -186,6 +187,13 @@ impl<S: System> Closures<S> {
         self
     }
 
+    /// Lets the relay of the outbox publish in this order if it lags; [`Relay::InOrder`] unless said otherwise.
+    #[must_use]
+    pub fn relaying(mut self, relay: Relay) -> Closures<S> {
+        self.relay = relay;
+        self
+    }
+
     /// Acks at this time; [`AckTiming::AfterSave`] unless said otherwise.
     #[must_use]
     pub fn acking(mut self, timing: AckTiming) -> Closures<S> {
@@ -229,6 +237,10 @@ impl<S: System> Service<S> for Closures<S> {
     fn ack_timing(&self) -> AckTiming {
         self.ack
     }
+
+    fn relay(&self) -> Relay {
+        self.relay
+    }
 }
 
 /// A property that judges every moment at rest (see [`Property::at_quiescence`]), the end among them,
@@ -251,6 +263,53 @@ pub fn at_quiescence<S: System>(
     judge: impl Fn(&Moment<'_, S>) -> Result<(), Violation> + Send + Sync + 'static,
 ) -> Box<dyn Property<S>> {
     Box::new(AtQuiescence { name: name.into(), judge })
+}
+
+/// A property: something of this name is done outside of the stores at most once for each record
+/// ([`Context::outside`]): nobody is charged twice.
+///
+/// ```
+/// # use pellmell::doc_example::Shop;
+/// use pellmell::testing;
+/// let charged_once = testing::at_most_once_outside::<Shop>("ChargedOnce", "charge");
+/// assert_eq!(charged_once.name(), "ChargedOnce");
+/// ```
+#[must_use]
+pub fn at_most_once_outside<S: System>(
+    name: impl Into<Cow<'static, str>>,
+    outside: impl Into<Cow<'static, str>>,
+) -> Box<dyn Property<S>> {
+    Box::new(AtMostOnceOutside { name: name.into(), outside: outside.into() })
+}
+
+struct AtMostOnceOutside {
+    name: Cow<'static, str>,
+    outside: Cow<'static, str>,
+}
+
+impl<S: System> Property<S> for AtMostOnceOutside {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn about(&self) -> &'static str {
+        "what is done outside of the stores is done at most once for each record"
+    }
+
+    fn watches(&self) -> Watch {
+        Watch::OUTSIDE
+    }
+
+    fn on_step(&self, view: &View<'_, S>) -> Result<(), Violation> {
+        for done in view.done_outside().filter(|done| done.name() == self.outside) {
+            let times = view.times_outside(&self.outside, done.record());
+            if times > 1 {
+                let detail = format!("`{}` was done {times} times, expected at most 1", self.outside);
+                return Err(Violation::at(view.service()).of(done.record()).because(detail));
+            }
+        }
+        Ok(())
+    }
 }
 
 struct AtQuiescence<F> {

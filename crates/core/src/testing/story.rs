@@ -230,7 +230,8 @@ fn line(record: &TraceRecord) -> String {
     let answer = record.answer.as_deref().map(|answer| format!("   {answer}")).unwrap_or_default();
     let saved = record.saved.iter().map(|row| format!("   saves {}@{} {}", row.id, row.version, row.fields));
     let faults = record.faults.iter().map(|fault| format!("   ◀ {fault}"));
-    let rest: String = saved.chain(faults).collect();
+    let done = record.outside.iter().map(|done| format!("   does {done}"));
+    let rest: String = saved.chain(done).chain(faults).collect();
     let time = Time(record.time_us).to_string();
     format!("\n{:>5} {time:>10}   {}{answer}{rest}", record.step, record.action)
 }

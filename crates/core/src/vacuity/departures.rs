@@ -6,13 +6,15 @@ use crate::broker::{MaxDeliver, Ordering, RedeliverAt};
 use crate::event::System;
 use crate::schedule::{CommandSpec, DeliverySpec, Departure, Target};
 use crate::scheduler::DepartureOutcome;
+use crate::service::{PublishMode, Work};
 use crate::simulation::Simulation;
 
 /// What is known of a schedule before it is played.
 pub(super) fn foreseen<S: System>(simulation: &Simulation<S>, schedule: &[Departure]) -> Vec<Vacuous> {
     let found = schedule.iter().filter_map(|departure| {
         let why = Why { simulation, schedule, departure };
-        let unused = why.cannot_pause().or_else(|| why.another_service()).or_else(|| why.no_response());
+        let cannot = why.cannot_pause().or_else(|| why.cannot_publish_late());
+        let unused = cannot.or_else(|| why.another_service()).or_else(|| why.no_response());
         match unused {
             Some(reason) => Some(unused_because(departure, reason)),
             None => why.never_ends().or_else(|| why.out_of_reach()).map(|reason| ended_because(departure, reason)),
@@ -45,7 +47,7 @@ fn impossible<S: System>(simulation: &Simulation<S>, target: &Target) -> Option<
             let is_there = simulation.inner.groups.iter().any(|known| known.name == *group);
             (!is_there).then(|| format!("there is no group `{group}`"))
         }
-        Target::Pause(what) => impossible(simulation, what),
+        Target::Pause(what) | Target::Publish(what) => impossible(simulation, what),
     }
 }
 
@@ -82,6 +84,10 @@ pub(super) fn found<S: System>(
             DepartureOutcome::CannotPause => {
                 unused_because(departure, why.cannot_pause().unwrap_or_else(|| why.never()))
             }
+            DepartureOutcome::CannotPublishLate => {
+                unused_because(departure, why.cannot_publish_late().unwrap_or_else(|| why.never()))
+            }
+            DepartureOutcome::NothingPublished => unused_because(departure, "its handler published nothing"),
             DepartureOutcome::TooLate => unused_because(departure, format!("{} happened before it began", why.until())),
             DepartureOutcome::NoAck => unused_because(departure, "its handler gave no ack that could come late"),
             DepartureOutcome::NotThere => unused_because(departure, why.not_there()),
@@ -184,6 +190,26 @@ impl<S: System> Why<'_, S> {
         }
     }
 
+    /// That nothing can come between the saves of what is to be slow and what it publishes.
+    fn cannot_publish_late(&self) -> Option<String> {
+        let Departure::SlowPublish { what, .. } = self.departure else { return None };
+        let work = match what {
+            Target::Command(_) => Work::Command,
+            _ => Work::Delivery,
+        };
+        let handlers = self.handlers(what);
+        let services = &self.simulation.inner.services;
+        if handlers.iter().any(|place| services[*place].publishes_late[work as usize]) {
+            return None;
+        }
+        let hosted = services.get(*handlers.first()?)?;
+        let why = match hosted.publish_modes[work as usize] {
+            PublishMode::BeforeSave => "it publishes before it saves (`PublishMode::BeforeSave`)",
+            _ => "it has one member, which handles one at a time",
+        };
+        Some(format!("nothing comes between the saves and the publishes of `{}`: {why}", hosted.name))
+    }
+
     /// That a crash is of a service that does not handle it.
     fn another_service(&self) -> Option<String> {
         let Departure::Crash { service, what, .. } = self.departure else { return None };
@@ -222,6 +248,11 @@ impl<S: System> Why<'_, S> {
                 let name = services.get(*handlers.first()?)?.name;
                 let none = handlers.iter().all(|place| !services[*place].may_pause);
                 none.then(|| format!("handlers of `{name}` cannot pause"))
+            }
+            (_, Target::Publish(of)) => {
+                let is_slow = |other: &Departure| matches!(other, Departure::SlowPublish { what, .. } if what == &**of);
+                let none = !self.schedule.iter().any(is_slow);
+                none.then(|| format!("nothing is slow to be published there: write `slow publish of {of} until …`"))
             }
             (_, Target::Delivery(until)) if until.attempt > 1 => self.for_want_of_clock(until),
             _ => None,

@@ -17,6 +17,14 @@ pub fn pauses_nowhere<S: System>(simulation: &Simulation<S>) -> Option<&'static 
     none.then_some("no service has several members or `overlapping = true`")
 }
 
+/// Why nothing comes between the saves and the publishes of any handler, if that is so.
+fn publishes_late_nowhere<S: System>(simulation: &Simulation<S>) -> Option<String> {
+    let mut services = simulation.inner.services.iter();
+    let why = "each service publishes before it saves, or has one member that saves and publishes in one go \
+         (`PublishMode::DualWrite`)";
+    services.all(|hosted| !hosted.publishes_late.contains(&true)).then(|| why.to_owned())
+}
+
 /// A kind of fault, by the names of the plan's fields.
 struct Fault {
     name: &'static str,
@@ -27,7 +35,7 @@ struct Fault {
     of_deliveries: bool,
 }
 
-fn faults(plan: &FaultPlan, occurred: &Occurred) -> [Fault; 9] {
+fn faults(plan: &FaultPlan, occurred: &Occurred) -> [Fault; 10] {
     let counts = &occurred.counts;
     let fault = |name, rate, times, of_deliveries| Fault { name, rate, times, of_deliveries };
     [
@@ -40,6 +48,7 @@ fn faults(plan: &FaultPlan, occurred: &Occurred) -> [Fault; 9] {
         fault("fetch", plan.fetch, counts.fetches, true),
         fault("member_change", plan.change, counts.member_changes, true),
         fault("publish_twice", plan.republish, counts.republished, false),
+        fault("slow_publish", plan.slow_publish, counts.slow_publishes, false),
     ]
 }
 
@@ -95,6 +104,7 @@ fn cannot<S: System>(simulation: &Simulation<S>, plan: &FaultPlan, fault: &Fault
              `engine = true` beside the profile",
             profile.name
         )),
+        "slow_publish" => publishes_late_nowhere(simulation),
         "delay_ack" if profile.ack_wait.is_empty() && unlimited && !profile.release_on.crash => {
             Some("the broker has no ack wait and no limit in flight, so it waits for no ack".to_owned())
         }

@@ -206,6 +206,12 @@ impl<S: System> World<S> {
         self.offer_next_command(client);
     }
 
+    /// What comes after what a client's command led to was published late.
+    pub(super) fn after_late_command(&mut self, client: ClientIndex, is_accepted: bool) {
+        self.tries_again(client, is_accepted);
+        self.offer_next_command(client);
+    }
+
     /// A member crashed while the handler of a client's command paused.
     pub(super) fn command_cut_off(&mut self, client: ClientIndex) {
         self.tries_again(client, false);
@@ -265,7 +271,8 @@ impl<S: System> World<S> {
     ) -> Chosen {
         let (key, attempt) = (self.attempt_key(client, command), self.attempt_of(client));
         let meets_faults = !command.is_setup();
-        Chosen { key, attempt, may_pause: plain.may_pause && meets_faults, may_crash: meets_faults, ..plain }
+        let (may_pause, may_publish_late) = (plain.may_pause && meets_faults, plain.may_publish_late && meets_faults);
+        Chosen { key, attempt, may_pause, may_publish_late, may_crash: meets_faults, ..plain }
     }
 
     #[inline]

@@ -115,8 +115,10 @@ impl<S: System> World<S> {
     pub(crate) fn still(&self, digest: Digest) -> Option<Still> {
         let lengths = [self.host.timers.len(), self.broker.dead().len()];
         let messages = self.broker.messages().len() as u32;
-        let is_idle =
-            self.host.small.paused.is_empty() && self.host.small.acks.is_empty() && self.broker.waiting().is_empty();
+        let is_idle = self.host.small.paused.is_empty()
+            && self.host.small.acks.is_empty()
+            && self.host.unpublished.is_empty()
+            && self.broker.waiting().is_empty();
         let (now, log) = (self.host.small.now, self.broker.log_sum());
         (is_idle && self.host.small.absent.is_empty()).then_some(Still { digest, now, log, lengths, messages })
     }
@@ -210,7 +212,10 @@ impl<S: System> World<S> {
             }
         });
         let timers = timers.fold(0u64, u64::wrapping_add);
-        hash::mix3(self.broker.rest_digest(), paused, timers)
+        let rest = hash::mix3(self.broker.rest_digest(), paused, timers);
+        // Most worlds have neither.
+        let more = [(self.unpublished_digest(), 1), (self.host.done_outside.digest(), 2)];
+        more.into_iter().filter(|(hash, _)| *hash != 0).fold(rest, |rest, (hash, which)| hash::mix3(rest, hash, which))
     }
 
     /// What decides the outcome of a delivery or a command in a still world if it is handled and answered in one go

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::publishing::{Late, answers_last};
 use super::small::Small;
 use super::step::{Actor, Answer, Step};
 use super::{Begun, Host, Timer, World};
@@ -69,6 +70,7 @@ impl<S: System> Execution<'_, S> {
         step.actor = Some(actor);
         host.effects.clear();
         if is_cut {
+            step.late = Late::Nobody;
             if fate.pause && begun.is_none() {
                 host.pause(hosted, actor, task, step);
                 return None;
@@ -95,11 +97,31 @@ impl<S: System> Execution<'_, S> {
             if fate.republish {
                 effects.published.extend_from_within(..);
             }
-            if !effects.armed.is_empty() {
+            if effects.acts_outside {
+                step.acted = host.act();
+                is_inert &= !step.acted;
+            }
+            let effects = &host.effects;
+            let (arms, says) = (!effects.armed.is_empty(), !effects.published.is_empty());
+            if says && (fate.slow_publish || !host.unpublished.is_empty()) {
+                host.keep_back(hosted, actor, work, cause, step);
+            }
+            if arms {
                 host.arm(actor, cause);
             }
         }
         Some(if is_inert { FutileAt::tick(tick) } else { FutileAt::NEVER })
+    }
+
+    /// What the broker hears of the answer for now, if the process may be late with what it has to say.
+    #[inline(never)]
+    fn reply_by_now(&mut self, service: ServiceIndex, reply: Reply) -> Reply {
+        let ack_timing = self.inner.services[service.get()].ack_timing;
+        if let Some(kept) = self.host.kept.as_mut().filter(|_| answers_last(ack_timing, self.step.late)) {
+            kept.reply = Some(reply);
+            return Reply::NotYet;
+        }
+        reply
     }
 
     /// What the broker hears of the answer.
@@ -170,6 +192,7 @@ impl<S: System> Host<S> {
             published = step.is_success();
             store.roll_back();
             effects.armed.clear();
+            effects.outside.clear();
             if !published {
                 effects.published.clear();
             }
@@ -180,8 +203,8 @@ impl<S: System> Host<S> {
         self.begun = Begun { read_at: store.tick(), read: store.rows_digest(), published };
     }
 
-    /// The member crashes before its handler saved; what it would have answered counts only if the
-    /// ack goes first.
+    /// The member crashes before its handler saved. What that did outside by then is done; what it would have
+    /// answered counts only if the ack goes first.
     #[inline(never)]
     fn crash_before_save(
         &mut self,
@@ -191,15 +214,26 @@ impl<S: System> Host<S> {
         read_at: Option<u64>,
         step: &mut Step,
     ) {
-        let mut acked = false;
-        begin(&mut self.stores, &self.small, actor.service, read_at);
-        if matches!(task, Task::Delivery { .. }) && hosted.ack_timing == AckTiming::BeforeSave {
-            let (store, effects) = self.call(hosted, actor, task, read_at, step);
-            acked = step.answered_ack();
-            store.roll_back();
-            effects.clear();
+        let acks_first = matches!(task, Task::Delivery { .. }) && hosted.ack_timing == AckTiming::BeforeSave;
+        let (store, effects) = self.call(hosted, actor, task, read_at, step);
+        let acked = acks_first && step.answered_ack();
+        store.roll_back();
+        effects.outside.retain(|outside| !outside.is_after_saving());
+        if !effects.outside.is_empty() {
+            step.acted = self.act();
         }
+        let acts_outside = self.effects.acts_outside;
+        self.effects.clear();
+        // Whether it looked at the time makes no difference.
+        self.effects.acts_outside = acts_outside;
+        self.effects.has_any |= acts_outside;
         step.set_answer(Answer::Crashed { acked });
+    }
+
+    /// What a handler did outside is done; says whether any of it is new.
+    #[inline(never)]
+    fn act(&mut self) -> bool {
+        self.done_outside.add(self.effects.outside.drain(..))
     }
 
     #[inline(never)]
@@ -241,11 +275,13 @@ fn take_back<E>(store: &mut Store, effects: &mut Effects<E>, mode: PublishMode, 
         store.roll_back();
         effects.published.clear();
         effects.armed.clear();
+        effects.outside.retain(|outside| !outside.is_after_saving());
     }
     if has_published {
         effects.published.clear();
     }
     if step.fate.crash == Some(Window::BeforePublish) {
+        effects.outside.retain(|outside| !outside.is_after_saving());
         match mode {
             PublishMode::Outbox => {}
             PublishMode::DualWrite => effects.published.clear(),
@@ -261,7 +297,11 @@ impl<S: System> Consumer<S::Event> for Execution<'_, S> {
         let (event, cause) = (&message.event, message.cause);
         let actor = Actor { service: member.service, member: member.ordinal };
         let futile_at = self.run(actor, Task::Delivery { event, attempt: number }, cause);
-        Handled { reply: self.reply(actor.service), changed: self.step.saved, futile_at }
+        let mut reply = self.reply(actor.service);
+        if self.fate.slow_publish {
+            reply = self.reply_by_now(actor.service, reply);
+        }
+        Handled { reply, changed: self.step.saved, futile_at }
     }
 
     fn nak_delay(&self) -> Option<Duration> {
@@ -269,11 +309,7 @@ impl<S: System> Consumer<S::Event> for Execution<'_, S> {
     }
 
     fn silence(&self) -> Silence {
-        match self.fate.crash {
-            Some(_) => Silence::Crashed,
-            None if self.step.answered_ack() => Silence::AckLost,
-            None => Silence::Failed,
-        }
+        Silence::of(self.fate, self.step.answered_ack())
     }
 
     fn outbox(&mut self) -> &mut Vec<S::Event> {

@@ -4,10 +4,11 @@
 //! (rows, histories, messages, deliveries, queues, timers) has an undo log of its own, which is written as long
 //! as there is a mark; what is small is copied when a moment is marked.
 
+use super::publishing::Unpublished;
 use super::small::Small;
 use super::timers::TimersMark;
 use super::{Step, World};
-use crate::broker::{BrokerMark, DeliveryIndex};
+use crate::broker::{BrokerMark, DeliveryIndex, copy_few};
 use crate::event::System;
 use crate::ids::{RecordId, ServiceIndex};
 use crate::store::{Store, StoreMark, heap_bytes_of};
@@ -17,29 +18,44 @@ use crate::store::{Store, StoreMark, heap_bytes_of};
 pub(crate) struct Mark(usize);
 
 /// What a world notes for a search.
-#[derive(Default)]
-pub(super) struct Journal {
+pub(super) struct Journal<E> {
     /// The moments that are marked; those behind `marks` are there for their memory.
-    moments: Vec<MarkedMoment>,
+    moments: Vec<MarkedMoment<E>>,
     marks: usize,
     /// The digests of the stores, by service.
     stores: Vec<u64>,
 }
 
+impl<E> Default for Journal<E> {
+    fn default() -> Journal<E> {
+        Journal { moments: Vec::new(), marks: 0, stores: Vec::new() }
+    }
+}
+
 /// A moment that is marked: where each undo log stood, and a copy of what is small.
-#[derive(Default)]
-struct MarkedMoment {
+struct MarkedMoment<E> {
     broker: BrokerMark,
     stores: Vec<StoreMark>,
     digests: Vec<u64>,
     timers: TimersMark,
     small: Small,
+    unpublished: Vec<Unpublished<E>>,
+    /// How much was done outside.
+    done: (usize, usize),
 }
 
-impl MarkedMoment {
+impl<E> Default for MarkedMoment<E> {
+    fn default() -> MarkedMoment<E> {
+        let (broker, timers, small) = (BrokerMark::default(), TimersMark::default(), Small::default());
+        let (stores, digests, unpublished) = (Vec::new(), Vec::new(), Vec::new());
+        MarkedMoment { broker, stores, digests, timers, small, unpublished, done: (0, 0) }
+    }
+}
+
+impl<E> MarkedMoment<E> {
     fn heap_bytes(&self) -> u64 {
         let stores = heap_bytes_of(&self.stores) + heap_bytes_of(&self.digests);
-        self.broker.heap_bytes() + self.small.heap_bytes() + stores
+        self.broker.heap_bytes() + self.small.heap_bytes() + stores + heap_bytes_of(&self.unpublished)
     }
 }
 
@@ -61,6 +77,8 @@ impl<S: System> World<S> {
         moment.digests.clone_from(stores);
         moment.timers = self.host.timers.mark();
         moment.small.clone_from(&self.host.small);
+        copy_few(&mut moment.unpublished, &self.host.unpublished);
+        moment.done = self.host.done_outside.mark();
         self.offers.clear();
         *marks += 1;
         Mark(*marks - 1)
@@ -77,6 +95,8 @@ impl<S: System> World<S> {
         stores.clone_from(&moment.digests);
         self.host.timers.rewind(moment.timers);
         self.host.small.clone_from(&moment.small);
+        copy_few(&mut self.host.unpublished, &moment.unpublished);
+        self.host.done_outside.rewind(moment.done);
         self.offers.clear();
         self.host.effects.clear();
     }
@@ -122,7 +142,8 @@ impl<S: System> World<S> {
     /// What a mark has taken of memory, in bytes.
     pub(crate) fn bytes_of(&self, mark: Mark) -> u64 {
         // Their list grows to twice as much as it needs.
-        self.journal.moments.get(mark.0).map_or(0, MarkedMoment::heap_bytes) + 2 * size_of::<MarkedMoment>() as u64
+        self.journal.moments.get(mark.0).map_or(0, MarkedMoment::heap_bytes)
+            + 2 * size_of::<MarkedMoment<S::Event>>() as u64
     }
 
     /// Makes one row of a service what it was in an earlier world of the same run, and nothing else: a state

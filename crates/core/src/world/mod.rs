@@ -9,6 +9,8 @@ mod clients;
 mod digest;
 mod execution;
 mod journal;
+mod outside;
+mod publishing;
 mod small;
 mod step;
 mod timers;
@@ -16,14 +18,14 @@ mod timers;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::broker::{Broker, DeliveryIndex, MaxDeliver};
+use crate::broker::{Broker, DeliveryIndex, MaxDeliver, copy_few};
 use crate::event::System;
 use crate::faults::MemberChanges;
 use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Time};
 use crate::schedule::{DeliverySpec, Target};
 use crate::scheduler::{Action, Chosen, ClientIndex, Enabled, Offer, PauseIndex};
-use crate::service::Effects;
+use crate::service::{Effects, Outside, Work};
 use crate::simulation::{Hosted, Inner, Simulation};
 use crate::store::{Schema, Store};
 
@@ -35,6 +37,8 @@ use journal::Journal;
 pub(crate) use journal::Mark;
 #[cfg(test)]
 pub(crate) use journal::tests::simulation as erratic_simulation;
+use outside::DoneOutside;
+use publishing::{Kept, Unpublished};
 use small::Small;
 pub use step::{Actor, Answer, Step};
 use timers::Timers;
@@ -113,7 +117,7 @@ pub struct World<S: System> {
     /// Whether a delivery waits until handling it once more could make a difference.
     parks_futile: bool,
     offers: Vec<Offer>,
-    journal: Journal,
+    journal: Journal<S::Event>,
 }
 
 /// What handlers run on: all of a world that a handler may change.
@@ -123,6 +127,11 @@ struct Host<S: System> {
     effects: Effects<S::Event>,
     /// What the handler did that paused last.
     begun: Begun,
+    /// What is to be published late, in the order in which it was said.
+    unpublished: Vec<Unpublished<S::Event>>,
+    /// What the running handler said that is to be published late.
+    kept: Option<Kept<S::Event>>,
+    done_outside: DoneOutside,
     small: Small,
 }
 
@@ -137,6 +146,9 @@ impl<S: System> Clone for World<S> {
                 timers: self.host.timers.clone(),
                 effects: Effects::default(),
                 begun: self.host.begun,
+                unpublished: self.host.unpublished.clone(),
+                kept: None,
+                done_outside: self.host.done_outside.clone(),
                 small: self.host.small.clone(),
             },
             offers: self.offers.clone(),
@@ -156,6 +168,8 @@ impl<S: System> Clone for World<S> {
         self.host.stores.clone_from(&host.stores);
         self.host.small.clone_from(&host.small);
         self.host.timers.clone_from(&host.timers);
+        copy_few(&mut self.host.unpublished, &host.unpublished);
+        self.host.done_outside.clone_from(&host.done_outside);
         self.offers.clone_from(offers);
         self.host.effects.clear();
         self.parks_futile = *parks_futile;
@@ -194,9 +208,10 @@ impl<S: System> World<S> {
             tried: vec![Tried::default(); if inner.has_terms { inner.clients.len() } else { 0 }],
             ..Small::default()
         };
-        let (timers, effects) = (Timers::default(), Effects::default());
+        let (timers, effects, begun) = (Timers::default(), Effects::default(), Begun::default());
+        let (stores, unpublished, kept, done_outside) = (stores.collect(), Vec::new(), None, DoneOutside::default());
         let mut world = World {
-            host: Host { stores: stores.collect(), timers, effects, begun: Begun::default(), small },
+            host: Host { stores, timers, effects, begun, unpublished, kept, done_outside, small },
             broker: Broker::new(inner.profile.clone(), inner.groups.clone()),
             parks_futile: !inner.redeliver_futile,
             offers: Vec::new(),
@@ -219,6 +234,8 @@ impl<S: System> World<S> {
         self.host.timers.clear();
         self.offers.clear();
         self.host.effects.clear();
+        self.host.unpublished.clear();
+        self.host.done_outside.clear();
         self.host.small.absent.extend(self.broker.absent_groups());
         for place in 0..self.host.small.absent.len() {
             self.push_offer(Action::Join(self.host.small.absent[place]));
@@ -326,9 +343,20 @@ impl<S: System> World<S> {
         self.host.small.memories.of((service, member))
     }
 
-    /// Whether the handler that ran last looked at the time, at the attempt or into its memory.
+    /// Whether the handler that ran last looked at the time, at the attempt or into its memory, or did something
+    /// outside, of which others know whether they have done it.
     pub(crate) fn read_beyond_store(&self) -> bool {
-        self.host.effects.impure
+        self.host.effects.impure || self.host.effects.acts_outside
+    }
+
+    /// What handlers have done outside of the stores.
+    pub(crate) fn outside(&self) -> &[Outside] {
+        self.host.done_outside.all()
+    }
+
+    /// What a step did outside of the stores, the last one that was taken.
+    pub(crate) fn outside_in(&self, step: &Step) -> &[Outside] {
+        if step.acted() { self.host.done_outside.latest() } else { &[] }
     }
 
     /// Notes that every property held at this quiescence.
@@ -358,6 +386,7 @@ impl<S: System> World<S> {
             commands: &self.host.small.idle,
             paused: &self.host.small.paused_indices,
             acks: &self.host.small.acks,
+            publishes: &self.host.small.publishes,
             absent: &self.host.small.absent,
             clock: timer.map(|timer| self.timer_key(timer)),
             ack_wait: match timer {
@@ -402,6 +431,10 @@ impl<S: System> World<S> {
                 let key = hash::of_name(self.broker.group_name(group));
                 (key, key, key)
             }
+            Action::Publish(index) => {
+                let key = self.unpublished(index)?.key;
+                (key, key, key)
+            }
             Action::Advance => return None,
         };
         let again = matches!(action, Action::Deliver(index) if self.broker.delivery(index).attempt > 1);
@@ -419,8 +452,9 @@ impl<S: System> World<S> {
     pub fn chosen(&self, action: Action) -> Option<Chosen> {
         match action {
             Action::Deliver(index) => {
-                let chosen = Chosen::delivery(self.broker.delivery(index));
-                Some(Chosen { changes: self.broker.changes(), ..chosen })
+                let delivery = self.broker.delivery(index);
+                let may_publish_late = self.inner().groups[delivery.group.get()].may_publish_late;
+                Some(Chosen { changes: self.broker.changes(), ..Chosen::delivery(delivery, may_publish_late) })
             }
             Action::Command(client) => Some(self.chosen_command(client)),
             Action::Advance => self.chosen_timer(),
@@ -431,15 +465,11 @@ impl<S: System> World<S> {
     fn chosen_command(&self, client: ClientIndex) -> Chosen {
         let next = self.host.small.sent[client.get()] as usize;
         let command = &self.inner().clients[client.get()].commands[next];
-        let may_pause = self.inner().services[command.service.get()].may_pause;
-        let plain = Chosen {
-            key: command.key,
-            attempt: 1,
-            may_pause,
-            may_crash: true,
-            is_delivery: false,
-            changes: MemberChanges::NONE,
-        };
+        let hosted = &self.inner().services[command.service.get()];
+        let may_publish_late = hosted.publishes_late[Work::Command as usize];
+        let (key, may_pause) = (command.key, hosted.may_pause);
+        let (attempt, changes) = (1, MemberChanges::NONE);
+        let plain = Chosen { key, attempt, may_pause, may_publish_late, may_crash: true, is_delivery: false, changes };
         if command.terms.is_none() { plain } else { self.chosen_on_terms(client, command, plain) }
     }
 
@@ -448,9 +478,18 @@ impl<S: System> World<S> {
         match timer {
             Timer::AckWait { .. } => None,
             Timer::Service { attempt, .. } => {
-                let key = self.timer_key(timer);
-                let (attempt, changes) = (*attempt, MemberChanges::NONE);
-                Some(Chosen { key, attempt, may_pause: false, may_crash: true, is_delivery: false, changes })
+                let (key, attempt) = (self.timer_key(timer), *attempt);
+                let slow = false;
+                let chosen = Chosen {
+                    key,
+                    attempt,
+                    may_pause: slow,
+                    may_publish_late: slow,
+                    may_crash: true,
+                    is_delivery: false,
+                    changes: MemberChanges::NONE,
+                };
+                Some(chosen)
             }
         }
     }
@@ -461,10 +500,13 @@ impl<S: System> World<S> {
         self.hosted_next(client).map(|hosted| &hosted.command)
     }
 
-    /// Whether nothing is under way: no delivery is ready, no handler has begun, no ack travels. Only
-    /// commands, timers, ack waits and joins can come next.
+    /// Whether nothing is under way: no delivery is ready, no handler has begun, no ack travels, nothing is to
+    /// be published late. Only commands, timers, ack waits and joins can come next.
     pub(crate) fn is_still(&self) -> bool {
-        self.broker.ready().is_empty() && self.host.small.paused.is_empty() && self.host.small.acks.is_empty()
+        self.broker.ready().is_empty()
+            && self.host.small.paused.is_empty()
+            && self.host.small.acks.is_empty()
+            && self.host.unpublished.is_empty()
     }
 
     /// What there is at a moment, to tell whether anything changed since another one of the same run.
@@ -531,6 +573,9 @@ impl<S: System> World<S> {
                 Some(paused) => format!("resume {}", self.describe_job(paused.job)),
                 None => "resume".to_owned(),
             },
+            Action::Publish(index) => {
+                self.target_of_publish(index).map_or_else(|| "publish".to_owned(), |what| what.to_string())
+            }
             Action::Advance => match self.host.timers.first() {
                 Some((_, timer)) => format!("clock: {}", self.describe_timer(timer)),
                 None => "clock".to_owned(),
@@ -564,6 +609,7 @@ impl<S: System> World<S> {
                 let paused = self.host.small.paused.iter().find(|paused| paused.index == index)?;
                 self.target_of_job(paused.job)
             }
+            Action::Publish(index) => self.target_of_publish(index),
             Action::Advance => match self.host.timers.first()?.1 {
                 Timer::AckWait { delivery, .. } => Some(Target::AckWait(self.delivery_spec(delivery))),
                 ref timer @ Timer::Service { .. } => self.timer_spec(timer).map(Target::Timer),

@@ -4,7 +4,7 @@ use super::Paused;
 use super::clients::Tried;
 use crate::broker::{DeliveryIndex, GroupIndex, copy_few};
 use crate::ids::Time;
-use crate::scheduler::{ClientIndex, PauseIndex};
+use crate::scheduler::{ClientIndex, PauseIndex, PublishIndex};
 use crate::service::Memories;
 use crate::store::heap_bytes_of;
 
@@ -23,6 +23,10 @@ pub(super) struct Small {
     pub(super) paused_indices: Vec<PauseIndex>,
     pub(super) pauses: u32,
     pub(super) acks: Vec<DeliveryIndex>,
+    /// What may be published of what is to be published late.
+    pub(super) publishes: Vec<PublishIndex>,
+    /// How much was to be published late so far.
+    pub(super) late: u32,
     pub(super) absent: Vec<GroupIndex>,
     /// What members keep in memory.
     pub(super) memories: Memories,
@@ -42,7 +46,7 @@ impl Clone for Small {
     /// Takes no new memory where what it has is enough.
     fn clone_from(&mut self, source: &Small) {
         let Small { sent, idle, waiting, tried, paused, paused_indices, pauses, acks, absent, memories, .. } = source;
-        let Small { now, steps, commands_run, fingerprint, .. } = *source;
+        let Small { now, steps, commands_run, fingerprint, late, .. } = *source;
         self.sent.clone_from(sent);
         copy_few(&mut self.idle, idle);
         copy_few(&mut self.waiting, waiting);
@@ -51,6 +55,8 @@ impl Clone for Small {
         copy_few(&mut self.paused_indices, paused_indices);
         copy_few(&mut self.acks, acks);
         copy_few(&mut self.absent, absent);
+        copy_few(&mut self.publishes, &source.publishes);
+        self.late = late;
         self.memories.clone_from(memories);
         (self.pauses, self.now, self.steps) = (*pauses, now, steps);
         (self.commands_run, self.fingerprint) = (commands_run, fingerprint);
@@ -68,6 +74,8 @@ impl Small {
         self.paused_indices.clear();
         self.acks.clear();
         self.absent.clear();
+        self.publishes.clear();
+        self.late = 0;
         self.memories.clear();
         (self.pauses, self.now, self.steps) = (0, Time(0), 0);
         (self.commands_run, self.fingerprint) = (0, 0);
@@ -78,6 +86,7 @@ impl Small {
         let Small { sent, idle, waiting, tried, paused, paused_indices, acks, absent, memories, .. } = self;
         let clients = heap_bytes_of(sent) + heap_bytes_of(idle) + heap_bytes_of(waiting) + heap_bytes_of(tried);
         let under_way = heap_bytes_of(paused) + heap_bytes_of(paused_indices) + heap_bytes_of(acks);
+        let under_way = under_way + heap_bytes_of(&self.publishes);
         clients + under_way + heap_bytes_of(absent) + memories.heap_bytes()
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! A handler passes read → save → publish → ack. Nothing can come between them unless the fate
 //! says so, and then they are one step. A pause ends the step after the read; a crash cuts it off
-//! in one of the windows; the ack may be left to a step of its own or to nobody.
+//! in one of the windows; what is published and the ack may be left to a step of its own, the ack to nobody.
 
 use std::ops::Range;
 use std::time::Duration;
 
 use super::execution::Task;
+use super::publishing::Late;
 use super::{Begun, COMMAND_TIME_US, Host, Job, Paused, Timer, World};
 use crate::broker::{Consumer, DeliveryIndex, GroupIndex, HandedOut, Reply, State, take_out};
 use crate::engine::How;
@@ -98,12 +99,16 @@ pub struct Step {
     /// The messages it published, as places in the log.
     pub published: Range<usize>,
     /// The hash of what happened to whom.
-    key: u64,
+    pub(super) key: u64,
     /// [`Fate::word`] of `fate`.
     fate_word: u64,
     /// The answer as one word; 0 if there is none.
     answer_word: u64,
     pub(super) saved: bool,
+    /// Whether it did anything outside that was not done before.
+    pub(super) acted: bool,
+    /// Who is late with what the handler said, if its fate is that.
+    pub(super) late: Late,
 }
 
 impl Step {
@@ -122,6 +127,8 @@ impl Step {
             fate_word: fate.word(),
             answer_word: 0,
             saved: false,
+            acted: false,
+            late: Late::Nobody,
         }
     }
 
@@ -137,7 +144,7 @@ impl Step {
     }
 
     #[inline(always)]
-    fn set_fate(&mut self, fate: Fate) {
+    pub(super) fn set_fate(&mut self, fate: Fate) {
         (self.fate, self.fate_word) = (fate, fate.word());
     }
 
@@ -176,6 +183,18 @@ impl Step {
         matches!(self.answer_word, Answer::ACKED | Answer::EXECUTED | Answer::FIRED)
     }
 
+    /// Whether what its handler said is out only later.
+    #[inline]
+    pub(crate) fn publishes_late(&self) -> bool {
+        self.fate.slow_publish && self.late != Late::Nobody
+    }
+
+    /// Whether its handler saved and still has to publish and to answer.
+    #[inline]
+    fn goes_on(&self) -> bool {
+        self.fate.slow_publish && self.late == Late::Process
+    }
+
     /// Whether its handler read and paused.
     #[inline]
     pub(super) fn is_paused(&self) -> bool {
@@ -202,10 +221,10 @@ impl Step {
         }
     }
 
-    /// Whether it saved and published nothing, and no delivery was answered with an ack.
+    /// Whether it saved, published and did nothing outside, and no delivery was answered with an ack.
     #[inline]
     pub(crate) fn is_quiet(&self) -> bool {
-        !self.saved && !self.answered_ack() && self.published.start >= self.published.end
+        !self.saved && !self.acted && !self.answered_ack() && self.published.start >= self.published.end
     }
 
     /// Whether it changed the store of the service whose handler ran.
@@ -213,6 +232,13 @@ impl Step {
     #[inline]
     pub(crate) fn saved(&self) -> bool {
         self.saved
+    }
+
+    /// Whether it did anything outside of the stores that was not done before.
+    #[must_use]
+    #[inline]
+    pub(crate) fn acted(&self) -> bool {
+        self.acted
     }
 
     /// The delivery whose handler answered ack in this step, whether or not the ack arrived, and
@@ -244,7 +270,7 @@ impl<S: System> World<S> {
     /// [`World::step`], written to where another step was.
     #[inline(never)]
     pub(crate) fn step_into(&mut self, action: Action, fate: Fate, step: &mut Step) {
-        (step.action, step.actor, step.saved) = (action, None, false);
+        (step.action, step.actor, step.saved, step.acted) = (action, None, false, false);
         step.published.start = self.broker.messages().len();
         self.host.small.steps += 1;
         match action {
@@ -281,6 +307,7 @@ impl<S: System> World<S> {
             Action::Ack(index) => self.ack_arrives(index, step),
             Action::Join(group) => self.join(group, step),
             Action::Advance => self.advance(step),
+            Action::Publish(index) => self.publish_late(index, step),
         }
     }
 
@@ -362,7 +389,7 @@ impl<S: System> World<S> {
         execution.run(actor, Task::Command(command), cause);
         broker.publish(execution.outbox(), cause);
         self.after_handler(Job::Command { client, ordinal }, fate, step);
-        if !step.is_paused() {
+        if !step.is_paused() && !step.goes_on() {
             self.after_command(client, step);
         }
     }
@@ -389,7 +416,7 @@ impl<S: System> World<S> {
 
     /// Notes what the broker does with a delivery that was handed out and answered, or not yet.
     #[inline(always)]
-    fn hear(&mut self, index: DeliveryIndex, HandedOut { reply, wait }: HandedOut) {
+    pub(super) fn hear(&mut self, index: DeliveryIndex, HandedOut { reply, wait }: HandedOut) {
         if reply == Reply::LateAck {
             self.host.small.acks.push(index);
             self.push_offer(Action::Ack(index));
@@ -433,13 +460,18 @@ impl<S: System> World<S> {
         }
     }
 
-    /// What follows if its fate was to pause or to crash.
+    /// What follows if its fate was to pause, to crash or to be slow to publish.
     #[inline(never)]
     fn after_cut(&mut self, job: Job, step: &Step) {
         let Some(actor) = step.actor else { return };
         if step.is_paused() {
-            self.note_pause(job, actor, step);
-        } else if step.fate.crash.is_some() {
+            return self.note_pause(job, actor, step);
+        }
+        if step.publishes_late() {
+            self.note_late(job, actor, step);
+        }
+        // A process that has not published yet crashes when it has.
+        if !step.goes_on() && step.fate.crash.is_some() {
             self.crash(actor);
         }
     }
@@ -515,7 +547,7 @@ impl<S: System> World<S> {
     /// A member dies and is back at once, with nothing in memory: what it was handling is cut off
     /// and its in-memory timers are gone.
     #[inline(never)]
-    fn crash(&mut self, actor: Actor) {
+    pub(super) fn crash(&mut self, actor: Actor) {
         let release = self.broker.profile().release_on.crash;
         let (cut_off, kept): (Vec<Paused>, Vec<Paused>) =
             self.host.small.paused.drain(..).partition(|paused| paused.actor == actor);
@@ -529,6 +561,7 @@ impl<S: System> World<S> {
                 Job::Timer { .. } => {}
             }
         }
+        self.cut_off_publishes(actor);
         if self.broker.is_driven() {
             self.broker.member_leaves(actor.service, actor.member, How::Crash);
         } else if release {
@@ -583,6 +616,10 @@ impl<S: System> World<S> {
         if step.published.end > step.published.start {
             let published = &self.broker.messages()[step.published.clone()];
             hash = published.iter().fold(hash, |hash, message| hash::mix(hash, message.hash));
+        }
+        if step.acted {
+            let done = self.host.done_outside.latest();
+            hash = done.iter().fold(hash, |hash, done| hash::mix(hash, done.digest()));
         }
         self.host.small.fingerprint = hash;
     }

@@ -308,6 +308,8 @@ pub(super) struct FaultsTable {
     pub(super) member_change_most: Option<Spanned<u32>>,
     pub(super) publish_twice: Option<Ratio>,
     pub(super) publish_twice_most: Option<Spanned<u32>>,
+    pub(super) slow_publish: Option<Ratio>,
+    pub(super) slow_publish_most: Option<Spanned<u32>>,
     pub(super) attempts: Option<u16>,
     pub(super) swarm: Option<bool>,
 }

@@ -179,6 +179,7 @@ pub(super) fn faults(source: &Source<'_>, read: &File) -> Result<FaultPlan, File
         fetch: rate(table.fetch, table.fetch_most.as_ref())?,
         change: rate(table.member_change, table.member_change_most.as_ref())?,
         republish: rate(table.publish_twice, table.publish_twice_most.as_ref())?,
+        slow_publish: rate(table.slow_publish, table.slow_publish_most.as_ref())?,
         attempts_max: table.attempts.unwrap_or(FaultPlan::NONE.attempts_max),
         swarm: table.swarm.unwrap_or(true),
     })

@@ -100,7 +100,7 @@ impl Place {
 /// The name of the place where an offer races with others.
 fn racing_place(offer: &Offer) -> Option<u64> {
     // A late ack has a place of its own, and there may be many.
-    (!matches!(offer.action, Action::Ack(_))).then_some(offer.place)
+    (!matches!(offer.action, Action::Ack(_) | Action::Publish(_))).then_some(offer.place)
 }
 
 impl Few {

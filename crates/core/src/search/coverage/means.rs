@@ -50,7 +50,7 @@ impl Means {
         let mut means = Means::default();
         for departure in schedule {
             match departure {
-                Departure::Hold { .. } => {}
+                Departure::Hold { .. } | Departure::SlowPublish { .. } => {}
                 Departure::Pause { .. } => means.pause = true,
                 Departure::Duplicate(_) => means.duplicate = true,
                 Departure::Lose(_) => means.lose_message = true,

@@ -590,7 +590,7 @@ fn is_redundant<S: System>(
     action: Action,
 ) -> bool {
     if bounds.order == DeliveryOrder::Lockstep && frame.moved {
-        return !matches!(action, Action::Resume(_) | Action::Ack(_));
+        return !matches!(action, Action::Resume(_) | Action::Ack(_) | Action::Publish(_));
     }
     let Action::Deliver(index) = action else { return false };
     if has_rotation || bounds.knows_calm() {

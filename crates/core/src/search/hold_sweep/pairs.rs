@@ -7,7 +7,8 @@ use crate::schedule::{Departure, Target};
 /// Whether a departure can wait for another one instead of quiescence. What waits past the clock would only
 /// wait for it once more.
 fn waits(departure: &Departure) -> bool {
-    matches!(departure, Departure::Hold { until: None, .. } | Departure::Pause { until: None, .. })
+    departure.until().is_none()
+        && matches!(departure, Departure::Hold { .. } | Departure::Pause { .. } | Departure::SlowPublish { .. })
 }
 
 /// How the departures of a pair belong together.

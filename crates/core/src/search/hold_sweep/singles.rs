@@ -21,7 +21,7 @@ pub(super) struct Singles {
 /// The kinds of departures in the order in which they are tried: first what overtakes, then what comes
 /// twice, then what is half done, last what hardly ever matters. Those that need a clock or two members come
 /// early, because there are few of them where there is neither.
-const KINDS: [Kind; 29] = [
+const KINDS: [Kind; 31] = [
     Kind::Hold,
     Kind::HoldPastTimer,
     Kind::Duplicate,
@@ -30,6 +30,8 @@ const KINDS: [Kind; 29] = [
     Kind::HoldPastClock,
     Kind::Pause,
     Kind::PausePastClock,
+    Kind::SlowPublish,
+    Kind::SlowPublishPastClock,
     Kind::AgainPastClock,
     Kind::Crash(Window::BeforePublish),
     Kind::LoseAckLater,
@@ -75,6 +77,9 @@ enum Kind {
     Pause,
     /// It pauses until the clock brings nothing about any more.
     PausePastClock,
+    SlowPublish,
+    /// It publishes when the clock brings nothing about any more.
+    SlowPublishPastClock,
     /// It pauses until its ack wait has ended and the next attempt was handled.
     Outlive,
     Crash(Window),
@@ -99,6 +104,8 @@ struct Happening {
     /// The service whose member handles it; none handles a join.
     service: Option<String>,
     may_pause: bool,
+    /// Whether it published something, and others could have come between that and its saves.
+    may_publish_late: bool,
     may_crash: bool,
     changes: MemberChanges,
 }
@@ -125,6 +132,7 @@ impl Singles {
         };
         let again = if Kind::LoseAck.is_in(faults) { Kind::LoseAckLater } else { Kind::DuplicateLater };
         let (held, paused, again) = (behind(Kind::Hold), behind(Kind::Pause), behind(again));
+        let slow = behind(Kind::SlowPublish);
         let past = |waiting: &[Option<(Ends, Vec<Departure>)>], end: fn(&Ends) -> Option<&Target>| {
             let past = waiting.iter().flatten().filter_map(|(ends, waiting)| Some(ended_by(waiting, end(ends)?)));
             past.collect::<Vec<_>>()
@@ -133,6 +141,7 @@ impl Singles {
             Kind::HoldPastTimer => past(&held, Ends::timer),
             Kind::HoldPastClock => past(&held, Ends::behind_timer),
             Kind::PausePastClock => past(&paused, Ends::last),
+            Kind::SlowPublishPastClock => past(&slow, Ends::last),
             Kind::AgainPastClock => past(&again, Ends::last),
             kind => all.iter().filter_map(|what| kind.of(what, simulation.profile())).collect(),
         });
@@ -160,24 +169,26 @@ struct Happenings {
 impl<S: System> Observer<S> for Happenings {
     fn before(&mut self, world: &World<S>, action: Action) {
         self.has_timers |= world.timers_armed() > 0;
-        if matches!(action, Action::Resume(_) | Action::Ack(_)) {
+        if matches!(action, Action::Resume(_) | Action::Ack(_) | Action::Publish(_)) {
             return;
         }
         let chosen = world.chosen(action);
         let may_pause = chosen.is_some_and(|chosen| chosen.may_pause);
+        let may_publish_late = chosen.is_some_and(|chosen| chosen.may_publish_late);
         let may_crash = chosen.is_some_and(|chosen| chosen.may_crash);
         let changes = chosen.map(|chosen| chosen.changes).unwrap_or_default();
         let target = world.target(action);
         let is_met = |target: &Target| {
             matches!(target, Target::Delivery(_) | Target::Command(_) | Target::Timer(_) | Target::Join(_))
         };
-        let happening = |target| Happening { target, service: None, may_pause, may_crash, changes };
+        let happening = |target| Happening { target, service: None, may_pause, may_publish_late, may_crash, changes };
         self.all.extend(target.filter(is_met).map(happening));
     }
 
     fn after(&mut self, world: &World<S>, step: &Step) {
         if let (Some(actor), Some(last)) = (step.actor, self.all.last_mut()) {
             last.service.get_or_insert_with(|| world.service_name(actor.service).to_owned());
+            last.may_publish_late &= !step.published.is_empty();
         }
     }
 }
@@ -193,6 +204,7 @@ impl Kind {
             Kind::DelayAck | Kind::RunPast => faults.delay_ack,
             Kind::Lose => faults.lose_message,
             Kind::Pause | Kind::PausePastClock | Kind::Outlive => faults.pause,
+            Kind::SlowPublish | Kind::SlowPublishPastClock => faults.slow_publish,
             Kind::Crash(_) => faults.crash,
             Kind::Change(_) | Kind::Zombie(_) | Kind::CommitAhead => faults.change,
             Kind::CrashOfInbox | Kind::OutliveWithInbox => faults.fetch,
@@ -203,13 +215,14 @@ impl Kind {
 
     /// The departure of this kind from something, if it can be departed from so with this broker.
     fn of(self, what: &Happening, profile: &Profile) -> Option<Vec<Departure>> {
-        let Happening { target, service, may_pause, may_crash, changes } = what;
+        let Happening { target, service, may_pause, may_publish_late, may_crash, changes } = what;
         let (target, until) = (target.clone(), None);
         let one = |departure| Some(vec![departure]);
         match (self, &target) {
             (Kind::Hold, Target::Timer(_)) => None,
             (Kind::Hold, _) => one(Departure::Hold { what: target, until }),
             (Kind::Pause, _) => one(Departure::Pause { what: target, until }).filter(|_| *may_pause),
+            (Kind::SlowPublish, _) => one(Departure::SlowPublish { what: target, until }).filter(|_| *may_publish_late),
             (Kind::Outlive, Target::Delivery(delivery)) if *may_pause => outliving(delivery, profile),
             (Kind::Crash(_), _) if !may_crash => None,
             // What has no ack has no window behind it.

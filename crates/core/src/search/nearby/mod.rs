@@ -305,13 +305,17 @@ fn one_moved<'a>(departures: &'a [Departure], seen: &'a Seen) -> impl Iterator<I
     })
 }
 
-/// What a paused command needs beside it to be the same as a paused delivery: nobody sends a command a second
+/// What a slow command needs beside it to be the same as a slow delivery: nobody sends a command a second
 /// time while its handler is slow.
 fn undisturbed(departure: &Departure, moved: &Departure) -> Option<Departure> {
     match (departure, moved) {
         (
             Departure::Pause { what: Target::Command(_), .. },
             Departure::Pause { what: Target::Delivery(what), until },
+        )
+        | (
+            Departure::SlowPublish { what: Target::Command(_), .. },
+            Departure::SlowPublish { what: Target::Delivery(what), until },
         ) => Some(Departure::Hold { what: Target::Delivery(what.clone().again()), until: until.clone() }),
         _ => None,
     }
@@ -347,10 +351,7 @@ fn about_others(departure: &Departure, seen: &Seen) -> Vec<Departure> {
 
 /// A departure that lasts, with another end: the next hop of its own, each step of the run, quiescence.
 fn ended_by_others(departure: &Departure, seen: &Seen) -> Vec<Departure> {
-    let lasts = |departure: &Departure| {
-        matches!(departure, Departure::Hold { .. } | Departure::Pause { .. } | Departure::DelayAck { .. })
-    };
-    if !lasts(departure) {
+    if !departure.lasts() {
         return Vec::new();
     }
     let what = departure.what();

@@ -13,13 +13,14 @@ use crate::world::Host;
 impl World<Erratic> {
     /// All that is in it, and its digest.
     fn shown(&self) -> String {
-        let World { broker, host: Host { small, timers, stores, .. }, parks_futile, .. } = self;
+        let World { broker, host: Host { small, timers, stores, unpublished, done_outside, .. }, parks_futile, .. } =
+            self;
         let store = |store: &Store| {
             let unjudged: Vec<RecordId> = store.unjudged::<Row>().collect();
             format!("{store:?} {:x} {} {} {unjudged:?}", store.digest(), store.tick(), store.changed())
         };
         let stores: Vec<String> = stores.iter().map(store).collect();
-        let rest = (small, parks_futile, self.digest());
+        let rest = (small, unpublished, done_outside, parks_futile, self.digest());
         // For how many records a list has room says nothing.
         let broker = format!("{broker:?}").replace(", None", "").replace("[None]", "[]");
         format!("{rest:?} {} {stores:?} {broker}", timers.shown())

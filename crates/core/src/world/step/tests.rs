@@ -215,6 +215,7 @@ fn compare(seed: u64, steps: u32, met: &mut Met) -> Result<(), TestCaseError> {
         let action = enabled[prng.below(enabled.len() as u32) as usize];
         let chosen = world.chosen(action).filter(|_| prng.below(2) == 0);
         let fate = chosen.map_or(Fate::CALM, |chosen| chosen.restrict(Fate::any(&mut prng, chosen.may_pause)));
+        let fate = Fate { slow_publish: false, ..fate };
         let about = match action {
             Action::Deliver(index) | Action::Ack(index) => Some(index),
             Action::Resume(index) => {
