@@ -65,28 +65,74 @@ fn each_profile_is_listed_and_shown_with_its_settings() {
     check(&[("profiles sqs-fifo", 0, &["engine = keyed", "sharing = \"blocked\"", "docs/brokers/sqs-fifo.md"])]);
 }
 
-#[test]
-fn a_scenario_on_a_broker_that_is_not_simulated_is_refused_with_the_reason() {
-    let folder = std::env::temp_dir().join(format!("pellmell-brokers-{}", std::process::id()));
+/// A scenario of two changes on a broker, with some lines in its tables.
+fn two_changes(broker: &str, rest: &str) -> String {
+    format!(
+        "version = 1\nabout = \"two changes\"\ndesign = \"course\"\n{rest}\n[broker]\n{broker}\n[services.orders]\n\
+         members = 2\n[[client]]\nname = \"alice\"\ncommands = [\n{{ create_ticket = {{ ticket = \"t1\", price = 5 }} \
+         }},\n{{ edit_ticket = {{ ticket = \"t1\", price = 10 }} }},\n]\n"
+    )
+}
+
+/// Runs scenario texts and looks for parts of what is said.
+#[track_caller]
+fn check_runs(cases: &[(&str, &str, i32, &[&str])]) {
+    let folder = std::env::temp_dir().join(format!("pellmell-brokers-{}-{}", std::process::id(), line!()));
     std::fs::create_dir_all(&folder).expect("a folder");
-    let text = std::fs::read_to_string("scenarios/zoo/two.toml").expect("the scenario is there");
-    for (profile, why) in
-        [("kafka", "it has no offsets"), ("rabbitmq-single-active", "the owner of a queue never changes")]
-    {
-        let file = folder.join(format!("{profile}.toml"));
-        std::fs::write(&file, format!("{text}\n[broker]\nprofile = \"{profile}\"\n")).expect("it is written");
-        let (code, _, err) = pellmell(&format!("run {}", file.display()));
-        assert_eq!(code, 2, "{err}");
-        assert!(err.contains(&format!("`{profile}` is not simulated yet")) && err.contains(why), "{err}");
+    for (place, (broker, rest, code, parts)) in cases.iter().enumerate() {
+        let file = folder.join(format!("{place}.toml"));
+        std::fs::write(&file, two_changes(broker, rest)).expect("it is written");
+        let (ended, out, err) = pellmell(&format!("run {}", file.display()));
+        assert_eq!(ended, *code, "{broker}: {out}{err}");
+        let said = out + &err;
+        parts.iter().for_each(|part| assert!(said.contains(part), "{broker}: no `{part}` in {said}"));
     }
     std::fs::remove_dir_all(&folder).expect("it is removed");
+}
+
+#[test]
+fn a_scenario_is_played_on_the_engine_of_its_broker_with_the_settings_it_has() {
+    let ahead = "schedule = [\n\"commit ahead of ticket:updated t1@1 -> orders\",\n\"crash orders before save of \
+                 ticket:updated t1@1 -> orders\",\n]";
+    let zombie = "schedule = [\n\"pause ticket:updated t1@1 -> orders until quiescence\",\n\"rebalance after \
+                  ticket:updated t1@1 -> orders\",\n]";
+    let inbox = "schedule = [\n\"fetch 2 with ticket:created t1@0 -> orders\",\n\"pause ticket:created t1@0 -> orders \
+                 until quiescence\",\n]";
+    check_runs(&[
+        ("profile = \"kafka\"\npartitions = 2", "", 0, &["profile kafka", "HELD"]),
+        ("profile = \"kafka-auto-commit\"", ahead, 1, &["VIOLATED TicketReplicaConverged", "committed ahead"]),
+        ("profile = \"kafka\"", zombie, 0, &["[1] ticket:updated t1@1 #2 ✓", "rebalance", "HELD"]),
+        ("profile = \"stan\"\nengine = true", inbox, 0, &["fetched with 2 more", "HELD"]),
+        ("profile = \"rabbitmq-quorum\"\nwindow = 1", inbox, 0, &["fetched with 2 more", "HELD"]),
+    ]);
+}
+
+#[test]
+fn what_a_broker_does_not_have_is_refused_with_what_it_has() {
+    let rebalance = "schedule = [\"rebalance after ticket:updated t1@1 -> orders\"]";
+    check_runs(&[
+        (
+            "profile = \"kafka\"\nack_wait = [\"5s\"]",
+            "",
+            2,
+            &["`ack_wait` is no setting of kafka", "partitions", ":7:12"],
+        ),
+        ("profile = \"kafka\"\nwait = [\"5s\"]", "", 2, &["`wait` is no setting of this profile", "sqs-fifo have it"]),
+        ("profile = \"kafka\"\nsession = \"soon\"", "", 2, &["`session`", "a number and a unit"]),
+        ("profile = \"kafka\"\nengine = false", "", 2, &["only its engine plays kafka"]),
+        ("profile = \"adversarial\"\nengine = true", "", 2, &["no engine plays `adversarial`"]),
+        ("session = \"5s\"", "", 2, &["no engine plays `adversarial`", "profile = \"kafka\""]),
+        ("profile = \"kafca\"", "", 2, &["did you mean `kafka`?"]),
+        ("profile = \"rabbitmq-quorum\"\nengine = true", rebalance, 2, &["rebalance", "rabbitmq-quorum", "kafka"]),
+        ("profile = \"stan\"", rebalance, 2, &["rebalance", "stan", "engine = true"]),
+    ]);
 }
 
 #[test]
 fn the_table_of_profiles_says_where_a_design_holds_and_what_fails_elsewhere() {
     let line = "zoo --profiles AckUnknownTicket --scenario scenarios/zoo/two.toml";
     check(&[
-        (line, 0, &["design", "kafka-share", "AckUnknownTicket on", "hold ticket:"]),
+        (line, 0, &["design", "24 mqtt-qos1", "AckUnknownTicket on", "hold ticket:"]),
         (&format!("{line} --message-format json"), 0, &["\"profile\":\"rabbitmq-quorum\"", "\"verdict\":"]),
         ("zoo --profiles NoSuchDefect", 2, &["NoSuchDefect"]),
     ]);

@@ -372,7 +372,7 @@ fn an_unknown_key_is_shown_at_its_place() {
         "unknown-broker-key.toml",
         &format!("{HEAD}{CLIENT}\n[broker]\nack_weight = [\"5s\"]\n"),
         expect![[r#"
-            error: unknown field `ack_weight`, expected one of `profile`, `ordering`, `partitions`, `reorder_window`, `dispatch`, `max_in_flight`, `max_in_flight_of`, `stale_acks`, `ack_wait`, `redeliver_at`, `release_on_crash`, `nak`, `max_deliver`, `when_exhausted`
+            error: unknown field `ack_weight`, expected one of `profile`, `ordering`, `partitions`, `reorder_window`, `dispatch`, `max_in_flight`, `max_in_flight_of`, `stale_acks`, `ack_wait`, `redeliver_at`, `release_on_crash`, `nak`, `max_deliver`, `when_exhausted`, `engine`, `order`, `window`, `window_of`, `wait`, `on_nak`, `on_loss`, `on_timeout`, `releases`, `notices_crash`, `exclusive`, `cumulative`, `stale`, `deliveries`, `then`, `naks`, `requeues_late`, `claims`, `copies`, `session`, `commits`, `rebalance`, `start`, `sharing`, `batch`, `timeout`, `retries`, `ordered`, `at_most_once`
              --> unknown-broker-key.toml:9:1
               |
             9 | ack_weight = ["5s"]
@@ -437,14 +437,14 @@ fn an_unknown_name_gets_the_nearest_known_one() {
     );
     check_file(
         "profile.toml",
-        &format!("{HEAD}{CLIENT}\n[broker]\nprofile = \"kafka\"\n"),
+        &format!("{HEAD}{CLIENT}\n[broker]\nprofile = \"kafca\"\n"),
         expect![[r#"
-            error: `kafka` is not simulated yet: the fake broker is no such broker, it has no offsets
+            error: unknown profile `kafca`
              --> profile.toml:9:11
               |
-            9 | profile = "kafka"
+            9 | profile = "kafca"
               |           ^^^^^^^
-              = help: expected one of stan, adversarial, jetstream, kafka-share, rabbitmq-classic, rabbitmq-quorum, pubsub-exactly-once, servicebus; `admit` knows it"#]],
+              = help: did you mean `kafka`? Known are stan, adversarial, jetstream, jetstream-ack-all, jetstream-ordered, kafka, kafka-auto-commit, kafka-cooperative, kafka-share, rabbitmq-classic, rabbitmq-quorum, rabbitmq-quorum-3, rabbitmq-single-active, sqs-standard, sqs-fifo, sns, pubsub, pubsub-ordered, pubsub-exactly-once, redis-streams, servicebus, servicebus-session, mqtt-qos0, mqtt-qos1, mqtt-qos1-clean"#]],
     );
     check_file(
         "service.toml",
@@ -520,7 +520,7 @@ fn a_departure_that_cannot_be_is_refused() {
               |
             3 | schedule = ["delay ticket:created t1@0 -> orders"]
               |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-              = help: expected `hold H until X`, `hold join of GROUP until X`, `pause H until X`, `duplicate D`, `lose D`, `lose ack of D`, `delay ack of D until X`, `run past ack wait of D`, `slow publish of H until X` or `crash SERVICE before save|before publish|before ack|after ack of T`, where D is a delivery like `item:changed i1@2 -> search #1`, H is D or a command like `seller: change i1 to 6`, T is H or a timer like `timer i1 of shop`, X is T, `pause of H`, `publish of H`, `ack of D`, `ack wait of D`, `join of GROUP` or `quiescence`"#]],
+              = help: expected `hold H until X`, `hold join of GROUP until X`, `pause H until X`, `duplicate D`, `lose D`, `lose ack of D`, `delay ack of D until X`, `run past ack wait of D`, `slow publish of H until X`, `crash SERVICE before save|before publish|before ack|after ack of T`, `fetch N with D`, `rebalance|reconnect|close|cancel after D`, `claim D`, `commit ahead of D` or `publish twice T`, where D is a delivery like `item:changed i1@2 -> search #1`, H is D or a command like `seller: change i1 to 6`, T is H or a timer like `timer i1 of shop`, X is T, `pause of H`, `publish of H`, `ack of D`, `ack wait of D`, `join of GROUP` or `quiescence`"#]],
     );
     check_file(
         "subject.toml",

@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use pellmell_core::broker::Profile;
-use pellmell_core::faults::FaultPlan;
+use pellmell_core::faults::{FaultPlan, Rate};
+use pellmell_core::prng::Ratio;
 use pellmell_core::search::Part;
 use pellmell_core::simulation::BuildError;
 use pellmell_scenario::any::{AnyScenario, AnySystem};
@@ -112,6 +113,10 @@ pub(super) fn table(
                 settings.properties = system.promises();
                 settings.profile = Profile::named(profile).expect("it is one of the names");
                 settings.faults = FaultPlan { lose_message: settings.faults.lose_message, ..FaultPlan::SOME };
+                if settings.profile.engine.is_some() {
+                    let (often, seldom) = (Rate::of(Ratio::new(1, 10)), Rate::of(Ratio::new(1, 20)));
+                    settings.faults = FaultPlan { fetch: often, change: often, republish: seldom, ..settings.faults };
+                }
                 cell.misfit = play(&mut cell, file, &*scenario, threads).err().map(|error| error.to_string());
             }
             cells.push(cell);
@@ -180,16 +185,25 @@ fn note(cell: &mut Cell, failing: Failing) {
 }
 
 fn show(out: &mut Out, designs: &[&str], cells: &[Cell]) -> Result<(), Failure> {
+    // There are more brokers than columns fit beside each other, so they have numbers.
+    let numbers: Vec<String> = (1..=Profile::NAMES.len()).map(|number| number.to_string()).collect();
+    for some in (1..).zip(Profile::NAMES).collect::<Vec<(u32, &str)>>().chunks(3) {
+        let named: Vec<String> = some.iter().map(|(number, name)| format!("{number:>2} {name:<24}")).collect();
+        out.line(named.concat().trim_end())?;
+    }
+    out.line("")?;
+    out.line(".  holds        3  violated by 3 departures at least      s  violated by a seed      -  not played")?;
+    out.line("")?;
     let mut headings = vec!["design"];
-    headings.extend(Profile::NAMES);
+    headings.extend(numbers.iter().map(String::as_str));
     let rows: Vec<Vec<String>> = designs
         .iter()
         .map(|design| {
             let of_it = cells.iter().filter(|cell| cell.design == *design).map(|cell| match &cell.failing {
                 _ if cell.misfit.is_some() => "-".to_owned(),
-                None => "held".to_owned(),
-                Some(Failing { departures: Some(departures), .. }) => format!("{} departs", departures.len()),
-                Some(Failing { seed, .. }) => format!("seed {}", seed.unwrap_or_default()),
+                None => ".".to_owned(),
+                Some(Failing { departures: Some(departures), .. }) => departures.len().to_string(),
+                Some(_) => "s".to_owned(),
             });
             std::iter::once((*design).to_owned()).chain(of_it).collect()
         })

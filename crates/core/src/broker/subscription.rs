@@ -716,7 +716,7 @@ impl<E: Event> Broker<E> {
         let mut seen = BTreeSet::new();
         for Unread { place, delivery, .. } in inbox {
             let is_first = seen.insert(place) || self.groups[group.get()].overlaps;
-            let is_ready = is_first && !self.is_busy(group, place);
+            let is_ready = is_first && !self.delivery(delivery).parked && !self.is_busy(group, place);
             self.set_ready(delivery, is_ready);
         }
     }
@@ -776,7 +776,7 @@ impl<E: Event> Broker<E> {
         let group = self.delivery(index).group;
         let number = number_of(self.delivery(index));
         let (subscription, rules) = self.subscription(group);
-        if subscription.engine.holds(number) {
+        if subscription.engine.holds(number) && !subscription.is_unread(index) {
             subscription.choose(rules, clock, &Choice::Expire(number));
         }
         self.refresh(group);

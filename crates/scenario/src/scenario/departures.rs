@@ -9,7 +9,10 @@ use super::read::subjects;
 use super::source::Source;
 use super::suite::{Stored, Suite};
 use super::{FileError, Hostings, Scenario, nearest};
+use pellmell_core::broker::Profile;
+use pellmell_core::engine;
 use pellmell_core::event::Command;
+use pellmell_core::faults::MemberChanges;
 use pellmell_core::ids::RecordId;
 use pellmell_core::run::{Judges, Limits, run};
 use pellmell_core::schedule::{CommandSpec, Departure, NamedStep, ParseDepartureError, Target};
@@ -31,6 +34,8 @@ pub(super) struct Known<'a, C> {
     subjects: Vec<String>,
     groups: Vec<String>,
     services: Vec<String>,
+    /// The broker.
+    profile: &'a Profile,
     /// How the scenario's services take part.
     hostings: &'a Hostings,
     /// The clients written out in the file.
@@ -67,7 +72,8 @@ impl<'a, C> Known<'a, C> {
         let happens: Box<dyn FnOnce() -> BTreeSet<RecordId> + 'a> =
             Box::new(move || simulation.map(|simulation| records_in(simulation, schedule, limits)).unwrap_or_default());
         let (happens, hostings) = (LazyCell::new(happens), &settings.hostings);
-        Known { records, happens, subjects, groups, services, hostings, written: clients, generated }
+        let profile = &settings.profile;
+        Known { records, happens, subjects, groups, services, profile, hostings, written: clients, generated }
     }
 }
 
@@ -111,8 +117,18 @@ pub(super) fn check<C: Command>(
         for target in std::iter::once(&what).chain(departure.get_ref().until()) {
             at.target(target, known)?;
         }
-        if matches!(departure.get_ref(), Departure::Pause { .. }) {
-            at.can_pause(&what, known)?;
+        match departure.get_ref() {
+            Departure::Pause { .. } => at.can_pause(&what, known)?,
+            Departure::Fetch { .. } if !known.profile.changes().fetches() => {
+                return Err(
+                    at.no_such_change("members fetch nothing ahead", known.profile, |changes| changes.fetches())
+                );
+            }
+            Departure::MemberChange { change, .. } if !known.profile.changes().has(*change) => {
+                let what = format!("nothing like `{}` happens", change.verb());
+                return Err(at.no_such_change(&what, known.profile, |changes| changes.has(*change)));
+            }
+            _ => {}
         }
     }
     Ok(())
@@ -160,6 +176,17 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// That something does not happen to the members of a broker, with those on which it does.
+    fn no_such_change(&self, what: &str, profile: &Profile, happens: impl Fn(MemberChanges) -> bool) -> FileError {
+        let error = self.source.at(self.span.clone(), format!("{what} on `{}`", profile.name));
+        let driven = |name: &str| engine::Profile::named(name).map(|broker| Profile::driven(&broker).changes());
+        if profile.engine.is_none() && driven(profile.name).is_some_and(&happens) {
+            return error.help("it does where its engine plays it: write `engine = true` in `[broker]`");
+        }
+        let there: Vec<&str> = Profile::NAMES.into_iter().filter(|name| driven(name).is_some_and(&happens)).collect();
+        error.help(format!("it does on {}", there.join(", ")))
+    }
+
     fn target<C: Command>(&self, target: &Target, known: &Known<'_, C>) -> Result<(), FileError> {
         match target {
             Target::Delivery(delivery) | Target::Ack(delivery) | Target::AckWait(delivery) => {
@@ -230,6 +257,8 @@ impl Place<'_> {
 
     fn can_pause<C: Command>(&self, what: &Target, known: &Known<'_, C>) -> Result<(), FileError> {
         let service = match what {
+            // A broker that an engine plays waits for a slow handler, whatever else that does meanwhile.
+            Target::Delivery(_) if known.profile.engine.is_some() => None,
             Target::Delivery(delivery) => Some(delivery.group.as_str()),
             Target::Command(command) => service_of(command, known),
             _ => None,
