@@ -9,8 +9,8 @@ use pellmell_core::engine::{Profile, Recording};
 /// More states than that explain no line of a recording that matters here, unless there is no end of copies.
 const STATES_MAX: u32 = 1_000;
 
-/// The pairs of which no recording of the first can be impossible under the second, as all that the first does the
-/// second may do; docs/brokers/README.md says why.
+/// The pairs that no recording tells apart: given the same window, all that the first does the second may do.
+/// docs/brokers/README.md says why.
 const INCLUDED: [(&str, &[&str]); 14] = [
     ("stan", &["pubsub"]),
     ("jetstream", &["sqs-standard", "pubsub"]),

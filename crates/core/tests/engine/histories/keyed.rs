@@ -266,3 +266,17 @@ fn a_subscription_begins_where_the_first_member_says() {
         each("the start", AS_IT_IS, &[0, 0, 1], World { first, joins: 1, in_order: true, ..World::of(1, 3) });
     }
 }
+
+#[test]
+#[ignore = "takes a minute in a release build: .ci/run calls it"]
+fn two_members_and_four_messages_of_two_keys_get_what_the_page_says_after_any_one_fault() {
+    let large = |world: World| World { steps: 14, ..world.large() };
+    let world = || large(World::of(2, 4));
+    for keys in [[0, 1, 0, 1], [0, 0, 0, 1]] {
+        each("large, refused", AS_IT_IS, &keys, World { answers: vec![(Answer::Nak(None), 1)], ..world() });
+        each("large, a wait ends", AS_IT_IS, &keys, World { seconds: 1, ..world() });
+        for how in [How::Close, How::Crash, How::Cancel, How::Reconnect] {
+            each(&format!("large, {how:?}"), AS_IT_IS, &keys, World { leaves: vec![(how, 1)], joins: 1, ..world() });
+        }
+    }
+}

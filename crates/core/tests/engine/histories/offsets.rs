@@ -273,3 +273,14 @@ fn a_group_begins_where_the_page_and_the_first_member_say() {
         walk(&profile, &page, "from the first message", &steps(7, World { first: first.clone(), ..World::of(1, 2) }));
     }
 }
+
+#[test]
+#[ignore = "takes a minute in a release build: .ci/run calls it"]
+fn two_members_and_four_messages_of_one_or_two_partitions_get_what_the_page_says_after_any_one_fault() {
+    for partitions in [[0, 0, 0, 0], [0, 1, 0, 1]] {
+        for how in [How::Close, How::Crash, How::Cancel, How::Reconnect] {
+            let world = World { leaves: vec![(how, 1)], joins: 1, seconds: 1, ..World::of(2, 4).large() };
+            each(&format!("large, {how:?}"), &[], &partitions, steps(8, world));
+        }
+    }
+}

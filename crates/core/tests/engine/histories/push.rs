@@ -234,3 +234,14 @@ fn a_subscription_begins_where_the_endpoint_says() {
         each("the start", AS_IT_IS, &World { first, joins: 1, alone: true, in_order: true, ..World::of(1, 3) });
     }
 }
+
+#[test]
+#[ignore = "takes a minute in a release build: .ci/run calls it"]
+fn an_endpoint_gets_four_messages_as_the_page_says_after_any_two_faults() {
+    let words = vec![(Answer::Nak(None), 2)];
+    let world = || World { steps: 13, ..World::of(1, 4).large() };
+    each("large, fails", QUICK, &World { answers: words, seconds: 2, ..world() });
+    for how in [How::Close, How::Crash, How::Reconnect] {
+        each(&format!("large, {how:?}"), AS_IT_IS, &World { leaves: vec![(how, 2)], joins: 2, alone: true, ..world() });
+    }
+}

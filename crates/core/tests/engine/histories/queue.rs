@@ -362,7 +362,7 @@ fn each(about: &str, (settings, change): Set, world: impl Fn(&str) -> World) -> 
             world.sends = world.entries.len() + 1;
             world.steps = world.first.len() + 5;
         } else if page.ordered == Ordered::Nothing {
-            world.steps = world.first.len() + 7;
+            world.steps = world.first.len() + if world.is_large { 8 } else { 7 };
         }
         (name, walk(&profile, &change(page), about, &world))
     });
@@ -505,4 +505,17 @@ fn an_order_of_topics_is_none_between_topics() {
         }
         world
     });
+}
+
+#[test]
+#[ignore = "takes a minute in a release build: .ci/run calls it"]
+fn two_members_and_four_messages_get_what_the_page_says_after_any_one_fault() {
+    for limit in [1, 2] {
+        let world = || World { steps: 15, ..World::of(2, 4).large() };
+        each("large, refused", window(limit), |_| World { answers: vec![(Answer::Nak(None), 1)], ..world() });
+        each("large, a wait ends", window(limit), |_| World { seconds: 1, ..world() });
+        for how in [How::Close, How::Crash, How::Cancel, How::Reconnect] {
+            each(&format!("large, {how:?}"), window(limit), |_| World { leaves: vec![(how, 1)], joins: 1, ..world() });
+        }
+    }
 }
