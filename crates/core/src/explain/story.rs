@@ -270,6 +270,12 @@ impl<S: System> Story<'_, S> {
             let acked = record.answer.as_deref() == Some("acked, then crashed");
             lost.push(if acked { "what it has acked is not saved" } else { "nothing of it is saved" }.to_owned());
         }
+        let of_calm = calm.map(|calm| calm.saved.as_slice()).unwrap_or_default();
+        let unsaved: Vec<SavedRecord> =
+            of_calm.iter().filter(|row| !record.saved.iter().any(|saved| saved.id == row.id)).cloned().collect();
+        if window == Window::BetweenSaves && !unsaved.is_empty() {
+            lost.push(format!("{} is saved and {} is not", rows(&record.saved), rows(&unsaved)));
+        }
         if !published.is_empty() && !record.saved.is_empty() {
             lost.push(format!("{} is saved and {} is never published", rows(&record.saved), ticked(&published)));
         }

@@ -45,6 +45,7 @@ pub(crate) use timer::timer_key;
 ///     "slow publish of bob: edit t1 to 7 until ticket:updated t1@1 -> orders",
 ///     "hold bob: edit t1 to 7 until publish of alice: edit t1 to 6",
 ///     "crash tickets before publish of order:created o1@0 -> tickets",
+///     "crash tickets between saves of alice: edit t1 to 6",
 ///     "crash expiration before publish of timer o1 of expiration",
 ///     "crash orders before save of timer o1 remind of orders /2",
 ///     "run past ack wait of ticket:updated t1@2 -> orders",
@@ -142,6 +143,7 @@ impl FaultPlan {
                 Departure::Duplicate(_) => &mut plan.duplicate,
                 Departure::Lose(_) => &mut plan.lose_message,
                 Departure::LoseAck(_) => &mut plan.lose_ack,
+                Departure::Crash { window: Window::BetweenSaves, .. } => &mut plan.crash_between_saves,
                 Departure::Crash { .. } => &mut plan.crash,
                 Departure::RunPast(_) | Departure::DelayAck { .. } => &mut plan.delay_ack,
                 Departure::Fetch { .. } => &mut plan.fetch,
@@ -385,7 +387,7 @@ fn too_long(what: &str) -> ParseDepartureError {
 
 const FORMS: &str = "expected `hold H until X`, `hold join of GROUP until X`, `pause H until X`, `duplicate D`, \
 `lose D`, `lose ack of D`, `delay ack of D until X`, `run past ack wait of D`, `slow publish of H until X`, \
-`crash SERVICE before save|before publish|before ack|after ack of T`, `fetch N with D`, \
+`crash SERVICE before save|between saves|before publish|before ack|after ack of T`, `fetch N with D`, \
 `rebalance|reconnect|close|cancel after D`, `claim D`, `commit ahead of D` or `publish twice T`, \
 where D is a delivery like `item:changed i1@2 -> search #1`, H is D or a command like `seller: change i1 to 6`, \
 T is H or a timer like `timer i1 of shop`, \
@@ -455,7 +457,7 @@ impl FromStr for Departure {
             };
         }
         if let Some((service, rest)) = text.strip_prefix("crash ").and_then(|rest| rest.split_once(' ')) {
-            for window in Window::ALL {
+            for window in Window::ALL.into_iter().chain([Window::BetweenSaves]) {
                 if let Some(what) = rest.strip_prefix(window.name()).and_then(|rest| rest.strip_prefix(" of ")) {
                     let (service, what) = (service.to_owned(), what.parse()?);
                     return match what {
@@ -675,8 +677,9 @@ mod tests {
             spec().prop_map(Departure::Lose),
             spec().prop_map(Departure::LoseAck),
             spec().prop_map(Departure::RunPast),
-            (target(), 0usize..4, "[a-z]{1,9}").prop_map(|(what, window, service)| {
-                Departure::Crash { service, window: Window::ALL[window], what }
+            (target(), 0usize..5, "[a-z]{1,9}").prop_map(|(what, window, service)| {
+                let window = Window::ALL.get(window).copied().unwrap_or(Window::BetweenSaves);
+                Departure::Crash { service, window, what }
             }),
             (1u8..=Fate::FETCH_MAX, spec()).prop_map(|(inbox, what)| Departure::Fetch { inbox, what }),
             (0usize..MemberChange::ALL.len(), spec())
