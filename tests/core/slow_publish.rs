@@ -236,6 +236,20 @@ fn a_handler_that_paused_is_slow_to_publish_as_well() {
 }
 
 #[test]
+fn what_is_published_twice_behind_a_relay_that_lags_is_a_retry_of_its_publisher() {
+    let lines = [format!("slow publish of {ANN} until {BOB}"), format!("publish twice {BOB}")];
+    let schedule = lines.iter().map(|line| line.parse().expect("a departure")).collect();
+    let simulation = simulation(PublishMode::Outbox, Relay::InOrder, SEVERAL);
+    let (mut world, nobody) = (simulation.world(), Judges::new(Vec::new()));
+    pellmell::run::run(&mut world, &mut Departing::new(schedule), &nobody, Limits::default(), &mut ());
+    let messages = world.broker().messages().iter().filter(|message| message.name.record == ITEM);
+    let told: Vec<(String, bool)> = messages.map(|message| (message.name.to_string(), message.is_retry)).collect();
+    let name = |text: &str, is_retry| (text.to_owned(), is_retry);
+    let names = [name("item:changed i1@0", false), name("item:changed i1@1", false), name("item:changed i1@1/2", true)];
+    assert_eq!(told, names);
+}
+
+#[test]
 fn what_cannot_be_is_refused_with_the_reason() {
     let late = format!("slow publish of {ANN} until quiescence");
     let refused = |mode, hosting, line: &str| {
@@ -271,6 +285,27 @@ fn any_run_is_extracted_exactly() {
             late += extracted.report.counts.slow_publishes;
         }
         assert!(late > 20, "{late}");
+    }
+}
+
+#[test]
+fn runs_on_the_engines_of_brokers_come_to_rest() {
+    let rate = Rate::of(Ratio::new(1, 3));
+    let plan = FaultPlan { slow_publish: rate, change: rate, fetch: rate, republish: rate, ..FaultPlan::SOME };
+    for name in ["kafka", "rabbitmq-classic", "sqs-fifo"] {
+        let Some(profile) = Profile::named(name) else { continue };
+        for mode in [PublishMode::DualWrite, PublishMode::Outbox] {
+            let on = Simulation::on(profile.clone()).client("ann", vec![change(1)]).client("bob", vec![change(2)]);
+            let simulation = on.hosted(shop(mode, Relay::InOrder), SEVERAL).hosted(search(mode), SEVERAL);
+            let simulation = simulation.build().expect("the parts fit");
+            for seed in 0..100 {
+                let (mut world, nobody) = (simulation.world(), Judges::new(Vec::new()));
+                let limits = Limits { steps_max: 2_000, ..Limits::default() };
+                let mut keyed = Keyed::new(seed, plan);
+                let report = pellmell::run::run(&mut world, &mut keyed, &nobody, limits, &mut ());
+                assert!(report.verdict.is_held(), "{name}, {mode:?}, seed {seed}: {:?}", report.verdict);
+            }
+        }
     }
 }
 

@@ -196,6 +196,7 @@ fn a_command_that_a_crash_cuts_off_is_lost_unless_its_client_tries_again() {
             Window::BeforeSave => (2, 0, 0),
             Window::BeforePublish | Window::BeforeAck => (2, 1, 1),
             Window::AfterAck => (1, 0, 0),
+            Window::BetweenSaves => unreachable!("no command is saved in two goes"),
         };
         assert_eq!((tried, seen.refusals.len(), waits(&world).len()), (attempts, refused, waiting), "{window:?}");
     }

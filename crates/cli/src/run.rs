@@ -174,6 +174,7 @@ pub(super) fn exercised(counts: &CountsText) -> String {
         "acks_late",
         "duplicates",
         "crashes",
+        "crashes_between_saves",
         "pauses",
         "fetches",
         "member_changes",

@@ -16,10 +16,13 @@ pub enum Window {
     BeforeAck = 3,
     /// After the ack was sent.
     AfterAck = 4,
+    /// After the first commit of a handler that commits in between
+    /// ([`Context::commit`](crate::Context::commit)); where none does, nobody crashes.
+    BetweenSaves = 5,
 }
 
 impl Window {
-    /// All windows in the order a handler passes them.
+    /// All windows of a handler that saves at one go, in the order in which it passes them.
     pub const ALL: [Window; 4] = [Window::BeforeSave, Window::BeforePublish, Window::BeforeAck, Window::AfterAck];
 
     /// The window in words.
@@ -30,7 +33,13 @@ impl Window {
             Window::BeforePublish => "before publish",
             Window::BeforeAck => "before ack",
             Window::AfterAck => "after ack",
+            Window::BetweenSaves => "between saves",
         }
+    }
+
+    /// The window of that name.
+    pub(crate) fn named(name: &str) -> Option<Window> {
+        Window::ALL.into_iter().chain([Window::BetweenSaves]).find(|window| window.name() == name)
     }
 }
 
@@ -302,7 +311,7 @@ pub struct FaultPlan {
     pub delay_ack: Rate,
     /// A message is delivered once more.
     pub duplicate: Rate,
-    /// A member crashes in one of the windows.
+    /// A member crashes in one of the windows of [`Window::ALL`].
     pub crash: Rate,
     /// A handler pauses between read and save.
     pub pause: Rate,
@@ -316,6 +325,8 @@ pub struct FaultPlan {
     pub republish: Rate,
     /// What a handler publishes is out only some time after its saves.
     pub slow_publish: Rate,
+    /// A member crashes between two saves of a handler, if that commits in between.
+    pub crash_between_saves: Rate,
     /// Faults fall only on this many first attempts of a message at a group, so that redelivery is
     /// fair: in the end an ack arrives.
     pub attempts_max: u16,
@@ -336,12 +347,14 @@ impl FaultPlan {
         change: Rate::NEVER,
         republish: Rate::NEVER,
         slow_publish: Rate::NEVER,
+        crash_between_saves: Rate::NEVER,
         attempts_max: 3,
         swarm: false,
     };
 
     /// Some of everything that at-least-once brokers and their services do. They lose no messages, and what
-    /// is saved is published at once: [`FaultPlan::slow_publish`] is to be asked for.
+    /// is saved is published at once and by one save: [`FaultPlan::slow_publish`] and
+    /// [`FaultPlan::crash_between_saves`] are to be asked for.
     ///
     /// Of each delivery the ack is lost with probability 1/10 and late with 1/10, it is duplicated with
     /// 1/20, its member crashes with 1/50, and a handler that can pauses with 1/5; on the first 3 attempts
@@ -358,6 +371,7 @@ impl FaultPlan {
         change: Rate::NEVER,
         republish: Rate::NEVER,
         slow_publish: Rate::NEVER,
+        crash_between_saves: Rate::NEVER,
         attempts_max: 3,
         swarm: true,
     };
@@ -365,9 +379,9 @@ impl FaultPlan {
     /// Whether nothing can go wrong, whatever is drawn.
     pub(crate) fn is_calm(&self) -> bool {
         let FaultPlan { lose_ack, delay_ack, duplicate, crash, pause, lose_message, .. } = self;
-        let FaultPlan { fetch, change, republish, slow_publish, .. } = self;
+        let FaultPlan { fetch, change, republish, slow_publish, crash_between_saves, .. } = self;
         let kinds = [lose_ack, delay_ack, duplicate, crash, pause, lose_message];
-        !kinds.into_iter().chain([fetch, change, republish, slow_publish]).any(Rate::can_happen)
+        !kinds.into_iter().chain([fetch, change, republish, slow_publish, crash_between_saves]).any(Rate::can_happen)
     }
 
     /// The plan one seed uses: the same, or with some kinds switched off.
@@ -388,6 +402,7 @@ impl FaultPlan {
                 &mut self.change,
                 &mut self.republish,
                 &mut self.slow_publish,
+                &mut self.crash_between_saves,
             ];
             for rate in kinds {
                 if prng.chance(half) {
@@ -414,6 +429,7 @@ pub struct Fates {
     /// Whether anything may happen to members and publishers.
     has_more: bool,
     slow_publish: Coin,
+    crash_between_saves: Coin,
     /// Whether no more than acks are lost and deliveries duplicated.
     is_sparse: bool,
     attempts_max: u16,
@@ -432,7 +448,7 @@ impl Fates {
             change: coin(plan.change, Purpose::MemberChange),
             republish: coin(plan.republish, Purpose::Republish),
             has_more: rare.iter().any(Rate::can_happen),
-            is_sparse: !more.iter().chain(&rare).any(Rate::can_happen),
+            is_sparse: !more.iter().chain(&rare).chain([&plan.crash_between_saves]).any(Rate::can_happen),
             lose_ack: coin(plan.lose_ack, Purpose::LoseAck),
             delay_ack: coin(plan.delay_ack, Purpose::DelayAck),
             duplicate: coin(plan.duplicate, Purpose::Duplicate),
@@ -440,6 +456,7 @@ impl Fates {
             pause: coin(plan.pause, Purpose::Pause),
             lose_message: coin(plan.lose_message, Purpose::LoseMessage),
             slow_publish: coin(plan.slow_publish, Purpose::SlowPublish),
+            crash_between_saves: coin(plan.crash_between_saves, Purpose::CrashBetweenSaves),
             attempts_max: plan.attempts_max,
             key,
         }
@@ -467,6 +484,8 @@ impl Fates {
         fate.slow_publish = self.slow_publish.takes(identity);
         if self.crash.takes(identity) {
             fate.crash = Some(self.window(identity));
+        } else if self.crash_between_saves.takes(identity) {
+            fate.crash = Some(Window::BetweenSaves);
         }
         if self.has_more {
             self.draw_more(identity, &mut fate);
@@ -616,9 +635,10 @@ mod tests {
         let kinds = |seed| {
             let plan = FaultPlan::SOME.for_seed(seed);
             let old = [plan.lose_ack, plan.delay_ack, plan.duplicate, plan.crash, plan.pause];
-            (old.map(|rate| rate.most > 0), plan.lose_message.most > 0, plan.slow_publish.most > 0)
+            let newer = [plan.lose_message, plan.slow_publish, plan.crash_between_saves];
+            (old.map(|rate| rate.most > 0), newer.map(|rate| rate.most > 0))
         };
-        let seen: std::collections::BTreeSet<_> = (0..1_600).map(kinds).collect();
-        assert_eq!(seen.len(), 128, "all 2^7 subsets of the seven kinds appear");
+        let seen: std::collections::BTreeSet<_> = (0..3_200).map(kinds).collect();
+        assert_eq!(seen.len(), 256, "all 2^8 subsets of the eight kinds appear");
     }
 }

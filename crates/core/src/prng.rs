@@ -149,6 +149,8 @@ pub enum Purpose {
     Republish = 18,
     /// Whether what a handler publishes is out only some time after its saves.
     SlowPublish = 19,
+    /// Whether a member crashes between two saves of a handler.
+    CrashBetweenSaves = 20,
 }
 
 /// A probability as a fraction, written `1/20`.

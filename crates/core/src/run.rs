@@ -153,6 +153,9 @@ pub struct Counts {
     /// Handlers that saved, and what they published was out only later.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub slow_publishes: u64,
+    /// Members crashed between two saves of a handler; they are among the crashes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub crashes_between_saves: u64,
     /// Naks that were silences, because the broker knows none.
     pub naks_unheard: u64,
     /// Moments at rest: nothing could change any more until a command was sent or a service's timer fired,
@@ -189,6 +192,7 @@ impl Counts {
         self.member_changes += other.member_changes;
         self.republished += other.republished;
         self.slow_publishes += other.slow_publishes;
+        self.crashes_between_saves += other.crashes_between_saves;
         self.naks_unheard += other.naks_unheard;
         self.moments_judged += other.moments_judged;
         self.moments_before_redelivery += other.moments_before_redelivery;
@@ -495,7 +499,8 @@ impl Counts {
     #[inline(never)]
     fn add_other(&mut self, step: &Step) {
         let begins = matches!(step.action, Action::Command(_) | Action::Advance);
-        self.crashes += u64::from(step.fate.crash.is_some() && begins);
+        self.crashes += u64::from(step.crashes() && begins);
+        self.crashes_between_saves += u64::from(step.crashed_between());
         self.pauses += u64::from(step.fate.pause && matches!(step.action, Action::Command(_)));
         self.republished += u64::from(step.fate.republish && begins);
         self.slow_publishes += u64::from(step.publishes_late());
@@ -516,7 +521,8 @@ impl RunNotes {
             }
             counts.acks_lost += u64::from(fate.ack == AckFate::Lost);
             counts.acks_late += u64::from(fate.ack == AckFate::Late);
-            counts.crashes += u64::from(fate.crash.is_some());
+            counts.crashes += u64::from(step.crashes());
+            counts.crashes_between_saves += u64::from(step.crashed_between());
             counts.pauses += u64::from(fate.pause);
             counts.fetches += u64::from(fate.fetch > 0);
             counts.member_changes += u64::from(fate.change.is_some());

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::event::System;
 use crate::ids::{self, Reason, RecordId, ServiceIndex, Subject, Time};
-use crate::store::{Schema, Store};
+use crate::store::{SavePoint, Schema, Store};
 
 pub(crate) use memory::Memories;
 pub use outside::Outside;
@@ -278,6 +278,35 @@ impl<S: System> Context<'_, S> {
         (self.effects.has_any, self.effects.calls_off) = (true, true);
     }
 
+    /// Commits what the handler has done so far, as a transaction that ends in the middle of it does, or a save to
+    /// a database without transactions: what it has saved, published, armed and done outside stays, whatever comes
+    /// of the rest.
+    ///
+    /// A member can crash right after the first commit of a handler
+    /// ([`Window::BetweenSaves`](crate::Window::BetweenSaves), `crash S between saves of T`); it can not between
+    /// saves that are not parted by a commit. Others do not come in between.
+    ///
+    /// ```
+    /// # use pellmell::doc_example::{Change, Item, Shop};
+    /// # use pellmell::{Context, RecordId, Rejection};
+    /// fn execute(change: &Change, ctx: &mut Context<'_, Shop>) -> Result<(), Rejection> {
+    ///     let copy = RecordId::new('i', 100 + change.item.number());
+    ///     ctx.store.overwrite(change.item, Item { price: change.price }, None);
+    ///     ctx.commit();
+    ///     ctx.store.overwrite(copy, Item { price: change.price }, None);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn commit(&mut self) {
+        let Effects { published, armed, outside, .. } = &*self.effects;
+        let [published, armed, outside] = [published.len(), armed.len(), outside.len()];
+        let commit = Commit { saves: self.store.point(), published, armed, outside };
+        let first = self.effects.commits.map_or(commit, |(first, _)| first);
+        if self.store.changed() || published + armed + outside > 0 {
+            self.effects.commits = Some((first, commit));
+        }
+    }
+
     /// Does something outside of the store and of the broker, which nothing takes back: a charge at a card company,
     /// a mail.
     ///
@@ -349,6 +378,15 @@ impl<S: System> Context<'_, S> {
     }
 }
 
+/// How far a handler had come when it committed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Commit {
+    pub(crate) saves: SavePoint,
+    published: usize,
+    armed: usize,
+    outside: usize,
+}
+
 /// What a handler asked for about timers.
 #[derive(Clone, Debug)]
 pub(crate) enum Arming {
@@ -366,6 +404,8 @@ pub(crate) struct Effects<E> {
     pub(crate) outside: Vec<Outside>,
     /// Whether it did anything outside of the store, new or not.
     pub(crate) acts_outside: bool,
+    /// The first and the last commit.
+    pub(crate) commits: Option<(Commit, Commit)>,
     /// The handler looked at the time, at the attempt or into its memory, so running it again on the same
     /// store may give another answer.
     pub(crate) impure: bool,
@@ -381,7 +421,8 @@ impl<E> Default for Effects<E> {
     fn default() -> Effects<E> {
         let (published, armed, outside) = (Vec::new(), Vec::new(), Vec::new());
         let (impure, remembers, calls_off, has_any, acts_outside) = (false, false, false, false, false);
-        Effects { published, armed, outside, acts_outside, impure, remembers, calls_off, has_any }
+        let commits = None;
+        Effects { published, armed, outside, acts_outside, commits, impure, remembers, calls_off, has_any }
     }
 }
 
@@ -390,6 +431,32 @@ impl<E> Effects<E> {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.published.is_empty() && self.armed.is_empty() && !self.remembers
+    }
+
+    /// Takes back what the handler published since a commit, or at all.
+    pub(crate) fn unpublish(&mut self, commit: Option<Commit>) {
+        self.published.truncate(commit.map_or(0, |commit| commit.published));
+    }
+
+    /// Takes back what it armed since a commit, or at all.
+    pub(crate) fn disarm(&mut self, commit: Option<Commit>) {
+        self.armed.truncate(commit.map_or(0, |commit| commit.armed));
+    }
+
+    /// Leaves out what it was to do outside after saves that are not there.
+    pub(crate) fn leave_out_after_saves(&mut self, commit: Option<Commit>) {
+        let (committed, mut place) = (commit.map_or(0, |commit| commit.outside), 0);
+        self.outside.retain(|outside| {
+            place += 1;
+            place <= committed || !outside.is_after_saving()
+        });
+    }
+
+    /// Ends the handler at a commit: what it did after that it has not done.
+    pub(crate) fn end_at(&mut self, commit: Commit) {
+        self.unpublish(Some(commit));
+        self.disarm(Some(commit));
+        self.outside.truncate(commit.outside);
     }
 
     fn note_impure(&mut self) {
@@ -402,7 +469,7 @@ impl<E> Effects<E> {
             self.published.clear();
             self.armed.clear();
             self.outside.clear();
-            self.acts_outside = false;
+            (self.acts_outside, self.commits) = (false, None);
             (self.impure, self.remembers, self.calls_off, self.has_any) = (false, false, false, false);
         }
     }

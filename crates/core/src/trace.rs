@@ -285,8 +285,8 @@ fn answer_in_words(answer: Answer) -> String {
         Answer::Command(Err(rejection)) => format!("rejected {}: {}", rejection.status, rejection.reason),
         Answer::Timer => "done".to_owned(),
         Answer::Paused => "paused".to_owned(),
-        Answer::Crashed { acked: false } => "crashed".to_owned(),
-        Answer::Crashed { acked: true } => "acked, then crashed".to_owned(),
+        Answer::Crashed { acked: false } | Answer::CrashedBetween { acked: false } => "crashed".to_owned(),
+        Answer::Crashed { acked: true } | Answer::CrashedBetween { acked: true } => "acked, then crashed".to_owned(),
         Answer::Lost => "lost".to_owned(),
     }
 }

@@ -46,6 +46,7 @@ mod observed;
 mod order;
 mod story;
 mod text;
+mod words;
 
 use std::fmt;
 

@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use super::held_up;
 use super::judged::Judged;
 use super::observed::{ObservedRun, ObservedStep};
+use super::words::{does, duration, in_words, message, missing, row_in_words, rows, short, ticked};
 use crate::event::{Command, System};
 use crate::faults::{MemberChange, Window};
-use crate::ids::{RecordId, Time};
+use crate::ids::RecordId;
 use crate::run::{Judges, Verdict};
 use crate::schedule::{DeliverySpec, Departure, Target};
 use crate::scheduler::Action;
-use crate::trace::{SavedRecord, TraceRecord, plain};
+use crate::trace::{SavedRecord, TraceRecord};
 
 /// How many steps are described in which handlers do something else than in the calm run.
 const DESCRIBED_MAX: usize = 3;
@@ -115,9 +116,10 @@ impl<S: System> Story<'_, S> {
             Departure::Crash { service, window, what } => Some(self.crashes(service, *window, what, place?)),
             Departure::Fetch { inbox, what } => {
                 let messages = if *inbox == 1 { "1 message" } else { &format!("{inbox} messages") };
+                let step = self.number(place?);
                 Some(format!(
-                    "The member that is handed `{what}` (step {}) has fetched {messages} more, which wait in its inbox.",
-                    self.number(place?)
+                    "The member that is handed `{what}` (step {step}) has fetched {messages} more, which wait in its \
+                     inbox."
                 ))
             }
             Departure::MemberChange { change, what } => Some(self.changes(*change, what, place?)),
@@ -269,6 +271,12 @@ impl<S: System> Story<'_, S> {
         if record.saved.is_empty() && saved > 0 {
             let acked = record.answer.as_deref() == Some("acked, then crashed");
             lost.push(if acked { "what it has acked is not saved" } else { "nothing of it is saved" }.to_owned());
+        }
+        let of_calm = calm.map(|calm| calm.saved.as_slice()).unwrap_or_default();
+        let unsaved: Vec<SavedRecord> =
+            of_calm.iter().filter(|row| !record.saved.iter().any(|saved| saved.id == row.id)).cloned().collect();
+        if window == Window::BetweenSaves && !unsaved.is_empty() {
+            lost.push(format!("{} is saved and {} is not", rows(&record.saved), rows(&unsaved)));
         }
         if !published.is_empty() && !record.saved.is_empty() {
             lost.push(format!("{} is saved and {} is never published", rows(&record.saved), ticked(&published)));
@@ -632,85 +640,5 @@ impl<S: System> Story<'_, S> {
         let Some(service) = service.and_then(|service| world.service(service)) else { return Vec::new() };
         let rows = world.store(service).texts().into_iter().map(SavedRecord::from);
         rows.filter(|row| ids.contains(&row.id)).collect()
-    }
-}
-
-/// What a handler answers and saves, with these fields of what it saves.
-fn does(record: &TraceRecord, fields: &BTreeSet<String>) -> String {
-    let saves = match record.saved.as_slice() {
-        [] => None,
-        saved => {
-            Some(format!("saves {}", saved.iter().map(|row| row_in_words(row, fields)).collect::<Vec<_>>().join(", ")))
-        }
-    };
-    let done = (!record.outside.is_empty()).then(|| format!("does {}", ticked(&record.outside)));
-    let saves = match (done, saves) {
-        (Some(done), Some(saves)) => Some(format!("{done} and {saves}")),
-        (done, saves) => done.or(saves),
-    };
-    let answer = record.answer.as_deref().unwrap_or_default();
-    match (answer.split_once(": "), answer, saves) {
-        (Some(("silent", reason)), ..) => format!("gives no answer ({reason})"),
-        (Some(("panics", message)), ..) => format!("panics: {message}"),
-        (Some((_, reason)), ..) => format!("refuses it ({reason})"),
-        (None, "ack", None) => "acks it and saves nothing".to_owned(),
-        (None, _, Some(saves)) => saves,
-        (None, _, None) => "saves nothing".to_owned(),
-    }
-}
-
-/// A row with these of its fields: `t1@1 lock o1`.
-fn row_in_words(row: &SavedRecord, fields: &BTreeSet<String>) -> String {
-    let named = row.fields.as_object().into_iter().flatten().filter(|(name, _)| fields.contains(*name));
-    let values = named.map(|(name, value)| format!(" {name} {}", plain(value)));
-    format!("{}@{}{}", row.id, row.version, values.collect::<String>())
-}
-
-fn rows(saved: &[SavedRecord]) -> String {
-    saved.iter().map(|row| format!("{}@{}", row.id, row.version)).collect::<Vec<_>>().join(", ")
-}
-
-/// What the calm run has and this one has not.
-fn missing(calm: &[String], here: &[String]) -> Vec<String> {
-    calm.iter().filter(|name| !here.contains(name)).cloned().collect()
-}
-
-fn ticked(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-/// A step by what it is about, with its number.
-fn in_words(step: &ObservedStep) -> String {
-    let what = match &step.target {
-        Some(target) => short(target),
-        None => step.record.action.clone(),
-    };
-    format!("`{what}` (step {})", step.record.step)
-}
-
-/// A name without the group, which stands beside it.
-fn short(target: &Target) -> String {
-    match target {
-        Target::Delivery(delivery) => message(delivery),
-        Target::Pause(what) => short(what),
-        Target::Publish(what) => format!("publish of {}", short(what)),
-        other => other.to_string(),
-    }
-}
-
-/// A message and the attempt, if it is not the first.
-fn message(delivery: &DeliverySpec) -> String {
-    let name = delivery.to_string();
-    let (message, to) = name.split_once(" -> ").unwrap_or((&name, ""));
-    let attempt = to.split_once(" #").map(|(_, attempt)| format!(" #{attempt}")).unwrap_or_default();
-    format!("{message}{attempt}")
-}
-
-/// A wait in words: `5s`, `500ms`.
-fn duration(us: u64) -> String {
-    match (us / 1_000_000, us % 1_000_000 / 1_000) {
-        (0, millis) => format!("{millis} ms"),
-        (seconds, 0) => format!("{seconds} s"),
-        _ => Time(us).to_string().trim_start_matches('+').to_owned(),
     }
 }

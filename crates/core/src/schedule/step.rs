@@ -95,9 +95,9 @@ impl FromStr for NamedStep {
 }
 
 const FORM: &str = "behind a delivery may stand `, message lost`, `, ack lost`, `, ack late`, `, duplicated`, \
-`, slow publish`, `, crash before save|before publish|before ack|after ack`, `, fetched with 3 more`, `, published twice`, and \
-`, rebalance|reconnect|close|cancel|claimed|committed ahead`, behind a command `, slow publish`, \
-`, published twice` and the crash, behind a timer the last two, behind anything else nothing";
+`, slow publish`, `, crash before save|between saves|before publish|before ack|after ack`, `, fetched with 3 more`, \
+`, published twice`, and `, rebalance|reconnect|close|cancel|claimed|committed ahead`, behind a command \
+`, slow publish`, `, published twice` and the crash, behind a timer the last two, behind anything else nothing";
 
 /// One thing that goes wrong.
 enum Fault {
@@ -128,10 +128,7 @@ impl Fault {
                 MemberChange::ALL.into_iter().find(|change| change.name() == name).map(Fault::Changed)
             }
             Fate::SLOW_PUBLISH => Some(Fault::SlowPublish),
-            _ => {
-                let window = name.strip_prefix("crash ")?;
-                Window::ALL.into_iter().find(|known| known.name() == window).map(Fault::Crash)
-            }
+            _ => Window::named(name.strip_prefix("crash ")?).map(Fault::Crash),
         }
     }
 
@@ -184,7 +181,8 @@ mod tests {
 
     fn fate() -> impl Strategy<Value = Fate> {
         let ack = prop_oneof![Just(AckFate::Prompt), Just(AckFate::Late), Just(AckFate::Lost)];
-        let crash = proptest::option::of((0usize..4).prop_map(|window| Window::ALL[window]));
+        let window = |place: usize| Window::ALL.get(place).copied().unwrap_or(Window::BetweenSaves);
+        let crash = proptest::option::of((0usize..5).prop_map(window));
         let flags = (any::<bool>(), any::<bool>(), any::<bool>());
         (ack, crash, flags).prop_map(|(ack, crash, (duplicate, lose, slow_publish))| match lose {
             true => Fate { lose, duplicate, ..Fate::CALM },

@@ -32,6 +32,8 @@ pub enum DepartureOutcome {
     CannotPublishLate,
     /// What a handler publishes was to be out late, and it published nothing.
     NothingPublished,
+    /// A member was to crash between two saves of a handler that committed nothing in between.
+    NothingCommitted,
     /// It ended before what it waits for happened, which never did.
     EndedWithout,
     /// It ended before what it waits for happened, which it did later.

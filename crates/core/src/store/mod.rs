@@ -403,6 +403,14 @@ impl Store {
     }
 }
 
+/// How far a step has saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SavePoint {
+    tick: u64,
+    saved: u64,
+    collections: u64,
+}
+
 /// What the world does around a handler.
 impl Store {
     /// Lets the store begin with what `seed` saves.
@@ -458,6 +466,21 @@ impl Store {
     /// Answers reads from the present again.
     pub(crate) fn close(&mut self) {
         self.read_at = None;
+    }
+
+    /// How far the running step has saved.
+    pub(crate) fn point(&self) -> SavePoint {
+        let Progress { tick, saved, collections, .. } = self.progress;
+        SavePoint { tick, saved, collections }
+    }
+
+    /// Takes back what the running step has saved since.
+    pub(crate) fn roll_back_to(&mut self, point: SavePoint) {
+        let SavePoint { tick, saved, collections } = point;
+        if self.progress.tick > tick {
+            self.tables.iter_mut().for_each(|table| table.roll_back(tick));
+            (self.progress.tick, self.progress.saved, self.progress.collections) = (tick, saved, collections);
+        }
     }
 
     /// Takes back what the running step saved.

@@ -87,6 +87,9 @@ pub(super) fn found<S: System>(
             DepartureOutcome::CannotPublishLate => {
                 unused_because(departure, why.cannot_publish_late().unwrap_or_else(|| why.never()))
             }
+            DepartureOutcome::NothingCommitted => {
+                unused_because(departure, "its handler commits nothing between two saves (`Context::commit`)")
+            }
             DepartureOutcome::NothingPublished => unused_because(departure, "its handler published nothing"),
             DepartureOutcome::TooLate => unused_because(departure, format!("{} happened before it began", why.until())),
             DepartureOutcome::NoAck => unused_because(departure, "its handler gave no ack that could come late"),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::System;
-use crate::faults::AckFate;
+use crate::faults::{AckFate, Window};
 use crate::hash;
 use crate::property::Watch;
 use crate::run::{Counts, Observer, Report};
@@ -39,6 +39,8 @@ pub struct Occurred {
     pub(super) unhandled: [BTreeSet<usize>; 2],
     /// The keys of the handlers of the running run whose answer was lost.
     lost_answers: BTreeSet<u64>,
+    /// The keys of those whose member crashed between two saves.
+    cut_between: BTreeSet<u64>,
 }
 
 impl Occurred {
@@ -71,14 +73,20 @@ impl Occurred {
     /// Notes the outcomes of the departures of a run.
     fn note_departures(&mut self, departing: &Departing) {
         let lost_answers = std::mem::take(&mut self.lost_answers);
+        let cut_between = std::mem::take(&mut self.cut_between);
         // A handler that paused answers under another key.
-        let is_lost = |key: u64| lost_answers.contains(&key) || lost_answers.contains(&hash::mix(key, 3));
+        let is_in = |keys: &BTreeSet<u64>, key: u64| keys.contains(&key) || keys.contains(&hash::mix(key, 3));
         let mut places = self.came.iter_mut();
         let mut more = Vec::new();
         for (departure, came) in departing.outcomes() {
             let came = match departure {
-                Departure::LoseAck(what) if came == DepartureOutcome::InFull && !is_lost(what.key()) => {
+                Departure::LoseAck(what) if came == DepartureOutcome::InFull && !is_in(&lost_answers, what.key()) => {
                     DepartureOutcome::NoAck
+                }
+                Departure::Crash { window: Window::BetweenSaves, what, .. }
+                    if came == DepartureOutcome::InFull && !is_in(&cut_between, what.key()) =>
+                {
+                    DepartureOutcome::NothingCommitted
                 }
                 _ => came,
             };
@@ -160,6 +168,9 @@ impl Occurred {
             Some(Answer::Delivery(Outcome::Nak { .. })) => world.broker().profile().naks,
             _ => false,
         };
+        if step.crashed_between() {
+            self.cut_between.insert(step.key());
+        }
         if step.fate.ack == AckFate::Lost && is_heard {
             self.lost_answers.insert(step.key());
         }

@@ -35,7 +35,7 @@ struct Fault {
     of_deliveries: bool,
 }
 
-fn faults(plan: &FaultPlan, occurred: &Occurred) -> [Fault; 10] {
+fn faults(plan: &FaultPlan, occurred: &Occurred) -> [Fault; 11] {
     let counts = &occurred.counts;
     let fault = |name, rate, times, of_deliveries| Fault { name, rate, times, of_deliveries };
     [
@@ -49,6 +49,7 @@ fn faults(plan: &FaultPlan, occurred: &Occurred) -> [Fault; 10] {
         fault("member_change", plan.change, counts.member_changes, true),
         fault("publish_twice", plan.republish, counts.republished, false),
         fault("slow_publish", plan.slow_publish, counts.slow_publishes, false),
+        fault("crash_between_saves", plan.crash_between_saves, counts.crashes_between_saves, false),
     ]
 }
 

@@ -198,7 +198,8 @@ impl<S: System> World<S> {
 
     /// What comes after a client's command was executed, or cut off: its next one, or the same again.
     pub(super) fn after_command(&mut self, client: ClientIndex, step: &Step) {
-        let cut_off = matches!(step.fate.crash, Some(Window::BeforeSave | Window::BeforePublish | Window::BeforeAck));
+        let before_answer = [Window::BeforeSave, Window::BeforePublish, Window::BeforeAck];
+        let cut_off = step.crashed_between() || step.fate.crash.is_some_and(|crash| before_answer.contains(&crash));
         let is_accepted = !cut_off && matches!(step.answer, Some(Answer::Command(Ok(()))));
         if self.tries_again(client, is_accepted) && !cut_off {
             self.note_refusal(client, step);

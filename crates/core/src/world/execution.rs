@@ -13,7 +13,7 @@ use crate::broker::{Attempt, Broker, Consumer, FutileAt, Handled, Message, Reply
 use crate::event::System;
 use crate::faults::{AckFate, Fate, Window};
 use crate::ids::ServiceIndex;
-use crate::service::{self, AckTiming, Arming, Context, Effects, PublishMode, Work};
+use crate::service::{self, AckTiming, Arming, Commit, Context, Effects, PublishMode, Work};
 use crate::simulation::{Hosted, Inner};
 use crate::store::Store;
 
@@ -90,7 +90,12 @@ impl<S: System> Execution<'_, S> {
         if store.changed() || effects.has_any {
             if is_cut || !step.is_success() {
                 let has_published = begun.is_some_and(|begun| begun.published);
-                take_back(store, effects, hosted.publish_modes[work as usize], has_published, step);
+                if !cuts_between(store, effects, hosted, work, step) {
+                    take_back(store, effects, hosted.publish_modes[work as usize], step);
+                }
+                if has_published {
+                    effects.published.clear();
+                }
             }
             step.saved = store.changed();
             is_inert &= !step.saved && !effects.impure && effects.is_empty();
@@ -103,7 +108,7 @@ impl<S: System> Execution<'_, S> {
             }
             let effects = &host.effects;
             let (arms, says) = (!effects.armed.is_empty(), !effects.published.is_empty());
-            if says && (fate.slow_publish || !host.unpublished.is_empty()) {
+            if says && (fate.slow_publish && !step.crashed_between() || !host.unpublished.is_empty()) {
                 host.keep_back(hosted, actor, work, cause, step);
             }
             if arms {
@@ -131,7 +136,8 @@ impl<S: System> Execution<'_, S> {
         if fate.pause && step.is_paused() {
             return Reply::NotYet;
         }
-        let cut_off = matches!(fate.crash, Some(Window::BeforePublish | Window::BeforeAck));
+        let cut_off = matches!(fate.crash, Some(Window::BeforePublish | Window::BeforeAck))
+            || fate.crash == Some(Window::BetweenSaves) && step.crashed_between();
         let acks_first = || self.inner.services[service.get()].ack_timing == AckTiming::BeforeSave;
         let acks = if fate.is_cut() { step.answered_ack() && (!cut_off || acks_first()) } else { step.is_ack() };
         match fate.ack {
@@ -218,7 +224,10 @@ impl<S: System> Host<S> {
         let (store, effects) = self.call(hosted, actor, task, read_at, step);
         let acked = acks_first && step.answered_ack();
         store.roll_back();
-        effects.outside.retain(|outside| !outside.is_after_saving());
+        if let Some((first, _)) = effects.commits {
+            effects.end_at(first);
+        }
+        effects.leave_out_after_saves(None);
         if !effects.outside.is_empty() {
             step.acted = self.act();
         }
@@ -266,28 +275,52 @@ fn begin<'s>(stores: &'s mut [Store], small: &Small, service: ServiceIndex, read
     store
 }
 
-/// Takes back what a handler did that refused, that a crash cut off or that has paused before, as far as that
-/// leaves nothing of it.
+/// Takes back what a handler did that refused or that a crash cut off, as far as that leaves nothing of it.
 #[inline(never)]
-fn take_back<E>(store: &mut Store, effects: &mut Effects<E>, mode: PublishMode, has_published: bool, step: &Step) {
+fn take_back<E>(store: &mut Store, effects: &mut Effects<E>, mode: PublishMode, step: &Step) {
+    let commit = effects.commits.map(|(_, last)| last);
     if !step.is_success() && mode == PublishMode::Outbox {
-        // With an outbox the handler runs in one transaction, which only success commits.
-        store.roll_back();
-        effects.published.clear();
-        effects.armed.clear();
-        effects.outside.retain(|outside| !outside.is_after_saving());
-    }
-    if has_published {
-        effects.published.clear();
+        // With an outbox the handler runs in one transaction, which only success commits, from its last commit on.
+        roll_back(store, commit);
+        effects.unpublish(commit);
+        effects.disarm(commit);
+        effects.leave_out_after_saves(commit);
     }
     if step.fate.crash == Some(Window::BeforePublish) {
-        effects.outside.retain(|outside| !outside.is_after_saving());
+        effects.leave_out_after_saves(commit);
         match mode {
             PublishMode::Outbox => {}
-            PublishMode::DualWrite => effects.published.clear(),
-            PublishMode::BeforeSave => store.roll_back(),
+            PublishMode::DualWrite => effects.unpublish(commit),
+            PublishMode::BeforeSave => roll_back(store, commit),
         }
     }
+}
+
+/// Takes back what a handler has saved since a commit, or at all.
+fn roll_back(store: &mut Store, commit: Option<Commit>) {
+    match commit {
+        Some(commit) => store.roll_back_to(commit.saves),
+        None => store.roll_back(),
+    }
+}
+
+/// Ends a handler at its first commit if its member is to crash there; says whether it did.
+#[inline(never)]
+fn cuts_between<S: System>(
+    store: &mut Store,
+    effects: &mut Effects<S::Event>,
+    hosted: &Hosted<S>,
+    work: Work,
+    step: &mut Step,
+) -> bool {
+    let Some((first, _)) = effects.commits.filter(|_| step.fate.crash == Some(Window::BetweenSaves)) else {
+        return false;
+    };
+    store.roll_back_to(first.saves);
+    effects.end_at(first);
+    let acks_first = work == Work::Delivery && hosted.ack_timing == AckTiming::BeforeSave;
+    step.set_answer(Answer::CrashedBetween { acked: acks_first && step.answered_ack() });
+    true
 }
 
 impl<S: System> Consumer<S::Event> for Execution<'_, S> {

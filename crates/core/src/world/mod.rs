@@ -349,6 +349,11 @@ impl<S: System> World<S> {
         self.host.effects.impure || self.host.effects.acts_outside
     }
 
+    /// Whether the handler that ran last committed before it was done.
+    pub(crate) fn committed_between(&self) -> bool {
+        self.host.effects.commits.is_some()
+    }
+
     /// What handlers have done outside of the stores.
     pub(crate) fn outside(&self) -> &[Outside] {
         self.host.done_outside.all()

@@ -37,6 +37,8 @@ pub(super) struct Unpublished<E> {
 pub(super) struct Said<E> {
     events: Vec<E>,
     cause: u32,
+    /// Whether the second half is the first once more, because its publisher hears no confirm.
+    twice: bool,
 }
 
 /// Who publishes.
@@ -87,12 +89,13 @@ impl<S: System> Host<S> {
     pub(super) fn keep_back(&mut self, hosted: &Hosted<S>, actor: Actor, work: Work, cause: u32, step: &mut Step) {
         let is_slow = step.fate.slow_publish && hosted.publishes_late[work as usize];
         let relays = hosted.publish_modes[work as usize] == PublishMode::Outbox;
+        let twice = step.fate.republish;
         let published = &mut self.effects.published;
         if is_slow {
             step.late = if relays { Late::Relay } else { Late::Process };
-            self.kept = Some(Kept { said: Said { events: std::mem::take(published), cause }, reply: None });
+            self.kept = Some(Kept { said: Said { events: std::mem::take(published), cause, twice }, reply: None });
         } else if relays && let Some(last) = self.unpublished.iter_mut().rfind(|other| other.is_before(actor.service)) {
-            last.said.push(Said { events: std::mem::take(published), cause });
+            last.said.push(Said { events: std::mem::take(published), cause, twice });
         }
     }
 }
@@ -155,8 +158,12 @@ impl<S: System> World<S> {
         step.key = key;
         match by {
             By::Relay(_) => {
-                for Said { mut events, cause } in said {
+                for Said { mut events, cause, twice } in said {
+                    let from = self.broker.messages().len();
                     self.broker.publish(&mut events, cause);
+                    if twice {
+                        self.broker.note_retries(from);
+                    }
                 }
                 let next = self.host.unpublished.iter().find(|other| other.is_before(actor.service));
                 if let Some(next) = next.map(|next| next.index).filter(|next| !self.host.small.publishes.contains(next))
@@ -167,7 +174,11 @@ impl<S: System> World<S> {
             By::Process { crash, answering } => {
                 step.set_fate(Fate { crash, ..Fate::CALM });
                 for said in said {
+                    let twice = said.twice;
                     self.go_on(job, said, answering, step);
+                    if twice {
+                        self.broker.note_retries(step.published.start);
+                    }
                 }
                 if crash.is_some() {
                     self.crash(actor);
@@ -177,7 +188,13 @@ impl<S: System> World<S> {
     }
 
     /// A process has published what its handler said, and answers.
-    fn go_on(&mut self, job: Job, Said { mut events, cause }: Said<S::Event>, answering: Answering, step: &mut Step) {
+    fn go_on(
+        &mut self,
+        job: Job,
+        Said { mut events, cause, .. }: Said<S::Event>,
+        answering: Answering,
+        step: &mut Step,
+    ) {
         match (job, answering) {
             (Job::Delivery(index), Answering::Delivery { reply, nak_delay, silence }) => {
                 step.delivery = Some(index);

@@ -48,6 +48,12 @@ pub enum Answer {
     },
     /// The broker lost the message; no handler ran.
     Lost,
+    /// The member crashed when the handler had committed and was not done
+    /// (see [`Context::commit`](crate::Context::commit)).
+    CrashedBetween {
+        /// Whether it had answered ack by then.
+        acked: bool,
+    },
 }
 
 impl Answer {
@@ -59,6 +65,8 @@ impl Answer {
     const FIRED: u64 = 6;
     const PAUSED: u64 = 7;
     const ACKED_CRASHED: u64 = 10;
+    const CRASHED_BETWEEN: u64 = 11;
+    const ACKED_CRASHED_BETWEEN: u64 = 12;
 
     /// The answer as one word, for hashing; 0 is none. The low byte is the kind, a rejection's status is above it.
     #[inline(always)]
@@ -74,6 +82,8 @@ impl Answer {
             Answer::Crashed { acked: false } => 8,
             Answer::Crashed { acked: true } => Answer::ACKED_CRASHED,
             Answer::Lost => 9,
+            Answer::CrashedBetween { acked: false } => Answer::CRASHED_BETWEEN,
+            Answer::CrashedBetween { acked: true } => Answer::ACKED_CRASHED_BETWEEN,
         }
     }
 }
@@ -158,7 +168,22 @@ impl Step {
     #[must_use]
     #[inline]
     pub fn ran(&self) -> bool {
-        (Answer::ACKED..=Answer::FIRED).contains(&(self.answer_word & 0xff))
+        (Answer::ACKED..=Answer::FIRED).contains(&(self.answer_word & 0xff)) || self.crashed_between()
+    }
+
+    /// Whether the member crashed when the handler had committed and was not done.
+    #[inline]
+    pub(crate) fn crashed_between(&self) -> bool {
+        matches!(self.answer_word, Answer::CRASHED_BETWEEN | Answer::ACKED_CRASHED_BETWEEN)
+    }
+
+    /// Whether a member crashes that handled something.
+    #[inline]
+    pub(crate) fn crashes(&self) -> bool {
+        match self.fate.crash {
+            Some(Window::BetweenSaves) => self.crashed_between(),
+            crash => crash.is_some(),
+        }
     }
 
     #[inline(always)]
@@ -252,7 +277,7 @@ impl Step {
     /// Whether a handler answered ack to a delivery.
     #[inline]
     pub(crate) fn answered_ack(&self) -> bool {
-        matches!(self.answer_word, Answer::ACKED | Answer::ACKED_CRASHED)
+        matches!(self.answer_word, Answer::ACKED | Answer::ACKED_CRASHED | Answer::ACKED_CRASHED_BETWEEN)
     }
 }
 
@@ -471,7 +496,7 @@ impl<S: System> World<S> {
             self.note_late(job, actor, step);
         }
         // A process that has not published yet crashes when it has.
-        if !step.goes_on() && step.fate.crash.is_some() {
+        if !step.goes_on() && step.crashes() {
             self.crash(actor);
         }
     }
@@ -519,12 +544,13 @@ impl<S: System> World<S> {
             }
             Timer::Service { service, record, purpose, nth, volatile, cause, attempt, member } => {
                 self.host.timers.note_fired((service, record, purpose), nth);
+                // A durable job that nobody finished is run again.
+                let again = attempt.saturating_add(1);
+                let again = Timer::Service { service, record, purpose, nth, volatile, cause, attempt: again, member };
                 if step.fate.crash == Some(Window::BeforeSave) && !volatile {
-                    // A durable job that nobody finished is run again.
-                    let attempt = attempt.saturating_add(1);
-                    let again = Timer::Service { service, record, purpose, nth, volatile, cause, attempt, member };
                     self.host.timers.insert_carrying(due, again, payload.clone());
                 }
+                let carried = payload.clone().filter(|_| step.fate.crash == Some(Window::BetweenSaves));
                 let fires = service::Timer::fired(record, due, purpose, volatile).with_payload(payload);
                 // A durable job is in a queue, of which the first member takes it.
                 let actor = Actor { service, member: if volatile { member } else { 0 } };
@@ -532,6 +558,9 @@ impl<S: System> World<S> {
                 let (broker, mut execution) = self.execution(fate, step, None);
                 execution.run(actor, Task::Timer(&fires), cause);
                 broker.publish(execution.outbox(), cause);
+                if step.crashed_between() && !volatile {
+                    self.host.timers.insert_carrying(due, again, carried);
+                }
                 self.after_handler(Job::Timer { record, cause }, fate, step);
             }
         }

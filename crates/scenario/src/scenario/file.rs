@@ -310,6 +310,8 @@ pub(super) struct FaultsTable {
     pub(super) publish_twice_most: Option<Spanned<u32>>,
     pub(super) slow_publish: Option<Ratio>,
     pub(super) slow_publish_most: Option<Spanned<u32>>,
+    pub(super) crash_between_saves: Option<Ratio>,
+    pub(super) crash_between_saves_most: Option<Spanned<u32>>,
     pub(super) attempts: Option<u16>,
     pub(super) swarm: Option<bool>,
 }

@@ -325,7 +325,7 @@ impl SituationWatch {
     fn ends<S: System>(&mut self, world: &World<S>, step: &Step, index: DeliveryIndex, about: About) {
         match step.answer {
             Some(Answer::Delivery(Outcome::Ack)) => self.acks(about),
-            Some(Answer::Crashed { acked: true }) => self.acks(about),
+            Some(Answer::Crashed { acked: true } | Answer::CrashedBetween { acked: true }) => self.acks(about),
             Some(Answer::Delivery(Outcome::Nak { .. } | Outcome::Silent(_))) => {
                 self.entries[about.entry].refused = true
             }
@@ -333,7 +333,8 @@ impl SituationWatch {
         }
         if step.acked().is_some() {
             let delivery = world.broker().delivery(index);
-            let cut_off = matches!(step.fate.crash, Some(Window::BeforePublish | Window::BeforeAck));
+            let cut_off =
+                matches!(step.fate.crash, Some(Window::BeforePublish | Window::BeforeAck)) || step.crashed_between();
             // An answer that does not come leaves a delivery open, unless the broker gave up on it.
             let heard = match delivery.superseded {
                 true => step.fate.ack == AckFate::Prompt && !cut_off,
@@ -349,6 +350,7 @@ impl SituationWatch {
                 Window::BeforePublish => Situation::CrashBeforePublish,
                 Window::BeforeAck => Situation::CrashBeforeAck,
                 Window::AfterAck => Situation::CrashAfterAck,
+                Window::BetweenSaves => return,
             };
             self.meet(about, situation);
         }

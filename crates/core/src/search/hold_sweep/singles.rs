@@ -21,7 +21,7 @@ pub(super) struct Singles {
 /// The kinds of departures in the order in which they are tried: first what overtakes, then what comes
 /// twice, then what is half done, last what hardly ever matters. Those that need a clock or two members come
 /// early, because there are few of them where there is neither.
-const KINDS: [Kind; 31] = [
+const KINDS: [Kind; 32] = [
     Kind::Hold,
     Kind::HoldPastTimer,
     Kind::Duplicate,
@@ -34,6 +34,7 @@ const KINDS: [Kind; 31] = [
     Kind::SlowPublishPastClock,
     Kind::AgainPastClock,
     Kind::Crash(Window::BeforePublish),
+    Kind::Crash(Window::BetweenSaves),
     Kind::LoseAckLater,
     Kind::DuplicateLater,
     Kind::Crash(Window::BeforeAck),
@@ -108,6 +109,8 @@ struct Happening {
     may_publish_late: bool,
     may_crash: bool,
     changes: MemberChanges,
+    /// Whether it committed before it was done.
+    commits: bool,
 }
 
 impl Singles {
@@ -181,7 +184,9 @@ impl<S: System> Observer<S> for Happenings {
         let is_met = |target: &Target| {
             matches!(target, Target::Delivery(_) | Target::Command(_) | Target::Timer(_) | Target::Join(_))
         };
-        let happening = |target| Happening { target, service: None, may_pause, may_publish_late, may_crash, changes };
+        let commits = false;
+        let happening =
+            |target| Happening { target, service: None, may_pause, may_publish_late, may_crash, commits, changes };
         self.all.extend(target.filter(is_met).map(happening));
     }
 
@@ -189,6 +194,7 @@ impl<S: System> Observer<S> for Happenings {
         if let (Some(actor), Some(last)) = (step.actor, self.all.last_mut()) {
             last.service.get_or_insert_with(|| world.service_name(actor.service).to_owned());
             last.may_publish_late &= !step.published.is_empty();
+            last.commits = world.committed_between();
         }
     }
 }
@@ -205,6 +211,7 @@ impl Kind {
             Kind::Lose => faults.lose_message,
             Kind::Pause | Kind::PausePastClock | Kind::Outlive => faults.pause,
             Kind::SlowPublish | Kind::SlowPublishPastClock => faults.slow_publish,
+            Kind::Crash(Window::BetweenSaves) => faults.crash_between_saves,
             Kind::Crash(_) => faults.crash,
             Kind::Change(_) | Kind::Zombie(_) | Kind::CommitAhead => faults.change,
             Kind::CrashOfInbox | Kind::OutliveWithInbox => faults.fetch,
@@ -215,7 +222,7 @@ impl Kind {
 
     /// The departure of this kind from something, if it can be departed from so with this broker.
     fn of(self, what: &Happening, profile: &Profile) -> Option<Vec<Departure>> {
-        let Happening { target, service, may_pause, may_publish_late, may_crash, changes } = what;
+        let Happening { target, service, may_pause, may_publish_late, may_crash, commits, changes } = what;
         let (target, until) = (target.clone(), None);
         let one = |departure| Some(vec![departure]);
         match (self, &target) {
@@ -225,6 +232,7 @@ impl Kind {
             (Kind::SlowPublish, _) => one(Departure::SlowPublish { what: target, until }).filter(|_| *may_publish_late),
             (Kind::Outlive, Target::Delivery(delivery)) if *may_pause => outliving(delivery, profile),
             (Kind::Crash(_), _) if !may_crash => None,
+            (Kind::Crash(Window::BetweenSaves), _) if !commits => None,
             // What has no ack has no window behind it.
             (Kind::Crash(Window::AfterAck), Target::Command(_) | Target::Timer(_)) => None,
             (Kind::Crash(window), _) => one(Departure::Crash { service: service.clone()?, window, what: target }),

@@ -1,0 +1,88 @@
+//! Steps, rows and names in the words of sentences.
+
+use std::collections::BTreeSet;
+
+use super::observed::ObservedStep;
+use crate::ids::Time;
+use crate::schedule::{DeliverySpec, Target};
+use crate::trace::{SavedRecord, TraceRecord, plain};
+
+/// What a handler answers and saves, with these fields of what it saves.
+pub(super) fn does(record: &TraceRecord, fields: &BTreeSet<String>) -> String {
+    let saves = match record.saved.as_slice() {
+        [] => None,
+        saved => {
+            Some(format!("saves {}", saved.iter().map(|row| row_in_words(row, fields)).collect::<Vec<_>>().join(", ")))
+        }
+    };
+    let done = (!record.outside.is_empty()).then(|| format!("does {}", ticked(&record.outside)));
+    let saves = match (done, saves) {
+        (Some(done), Some(saves)) => Some(format!("{done} and {saves}")),
+        (done, saves) => done.or(saves),
+    };
+    let answer = record.answer.as_deref().unwrap_or_default();
+    match (answer.split_once(": "), answer, saves) {
+        (Some(("silent", reason)), ..) => format!("gives no answer ({reason})"),
+        (Some(("panics", message)), ..) => format!("panics: {message}"),
+        (Some((_, reason)), ..) => format!("refuses it ({reason})"),
+        (None, "ack", None) => "acks it and saves nothing".to_owned(),
+        (None, _, Some(saves)) => saves,
+        (None, _, None) => "saves nothing".to_owned(),
+    }
+}
+
+/// A row with these of its fields: `t1@1 lock o1`.
+pub(super) fn row_in_words(row: &SavedRecord, fields: &BTreeSet<String>) -> String {
+    let named = row.fields.as_object().into_iter().flatten().filter(|(name, _)| fields.contains(*name));
+    let values = named.map(|(name, value)| format!(" {name} {}", plain(value)));
+    format!("{}@{}{}", row.id, row.version, values.collect::<String>())
+}
+
+pub(super) fn rows(saved: &[SavedRecord]) -> String {
+    saved.iter().map(|row| format!("{}@{}", row.id, row.version)).collect::<Vec<_>>().join(", ")
+}
+
+/// What the calm run has and this one has not.
+pub(super) fn missing(calm: &[String], here: &[String]) -> Vec<String> {
+    calm.iter().filter(|name| !here.contains(name)).cloned().collect()
+}
+
+pub(super) fn ticked(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// A step by what it is about, with its number.
+pub(super) fn in_words(step: &ObservedStep) -> String {
+    let what = match &step.target {
+        Some(target) => short(target),
+        None => step.record.action.clone(),
+    };
+    format!("`{what}` (step {})", step.record.step)
+}
+
+/// A name without the group, which stands beside it.
+pub(super) fn short(target: &Target) -> String {
+    match target {
+        Target::Delivery(delivery) => message(delivery),
+        Target::Pause(what) => short(what),
+        Target::Publish(what) => format!("publish of {}", short(what)),
+        other => other.to_string(),
+    }
+}
+
+/// A message and the attempt, if it is not the first.
+pub(super) fn message(delivery: &DeliverySpec) -> String {
+    let name = delivery.to_string();
+    let (message, to) = name.split_once(" -> ").unwrap_or((&name, ""));
+    let attempt = to.split_once(" #").map(|(_, attempt)| format!(" #{attempt}")).unwrap_or_default();
+    format!("{message}{attempt}")
+}
+
+/// A wait in words: `5s`, `500ms`.
+pub(super) fn duration(us: u64) -> String {
+    match (us / 1_000_000, us % 1_000_000 / 1_000) {
+        (0, millis) => format!("{millis} ms"),
+        (seconds, 0) => format!("{seconds} s"),
+        _ => Time(us).to_string().trim_start_matches('+').to_owned(),
+    }
+}
