@@ -5,6 +5,7 @@ mod between_saves;
 mod broker;
 mod exhaust;
 mod explain;
+mod gaps;
 mod hold_sweep;
 mod identity;
 mod memory;

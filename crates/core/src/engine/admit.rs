@@ -7,8 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Rules;
+use super::ahead::Ahead;
+use super::gap::Gap;
+use super::hosts::{Front, Hosts};
 use super::link::{Hop, Link, Visible};
-use super::told::{Answer, Choice, Entry, Log, MemberId, MessageId, Sent, Told};
+use super::told::{Answer, Choice, Entry, MemberId, MessageId, Sent, Told};
 use super::wait::Wait;
 use crate::ids::Time;
 
@@ -40,6 +43,17 @@ pub enum What {
         /// What was said.
         answer: Answer,
     },
+    /// A message was answered in one of several ways, or not at all.
+    AnsweredSomehow {
+        /// By whom; if left open, by who saw it last.
+        member: Option<MemberId>,
+        /// The message.
+        message: MessageId,
+        /// Which of its deliveries; if left open, the last one that the member saw.
+        count: Option<u16>,
+        /// What may have been said; `None` is no answer.
+        one_of: Vec<Option<Answer>>,
+    },
     /// A member commits the offset of a message, or the one beyond it, or goes on there.
     Offset {
         /// The member.
@@ -70,6 +84,11 @@ pub enum Seen {
         /// Whether it was sent before.
         redelivered: Option<bool>,
     },
+    /// A member was handed a message, and nobody knows which.
+    GotSome {
+        /// Who got it.
+        member: Option<MemberId>,
+    },
     /// A message was given up.
     GaveUp(MessageId),
 }
@@ -82,12 +101,17 @@ impl Seen {
         Seen::Got { message, member: Some(member), count: Some(count), redelivered: Some(count > 1) }
     }
 
-    fn is_of(&self, sent: Sent) -> bool {
-        let Seen::Got { message, member, count, redelivered } = *self else { return false };
-        message == sent.message
-            && member.is_none_or(|member| member == sent.member)
-            && count.is_none_or(|count| count == sent.count)
-            && redelivered.is_none_or(|redelivered| redelivered == (sent.count > 1))
+    pub(super) fn is_of(&self, sent: Sent) -> bool {
+        match *self {
+            Seen::Got { message, member, count, redelivered } => {
+                message == sent.message
+                    && member.is_none_or(|member| member == sent.member)
+                    && count.is_none_or(|count| count == sent.count)
+                    && redelivered.is_none_or(|redelivered| redelivered == (sent.count > 1))
+            }
+            Seen::GotSome { member } => member.is_none_or(|member| member == sent.member),
+            Seen::GaveUp(_) => false,
+        }
     }
 }
 
@@ -114,6 +138,9 @@ pub struct Admission<'a> {
     slack: Wait,
     latency: Option<Wait>,
     states_max: u32,
+    gaps: &'a [Gap],
+    hosts: &'a [u16],
+    tolerance: Wait,
 }
 
 /// What it took to explain a recording.
@@ -122,11 +149,13 @@ pub struct Admission<'a> {
 pub struct Admitted {
     /// How many states explained it at most at one time.
     pub states: u32,
-    /// What the broker did by itself in one of the explanations, and before which line (its place, from 0).
+    /// What was not recorded in one of the explanations, and before which line (its place, from 0).
     pub assumed: Vec<(usize, Assumed)>,
+    /// Which delivery each line is that says that a member was handed a message.
+    pub handed: Vec<(usize, Sent)>,
 }
 
-/// What a broker did by itself, or something that was sent and arrived.
+/// What a broker did by itself, or something that was sent and arrived, or what nobody recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Assumed {
@@ -134,6 +163,18 @@ pub enum Assumed {
     Chose(Choice),
     /// The first word of a member arrived that had not.
     Arrived(MemberId),
+    /// A member was handed this, and nobody recorded it.
+    Unseen(Sent),
+    /// A member was handed this where the recording does not say which message it was.
+    Was(Sent),
+    /// A member answered a delivery so, and nobody recorded it.
+    Said(Sent, Answer),
+    /// Of the answers that a delivery may have had, it had this one; `None` is no answer.
+    Meant(Sent, Option<Answer>),
+    /// The first word of a member was lost that had not arrived.
+    Lost(MemberId, Told),
+    /// The connection of a member broke, and it was back at once.
+    Broke(MemberId),
 }
 
 /// Why a recording is not admitted.
@@ -147,22 +188,65 @@ pub struct Refusal {
     /// How many states there were, if there were too many to go on: then it is open whether the recording is
     /// possible.
     pub too_many: Option<u32>,
+    /// How many more things that nobody recorded were tried than it takes at least up to there, if not all were.
+    pub within: Option<u32>,
+}
+
+/// Something on the way to a state, with the place of its line.
+#[derive(Clone, Debug)]
+enum Fact {
+    Assumed(Assumed),
+    /// The line says that this was seen.
+    Handed(Sent),
+    /// The line says that something was seen, and this was it.
+    Was(Sent),
 }
 
 /// A state and how it came about.
 struct Reached {
     before: u32,
-    assumed: Option<(usize, Assumed)>,
+    fact: Option<(usize, Fact)>,
 }
 
-/// The states that explain what was recorded so far, each with its place among all that were reached.
-type States = BTreeMap<Link, u32>;
+/// How much an explanation takes; the less the better.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Cost {
+    /// How many things that nobody recorded.
+    unrecorded: u32,
+    /// How many waits that ended, copies, and answers that are not the first of those that they may be.
+    unasked: u32,
+}
+
+impl Cost {
+    fn and(self, hop: &Hop) -> Cost {
+        let is_unasked = matches!(hop, Hop::Engine(Choice::Expire(_)) | Hop::Copy(..));
+        Cost {
+            unrecorded: self.unrecorded + u32::from(hop.is_unrecorded()),
+            unasked: self.unasked + u32::from(is_unasked),
+        }
+    }
+}
+
+/// How much a state takes, and its place among all that were reached.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Mark {
+    cost: Cost,
+    at: u32,
+}
+
+/// The states that explain what was recorded so far.
+type States = BTreeMap<Link, Mark>;
+
+/// How much more than the cheapest a state may take that nobody recorded, from one try to the next. There is no end
+/// of what nobody recorded, such as a message that is refused and sent again unseen.
+const MARGINS: [u32; 5] = [0, 1, 2, 4, 8];
 
 impl<'a> Admission<'a> {
     /// Under these rules: times are exact, words may travel for ever, and there may be 100,000 states.
     #[must_use]
     pub fn new(rules: &'a Rules) -> Admission<'a> {
-        Admission { rules, slack: Wait::of_millis(0), latency: None, states_max: 100_000 }
+        let none = Wait::of_millis(0);
+        Admission { rules, slack: none, latency: None, states_max: 100_000, gaps: &[], hosts: &[], tolerance: none }
     }
 
     /// Timers may end so much earlier than they should, because whoever recorded has another clock.
@@ -183,160 +267,314 @@ impl<'a> Admission<'a> {
         Admission { states_max, ..self }
     }
 
+    /// What may have happened without a line. An explanation is looked for that takes little of it.
+    #[must_use]
+    pub fn with_gaps(self, gaps: &'a [Gap]) -> Admission<'a> {
+        Admission { gaps, ..self }
+    }
+
+    /// Which host wrote each line, and how far their clocks are apart at most: the lines of a host are in order,
+    /// those of two hosts where their times are further apart. Without hosts all lines are of one.
+    #[must_use]
+    pub fn with_hosts(self, hosts: &'a [u16], tolerance: Wait) -> Admission<'a> {
+        Admission { hosts, tolerance, ..self }
+    }
+
     /// Whether this recording is possible.
     ///
     /// # Errors
     /// The first line that is not, and what would have been possible there.
     pub fn run(&self, lines: &[Line]) -> Result<Admitted, Refusal> {
-        // Who records no message that is given up has not looked for them.
-        let looks_for_given_up = lines.iter().any(|line| matches!(line.what, What::Seen(Seen::GaveUp(_))));
-        let mut log = Log::default();
-        let mut reached = vec![Reached { before: 0, assumed: None }];
-        let mut states: States = BTreeMap::from([(Link::new(self.rules), 0)]);
-        let mut most = 1;
-        for (place, line) in lines.iter().enumerate() {
-            let mut step = Step { admission: self, log: &log, place, reached: &mut reached };
-            let (closed, next, possible) = step.close(states, line, looks_for_given_up)?;
-            most = most.max(closed.len() as u32);
-            states = match &line.what {
-                What::Seen(_) => next,
-                what => {
-                    let published = match what {
-                        What::Published(entry) => Some(log.append(*entry)),
-                        _ => None,
-                    };
-                    self.told(&log, line.time, closed, what, published)
+        // Own recordings are short, and of one clock: what is ahead of them is not looked at.
+        let is_ahead = !(self.hosts.is_empty() && self.gaps.is_empty());
+        let mut refused = Refusal { line: 0, possible: BTreeSet::new(), too_many: None, within: None };
+        for margin in MARGINS {
+            let mut search = Search::new(self, lines, margin, is_ahead);
+            match search.run() {
+                Err(refusal) if refusal.too_many.is_none() => {
+                    refused = Refusal { within: search.was_cut.then_some(margin), ..refusal };
+                    if !search.was_cut {
+                        break;
+                    }
                 }
-            };
-            if states.is_empty() {
-                return Err(Refusal { line: place, possible, too_many: None });
+                ended => return ended,
             }
         }
-        let last = states.values().min().copied().unwrap_or_default();
-        Ok(Admitted { states: most, assumed: path(&reached, last) })
-    }
-
-    /// All states after something was told.
-    fn told(&self, log: &Log, time: Time, closed: States, what: &What, published: Option<MessageId>) -> States {
-        let mut next = States::new();
-        for (mut state, at) in closed {
-            let told = match what {
-                What::Told(told) => Some(told.clone()),
-                What::Published(_) => published.map(Told::Published),
-                What::Answered { member, message, count, answer } => {
-                    let seen = state.last_seen(*message, *member);
-                    seen.map(|seen| Told::Answered {
-                        member: seen.member,
-                        message: *message,
-                        count: count.unwrap_or(seen.count),
-                        answer: *answer,
-                    })
-                }
-                What::Offset { member, message, beyond, seeks } => {
-                    let (partition, before) = log.position(*message);
-                    let told = if *seeks { Told::Sought } else { Told::Committed };
-                    Some(told(*member, partition, before + beyond))
-                }
-                What::Seen(_) => None,
-            };
-            // Nobody answers what nobody saw.
-            if let Some(told) = told {
-                state.tell(self.rules, log, time, &told);
-                next.entry(state).and_modify(|other| *other = at.min(*other)).or_insert(at);
-            }
-        }
-        next
+        // What is ahead shows too early that nothing leads there.
+        let within = refused.within;
+        let margin = within.unwrap_or(MARGINS[MARGINS.len() - 1]);
+        let first = if is_ahead { Search::new(self, lines, margin, false).run() } else { Err(refused.clone()) };
+        Err(first.err().filter(|first| first.too_many.is_none()).map_or(refused, |first| Refusal { within, ..first }))
     }
 }
 
-/// What happens before a line.
-struct Step<'a> {
+/// A search through the lines of a recording.
+struct Search<'a> {
     admission: &'a Admission<'a>,
-    log: &'a Log,
-    place: usize,
-    reached: &'a mut Vec<Reached>,
+    lines: &'a [Line],
+    hosts: Hosts<'a>,
+    /// Whether a message that is given up is seen.
+    sees_given_up: bool,
+    margin: u32,
+    /// Whether states were left out because they take too much that nobody recorded.
+    was_cut: bool,
+    reached: Vec<Reached>,
+    ahead: Option<Ahead>,
 }
 
-impl Step<'_> {
-    /// Everything that hidden choices lead to; of that, what a line that was seen leads to; and all else that
-    /// could have been seen.
+/// A line that may be next.
+struct Next {
+    place: usize,
+    /// What is taken in with it.
+    beyond: Front,
+    /// What was seen, if that is what it says.
+    wanted: Option<Seen>,
+    /// What it leads to.
+    states: States,
+}
+
+impl Next {
+    fn is(&self, visible: &Visible) -> bool {
+        self.wanted.is_some_and(|wanted| match visible {
+            Visible::Got(sent) => wanted.is_of(*sent),
+            Visible::GaveUp(message) => wanted == Seen::GaveUp(*message),
+        })
+    }
+}
+
+impl<'a> Search<'a> {
+    fn new(admission: &'a Admission<'a>, lines: &'a [Line], margin: u32, is_ahead: bool) -> Search<'a> {
+        // Who records no message that is given up has not looked for them.
+        let gave_up = |line: &Line| matches!(line.what, What::Seen(Seen::GaveUp(_)));
+        Search {
+            admission,
+            lines,
+            hosts: Hosts::new(lines, admission.hosts, admission.tolerance),
+            sees_given_up: lines.iter().any(gave_up),
+            margin,
+            was_cut: false,
+            reached: vec![Reached { before: 0, fact: None }],
+            ahead: is_ahead.then(|| Ahead::new(lines, admission.hosts)),
+        }
+    }
+
+    fn run(&mut self) -> Result<Admitted, Refusal> {
+        let begin = States::from([(Link::new(self.admission.rules), Mark { cost: Cost::default(), at: 0 })]);
+        let mut all = BTreeMap::from([(self.hosts.first(), begin)]);
+        let mut most = 1;
+        for _ in self.lines {
+            let cheapest =
+                all.values().flat_map(States::values).map(|mark| mark.cost.unrecorded).min().unwrap_or_default();
+            let most_unrecorded = cheapest + self.margin;
+            let (mut after, mut line, mut possible) = (BTreeMap::new(), usize::MAX, BTreeSet::new());
+            for (front, states) in all {
+                let (count, next, seen) = self.close(&front, states, most_unrecorded)?;
+                most = most.max(count);
+                line = next.iter().map(|next| next.place).fold(line, usize::min);
+                possible.extend(seen.into_iter().map(|seen| front.recorded_seen(seen)));
+                for next in next.into_iter().filter(|next| !next.states.is_empty()) {
+                    let to: &mut States = after.entry(next.beyond).or_default();
+                    for (state, mark) in next.states {
+                        to.entry(state).and_modify(|other| *other = mark.min(*other)).or_insert(mark);
+                    }
+                }
+            }
+            if after.is_empty() {
+                return Err(Refusal { line, possible, too_many: None, within: None });
+            }
+            all = after;
+        }
+        let ends = all.iter().flat_map(|(front, states)| states.values().map(move |mark| (*mark, front)));
+        let mut admitted = Admitted { states: most, assumed: Vec::new(), handed: Vec::new() };
+        if let Some((mark, front)) = ends.min() {
+            self.tell_path(mark.at, front, &mut admitted);
+        }
+        Ok(admitted)
+    }
+
+    /// Everything that hidden choices lead to, and how much that is; what each line that may be next leads to; and
+    /// all else that could have been seen.
     fn close(
         &mut self,
+        front: &Front,
         states: States,
-        line: &Line,
-        looks_for_given_up: bool,
-    ) -> Result<(States, States, BTreeSet<Seen>), Refusal> {
-        let Admission { rules, slack, latency, states_max } = *self.admission;
-        let late = slack.after(line.time);
-        let (mut closed, mut next, mut possible) = (states, States::new(), BTreeSet::new());
-        let mut todo: Vec<(Link, u32)> = closed.iter().map(|(state, at)| (state.clone(), *at)).collect();
-        let wanted = match &line.what {
-            What::Seen(seen) => Some(*seen),
-            _ => None,
+        most_unrecorded: u32,
+    ) -> Result<(u32, Vec<Next>, BTreeSet<Seen>), Refusal> {
+        let Admission { rules, slack, latency, states_max, gaps, tolerance, .. } = *self.admission;
+        let lines = self.lines;
+        let next = self.hosts.next(front).into_iter().map(|place| {
+            let wanted = match &lines[place].what {
+                What::Seen(seen) => front.logged_seen(*seen),
+                _ => None,
+            };
+            Next { place, beyond: self.hosts.beyond(front, place), wanted, states: States::new() }
+        });
+        let mut next: Vec<Next> = next.collect();
+        let place = next.iter().map(|next| next.place).min().unwrap_or_default();
+        let time = lines[place].time;
+        let late = slack.after(tolerance.after(time));
+        let is_overdue_at = |state: &Link, time: Time| {
+            // It was said by one clock, at the earliest, and is looked at by another.
+            let due = |(latency, said): (Wait, Time)| tolerance.after(tolerance.after(latency.after(said)));
+            let due = latency.zip(state.oldest_word()).map(due);
+            due.is_some_and(|due| due < time)
         };
-        let is_overdue = |state: &Link| {
-            latency.is_some_and(|latency| state.oldest_word().is_some_and(|said| latency.after(said) < line.time))
-        };
-        let mut hops = Vec::new();
-        while let Some((state, at)) = todo.pop() {
+        let is_overdue = |state: &Link| is_overdue_at(state, time);
+        let mut possible = BTreeSet::new();
+        let mut todo: BTreeMap<Cost, Vec<(Link, u32)>> = BTreeMap::new();
+        for (state, mark) in &states {
+            todo.entry(mark.cost).or_default().push((state.clone(), mark.at));
+        }
+        let (mut closed, mut hops) = (states, Vec::new());
+        while let Some(mut cheapest) = todo.first_entry() {
+            let so_far = *cheapest.key();
+            let Some((state, at)) = cheapest.get_mut().pop() else {
+                cheapest.remove();
+                continue;
+            };
+            // It was reached with less since.
+            if closed.get(&state).is_some_and(|mark| mark.cost < so_far) {
+                continue;
+            }
             if closed.len() as u32 > states_max {
-                return Err(Refusal { line: self.place, possible, too_many: Some(states_max) });
+                return Err(Refusal { line: place, possible, too_many: Some(states_max), within: None });
             }
             hops.clear();
-            state.may(rules, self.log, late, &mut hops);
+            state.may(rules, &front.log, late, &mut hops);
+            state.may_unrecorded(rules, gaps, &mut hops);
             for hop in &hops {
+                let cost = so_far.and(hop);
+                if cost.unrecorded > most_unrecorded {
+                    self.was_cut = true;
+                    continue;
+                }
                 let mut after = state.clone();
-                let seen = match after.hop(rules, self.log, line.time, hop) {
-                    Some(Visible::Got(sent)) => {
-                        Some((Seen::all_of(sent), wanted.is_some_and(|wanted| wanted.is_of(sent))))
+                let visible = after.hop(rules, &front.log, time, hop);
+                let visible = visible.filter(|visible| self.sees_given_up || matches!(visible, Visible::Got(_)));
+                if visible.is_none() && self.ahead.as_ref().is_some_and(|ahead| ahead.rules_out(front, &after)) {
+                    // It takes at least one more thing that nobody recorded, where that may be.
+                    if cost.unrecorded >= most_unrecorded || gaps.is_empty() {
+                        self.was_cut |= !gaps.is_empty();
+                        continue;
                     }
-                    Some(Visible::GaveUp(message)) if looks_for_given_up => {
-                        Some((Seen::GaveUp(message), wanted == Some(Seen::GaveUp(message))))
+                }
+                match visible {
+                    // A wait that ended tells the time as a line does.
+                    None if is_overdue_at(&after, after.time_less(slack)) => {}
+                    None if closed.get(&after).is_none_or(|mark| mark.cost > cost) => {
+                        let at = self.reach(at, place, state.assumed(hop).map(Fact::Assumed));
+                        closed.insert(after.clone(), Mark { cost, at });
+                        todo.entry(cost).or_default().push((after, at));
                     }
-                    _ => None,
-                };
-                match seen {
-                    None => {
-                        if !closed.contains_key(&after) {
-                            let at = self.reach(at, hop);
-                            closed.insert(after.clone(), at);
-                            todo.push((after, at));
-                        }
-                    }
+                    None => {}
                     Some(_) if is_overdue(&after) => {}
-                    Some((_, true)) => {
-                        next.entry(after).or_insert_with(|| self.reach(at, hop));
-                    }
-                    Some((seen, false)) => {
-                        possible.insert(seen);
+                    Some(visible) => {
+                        let mut is_next = false;
+                        for next in next.iter_mut().filter(|next| next.is(&visible)) {
+                            is_next = true;
+                            let mut after = after.clone();
+                            after.seen_at(next.beyond.time);
+                            let fact = match (&visible, next.wanted) {
+                                (Visible::Got(sent), Some(Seen::GotSome { .. })) => Some(Fact::Was(*sent)),
+                                (Visible::Got(sent), _) => Some(Fact::Handed(*sent)),
+                                (Visible::GaveUp(_), _) => state.assumed(hop).map(Fact::Assumed),
+                            };
+                            if !next.states.contains_key(&after) {
+                                let at = self.reach(at, next.place, fact);
+                                next.states.insert(after, Mark { cost, at });
+                            }
+                        }
+                        if !is_next {
+                            possible.insert(visible.seen());
+                        }
                     }
                 }
             }
         }
         closed.retain(|state, _| !is_overdue(state));
-        Ok((closed, next, possible))
+        next.iter_mut().for_each(|next| self.tell(next, &closed));
+        Ok((closed.len() as u32, next, possible))
     }
 
-    fn reach(&mut self, before: u32, hop: &Hop) -> u32 {
-        let assumed = match hop {
-            Hop::Engine(choice) => Some(Assumed::Chose(choice.clone())),
-            Hop::Copy(message, member) => Some(Assumed::Chose(Choice::Copy(*message, *member))),
-            Hop::Arrive(member) => Some(Assumed::Arrived(*member)),
-            Hop::Hand(_) => None,
-        };
-        self.reached.push(Reached { before, assumed: assumed.map(|assumed| (self.place, assumed)) });
+    /// What a line leads to that says that something was told.
+    fn tell(&mut self, next: &mut Next, states: &States) {
+        let (what, front) = (&self.lines[next.place].what, &next.beyond);
+        for (state, mark) in states {
+            let answered = |member: &Option<MemberId>, message: &MessageId, count: &Option<u16>| {
+                // Nobody answers what nobody saw.
+                let seen = state.last_seen(front.logged(*message)?, *member)?;
+                Some(Sent { count: count.unwrap_or(seen.count), ..seen })
+            };
+            let told: Vec<(Option<Told>, Option<Assumed>)> = match what {
+                What::Seen(_) => return,
+                What::Told(told) => front.logged_told(told).map(|told| (Some(told), None)).into_iter().collect(),
+                What::Published(_) => vec![(front.log.last().map(Told::Published), None)],
+                What::Answered { member, message, count, answer } => {
+                    let sent = answered(member, message, count);
+                    sent.map(|sent| (Some(sent.answered(*answer)), None)).into_iter().collect()
+                }
+                What::AnsweredSomehow { member, message, count, one_of } => {
+                    let sent = answered(member, message, count);
+                    let answers = sent.into_iter().flat_map(|sent| one_of.iter().map(move |answer| (sent, *answer)));
+                    let told = answers.map(|(sent, answer)| {
+                        (answer.map(|answer| sent.answered(answer)), Some(Assumed::Meant(sent, answer)))
+                    });
+                    told.collect()
+                }
+                What::Offset { member, message, beyond, seeks } => {
+                    let told = front.logged(*message).map(|message| {
+                        let (partition, before) = front.log.position(message);
+                        let told = if *seeks { Told::Sought } else { Told::Committed };
+                        (Some(told(*member, partition, before + beyond)), None)
+                    });
+                    told.into_iter().collect()
+                }
+            };
+            for (later, (told, assumed)) in (0..).zip(told) {
+                let mut state = state.clone();
+                match told {
+                    Some(told) => state.tell(self.admission.rules, &front.log, front.time, &told),
+                    None => state.seen_at(front.time),
+                }
+                let at = match assumed {
+                    Some(assumed) => {
+                        let fact = Some((next.place, Fact::Assumed(assumed)));
+                        self.reached.push(Reached { before: mark.at, fact });
+                        self.reached.len() as u32 - 1
+                    }
+                    None => mark.at,
+                };
+                // The first of several answers is taken where it explains as much as the others.
+                let cost = Cost { unasked: mark.cost.unasked + later, ..mark.cost };
+                let mark = Mark { cost, at };
+                next.states.entry(state).and_modify(|other| *other = mark.min(*other)).or_insert(mark);
+            }
+        }
+    }
+
+    fn reach(&mut self, before: u32, place: usize, fact: Option<Fact>) -> u32 {
+        self.reached.push(Reached { before, fact: fact.map(|fact| (place, fact)) });
         self.reached.len() as u32 - 1
     }
-}
 
-/// What was assumed on the way to a state.
-fn path(reached: &[Reached], mut at: u32) -> Vec<(usize, Assumed)> {
-    let mut path = Vec::new();
-    while at != 0 {
-        let Reached { before, assumed } = &reached[at as usize];
-        path.extend(assumed.clone());
-        at = *before;
+    /// What was assumed on the way to a state, and which deliveries were seen; by the numbers of the recording.
+    fn tell_path(&self, mut at: u32, front: &Front, admitted: &mut Admitted) {
+        let Admitted { assumed, handed, .. } = admitted;
+        while at != 0 {
+            let Reached { before, fact } = &self.reached[at as usize];
+            match fact {
+                Some((place, Fact::Assumed(what))) => assumed.push((*place, front.recorded_assumed(what))),
+                Some((place, Fact::Handed(sent))) => handed.push((*place, front.recorded_sent(*sent))),
+                Some((place, Fact::Was(sent))) => {
+                    let sent = front.recorded_sent(*sent);
+                    assumed.push((*place, Assumed::Was(sent)));
+                    handed.push((*place, sent));
+                }
+                None => {}
+            }
+            at = *before;
+        }
+        assumed.reverse();
+        handed.reverse();
     }
-    path.reverse();
-    path
 }

@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 
-use super::told::{Choice, Log, MemberId, MessageId, Sent, Told};
+use super::admit::{Assumed, Seen};
+use super::gap::Gap;
+use super::told::{Answer, Choice, How, Log, MemberId, MessageId, Sent, Start, Told};
+use super::wait::Wait;
 use super::{Clock, Engine, Rules};
 use crate::ids::Time;
 
@@ -42,6 +45,21 @@ pub(super) enum Hop {
     Arrive(MemberId),
     /// A member sees the first message in its inbox.
     Hand(MemberId),
+    /// The same, and nobody records it.
+    Unseen(MemberId),
+    /// A member gives an answer that nobody records, and it arrives.
+    Say(Sent, Answer),
+    /// The first word of a member is lost.
+    Lose(MemberId),
+    /// The connection of a member breaks, and it is back at once.
+    Break(MemberId),
+}
+
+impl Hop {
+    /// Whether it is one that a recording without gaps would have had a line for.
+    pub(super) const fn is_unrecorded(&self) -> bool {
+        matches!(self, Hop::Unseen(_) | Hop::Say(..) | Hop::Lose(_) | Hop::Break(_))
+    }
 }
 
 /// What comes of a hop that can be seen.
@@ -50,6 +68,16 @@ pub(super) enum Visible {
     Got(Sent),
     /// A message is given up.
     GaveUp(MessageId),
+}
+
+impl Visible {
+    /// All that can be seen of it.
+    pub(super) const fn seen(&self) -> Seen {
+        match self {
+            Visible::Got(sent) => Seen::all_of(*sent),
+            Visible::GaveUp(message) => Seen::GaveUp(*message),
+        }
+    }
 }
 
 impl Link {
@@ -132,6 +160,11 @@ impl Link {
         self.ways.iter().filter_map(|way| way.words.front()).map(|(time, _)| *time).min()
     }
 
+    /// What a member was sent and has not seen.
+    pub(super) fn inbox(&self, member: MemberId) -> impl Iterator<Item = &Sent> {
+        self.ways.iter().filter(move |way| way.member == member).flat_map(|way| &way.inbox)
+    }
+
     /// What may happen by itself; timers may have ended that are over by `late`.
     pub(super) fn may(&self, rules: &Rules, log: &Log, late: Time, hops: &mut Vec<Hop>) {
         let mut choices = Vec::new();
@@ -150,6 +183,57 @@ impl Link {
                 hops.push(Hop::Hand(way.member));
             }
         }
+    }
+
+    /// What may happen besides if a recording has gaps.
+    pub(super) fn may_unrecorded(&self, rules: &Rules, gaps: &[Gap], hops: &mut Vec<Hop>) {
+        let naks = matches!(rules, Rules::Queue(rules) if rules.naks);
+        for gap in gaps {
+            let ways = self.ways.iter();
+            match gap {
+                Gap::Delivery => {
+                    hops.extend(ways.filter(|way| !way.inbox.is_empty()).map(|way| Hop::Unseen(way.member)));
+                }
+                Gap::Answer => {
+                    hops.extend(self.seen.iter().map(|sent| Hop::Say(*sent, Answer::Ack)));
+                    let refused = self.seen.iter().filter(|_| naks);
+                    hops.extend(refused.map(|sent| Hop::Say(*sent, Answer::Nak(None))));
+                }
+                Gap::LostAnswer => {
+                    let is_answer = |way: &&Way| {
+                        let first = way.words.front();
+                        first.is_some_and(|(_, told)| matches!(told, Told::Answered { .. } | Told::Committed(..)))
+                    };
+                    hops.extend(ways.filter(is_answer).map(|way| Hop::Lose(way.member)));
+                }
+                Gap::Reconnect => hops.extend(ways.filter(|way| way.is_there).map(|way| Hop::Break(way.member))),
+            }
+        }
+    }
+
+    /// What it means that one of the things that may happen does, if it has to be said.
+    pub(super) fn assumed(&self, hop: &Hop) -> Option<Assumed> {
+        let way = |member: &MemberId| self.ways.iter().find(|way| way.member == *member);
+        match hop {
+            Hop::Engine(choice) => Some(Assumed::Chose(choice.clone())),
+            Hop::Copy(message, member) => Some(Assumed::Chose(Choice::Copy(*message, *member))),
+            Hop::Arrive(member) => Some(Assumed::Arrived(*member)),
+            Hop::Hand(_) => None,
+            Hop::Unseen(member) => way(member)?.inbox.front().copied().map(Assumed::Unseen),
+            Hop::Say(sent, answer) => Some(Assumed::Said(*sent, *answer)),
+            Hop::Lose(member) => way(member)?.words.front().map(|(_, told)| Assumed::Lost(*member, told.clone())),
+            Hop::Break(member) => Some(Assumed::Broke(*member)),
+        }
+    }
+
+    /// The earliest time at which what happens next can happen, by a clock that may be fast by so much.
+    pub(super) fn time_less(&self, slack: Wait) -> Time {
+        Time(self.time.0.saturating_sub(slack.after(Time(0)).0))
+    }
+
+    /// It is seen by the clock of whoever wrote a line.
+    pub(super) fn seen_at(&mut self, time: Time) {
+        self.time = time;
     }
 
     /// Whether a member would see at once what is sent to it.
@@ -188,6 +272,31 @@ impl Link {
             Hop::Hand(member) => {
                 let sent = self.way(*member).inbox.pop_front()?;
                 Some(self.show(sent, time))
+            }
+            Hop::Unseen(member) => {
+                let sent = self.way(*member).inbox.pop_front()?;
+                self.show(sent, self.time);
+                None
+            }
+            Hop::Say(sent, answer) => {
+                let Sent { message, member, count } = *sent;
+                self.arrive(rules, log, &Told::Answered { member, message, count, answer: *answer });
+                None
+            }
+            Hop::Lose(member) => {
+                self.way(*member).words.pop_front();
+                None
+            }
+            Hop::Break(member) => {
+                let way = self.way(*member);
+                way.inbox.clear();
+                way.words.clear();
+                let how = if rules.releases_at(How::Crash) { How::Crash } else { How::Reconnect };
+                self.arrive(rules, log, &Told::Left(*member, how));
+                if how == How::Crash {
+                    self.arrive(rules, log, &Told::Joined(*member, Start::Earliest));
+                }
+                None
             }
         }
     }

@@ -9,6 +9,9 @@
 //! a [`Profile`] is an engine's rules under the name of a broker and a client.
 
 mod admit;
+mod ahead;
+mod gap;
+mod hosts;
 mod keyed;
 mod link;
 mod members;
@@ -25,13 +28,14 @@ use std::fmt;
 use crate::ids::Time;
 
 pub use admit::{Admission, Admitted, Assumed, Line, Refusal, Seen, What};
+pub use gap::Gap;
 pub use keyed::{Keyed, KeyedRules, Sharing};
 pub use link::Link;
 pub use offsets::{Commits, Offsets, OffsetsRules, Rebalance};
 pub use profiles::{Profile, ProfileError, Sees, Setting};
 pub use push::{Push, PushRules};
 pub use queue::{Place, Queue, QueueOrder, QueueRules, Stale, Then, WindowOf};
-pub use recording::{Header, RecordedLine, Recording, VERSION as RECORDING_VERSION};
+pub use recording::{Header, RecordedLine, Recording, SomeAnswer, VERSION as RECORDING_VERSION};
 pub use told::{Answer, Choice, Entry, How, KeyId, Log, MemberId, MessageId, PartitionId, Sent, Start, Told, TopicId};
 pub use wait::{Limit, Wait};
 
@@ -114,6 +118,15 @@ impl Rules {
             Rules::Offsets(rules) => Engine::Offsets(Offsets::new(rules)),
             Rules::Keyed(_) => Engine::Keyed(Keyed::default()),
             Rules::Push(_) => Engine::Push(Push::default()),
+        }
+    }
+
+    /// Whether what a member holds is released at once if it leaves so.
+    pub(crate) fn releases_at(&self, how: How) -> bool {
+        match self {
+            Rules::Queue(rules) => rules.releases.contains(&how),
+            Rules::Keyed(rules) => rules.releases.contains(&how),
+            Rules::Offsets(_) | Rules::Push(_) => false,
         }
     }
 

@@ -10,20 +10,23 @@
 //! {"ms":3,"ack":"1","by":"A"}
 //! ```
 //!
-//! What is left out (`by`, `count`, `redelivered`) is not known, and anything may be true of it.
+//! What is left out (`by`, `count`, `redelivered`) is not known, and anything may be true of it. `"got":"?"` is a
+//! message that is not known, and `"answer"` an answer that is not. What may have happened without a line, the first
+//! line says (`gaps`).
 
-use std::collections::BTreeMap;
+mod reader;
+
 use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::admit::{Admission, Admitted, Assumed, Line, Refusal, Seen, What};
+use super::gap::Gap;
 use super::profiles::Profile;
-use super::told::{Answer, Choice, Entry, How, KeyId, MemberId, MessageId, PartitionId, Start, Told, TopicId};
+use super::told::{Answer, Choice, How, MemberId, MessageId, Sent, Start, Told};
 use super::wait::Wait;
 use crate::file_error::FileError;
-use crate::ids::Time;
 use crate::nearest::nearest;
 
 /// The version of the format that is read and written.
@@ -60,6 +63,44 @@ pub struct Header {
     /// After how long at most what a member says arrives; unless said otherwise after any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<Wait>,
+    /// How far the clocks of the hosts that wrote the lines are apart at most; unless said otherwise there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerance: Option<Wait>,
+    /// What may have happened without a line; unless said otherwise nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
+}
+
+/// An answer that a message may have had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SomeAnswer {
+    /// It was acked.
+    Ack,
+    /// It was refused.
+    Nak,
+    /// It was not to come again.
+    Term,
+    /// The member needed longer.
+    Extend,
+    /// There was none.
+    None,
+}
+
+impl SomeAnswer {
+    /// What ends a delivery, if nothing is known of it.
+    pub(super) const ALL: [SomeAnswer; 4] = [SomeAnswer::Ack, SomeAnswer::Nak, SomeAnswer::Term, SomeAnswer::None];
+
+    const fn answer(self) -> Option<Answer> {
+        match self {
+            SomeAnswer::Ack => Some(Answer::Ack),
+            SomeAnswer::Nak => Some(Answer::Nak(None)),
+            SomeAnswer::Term => Some(Answer::Term),
+            SomeAnswer::Extend => Some(Answer::Extend),
+            SomeAnswer::None => None,
+        }
+    }
 }
 
 /// A line as it is written.
@@ -69,6 +110,9 @@ pub struct Header {
 pub struct RecordedLine {
     /// When, in milliseconds from the beginning.
     pub ms: u64,
+    /// Whose clock says so, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// A message was published under this name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub publish: Option<String>,
@@ -93,7 +137,7 @@ pub struct RecordedLine {
     /// How it left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub how: Option<How>,
-    /// A member was handed a message.
+    /// A member was handed a message; `?` is one that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub got: Option<String>,
     /// The member that got a message, answered it, or did what the line says.
@@ -123,6 +167,12 @@ pub struct RecordedLine {
     /// A member needs longer for a message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extend: Option<String>,
+    /// A message was answered, and it is not known how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// The answers that it may have had; unless said otherwise any that ends a delivery, or none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub one_of: Option<Vec<SomeAnswer>>,
     /// The offset behind a message was committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
@@ -149,261 +199,15 @@ pub struct Recording {
     pub messages: Vec<String>,
     /// The names of the members.
     pub members: Vec<String>,
+    /// Which host wrote each line.
+    hosts: Vec<u16>,
     /// The file's name and text, and where in it each line is.
     file: String,
     text: String,
     spans: Vec<std::ops::Range<usize>>,
 }
 
-/// Names as numbers, in the order in which they come.
-#[derive(Default)]
-struct Names {
-    numbers: BTreeMap<String, usize>,
-    names: Vec<String>,
-}
-
-impl Names {
-    fn number(&mut self, name: &str) -> usize {
-        let next = self.names.len();
-        *self.numbers.entry(name.to_owned()).or_insert_with(|| {
-            self.names.push(name.to_owned());
-            next
-        })
-    }
-}
-
-/// Reads the lines of one file.
-struct Reader<'a> {
-    file: &'a str,
-    text: &'a str,
-    messages: Names,
-    members: Names,
-    topics: Names,
-    keys: Names,
-}
-
-/// The keys that say what happened.
-const VERBS: [&str; 13] = [
-    "publish",
-    "join",
-    "leave",
-    "got",
-    "ack",
-    "ack_up_to",
-    "nak",
-    "term",
-    "extend",
-    "commit",
-    "seek",
-    "claim",
-    "gave_up",
-];
-
-impl Reader<'_> {
-    fn error(&self, span: std::ops::Range<usize>, message: impl Into<String>) -> FileError {
-        FileError::new(self.file, self.text, span, message)
-    }
-
-    /// A mistake about a key of a line, or about the line if it is not in it.
-    fn about(&self, span: &std::ops::Range<usize>, key: &str, message: impl Into<String>) -> FileError {
-        let quoted = format!("\"{key}\"");
-        let place = self.text[span.clone()].find(&quoted).map(|at| span.start + at..span.start + at + quoted.len());
-        self.error(place.unwrap_or(span.clone()), message)
-    }
-
-    /// A line of JSON.
-    fn json<T: serde::de::DeserializeOwned>(&self, span: &std::ops::Range<usize>) -> Result<T, FileError> {
-        serde_json::from_str(&self.text[span.clone()]).map_err(|error| {
-            let at = (span.start + error.column().saturating_sub(1)).min(span.end);
-            let said = error.to_string();
-            // serde names line and column itself, of the line alone.
-            let said = said.split(" at line ").next().unwrap_or_default();
-            self.error(at..at + 1, said).help("a recording has one JSON object in each line: see docs/recordings.md")
-        })
-    }
-
-    fn message(&self, span: &std::ops::Range<usize>, key: &str, name: &str) -> Result<MessageId, FileError> {
-        let number = self.messages.numbers.get(name).copied();
-        number.and_then(|number| u32::try_from(number).ok()).map(MessageId).ok_or_else(|| {
-            let near = nearest(name, self.messages.names.iter().map(String::as_str));
-            let error = self.about(span, key, format!("no message `{name}` was published before this line"));
-            match near {
-                Some(near) => error.help(format!("did you mean `{near}`?")),
-                None => error,
-            }
-        })
-    }
-
-    fn member(&self, span: &std::ops::Range<usize>, key: &str, name: &str) -> Result<MemberId, FileError> {
-        let number = self.members.numbers.get(name).and_then(|number| u16::try_from(*number).ok());
-        number.map(MemberId).ok_or_else(|| {
-            self.about(span, key, format!("no member `{name}` joined before this line"))
-                .help(format!("say when it joined: {{\"ms\":0,\"join\":\"{name}\"}}"))
-        })
-    }
-
-    fn what(&mut self, span: &std::ops::Range<usize>, line: &RecordedLine) -> Result<What, FileError> {
-        let said = [
-            line.publish.is_some(),
-            line.join.is_some(),
-            line.leave.is_some(),
-            line.got.is_some(),
-            line.ack.is_some(),
-            line.ack_up_to.is_some(),
-            line.nak.is_some(),
-            line.term.is_some(),
-            line.extend.is_some(),
-            line.commit.is_some(),
-            line.seek.is_some(),
-            line.claim.is_some(),
-            line.gave_up.is_some(),
-        ];
-        let mut verbs = VERBS.into_iter().zip(said).filter_map(|(verb, is_said)| is_said.then_some(verb));
-        let Some(verb) = verbs.next() else {
-            return Err(
-                self.error(span.clone(), format!("nothing happens in this line: expected one of {}", VERBS.join(", ")))
-            );
-        };
-        if let Some(other) = verbs.next() {
-            let message = format!("two things happen in this line, `{verb}` and `{other}`");
-            return Err(self.about(span, other, message).help("write a line for each"));
-        }
-        for (key, is_there, fits) in [
-            ("topic", line.topic.is_some(), &["publish"][..]),
-            ("key", line.key.is_some(), &["publish"]),
-            ("partition", line.partition.is_some(), &["publish"]),
-            ("start", line.start.is_some(), &["join"]),
-            ("how", line.how.is_some(), &["leave"]),
-            ("delay", line.delay.is_some(), &["nak"]),
-            ("redelivered", line.redelivered.is_some(), &["got"]),
-            ("count", line.count.is_some(), &["got", "ack", "ack_up_to", "nak", "term", "extend"]),
-            ("by", line.by.is_some(), &["got", "ack", "ack_up_to", "nak", "term", "extend", "commit", "seek", "claim"]),
-        ] {
-            if is_there && !fits.contains(&verb) {
-                let message = format!("`{key}` says nothing beside `{verb}`: it belongs to {}", fits.join(", "));
-                return Err(self.about(span, key, message));
-            }
-        }
-        let by = line.by.as_deref().map(|by| self.member(span, "by", by)).transpose()?;
-        let must_by = || by.ok_or_else(|| self.error(span.clone(), format!("`{verb}` needs `by`: who did it")));
-        if let Some(name) = &line.publish {
-            if self.messages.numbers.contains_key(name) {
-                let message = format!("a message `{name}` was published before: give each a name of its own");
-                return Err(self.about(span, "publish", message));
-            }
-            self.messages.number(name);
-            let number = |names: &mut Names, name: &Option<String>| names.number(name.as_deref().unwrap_or_default());
-            let topic = TopicId(u16::try_from(number(&mut self.topics, &line.topic)).unwrap_or(u16::MAX));
-            let key = KeyId(u32::try_from(number(&mut self.keys, &line.key)).unwrap_or(u32::MAX));
-            return Ok(What::Published(Entry { topic, key, partition: PartitionId(line.partition.unwrap_or(0)) }));
-        }
-        if let Some(name) = &line.join {
-            let member = MemberId(u16::try_from(self.members.number(name)).unwrap_or(u16::MAX));
-            return Ok(What::Told(Told::Joined(member, line.start.unwrap_or(Start::Earliest))));
-        }
-        if let Some(name) = &line.leave {
-            let how = line
-                .how
-                .ok_or_else(|| self.about(span, "leave", "`leave` needs `how`: close, cancel, crash or reconnect"))?;
-            return Ok(What::Told(Told::Left(self.member(span, "leave", name)?, how)));
-        }
-        if let Some(name) = &line.got {
-            let message = self.message(span, "got", name)?;
-            let (count, redelivered) = (line.count, line.redelivered);
-            return Ok(What::Seen(Seen::Got { message, member: by, count, redelivered }));
-        }
-        if let Some(name) = &line.gave_up {
-            return Ok(What::Seen(Seen::GaveUp(self.message(span, "gave_up", name)?)));
-        }
-        if let Some(names) = &line.claim {
-            let messages: Result<Vec<MessageId>, FileError> =
-                names.iter().map(|name| self.message(span, "claim", name)).collect();
-            return Ok(What::Told(Told::Claimed(must_by()?, messages?)));
-        }
-        let offsets = [("commit", &line.commit, 1), ("seek", &line.seek, 0)];
-        for (key, name, beyond) in offsets {
-            if let Some(name) = name {
-                let message = self.message(span, key, name)?;
-                return Ok(What::Offset { member: must_by()?, message, beyond, seeks: key == "seek" });
-            }
-        }
-        let answers = [
-            ("ack", &line.ack, Answer::Ack),
-            ("ack_up_to", &line.ack_up_to, Answer::AckUpTo),
-            ("nak", &line.nak, Answer::Nak(line.delay)),
-            ("term", &line.term, Answer::Term),
-            ("extend", &line.extend, Answer::Extend),
-        ];
-        for (key, name, answer) in answers {
-            if let Some(name) = name {
-                let message = self.message(span, key, name)?;
-                return Ok(What::Answered { member: by, message, count: line.count, answer });
-            }
-        }
-        unreachable!("one of the verbs is there")
-    }
-}
-
 impl Recording {
-    /// Reads a recording; `file` is the name it has in errors.
-    ///
-    /// # Errors
-    /// What is wrong with it, and where: it is no recording, of another version, damaged, or out of order.
-    pub fn parse(file: &str, text: &str) -> Result<Recording, FileError> {
-        let mut reader = Reader {
-            file,
-            text,
-            messages: Names::default(),
-            members: Names::default(),
-            topics: Names::default(),
-            keys: Names::default(),
-        };
-        let mut at = 0;
-        let mut spans = text.split_inclusive('\n').map(|line| {
-            let span = at..at + line.trim_end().len();
-            at += line.len();
-            span
-        });
-        let first = spans.next().unwrap_or(0..0);
-        let expected = "expected a first line such as {\"recording\":1,\"server\":\"nats-server 2.15.1\"}";
-        if first.is_empty() {
-            return Err(reader.error(0..0, format!("this is no recording: {expected}")));
-        }
-        let version: Value = reader.json(&first)?;
-        match version.get("recording").and_then(Value::as_u64) {
-            None => return Err(reader.error(first, format!("this is no recording: {expected}"))),
-            Some(version) if version != u64::from(VERSION) => {
-                let message = format!("another version of the format: expected {VERSION}, found {version}");
-                let error = reader.about(&first, "recording", message);
-                return Err(error.help("read it with the pellmell that wrote it, or a newer one"));
-            }
-            Some(_) => {}
-        }
-        let header: Header = reader.json(&first)?;
-        let (mut lines, mut places, mut last) = (Vec::new(), Vec::new(), 0);
-        for span in spans {
-            if span.is_empty() {
-                continue;
-            }
-            let line: RecordedLine = reader.json(&span)?;
-            if line.ms < last {
-                let message = format!("this line is before the last one, which is at {last} ms");
-                return Err(reader
-                    .about(&span, "ms", message)
-                    .help("sort the lines by `ms`, those of one time as they happened"));
-            }
-            last = line.ms;
-            let what = reader.what(&span, &line)?;
-            lines.push(Line { time: Wait::of_millis(line.ms).after(Time(0)), what });
-            places.push(span);
-        }
-        if lines.is_empty() {
-            return Err(reader.error(text.len()..text.len(), "nothing was recorded: there is no line but the first"));
-        }
-        let (messages, members) = (reader.messages.names, reader.members.names);
-        Ok(Recording { header, lines, messages, members, file: file.to_owned(), text: text.to_owned(), spans: places })
-    }
-
     /// The profile that it names, set up as it says.
     ///
     /// # Errors
@@ -461,11 +265,15 @@ impl Recording {
     /// The first line that is not.
     pub fn admit(&self, profile: &Profile, states_max: u32) -> Result<Admitted, Refusal> {
         let slack = self.header.slack.unwrap_or(Wait::of_millis(50));
-        Admission::new(&profile.rules)
+        let admission = Admission::new(&profile.rules)
             .with_slack(slack)
             .with_latency(self.header.latency)
             .with_states_max(states_max)
-            .run(&self.lines)
+            .with_gaps(&self.header.gaps);
+        match self.header.tolerance {
+            Some(tolerance) => admission.with_hosts(&self.hosts, tolerance).run(&self.lines),
+            None => admission.run(&self.lines),
+        }
     }
 
     /// A refusal as it is told: the line, and all that would have been possible there.
@@ -475,10 +283,19 @@ impl Recording {
         if let Some(states) = refusal.too_many {
             let message = format!("more than {states} states explain the recording up to here");
             let error = FileError::new(&self.file, &self.text, span, message);
-            let help = "say how long words travel at most (`\"latency\":\"100ms\"` in the first line), or allow more";
-            return error.help(format!("{help} with --states"));
+            // Clocks differ where other tools wrote it, and their files have no first line.
+            let help = match self.header.tolerance {
+                Some(_) => {
+                    "say how exact times are (`latency` and `tolerance` in the mapping file, or in the first line)"
+                }
+                None => "say how long words travel at most (`\"latency\":\"100ms\"` in the first line)",
+            };
+            return error.help(format!("{help}, or allow more with --states"));
         }
         let mut message = format!("impossible under {}", profile.name);
+        if let Some(within) = refusal.within {
+            let _ = write!(message, ", with up to {within} more things that nobody recorded than it takes up to there");
+        }
         let possible: Vec<String> = refusal.possible.iter().map(|seen| self.seen(seen)).collect();
         message += &match possible.as_slice() {
             [] => "; nothing could be seen here".to_owned(),
@@ -500,8 +317,40 @@ impl Recording {
                 }
                 text
             }
+            Seen::GotSome { member } => {
+                format!("{} gets something", member.map_or("somebody", |member| self.member(member)))
+            }
             Seen::GaveUp(message) => format!("{} is given up", self.message(*message)),
         }
+    }
+
+    /// What it took to explain it that no line says, in words, each with the place of the line that it is before. That
+    /// messages are sent and words arrive goes without saying.
+    #[must_use]
+    pub fn explanation(&self, admitted: &Admitted) -> Vec<(usize, String)> {
+        let goes_without = |what: &Assumed| matches!(what, Assumed::Arrived(_) | Assumed::Chose(Choice::Send(..)));
+        let notable = admitted.assumed.iter().filter(|(_, what)| !goes_without(what));
+        let told = notable.map(|(place, what)| {
+            let mut text = self.assumed(what);
+            if let Assumed::Chose(Choice::Expire(message)) = what
+                && let Some(acked) = self.acked_before(*place, *message, admitted)
+            {
+                // Writing to a string cannot fail.
+                let _ = write!(text, ", so its ack in {} was lost or late", self.line_named(acked));
+            }
+            (*place, text)
+        });
+        told.collect()
+    }
+
+    /// The line before this one that acks the delivery of a message that was seen last.
+    fn acked_before(&self, place: usize, message: MessageId, admitted: &Admitted) -> Option<usize> {
+        let seen = admitted.handed.iter().rfind(|(seen, sent)| *seen < place && sent.message == message)?.0;
+        let is_ack = |line: &Line| match &line.what {
+            What::Answered { message: other, answer: Answer::Ack, .. } => *other == message,
+            _ => false,
+        };
+        (seen..=place).find(|place| self.lines.get(*place).is_some_and(is_ack))
     }
 
     /// What a broker did by itself, in words.
@@ -526,7 +375,37 @@ impl Recording {
                 Choice::Accept(message) => format!("a late ack of {} counts", self.message(*message)),
                 Choice::Ignore(message) => format!("a late ack of {} does not count", self.message(*message)),
             },
+            Assumed::Unseen(sent) => format!("{}, which nobody recorded", self.handed(*sent)),
+            Assumed::Was(sent) => format!("the message that is not known: {}", self.handed(*sent)),
+            Assumed::Said(sent, answer) => {
+                format!(
+                    "{} {} {}, which nobody recorded",
+                    self.member(sent.member),
+                    done(*answer),
+                    self.delivery(*sent)
+                )
+            }
+            Assumed::Meant(sent, None) => {
+                format!("{} does not answer {}", self.member(sent.member), self.delivery(*sent))
+            }
+            Assumed::Meant(sent, Some(answer)) => {
+                format!("{} {} {}", self.member(sent.member), done(*answer), self.delivery(*sent))
+            }
+            Assumed::Lost(member, Told::Answered { message, answer, count, .. }) => {
+                let sent = Sent { message: *message, member: *member, count: *count };
+                format!("{} {} {}, and that is lost", self.member(*member), done(*answer), self.delivery(sent))
+            }
+            Assumed::Lost(member, _) => format!("what {} committed is lost", self.member(*member)),
+            Assumed::Broke(member) => format!("the connection of {} breaks, and it is back", self.member(*member)),
         }
+    }
+
+    fn handed(&self, sent: Sent) -> String {
+        format!("{} gets {}", self.member(sent.member), self.delivery(sent))
+    }
+
+    fn delivery(&self, sent: Sent) -> String {
+        format!("{} (delivery {})", self.message(sent.message), sent.count)
     }
 
     fn message(&self, message: MessageId) -> &str {
@@ -537,10 +416,31 @@ impl Recording {
         self.members.get(usize::from(member.0)).map_or("?", String::as_str)
     }
 
+    /// The line in the file that is at this place among the recorded ones, or the first one if it stands for what was
+    /// there from the beginning.
+    #[must_use]
+    pub fn line_named(&self, place: usize) -> String {
+        match self.spans.get(place) {
+            Some(span) if span.is_empty() => "the first line".to_owned(),
+            _ => format!("line {}", self.line_number(place)),
+        }
+    }
+
     /// The number of the line in the file that is at this place among the recorded ones, from 1.
     #[must_use]
     pub fn line_number(&self, place: usize) -> usize {
         let start = self.spans.get(place).map_or(self.text.len(), |span| span.start);
         self.text[..start].matches('\n').count() + 1
+    }
+}
+
+/// What a member does that answers so.
+const fn done(answer: Answer) -> &'static str {
+    match answer {
+        Answer::Ack => "acks",
+        Answer::AckUpTo => "acks all up to",
+        Answer::Nak(_) => "refuses",
+        Answer::Term => "ends",
+        Answer::Extend => "extends",
     }
 }

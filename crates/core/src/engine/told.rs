@@ -25,7 +25,7 @@ pub struct KeyId(pub u32);
 pub struct PartitionId(pub u16);
 
 /// What the log has of a message.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Entry {
     /// Its topic.
     pub topic: TopicId,
@@ -36,7 +36,7 @@ pub struct Entry {
 }
 
 /// Everything that was published, in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Log {
     entries: Vec<Entry>,
     partitions: Vec<Vec<MessageId>>,
@@ -62,6 +62,11 @@ impl Log {
     #[must_use]
     pub fn entry(&self, message: MessageId) -> Entry {
         self.entries[message.0 as usize]
+    }
+
+    /// The message that was published last.
+    pub(super) fn last(&self) -> Option<MessageId> {
+        (self.entries.len() as u32).checked_sub(1).map(MessageId)
     }
 
     /// The messages of a partition, in order.
@@ -208,4 +213,12 @@ pub struct Sent {
     pub member: MemberId,
     /// How often it was sent to the subscription, this time included.
     pub count: u16,
+}
+
+impl Sent {
+    /// The answer of the member that was sent it.
+    pub(super) const fn answered(self, answer: Answer) -> Told {
+        let Sent { message, member, count } = self;
+        Told::Answered { member, message, count, answer }
+    }
 }
