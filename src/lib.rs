@@ -103,7 +103,7 @@ pub use pellmell_core::{
 };
 #[cfg(feature = "cli")]
 #[doc(inline)]
-pub use pellmell_scenario::{any, corpus, results, scenario, zoo};
+pub use pellmell_scenario::{any, corpus, foreign, results, scenario, zoo};
 
 pub mod prelude;
 pub mod testing;

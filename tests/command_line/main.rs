@@ -8,6 +8,7 @@ mod brokers;
 mod cases;
 mod cli;
 mod exhaust;
+mod foreign;
 mod misfits;
 mod readme;
 mod robustness;

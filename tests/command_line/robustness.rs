@@ -5,5 +5,5 @@
 mod corpus;
 mod endings;
 mod files;
-mod folder;
+pub(crate) mod folder;
 mod text;

@@ -48,7 +48,7 @@ const CORE: [&str; 27] = [
 ];
 
 /// The same of the crate with scenario files.
-const SCENARIO: [&str; 5] = ["scenario", "corpus", "zoo", "results", "any"];
+const SCENARIO: [&str; 6] = ["scenario", "foreign", "corpus", "zoo", "results", "any"];
 
 /// Where all that is built and shipped is.
 const SOURCES: [&str; 4] = ["crates", "src", "examples", "incidents"];

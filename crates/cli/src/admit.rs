@@ -1,20 +1,24 @@
 //! `pellmell admit`: whether a recording is possible under a profile; `pellmell profiles`: which there are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use pellmell_core::engine::{Assumed, Choice, Profile, Recording, Refusal, Sees};
+use pellmell_core::engine::{Admitted, Profile, Refusal, Sees};
+use pellmell_core::escape::file_for_shell;
+use pellmell_core::schedule::Departure;
 use pellmell_core::trace::count;
+use pellmell_scenario::foreign::{self, Foreign, Mapping};
 use pellmell_scenario::scenario::nearest;
 use serde_json::{Value, json};
 
-use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, input, number, shown};
+use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, files, input, number, shown};
 
 /// A recording has a line for each thing that happened.
 const RECORDING_BYTES_MAX: u64 = 1 << 26;
 
 #[derive(clap::Args)]
 pub(super) struct AdmitArgs {
-    /// Recordings: a JSON object in each line, as docs/recordings.md says.
+    /// Recordings: a JSON object in each line, spans of OpenTelemetry as OTLP writes them in JSON, or JetStream's
+    /// events (docs/recordings.md).
     #[arg(required = true, value_name = "RECORDING")]
     files: Vec<PathBuf>,
     /// The broker instead of the one the recording names: `pellmell profiles` lists them.
@@ -27,6 +31,16 @@ pub(super) struct AdmitArgs {
     /// The most states that may explain a recording at one time.
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = states)]
     states: u32,
+    /// A mapping file of TOML: what is where in recordings of other tools, and how scenarios call the messages.
+    #[arg(long, value_name = "FILE")]
+    map: Option<PathBuf>,
+    /// A scenario that gets the departures which explain the recording, for `--write`.
+    #[arg(long, value_name = "FILE", requires = "write")]
+    scenario: Option<PathBuf>,
+    /// Writes a scenario with the departures which explain the recording; without `--scenario` one that lacks
+    /// commands.
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
 }
 
 #[derive(clap::Args)]
@@ -49,71 +63,162 @@ fn setting(text: &str) -> Result<(String, Value), String> {
 pub(super) fn admit(args: &AdmitArgs, format: MessageFormat) -> Result<Ending, Failure> {
     let mut out = Out::new();
     let mut ending = Ending::Held;
+    if let (Some(path), [_, second, ..]) = (&args.write, args.files.as_slice()) {
+        let message = format!("--write {} is for one recording, and {} is another", shown(path), shown(second));
+        return Err(Failure::Input(format!("{message}\n  = help: give one recording")));
+    }
+    let inputs = args.files.iter().chain(&args.map).chain(&args.scenario);
+    inputs.into_iter().try_for_each(|input| files::check_output(args.write.as_deref(), &files::EXPLAINED, input))?;
+    let mapping = match &args.map {
+        Some(path) => Mapping::parse(&path.to_string_lossy(), &input::text(path, input::SCENARIO_BYTES_MAX)?)?,
+        None => Mapping::default(),
+    };
     // What cannot be read is told before anything is said of the others.
-    let read: Result<Vec<_>, Failure> = args.files.iter().map(|path| recording(args, path)).collect();
-    for (path, (recording, profile)) in args.files.iter().zip(read?) {
-        let admitted = recording.admit(&profile, args.states);
+    let read: Result<Vec<_>, Failure> = args.files.iter().map(|path| recording(args, &mapping, path)).collect();
+    for (path, (read, profile)) in args.files.iter().zip(read?) {
+        let admitted = read.recording.admit(&profile, args.states);
         ending = match &admitted {
             Err(Refusal { too_many: None, .. }) => Ending::Failed,
             Err(_) if ending == Ending::Held => Ending::NothingRan,
             _ => ending,
         };
-        let file = shown(path);
-        match (format, admitted) {
-            (MessageFormat::Human, Ok(admitted)) => {
-                let states = count(admitted.states.into(), "state");
-                let lines = count(recording.lines.len() as u64, "line");
-                out.status(
-                    GOOD,
-                    "Admitted",
-                    format!("{file} under {}: {lines}, at most {states} at a time", profile.name),
-                )?;
-                for (line, what) in admitted.assumed.iter().filter(|(_, assumed)| is_notable(assumed)) {
-                    let text = format!("before line {}: {}", recording.line_number(*line), recording.assumed(what));
-                    out.status(PLAIN, "Assumed", text)?;
-                }
-            }
-            (MessageFormat::Human, Err(refusal)) => {
-                let word = if refusal.too_many.is_some() { "Given up" } else { "Refused" };
-                let told = recording.told(&profile, &refusal).to_string();
-                let (first, rest) = told.split_once('\n').unwrap_or((&told, ""));
-                out.status(BAD, word, first)?;
-                out.text(rest)?;
-            }
-            (MessageFormat::Json, Ok(admitted)) => {
-                let assumed = admitted.assumed.iter().filter(|(_, assumed)| is_notable(assumed));
-                let assumed = assumed
-                    .map(|(line, what)| json!({"line": recording.line_number(*line), "what": recording.assumed(what)}));
-                out.json(&json!({
-                    "file": path.to_string_lossy(), "profile": profile.name, "verdict": "admitted",
-                    "states": admitted.states, "assumed": assumed.collect::<Vec<_>>(),
-                }))?;
-            }
-            (MessageFormat::Json, Err(refusal)) => {
-                let verdict = if refusal.too_many.is_some() { "given up" } else { "refused" };
-                let possible: Vec<String> = refusal.possible.iter().map(|seen| recording.seen(seen)).collect();
-                out.json(&json!({
-                    "file": path.to_string_lossy(), "profile": profile.name, "verdict": verdict,
-                    "line": recording.line_number(refusal.line), "possible": possible, "states": refusal.too_many,
-                }))?;
-            }
+        match admitted {
+            Ok(admitted) => tell_admitted(&mut out, args, format, path, &read, &profile, &admitted)?,
+            Err(refusal) => tell_refused(&mut out, format, path, &read, &profile, &refusal)?,
         }
     }
     Ok(ending)
 }
 
-/// A recording, and the profile it is held against.
-fn recording(args: &AdmitArgs, path: &std::path::Path) -> Result<(Recording, Profile), Failure> {
-    let text = input::text(path, RECORDING_BYTES_MAX)?;
-    let recording = Recording::parse(&path.to_string_lossy(), &text)?;
-    let mut profile = match &args.profile {
-        Some(name) => recording.set_up(named(name)?)?,
-        None => recording.profile()?,
+/// What explains a recording.
+fn tell_admitted(
+    out: &mut Out,
+    args: &AdmitArgs,
+    format: MessageFormat,
+    path: &Path,
+    read: &Foreign,
+    profile: &Profile,
+    admitted: &Admitted,
+) -> Result<(), Failure> {
+    let recording = &read.recording;
+    let explanation = recording.explanation(admitted);
+    let departures = foreign::departures(read, admitted);
+    match format {
+        MessageFormat::Human => {
+            let states = count(admitted.states.into(), "state");
+            let lines = count(recording.lines.len() as u64, "line");
+            let told = format!("{} under {}: {lines}, at most {states} at a time", shown(path), profile.name);
+            out.status(GOOD, "Admitted", told)?;
+            read.notes.iter().try_for_each(|note| out.status(PLAIN, "Note", note))?;
+            for (line, what) in &explanation {
+                out.status(PLAIN, "Assumed", format!("before {}: {what}", recording.line_named(*line)))?;
+            }
+            match &departures {
+                Ok(departures) => out.departures(departures)?,
+                Err(_) if args.write.is_none() => {}
+                Err(unnamed) => return Err(no_names(path, unnamed)),
+            }
+        }
+        MessageFormat::Json => {
+            let assumed = explanation.iter();
+            let assumed = assumed.map(|(line, what)| json!({"line": recording.line_number(*line), "what": what}));
+            let departures = departures.iter().flatten().map(ToString::to_string);
+            out.json(&json!({
+                "file": path.to_string_lossy(), "profile": profile.name, "verdict": "admitted",
+                "states": admitted.states, "assumed": assumed.collect::<Vec<_>>(), "notes": read.notes,
+                "departures": departures.collect::<Vec<_>>(),
+            }))?;
+        }
+    }
+    match (&args.write, departures) {
+        (Some(to), Ok(departures)) => write(out, args, format, (path, to), read, profile, &departures),
+        (Some(_), Err(unnamed)) => Err(no_names(path, &unnamed)),
+        (None, _) => Ok(()),
+    }
+}
+
+/// Writes a scenario that plays what explains a recording.
+fn write(
+    out: &mut Out,
+    args: &AdmitArgs,
+    format: MessageFormat,
+    (path, to): (&Path, &Path),
+    read: &Foreign,
+    profile: &Profile,
+    departures: &[Departure],
+) -> Result<(), Failure> {
+    let text = match &args.scenario {
+        Some(scenario) => {
+            let text = input::text(scenario, input::SCENARIO_BYTES_MAX)?;
+            foreign::scenario_of(&scenario.to_string_lossy(), &text, profile, departures)?
+        }
+        None => foreign::stub(read, profile, &format!("Explains {}.", path.to_string_lossy()), departures),
     };
+    files::write(to, &format!("# Explains a recording.\n{text}"))?;
+    if format == MessageFormat::Human {
+        out.status(PLAIN, "Wrote", to.to_string_lossy())?;
+        out.status(PLAIN, "Next", format_args!("run {}", file_for_shell(to)))?;
+    }
+    Ok(())
+}
+
+/// Why there are no departures.
+fn no_names(path: &Path, unnamed: &std::collections::BTreeSet<String>) -> Failure {
+    let names = unnamed.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let message = format!("{}: it is not known how scenarios call {names}", shown(path));
+    let help = "name the group and the events in the mapping file: [scenario] group = \"...\" and event = \"...\", \
+                or [scenario.events] for each message";
+    Failure::Input(format!("{message}\n  = help: {help}"))
+}
+
+/// Why a recording is not explained.
+fn tell_refused(
+    out: &mut Out,
+    format: MessageFormat,
+    path: &Path,
+    read: &Foreign,
+    profile: &Profile,
+    refusal: &Refusal,
+) -> Result<(), Failure> {
+    let recording = &read.recording;
+    match format {
+        MessageFormat::Human => {
+            let word = if refusal.too_many.is_some() { "Given up" } else { "Refused" };
+            let told = recording.told(profile, refusal).to_string();
+            let (first, rest) = told.split_once('\n').unwrap_or((&told, ""));
+            out.status(BAD, word, first)?;
+            out.text(rest)?;
+            read.notes.iter().try_for_each(|note| out.status(PLAIN, "Note", note))
+        }
+        MessageFormat::Json => {
+            let verdict = if refusal.too_many.is_some() { "given up" } else { "refused" };
+            let possible: Vec<String> = refusal.possible.iter().map(|seen| recording.seen(seen)).collect();
+            out.json(&json!({
+                "file": path.to_string_lossy(), "profile": profile.name, "verdict": verdict,
+                "line": recording.line_number(refusal.line), "possible": possible, "states": refusal.too_many,
+                "notes": read.notes,
+            }))
+        }
+    }
+}
+
+/// A recording, and the profile it is held against.
+fn recording(args: &AdmitArgs, mapping: &Mapping, path: &Path) -> Result<(Foreign, Profile), Failure> {
+    let help = "give a recording: docs/recordings.md has the formats";
+    if path.is_dir() {
+        return Err(Failure::Input(format!("{} is a folder\n  = help: {help}, and name its files", shown(path))));
+    }
+    let text = input::text_or(path, RECORDING_BYTES_MAX, help)?;
+    let read = Foreign::parse(&path.to_string_lossy(), &text, mapping)?;
+    let mut profile = match &args.profile {
+        Some(name) => read.recording.set_up(named(name)?)?,
+        None => read.recording.profile()?,
+    };
+    profile = mapping.set_up(profile)?;
     for (name, value) in &args.set {
         profile = profile.with(name, value.clone()).map_err(|error| Failure::Input(format!("--set: {error}")))?;
     }
-    Ok((recording, profile))
+    Ok((read, profile))
 }
 
 /// The profile of that name.
@@ -124,11 +229,6 @@ fn named(name: &str) -> Result<Profile, Failure> {
         let message = format!("there is no profile `{name}`: there are {}", names.join(", "));
         Failure::Input(message + &near.unwrap_or_default())
     })
-}
-
-/// Whether it tells anything: that messages are sent and words arrive goes without saying.
-fn is_notable(assumed: &Assumed) -> bool {
-    !matches!(assumed, Assumed::Arrived(_) | Assumed::Chose(Choice::Send(..)))
 }
 
 pub(super) fn profiles(args: &ProfilesArgs, format: MessageFormat) -> Result<Ending, Failure> {

@@ -49,6 +49,8 @@ pub(super) const SHRUNK: Kind = Kind {
     name: "a shrunk scenario",
     begins: &["version = 1\nabout = \"Shrunk from ", "version = 1\nabout = 'Shrunk from "],
 };
+pub(super) const EXPLAINED: Kind =
+    Kind { name: "a scenario that explains a recording", begins: &["# Explains a recording."] };
 
 /// Refuses to write to a file that is read, or in whose place something else than that kind would be lost.
 pub(super) fn check_output(output: Option<&Path>, kind: &Kind, input: &Path) -> Result<(), Failure> {

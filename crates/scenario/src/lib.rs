@@ -5,6 +5,7 @@
 
 pub mod any;
 pub mod corpus;
+pub mod foreign;
 pub mod results;
 pub mod scenario;
 pub mod zoo;
