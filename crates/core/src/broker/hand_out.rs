@@ -187,15 +187,15 @@ impl<E: Event> Broker<E> {
         consumer: &impl Consumer<E>,
     ) -> HandedOut {
         let Handled { mut reply, changed, futile_at } = handled;
+        if changed {
+            self.deliveries.note_effect(index);
+        }
         if self.is_driven {
             return self.take_answer_for_engine(index, handled, consumer);
         }
         if reply == Reply::Nak && !self.profile.naks {
             // Of which the broker knows nothing.
             reply = Reply::Silence;
-        }
-        if changed {
-            self.deliveries.note_effect(index);
         }
         if self.has_shared
             && let Some(FutileAt(tick)) = futile_at
@@ -251,12 +251,9 @@ impl<E: Event> Broker<E> {
     fn take_answer_for_engine(
         &mut self,
         index: DeliveryIndex,
-        Handled { reply, changed, futile_at }: Handled,
+        Handled { reply, futile_at, .. }: Handled,
         consumer: &impl Consumer<E>,
     ) -> HandedOut {
-        if changed {
-            self.deliveries.note_effect(index);
-        }
         if let Some(FutileAt(tick)) = futile_at {
             self.deliveries.change(index).futile_at = tick;
         }

@@ -1,0 +1,253 @@
+//! What follows in the lists of deliveries from what an engine was told, or did.
+
+use std::collections::BTreeSet;
+
+use super::{CLAIMED_AFTER, Sendable, Unread, claims, member_id, number_of};
+use crate::broker::delivery::{Delivery, DeliveryIndex, GroupIndex, State};
+use crate::broker::{Broker, MessageIndex};
+use crate::engine::{Choice, MemberId, MessageId, PartitionId, Rules};
+use crate::event::Event;
+use crate::ids::Time;
+
+impl<E: Event> Broker<E> {
+    pub(super) fn refresh(&mut self, group: GroupIndex) {
+        self.let_act(group);
+        let subscription = self.subscription(group).0;
+        let pending: BTreeSet<MessageId> = subscription.engine.pending(&subscription.log).into_iter().collect();
+        pending.iter().for_each(|number| self.stand(group, *number));
+        self.end_what_is_done(group, &pending);
+        self.set_timers(group);
+        self.refresh_ready(group, &pending);
+    }
+
+    /// Lets an engine do what it does by itself and at once.
+    fn let_act(&mut self, group: GroupIndex) {
+        let clock = self.clock();
+        loop {
+            let (subscription, rules) = self.subscription(group);
+            let choices = subscription.may(rules, clock);
+            let turn = usize::from(subscription.turn);
+            let moves = |partition: &PartitionId| {
+                let to = |choice: &Choice| match choice {
+                    Choice::Move(other, to) if other == partition => Some(*to),
+                    _ => None,
+                };
+                let mut to: Vec<MemberId> = choices.iter().filter_map(to).collect();
+                to.sort_unstable();
+                Choice::Move(*partition, to[(usize::from(partition.0) + turn) % to.len()])
+            };
+            let next = choices.iter().find_map(|choice| match choice {
+                Choice::Move(partition, _) => Some(moves(partition)),
+                Choice::GiveUp(_) | Choice::Accept(_) => Some(choice.clone()),
+                _ => None,
+            });
+            let Some(choice) = next else { return };
+            subscription.choose(rules, clock, &choice);
+            if let Choice::GiveUp(number) = choice {
+                let newest = subscription.newest[number.0 as usize];
+                self.bury(newest);
+            }
+        }
+    }
+
+    /// Ends a delivery whose message came too often.
+    fn bury(&mut self, index: DeliveryIndex) {
+        let (group, number) = (self.delivery(index).group, number_of(self.delivery(index)));
+        match self.delivery(index).state {
+            State::Settled | State::Dead => return,
+            State::Queued if !self.is_unread(index) => {
+                self.leave_ready(index);
+                self.close(index);
+            }
+            State::Waiting => self.settle(index),
+            // Its member has it still, and is the last one who had.
+            State::Queued | State::Handling | State::Acking => {
+                self.deliveries.change(index).superseded = true;
+                return;
+            }
+        }
+        self.die(index);
+        self.subscription(group).0.open.remove(&number.0);
+    }
+
+    fn die(&mut self, index: DeliveryIndex) {
+        self.deliveries.change(index).state = State::Dead;
+        self.dead.push(index);
+    }
+
+    /// Ends a delivery that a member had, and with it its message if that was given up meanwhile.
+    pub(super) fn finish(&mut self, index: DeliveryIndex) {
+        self.settle(index);
+        let Delivery { superseded, successor, .. } = *self.delivery(index);
+        if superseded && successor.is_none() {
+            self.die(index);
+        }
+    }
+
+    /// Sees to it that a message which is going to be sent has a delivery that waits for that.
+    pub(super) fn stand(&mut self, group: GroupIndex, number: MessageId) {
+        let subscription = self.subscription(group).0;
+        let index = subscription.newest[number.0 as usize];
+        let is_unread = subscription.is_unread(index);
+        let state = self.delivery(index).state;
+        match state {
+            State::Queued if !is_unread => return,
+            State::Waiting => {
+                self.leave_flight(index);
+                let (delivery, entry) = self.deliveries.change_both(index);
+                delivery.come_again(entry.next_attempt());
+            }
+            _ => {
+                let tries = self.delivery(index).tries;
+                let new = self.add_twin(index, false);
+                (self.deliveries.change(new).tries, self.deliveries.change(new).unit) = (tries, number.0);
+                if !matches!(state, State::Settled | State::Dead) {
+                    let old = self.deliveries.change(index);
+                    (old.successor, old.superseded) = (Some(new), true);
+                }
+                self.subscription(group).0.newest[number.0 as usize] = new;
+            }
+        }
+        let subscription = self.subscription(group).0;
+        subscription.timers[number.0 as usize] = None;
+        subscription.open.insert(number.0);
+    }
+
+    /// Ends what waits for messages that the engine is done with.
+    fn end_what_is_done(&mut self, group: GroupIndex, pending: &BTreeSet<MessageId>) {
+        let subscription = self.subscription(group).0;
+        let open: Vec<MessageId> = subscription.open.iter().copied().map(MessageId).collect();
+        for number in open {
+            let subscription = self.subscription(group).0;
+            let index = subscription.newest[number.0 as usize];
+            let (is_unread, holds) = (subscription.is_unread(index), subscription.engine.holds(number));
+            let Delivery { state, parked, .. } = *self.delivery(index);
+            match state {
+                State::Queued if !is_unread && !parked && !pending.contains(&number) => {
+                    self.leave_ready(index);
+                    self.close(index);
+                }
+                State::Waiting if !holds && !pending.contains(&number) => self.settle(index),
+                _ => {}
+            }
+            if !self.delivery(index).is_open() {
+                self.subscription(group).0.open.remove(&number.0);
+            }
+        }
+    }
+
+    /// Notes which waits the world does not know of yet.
+    fn set_timers(&mut self, group: GroupIndex) {
+        let now = self.now;
+        let open: Vec<MessageId> = self.subscription(group).0.open.iter().copied().map(MessageId).collect();
+        for number in open {
+            let (subscription, rules) = self.subscription(group);
+            let index = subscription.newest[number.0 as usize];
+            if !subscription.engine.holds(number) {
+                continue;
+            }
+            let known = subscription.timers[number.0 as usize];
+            let due = match subscription.due(rules, number) {
+                // What nobody has begun to handle is not idle yet, or there would be no end of claims.
+                None if claims(rules) && subscription.is_unread(index) => None,
+                None if claims(rules) => Some(known.unwrap_or_else(|| CLAIMED_AFTER.after(now))),
+                due => due,
+            };
+            let parked = self.delivery(index).parked;
+            if let Some(due) = due.filter(|due| Some(*due) != known && !parked) {
+                self.subscription(group).0.timers[number.0 as usize] = Some(due);
+                self.waits.push((index, due));
+            }
+        }
+    }
+
+    /// Whether a delivery was sent to a member that has not begun to handle it.
+    pub(crate) fn is_unread(&self, index: DeliveryIndex) -> bool {
+        let group = &self.groups[self.delivery(index).group.get()];
+        group.subscription.as_ref().is_some_and(|subscription| subscription.is_unread(index))
+    }
+
+    /// Takes the waits that have begun since it was last asked: for what, and when each ends.
+    pub(crate) fn take_waits(&mut self) -> Vec<(DeliveryIndex, Time)> {
+        std::mem::take(&mut self.waits)
+    }
+
+    fn refresh_ready(&mut self, group: GroupIndex, pending: &BTreeSet<MessageId>) {
+        let clock = self.clock();
+        let (subscription, rules) = self.known(group);
+        let sendable = subscription.sendable(rules, clock);
+        let (inbox, newest) = (subscription.inbox.clone(), |n: &MessageId| subscription.newest[n.0 as usize]);
+        let standing: Vec<DeliveryIndex> = pending.iter().map(newest).collect();
+        for index in standing {
+            let is_ready = !self.delivery(index).parked && self.target(group, index, &sendable).is_some();
+            self.set_ready(index, is_ready);
+        }
+        let mut seen = BTreeSet::new();
+        for Unread { place, delivery, .. } in inbox {
+            let is_first = seen.insert(place) || self.groups[group.get()].overlaps;
+            let is_ready = is_first && !self.delivery(delivery).parked && !self.is_busy(group, place);
+            self.set_ready(delivery, is_ready);
+        }
+    }
+
+    fn set_ready(&mut self, index: DeliveryIndex, is_ready: bool) {
+        if is_ready {
+            self.enter_ready(index);
+        } else {
+            self.leave_ready(index);
+        }
+    }
+
+    /// Whether a member handles one message at a time and has one.
+    fn is_busy(&self, group: GroupIndex, place: u16) -> bool {
+        let handling = &self.known(group).0.handling;
+        !self.groups[group.get()].overlaps && handling.iter().any(|index| self.delivery(*index).member == place)
+    }
+
+    /// Whether a member's service listens to the subject of a delivery.
+    pub(super) fn fits(&self, group: GroupIndex, place: u16, index: DeliveryIndex) -> bool {
+        let route = self.message(self.delivery(index).message).route;
+        self.groups[group.get()].fitting(route).is_none_or(|fitting| fitting.contains(&place))
+    }
+
+    /// The member that a delivery may be sent to and would be handled by at once; where several are free, each in
+    /// its turn.
+    pub(super) fn target(&self, group: GroupIndex, index: DeliveryIndex, sendable: &Sendable) -> Option<u16> {
+        let Delivery { message: MessageIndex(message), attempt, .. } = *self.delivery(index);
+        let overlaps = self.groups[group.get()].overlaps;
+        let has_unread = |place: u16| self.known(group).0.inbox.iter().any(|unread| unread.place == place);
+        let is_free = |place: u16| (overlaps || !has_unread(place)) && !self.is_busy(group, place);
+        let able = sendable.get(&number_of(self.delivery(index)))?.iter().copied();
+        let mut free: Vec<u16> = able.filter(|place| is_free(*place) && self.fits(group, *place, index)).collect();
+        free.sort_unstable();
+        let turn = message.wrapping_add(attempt.into()) as usize;
+        (!free.is_empty()).then(|| free[turn % free.len()])
+    }
+
+    /// Lets what is parked keep its place: it is with a member, as it would be if it came again and again.
+    pub(in crate::broker) fn keep_parked(&mut self, index: DeliveryIndex) {
+        let clock = self.clock();
+        let group = self.delivery(index).group;
+        let number = number_of(self.delivery(index));
+        let (subscription, rules) = self.known(group);
+        let sendable = subscription.sendable(rules, clock);
+        let place = self.target(group, index, &sendable);
+        let (subscription, rules) = self.subscription(group);
+        if let Some(place) = place.filter(|_| !matches!(rules, Rules::Offsets(_))) {
+            subscription.choose(rules, clock, &Choice::Send(number, member_id(place)));
+        }
+        self.refresh(group);
+    }
+
+    /// Lets what was parked come again.
+    pub(in crate::broker) fn come_back(&mut self, index: DeliveryIndex) {
+        let clock = self.clock();
+        let group = self.delivery(index).group;
+        let number = number_of(self.delivery(index));
+        let (subscription, rules) = self.subscription(group);
+        if subscription.engine.holds(number) && !subscription.is_unread(index) {
+            subscription.choose(rules, clock, &Choice::Expire(number));
+        }
+        self.refresh(group);
+    }
+}
