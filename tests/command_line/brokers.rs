@@ -110,6 +110,7 @@ fn a_scenario_is_played_on_the_engine_of_its_broker_with_the_settings_it_has() {
 #[test]
 fn what_a_broker_does_not_have_is_refused_with_what_it_has() {
     let rebalance = "schedule = [\"rebalance after ticket:updated t1@1 -> orders\"]";
+    let reconnect = "schedule = [\"reconnect after ticket:updated t1@1 -> orders\"]";
     check_runs(&[
         (
             "profile = \"kafka\"\nack_wait = [\"5s\"]",
@@ -117,14 +118,19 @@ fn what_a_broker_does_not_have_is_refused_with_what_it_has() {
             2,
             &["`ack_wait` is no setting of kafka", "partitions", ":7:12"],
         ),
-        ("profile = \"kafka\"\nwait = [\"5s\"]", "", 2, &["`wait` is no setting of this profile", "sqs-fifo have it"]),
+        (
+            "profile = \"kafka\"\nwait = [\"5s\"]",
+            "",
+            2,
+            &["`wait` is no setting of this profile", "sqs-fifo", "have it"],
+        ),
         ("profile = \"kafka\"\nsession = \"soon\"", "", 2, &["`session`", "a number and a unit"]),
         ("profile = \"kafka\"\nengine = false", "", 2, &["only its engine plays kafka"]),
         ("profile = \"adversarial\"\nengine = true", "", 2, &["no engine plays `adversarial`"]),
         ("session = \"5s\"", "", 2, &["no engine plays `adversarial`", "profile = \"kafka\""]),
         ("profile = \"kafca\"", "", 2, &["did you mean `kafka`?"]),
         ("profile = \"rabbitmq-quorum\"\nengine = true", rebalance, 2, &["rebalance", "rabbitmq-quorum", "kafka"]),
-        ("profile = \"stan\"", rebalance, 2, &["rebalance", "stan", "engine = true"]),
+        ("profile = \"stan\"", reconnect, 2, &["reconnect", "stan", "engine = true"]),
     ]);
 }
 
