@@ -190,9 +190,6 @@ impl<E: Event> Broker<E> {
         if changed {
             self.deliveries.note_effect(index);
         }
-        if self.is_driven {
-            return self.take_answer_for_engine(index, handled, consumer);
-        }
         if reply == Reply::Nak && !self.profile.naks {
             // Of which the broker knows nothing.
             reply = Reply::Silence;
@@ -223,6 +220,9 @@ impl<E: Event> Broker<E> {
                 _ => {}
             }
         }
+        if self.is_driven {
+            return self.take_answer_for_engine(index, reply, consumer);
+        }
         let wait = match reply {
             Reply::Ack => {
                 self.ack(index);
@@ -248,15 +248,7 @@ impl<E: Event> Broker<E> {
 
     /// [`Broker::take_answer`] where an engine is told of it.
     #[inline(never)]
-    fn take_answer_for_engine(
-        &mut self,
-        index: DeliveryIndex,
-        Handled { reply, futile_at, .. }: Handled,
-        consumer: &impl Consumer<E>,
-    ) -> HandedOut {
-        if let Some(FutileAt(tick)) = futile_at {
-            self.deliveries.change(index).futile_at = tick;
-        }
+    fn take_answer_for_engine(&mut self, index: DeliveryIndex, reply: Reply, consumer: &impl Consumer<E>) -> HandedOut {
         self.hear(index, reply, consumer.nak_delay(), consumer.silence());
         HandedOut { reply, wait: None }
     }

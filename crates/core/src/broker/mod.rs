@@ -341,9 +341,12 @@ impl<E: Event> Broker<E> {
         if place != NOWHERE {
             self.take_from_ready(place);
         }
-        let member = if counts { self.hold(index) } else { self.groups[group.get()].first };
-        let number = if self.is_driven { self.seen_attempt(index) } else { number };
-        (message, Attempt { member, number })
+        if counts {
+            let member = self.hold(index);
+            let number = if self.is_driven { self.seen_attempt(index) } else { number };
+            return (message, Attempt { member, number });
+        }
+        (message, Attempt { member: self.groups[group.get()].first, number })
     }
 
     /// Gives a delivery to the member whose turn it is.
