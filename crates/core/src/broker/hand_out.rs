@@ -123,7 +123,7 @@ impl<E: Event> Broker<E> {
             self.fill_inbox(index, fate.fetch);
         }
         if fate.change == Some(MemberChange::CommitAhead) {
-            self.commit_ahead(index);
+            self.commit_handed(index);
         }
         if fate.pause {
             // Who pauses answers some other time, and the broker waits from now on.

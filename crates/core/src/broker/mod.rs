@@ -185,8 +185,7 @@ impl<E: Event> Broker<E> {
     pub(crate) fn clear(&mut self) {
         self.log.clear();
         self.groups.unmark();
-        let rules = self.profile.engine.as_deref().map(|engine| &engine.rules);
-        self.groups.iter_mut_unmarked().for_each(|group| group.clear(rules));
+        self.groups.iter_mut_unmarked().for_each(Group::clear);
         self.now = Time(0);
         self.waits.clear();
         self.deliveries.clear();
@@ -377,7 +376,7 @@ impl<E: Event> Broker<E> {
     /// Puts a delivery that was handled among those no ack will come for.
     pub(crate) fn begin_waiting(&mut self, index: DeliveryIndex) {
         if self.is_driven {
-            return self.cut_off(index);
+            self.stop_handling(index);
         }
         if self.deliveries[index].superseded {
             return self.retire(index);
@@ -408,11 +407,16 @@ impl<E: Event> Broker<E> {
     /// group is waiting for; if it was the last one, the message is dead.
     fn retire(&mut self, index: DeliveryIndex) {
         self.settle(index);
-        let delivery = self.deliveries.change(index);
+        let delivery = self.delivery(index);
         if delivery.successor.is_none() && !delivery.called_off {
-            delivery.state = State::Dead;
-            self.dead.push(index);
+            self.die(index);
         }
+    }
+
+    /// Gives up the message of a delivery that is done.
+    fn die(&mut self, index: DeliveryIndex) {
+        self.deliveries.change(index).state = State::Dead;
+        self.dead.push(index);
     }
 
     /// Ends a delivery that nobody has.
@@ -531,9 +535,7 @@ impl<E: Event> Broker<E> {
     fn give_back(&mut self, index: DeliveryIndex) {
         if self.is_exhausted(self.delivery(index)) {
             self.settle(index);
-            self.deliveries.change(index).state = State::Dead;
-            self.dead.push(index);
-            return;
+            return self.die(index);
         }
         self.queue_again(index);
     }

@@ -14,7 +14,6 @@ use super::delivery::{DeliveryIndex, GroupIndex};
 use super::journal::copy_few;
 use super::profile::{Dispatch, InFlight, Limit, Ordering, Profile, Scope};
 use super::subscription::Subscription;
-use crate::engine;
 use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Subject};
 use crate::store::heap_bytes_of;
@@ -224,8 +223,8 @@ impl Group {
     pub(super) fn new(setup: GroupSetup, routes: &[Route], profile: &Profile) -> Group {
         let members = setup.members.len();
         let rules = Rules::new(profile, members);
-        let engine = profile.engine.as_deref();
-        let subscription = engine.map(|engine| Subscription::new(&engine.rules, members, !setup.joins_late));
+        let engine = profile.engine.as_ref();
+        let subscription = engine.map(|engine| Subscription::new(engine, members, !setup.joins_late));
         Group {
             subscription: subscription.map(Box::new),
             overlaps: setup.overlaps,
@@ -253,10 +252,10 @@ impl Group {
         }
     }
 
-    pub(super) fn clear(&mut self, engine: Option<&engine::Rules>) {
+    pub(super) fn clear(&mut self) {
         self.joined = !self.joins_late;
-        if let Some(rules) = engine {
-            self.subscription = Some(Box::new(Subscription::new(rules, self.members.len(), self.joined)));
+        if let Some(subscription) = &mut self.subscription {
+            subscription.clear(self.members.len(), self.joined);
         }
         self.units.iter_mut().for_each(VecDeque::clear);
         self.fronts.fill(Front::default());

@@ -8,6 +8,7 @@ mod refresh;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::delivery::{Delivery, DeliveryIndex, GroupIndex, State};
@@ -29,6 +30,7 @@ const CLAIMED_AFTER: Wait = Wait::of_secs(60);
 /// A group's subscription at a broker that an engine plays.
 #[derive(Clone, Debug)]
 pub(super) struct Subscription {
+    broker: Arc<engine::Profile>,
     engine: Engine,
     /// What was published to it.
     log: engine::Log,
@@ -55,20 +57,12 @@ struct Unread {
     count: u16,
 }
 
-/// A member of a group, as its engine knows it.
-const fn member_id(place: u16) -> MemberId {
-    MemberId(place)
-}
-
-fn number_of(delivery: &Delivery) -> MessageId {
-    MessageId(delivery.unit)
-}
-
 impl Subscription {
     /// The subscription of so many members, who are there from the start if it has joined.
-    pub(super) fn new(rules: &Rules, members: usize, joined: bool) -> Subscription {
+    pub(super) fn new(broker: &Arc<engine::Profile>, members: usize, joined: bool) -> Subscription {
         let mut subscription = Subscription {
-            engine: rules.begin(),
+            broker: Arc::clone(broker),
+            engine: broker.rules.begin(),
             log: engine::Log::default(),
             newest: Vec::new(),
             timers: Vec::new(),
@@ -79,32 +73,45 @@ impl Subscription {
             turn: 0,
         };
         if joined {
-            subscription.join(rules, members, Clock::at(Time(0)));
+            subscription.join(members, Time(0));
         }
         subscription
     }
 
-    fn tell(&mut self, rules: &Rules, clock: Clock, told: &Told) -> Vec<Sent> {
+    /// Begins anew.
+    pub(super) fn clear(&mut self, members: usize, joined: bool) {
+        *self = Subscription::new(&self.broker, members, joined);
+    }
+
+    fn rules(&self) -> &Rules {
+        &self.broker.rules
+    }
+
+    fn tell(&mut self, now: Time, told: &Told) -> Vec<Sent> {
         let mut sent = Vec::new();
-        self.engine.tell(rules, &self.log, clock, told, &mut sent);
+        self.engine.tell(&self.broker.rules, &self.log, Clock::at(now), told, &mut sent);
         sent
     }
 
-    fn choose(&mut self, rules: &Rules, clock: Clock, choice: &Choice) -> Option<Sent> {
-        self.engine.choose(rules, &self.log, clock, choice)
+    fn choose(&mut self, now: Time, choice: &Choice) -> Option<Sent> {
+        self.engine.choose(&self.broker.rules, &self.log, Clock::at(now), choice)
     }
 
-    fn may(&self, rules: &Rules, clock: Clock) -> Vec<Choice> {
+    fn may(&self, now: Time) -> Vec<Choice> {
+        self.may_at(Clock::at(now))
+    }
+
+    fn may_at(&self, clock: Clock) -> Vec<Choice> {
         let mut choices = Vec::new();
-        self.engine.may(rules, &self.log, clock, &mut choices);
+        self.engine.may(self.rules(), &self.log, clock, &mut choices);
         choices
     }
 
     /// What it may send, and to whom. What is asked for by itself is not received in one go with what was sent
     /// before.
-    fn sendable(&self, rules: &Rules, Clock { time, late }: Clock) -> Sendable {
+    fn sendable(&self, now: Time) -> Sendable {
         let mut sendable = Sendable::new();
-        for choice in self.may(rules, Clock { time: Time(time.0 + 1), late }) {
+        for choice in self.may_at(Clock { time: Time(now.0 + 1), late: now }) {
             if let Choice::Send(number, MemberId(place)) = choice {
                 sendable.entry(number).or_default().push(place);
             }
@@ -113,20 +120,20 @@ impl Subscription {
     }
 
     /// Ends the wait for a message, and those that end before it.
-    fn expire(&mut self, rules: &Rules, clock: Clock, number: MessageId) {
-        while self.due(rules, number).is_some_and(|due| due <= clock.time) {
-            let ending = self.may(rules, clock).into_iter().find(|choice| matches!(choice, Choice::Expire(_)));
+    fn expire(&mut self, now: Time, number: MessageId) {
+        while self.due(number).is_some_and(|due| due <= now) {
+            let ending = self.may(now).into_iter().find(|choice| matches!(choice, Choice::Expire(_)));
             let Some(choice) = ending else { return };
-            self.choose(rules, clock, &choice);
+            self.choose(now, &choice);
             if choice == Choice::Expire(number) {
                 return;
             }
         }
     }
 
-    fn join(&mut self, rules: &Rules, members: usize, clock: Clock) {
+    fn join(&mut self, members: usize, now: Time) {
         for place in 0..members as u16 {
-            self.tell(rules, clock, &Told::Joined(member_id(place), Start::Earliest));
+            self.tell(now, &Told::Joined(MemberId(place), Start::Earliest));
         }
     }
 
@@ -148,8 +155,21 @@ impl Subscription {
     }
 
     /// When the wait for a message ends that is with a member, or comes back later.
-    fn due(&self, rules: &Rules, number: MessageId) -> Option<Time> {
-        self.engine.due(rules, number)
+    fn due(&self, number: MessageId) -> Option<Time> {
+        self.engine.due(self.rules(), number)
+    }
+
+    /// Whether a member can take over what another one holds.
+    fn claims(&self) -> bool {
+        matches!(self.rules(), Rules::Queue(rules) if rules.claims)
+    }
+
+    /// How many partitions there are, of which each message goes to one by its key.
+    fn partitions(&self) -> u16 {
+        match self.rules() {
+            Rules::Offsets(rules) => rules.partitions.max(1),
+            _ => 1,
+        }
     }
 
     /// A hash of everything that decides what it does.
@@ -164,53 +184,23 @@ impl Subscription {
     }
 }
 
-/// How many partitions there are, of which each message goes to one by its key.
-fn partitions(rules: &Rules) -> u16 {
-    match rules {
-        Rules::Offsets(rules) => rules.partitions.max(1),
-        _ => 1,
-    }
-}
-
-/// Whether a member can take over what another one holds.
-const fn claims(rules: &Rules) -> bool {
-    matches!(rules, Rules::Queue(rules) if rules.claims)
-}
-
-/// Whether a member can say that a message is to come again.
-const fn knows_nak(rules: &Rules) -> bool {
-    match rules {
-        Rules::Queue(rules) => rules.naks,
-        Rules::Keyed(_) | Rules::Push(_) => true,
-        Rules::Offsets(_) => false,
-    }
-}
-
 impl Profile {
     /// What may happen to the members of a group at this broker.
     #[must_use]
     pub fn changes(&self) -> MemberChanges {
         let Some(engine) = &self.engine else { return MemberChanges::NONE };
-        let (of_offsets, of_queues) = (MemberChange::Rebalance, [MemberChange::Reconnect, MemberChange::Close]);
-        MemberChanges::of(&match &engine.rules {
-            Rules::Offsets(rules) if rules.commits == Commits::Auto => {
-                vec![of_offsets, MemberChange::Reconnect, MemberChange::Close, MemberChange::CommitAhead]
-            }
-            Rules::Offsets(_) => vec![of_offsets, MemberChange::Reconnect, MemberChange::Close],
-            Rules::Queue(rules) if rules.claims => {
-                vec![MemberChange::Reconnect, MemberChange::Close, MemberChange::Cancel, MemberChange::Claim]
-            }
-            Rules::Queue(_) => vec![MemberChange::Reconnect, MemberChange::Close, MemberChange::Cancel],
-            Rules::Keyed(_) | Rules::Push(_) => of_queues.to_vec(),
+        use MemberChange::{Cancel, Claim, Close, CommitAhead, Rebalance, Reconnect};
+        MemberChanges::of(match &engine.rules {
+            Rules::Offsets(rules) if rules.commits == Commits::Auto => &[Rebalance, Reconnect, Close, CommitAhead],
+            Rules::Offsets(_) => &[Rebalance, Reconnect, Close],
+            Rules::Queue(rules) if rules.claims => &[Reconnect, Close, Cancel, Claim],
+            Rules::Queue(_) => &[Reconnect, Close, Cancel],
+            Rules::Keyed(_) | Rules::Push(_) => &[Reconnect, Close],
         })
     }
 }
 
 impl<E: Event> Broker<E> {
-    fn clock(&self) -> Clock {
-        Clock::at(self.now)
-    }
-
     /// Sets the time that engines go by.
     #[inline]
     pub(crate) fn set_now(&mut self, now: Time) {
@@ -223,64 +213,64 @@ impl<E: Event> Broker<E> {
         self.is_driven
     }
 
-    /// A group's subscription and its rules.
+    /// A group's subscription.
     ///
     /// # Panics
     /// If no engine hands out the group's messages.
-    fn subscription(&mut self, group: GroupIndex) -> (&mut Subscription, &Rules) {
-        let rules = &self.profile.engine.as_ref().expect("an engine").rules;
-        (self.groups[group.get()].subscription.as_mut().expect("a subscription"), rules)
+    fn subscription(&mut self, group: GroupIndex) -> &mut Subscription {
+        self.groups[group.get()].subscription.as_mut().expect("a subscription")
     }
 
     /// [`Broker::subscription`], to be looked at.
-    fn known(&self, group: GroupIndex) -> (&Subscription, &Rules) {
-        let rules = &self.profile.engine.as_ref().expect("an engine").rules;
-        (self.groups[group.get()].subscription.as_ref().expect("a subscription"), rules)
+    fn known(&self, group: GroupIndex) -> &Subscription {
+        self.groups[group.get()].subscription.as_ref().expect("a subscription")
+    }
+
+    /// The group of a delivery, and the number that its message has there.
+    fn of_engine(&self, index: DeliveryIndex) -> (GroupIndex, MessageId) {
+        let Delivery { group, unit, .. } = *self.delivery(index);
+        (group, MessageId(unit))
     }
 
     /// Publishes a message, of which this is the first delivery, to a group's subscription.
     pub(super) fn append(&mut self, index: DeliveryIndex) {
-        let clock = self.clock();
+        let now = self.now;
         let Delivery { message, group, .. } = *self.delivery(index);
         let (record, route) = (self.message(message).name.record, self.message(message).route);
-        let (subscription, rules) = self.subscription(group);
-        let partition = (hash::mix(record.word(), 0) % u64::from(partitions(rules))) as u16;
+        let subscription = self.subscription(group);
+        let partition = (hash::mix(record.word(), 0) % u64::from(subscription.partitions())) as u16;
         let entry = Entry { topic: TopicId(route), key: subscription.key(record), partition: PartitionId(partition) };
         let number = subscription.append(index, entry);
-        subscription.tell(rules, clock, &Told::Published(number));
+        subscription.tell(now, &Told::Published(number));
         self.deliveries.change(index).unit = number.0;
         self.refresh(group);
     }
 
     /// Lets the members of a group in that joins late.
     pub(super) fn let_in(&mut self, group: GroupIndex) {
-        let (clock, members) = (self.clock(), self.groups[group.get()].members.len());
-        let (subscription, rules) = self.subscription(group);
-        subscription.join(rules, members, clock);
+        let (now, members) = (self.now, self.groups[group.get()].members.len());
+        self.subscription(group).join(members, now);
         self.refresh(group);
     }
 
     /// Sends a ready delivery to the member that it is ready for, or takes it out of that member's inbox.
     pub(super) fn send(&mut self, index: DeliveryIndex) -> Member {
-        let clock = self.clock();
-        let Delivery { group, .. } = *self.delivery(index);
-        let number = number_of(self.delivery(index));
-        let unread = self.subscription(group).0.inbox.iter().position(|unread| unread.delivery == index);
+        let now = self.now;
+        let (group, number) = self.of_engine(index);
+        let unread = self.subscription(group).inbox.iter().position(|unread| unread.delivery == index);
         let (place, count) = match unread {
             Some(at) => {
-                let Unread { place, count, .. } = self.subscription(group).0.inbox.remove(at);
+                let Unread { place, count, .. } = self.subscription(group).inbox.remove(at);
                 (place, count)
             }
             None => {
-                let (subscription, rules) = self.known(group);
-                let sendable = subscription.sendable(rules, clock);
+                let sendable = self.known(group).sendable(now);
                 let place = self.target(group, index, &sendable).expect("a member that it is ready for");
-                let (subscription, rules) = self.subscription(group);
-                let sent = subscription.choose(rules, clock, &Choice::Send(number, member_id(place)));
+                let sent = self.subscription(group).choose(now, &Choice::Send(number, MemberId(place)));
                 (place, sent.map_or(1, |sent| sent.count))
             }
         };
-        self.subscription(group).0.handling.push(index);
+        self.subscription(group).handling.push(index);
         let delivery = self.deliveries.change(index);
         (delivery.member, delivery.tries) = (place, count);
         self.groups[group.get()].members[usize::from(place)]
@@ -292,12 +282,11 @@ impl<E: Event> Broker<E> {
         self.changes
     }
 
-    /// Commits what the member was handed that has a delivery.
-    pub(super) fn commit_ahead(&mut self, index: DeliveryIndex) {
-        let clock = self.clock();
+    /// Commits all that the member was handed that has a delivery.
+    pub(super) fn commit_handed(&mut self, index: DeliveryIndex) {
+        let now = self.now;
         let Delivery { group, member, .. } = *self.delivery(index);
-        let (subscription, rules) = self.subscription(group);
-        subscription.choose(rules, clock, &Choice::AutoCommit(member_id(member)));
+        self.subscription(group).choose(now, &Choice::AutoCommit(MemberId(member)));
     }
 
     /// Which attempt a consumer can see that it is.
@@ -312,13 +301,13 @@ impl<E: Event> Broker<E> {
 
     /// Puts what would be sent next to the member that has a delivery into its inbox, up to so many messages.
     pub(super) fn fill_inbox(&mut self, index: DeliveryIndex, most: u8) {
-        let clock = self.clock();
+        let now = self.now;
         let Delivery { group, member: place, .. } = *self.delivery(index);
         for _ in 0..most {
-            let (subscription, rules) = self.known(group);
-            let choices = subscription.may(rules, clock);
+            let subscription = self.known(group);
+            let choices = subscription.may(now);
             let to_it = |choice: &Choice| match choice {
-                Choice::Send(number, member) if *member == member_id(place) => Some(*number),
+                Choice::Send(number, member) if *member == MemberId(place) => Some(*number),
                 _ => None,
             };
             let newest = |number: MessageId| subscription.newest[number.0 as usize];
@@ -333,9 +322,9 @@ impl<E: Event> Broker<E> {
 
     /// Sends a message to a member, in whose inbox it waits to be handled.
     fn put_into_inbox(&mut self, group: GroupIndex, number: MessageId, place: u16, sent: Option<Sent>) {
-        let clock = self.clock();
-        let (subscription, rules) = self.subscription(group);
-        let sent = sent.or_else(|| subscription.choose(rules, clock, &Choice::Send(number, member_id(place))));
+        let now = self.now;
+        let subscription = self.subscription(group);
+        let sent = sent.or_else(|| subscription.choose(now, &Choice::Send(number, MemberId(place))));
         let delivery = subscription.newest[number.0 as usize];
         let count = sent.map_or(1, |sent| sent.count);
         subscription.inbox.push(Unread { place, delivery, count });
@@ -349,20 +338,20 @@ impl<E: Event> Broker<E> {
         if reply == Reply::NotYet {
             return self.refresh(group);
         }
-        take_out(&mut self.subscription(group).0.handling, &index);
+        self.stop_handling(index);
         match reply {
             Reply::Ack => {
                 self.tell_ack(index);
                 self.finish(index);
             }
             Reply::LateAck => self.deliveries.change(index).state = State::Acking,
-            Reply::Nak if knows_nak(self.subscription(group).1) => {
+            Reply::Nak if !matches!(self.known(group).rules(), Rules::Offsets(_)) => {
                 self.tell_answer(index, Answer::Nak(delay.map(wait_of)));
-                self.wait_in_vain(index);
+                self.begin_waiting(index);
             }
             // What its engine is told of the crash follows.
             Reply::Nak | Reply::Silence | Reply::NotYet if silence == Silence::Crashed => {
-                return self.wait_in_vain(index);
+                return self.begin_waiting(index);
             }
             Reply::Nak | Reply::Silence | Reply::NotYet => self.hear_nothing(index, silence),
         }
@@ -370,59 +359,44 @@ impl<E: Event> Broker<E> {
     }
 
     fn hear_nothing(&mut self, index: DeliveryIndex, silence: Silence) {
-        let clock = self.clock();
-        let Delivery { group, member: place, .. } = *self.delivery(index);
-        let number = number_of(self.delivery(index));
-        let (subscription, rules) = self.subscription(group);
-        match (rules, silence) {
+        let now = self.now;
+        let (group, number) = self.of_engine(index);
+        let member = MemberId(self.delivery(index).member);
+        let subscription = self.subscription(group);
+        match (subscription.rules(), silence) {
             // A commit that is lost is made up for by the next one.
             (Rules::Offsets(_), Silence::AckLost) => return self.finish(index),
             // The client goes back to what it could not handle.
             (Rules::Offsets(_), Silence::Failed) => {
                 let (partition, before) = subscription.log.position(number);
-                subscription.tell(rules, clock, &Told::Sought(member_id(place), partition, before));
+                subscription.tell(now, &Told::Sought(member, partition, before));
             }
-            _ if subscription.due(rules, number).is_none() && !claims(rules) && subscription.engine.holds(number) => {
+            _ if subscription.due(number).is_none() && !subscription.claims() && subscription.engine.holds(number) => {
                 // Only a connection that breaks loses an ack, or makes it come again.
-                subscription.tell(rules, clock, &Told::Left(member_id(place), How::Reconnect));
+                subscription.tell(now, &Told::Left(member, How::Reconnect));
             }
             _ => {}
         }
-        self.wait_in_vain(index);
+        self.begin_waiting(index);
     }
 
-    /// Notes that no answer to a delivery will come.
-    fn wait_in_vain(&mut self, index: DeliveryIndex) {
-        if self.delivery(index).superseded {
-            return self.finish(index);
-        }
-        self.deliveries.change(index).state = State::Waiting;
-        self.waiting.push(index);
-    }
-
-    /// Notes that a handler was cut off.
-    pub(super) fn cut_off(&mut self, index: DeliveryIndex) {
+    /// Notes that no handler works on a delivery any more.
+    pub(super) fn stop_handling(&mut self, index: DeliveryIndex) {
         let group = self.delivery(index).group;
-        take_out(&mut self.subscription(group).0.handling, &index);
-        self.wait_in_vain(index);
+        take_out(&mut self.subscription(group).handling, &index);
     }
 
     fn tell_answer(&mut self, index: DeliveryIndex, answer: Answer) {
-        let clock = self.clock();
-        let Delivery { group, member, tries: count, .. } = *self.delivery(index);
-        let message = number_of(self.delivery(index));
-        let (subscription, rules) = self.subscription(group);
-        subscription.tell(rules, clock, &Told::Answered { member: member_id(member), message, count, answer });
+        let now = self.now;
+        let (group, message) = self.of_engine(index);
+        let Delivery { member, tries: count, .. } = *self.delivery(index);
+        let told = Told::Answered { member: MemberId(member), message, count, answer };
+        self.subscription(group).tell(now, &told);
     }
 
     fn tell_ack(&mut self, index: DeliveryIndex) {
-        let clock = self.clock();
-        let Delivery { group, member, .. } = *self.delivery(index);
-        let (subscription, rules) = self.subscription(group);
-        match rules {
-            Rules::Offsets(offsets) if offsets.commits != Commits::Manual => {
-                subscription.choose(rules, clock, &Choice::AutoCommit(member_id(member)));
-            }
+        match self.known(self.delivery(index).group).rules() {
+            Rules::Offsets(rules) if rules.commits != Commits::Manual => self.commit_handed(index),
             _ => self.tell_answer(index, Answer::Ack),
         }
     }
@@ -437,15 +411,14 @@ impl<E: Event> Broker<E> {
 
     /// Ends the wait for a delivery.
     pub(super) fn wait_ended(&mut self, index: DeliveryIndex) {
-        let clock = self.clock();
-        let group = self.delivery(index).group;
-        let number = number_of(self.delivery(index));
+        let now = self.now;
+        let (group, number) = self.of_engine(index);
         let members = self.groups[group.get()].members.len() as u16;
-        let (subscription, rules) = self.subscription(group);
+        let subscription = self.subscription(group);
         subscription.timers[number.0 as usize] = None;
-        match subscription.due(rules, number) {
-            Some(due) if due <= clock.time => subscription.expire(rules, clock, number),
-            None if claims(rules) && subscription.engine.holds(number) => {
+        match subscription.due(number) {
+            Some(due) if due <= now => subscription.expire(now, number),
+            None if subscription.claims() && subscription.engine.holds(number) => {
                 let claimer = (self.delivery(index).member + 1) % members;
                 return self.claim(index, claimer);
             }
@@ -456,11 +429,9 @@ impl<E: Event> Broker<E> {
 
     /// Lets a member take over a delivery that another one has, or had.
     fn claim(&mut self, index: DeliveryIndex, claimer: u16) {
-        let clock = self.clock();
-        let group = self.delivery(index).group;
-        let number = number_of(self.delivery(index));
-        let (subscription, rules) = self.subscription(group);
-        let sent = subscription.tell(rules, clock, &Told::Claimed(member_id(claimer), vec![number]));
+        let now = self.now;
+        let (group, number) = self.of_engine(index);
+        let sent = self.subscription(group).tell(now, &Told::Claimed(MemberId(claimer), vec![number]));
         if let Some(sent) = sent.first() {
             self.stand(group, number);
             self.put_into_inbox(group, number, claimer, Some(*sent));
@@ -472,7 +443,7 @@ impl<E: Event> Broker<E> {
     pub(super) fn drop_on_the_way(&mut self, index: DeliveryIndex) {
         let group = self.delivery(index).group;
         self.send(index);
-        take_out(&mut self.subscription(group).0.handling, &index);
+        self.stop_handling(index);
         self.tell_ack(index);
         self.leave_ready(index);
         self.close(index);
@@ -490,28 +461,23 @@ impl<E: Event> Broker<E> {
     }
 
     fn member_leaves_group(&mut self, group: GroupIndex, place: u16, how: How) {
-        let (clock, is_mine) = (self.clock(), |unread: &mut Unread| unread.place == place);
-        let (subscription, rules) = self.subscription(group);
+        let (now, is_mine) = (self.now, |unread: &mut Unread| unread.place == place);
+        let subscription = self.subscription(group);
         let lost: Vec<Unread> = match how {
             // What it has it goes on with.
             How::Cancel => Vec::new(),
             _ => subscription.inbox.extract_if(.., is_mine).collect(),
         };
-        subscription.tell(rules, clock, &Told::Left(member_id(place), how));
-        if how == How::Crash && matches!(rules, Rules::Offsets(_)) {
-            subscription.choose(rules, clock, &Choice::Evict(member_id(place)));
+        subscription.tell(now, &Told::Left(MemberId(place), how));
+        if how == How::Crash && matches!(subscription.rules(), Rules::Offsets(_)) {
+            subscription.choose(now, &Choice::Evict(MemberId(place)));
         }
         if how != How::Reconnect {
-            subscription.tell(rules, clock, &Told::Joined(member_id(place), Start::Earliest));
+            subscription.tell(now, &Told::Joined(MemberId(place), Start::Earliest));
         }
         for Unread { delivery, .. } in lost {
             self.leave_ready(delivery);
-            if self.delivery(delivery).superseded {
-                self.finish(delivery);
-            } else {
-                self.deliveries.change(delivery).state = State::Waiting;
-                self.waiting.push(delivery);
-            }
+            self.begin_waiting(delivery);
         }
         self.refresh(group);
     }
@@ -535,10 +501,10 @@ impl<E: Event> Broker<E> {
 
     /// Lets the owners of a group's partitions, or of its keys, change while its members stay.
     fn rebalance(&mut self, group: GroupIndex) {
-        let clock = self.clock();
-        let (subscription, rules) = self.subscription(group);
+        let now = self.now;
+        let subscription = self.subscription(group);
         subscription.turn = subscription.turn.wrapping_add(1);
-        subscription.tell(rules, clock, &Told::Joined(member_id(0), Start::Earliest));
+        subscription.tell(now, &Told::Joined(MemberId(0), Start::Earliest));
         self.refresh(group);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{CLAIMED_AFTER, Sendable, Unread, claims, member_id, number_of};
+use super::{CLAIMED_AFTER, Sendable, Unread};
 use crate::broker::delivery::{Delivery, DeliveryIndex, GroupIndex, State};
 use crate::broker::{Broker, MessageIndex};
 use crate::engine::{Choice, MemberId, MessageId, PartitionId, Rules};
@@ -12,7 +12,7 @@ use crate::ids::Time;
 impl<E: Event> Broker<E> {
     pub(super) fn refresh(&mut self, group: GroupIndex) {
         self.let_act(group);
-        let subscription = self.subscription(group).0;
+        let subscription = self.subscription(group);
         let pending: BTreeSet<MessageId> = subscription.engine.pending(&subscription.log).into_iter().collect();
         pending.iter().for_each(|number| self.stand(group, *number));
         self.end_what_is_done(group, &pending);
@@ -22,10 +22,10 @@ impl<E: Event> Broker<E> {
 
     /// Lets an engine do what it does by itself and at once.
     fn let_act(&mut self, group: GroupIndex) {
-        let clock = self.clock();
+        let now = self.now;
         loop {
-            let (subscription, rules) = self.subscription(group);
-            let choices = subscription.may(rules, clock);
+            let subscription = self.subscription(group);
+            let choices = subscription.may(now);
             let turn = usize::from(subscription.turn);
             let moves = |partition: &PartitionId| {
                 let to = |choice: &Choice| match choice {
@@ -42,7 +42,7 @@ impl<E: Event> Broker<E> {
                 _ => None,
             });
             let Some(choice) = next else { return };
-            subscription.choose(rules, clock, &choice);
+            subscription.choose(now, &choice);
             if let Choice::GiveUp(number) = choice {
                 let newest = subscription.newest[number.0 as usize];
                 self.bury(newest);
@@ -52,7 +52,7 @@ impl<E: Event> Broker<E> {
 
     /// Ends a delivery whose message came too often.
     fn bury(&mut self, index: DeliveryIndex) {
-        let (group, number) = (self.delivery(index).group, number_of(self.delivery(index)));
+        let (group, number) = self.of_engine(index);
         match self.delivery(index).state {
             State::Settled | State::Dead => return,
             State::Queued if !self.is_unread(index) => {
@@ -67,26 +67,21 @@ impl<E: Event> Broker<E> {
             }
         }
         self.die(index);
-        self.subscription(group).0.open.remove(&number.0);
-    }
-
-    fn die(&mut self, index: DeliveryIndex) {
-        self.deliveries.change(index).state = State::Dead;
-        self.dead.push(index);
+        self.subscription(group).open.remove(&number.0);
     }
 
     /// Ends a delivery that a member had, and with it its message if that was given up meanwhile.
     pub(super) fn finish(&mut self, index: DeliveryIndex) {
-        self.settle(index);
-        let Delivery { superseded, successor, .. } = *self.delivery(index);
-        if superseded && successor.is_none() {
-            self.die(index);
+        if self.delivery(index).superseded {
+            self.retire(index);
+        } else {
+            self.settle(index);
         }
     }
 
     /// Sees to it that a message which is going to be sent has a delivery that waits for that.
     pub(super) fn stand(&mut self, group: GroupIndex, number: MessageId) {
-        let subscription = self.subscription(group).0;
+        let subscription = self.subscription(group);
         let index = subscription.newest[number.0 as usize];
         let is_unread = subscription.is_unread(index);
         let state = self.delivery(index).state;
@@ -105,20 +100,20 @@ impl<E: Event> Broker<E> {
                     let old = self.deliveries.change(index);
                     (old.successor, old.superseded) = (Some(new), true);
                 }
-                self.subscription(group).0.newest[number.0 as usize] = new;
+                self.subscription(group).newest[number.0 as usize] = new;
             }
         }
-        let subscription = self.subscription(group).0;
+        let subscription = self.subscription(group);
         subscription.timers[number.0 as usize] = None;
         subscription.open.insert(number.0);
     }
 
     /// Ends what waits for messages that the engine is done with.
     fn end_what_is_done(&mut self, group: GroupIndex, pending: &BTreeSet<MessageId>) {
-        let subscription = self.subscription(group).0;
+        let subscription = self.subscription(group);
         let open: Vec<MessageId> = subscription.open.iter().copied().map(MessageId).collect();
         for number in open {
-            let subscription = self.subscription(group).0;
+            let subscription = self.subscription(group);
             let index = subscription.newest[number.0 as usize];
             let (is_unread, holds) = (subscription.is_unread(index), subscription.engine.holds(number));
             let Delivery { state, parked, .. } = *self.delivery(index);
@@ -131,7 +126,7 @@ impl<E: Event> Broker<E> {
                 _ => {}
             }
             if !self.delivery(index).is_open() {
-                self.subscription(group).0.open.remove(&number.0);
+                self.subscription(group).open.remove(&number.0);
             }
         }
     }
@@ -139,23 +134,23 @@ impl<E: Event> Broker<E> {
     /// Notes which waits the world does not know of yet.
     fn set_timers(&mut self, group: GroupIndex) {
         let now = self.now;
-        let open: Vec<MessageId> = self.subscription(group).0.open.iter().copied().map(MessageId).collect();
+        let open: Vec<MessageId> = self.subscription(group).open.iter().copied().map(MessageId).collect();
         for number in open {
-            let (subscription, rules) = self.subscription(group);
+            let subscription = self.subscription(group);
             let index = subscription.newest[number.0 as usize];
             if !subscription.engine.holds(number) {
                 continue;
             }
             let known = subscription.timers[number.0 as usize];
-            let due = match subscription.due(rules, number) {
+            let due = match subscription.due(number) {
                 // What nobody has begun to handle is not idle yet, or there would be no end of claims.
-                None if claims(rules) && subscription.is_unread(index) => None,
-                None if claims(rules) => Some(known.unwrap_or_else(|| CLAIMED_AFTER.after(now))),
+                None if subscription.claims() && subscription.is_unread(index) => None,
+                None if subscription.claims() => Some(known.unwrap_or_else(|| CLAIMED_AFTER.after(now))),
                 due => due,
             };
             let parked = self.delivery(index).parked;
             if let Some(due) = due.filter(|due| Some(*due) != known && !parked) {
-                self.subscription(group).0.timers[number.0 as usize] = Some(due);
+                self.subscription(group).timers[number.0 as usize] = Some(due);
                 self.waits.push((index, due));
             }
         }
@@ -173,9 +168,9 @@ impl<E: Event> Broker<E> {
     }
 
     fn refresh_ready(&mut self, group: GroupIndex, pending: &BTreeSet<MessageId>) {
-        let clock = self.clock();
-        let (subscription, rules) = self.known(group);
-        let sendable = subscription.sendable(rules, clock);
+        let now = self.now;
+        let subscription = self.known(group);
+        let sendable = subscription.sendable(now);
         let (inbox, newest) = (subscription.inbox.clone(), |n: &MessageId| subscription.newest[n.0 as usize]);
         let standing: Vec<DeliveryIndex> = pending.iter().map(newest).collect();
         for index in standing {
@@ -200,7 +195,7 @@ impl<E: Event> Broker<E> {
 
     /// Whether a member handles one message at a time and has one.
     fn is_busy(&self, group: GroupIndex, place: u16) -> bool {
-        let handling = &self.known(group).0.handling;
+        let handling = &self.known(group).handling;
         !self.groups[group.get()].overlaps && handling.iter().any(|index| self.delivery(*index).member == place)
     }
 
@@ -215,9 +210,9 @@ impl<E: Event> Broker<E> {
     pub(super) fn target(&self, group: GroupIndex, index: DeliveryIndex, sendable: &Sendable) -> Option<u16> {
         let Delivery { message: MessageIndex(message), attempt, .. } = *self.delivery(index);
         let overlaps = self.groups[group.get()].overlaps;
-        let has_unread = |place: u16| self.known(group).0.inbox.iter().any(|unread| unread.place == place);
+        let has_unread = |place: u16| self.known(group).inbox.iter().any(|unread| unread.place == place);
         let is_free = |place: u16| (overlaps || !has_unread(place)) && !self.is_busy(group, place);
-        let able = sendable.get(&number_of(self.delivery(index)))?.iter().copied();
+        let able = sendable.get(&self.of_engine(index).1)?.iter().copied();
         let mut free: Vec<u16> = able.filter(|place| is_free(*place) && self.fits(group, *place, index)).collect();
         free.sort_unstable();
         let turn = message.wrapping_add(attempt.into()) as usize;
@@ -226,27 +221,24 @@ impl<E: Event> Broker<E> {
 
     /// Lets what is parked keep its place: it is with a member, as it would be if it came again and again.
     pub(in crate::broker) fn keep_parked(&mut self, index: DeliveryIndex) {
-        let clock = self.clock();
-        let group = self.delivery(index).group;
-        let number = number_of(self.delivery(index));
-        let (subscription, rules) = self.known(group);
-        let sendable = subscription.sendable(rules, clock);
+        let now = self.now;
+        let (group, number) = self.of_engine(index);
+        let sendable = self.known(group).sendable(now);
         let place = self.target(group, index, &sendable);
-        let (subscription, rules) = self.subscription(group);
-        if let Some(place) = place.filter(|_| !matches!(rules, Rules::Offsets(_))) {
-            subscription.choose(rules, clock, &Choice::Send(number, member_id(place)));
+        let subscription = self.subscription(group);
+        if let Some(place) = place.filter(|_| !matches!(subscription.rules(), Rules::Offsets(_))) {
+            subscription.choose(now, &Choice::Send(number, MemberId(place)));
         }
         self.refresh(group);
     }
 
     /// Lets what was parked come again.
     pub(in crate::broker) fn come_back(&mut self, index: DeliveryIndex) {
-        let clock = self.clock();
-        let group = self.delivery(index).group;
-        let number = number_of(self.delivery(index));
-        let (subscription, rules) = self.subscription(group);
+        let now = self.now;
+        let (group, number) = self.of_engine(index);
+        let subscription = self.subscription(group);
         if subscription.engine.holds(number) && !subscription.is_unread(index) {
-            subscription.choose(rules, clock, &Choice::Expire(number));
+            subscription.choose(now, &Choice::Expire(number));
         }
         self.refresh(group);
     }
