@@ -37,9 +37,14 @@ impl Window {
         }
     }
 
+    /// All there are, those of [`Window::ALL`] first.
+    pub(crate) fn every() -> impl Iterator<Item = Window> {
+        Window::ALL.into_iter().chain([Window::BetweenSaves])
+    }
+
     /// The window of that name.
     pub(crate) fn named(name: &str) -> Option<Window> {
-        Window::ALL.into_iter().chain([Window::BetweenSaves]).find(|window| window.name() == name)
+        Window::every().find(|window| window.name() == name)
     }
 }
 
@@ -110,6 +115,11 @@ impl MemberChange {
             MemberChange::CommitAhead => "committed ahead",
         }
     }
+
+    /// The one of that name.
+    pub(crate) fn named(name: &str) -> Option<MemberChange> {
+        MemberChange::ALL.into_iter().find(|change| change.name() == name)
+    }
 }
 
 /// Which changes a broker knows, and whether its members fetch ahead.
@@ -145,11 +155,10 @@ impl MemberChanges {
 
     /// This change if it is among them, and else one that is.
     pub(crate) fn nearest(self, change: MemberChange) -> Option<MemberChange> {
-        let known: Vec<MemberChange> = self.iter().collect();
         if self.has(change) {
             return Some(change);
         }
-        known.get(change as usize % known.len().max(1)).copied()
+        self.iter().nth(change as usize % self.iter().count().max(1))
     }
 }
 
@@ -378,10 +387,25 @@ impl FaultPlan {
 
     /// Whether nothing can go wrong, whatever is drawn.
     pub(crate) fn is_calm(&self) -> bool {
-        let FaultPlan { lose_ack, delay_ack, duplicate, crash, pause, lose_message, .. } = self;
-        let FaultPlan { fetch, change, republish, slow_publish, crash_between_saves, .. } = self;
-        let kinds = [lose_ack, delay_ack, duplicate, crash, pause, lose_message];
-        !kinds.into_iter().chain([fetch, change, republish, slow_publish, crash_between_saves]).any(Rate::can_happen)
+        let mut plan = *self;
+        !plan.kinds().into_iter().any(|rate| rate.can_happen())
+    }
+
+    /// How often each kind of fault happens; in the order they were added, so that a seed keeps its coins.
+    fn kinds(&mut self) -> [&mut Rate; 11] {
+        [
+            &mut self.lose_ack,
+            &mut self.delay_ack,
+            &mut self.duplicate,
+            &mut self.crash,
+            &mut self.pause,
+            &mut self.lose_message,
+            &mut self.fetch,
+            &mut self.change,
+            &mut self.republish,
+            &mut self.slow_publish,
+            &mut self.crash_between_saves,
+        ]
     }
 
     /// The plan one seed uses: the same, or with some kinds switched off.
@@ -390,21 +414,7 @@ impl FaultPlan {
         if self.swarm {
             let mut prng = Prng::new(seed, Stream::Swarm);
             let half = Ratio::new(1, 2);
-            // In the order they were added, so that a seed keeps its coins.
-            let kinds = [
-                &mut self.lose_ack,
-                &mut self.delay_ack,
-                &mut self.duplicate,
-                &mut self.crash,
-                &mut self.pause,
-                &mut self.lose_message,
-                &mut self.fetch,
-                &mut self.change,
-                &mut self.republish,
-                &mut self.slow_publish,
-                &mut self.crash_between_saves,
-            ];
-            for rate in kinds {
+            for rate in self.kinds() {
                 if prng.chance(half) {
                     rate.most = 0;
                 }
@@ -426,10 +436,10 @@ pub struct Fates {
     fetch: Coin,
     change: Coin,
     republish: Coin,
-    /// Whether anything may happen to members and publishers.
-    has_more: bool,
     slow_publish: Coin,
     crash_between_saves: Coin,
+    /// Whether any of those five may happen, which are to be asked for.
+    has_more: bool,
     /// Whether no more than acks are lost and deliveries duplicated.
     is_sparse: bool,
     attempts_max: u16,
@@ -441,14 +451,14 @@ impl Fates {
     #[must_use]
     pub fn new(plan: &FaultPlan, key: RunKey) -> Fates {
         let coin = |rate, purpose| Coin::new(rate, key, purpose);
-        let rare = [plan.fetch, plan.change, plan.republish];
-        let more = [plan.delay_ack, plan.crash, plan.pause, plan.lose_message, plan.slow_publish];
+        let asked_for = [plan.fetch, plan.change, plan.republish, plan.slow_publish, plan.crash_between_saves];
+        let usual = [plan.delay_ack, plan.crash, plan.pause, plan.lose_message];
         Fates {
             fetch: coin(plan.fetch, Purpose::Fetch),
             change: coin(plan.change, Purpose::MemberChange),
             republish: coin(plan.republish, Purpose::Republish),
-            has_more: rare.iter().any(Rate::can_happen),
-            is_sparse: !more.iter().chain(&rare).chain([&plan.crash_between_saves]).any(Rate::can_happen),
+            has_more: asked_for.iter().any(Rate::can_happen),
+            is_sparse: !usual.iter().chain(&asked_for).any(Rate::can_happen),
             lose_ack: coin(plan.lose_ack, Purpose::LoseAck),
             delay_ack: coin(plan.delay_ack, Purpose::DelayAck),
             duplicate: coin(plan.duplicate, Purpose::Duplicate),
@@ -481,11 +491,8 @@ impl Fates {
             fate.ack = AckFate::Late;
         }
         fate.pause = self.pause.takes(identity);
-        fate.slow_publish = self.slow_publish.takes(identity);
         if self.crash.takes(identity) {
             fate.crash = Some(self.window(identity));
-        } else if self.crash_between_saves.takes(identity) {
-            fate.crash = Some(Window::BetweenSaves);
         }
         if self.has_more {
             self.draw_more(identity, &mut fate);
@@ -493,20 +500,22 @@ impl Fates {
         fate
     }
 
-    /// Draws what happens to members and publishers.
+    /// Draws what is to be asked for.
     #[inline(never)]
     fn draw_more(&mut self, identity: u64, fate: &mut Fate) {
-        let one_of = |number, purpose| below(self.key.draw(purpose, identity), number);
-        if self.fetch.falls(identity) {
+        let key = self.key;
+        let one_of = |number: usize, purpose| below(key.draw(purpose, identity), number as u32) as usize;
+        if self.fetch.takes(identity) {
             fate.fetch = one_of(4, Purpose::HowMany) as u8 + 1;
         }
-        if self.change.falls(identity) {
-            fate.change =
-                Some(MemberChange::ALL[one_of(MemberChange::ALL.len() as u32, Purpose::WhichChange) as usize]);
+        if self.change.takes(identity) {
+            fate.change = Some(MemberChange::ALL[one_of(MemberChange::ALL.len(), Purpose::WhichChange)]);
         }
         fate.republish = self.republish.takes(identity);
-        self.fetch.left -= u32::from(fate.fetch > 0);
-        self.change.left -= u32::from(fate.change.is_some());
+        fate.slow_publish = self.slow_publish.takes(identity);
+        if fate.crash.is_none() && self.crash_between_saves.takes(identity) {
+            fate.crash = Some(Window::BetweenSaves);
+        }
     }
 
     /// Whether no more than acks are lost and deliveries duplicated in this run.

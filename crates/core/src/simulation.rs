@@ -65,7 +65,8 @@ pub(crate) struct Hosted<S: System> {
     /// The hash of its name.
     pub(crate) hash: u64,
     pub(crate) members: u16,
-    pub(crate) may_pause: bool,
+    /// By what the handler runs for, whether it can pause between its reads and its saves.
+    pub(crate) pauses: [bool; 3],
     /// By what the handler runs for.
     pub(crate) publish_modes: [PublishMode; 3],
     pub(crate) ack_timing: AckTiming,
@@ -436,13 +437,17 @@ impl<S: System> SimulationBuilder<S> {
             }
             let index = ServiceIndex(services.len() as u16);
             let may_pause = hosting.may_pause();
-            // Who handles one message at a time is slow all the same, and then its waits end meanwhile.
-            let may_be_slow = may_pause || self.profile.engine.is_some();
-            join_group(&mut groups, index, service.as_ref(), &hosting, may_be_slow);
+            let pauses = Work::ALL.map(|work| match work {
+                Work::Command => may_pause,
+                // Who handles one message at a time is slow all the same, and an engine waits for it meanwhile.
+                Work::Delivery => may_pause || self.profile.engine.is_some() && !service.subjects().is_empty(),
+                // The clock moves last.
+                Work::Timer => false,
+            });
+            join_group(&mut groups, index, service.as_ref(), &hosting, pauses[Work::Delivery as usize]);
             let publish_modes = Work::ALL.map(|work| service.publish_mode(work));
             let relay = service.relay();
             let publishes_late = Work::ALL.map(|work| match publish_modes[work as usize] {
-                // The clock moves last.
                 _ if work == Work::Timer => false,
                 PublishMode::Outbox => true,
                 PublishMode::DualWrite => may_pause,
@@ -458,7 +463,7 @@ impl<S: System> SimulationBuilder<S> {
                 name_at,
                 hash,
                 members,
-                may_pause,
+                pauses,
                 publish_modes,
                 ack_timing,
                 relay,

@@ -457,7 +457,7 @@ impl FromStr for Departure {
             };
         }
         if let Some((service, rest)) = text.strip_prefix("crash ").and_then(|rest| rest.split_once(' ')) {
-            for window in Window::ALL.into_iter().chain([Window::BetweenSaves]) {
+            for window in Window::every() {
                 if let Some(what) = rest.strip_prefix(window.name()).and_then(|rest| rest.strip_prefix(" of ")) {
                     let (service, what) = (service.to_owned(), what.parse()?);
                     return match what {

@@ -124,11 +124,11 @@ impl Fault {
                 let number = name.strip_prefix(Fate::FETCHED)?.strip_suffix(" more")?.parse().ok()?;
                 (1..=Fate::FETCH_MAX).contains(&number).then_some(Fault::Fetched(number))
             }
-            _ if MemberChange::ALL.iter().any(|change| change.name() == name) => {
-                MemberChange::ALL.into_iter().find(|change| change.name() == name).map(Fault::Changed)
-            }
             Fate::SLOW_PUBLISH => Some(Fault::SlowPublish),
-            _ => Window::named(name.strip_prefix("crash ")?).map(Fault::Crash),
+            _ => match name.strip_prefix("crash ") {
+                Some(window) => Window::named(window).map(Fault::Crash),
+                None => MemberChange::named(name).map(Fault::Changed),
+            },
         }
     }
 

@@ -114,6 +114,14 @@ pub(super) fn found<S: System>(
     found.collect()
 }
 
+/// What the handler runs for that handles this.
+const fn work_of(what: &Target) -> Work {
+    match what {
+        Target::Command(_) => Work::Command,
+        _ => Work::Delivery,
+    }
+}
+
 fn unused_because(departure: &Departure, reason: impl Into<String>) -> Vacuous {
     Vacuous::new(Kind::UnusedDeparture, departure.to_string(), reason)
 }
@@ -179,8 +187,7 @@ impl<S: System> Why<'_, S> {
         let handlers = self.handlers(what);
         let services = &self.simulation.inner.services;
         let name = services.get(*handlers.first()?)?.name;
-        let is_slow = matches!(what, Target::Delivery(_)) && self.simulation.profile().engine.is_some();
-        let none = !is_slow && handlers.iter().all(|place| !services[*place].may_pause);
+        let none = handlers.iter().all(|place| !services[*place].pauses[work_of(what) as usize]);
         none.then(|| format!("handlers of `{name}` cannot pause: it has one member, which handles one at a time"))
     }
 
@@ -196,10 +203,7 @@ impl<S: System> Why<'_, S> {
     /// That nothing can come between the saves of what is to be slow and what it publishes.
     fn cannot_publish_late(&self) -> Option<String> {
         let Departure::SlowPublish { what, .. } = self.departure else { return None };
-        let work = match what {
-            Target::Command(_) => Work::Command,
-            _ => Work::Delivery,
-        };
+        let work = work_of(what);
         let handlers = self.handlers(what);
         let services = &self.simulation.inner.services;
         if handlers.iter().any(|place| services[*place].publishes_late[work as usize]) {
@@ -249,7 +253,7 @@ impl<S: System> Why<'_, S> {
                 let handlers = self.handlers(of);
                 let services = &self.simulation.inner.services;
                 let name = services.get(*handlers.first()?)?.name;
-                let none = handlers.iter().all(|place| !services[*place].may_pause);
+                let none = handlers.iter().all(|place| !services[*place].pauses[work_of(of) as usize]);
                 none.then(|| format!("handlers of `{name}` cannot pause"))
             }
             (_, Target::Publish(of)) => {

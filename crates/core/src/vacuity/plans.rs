@@ -10,10 +10,7 @@ use crate::simulation::Simulation;
 /// Why no handler of a simulation can pause, if none can.
 #[must_use]
 pub fn pauses_nowhere<S: System>(simulation: &Simulation<S>) -> Option<&'static str> {
-    if simulation.profile().engine.is_some() && !simulation.inner.groups.is_empty() {
-        return None;
-    }
-    let none = simulation.inner.services.iter().all(|hosted| !hosted.may_pause);
+    let none = simulation.inner.services.iter().all(|hosted| !hosted.pauses.contains(&true));
     none.then_some("no service has several members or `overlapping = true`")
 }
 

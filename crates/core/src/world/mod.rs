@@ -472,7 +472,7 @@ impl<S: System> World<S> {
         let command = &self.inner().clients[client.get()].commands[next];
         let hosted = &self.inner().services[command.service.get()];
         let may_publish_late = hosted.publishes_late[Work::Command as usize];
-        let (key, may_pause) = (command.key, hosted.may_pause);
+        let (key, may_pause) = (command.key, hosted.pauses[Work::Command as usize]);
         let (attempt, changes) = (1, MemberChanges::NONE);
         let plain = Chosen { key, attempt, may_pause, may_publish_late, may_crash: true, is_delivery: false, changes };
         if command.terms.is_none() { plain } else { self.chosen_on_terms(client, command, plain) }

@@ -17,10 +17,6 @@ pub struct Means {
     duplicate: bool,
     pause: bool,
     lose_message: bool,
-    /// Whether something happens to members.
-    change: bool,
-    /// Whether something is published twice.
-    republish: bool,
     /// The windows in which members may crash.
     crash: Vec<Window>,
 }
@@ -38,8 +34,6 @@ impl Means {
             duplicate: may(plan.duplicate),
             pause: may(plan.pause),
             lose_message: can(plan.lose_message),
-            change: may(plan.change),
-            republish: may(plan.republish),
             crash: if may(plan.crash) { Window::ALL.to_vec() } else { Vec::new() },
         }
     }
@@ -50,16 +44,17 @@ impl Means {
         let mut means = Means::default();
         for departure in schedule {
             match departure {
-                Departure::Hold { .. } | Departure::SlowPublish { .. } => {}
+                Departure::Hold { .. }
+                | Departure::SlowPublish { .. }
+                | Departure::Fetch { .. }
+                | Departure::MemberChange { .. }
+                | Departure::Republish(_) => {}
                 Departure::Pause { .. } => means.pause = true,
                 Departure::Duplicate(_) => means.duplicate = true,
                 Departure::Lose(_) => means.lose_message = true,
                 Departure::LoseAck(_) => means.lose_ack = true,
                 Departure::RunPast(_) | Departure::DelayAck { .. } => means.delay_ack = true,
                 Departure::Crash { window, .. } => means.crash.push(*window),
-                Departure::MemberChange { .. } => means.change = true,
-                Departure::Republish(_) => means.republish = true,
-                Departure::Fetch { .. } => {}
             }
         }
         means
