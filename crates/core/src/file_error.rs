@@ -50,6 +50,32 @@ impl FileError {
         }
     }
 
+    /// A mistake about a word in quotes among the bytes `span` of `text`, or about all of them if it is not there.
+    #[must_use]
+    pub fn about_word(
+        file: &str,
+        text: &str,
+        span: &Range<usize>,
+        word: &str,
+        message: impl Into<String>,
+    ) -> FileError {
+        let quoted = format!("\"{word}\"");
+        let place = text[span.clone()].find(&quoted).map(|at| span.start + at..span.start + at + quoted.len());
+        FileError::new(file, text, place.unwrap_or(span.clone()), message)
+    }
+
+    /// What is wrong with JSON at the bytes `span` of `text`, behind these words.
+    #[must_use]
+    pub fn of_json(file: &str, text: &str, span: &Range<usize>, words: &str, error: &serde_json::Error) -> FileError {
+        let lines = text[span.clone()].split_inclusive('\n').take(error.line().saturating_sub(1));
+        let at = span.start + lines.map(str::len).sum::<usize>() + error.column().saturating_sub(1);
+        let said = error.to_string();
+        // serde names line and column itself, of the piece alone.
+        let said = said.split(" at line ").next().unwrap_or_default();
+        let at = at.min(span.end);
+        FileError::new(file, text, at..at + 1, format!("{words}{said}"))
+    }
+
     /// Adds what to do next.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> FileError {

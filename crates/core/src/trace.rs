@@ -504,12 +504,8 @@ fn read_line<'a, T: Deserialize<'a>>(
     line: &'a str,
     what: &str,
 ) -> Result<T, FileError> {
-    serde_json::from_str(line).map_err(|error| {
-        let at = span.start + error.column().saturating_sub(1).min(line.len());
-        let error = error.to_string();
-        let why = error.split(" at line ").next().unwrap_or_default();
-        FileError::new(file, text, at..at, format!("this is not {what}: {why}"))
-    })
+    let wrong = |error| FileError::of_json(file, text, &span, &format!("this is not {what}: "), &error);
+    serde_json::from_str(line).map_err(wrong)
 }
 
 /// The first difference between two traces.

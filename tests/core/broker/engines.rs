@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::common::{Play, Publish, Rule, Setup};
 use super::world::{assert_sound, busy};
-use super::{NAK, SILENT};
+use super::{NAK, SILENT, check_ready};
 
 /// A broker on its engine, with settings.
 fn on(name: &str, settings: &[(&str, Value)]) -> Profile {
@@ -40,12 +40,6 @@ fn check(setup: &Setup, picks: &str, handled: &str) {
     }
     let expected = (handled.to_owned(), String::new());
     assert_eq!((play.handled(), play.open()), expected, "after `{picks}` on {}", setup.profile.name);
-}
-
-/// Plays the picks and compares what is ready then.
-#[track_caller]
-fn check_ready(setup: &Setup, picks: &str, ready: &str) {
-    assert_eq!(setup.after(picks).ready(), ready, "ready after `{picks}` on {}", setup.profile.name);
 }
 
 // Inboxes.

@@ -498,7 +498,8 @@ impl<'a> Search<'a> {
 
     /// What a line leads to that says that something was told.
     fn tell(&mut self, next: &mut Next, states: &States) {
-        let (what, front) = (&self.lines[next.place].what, &next.beyond);
+        let lines = self.lines;
+        let (what, front) = (&lines[next.place].what, &next.beyond);
         for (state, mark) in states {
             let answered = |member: &Option<MemberId>, message: &MessageId, count: &Option<u16>| {
                 // Nobody answers what nobody saw.
@@ -537,11 +538,7 @@ impl<'a> Search<'a> {
                     None => state.seen_at(front.time),
                 }
                 let at = match assumed {
-                    Some(assumed) => {
-                        let fact = Some((next.place, Fact::Assumed(assumed)));
-                        self.reached.push(Reached { before: mark.at, fact });
-                        self.reached.len() as u32 - 1
-                    }
+                    Some(assumed) => self.reach(mark.at, next.place, Some(Fact::Assumed(assumed))),
                     None => mark.at,
                 };
                 // The first of several answers is taken where it explains as much as the others.

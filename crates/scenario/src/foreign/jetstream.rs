@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use pellmell_core::engine::{Header, RECORDING_VERSION, RecordedLine, Recording, Wait};
+use pellmell_core::engine::{Header, RECORDING_VERSION, RecordedLine, Recording, SomeAnswer, Wait};
 use pellmell_core::trace::count;
 use serde::Deserialize;
 
 use super::time::nanos_of_rfc3339;
-use super::{Foreign, Mapping, chosen, json_error};
+use super::{Foreign, Mapping, answered, chosen, json_error};
 use crate::scenario::FileError;
 
 /// The one member that a consumer's deliveries go to: the events do not say who got them.
@@ -75,7 +75,7 @@ struct Delivery {
 #[derive(Clone)]
 enum What {
     Got(Option<(u64, Option<u16>)>),
-    Answered(&'static str, u64, u16),
+    Answered(SomeAnswer, u64, u16),
     GaveUp(u64, u16),
 }
 
@@ -180,10 +180,10 @@ pub(super) fn read(file: &str, text: &str, mapping: &Mapping) -> Result<Foreign,
         let message = event.stream_seq.ok_or_else(|| missing("stream_seq"))?;
         let count = event.deliveries.ok_or_else(|| missing("deliveries"))?;
         messages.insert(message);
-        let verb = match kind {
-            Kind::Ack => "ack",
-            Kind::Nak => "nak",
-            Kind::Term => "term",
+        let answer = match kind {
+            Kind::Ack => SomeAnswer::Ack,
+            Kind::Nak => SomeAnswer::Nak,
+            Kind::Term => SomeAnswer::Term,
             Kind::GaveUp | Kind::Consumer => {
                 happened.push((*nanos, What::GaveUp(message, count), span.clone()));
                 continue;
@@ -201,7 +201,7 @@ pub(super) fn read(file: &str, text: &str, mapping: &Mapping) -> Result<Foreign,
             let message = format!("delivery {number} is of message {} in an earlier line", known.message);
             return Err(FileError::new(file, text, span.clone(), message).help("does the file have two consumers?"));
         }
-        happened.push((*nanos, What::Answered(verb, message, count), span.clone()));
+        happened.push((*nanos, What::Answered(answer, message, count), span.clone()));
     }
     let Some(latest) = deliveries.keys().next_back().copied() else {
         return Err(end().help("the consumer needs sampling: nats consumer edit STREAM CONSUMER --sample 100"));
@@ -309,14 +309,9 @@ fn said(line: &mut RecordedLine, what: &What, counts: bool) {
         What::Got(None) => line.got = Some("?".to_owned()),
         What::Got(Some((message, count))) => (line.got, line.count) = (Some(message.to_string()), *count),
         What::GaveUp(message, _) => line.gave_up = Some(message.to_string()),
-        What::Answered(verb, message, count) => {
-            let name = Some(message.to_string());
+        What::Answered(answer, message, count) => {
             line.count = counts.then_some(*count);
-            match *verb {
-                "ack" => line.ack = name,
-                "nak" => line.nak = name,
-                _ => line.term = name,
-            }
+            answered(line, *answer, message.to_string());
         }
     }
 }

@@ -77,6 +77,16 @@ pub enum Operation {
     Settle,
 }
 
+impl From<Consumed> for Operation {
+    fn from(consumed: Consumed) -> Operation {
+        match consumed {
+            Consumed::Receive => Operation::Receive,
+            Consumed::Process => Operation::Process,
+            Consumed::Settle => Operation::Settle,
+        }
+    }
+}
+
 /// Which attributes say what: names, of which the first that is there counts, or texts with names in braces.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -12,7 +12,7 @@ mod time;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use pellmell_core::engine::Recording;
+use pellmell_core::engine::{RecordedLine, Recording, SomeAnswer};
 
 use crate::scenario::{FileError, nearest};
 
@@ -101,13 +101,17 @@ fn json_error<T>(
     span: &Range<usize>,
     read: Result<T, serde_json::Error>,
 ) -> Result<T, FileError> {
-    read.map_err(|error| {
-        let piece = &text[span.clone()];
-        let lines = piece.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
-        let at = (span.start + lines + error.column().saturating_sub(1)).min(text.len());
-        let said = error.to_string();
-        // serde names line and column itself, of the piece alone.
-        let said = said.split(" at line ").next().unwrap_or_default();
-        FileError::new(file, text, at..at + 1, said)
-    })
+    read.map_err(|error| FileError::of_json(file, text, span, "", &error))
+}
+
+/// Says in a line that a message was answered so, if it was.
+fn answered(line: &mut RecordedLine, answer: SomeAnswer, message: String) {
+    let key = match answer {
+        SomeAnswer::Ack => &mut line.ack,
+        SomeAnswer::Nak => &mut line.nak,
+        SomeAnswer::Term => &mut line.term,
+        SomeAnswer::Extend => &mut line.extend,
+        _ => return,
+    };
+    *key = Some(message);
 }

@@ -11,8 +11,8 @@ use pellmell_core::engine::{Gap, Header, RECORDING_VERSION, RecordedLine, Record
 use pellmell_core::trace::count;
 
 use super::mapping::{Consumed, Operation, filled};
-use super::spans::{Context, Span, about, first, spans};
-use super::{Foreign, Mapping, chosen};
+use super::spans::{Context, Span, first, spans};
+use super::{Foreign, Mapping, answered as say_answered, chosen};
 use crate::scenario::FileError;
 
 /// What may have happened without a span unless the mapping says otherwise: spans are sampled, and what a member says
@@ -29,6 +29,7 @@ const LATENCY: Wait = Wait::of_millis(50);
 const MEMBER: &str = "consumer";
 
 /// Something that a span says, when, and by whose clock.
+#[derive(Clone)]
 struct Happened {
     nanos: u64,
     host: String,
@@ -96,7 +97,7 @@ const fn consumes(operation: Operation) -> bool {
 
 impl Reader<'_> {
     fn about(&self, span: &Span, word: &str, message: impl Into<String>) -> FileError {
-        about(self.file, self.text, &span.place, word, message)
+        FileError::about_word(self.file, self.text, &span.place, word, message)
     }
 
     /// What a span does, if it is one of messaging.
@@ -195,20 +196,11 @@ impl Reader<'_> {
         notes: &mut Vec<String>,
     ) -> Result<(), FileError> {
         let has = |wanted: Operation| self.spans.iter().any(|(operation, _)| *operation == wanted);
-        let got = match self.mapping.got {
-            Some(Consumed::Receive) => Operation::Receive,
-            Some(Consumed::Settle) => Operation::Settle,
-            Some(Consumed::Process) => Operation::Process,
-            None if has(Operation::Process) => Operation::Process,
-            None => Operation::Receive,
+        let asked = |asked: Option<Consumed>, usual, else_it| {
+            asked.map(Operation::from).unwrap_or(if has(usual) { usual } else { else_it })
         };
-        let answered = match self.mapping.answered {
-            Some(Consumed::Settle) => Operation::Settle,
-            Some(Consumed::Process) => Operation::Process,
-            Some(Consumed::Receive) => Operation::Receive,
-            None if has(Operation::Settle) => Operation::Settle,
-            None => Operation::Process,
-        };
+        let got = asked(self.mapping.got, Operation::Process, Operation::Receive);
+        let answered = asked(self.mapping.answered, Operation::Settle, Operation::Process);
         let attributes = &self.mapping.attributes;
         let mut idle = 0_u64;
         for (operation, span) in self.spans.iter().filter(|(operation, _)| consumes(*operation)) {
@@ -238,10 +230,7 @@ impl Reader<'_> {
                     let (nanos, one_of) = self.answer(span, answered)?;
                     match one_of.as_slice() {
                         [SomeAnswer::None] => continue,
-                        [SomeAnswer::Ack] => line.ack = Some(name),
-                        [SomeAnswer::Nak] => line.nak = Some(name),
-                        [SomeAnswer::Term] => line.term = Some(name),
-                        [SomeAnswer::Extend] => line.extend = Some(name),
+                        [answer] => say_answered(&mut line, *answer, name),
                         _ => (line.answer, line.one_of) = (Some(name), Some(one_of)),
                     }
                     happened.push(put(nanos, line));
@@ -398,7 +387,7 @@ impl Reader<'_> {
                 count(hosts.len() as u64, "host")
             ));
         }
-        for Happened { nanos, host, place, mut line } in happened.iter().map(Happened::copy) {
+        for Happened { nanos, host, place, mut line } in happened.iter().cloned() {
             // Nothing comes before what was there from the beginning.
             line.ms = tolerance.as_millis().saturating_add(1 + (nanos - first) / 1_000_000);
             line.host = Some(host);
@@ -416,12 +405,6 @@ impl Reader<'_> {
         header.tolerance = Some(tolerance);
         header.gaps = self.mapping.gaps.clone().unwrap_or_else(|| GAPS.to_vec());
         Recording::of_lines(self.file, self.text, header, lines)
-    }
-}
-
-impl Happened {
-    fn copy(&self) -> Happened {
-        Happened { nanos: self.nanos, host: self.host.clone(), place: self.place.clone(), line: self.line.clone() }
     }
 }
 

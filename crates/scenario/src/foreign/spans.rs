@@ -194,14 +194,14 @@ fn span(file: &str, text: &str, resource: &BTreeMap<String, String>, raw: &RawVa
     let time = |key: &str, number: Number| {
         let number = number.text();
         number.parse::<u64>().map_err(|_| {
-            let error = about(file, text, &place, key, format!("`{number}` is no moment"));
+            let error = FileError::about_word(file, text, &place, key, format!("`{number}` is no moment"));
             error.help("expected nanoseconds since 1970, such as \"1796028225729166825\"")
         })
     };
     let start = time("startTimeUnixNano", written.start_time_unix_nano)?;
     let end = time("endTimeUnixNano", written.end_time_unix_nano)?;
     if end < start {
-        let error = about(file, text, &place, "endTimeUnixNano", "this span ends before it begins");
+        let error = FileError::about_word(file, text, &place, "endTimeUnixNano", "this span ends before it begins");
         return Err(error.help("is the file damaged? both times are of one clock"));
     }
     let mut attributes = resource.clone();
@@ -222,11 +222,4 @@ fn span(file: &str, text: &str, resource: &BTreeMap<String, String>, raw: &RawVa
         is_error,
         attributes,
     })
-}
-
-/// A mistake about a word of a span, or about the span if it is not in it.
-pub(super) fn about(file: &str, text: &str, place: &Range<usize>, word: &str, message: impl Into<String>) -> FileError {
-    let quoted = format!("\"{word}\"");
-    let at = text[place.clone()].find(&quoted).map(|at| place.start + at..place.start + at + quoted.len());
-    FileError::new(file, text, at.unwrap_or(place.clone()), message)
 }

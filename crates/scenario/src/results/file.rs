@@ -280,11 +280,9 @@ impl ResultFile {
         let begins_like_one = text.chars().filter(|c| !c.is_whitespace()).take(64).collect::<String>().contains(FORMAT);
         let help = if begins_like_one { BEGIN_ANEW } else { GIVE_ANOTHER };
         let wrong = |at: usize, message: String| FileError::new(file, text, at..at, message).help(help);
-        let unread = |error: serde_json::Error| {
-            let before: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
-            let said = error.to_string();
-            let why = said.split(" at line ").next().unwrap_or_default();
-            wrong(before + error.column().saturating_sub(1), format!("this is not the result of a sweep: {why}"))
+        let unread = |error| {
+            let words = "this is not the result of a sweep: ";
+            FileError::of_json(file, text, &(0..text.len()), words, &error).help(help)
         };
         let head: Head = serde_json::from_str(text).map_err(unread)?;
         if head.format != FORMAT {

@@ -56,97 +56,64 @@ struct Said<'a> {
     by: Option<MemberId>,
 }
 
+/// The name behind a key, if it is there.
+type NameOf = fn(&RecordedLine) -> Option<&str>;
+
+/// What a line says.
+type WhatOf = fn(&mut Reader<'_>, &Said<'_>) -> Result<What, FileError>;
+
 /// Something that may happen in a line.
 struct Verb {
     /// The key that says it.
     key: &'static str,
     /// The keys that may stand beside it.
     beside: &'static [&'static str],
-    /// The name behind the key, if it is there.
-    name: fn(&RecordedLine) -> Option<&str>,
-    what: fn(&mut Reader<'_>, &Said<'_>) -> Result<What, FileError>,
+    name: NameOf,
+    what: WhatOf,
 }
 
+const fn verb(key: &'static str, beside: &'static [&'static str], name: NameOf, what: WhatOf) -> Verb {
+    Verb { key, beside, name, what }
+}
+
+/// What may stand beside an answer.
+const ANSWERED: &[&str] = &["by", "count"];
+
 const VERBS: [Verb; 14] = [
-    Verb {
-        key: "publish",
-        beside: &["topic", "key", "partition"],
-        name: |line| line.publish.as_deref(),
-        what: |reader, said| reader.publish(said),
-    },
-    Verb { key: "join", beside: &["start"], name: |line| line.join.as_deref(), what: |reader, said| reader.join(said) },
-    Verb {
-        key: "leave",
-        beside: &["how"],
-        name: |line| line.leave.as_deref(),
-        what: |reader, said| reader.leave(said),
-    },
-    Verb {
-        key: "got",
-        beside: &["by", "count", "redelivered"],
-        name: |line| line.got.as_deref(),
-        what: |reader, said| reader.got(said),
-    },
-    Verb {
-        key: "ack",
-        beside: &["by", "count"],
-        name: |line| line.ack.as_deref(),
-        what: |reader, said| reader.answered(said, Answer::Ack),
-    },
-    Verb {
-        key: "ack_up_to",
-        beside: &["by", "count"],
-        name: |line| line.ack_up_to.as_deref(),
-        what: |reader, said| reader.answered(said, Answer::AckUpTo),
-    },
-    Verb {
-        key: "nak",
-        beside: &["by", "count", "delay"],
-        name: |line| line.nak.as_deref(),
-        what: |reader, said| reader.answered(said, Answer::Nak(said.line.delay)),
-    },
-    Verb {
-        key: "term",
-        beside: &["by", "count"],
-        name: |line| line.term.as_deref(),
-        what: |reader, said| reader.answered(said, Answer::Term),
-    },
-    Verb {
-        key: "extend",
-        beside: &["by", "count"],
-        name: |line| line.extend.as_deref(),
-        what: |reader, said| reader.answered(said, Answer::Extend),
-    },
-    Verb {
-        key: "answer",
-        beside: &["by", "count", "one_of"],
-        name: |line| line.answer.as_deref(),
-        what: |reader, said| reader.answered_somehow(said),
-    },
-    Verb {
-        key: "commit",
-        beside: &["by"],
-        name: |line| line.commit.as_deref(),
-        what: |reader, said| reader.offset(said, 1, false),
-    },
-    Verb {
-        key: "seek",
-        beside: &["by"],
-        name: |line| line.seek.as_deref(),
-        what: |reader, said| reader.offset(said, 0, true),
-    },
-    Verb {
-        key: "claim",
-        beside: &["by"],
-        name: |line| line.claim.is_some().then_some(""),
-        what: |reader, said| reader.claim(said),
-    },
-    Verb {
-        key: "gave_up",
-        beside: &[],
-        name: |line| line.gave_up.as_deref(),
-        what: |reader, said| Ok(What::Seen(Seen::GaveUp(reader.message(said.span, said.verb, said.name)?))),
-    },
+    verb(
+        "publish",
+        &["topic", "key", "partition"],
+        |line| line.publish.as_deref(),
+        |reader, said| reader.publish(said),
+    ),
+    verb("join", &["start"], |line| line.join.as_deref(), |reader, said| reader.join(said)),
+    verb("leave", &["how"], |line| line.leave.as_deref(), |reader, said| reader.leave(said)),
+    verb("got", &["by", "count", "redelivered"], |line| line.got.as_deref(), |reader, said| reader.got(said)),
+    verb("ack", ANSWERED, |line| line.ack.as_deref(), |reader, said| reader.answered(said, Answer::Ack)),
+    verb(
+        "ack_up_to",
+        ANSWERED,
+        |line| line.ack_up_to.as_deref(),
+        |reader, said| reader.answered(said, Answer::AckUpTo),
+    ),
+    verb(
+        "nak",
+        &["by", "count", "delay"],
+        |line| line.nak.as_deref(),
+        |reader, said| reader.answered(said, Answer::Nak(said.line.delay)),
+    ),
+    verb("term", ANSWERED, |line| line.term.as_deref(), |reader, said| reader.answered(said, Answer::Term)),
+    verb("extend", ANSWERED, |line| line.extend.as_deref(), |reader, said| reader.answered(said, Answer::Extend)),
+    verb(
+        "answer",
+        &["by", "count", "one_of"],
+        |line| line.answer.as_deref(),
+        |reader, said| reader.answered_somehow(said),
+    ),
+    verb("commit", &["by"], |line| line.commit.as_deref(), |reader, said| reader.offset(said, 1, false)),
+    verb("seek", &["by"], |line| line.seek.as_deref(), |reader, said| reader.offset(said, 0, true)),
+    verb("claim", &["by"], |line| line.claim.is_some().then_some(""), |reader, said| reader.claim(said)),
+    verb("gave_up", &[], |line| line.gave_up.as_deref(), |reader, said| reader.gave_up(said)),
 ];
 
 /// Whether a line has a key.
@@ -204,19 +171,14 @@ impl<'a> Reader<'a> {
 
     /// A mistake about a key of a line, or about the line if it is not in it.
     fn about(&self, span: &Range<usize>, key: &str, message: impl Into<String>) -> FileError {
-        let quoted = format!("\"{key}\"");
-        let place = self.text[span.clone()].find(&quoted).map(|at| span.start + at..span.start + at + quoted.len());
-        self.error(place.unwrap_or(span.clone()), message)
+        FileError::about_word(self.file, self.text, span, key, message)
     }
 
     /// A line of JSON.
     fn json<T: serde::de::DeserializeOwned>(&self, span: &Range<usize>) -> Result<T, FileError> {
         serde_json::from_str(&self.text[span.clone()]).map_err(|error| {
-            let at = (span.start + error.column().saturating_sub(1)).min(span.end);
-            let said = error.to_string();
-            // serde names line and column itself, of the line alone.
-            let said = said.split(" at line ").next().unwrap_or_default();
-            self.error(at..at + 1, said).help("a recording has one JSON object in each line: see docs/recordings.md")
+            let error = FileError::of_json(self.file, self.text, span, "", &error);
+            error.help("a recording has one JSON object in each line: see docs/recordings.md")
         })
     }
 
@@ -328,6 +290,10 @@ impl<'a> Reader<'a> {
     fn offset(&mut self, said: &Said<'_>, beyond: u32, seeks: bool) -> Result<What, FileError> {
         let message = self.message(said.span, said.verb, said.name)?;
         Ok(What::Offset { member: self.must_by(said)?, message, beyond, seeks })
+    }
+
+    fn gave_up(&mut self, said: &Said<'_>) -> Result<What, FileError> {
+        Ok(What::Seen(Seen::GaveUp(self.message(said.span, said.verb, said.name)?)))
     }
 
     fn claim(&mut self, said: &Said<'_>) -> Result<What, FileError> {

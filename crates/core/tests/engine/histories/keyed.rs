@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use pellmell_core::engine::{Answer, Choice, How, KeyId, MemberId, MessageId, Start, Told, Wait};
 
-use super::{A, Event, History, Page, SECOND, World, walk, with};
+use super::{A, Ending, Event, History, Page, SECOND, World, first_ending, walk, with};
 
 /// What a page says of a queue for each key.
 #[derive(Clone, Debug)]
@@ -104,7 +104,7 @@ impl Keyed {
         fates
     }
 
-    /// Which waits end: one of those that end first. A wait is a second.
+    /// Which waits end. A wait is a second.
     fn ending(fates: &[Fate], now: u64) -> Vec<usize> {
         let ends = fates.iter().enumerate().filter_map(|(place, fate)| {
             let (.., step, since) = fate.held?;
@@ -113,14 +113,7 @@ impl Keyed {
                 None => (since + SECOND, (0, step), place),
             })
         });
-        let ends: Vec<(u64, (u8, usize), usize)> = ends.collect();
-        let Some(first) = ends.iter().map(|(ms, ..)| *ms).min().filter(|first| *first <= now) else {
-            return Vec::new();
-        };
-        let together = || ends.iter().filter(|(ms, ..)| *ms == first);
-        let first_sent = together().min_by_key(|(_, step, _)| *step);
-        let first_published = together().min_by_key(|(.., place)| *place);
-        first_sent.into_iter().chain(first_published).map(|(.., place)| *place).collect()
+        first_ending(&ends.collect::<Vec<Ending>>(), now)
     }
 }
 

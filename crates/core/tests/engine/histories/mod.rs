@@ -99,6 +99,20 @@ impl History {
     }
 }
 
+/// When a wait ends, in milliseconds; what tells it from those that end with it, the earlier first; whose it is.
+type Ending = (u64, (u8, usize), usize);
+
+/// Whose waits end: of those that end first, the one that began first or the one of what was published first.
+fn first_ending(ends: &[Ending], now: u64) -> Vec<usize> {
+    let Some(first) = ends.iter().map(|(ms, ..)| *ms).min().filter(|first| *first <= now) else {
+        return Vec::new();
+    };
+    let together = || ends.iter().filter(|(ms, ..)| *ms == first);
+    let first_sent = together().min_by_key(|(_, step, _)| *step);
+    let first_published = together().min_by_key(|(.., place)| *place);
+    first_sent.into_iter().chain(first_published).map(|(.., place)| *place).collect()
+}
+
 /// A small world: what may happen in it, and how often.
 #[derive(Clone, Default)]
 struct World {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use pellmell_core::engine::{Answer, Choice, How, MemberId, MessageId, Start, Told};
 
-use super::{A, Event, History, Page, SECOND, World, walk, with};
+use super::{A, Ending, Event, History, Page, SECOND, World, first_ending, walk, with};
 
 /// What a page says of a subscription of an endpoint.
 #[derive(Clone, Debug)]
@@ -103,20 +103,14 @@ impl Push {
     }
 
     fn ending(&self, fates: &[Fate], now: u64) -> Vec<usize> {
-        let mut ends: Vec<(u64, (u8, usize), usize)> = Vec::new();
+        let mut ends: Vec<Ending> = Vec::new();
         for (place, fate) in fates.iter().enumerate() {
             if let (Some((_, step, since)), Some(timeout)) = (fate.out, self.timeout) {
                 ends.push((since + timeout, (0, step), place));
             }
             ends.extend(fate.later.map(|(ms, step)| (ms, (1, step), place)));
         }
-        let Some(first) = ends.iter().map(|(ms, ..)| *ms).min().filter(|first| *first <= now) else {
-            return Vec::new();
-        };
-        let together = || ends.iter().filter(|(ms, ..)| *ms == first);
-        let first_sent = together().min_by_key(|(_, step, _)| *step);
-        let first_published = together().min_by_key(|(.., place)| *place);
-        first_sent.into_iter().chain(first_published).map(|(.., place)| *place).collect()
+        first_ending(&ends, now)
     }
 }
 

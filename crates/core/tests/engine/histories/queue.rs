@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use pellmell_core::engine::{Answer, Choice, How, MemberId, MessageId, PartitionId, Start, Told, TopicId, Wait};
 
-use super::{A, B, Event, History, Page, SECOND, Walked, World, walk, with};
+use super::{A, B, Ending, Event, History, Page, SECOND, Walked, World, first_ending, walk, with};
 
 /// Where a message comes again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -201,9 +201,9 @@ impl Queue {
         waiting.iter().filter(is_next).copied().collect()
     }
 
-    /// Which waits end: one of those that end first.
+    /// Which waits end.
     fn ending(&self, fates: &[Fate], now: u64) -> Vec<usize> {
-        let mut ends: Vec<(u64, (u8, usize), usize)> = Vec::new();
+        let mut ends: Vec<Ending> = Vec::new();
         for (place, fate) in fates.iter().enumerate() {
             if let Some((_, count, step, since)) = fate.held
                 && let Some(wait) = self.waits.get(usize::from(count) - 1).or(self.waits.last())
@@ -214,13 +214,7 @@ impl Queue {
                 ends.push((ms, (1, step), place));
             }
         }
-        let Some(first) = ends.iter().map(|(ms, ..)| *ms).min().filter(|first| *first <= now) else {
-            return Vec::new();
-        };
-        let together = || ends.iter().filter(|(ms, ..)| *ms == first);
-        let first_sent = together().min_by_key(|(_, step, _)| *step);
-        let first_published = together().min_by_key(|(.., place)| *place);
-        first_sent.into_iter().chain(first_published).map(|(.., place)| *place).collect()
+        first_ending(&ends, now)
     }
 }
 
