@@ -149,6 +149,23 @@ fn spans_of_hosts_whose_clocks_differ_are_explained_by_departures_that_a_scenari
                       t1 │ v1 lock free price 20 │ v1 price 20 │
     "#]]
     .assert_eq(&format!("steps:\n{}\n", steps.join("\n")));
+    // How the broker was set up is part of what happened. SNS gives up what fails four times, and Kafka sends again
+    // because the connection broke, which no departure says: so those two hold.
+    for (profile, set, broker, code) in [
+        ("jetstream", "window=10", "profile = \"jetstream\"\nwindow = 10\n", 1),
+        ("jetstream", "stale=reject", "profile = \"jetstream\"\nstale = \"reject\"\n", 1),
+        ("sqs-standard", "wait=[\"20s\"]", "profile = \"sqs-standard\"\nwait = [\"20s\"]\n", 1),
+        ("sqs-standard", "window=10", "profile = \"sqs-standard\"\nwindow = 10\n", 1),
+        ("kafka", "session=\"20s\"", "profile = \"kafka\"\nsession = \"20s\"\n", 0),
+        ("sns", "retries=[\"1s\",\"2s\"]", "profile = \"sns\"\nretries = [\"1s\",\"2s\"]\n", 0),
+        ("sns", "timeout=null", "profile = \"sns\"\n# timeout is not set, which scenarios cannot say.\n", 0),
+    ] {
+        let line = format!("admit orders.otlp.json --profile {profile} --map orders.toml --set {set}");
+        admit(&folder, &format!("{line} --scenario orders-scenario.toml --write set.toml")).ends(0);
+        let written = folder.read("set.toml");
+        assert_eq!(written.split("[broker]\n").nth(1), Some(broker), "{profile} with {set}");
+        admit(&folder, "run set.toml").ends(code);
+    }
     // A stub says what the commands have to publish.
     admit(&folder, &format!("{line} --write stub.toml")).ends(0);
     expect![[r##"

@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pellmell_core::broker;
 use pellmell_core::engine::{
-    Admitted, Answer, Assumed, Choice, MessageId, Profile, Recording, Rules, Sent, Told, What,
+    Admitted, Answer, Assumed, Choice, MessageId, Profile, Recording, Sent, Setting, Told, What,
 };
 use pellmell_core::escape::for_terminal;
 use pellmell_core::faults::Window;
@@ -269,23 +268,16 @@ pub fn scenario_of(file: &str, text: &str, profile: &Profile, departures: &[Depa
     Ok(document.to_string() + &broker)
 }
 
-/// The broker of a recording as scenarios have it; nothing if it is not simulated.
+/// The broker of a recording as scenarios have it: the profile and the settings in which it differs.
 fn broker(profile: &Profile) -> String {
-    if !broker::Profile::NAMES.contains(&profile.name) {
-        return String::new();
-    }
-    let mut text = format!("\n[broker]\nprofile = \"{}\"\n", profile.name);
-    let usual = Profile::named(profile.name).map(|usual| usual.rules);
-    if let (Rules::Queue(rules), Some(Rules::Queue(usual))) = (&profile.rules, &usual) {
-        let waits = rules.wait.iter().map(|wait| format!("\"{wait}\"")).collect::<Vec<_>>().join(", ");
-        let lines = [
-            (rules.wait != usual.wait, format!("ack_wait = [{waits}]")),
-            (rules.window != usual.window, format!("max_in_flight = {}", rules.window)),
-            (rules.deliveries != usual.deliveries, format!("max_deliver = {}", rules.deliveries)),
-        ];
-        lines.into_iter().filter(|(differs, _)| *differs).for_each(|(_, line)| text += &(line + "\n"));
-    }
-    text
+    let usual = Profile::named(profile.name).map(|usual| usual.settings()).unwrap_or_default();
+    let differs = profile.settings().into_iter().filter(|setting| !usual.contains(setting));
+    let lines = differs.map(|Setting { name, value }| match value.as_str() {
+        "null" => format!("# {name} is not set, which scenarios cannot say.\n"),
+        // Text, numbers and lists of them are written the same in JSON and in TOML.
+        _ => format!("{name} = {value}\n"),
+    });
+    format!("\n[broker]\nprofile = \"{}\"\n{}", profile.name, lines.collect::<String>())
 }
 
 /// A list, an item in each line.
