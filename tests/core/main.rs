@@ -3,6 +3,7 @@
 mod admit;
 mod between_saves;
 mod broker;
+mod dead_letters;
 mod exhaust;
 mod explain;
 mod gaps;

@@ -66,14 +66,6 @@ fn what_a_broker_can_do_and_is_not_simulated_is_refused_where_it_stands_and_by_i
             "this value of `dispatch` is not simulated yet: expected competing or",
         ),
         ("redeliver_at = \"rewind\"", "this value of `redeliver_at` is not simulated yet: expected front, original,"),
-        (
-            "max_deliver = 3\nwhen_exhausted = \"drop\"",
-            "this value of `when_exhausted` is not simulated yet: expected dead-",
-        ),
-        (
-            "max_deliver = 3\nwhen_exhausted = \"park\"",
-            "this value of `when_exhausted` is not simulated yet: expected dead-",
-        ),
         ("ack = \"cumulative\"", "cumulative acks are not simulated yet"),
         ("dedup_window = \"2m\"", "not simulated yet"),
         ("release_on_claim = true", "members do not claim: not simulated yet"),
@@ -97,6 +89,35 @@ fn what_no_broker_can_do_or_has_no_effect_is_refused_and_not_called_unsimulated(
         let error = refused(broker);
         assert!(error.contains(said) && !error.contains("not simulated"), "{broker}: {error}");
     }
+}
+
+#[test]
+fn dead_letters_go_to_a_subject_where_the_broker_gives_up_and_are_refused_elsewhere() {
+    let with = |broker: &str, subject: &str| format!("{broker}\n[services.orders]\ndead_letters = \"{subject}\"");
+    for (broker, subject, place, said) in [
+        ("", "orders:dead", "broker.toml:7:16", "`stan` never gives a message up: set `max_deliver = 5`"),
+        ("engine = true", "orders:dead", "broker.toml:7:16", "`stan` never gives a message up: set `deliveries = 5`"),
+        (
+            "max_deliver = 3\nwhen_exhausted = \"drop\"",
+            "orders:dead",
+            "broker.toml:8:16",
+            "set `when_exhausted = \"dead-",
+        ),
+        ("max_deliver = 3\nwhen_exhausted = \"park\"", "orders:dead", "broker.toml:8:16", "`stan` keeps what was"),
+        ("max_deliver = 3", "orders dead", "broker.toml:7:16", "this names no subject"),
+        ("max_deliver = 3", "", "broker.toml:7:16", "this names no subject"),
+    ] {
+        let error = refused(&with(broker, subject));
+        assert!(error.contains(said) && error.contains(place), "{broker}: {error}");
+    }
+    let client = "[[client]]\nname = \"a\"\ncommands = [{ create_ticket = { ticket = \"t1\", price = 5 } }]\n";
+    let dies = with("max_deliver = 1", "orders:dead");
+    let lost = "schedule = [\"lose ack of ticket:created t1@0 -> orders\"]\n";
+    let text = format!("version = 1\nabout = \"A broker.\"\n{lost}[broker]\nprofile = \"stan\"\n{dies}\n{client}");
+    let scenario = Scenario::parse("broker.toml", &text).unwrap_or_else(|error| panic!("{error}"));
+    let findings = scenario.vacuous_in(0).expect("the parts fit");
+    let notes: Vec<String> = findings.notes.iter().map(ToString::to_string).collect();
+    assert!(notes.iter().any(|note| note.contains("orders:dead")), "it died, and nobody listens: {notes:?}");
 }
 
 #[test]

@@ -279,6 +279,7 @@ pub(crate) fn simulation_on(profile: Profile, seed: u64) -> Simulation<Erratic> 
 /// Services of a temper on a given broker, and clients; to be built, or added to.
 pub(crate) fn drawn(temper: Temper, profile: Profile, seed: u64) -> SimulationBuilder<Erratic> {
     let mut prng = Prng::new(seed, Stream::Workload);
+    let gives_up = profile.dead_letters().is_ok();
     let mut simulation = Simulation::on(profile).redeliver_futile(prng.below(2) == 0);
     let is_shared = prng.below(6) == 0;
     for place in 0..NAMES.len() {
@@ -296,6 +297,8 @@ pub(crate) fn drawn(temper: Temper, profile: Profile, seed: u64) -> SimulationBu
             overlapping: one_of(3) == 0,
             joins_late: one_of(8) == 0,
             group: is_shared.then(|| "all".to_owned()),
+            // What dies of those of one service the others hear, so no message dies for ever.
+            dead_letters: (gives_up && !is_shared && place == 1).then_some(Said::SUBJECTS[2]),
         };
         simulation = simulation.hosted(Character { temper, place, word, modes, timing }, hosting);
     }

@@ -224,6 +224,7 @@ pub struct Context<'a, S: System> {
     pub(crate) member: (ServiceIndex, u16),
     pub(crate) now: Time,
     pub(crate) attempt: u16,
+    pub(crate) subject: Option<Subject>,
 }
 
 impl<S: System> Context<'_, S> {
@@ -369,6 +370,14 @@ impl<S: System> Context<'_, S> {
     pub fn now(&mut self) -> Time {
         self.effects.note_impure();
         self.now
+    }
+
+    /// The subject of the message that is handled; `None` outside a delivery. It is that of the event, but for a
+    /// dead letter, which comes on the subject for those
+    /// ([`Hosting::dead_letters`](crate::simulation::Hosting::dead_letters)).
+    #[must_use]
+    pub fn subject(&self) -> Option<Subject> {
+        self.subject
     }
 
     /// Which delivery attempt this is, from 1; 0 outside a delivery.

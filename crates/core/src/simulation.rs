@@ -33,11 +33,16 @@ pub struct Hosting {
     pub joins_late: bool,
     /// Whether handlers can pause even if there is one member, as asynchronous handlers do.
     pub overlapping: bool,
+    /// The subject on which the broker puts what the group was sent as often as it may be: a dead letter queue or
+    /// topic. Whoever listens to it gets the same event, and [`Context::subject`](crate::Context::subject) tells
+    /// where from.
+    pub dead_letters: Option<Subject>,
 }
 
 impl Hosting {
     /// One member, its own group, from the start, one handler at a time.
-    pub const ALONE: Hosting = Hosting { members: 1, group: None, joins_late: false, overlapping: false };
+    pub const ALONE: Hosting =
+        Hosting { members: 1, group: None, joins_late: false, overlapping: false, dead_letters: None };
 
     /// Whether its handlers can pause between their reads and their saves.
     #[must_use]
@@ -415,7 +420,8 @@ impl<S: System> SimulationBuilder<S> {
     /// line break, `:`, `#` or `->` in it; if a service has no members, a command is addressed to no
     /// service or waits for a record at none, or what is no service is seeded; if two services own the same
     /// records, or collections or subjects cannot be told apart; if one order is to be kept over all that a group
-    /// gets, and services that share it listen to different subjects.
+    /// gets, and services that share it listen to different subjects; if a group has dead letters and the broker
+    /// never gives a message up, or drops it, or if services that share a group name two subjects for them.
     pub fn build(self) -> Result<Simulation<S>, BuildError> {
         self.profile.supported().map_err(|error| BuildError(error.to_string()))?;
         let mut services: Vec<Hosted<S>> = Vec::new();
@@ -444,7 +450,7 @@ impl<S: System> SimulationBuilder<S> {
                 // The clock moves last.
                 Work::Timer => false,
             });
-            join_group(&mut groups, index, service.as_ref(), &hosting, pauses[Work::Delivery as usize]);
+            join_group(&mut groups, index, service.as_ref(), &hosting, pauses[Work::Delivery as usize])?;
             let publish_modes = Work::ALL.map(|work| service.publish_mode(work));
             let relay = service.relay();
             let publishes_late = Work::ALL.map(|work| match publish_modes[work as usize] {
@@ -469,6 +475,9 @@ impl<S: System> SimulationBuilder<S> {
                 relay,
                 publishes_late,
             });
+        }
+        if groups.iter().any(|group| group.dead_letters.is_some()) {
+            self.profile.dead_letters().map_err(|reason| BuildError(format!("dead letters: {reason}")))?;
         }
         if self.profile.ordering == Ordering::Subscription {
             groups.iter().try_for_each(checks::one_order)?;
@@ -501,10 +510,11 @@ fn join_group<S: System>(
     service: &dyn Service<S>,
     hosting: &Hosting,
     may_pause: bool,
-) {
+) -> Result<(), BuildError> {
     let subjects: Vec<Subject> = service.subjects().to_vec();
     if subjects.is_empty() {
-        return;
+        let lost = |subject| format!("dead letters of `{}` on `{subject}`: it listens to nothing", service.name());
+        return hosting.dead_letters.map_or(Ok(()), |subject: Subject| Err(BuildError(lost(subject.name()))));
     }
     let name = hosting.group.clone().unwrap_or_else(|| service.name().to_owned());
     let members = (0..hosting.members).map(|ordinal| Member { service: index, ordinal });
@@ -513,6 +523,13 @@ fn join_group<S: System>(
             group.members.extend(members);
             group.may_pause |= may_pause;
             group.overlaps |= hosting.overlapping;
+            if let (Some(one), Some(other)) = (group.dead_letters, hosting.dead_letters)
+                && one != other
+            {
+                let message = format!("dead letters of the group `{name}` go to `{}`", one.name());
+                return Err(BuildError(format!("{message}, or to `{}`: name one subject", other.name())));
+            }
+            group.dead_letters = group.dead_letters.or(hosting.dead_letters);
             group.services.push((index, subjects.clone()));
             group.subjects.extend(
                 subjects.iter().filter(|subject| !group.subjects.contains(subject)).copied().collect::<Vec<_>>(),
@@ -531,9 +548,11 @@ fn join_group<S: System>(
                 may_pause,
                 overlaps,
                 may_publish_late,
+                dead_letters: hosting.dead_letters,
             });
         }
     }
+    Ok(())
 }
 
 /// The place of the service of that name.

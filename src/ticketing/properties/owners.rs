@@ -182,8 +182,9 @@ fn is_published_once(view: &View<'_, Ticketing>) -> Result<(), Violation> {
             || view.changes::<Payment>().any(|change| is_it(change.id, change.after.map(|row| row.version)))
     };
     let published = view.published();
-    // What a publisher says once more because it heard no confirm is no second event.
-    for (place, message) in published.iter().enumerate().filter(|(_, message)| !message.is_retry) {
+    // What a publisher says once more because it heard no confirm is no second event, and a dead letter is none.
+    let is_event = |message: &Message<TicketingEvent>| !message.is_retry && !message.is_dead_letter;
+    for (place, message) in published.iter().enumerate().filter(|(_, message)| is_event(message)) {
         let Some(version) = message.name.version else { continue };
         let record = message.name.record;
         let same =

@@ -135,7 +135,7 @@ fn hosting() -> impl Strategy<Value = Hosting> {
         members,
         overlapping,
         joins_late,
-        group: None,
+        ..Hosting::ALONE
     })
 }
 

@@ -22,6 +22,7 @@ pub(crate) struct BrokerMark {
     ready: Vec<DeliveryIndex>,
     waiting: Vec<DeliveryIndex>,
     dead: Vec<DeliveryIndex>,
+    dead_lettered: usize,
     futile_for: BTreeMap<(DeliveryIndex, ServiceIndex), u64>,
     open: u64,
     burst: usize,
@@ -56,6 +57,7 @@ impl<E: Event> Broker<E> {
         copy_few(&mut mark.dead, &self.dead);
         copy_few_of(&mut mark.futile_for, &self.futile_for);
         (mark.open, mark.burst, mark.now) = (self.open, self.burst, self.now);
+        mark.dead_lettered = self.dead_lettered;
     }
 
     /// Goes back to the moment of a mark.
@@ -71,6 +73,7 @@ impl<E: Event> Broker<E> {
         copy_few(&mut self.dead, &mark.dead);
         copy_few_of(&mut self.futile_for, &mark.futile_for);
         (self.open, self.burst, self.now) = (mark.open, mark.burst, mark.now);
+        self.dead_lettered = mark.dead_lettered;
     }
 
     /// Forgets all marks.

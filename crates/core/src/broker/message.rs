@@ -31,6 +31,9 @@ pub struct Message<E> {
     pub cause: u32,
     /// Whether its publisher had published it before and heard no confirm.
     pub is_retry: bool,
+    /// Whether the broker put it there because a group had been sent it too often; what that group was sent is
+    /// another message.
+    pub is_dead_letter: bool,
     /// The hash of the event.
     pub(crate) hash: u64,
     pub(super) route: u16,
@@ -109,6 +112,11 @@ impl Label {
     pub(super) fn of<E: Event>(event: &E) -> Label {
         Label { subject: event.subject(), record: event.record(), version: event.version(), hash: hash::of(event) }
     }
+
+    /// The same on another subject.
+    pub(super) fn on(self, subject: Subject) -> Label {
+        Label { subject, ..self }
+    }
 }
 
 /// All messages, and for each subject the last one about each record.
@@ -183,7 +191,18 @@ impl<E: Event> Log<E> {
         let name = MessageName { subject, record, version, nth };
         self.sum = self.sum.wrapping_add(hash::mix(hash, 1));
         let key = name.key();
-        self.messages.push(Message { event, name, cause, is_retry: false, hash, route, first_entry, previous });
+        let (is_retry, is_dead_letter) = (false, false);
+        self.messages.push(Message {
+            event,
+            name,
+            cause,
+            is_retry,
+            is_dead_letter,
+            hash,
+            route,
+            first_entry,
+            previous,
+        });
         (index, key)
     }
 

@@ -86,6 +86,10 @@ pub struct Broker<E> {
     fresh: Vec<DeliveryIndex>,
     waiting: Vec<DeliveryIndex>,
     dead: Vec<DeliveryIndex>,
+    /// How many of those were put on their group's subject for dead letters, or have none to go to.
+    dead_lettered: usize,
+    /// Whether any group has such a subject.
+    has_dead_letters: bool,
     /// For deliveries to groups that services share: at which state of its store a service's handling
     /// changed nothing.
     futile_for: BTreeMap<(DeliveryIndex, ServiceIndex), u64>,
@@ -138,6 +142,7 @@ impl<E: Event> Clone for Broker<E> {
         (self.has_shared, self.is_free, self.at_once, self.open) = (*has_shared, *is_free, *at_once, *open);
         (self.tries_that_count, self.burst) = (source.tries_that_count, source.burst);
         (self.is_driven, self.changes, self.now) = (source.is_driven, source.changes, source.now);
+        (self.dead_lettered, self.has_dead_letters) = (source.dead_lettered, source.has_dead_letters);
         copy_few(&mut self.waits, &source.waits);
     }
 }
@@ -166,6 +171,7 @@ impl<E: Event> Broker<E> {
             waits: Vec::new(),
             at_once: profile.redelivers_at_once(),
             tries_that_count: profile.tries_that_count(),
+            has_dead_letters: groups.iter().any(|group| group.dead_letters.is_some()),
             has_shared: groups.iter().any(|group| group.service.is_none()),
             log: Log::new(routes.len()),
             profile: Arc::new(profile),
@@ -176,6 +182,7 @@ impl<E: Event> Broker<E> {
             fresh: Vec::new(),
             waiting: Vec::new(),
             dead: Vec::new(),
+            dead_lettered: 0,
             futile_for: BTreeMap::new(),
             open: 0,
             burst: 0,
@@ -194,7 +201,7 @@ impl<E: Event> Broker<E> {
         self.waiting.clear();
         self.dead.clear();
         self.futile_for.clear();
-        (self.open, self.burst) = (0, 0);
+        (self.open, self.burst, self.dead_lettered) = (0, 0, 0);
     }
 }
 
@@ -250,6 +257,28 @@ impl<E: Event> Broker<E> {
         let published = &mut self.log.messages[from..];
         let half = published.len() / 2;
         published[half..].iter_mut().for_each(|message| message.is_retry = true);
+    }
+
+    /// Whether any group has a subject for what it is sent too often.
+    #[inline]
+    pub(crate) fn has_dead_letters(&self) -> bool {
+        self.has_dead_letters
+    }
+
+    /// Publishes what groups were sent too often since it was last asked, each on its group's subject for that.
+    #[cold]
+    pub(crate) fn publish_dead_letters(&mut self) {
+        while let Some(index) = self.dead.get(self.dead_lettered).copied() {
+            self.dead_lettered += 1;
+            let Delivery { message, group, .. } = *self.delivery(index);
+            let Some(subject) = self.groups[group.get()].dead_letters else { continue };
+            let Message { event, cause, .. } = self.log.messages[message.get()].clone();
+            let label = Label::of(&event).on(subject);
+            self.publish_one(event, &label, cause);
+            if let Some(last) = self.log.messages.last_mut() {
+                last.is_dead_letter = true;
+            }
+        }
     }
 
     /// A subject nobody listens to still has a log.

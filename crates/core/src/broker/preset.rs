@@ -7,7 +7,7 @@ use super::profile::{
     AckMode, Dedup, Dispatch, Exhausted, Granularity, InFlight, Limit, MaxDeliver, Ordering, Profile, RedeliverAt,
     ReleaseOn, Scope, Stale,
 };
-use crate::engine::{self, How, Place, QueueOrder, QueueRules, Rules, Wait, WindowOf};
+use crate::engine::{self, How, Place, QueueOrder, QueueRules, Rules, Then, Wait, WindowOf};
 
 impl Profile {
     /// The fake broker as this broker is: by the eleven parameters if they can say what it does, and else as its
@@ -24,11 +24,18 @@ impl Profile {
     /// who ask whether it keeps an order, waits, or gives up.
     #[must_use]
     pub fn driven(broker: &engine::Profile) -> Profile {
-        let (ordering, wait, deliveries, naks) = match &broker.rules {
-            Rules::Queue(rules) => (ordering(rules.order), rules.wait.as_slice(), rules.deliveries, rules.naks),
-            Rules::Offsets(_) => (Ordering::None, [].as_slice(), Limit::Unlimited, true),
-            Rules::Keyed(rules) => (Ordering::None, rules.wait.as_slice(), rules.deliveries, true),
-            Rules::Push(rules) => (Ordering::None, rules.timeout.as_slice(), rules.deliveries, true),
+        let (ordering, wait, limit, naks) = match &broker.rules {
+            Rules::Queue(rules) => {
+                let limit = max_deliver(rules.deliveries, rules.then);
+                (ordering(rules.order), rules.wait.as_slice(), limit, rules.naks)
+            }
+            Rules::Offsets(_) => (Ordering::None, [].as_slice(), MaxDeliver::Unlimited, true),
+            Rules::Keyed(rules) => {
+                (Ordering::None, rules.wait.as_slice(), max_deliver(rules.deliveries, rules.then), true)
+            }
+            Rules::Push(rules) => {
+                (Ordering::None, rules.timeout.as_slice(), max_deliver(rules.deliveries, rules.then), true)
+            }
         };
         let ordering = if ordering == Ordering::Subscription { Ordering::Log } else { ordering };
         let mut engine = broker.clone();
@@ -47,7 +54,7 @@ impl Profile {
             ack_wait: durations(wait),
             redeliver_at: RedeliverAt::Any,
             release_on: ReleaseOn { crash: true, ..ReleaseOn::NOTHING },
-            max_deliver: max_deliver(deliveries),
+            max_deliver: limit,
             dedup_window: Dedup::None,
             naks,
             engine: Some(Arc::new(engine)),
@@ -67,14 +74,17 @@ fn ordering(order: QueueOrder) -> Ordering {
     }
 }
 
-fn max_deliver(deliveries: Limit) -> MaxDeliver {
+fn max_deliver(deliveries: Limit, then: Then) -> MaxDeliver {
     match deliveries {
         Limit::Unlimited => MaxDeliver::Unlimited,
-        Limit::Of(times) => MaxDeliver::Times {
-            times: u16::try_from(times).unwrap_or(u16::MAX),
-            // Whatever becomes of it, nobody here gets it any more.
-            action: Exhausted::DeadLetter,
-        },
+        Limit::Of(times) => {
+            let action = match then {
+                Then::Drop => Exhausted::Drop,
+                Then::Park => Exhausted::Park,
+                Then::DeadLetter => Exhausted::DeadLetter,
+            };
+            MaxDeliver::Times { times: u16::try_from(times).unwrap_or(u16::MAX), action }
+        }
     }
 }
 
@@ -110,7 +120,7 @@ fn in_parameters(name: &'static str, rules: &QueueRules) -> Option<Profile> {
         },
         // Members do not close or cancel here.
         release_on: ReleaseOn { crash: rules.releases.contains(&How::Crash), ..ReleaseOn::NOTHING },
-        max_deliver: max_deliver(rules.deliveries),
+        max_deliver: max_deliver(rules.deliveries, rules.then),
         dedup_window: Dedup::None,
         naks: rules.naks,
         engine: None,
@@ -138,6 +148,6 @@ mod tests {
         let jetstream = Profile::named("jetstream").expect("it ships");
         assert_eq!((jetstream.ordering, jetstream.max_in_flight.scope), (Ordering::Subscription, Scope::Group));
         let quorum = Profile::named("rabbitmq-quorum").expect("it ships");
-        assert_eq!(quorum.max_deliver, MaxDeliver::Times { times: 21, action: Exhausted::DeadLetter });
+        assert_eq!(quorum.max_deliver, MaxDeliver::Times { times: 21, action: Exhausted::Drop });
     }
 }

@@ -169,11 +169,12 @@ pub enum MaxDeliver {
     },
 }
 
-/// What happens to a message delivered too often.
+/// What happens to a message delivered too often. Its group never gets it again, whatever it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Exhausted {
-    /// It goes to a dead-letter queue.
+    /// It goes to a dead letter queue or topic: the subject that its group has for that
+    /// ([`Hosting::dead_letters`](crate::simulation::Hosting::dead_letters)), if it has one.
     DeadLetter,
     /// It is gone.
     Drop,
@@ -308,6 +309,34 @@ impl Profile {
         }
     }
 
+    /// Checks that what a group was sent too often goes to a subject for dead letters, if the group has one.
+    ///
+    /// # Errors
+    /// What the broker does instead, and which setting makes it do so: it never gives a message up, drops it or
+    /// keeps it where it is.
+    pub fn dead_letters(&self) -> Result<(), String> {
+        let name = self.name;
+        let (times, then) = match &self.engine {
+            Some(broker) if matches!(broker.rules, engine::Rules::Offsets(_)) => {
+                let why = "a group that keeps offsets gets a message again until it is past it";
+                return Err(format!(
+                    "`{name}` never gives a message up: {why}; a handler can publish what it gives up"
+                ));
+            }
+            Some(_) => ("deliveries", "then"),
+            None => ("max_deliver", "when_exhausted"),
+        };
+        let does = match self.max_deliver {
+            MaxDeliver::Times { action: Exhausted::DeadLetter, .. } => return Ok(()),
+            MaxDeliver::Unlimited => {
+                return Err(format!("`{name}` never gives a message up: set `{times} = 5`, or another number"));
+            }
+            MaxDeliver::Times { action: Exhausted::Drop, .. } => "drops",
+            MaxDeliver::Times { action: Exhausted::Park, .. } => "keeps",
+        };
+        Err(format!("`{name}` {does} what was delivered too often: set `{then} = \"dead-letter\"`"))
+    }
+
     /// Checks that the simulation can do what the profile says.
     ///
     /// # Errors
@@ -336,12 +365,8 @@ impl Profile {
         if (ReleaseOn { crash: false, ..self.release_on }) != ReleaseOn::NOTHING {
             return refuse("release_on", "crash: members do not close, reconnect or claim");
         }
-        match self.max_deliver {
-            MaxDeliver::Times { times: 0, .. } => return never("max_deliver", "at least 1 delivery"),
-            MaxDeliver::Times { action: Exhausted::Drop | Exhausted::Park, .. } => {
-                return refuse("when_exhausted", "dead-letter");
-            }
-            _ => {}
+        if matches!(self.max_deliver, MaxDeliver::Times { times: 0, .. }) {
+            return never("max_deliver", "at least 1 delivery");
         }
         if matches!(self.max_in_flight.limit, Limit::Of(0)) {
             return never("max_in_flight", "at least 1 delivery");
@@ -422,14 +447,10 @@ mod tests {
         assert_eq!(refused(|p| p.release_on.close = true), "release_on");
         assert_eq!(refused(|p| p.release_on.reconnect = true), "release_on");
         assert_eq!(refused(|p| p.release_on.claim = true), "release_on");
-        assert_eq!(
-            refused(|p| p.max_deliver = MaxDeliver::Times { times: 2, action: Exhausted::Drop }),
-            "when_exhausted"
-        );
-        assert_eq!(
-            refused(|p| p.max_deliver = MaxDeliver::Times { times: 2, action: Exhausted::Park }),
-            "when_exhausted"
-        );
+        let none = MaxDeliver::Times { times: 0, action: Exhausted::DeadLetter };
+        let mut profile = Profile::stan();
+        profile.max_deliver = none;
+        assert_eq!(profile.supported().expect_err("nothing is delivered").parameter, "max_deliver");
         assert_eq!(refused(|p| (p.ordering, p.reorder_window) = (Ordering::None, Limit::Of(3))), "reorder_window");
     }
 }

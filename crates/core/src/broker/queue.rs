@@ -80,6 +80,8 @@ pub(crate) struct GroupSetup {
     pub(crate) overlaps: bool,
     /// Whether others can come between the saves of one of them and what it publishes.
     pub(crate) may_publish_late: bool,
+    /// Where what it was sent too often goes.
+    pub(crate) dead_letters: Option<Subject>,
 }
 
 impl GroupSetup {
@@ -130,6 +132,8 @@ pub(super) struct Group {
     pub(super) rules: Rules,
     /// Whether one member handles several messages at a time.
     pub(super) overlaps: bool,
+    /// Where what it was sent too often goes.
+    pub(super) dead_letters: Option<Subject>,
     /// What its engine knows, if one hands out its messages.
     pub(super) subscription: Option<Box<Subscription>>,
 }
@@ -202,7 +206,7 @@ impl Clone for Group {
         if self.subscription.is_some() || source.subscription.is_some() {
             self.subscription.clone_from(&source.subscription);
         }
-        self.overlaps = source.overlaps;
+        (self.overlaps, self.dead_letters) = (source.overlaps, source.dead_letters);
         (self.joined, self.queued, self.held) = (source.joined, source.queued, source.held);
     }
 }
@@ -228,6 +232,7 @@ impl Group {
         Group {
             subscription: subscription.map(Box::new),
             overlaps: setup.overlaps,
+            dead_letters: setup.dead_letters,
             counts: members > 1 || !profile.is_free(),
             fitting: fitting(&setup, routes).into(),
             service: setup.services.first().filter(|_| setup.services.len() == 1).map(|(service, _)| *service),

@@ -161,7 +161,15 @@ impl<S: System> World<S> {
         let mut memories = self.host.small.memories.clone();
         let member = (command.service, self.inner().services[command.service.get()].member_for(command.key));
         let memory = &mut memories;
-        let mut ctx = Context { store: &mut store, effects: &mut effects, memories: memory, member, now, attempt: 0 };
+        let mut ctx = Context {
+            store: &mut store,
+            effects: &mut effects,
+            memories: memory,
+            member,
+            now,
+            attempt: 0,
+            subject: None,
+        };
         let service = &self.inner().services[command.service.get()].service;
         let answer = catching(|| service.execute(&command.command, &mut ctx));
         // A panic is for the run to meet.

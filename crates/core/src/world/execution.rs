@@ -12,14 +12,14 @@ use super::{Begun, Host, Timer, World};
 use crate::broker::{Attempt, Broker, Consumer, FutileAt, Handled, Message, Reply, Silence};
 use crate::event::System;
 use crate::faults::{AckFate, Fate, Window};
-use crate::ids::ServiceIndex;
+use crate::ids::{ServiceIndex, Subject};
 use crate::service::{self, AckTiming, Arming, Commit, Context, Effects, PublishMode, Work};
 use crate::simulation::{Hosted, Inner};
 use crate::store::Store;
 
 /// What a handler is to handle.
 pub(super) enum Task<'t, S: System> {
-    Delivery { event: &'t S::Event, attempt: u16 },
+    Delivery { event: &'t S::Event, subject: Subject, attempt: u16 },
     Command(&'t S::Command),
     Timer(&'t service::Timer),
 }
@@ -167,10 +167,10 @@ impl<S: System> Host<S> {
             store.open_at(tick);
         }
         let (memories, member) = (&mut small.memories, (actor.service, actor.member));
-        let mut ctx = Context { store, effects, memories, member, now: small.now, attempt: 0 };
+        let mut ctx = Context { store, effects, memories, member, now: small.now, attempt: 0, subject: None };
         match task {
-            Task::Delivery { event, attempt } => {
-                ctx.attempt = attempt;
+            Task::Delivery { event, subject, attempt } => {
+                (ctx.attempt, ctx.subject) = (attempt, Some(subject));
                 step.set_outcome(service.handle(event, &mut ctx));
             }
             Task::Command(command) => step.set_answer(Answer::Command(service.execute(command, &mut ctx))),
@@ -327,9 +327,9 @@ impl<S: System> Consumer<S::Event> for Execution<'_, S> {
     #[inline(always)]
     fn consume(&mut self, message: &Message<S::Event>, attempt: Attempt) -> Handled {
         let Attempt { member, number } = attempt;
-        let (event, cause) = (&message.event, message.cause);
+        let (event, subject, cause) = (&message.event, message.name.subject, message.cause);
         let actor = Actor { service: member.service, member: member.ordinal };
-        let futile_at = self.run(actor, Task::Delivery { event, attempt: number }, cause);
+        let futile_at = self.run(actor, Task::Delivery { event, subject, attempt: number }, cause);
         let mut reply = self.reply(actor.service);
         if self.fate.slow_publish {
             reply = self.reply_by_now(actor.service, reply);

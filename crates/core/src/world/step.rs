@@ -106,7 +106,8 @@ pub struct Step {
     pub delivery: Option<DeliveryIndex>,
     /// The answer.
     pub answer: Option<Answer>,
-    /// The messages it published, as places in the log.
+    /// The messages that it brought, as places in the log: what its handler published, and behind that what the
+    /// broker put on a subject for dead letters.
     pub published: Range<usize>,
     /// The hash of what happened to whom.
     pub(super) key: u64,
@@ -304,12 +305,15 @@ impl<S: System> World<S> {
             _ => self.take(action, fate, step),
         }
         (step.number, step.time) = (self.host.small.steps, self.host.small.now);
+        if step.fate.republish {
+            self.broker.note_retries(step.published.start);
+        }
+        if self.broker.has_dead_letters() {
+            self.broker.publish_dead_letters();
+        }
         step.published.end = self.broker.messages().len();
         if self.broker.is_driven() {
             self.hear_engines();
-        }
-        if step.fate.republish {
-            self.broker.note_retries(step.published.start);
         }
         self.drop_dead_timers();
         if !self.host.small.waiting.is_empty()

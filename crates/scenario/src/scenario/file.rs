@@ -285,6 +285,7 @@ pub(super) struct ServiceTable {
     pub(super) members: Option<Spanned<u16>>,
     pub(super) overlapping: Option<bool>,
     pub(super) joins_late: Option<bool>,
+    pub(super) dead_letters: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize, Default)]

@@ -10,9 +10,11 @@ use super::departures::{self, Known};
 use super::file::{ClientTable, File, ServiceTable};
 use super::own::{self, Own, WrittenClient};
 use super::source::{Source, Unknown, parse_error, stem};
-use super::suite::{Design, Services, Suite, Workload};
+use super::suite::{Design, Part, Services, Suite, Workload};
 use super::{Build, Expectation, FileError, Hostings, Scenario, SchedulerKind, Settings, entry, rules};
+use pellmell_core::broker::Profile;
 use pellmell_core::event::Command;
+use pellmell_core::ids::Subject;
 use pellmell_core::run::Limits;
 use pellmell_core::schedule::Departure;
 use pellmell_core::simulation::Hosting;
@@ -40,7 +42,8 @@ fn read<T: Suite>(source: &Source<'_>, build: &Build<'_, T>) -> Result<Scenario<
     let workload = own.workload::<T>(source)?;
     check_names(source, &read.client, |name| workload.as_ref().is_some_and(|workload| workload.names(name)))?;
     let known_services = T::services(&design);
-    let hostings = hostings(source, &read.services, &known_services)?;
+    let profile = rules::profile(source, &read.broker)?;
+    let hostings = hostings(source, &read.services, &known_services, &profile)?;
     let services: Vec<&str> = hostings.names().collect();
     let clients = read.client.iter().enumerate().map(|client| own.client::<T>(source, client, &services));
     let clients = clients.collect::<Result<Vec<_>, _>>()?;
@@ -70,7 +73,7 @@ fn read<T: Suite>(source: &Source<'_>, build: &Build<'_, T>) -> Result<Scenario<
     let settings = Settings {
         name: stem(source.file()),
         faults: rules::faults(source, &read)?,
-        profile: rules::profile(source, &read.broker)?,
+        profile,
         defects: defects::<T>(source, &read.defects)?,
         properties: property_names(source, read.properties.as_deref().unwrap_or_default(), &properties)?,
         limits: limits(&read),
@@ -176,6 +179,7 @@ fn hostings<T: Suite>(
     source: &Source<'_>,
     tables: &BTreeMap<Spanned<String>, ServiceTable>,
     services: &Services<T>,
+    profile: &Profile,
 ) -> Result<Hostings, FileError> {
     let known: Vec<&str> = services.names().collect();
     for name in tables.keys().filter(|name| !known.contains(&name.get_ref().as_str())) {
@@ -186,14 +190,23 @@ fn hostings<T: Suite>(
         let name = part.service.name();
         let table = tables.get(name);
         if table.is_some() || !part.is_optional {
-            let hosting = table.map_or_else(|| Ok(part.hosting.clone()), |table| hosting(source, table, &part.hosting));
-            hostings.push(name, hosting?);
+            let hosting = match table {
+                Some(table) => hosting(source, table, part, profile)?,
+                None => part.hosting.clone(),
+            };
+            hostings.push(name, hosting);
         }
     }
     Ok(hostings)
 }
 
-fn hosting(source: &Source<'_>, table: &ServiceTable, usual: &Hosting) -> Result<Hosting, FileError> {
+fn hosting<T: Suite>(
+    source: &Source<'_>,
+    table: &ServiceTable,
+    part: &Part<T>,
+    profile: &Profile,
+) -> Result<Hosting, FileError> {
+    let usual = &part.hosting;
     let members = match &table.members {
         Some(members) if !(1..=1_000).contains(members.get_ref()) => {
             return Err(source.at(members.span(), "a service has from 1 to 1000 members"));
@@ -201,13 +214,36 @@ fn hosting(source: &Source<'_>, table: &ServiceTable, usual: &Hosting) -> Result
         Some(members) => *members.get_ref(),
         None => usual.members,
     };
+    let dead_letters = table.dead_letters.as_ref().map(|subject| dead_letters(source, subject, part, profile));
     let (overlapping, joins_late) = (table.overlapping, table.joins_late);
     Ok(Hosting {
+        dead_letters: dead_letters.transpose()?.or(usual.dead_letters),
         members,
         overlapping: overlapping.unwrap_or(usual.overlapping),
         joins_late: joins_late.unwrap_or(usual.joins_late),
         ..usual.clone()
     })
+}
+
+/// The subject that a service's dead letters go to.
+fn dead_letters<T: Suite>(
+    source: &Source<'_>,
+    subject: &Spanned<String>,
+    part: &Part<T>,
+    profile: &Profile,
+) -> Result<Subject, FileError> {
+    let (place, name) = (subject.span(), subject.get_ref());
+    if name.is_empty() || name.contains(char::is_whitespace) || name.contains(char::is_control) || name.contains("->") {
+        let error = source.at(place, "this names no subject");
+        return Err(
+            error.help("a subject has at least one letter, and no space, line break or `->`: departures name it")
+        );
+    }
+    if part.service.subjects().is_empty() {
+        return Err(source.at(place, format!("`{}` listens to nothing, so nothing of it dies", part.service.name())));
+    }
+    profile.dead_letters().map_err(|reason| source.at(place, reason).help("see docs/broker.md, Dead letters"))?;
+    Ok(Subject::named(name))
 }
 
 fn property_names(source: &Source<'_>, names: &[Spanned<String>], known: &[&str]) -> Result<Vec<String>, FileError> {

@@ -136,18 +136,20 @@ fn acks(source: &Source<'_>, table: &BrokerTable, profile: &mut Profile) -> Resu
     if let Some(release) = &table.release_on_crash {
         profile.release_on.crash = *release.get_ref();
     }
-    if let (None, Some(action)) = (&table.max_deliver, &table.when_exhausted) {
-        return Err(source.at(action.span(), "`when_exhausted` goes with `max_deliver`"));
-    }
     if let Some(times) = &table.max_deliver {
-        let action = match table.when_exhausted.as_ref().map(Spanned::get_ref) {
-            None | Some(ExhaustedWord::DeadLetter) => Exhausted::DeadLetter,
-            Some(ExhaustedWord::Drop) => Exhausted::Drop,
-            Some(ExhaustedWord::Park) => Exhausted::Park,
+        profile.max_deliver = MaxDeliver::Times { times: *times.get_ref(), action: Exhausted::DeadLetter };
+        is_simulated(source, times.span(), profile)?;
+    }
+    if let Some(word) = &table.when_exhausted {
+        let MaxDeliver::Times { times, .. } = profile.max_deliver else {
+            return Err(source.at(word.span(), "`when_exhausted` goes with `max_deliver`"));
         };
-        profile.max_deliver = MaxDeliver::Times { times: *times.get_ref(), action };
-        let place = table.when_exhausted.as_ref().filter(|_| *times.get_ref() > 0);
-        is_simulated(source, place.map_or(times.span(), Spanned::span), profile)?;
+        let action = match word.get_ref() {
+            ExhaustedWord::DeadLetter => Exhausted::DeadLetter,
+            ExhaustedWord::Drop => Exhausted::Drop,
+            ExhaustedWord::Park => Exhausted::Park,
+        };
+        profile.max_deliver = MaxDeliver::Times { times, action };
     }
     Ok(())
 }

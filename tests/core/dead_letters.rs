@@ -1,0 +1,192 @@
+//! What a group was sent too often goes to a subject for dead letters, to which services listen as to any other.
+
+use pellmell::doc_example::{Change, Changed, Item, Shop};
+use pellmell::engine;
+use pellmell::scheduler::Departing;
+use pellmell::simulation::SimulationBuilder;
+use pellmell::testing::{at_quiescence, service};
+use pellmell::trace::Recorder;
+use pellmell::{
+    Context, Hosting, Judges, Limits, Moment, Outcome, Profile, RecordId, Simulation, Subject, Verdict, VersionPolicy,
+    Violation,
+};
+use serde_json::json;
+
+const CHANGED: &[Subject] = &[Subject::new("item:changed")];
+const DEAD: &[Subject] = &[Subject::new("search:dead")];
+const BOTH: &[Subject] = &[Subject::new("item:changed"), Subject::new("search:dead")];
+
+/// A broker that gives up after two deliveries and keeps what it gave up.
+fn giving_up(name: &str) -> Profile {
+    let broker = engine::Profile::named(name).expect("a broker of that name");
+    let with = broker.with("deliveries", json!(2)).and_then(|broker| broker.with("then", json!("dead-letter")));
+    Profile::of(&with.expect("it has these settings"))
+}
+
+/// Keeps the price of an item as it is told.
+fn keep(event: &Changed, ctx: &mut Context<'_, Shop>) -> Outcome {
+    ctx.store.overwrite(event.item, Item { price: event.price }, None);
+    Outcome::Ack
+}
+
+/// A shop whose search refuses prices above 10, for good; its dead letters go to [`DEAD`].
+fn shop(profile: Profile) -> SimulationBuilder<Shop> {
+    let shop = service::<Shop>("shop").owns::<Item>(VersionPolicy::EVERY_SAVE).on_command(|change, ctx| {
+        let held = ctx.store.find::<Item>(change.item).map(|item| item.version);
+        let version = ctx.store.overwrite(change.item, Item { price: change.price }, held);
+        ctx.publish(Changed { item: change.item, version, price: change.price });
+        Ok(())
+    });
+    let search = service::<Shop>("search").keeps::<Item>(VersionPolicy::EVERY_SAVE);
+    let search = search.on_event(CHANGED, |event, ctx| match event.price {
+        11.. => Outcome::nak("too dear"),
+        _ => keep(event, ctx),
+    });
+    let dead_letters = Some(DEAD[0]);
+    let on = Simulation::on(profile).service(shop).hosted(search, Hosting { dead_letters, ..Hosting::ALONE });
+    let change = |price| Change { item: RecordId::new('i', 1), price };
+    on.client("ann", vec![change(12), change(5)])
+}
+
+/// What is handed out in the calm run, and what the handlers answer.
+fn handled(simulation: &Simulation<Shop>) -> Vec<String> {
+    let (mut scheduler, mut recorder) = (Departing::new(Vec::new()), Recorder::default());
+    let judges = Judges::new(Vec::new());
+    pellmell::run::run(&mut simulation.world(), &mut scheduler, &judges, Limits::default(), &mut recorder);
+    let records = recorder.into_records().into_iter();
+    let delivered = records.filter_map(|record| Some((record.action.strip_prefix("deliver ")?.to_owned(), record)));
+    delivered.map(|(what, record)| format!("{what}: {}", record.answer.unwrap_or_default())).collect()
+}
+
+#[test]
+fn a_dead_letter_is_a_message_on_a_subject_of_its_own_on_every_broker_that_gives_up() {
+    for name in ["jetstream", "rabbitmq-quorum", "kafka-share", "sqs-standard", "sqs-fifo", "servicebus", "sns"] {
+        let janitor = service::<Shop>("janitor").on_event(DEAD, move |event, ctx| {
+            assert_eq!((ctx.subject(), ctx.attempt(), event.price), (Some(DEAD[0]), 1, 12), "on {name}");
+            Outcome::Ack
+        });
+        let simulation = shop(giving_up(name)).service(janitor).build().expect("the parts fit");
+        let mut handled = handled(&simulation);
+        handled.sort();
+        let expected = [
+            "item:changed i1@0 -> search #1: nak: too dear",
+            "item:changed i1@0 -> search #2: nak: too dear",
+            "item:changed i1@1 -> search #1: ack",
+            "search:dead i1@0 -> janitor #1: ack",
+        ];
+        assert_eq!(handled, expected, "on {name}");
+    }
+}
+
+#[test]
+fn a_group_may_listen_to_its_own_dead_letters_and_gives_those_up_in_turn() {
+    let again = service::<Shop>("again").on_event(BOTH, |_, _| Outcome::nak("never"));
+    let hosting = Hosting { dead_letters: Some(DEAD[0]), ..Hosting::ALONE };
+    for name in ["kafka-share", "sqs-fifo"] {
+        let again = service::<Shop>("again").on_event(BOTH, |_, ctx| match ctx.subject() {
+            Some(subject) if subject == DEAD[0] => Outcome::Ack,
+            _ => Outcome::nak("not here"),
+        });
+        let simulation = shop(giving_up(name)).hosted(again, hosting.clone()).build().expect("the parts fit");
+        let mut on_dead = handled(&simulation);
+        on_dead.retain(|line| line.contains("search:dead"));
+        on_dead.sort();
+        let expected = [
+            "search:dead i1@0 -> again #1: ack",
+            "search:dead i1@0/2 -> again #1: ack",
+            "search:dead i1@1 -> again #1: ack",
+        ];
+        assert_eq!(
+            {
+                let mut sorted = on_dead;
+                sorted.sort();
+                sorted
+            },
+            expected,
+            "on {name}"
+        );
+    }
+    // What nobody ever takes dies again and again, until the run is ended: a verdict, and no hang.
+    let simulation = shop(giving_up("kafka-share")).hosted(again, hosting).build().expect("the parts fit");
+    let limits = Limits { messages_max: 50, ..Limits::default() };
+    let (mut scheduler, judges) = (Departing::new(Vec::new()), Judges::new(Vec::new()));
+    let report = pellmell::run::run(&mut simulation.world(), &mut scheduler, &judges, limits, &mut ());
+    assert!(matches!(report.verdict, Verdict::Stuck { .. }), "{:?}", report.verdict);
+}
+
+/// The broker gives up at the second attempt and nothing else goes wrong.
+fn small() -> Profile {
+    let mut profile = giving_up("kafka-share");
+    profile.ack_wait = vec![std::time::Duration::ZERO];
+    profile
+}
+
+/// At rest search has the last price of the shop, which is none that dies.
+fn latest() -> Judges<Shop> {
+    Judges::new(vec![at_quiescence("Latest", |moment: &Moment<'_, Shop>| {
+        let of = |service| moment.store_of(service).find::<Item>(RecordId::new('i', 1)).map(|item| item.price);
+        match of("shop") != Some(5) || of("search") == Some(5) {
+            true => Ok(()),
+            false => Err(Violation::at("search").because("search has another price")),
+        }
+    })])
+}
+
+#[test]
+fn an_old_event_that_is_taken_from_the_dead_letters_overwrites_what_came_after_it() {
+    // As a redrive does: whoever listens publishes it again, for all.
+    let with = |dear: u32| {
+        let redrive = service::<Shop>("redrive").on_event(DEAD, move |event, ctx| {
+            if event.price <= dear {
+                ctx.publish(Changed { price: 9, ..event.clone() });
+            }
+            Outcome::Ack
+        });
+        shop(small()).service(redrive).build().expect("the parts fit")
+    };
+    let verdict = |dear| {
+        let (judges, simulation) = (latest(), with(dear));
+        // Weeks later, when a newer price has been there for long.
+        let late = "hold search:dead i1@0 -> redrive until item:changed i1@1 -> search".parse().expect("a departure");
+        let (mut scheduler, limits) = (Departing::new(vec![late]), Limits::default());
+        let verdict = pellmell::run::run(&mut simulation.world(), &mut scheduler, &judges, limits, &mut ()).verdict;
+        assert_eq!(scheduler.unused().count(), 0);
+        verdict
+    };
+    assert!(verdict(11).is_held(), "{:?}", verdict(11));
+    assert!(!verdict(12).is_held());
+}
+
+#[test]
+fn dead_letters_are_refused_where_nothing_dies_or_nobody_knows_where_they_go() {
+    let refused = |profile, hosting: Hosting, other: Option<Hosting>| {
+        let search = |name: &'static str| service::<Shop>(name).on_event(CHANGED, keep);
+        let on = Simulation::on(profile).hosted(search("search"), hosting);
+        let on = other.into_iter().fold(on, |on, hosting| on.hosted(search("other"), hosting));
+        on.build().err().map(|error| error.to_string()).unwrap_or_default()
+    };
+    let hosting = |subject| Hosting { dead_letters: Some(Subject::new(subject)), ..Hosting::ALONE };
+    let of = |name| Profile::named(name).expect("a broker of that name");
+    let alone = |profile| refused(profile, hosting("dead"), None);
+    assert_eq!(
+        alone(Profile::stan()),
+        "dead letters: `stan` never gives a message up: set `max_deliver = 5`, or another number"
+    );
+    assert_eq!(
+        alone(of("rabbitmq-quorum")),
+        "dead letters: `rabbitmq-quorum` drops what was delivered too often: set `when_exhausted = \"dead-letter\"`"
+    );
+    assert_eq!(
+        alone(of("sns")),
+        "dead letters: `sns` drops what was delivered too often: set `then = \"dead-letter\"`"
+    );
+    assert!(alone(of("kafka")).contains("a handler can publish what it gives up"), "{}", alone(of("kafka")));
+    assert_eq!(alone(of("servicebus")), "");
+    let shared = |subject| Hosting { group: Some("all".to_owned()), ..hosting(subject) };
+    let two = refused(of("servicebus"), shared("dead"), Some(shared("gone")));
+    assert_eq!(two, "dead letters of the group `all` go to `dead`, or to `gone`: name one subject");
+    assert_eq!(refused(of("servicebus"), shared("dead"), Some(shared("dead"))), "");
+    let deaf = Simulation::on(of("servicebus")).hosted(service::<Shop>("deaf"), hosting("dead")).build();
+    let error = deaf.err().map(|error| error.to_string()).unwrap_or_default();
+    assert_eq!(error, "dead letters of `deaf` on `dead`: it listens to nothing");
+}
