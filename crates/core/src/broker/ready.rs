@@ -101,7 +101,7 @@ impl<E: Event> Broker<E> {
         self.deliveries.change(index).parked = true;
         self.groups[group.get()].parked.push(index);
         if self.is_driven {
-            return self.keep_parked(index);
+            return self.refresh(group);
         }
         if let Some(unit) = self.unit_of(index) {
             self.groups[group.get()].fronts[unit].parked += usize::from(ready_at != NOWHERE);

@@ -10,8 +10,9 @@ use crate::event::Event;
 use crate::ids::Time;
 
 impl<E: Event> Broker<E> {
-    pub(super) fn refresh(&mut self, group: GroupIndex) {
+    pub(in crate::broker) fn refresh(&mut self, group: GroupIndex) {
         self.let_act(group);
+        self.keep_parked(group);
         let subscription = self.subscription(group);
         let pending: BTreeSet<MessageId> = subscription.engine.pending(&subscription.log).into_iter().collect();
         pending.iter().for_each(|number| self.stand(group, *number));
@@ -219,17 +220,24 @@ impl<E: Event> Broker<E> {
         (!free.is_empty()).then(|| free[turn % free.len()])
     }
 
-    /// Lets what is parked keep its place: it is with a member, as it would be if it came again and again.
-    pub(in crate::broker) fn keep_parked(&mut self, index: DeliveryIndex) {
-        let now = self.now;
-        let (group, number) = self.of_engine(index);
-        let sendable = self.known(group).sendable(now);
-        let place = self.target(group, index, &sendable);
-        let subscription = self.subscription(group);
-        if let Some(place) = place.filter(|_| !matches!(subscription.rules(), Rules::Offsets(_))) {
-            subscription.choose(now, &Choice::Send(number, MemberId(place)));
+    /// Keeps what is parked out of the way of what comes after it: as soon as it may be sent it is with a member, as
+    /// it would be if it came again and again.
+    fn keep_parked(&mut self, group: GroupIndex) {
+        if self.groups[group.get()].parked.is_empty() || matches!(self.known(group).rules(), Rules::Offsets(_)) {
+            return;
         }
-        self.refresh(group);
+        let now = self.now;
+        loop {
+            let sendable = self.known(group).sendable(now);
+            let next = sendable.iter().find_map(|(number, able)| {
+                let index = self.known(group).newest[number.0 as usize];
+                let is_parked = self.delivery(index).parked && !self.is_unread(index);
+                let place = able.iter().copied().find(|place| is_parked && self.fits(group, *place, index))?;
+                Some(Choice::Send(*number, MemberId(place)))
+            });
+            let Some(choice) = next else { return };
+            self.subscription(group).choose(now, &choice);
+        }
     }
 
     /// Lets what was parked come again.
