@@ -178,6 +178,8 @@ pub(super) fn exercised(counts: &CountsText) -> String {
         "pauses",
         "fetches",
         "member_changes",
+        "broker_failures",
+        "truncations",
         "republished",
         "slow_publishes",
         "naks_unheard",

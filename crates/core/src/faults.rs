@@ -3,7 +3,11 @@
 //! A [`Fate`] is decided the moment a handler starts. [`Fates`] are drawn from a [`FaultPlan`] by the identity
 //! of the delivery, so the same delivery meets the same fate whatever happens around it.
 
+mod change;
+
 use crate::prng::{Prng, Purpose, Ratio, RunKey, Stream, below};
+
+pub use change::{MemberChange, MemberChanges};
 
 /// Where a member crashes while it handles something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,108 +62,6 @@ pub enum AckFate {
     Late,
     /// It never arrives.
     Lost,
-}
-
-/// What happens to the members of a group, or to what one of them has, right after it was handed a delivery and has
-/// answered or paused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum MemberChange {
-    /// The owners of the group's partitions change.
-    Rebalance = 1,
-    /// The member's connection breaks, and it is back at once: its handler goes on.
-    Reconnect = 2,
-    /// The member is stopped in order, and is back.
-    Close = 3,
-    /// The member asks for no more, keeps what it has, and asks again.
-    Cancel = 4,
-    /// Another member takes over the message.
-    Claim = 5,
-    /// What the member was handed is committed before it is handled.
-    CommitAhead = 6,
-}
-
-impl MemberChange {
-    /// All of them.
-    pub const ALL: [MemberChange; 6] = [
-        MemberChange::Rebalance,
-        MemberChange::Reconnect,
-        MemberChange::Close,
-        MemberChange::Cancel,
-        MemberChange::Claim,
-        MemberChange::CommitAhead,
-    ];
-
-    /// The words before a delivery in a departure.
-    #[must_use]
-    pub const fn verb(self) -> &'static str {
-        match self {
-            MemberChange::Rebalance => "rebalance after",
-            MemberChange::Reconnect => "reconnect after",
-            MemberChange::Close => "close after",
-            MemberChange::Cancel => "cancel after",
-            MemberChange::Claim => "claim",
-            MemberChange::CommitAhead => "commit ahead of",
-        }
-    }
-
-    /// The words behind a step in a trace.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            MemberChange::Rebalance => "rebalance",
-            MemberChange::Reconnect => "reconnect",
-            MemberChange::Close => "close",
-            MemberChange::Cancel => "cancel",
-            MemberChange::Claim => "claimed",
-            MemberChange::CommitAhead => "committed ahead",
-        }
-    }
-
-    /// The one of that name.
-    pub(crate) fn named(name: &str) -> Option<MemberChange> {
-        MemberChange::ALL.into_iter().find(|change| change.name() == name)
-    }
-}
-
-/// Which changes a broker knows, and whether its members fetch ahead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct MemberChanges(u8);
-
-impl MemberChanges {
-    /// None of them.
-    pub const NONE: MemberChanges = MemberChanges(0);
-
-    /// These; its members fetch ahead.
-    #[must_use]
-    pub fn of(changes: &[MemberChange]) -> MemberChanges {
-        MemberChanges(changes.iter().fold(1, |all, change| all | 1 << *change as u8))
-    }
-
-    /// Whether a change is among them.
-    #[must_use]
-    pub const fn has(self, change: MemberChange) -> bool {
-        self.0 & 1 << change as u8 != 0
-    }
-
-    /// Whether members fetch ahead.
-    #[must_use]
-    pub const fn fetches(self) -> bool {
-        self.0 & 1 != 0
-    }
-
-    /// Those that are among them.
-    pub fn iter(self) -> impl Iterator<Item = MemberChange> {
-        MemberChange::ALL.into_iter().filter(move |change| self.has(*change))
-    }
-
-    /// This change if it is among them, and else one that is.
-    pub(crate) fn nearest(self, change: MemberChange) -> Option<MemberChange> {
-        if self.has(change) {
-            return Some(change);
-        }
-        self.iter().nth(change as usize % self.iter().count().max(1))
-    }
 }
 
 /// What happens to one delivery, command or timer besides being handled.
@@ -280,7 +182,9 @@ impl Fate {
     pub(crate) fn word(self) -> u64 {
         let crash = self.crash.map_or(0, |window| window as u64);
         let lose = u64::from(self.lose) << 7;
-        let change = self.change.map_or(0, |change| change as u64) << 12;
+        // Of its four bits one stands apart, as it came later.
+        let change = self.change.map_or(0, |change| change as u64);
+        let change = (change & 0b111) << 12 | (change >> 3) << 9;
         let rest = change | u64::from(self.republish) << 15 | u64::from(self.fetch) << 16;
         let late = u64::from(self.slow_publish) << 8;
         self.ack as u64 | crash << 2 | u64::from(self.pause) << 5 | u64::from(self.duplicate) << 6 | lose | late | rest
@@ -330,6 +234,10 @@ pub struct FaultPlan {
     pub fetch: Rate,
     /// Something happens to a member or to what it has, of what the broker knows: a rebalance, a lost connection, …
     pub change: Rate,
+    /// The broker restarts, forgets an ack or the positions of a group: [`MemberChange::OF_BROKERS`].
+    pub broker_failure: Rate,
+    /// The broker loses the last message of its log: [`MemberChange::Truncate`].
+    pub truncate: Rate,
     /// A publisher hears no confirm, and publishes a second time.
     pub republish: Rate,
     /// What a handler publishes is out only some time after its saves.
@@ -354,6 +262,8 @@ impl FaultPlan {
         lose_message: Rate::NEVER,
         fetch: Rate::NEVER,
         change: Rate::NEVER,
+        broker_failure: Rate::NEVER,
+        truncate: Rate::NEVER,
         republish: Rate::NEVER,
         slow_publish: Rate::NEVER,
         crash_between_saves: Rate::NEVER,
@@ -378,6 +288,8 @@ impl FaultPlan {
         lose_message: Rate::NEVER,
         fetch: Rate::NEVER,
         change: Rate::NEVER,
+        broker_failure: Rate::NEVER,
+        truncate: Rate::NEVER,
         republish: Rate::NEVER,
         slow_publish: Rate::NEVER,
         crash_between_saves: Rate::NEVER,
@@ -392,7 +304,7 @@ impl FaultPlan {
     }
 
     /// How often each kind of fault happens; in the order they were added, so that a seed keeps its coins.
-    fn kinds(&mut self) -> [&mut Rate; 11] {
+    fn kinds(&mut self) -> [&mut Rate; 13] {
         [
             &mut self.lose_ack,
             &mut self.delay_ack,
@@ -405,6 +317,8 @@ impl FaultPlan {
             &mut self.republish,
             &mut self.slow_publish,
             &mut self.crash_between_saves,
+            &mut self.broker_failure,
+            &mut self.truncate,
         ]
     }
 
@@ -435,10 +349,12 @@ pub struct Fates {
     lose_message: Coin,
     fetch: Coin,
     change: Coin,
+    broker_failure: Coin,
+    truncate: Coin,
     republish: Coin,
     slow_publish: Coin,
     crash_between_saves: Coin,
-    /// Whether any of those five may happen, which are to be asked for.
+    /// Whether any of those seven may happen, which are to be asked for.
     has_more: bool,
     /// Whether no more than acks are lost and deliveries duplicated.
     is_sparse: bool,
@@ -451,11 +367,14 @@ impl Fates {
     #[must_use]
     pub fn new(plan: &FaultPlan, key: RunKey) -> Fates {
         let coin = |rate, purpose| Coin::new(rate, key, purpose);
-        let asked_for = [plan.fetch, plan.change, plan.republish, plan.slow_publish, plan.crash_between_saves];
+        let members = [plan.fetch, plan.change, plan.broker_failure, plan.truncate];
+        let asked_for = [&members[..], &[plan.republish, plan.slow_publish, plan.crash_between_saves]].concat();
         let usual = [plan.delay_ack, plan.crash, plan.pause, plan.lose_message];
         Fates {
             fetch: coin(plan.fetch, Purpose::Fetch),
             change: coin(plan.change, Purpose::MemberChange),
+            broker_failure: coin(plan.broker_failure, Purpose::BrokerFailure),
+            truncate: coin(plan.truncate, Purpose::Truncate),
             republish: coin(plan.republish, Purpose::Republish),
             has_more: asked_for.iter().any(Rate::can_happen),
             is_sparse: !usual.iter().chain(&asked_for).any(Rate::can_happen),
@@ -509,7 +428,15 @@ impl Fates {
             fate.fetch = one_of(4, Purpose::HowMany) as u8 + 1;
         }
         if self.change.takes(identity) {
-            fate.change = Some(MemberChange::ALL[one_of(MemberChange::ALL.len(), Purpose::WhichChange)]);
+            let all = MemberChange::OF_MEMBERS;
+            fate.change = Some(all[one_of(all.len(), Purpose::WhichChange)]);
+        }
+        if self.broker_failure.takes(identity) {
+            let all = MemberChange::OF_BROKERS;
+            fate.change = Some(all[one_of(all.len(), Purpose::WhichFailure)]);
+        }
+        if self.truncate.takes(identity) {
+            fate.change = Some(MemberChange::Truncate);
         }
         fate.republish = self.republish.takes(identity);
         fate.slow_publish = self.slow_publish.takes(identity);

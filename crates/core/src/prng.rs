@@ -151,6 +151,12 @@ pub enum Purpose {
     SlowPublish = 19,
     /// Whether a member crashes between two saves of a handler.
     CrashBetweenSaves = 20,
+    /// Whether the broker fails.
+    BrokerFailure = 21,
+    /// How it fails.
+    WhichFailure = 22,
+    /// Whether the broker loses the last message of its log.
+    Truncate = 23,
 }
 
 /// A probability as a fraction, written `1/20`.

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::System;
-use crate::faults::{AckFate, Fate};
+use crate::faults::{AckFate, Fate, MemberChange};
 use crate::ids::{self, Time};
 use crate::property::{End, Moment, Property, Sometimes, Together, View, Violation, Watch};
 use crate::scheduler::{Action, Scheduler};
@@ -147,6 +147,12 @@ pub struct Counts {
     /// Rebalances, lost connections and other changes of members.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub member_changes: u64,
+    /// Of those, restarts and failovers of the broker.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub broker_failures: u64,
+    /// Of those, failovers that lost the last message of the log.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub truncations: u64,
     /// Handlers whose events were published twice.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub republished: u64,
@@ -190,6 +196,8 @@ impl Counts {
         self.pauses += other.pauses;
         self.fetches += other.fetches;
         self.member_changes += other.member_changes;
+        self.broker_failures += other.broker_failures;
+        self.truncations += other.truncations;
         self.republished += other.republished;
         self.slow_publishes += other.slow_publishes;
         self.crashes_between_saves += other.crashes_between_saves;
@@ -526,6 +534,9 @@ impl RunNotes {
             counts.pauses += u64::from(fate.pause);
             counts.fetches += u64::from(fate.fetch > 0);
             counts.member_changes += u64::from(fate.change.is_some());
+            let fails = |change| MemberChange::OF_BROKERS.contains(&change);
+            counts.broker_failures += u64::from(fate.change.is_some_and(fails));
+            counts.truncations += u64::from(fate.change == Some(MemberChange::Truncate));
             counts.republished += u64::from(fate.republish);
             counts.slow_publishes += u64::from(step.publishes_late());
         }

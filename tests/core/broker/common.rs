@@ -498,8 +498,11 @@ fn fate(words: &[&str]) -> Fate {
             "fetch" => fate.fetch = words.next().and_then(|number| number.parse().ok()).expect("a number"),
             "again" => fate.republish = true,
             "ahead" => fate.change = Some(MemberChange::CommitAhead),
-            word if MemberChange::ALL.iter().any(|change| change.name() == word) => {
-                fate.change = MemberChange::ALL.into_iter().find(|change| change.name() == word);
+            "restarted" => fate.change = Some(MemberChange::Restart),
+            "forgotten" => fate.change = Some(MemberChange::ForgetAck),
+            "truncated" => fate.change = Some(MemberChange::Truncate),
+            word if MemberChange::all().any(|change| change.name() == word) => {
+                fate.change = MemberChange::all().find(|change| change.name() == word);
             }
             "crash" => {
                 let name: Vec<&str> = words.by_ref().take(2).copied().collect();

@@ -3,8 +3,8 @@
 
 use pellmell::broker::{Profile, State};
 use pellmell::engine::{
-    self, Admission, Answer, Commits, Entry, How, KeyId, Line, MemberId, MessageId, PartitionId, Rules, Seen, Start,
-    Told, TopicId, What,
+    self, Admission, Answer, Commits, Entry, Failure, How, KeyId, Line, MemberId, MessageId, PartitionId, Rules, Seen,
+    Start, Told, TopicId, What,
 };
 use pellmell::faults::MemberChange;
 use pellmell::scheduler::Action;
@@ -248,6 +248,17 @@ impl Recorder {
         }
     }
 
+    /// Writes down that the connections of all members break.
+    fn all_reconnect(&mut self, play: &Play) {
+        (0..self.members).for_each(|member| self.tell(play, Told::Left(MemberId(member), How::Reconnect)));
+    }
+
+    /// Writes down that the broker fails over to a copy that lacks something.
+    fn fails(&mut self, play: &Play, failure: Failure) {
+        self.tell(play, Told::Failed(failure));
+        self.all_reconnect(play);
+    }
+
     fn answer(&mut self, play: &Play, member: u16, index: usize, answer: Answer) {
         let delivery = &play.world.broker().deliveries()[index];
         let message = MessageId(delivery.message.get() as u32);
@@ -262,6 +273,13 @@ impl Recorder {
             Some(MemberChange::Claim) => {
                 let claimer = MemberId((member + 1) % self.members);
                 return self.tell(play, Told::Claimed(claimer, vec![message]));
+            }
+            Some(MemberChange::Restart) => return self.all_reconnect(play),
+            Some(MemberChange::ForgetAck) => return self.fails(play, Failure::Forgot(message)),
+            Some(MemberChange::Rewind) => return self.fails(play, Failure::Rewound(PartitionId(0))),
+            Some(MemberChange::Truncate) => {
+                let last = MessageId(play.world.broker().messages().len() as u32 - 1);
+                return self.tell(play, Told::Failed(Failure::Lost(last)));
             }
             Some(MemberChange::Reconnect) => How::Reconnect,
             Some(MemberChange::Close) => How::Close,
@@ -300,10 +318,14 @@ fn recorded(profile: &Profile, members: u16, seed: u64) -> (Vec<Line>, Vec<Strin
             break;
         }
         let action = enabled[numbers.below(enabled.len() as u64) as usize];
-        let fate = match play.world.chosen(action) {
+        let mut fate = match play.world.chosen(action) {
             Some(chosen) if chosen.is_delivery => chosen.restrict(any_fate(&mut numbers)),
             _ => Fate::CALM,
         };
+        if matches!(broker.rules, Rules::Offsets(_)) && fate.change == Some(MemberChange::Truncate) {
+            // A recording has no word for a partition that became shorter.
+            fate.change = None;
+        }
         steps.push(format!("{} {:?}", play.world.describe(action), fate.faults()));
         let had = match action {
             Action::Advance => play.world.enabled().ack_wait().map(|index| play.world.broker().delivery(index).member),
@@ -319,7 +341,7 @@ fn recorded(profile: &Profile, members: u16, seed: u64) -> (Vec<Line>, Vec<Strin
 fn any_fate(numbers: &mut Numbers) -> Fate {
     let ack = [AckFate::Prompt, AckFate::Prompt, AckFate::Late, AckFate::Lost][numbers.below(4) as usize];
     let crash = (numbers.below(5) == 0).then(|| Window::ALL[numbers.below(4) as usize]);
-    let change = (numbers.below(4) == 0).then(|| MemberChange::ALL[numbers.below(6) as usize]);
+    let change = (numbers.below(3) == 0).then(|| MemberChange::all().nth(numbers.below(10) as usize)).flatten();
     let fetch = if numbers.below(3) == 0 { numbers.below(3) as u8 + 1 } else { 0 };
     Fate { ack, crash, pause: numbers.below(3) == 0, fetch, change, ..Fate::CALM }
 }
@@ -336,7 +358,7 @@ fn whatever_is_played_on_an_engine_is_possible_for_it_as_a_recording() {
         let profile = Profile::driven(&broker);
         let rules = profile.engine.as_ref().map(|engine| engine.rules.clone()).expect("an engine");
         let mut decided = 0;
-        for seed in 0..30 {
+        for seed in 0..40 {
             let (lines, steps) = recorded(&profile, members, seed);
             let refusal = Admission::new(&rules).with_states_max(2_000).run(&lines).err();
             // Where there are too many explanations it is left open.
@@ -346,7 +368,7 @@ fn whatever_is_played_on_an_engine_is_possible_for_it_as_a_recording() {
                 panic!("{}, seed {seed}: {refusal:?}\n{}\n{}", broker.name, lines.join("\n"), steps.join("\n"));
             }
         }
-        assert!(decided >= 10, "{}: {decided} of 30", broker.name);
+        assert!(decided >= 10, "{}: {decided} of 40", broker.name);
     }
 }
 
@@ -384,5 +406,66 @@ fn every_group_comes_to_rest_after_any_steps_whatever_the_broker() {
             let last = steps.len().saturating_sub(40);
             assert_eq!(play.open(), "", "{}, seed {seed}: {}", profile.name, steps[last..].join("\n"));
         }
+    }
+}
+
+// What a broker loses when it fails.
+
+#[test]
+fn a_broker_that_restarts_breaks_the_connections_of_all_groups_at_once() {
+    let mut setup = Setup::on(on("rabbitmq-quorum", &[]), 2);
+    setup.other = Some((Rule::Answers(&[]), pellmell::Hosting { overlapping: true, ..pellmell::Hosting::ALONE }));
+    check_ready(&setup, "publish; n1 > other paused; n2 > other paused; n1 restarted", "n1 > other #2, n2");
+}
+
+#[test]
+fn an_ack_that_was_forgotten_brings_back_what_was_done() {
+    let queue = Setup::on(on("jetstream", &[]), 3);
+    check(&queue, "publish; n1; n2 forgotten", "1 2 2r1 3");
+    let classic = Setup::on(on("rabbitmq-classic", &[]), 3);
+    check(&classic, "publish; n1 forgotten; n1 #2; n2; n3", "1 1r1 2 3");
+    // Positions are forgotten up to there, and what is behind it comes again as well.
+    let kafka = Setup::on(on("kafka", &[]), 3);
+    check(&kafka, "publish; n1; n2; n3 forgotten", "1 2 3 3r1");
+    let fifo = Setup::on(on("pubsub-ordered", &[]), 1);
+    check(&fifo, "publish; n1 forgotten", "1 1r1");
+    let session = Setup::on(on("mqtt-qos1", &[]), 2);
+    check(&session, "publish; n1; n2 forgotten", "1 2 2r1");
+    // What was not acked has nothing to forget.
+    check(&queue, "publish; n1 lost forgotten", "1 2 3 1r1");
+}
+
+#[test]
+fn a_group_whose_positions_are_lost_begins_again() {
+    let kafka = Setup::on(on("kafka", &[]), 3);
+    check(&kafka, "publish; n1; n2; n3 rewound", "1 2 3 1r1 2r1 3r1");
+}
+
+#[test]
+fn a_log_that_is_truncated_lacks_what_nobody_was_sent_yet() {
+    for name in ["jetstream", "kafka", "mqtt-qos1", "redis-streams"] {
+        let setup = Setup::on(on(name, &[]), 3);
+        check(&setup, "publish; n1 truncated", "1 2");
+        // Who was sent it has it.
+        check(&setup, "publish; n1; n2; n3 truncated", "1 2 3");
+    }
+    // The other group had it, and keeps it.
+    let mut two = Setup::on(on("jetstream", &[]), 2);
+    two.other = Some((Rule::Answers(&[]), pellmell::Hosting::ALONE));
+    check_ready(&two, "publish; n1 > other; n2 > other; n1 truncated", "");
+}
+
+#[test]
+fn what_a_broker_may_lose_is_up_to_the_broker() {
+    let has = |change: MemberChange| {
+        let of = |profile: &Profile| profile.changes().has(change).then_some(profile.name);
+        driven().iter().filter_map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(has(MemberChange::Restart).len(), driven().len());
+    assert_eq!(has(MemberChange::Rewind), ["kafka", "kafka-auto-commit", "kafka-cooperative"]);
+    let keeps_acks = driven().len() - has(MemberChange::ForgetAck).len();
+    assert_eq!(keeps_acks, 8, "{:?}", has(MemberChange::ForgetAck));
+    for managed in ["sqs-standard", "sqs-fifo", "sns", "pubsub", "servicebus"] {
+        assert!(!has(MemberChange::Truncate).contains(&managed), "{managed}");
     }
 }

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use super::delivery::{Delivery, DeliveryIndex, GroupIndex, State};
 use super::hand_out::{Reply, Silence};
-use super::{Broker, Member, Profile, take_out};
+use super::{Broker, Member, MessageIndex, Profile, take_out};
 use crate::engine::{self, Answer, Choice, Clock, Commits, Engine, Entry, How, KeyId, MemberId, MessageId, Rules};
-use crate::engine::{PartitionId, Sees, Sent, Start, Told, TopicId, Wait};
+use crate::engine::{Failure, PartitionId, Sees, Sent, Start, Told, TopicId, Wait};
 use crate::event::Event;
 use crate::faults::{MemberChange, MemberChanges};
 use crate::hash::{self, StableHasher};
@@ -189,14 +189,25 @@ impl Profile {
     #[must_use]
     pub fn changes(&self) -> MemberChanges {
         let Some(engine) = &self.engine else { return MemberChanges::NONE };
-        use MemberChange::{Cancel, Claim, Close, CommitAhead, Rebalance, Reconnect};
-        MemberChanges::of(match &engine.rules {
+        use MemberChange::{
+            Cancel, Claim, Close, CommitAhead, ForgetAck, Rebalance, Reconnect, Restart, Rewind, Truncate,
+        };
+        let keeps_offsets = matches!(engine.rules, Rules::Offsets(_));
+        let failures = [
+            (ForgetAck, engine.loses.acks),
+            (Rewind, engine.loses.acks && keeps_offsets),
+            (Truncate, engine.loses.tail),
+        ];
+        let failures = failures.into_iter().filter_map(|(failure, may_be)| may_be.then_some(failure));
+        let of_broker: Vec<MemberChange> = std::iter::once(Restart).chain(failures).collect();
+        let of_members = MemberChanges::of(match &engine.rules {
             Rules::Offsets(rules) if rules.commits == Commits::Auto => &[Rebalance, Reconnect, Close, CommitAhead],
             Rules::Offsets(_) => &[Rebalance, Reconnect, Close],
             Rules::Queue(rules) if rules.claims => &[Reconnect, Close, Cancel, Claim],
             Rules::Queue(_) => &[Reconnect, Close, Cancel],
             Rules::Keyed(_) | Rules::Push(_) => &[Reconnect, Close],
-        })
+        });
+        of_members.and(MemberChanges::of(&of_broker))
     }
 }
 
@@ -496,6 +507,51 @@ impl<E: Event> Broker<E> {
             }
             // It was done before the message was handled.
             MemberChange::CommitAhead => {}
+            MemberChange::Restart => {
+                (0..self.groups.len()).for_each(|place| self.break_connections(GroupIndex(place as u16)));
+            }
+            MemberChange::ForgetAck => {
+                let number = self.of_engine(index).1;
+                self.fail_over(group, Failure::Forgot(number));
+            }
+            MemberChange::Rewind => {
+                let number = self.of_engine(index).1;
+                let partition = self.known(group).log.entry(number).partition;
+                self.fail_over(group, Failure::Rewound(partition));
+            }
+            MemberChange::Truncate => self.truncate(),
+        }
+    }
+
+    /// Lets the broker of a group fail over to a copy that lacks something.
+    fn fail_over(&mut self, group: GroupIndex, failure: Failure) {
+        let now = self.now;
+        self.subscription(group).tell(now, &Told::Failed(failure));
+        self.break_connections(group);
+    }
+
+    /// Breaks the connections of all members of a group, if it has joined.
+    fn break_connections(&mut self, group: GroupIndex) {
+        let members = if self.groups[group.get()].joined { self.groups[group.get()].members.len() } else { 0 };
+        (0..members).for_each(|place| self.member_leaves_group(group, place as u16, How::Reconnect));
+    }
+
+    /// Takes the last message out of the log of each group that has not been sent it.
+    fn truncate(&mut self) {
+        let now = self.now;
+        let Some(last) = self.log.messages.len().checked_sub(1).map(|last| MessageIndex(last as u32)) else { return };
+        for group in (0..self.groups.len()).map(|place| GroupIndex(place as u16)) {
+            let newest = self.known(group).newest.iter().copied();
+            let number = newest.clone().rposition(|index| self.delivery(index).message == last);
+            let Some(number) = number.map(|number| MessageId(number as u32)) else { continue };
+            let index = self.known(group).newest[number.0 as usize];
+            let Delivery { state, attempt, .. } = *self.delivery(index);
+            if state == State::Queued && attempt == 1 && !self.known(group).is_unread(index) {
+                let subscription = self.subscription(group);
+                subscription.log.withdraw(number);
+                subscription.tell(now, &Told::Failed(Failure::Lost(number)));
+                self.refresh(group);
+            }
         }
     }
 

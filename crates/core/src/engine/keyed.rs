@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Now;
 use super::members::{Members, Presence};
 use super::queue::{Lease, Stale, Then, ending, wait_for};
-use super::told::{Answer, Choice, Counts, How, KeyId, MemberId, MessageId, Sent, Start, Told};
+use super::told::{Answer, Choice, Counts, Failure, How, KeyId, MemberId, MessageId, Sent, Start, Told};
 use super::wait::{Limit, Wait};
 use crate::ids::Time;
 
@@ -114,7 +114,13 @@ impl Keyed {
                     Answer::Ack | Answer::Term | Answer::Nak(_) => {}
                 }
             }
-            Told::Committed(..) | Told::Sought(..) | Told::Claimed(..) => {}
+            Told::Failed(Failure::Forgot(message)) => {
+                if self.counts.of(*message) > 0 && !self.is_pending(*message) {
+                    self.bring_back(now, *message);
+                }
+            }
+            Told::Failed(Failure::Lost(message)) if self.counts.of(*message) == 0 => self.settle(*message),
+            Told::Committed(..) | Told::Sought(..) | Told::Claimed(..) | Told::Failed(_) => {}
         }
     }
 

@@ -103,7 +103,7 @@ impl Link {
     pub(super) fn tell(&mut self, rules: &Rules, log: &Log, time: Time, told: &Told) {
         self.time = time;
         let member = match told {
-            Told::Published(_) => return self.arrive(rules, log, told),
+            Told::Published(_) | Told::Failed(_) => return self.arrive(rules, log, told),
             Told::Joined(member, _)
             | Told::Left(member, _)
             | Told::Committed(member, ..)
@@ -130,7 +130,7 @@ impl Link {
                 }
                 way.words.push_back((time, told.clone()));
             }
-            Told::Published(_) | Told::Committed(..) | Told::Sought(..) | Told::Claimed(..) | Told::Answered { .. } => {
+            _ => {
                 way.words.push_back((time, told.clone()));
             }
         }

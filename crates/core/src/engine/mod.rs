@@ -32,11 +32,13 @@ pub use gap::Gap;
 pub use keyed::{Keyed, KeyedRules, Sharing};
 pub use link::Link;
 pub use offsets::{Commits, Offsets, OffsetsRules, Rebalance};
-pub use profiles::{Profile, ProfileError, Sees, Setting};
+pub use profiles::{Loses, Profile, ProfileError, Sees, Setting};
 pub use push::{Push, PushRules};
 pub use queue::{Place, Queue, QueueOrder, QueueRules, Stale, Then, WindowOf};
 pub use recording::{Header, RecordedLine, Recording, SomeAnswer, VERSION as RECORDING_VERSION};
-pub use told::{Answer, Choice, Entry, How, KeyId, Log, MemberId, MessageId, PartitionId, Sent, Start, Told, TopicId};
+pub use told::{
+    Answer, Choice, Entry, Failure, How, KeyId, Log, MemberId, MessageId, PartitionId, Sent, Start, Told, TopicId,
+};
 pub use wait::{Limit, Wait};
 
 /// What an engine is told and asked under: its rules, what was published so far, and the time.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Now;
 use super::members::{Members, Presence};
-use super::told::{Answer, Choice, Counts, How, Log, MemberId, MessageId, PartitionId, Sent, Start, Told};
+use super::told::{Answer, Choice, Counts, Failure, How, Log, MemberId, MessageId, PartitionId, Sent, Start, Told};
 use super::wait::{Limit, Wait};
 
 /// What a group that keeps offsets does.
@@ -145,7 +145,18 @@ impl Offsets {
                     part.position = *to;
                 }
             }
-            Told::Published(_) | Told::Answered { .. } | Told::Claimed(..) => {}
+            Told::Failed(Failure::Forgot(message)) => {
+                let (partition, before) = now.log.position(*message);
+                if let Some(part) = self.part(partition) {
+                    part.committed = part.committed.map(|committed| committed.min(before));
+                }
+            }
+            Told::Failed(Failure::Rewound(partition)) => {
+                if let Some(part) = self.part(*partition) {
+                    part.committed = None;
+                }
+            }
+            Told::Published(_) | Told::Answered { .. } | Told::Claimed(..) | Told::Failed(_) => {}
         }
     }
 

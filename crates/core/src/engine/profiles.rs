@@ -27,6 +27,37 @@ pub struct Profile {
     pub rules: Rules,
     /// What a consumer can see of a delivery.
     pub sees: Sees,
+    /// What it may lose when it fails.
+    pub loses: Loses,
+}
+
+/// What a broker may have lost when it fails over or restarts, as it is set up by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Loses {
+    /// Acks that it had taken.
+    pub acks: bool,
+    /// The end of what was published to it.
+    pub tail: bool,
+}
+
+impl Loses {
+    const NOTHING: Loses = Loses { acks: false, tail: false };
+    const ACKS: Loses = Loses { acks: true, tail: false };
+    const TAIL: Loses = Loses { acks: false, tail: true };
+    const BOTH: Loses = Loses { acks: true, tail: true };
+
+    /// What the broker of a profile loses.
+    fn of(profile: &str) -> Loses {
+        match profile {
+            // Who runs them for others keeps what they took; a deleted message of SQS may come back, and acks of
+            // Pub/Sub are a matter of best effort.
+            "sqs-fifo" | "sns" | "pubsub-exactly-once" | "servicebus" | "servicebus-session" => Loses::NOTHING,
+            "sqs-standard" | "pubsub" | "pubsub-ordered" => Loses::ACKS,
+            // The consumer itself knows where it was, or there is nothing to know.
+            "jetstream-ordered" | "mqtt-qos0" | "mqtt-qos1-clean" => Loses::TAIL,
+            _ => Loses::BOTH,
+        }
+    }
 }
 
 /// What a consumer can see of a delivery beside the message.
@@ -196,7 +227,7 @@ impl Profile {
     #[must_use]
     pub fn all() -> Vec<Profile> {
         use Sees::{Count, Flag, Nothing};
-        let profile = |name, about, rules, sees| Profile { name, about, rules, sees };
+        let profile = |name, about, rules, sees| Profile { name, about, rules, sees, loses: Loses::of(name) };
         let of_queue = |name, about, rules, sees| profile(name, about, Rules::Queue(rules), sees);
         let of_offsets = |name, about, rules| profile(name, about, Rules::Offsets(rules), Nothing);
         let of_keyed = |name, about, rules, sees| profile(name, about, Rules::Keyed(rules), sees);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Now;
 use super::members::Presence;
 use super::queue::{Lease, Then, ending};
-use super::told::{Answer, Choice, Counts, How, MemberId, MessageId, Sent, Start, Told};
+use super::told::{Answer, Choice, Counts, Failure, How, MemberId, MessageId, Sent, Start, Told};
 use super::wait::{Limit, Wait};
 use crate::ids::Time;
 
@@ -90,7 +90,19 @@ impl Push {
                     }
                 }
             }
-            Told::Left(..) | Told::Committed(..) | Told::Sought(..) | Told::Claimed(..) => {}
+            Told::Failed(Failure::Forgot(message)) => {
+                let is_done = self.counts.of(*message) > 0 && !self.holds(*message);
+                if is_done
+                    && now.rules.session
+                    && let Err(place) = self.waiting.binary_search(message)
+                {
+                    self.waiting.insert(place, *message);
+                }
+            }
+            Told::Failed(Failure::Lost(message)) if self.counts.of(*message) == 0 => {
+                self.waiting.retain(|other| other != message);
+            }
+            Told::Left(..) | Told::Committed(..) | Told::Sought(..) | Told::Claimed(..) | Told::Failed(_) => {}
         }
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Now;
 use super::members::{Members, Presence};
-use super::told::{Answer, Choice, Counts, How, MemberId, MessageId, Sent, Start, Told};
+use super::told::{Answer, Choice, Counts, Failure, How, MemberId, MessageId, Sent, Start, Told};
 use super::wait::{Limit, Wait};
 use crate::ids::Time;
 
@@ -198,7 +198,13 @@ impl Queue {
                     }
                 }
             }
-            Told::Claimed(..) | Told::Committed(..) | Told::Sought(..) => {}
+            Told::Failed(Failure::Forgot(message)) => {
+                if self.counts.of(*message) > 0 && !self.is_pending(*message) {
+                    self.put([*message], now.rules.on_loss);
+                }
+            }
+            Told::Failed(Failure::Lost(message)) if self.counts.of(*message) == 0 => self.settle(*message),
+            Told::Claimed(..) | Told::Committed(..) | Told::Sought(..) | Told::Failed(_) => {}
         }
     }
 

@@ -69,6 +69,13 @@ impl Log {
         (self.entries.len() as u32).checked_sub(1).map(MessageId)
     }
 
+    /// Takes a message out of its partition, if it is the last one there. Nobody gets it any more who goes by
+    /// positions.
+    pub(crate) fn withdraw(&mut self, message: MessageId) {
+        let partition = &mut self.partitions[usize::from(self.entries[message.0 as usize].partition.0)];
+        partition.pop_if(|last| *last == message);
+    }
+
     /// The messages of a partition, in order.
     #[must_use]
     pub fn partition(&self, partition: PartitionId) -> &[MessageId] {
@@ -152,6 +159,20 @@ pub enum Told {
     Sought(MemberId, PartitionId, u32),
     /// A member takes over messages that others were sent.
     Claimed(MemberId, Vec<MessageId>),
+    /// The broker fails over to a copy of itself, or restarts, and something is not there.
+    Failed(Failure),
+}
+
+/// What a broker has lost when it failed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
+pub enum Failure {
+    /// That a message is done; where positions are committed, all that was committed from it on.
+    Forgot(MessageId),
+    /// What was committed in a partition.
+    Rewound(PartitionId),
+    /// A message that was not sent yet.
+    Lost(MessageId),
 }
 
 /// What an engine may do by itself.

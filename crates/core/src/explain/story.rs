@@ -232,6 +232,10 @@ impl<S: System> Story<'_, S> {
             MemberChange::Cancel => format!("After {at} its member asks for no more, and then asks again"),
             MemberChange::Claim => format!("Another member takes over {at}"),
             MemberChange::CommitAhead => format!("What was handed out up to {at} is committed before it is handled"),
+            MemberChange::Restart => format!("After {at} the broker restarts, and all connections break"),
+            MemberChange::ForgetAck => format!("The broker fails over and has forgotten the ack of {at}"),
+            MemberChange::Rewind => format!("After {at} the broker has lost the positions of the group"),
+            MemberChange::Truncate => format!("After {at} the broker fails over and has lost the last message"),
         };
         format!("{changed}{}.", self.comes_again(what, place))
     }

@@ -147,6 +147,10 @@ impl FaultPlan {
                 Departure::Crash { .. } => &mut plan.crash,
                 Departure::RunPast(_) | Departure::DelayAck { .. } => &mut plan.delay_ack,
                 Departure::Fetch { .. } => &mut plan.fetch,
+                Departure::MemberChange { change: MemberChange::Truncate, .. } => &mut plan.truncate,
+                Departure::MemberChange { change, .. } if MemberChange::OF_BROKERS.contains(change) => {
+                    &mut plan.broker_failure
+                }
                 Departure::MemberChange { .. } => &mut plan.change,
                 Departure::Republish(_) => &mut plan.republish,
                 Departure::SlowPublish { .. } => &mut plan.slow_publish,
@@ -445,7 +449,7 @@ impl FromStr for Departure {
             let inbox = inbox.ok_or_else(|| ParseDepartureError(format!("`fetch` takes a number from 1 to {most}")))?;
             return Ok(Departure::Fetch { inbox, what: what.parse()? });
         }
-        for change in MemberChange::ALL {
+        for change in MemberChange::all() {
             if let Some(what) = text.strip_prefix(change.verb()).and_then(|rest| rest.strip_prefix(' ')) {
                 return Ok(Departure::MemberChange { change, what: what.parse()? });
             }

@@ -4,7 +4,7 @@ use super::occurred::Occurred;
 use super::{FEW_RUNS, Kind, Vacuous};
 use crate::broker::{Limit, MaxDeliver};
 use crate::event::System;
-use crate::faults::{FaultPlan, Rate};
+use crate::faults::{FaultPlan, MemberChange, Rate};
 use crate::simulation::Simulation;
 
 /// Why no handler of a simulation can pause, if none can.
@@ -32,7 +32,7 @@ struct Fault {
     of_deliveries: bool,
 }
 
-fn faults(plan: &FaultPlan, occurred: &Occurred) -> [Fault; 11] {
+fn faults(plan: &FaultPlan, occurred: &Occurred) -> [Fault; 13] {
     let counts = &occurred.counts;
     let fault = |name, rate, times, of_deliveries| Fault { name, rate, times, of_deliveries };
     [
@@ -44,6 +44,8 @@ fn faults(plan: &FaultPlan, occurred: &Occurred) -> [Fault; 11] {
         fault("lose_message", plan.lose_message, counts.messages_lost, true),
         fault("fetch", plan.fetch, counts.fetches, true),
         fault("member_change", plan.change, counts.member_changes, true),
+        fault("broker_failure", plan.broker_failure, counts.broker_failures, true),
+        fault("truncate", plan.truncate, counts.truncations, true),
         fault("publish_twice", plan.republish, counts.republished, false),
         fault("slow_publish", plan.slow_publish, counts.slow_publishes, false),
         fault("crash_between_saves", plan.crash_between_saves, counts.crashes_between_saves, false),
@@ -97,11 +99,14 @@ fn cannot<S: System>(simulation: &Simulation<S>, plan: &FaultPlan, fault: &Fault
     let unlimited = profile.max_in_flight.limit == Limit::Unlimited;
     match fault.name {
         "pause" => pauses_nowhere(simulation).map(str::to_owned),
-        "fetch" | "member_change" if profile.engine.is_none() => Some(format!(
+        "fetch" | "member_change" | "broker_failure" | "truncate" if profile.engine.is_none() => Some(format!(
             "members have no inboxes and do not change on `{}` as its parameters say it: an engine plays it with \
              `engine = true` beside the profile",
             profile.name
         )),
+        "truncate" if !profile.changes().has(MemberChange::Truncate) => {
+            Some(format!("`{}` keeps what was published when it fails", profile.name))
+        }
         "slow_publish" => publishes_late_nowhere(simulation),
         "delay_ack" if profile.ack_wait.is_empty() && unlimited && !profile.release_on.crash => {
             Some("the broker has no ack wait and no limit in flight, so it waits for no ack".to_owned())

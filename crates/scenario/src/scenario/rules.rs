@@ -180,6 +180,8 @@ pub(super) fn faults(source: &Source<'_>, read: &File) -> Result<FaultPlan, File
         lose_message: rate(table.lose_message, table.lose_message_most.as_ref())?,
         fetch: rate(table.fetch, table.fetch_most.as_ref())?,
         change: rate(table.member_change, table.member_change_most.as_ref())?,
+        broker_failure: rate(table.broker_failure, table.broker_failure_most.as_ref())?,
+        truncate: rate(table.truncate, table.truncate_most.as_ref())?,
         republish: rate(table.publish_twice, table.publish_twice_most.as_ref())?,
         slow_publish: rate(table.slow_publish, table.slow_publish_most.as_ref())?,
         crash_between_saves: rate(table.crash_between_saves, table.crash_between_saves_most.as_ref())?,

@@ -21,7 +21,7 @@ pub(super) struct Singles {
 /// The kinds of departures in the order in which they are tried: first what overtakes, then what comes
 /// twice, then what is half done, last what hardly ever matters. Those that need a clock or two members come
 /// early, because there are few of them where there is neither.
-const KINDS: [Kind; 32] = [
+const KINDS: [Kind; 37] = [
     Kind::Hold,
     Kind::HoldPastTimer,
     Kind::Duplicate,
@@ -54,6 +54,11 @@ const KINDS: [Kind; 32] = [
     Kind::CrashOfInbox,
     Kind::OutliveWithInbox,
     Kind::Republish,
+    Kind::Change(MemberChange::Restart),
+    Kind::Zombie(MemberChange::Restart),
+    Kind::Change(MemberChange::ForgetAck),
+    Kind::Change(MemberChange::Rewind),
+    Kind::Change(MemberChange::Truncate),
 ];
 
 /// A kind of departure.
@@ -213,6 +218,10 @@ impl Kind {
             Kind::SlowPublish | Kind::SlowPublishPastClock => faults.slow_publish,
             Kind::Crash(Window::BetweenSaves) => faults.crash_between_saves,
             Kind::Crash(_) => faults.crash,
+            Kind::Change(MemberChange::Truncate) => faults.truncate,
+            Kind::Change(change) | Kind::Zombie(change) if MemberChange::OF_BROKERS.contains(&change) => {
+                faults.broker_failure
+            }
             Kind::Change(_) | Kind::Zombie(_) | Kind::CommitAhead => faults.change,
             Kind::CrashOfInbox | Kind::OutliveWithInbox => faults.fetch,
             Kind::Republish => faults.republish,
