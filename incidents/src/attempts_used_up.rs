@@ -8,6 +8,7 @@ pub(crate) const INCIDENT: Incident = Incident {
     about: "a refused message comes back at once: a short outage of the database uses up all five attempts",
     fix: "attempts are spaced, and the message is not given up",
     departures: &["hold ops: start d1 until quiescence"],
+    faults: FaultPlan::SOME,
     system,
     properties: || vec![at_quiescence("EachMessageIsIndexed", each_is_indexed)],
 };

@@ -8,6 +8,7 @@ pub(crate) const INCIDENT: Incident = Incident {
     about: "as many messages as may be in flight fail for ever: nothing behind them is delivered",
     fix: "what cannot be handled is set aside and acked",
     departures: &[],
+    faults: FaultPlan::SOME,
     system,
     properties: || vec![at_quiescence("GoodOnesAreHandled", good_ones_are_handled)],
 };

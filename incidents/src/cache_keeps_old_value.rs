@@ -8,6 +8,7 @@ pub(crate) const INCIDENT: Incident = Incident {
     about: "a reader puts the old value into the cache that a change has just emptied",
     fix: "a reader fills the entry only if nobody emptied it since it looked",
     departures: &["pause reader: read m1 until quiescence"],
+    faults: FaultPlan::SOME,
     system,
     properties: || vec![at_quiescence("CacheIsFresh", is_fresh)],
 };

@@ -8,6 +8,7 @@ pub(crate) const INCIDENT: Incident = Incident {
     about: "a conference is published before the read model has heard of it, and is never shown",
     fix: "the row is made by whichever event comes first",
     departures: &["hold conference:created c1 -> site until quiescence"],
+    faults: FaultPlan::SOME,
     system,
     properties: || vec![at_quiescence("PublishedIsShown", published_is_shown)],
 };

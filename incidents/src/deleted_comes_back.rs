@@ -8,6 +8,7 @@ pub(crate) const INCIDENT: Incident = Incident {
     about: "an update comes after the deletion, and the index makes the document anew",
     fix: "the index keeps the version of a deletion",
     departures: &["hold licence:updated l1@0 -> index until quiescence"],
+    faults: FaultPlan::SOME,
     system,
     properties: || vec![at_quiescence("NothingDeletedIsFound", nothing_deleted)],
 };

@@ -11,6 +11,7 @@ pub(crate) const INCIDENT: Incident = Incident {
         "pause email:queued e1 -> sender until ack wait of email:queued e1 -> sender",
         "pause email:queued e1 -> sender until quiescence",
     ],
+    faults: FaultPlan::SOME,
     system,
     properties: || vec![at_most_once("SentOnce", "sender", "email:sent")],
 };

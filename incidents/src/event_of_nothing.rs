@@ -8,6 +8,7 @@ pub(crate) const INCIDENT: Incident = Incident {
     about: "an event is sent from an open transaction that then rolls back: it tells of what never existed",
     fix: "events are sent when the transaction is committed",
     departures: &["crash indexer before publish of chain: index t1"],
+    faults: FaultPlan::SOME,
     system,
     properties: || vec![at_quiescence("NothingIsMadeUp", nothing_is_made_up)],
 };

@@ -8,6 +8,7 @@ pub(crate) const INCIDENT: Incident = Incident {
     about: "a projection goes on behind the highest event it sees, over one whose transaction is still open",
     fix: "it goes on up to the first number that is missing",
     departures: &["pause ann: append e1 until quiescence"],
+    faults: FaultPlan::SOME,
     system,
     properties: || vec![at_quiescence("EachEventIsProjected", each_is_projected)],
 };

@@ -6,7 +6,7 @@
 mod parts;
 mod played;
 
-use pellmell::{Judges, Property, Simulation};
+use pellmell::{FaultPlan, Judges, Property, Simulation};
 
 pub use parts::{Fact, Facts, Request};
 pub use played::{Found, table};
@@ -22,20 +22,31 @@ macro_rules! incidents {
 }
 
 incidents! {
+    alarm_again
     attempts_used_up
     bad_messages_fill_the_window
+    batch_goes_on
     cache_keeps_old_value
+    claimed_at_work
+    commit_covers_earlier
+    committed_before_the_work
     conference_published_first
     deleted_comes_back
     email_sent_again
     event_of_nothing
     event_skipped
+    expired_in_the_buffer
+    given_up_unhandled
     nak_to_the_back
     old_price_comes_back
+    one_build_blocks_all
     paid_after_cancel
     parked_in_memory
+    partition_comes_back
     projected_twice
     publish_lost
+    published_again
+    reading_forgotten
     relay_overtakes
     reservation_beside_its_ticket
     row_read_before_commit
@@ -43,10 +54,14 @@ incidents! {
     saga_replaced
     save_without_a_change
     server_never_started
+    session_runs_twice
+    shutdown_loses_order
     stale_worker_writes
+    status_before_the_group
     subscription_stays_incomplete
     ticket_sold_twice
     webhook_with_a_new_id
+    zombie_publishes_last
 }
 
 /// A public incident: what was told of it, as services that can be played.
@@ -62,6 +77,8 @@ pub struct Incident {
     pub fix: &'static str,
     /// The departures from the calm run that show it; none: the calm run does.
     pub departures: &'static [&'static str],
+    /// What a search for it draws, and departs with once.
+    pub faults: FaultPlan,
     /// Its services, its broker and its clients; without the fix or with it.
     pub system: fn(fixed: bool) -> Simulation<Facts>,
     /// What was expected.

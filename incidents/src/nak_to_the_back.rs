@@ -8,6 +8,7 @@ pub(crate) const INCIDENT: Incident = Incident {
     about: "one consumer, one message at a time, and still: what it refuses comes back behind the later messages",
     fix: "a message older than what is stored is ignored",
     departures: &["pause limit:set a1@0 -> cards until quiescence"],
+    faults: FaultPlan::SOME,
     system,
     properties: || vec![at_quiescence("LimitIsTheLatest", is_the_latest)],
 };

@@ -8,6 +8,7 @@ pub(crate) const INCIDENT: Incident = Incident {
     about: "a message whose ack fails comes again behind newer ones, and its old value is written last",
     fix: "a value older than the one that is stored is ignored",
     departures: &["lose ack of item:priced i1@0 -> search"],
+    faults: FaultPlan::SOME,
     system,
     properties: || vec![copied::<Item>("SearchConverged", "shop", "search")],
 };

@@ -8,6 +8,7 @@ pub(crate) const INCIDENT: Incident = Incident {
     about: "a payment completes an order that was cancelled meanwhile, whose ticket is for sale again",
     fix: "the payment of a cancelled order is given back",
     departures: &["hold payment:created o1 -> orders until quiescence"],
+    faults: FaultPlan::SOME,
     system,
     properties: || vec![at_quiescence("CompleteHasItsTicket", complete_has_its_ticket)],
 };

@@ -10,6 +10,7 @@ pub(crate) const INCIDENT: Incident = Incident {
     about: "an early event waits in the memory of one instance, and the one before it is handled by another",
     fix: "early events wait in the store",
     departures: &["hold order:created o1@0 -> saga until quiescence"],
+    faults: FaultPlan::SOME,
     system,
     properties: || vec![at_quiescence("SagaGoesOn", goes_on)],
 };

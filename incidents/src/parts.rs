@@ -4,10 +4,14 @@
 
 pub(crate) use std::time::Duration;
 
+use pellmell::Rate;
+use pellmell::Ratio;
 pub(crate) use pellmell::broker::{Exhausted, Limit, MaxDeliver, RedeliverAt};
+use pellmell::engine;
 pub(crate) use pellmell::prelude::*;
 pub(crate) use pellmell::testing::{Closures, at_quiescence};
-pub(crate) use pellmell::{AckTiming, PublishMode};
+pub(crate) use pellmell::{AckTiming, FaultPlan, PublishMode, Time};
+pub(crate) use serde_json::json;
 
 pub(crate) use crate::Incident;
 
@@ -128,6 +132,27 @@ pub(crate) const ASYNC: Hosting = Hosting { overlapping: true, ..Hosting::ALONE 
 /// Two processes run the service.
 pub(crate) const TWO: Hosting = Hosting { members: 2, ..Hosting::ALONE };
 
+const OFTEN: Rate = Rate::of(Ratio::new(1, 3));
+
+/// What is drawn where handlers are slow, and a message comes again only for a reason.
+pub(crate) const SLOW: FaultPlan =
+    FaultPlan { pause: OFTEN, duplicate: FaultPlan::NONE.duplicate, swarm: false, ..FaultPlan::SOME };
+
+/// What is drawn where besides members leave and lose what they own, with others in their inbox.
+pub(crate) const MEMBERS: FaultPlan = FaultPlan { change: OFTEN, fetch: OFTEN, ..SLOW };
+
+/// What is drawn where offsets are committed now and then: most of what was handled is not committed yet.
+pub(crate) const OFFSETS: FaultPlan = FaultPlan { lose_ack: OFTEN, ..MEMBERS };
+
+/// What is drawn where processes die often.
+pub(crate) const CRASHES: FaultPlan = FaultPlan { crash: OFTEN, ..MEMBERS };
+
+/// What is drawn where nothing goes wrong, and members fetch ahead.
+pub(crate) const FETCHES: FaultPlan = FaultPlan { fetch: Rate::of(Ratio::new(1, 2)), ..FaultPlan::NONE };
+
+/// What is drawn where publishers try again.
+pub(crate) const RETRIES: FaultPlan = FaultPlan { republish: OFTEN, ..FaultPlan::SOME };
+
 /// Begins a service.
 pub(crate) fn service(name: &'static str) -> Closures<Facts> {
     testing::service(name)
@@ -136,6 +161,15 @@ pub(crate) fn service(name: &'static str) -> Closures<Facts> {
 /// A broker by the name of its profile.
 pub(crate) fn broker(name: &str) -> Profile {
     Profile::named(name).expect("a profile that is simulated")
+}
+
+/// The engine of a broker, with some of its settings.
+pub(crate) fn played<const N: usize>(name: &str, settings: [(&str, serde_json::Value); N]) -> Profile {
+    let mut broker = engine::Profile::named(name).expect("a broker that an engine plays");
+    for (setting, value) in settings {
+        broker = broker.with(setting, value).expect("a setting that it has");
+    }
+    Profile::driven(&broker)
 }
 
 /// Ack waits in seconds.

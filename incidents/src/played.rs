@@ -6,7 +6,7 @@ use pellmell::explain::Explain;
 use pellmell::run::run;
 use pellmell::search::{HoldSweep, Seeds, Sweep};
 use pellmell::testing::{Check, Checked};
-use pellmell::{Departing, Departure, FaultPlan, Limits, Verdict};
+use pellmell::{Departing, Departure, Limits, Verdict};
 
 use crate::{ALL, Incident};
 
@@ -45,7 +45,7 @@ impl Incident {
     #[must_use]
     pub fn find(&self) -> Option<Found> {
         let (simulation, judges) = ((self.system)(false), self.judges());
-        let sweep = HoldSweep::new(&simulation, &judges).within(1, u64::MAX);
+        let sweep = HoldSweep::new(&simulation, &judges).with_faults(self.faults).within(1, u64::MAX);
         let plan = sweep.plan();
         let part = plan.go_on(plan.none(0), plan.schedules(), |so_far| match so_far.failed {
             0 => ControlFlow::Continue(()),
@@ -54,7 +54,7 @@ impl Incident {
         if let Some(first) = part.result.buckets.values().min_by_key(|bucket| bucket.place) {
             return Some(Found { schedules: first.place + 1, departures: Some(first.departures.clone()) });
         }
-        let source = Seeds { simulation: &simulation, plan: FaultPlan::SOME, limits: Limits::OF_A_TEST };
+        let source = Seeds { simulation: &simulation, plan: self.faults, limits: Limits::OF_A_TEST };
         let seeds = Sweep { source: &source, judges: &judges, seeds: 0..SEEDS_MAX, threads: 1 };
         let swept = seeds.run(|_, _| ()).unwrap_or_else(|error| unreachable!("it was built: {error}"));
         let first = swept.buckets.values().map(|bucket| bucket.seed).min()?;
@@ -69,8 +69,10 @@ impl Incident {
         // What leaves the system is published, and heard by nobody in it.
         Check::new(&(self.system)(true), &self.judges())
             .with_seeds(0..seeds)
+            .with_faults(self.faults)
             .allowing("unheard-subject")
             .allowing("unreachable-max-deliver")
+            .allowing("idle-fault")
             .run()
     }
 

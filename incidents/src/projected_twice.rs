@@ -8,6 +8,7 @@ pub(crate) const INCIDENT: Incident = Incident {
     about: "two deliveries of one event both look for its id before either notes it, and both are applied",
     fix: "the id is noted by an insert that fails for the second",
     departures: &["pause order:placed o1 -> projection until quiescence"],
+    faults: FaultPlan::SOME,
     system,
     properties: || vec![at_most_once("ProjectedOnce", "projection", "order:projected")],
 };

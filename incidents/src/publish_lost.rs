@@ -8,6 +8,7 @@ pub(crate) const INCIDENT: Incident = Incident {
     about: "a user is saved and the event is not published: nobody who needs it ever hears of the user",
     fix: "the event is saved with the user, and a relay publishes it",
     departures: &["crash users before publish of admin: create u1"],
+    faults: FaultPlan::SOME,
     system,
     properties: || vec![copied::<User>("EachUserIsInTheGraph", "users", "graph")],
 };

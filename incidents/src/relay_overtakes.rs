@@ -8,6 +8,7 @@ pub(crate) const INCIDENT: Incident = Incident {
     about: "a relay publishes a later event of a key while the earlier one waits for its retry",
     fix: "the relay publishes only the next event of a key",
     departures: &["hold outbox:added f1@0 -> relay until quiescence"],
+    faults: FaultPlan::SOME,
     system,
     properties: || vec![at_quiescence("TheLatestIsLast", latest_is_last)],
 };

@@ -8,6 +8,7 @@ pub(crate) const INCIDENT: Incident = Incident {
     about: "a ticket comes before the reservation that it replaces, and the customer has both",
     fix: "a reservation whose ticket is there already is ignored",
     departures: &["hold reservation:created o1 -> app until quiescence"],
+    faults: FaultPlan::SOME,
     system,
     properties: || vec![at_quiescence("TicketReplacesReservation", replaces)],
 };

@@ -8,6 +8,7 @@ pub(crate) const INCIDENT: Incident = Incident {
     about: "a consumer asks back for the user of an event before the change is committed, and keeps the old state",
     fix: "the event is published with the commit",
     departures: &["pause admin: rename u1 2 until quiescence"],
+    faults: FaultPlan::SOME,
     system,
     properties: || vec![at_quiescence("CopyIsCurrent", is_current)],
 };

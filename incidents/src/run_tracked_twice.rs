@@ -8,6 +8,7 @@ pub(crate) const INCIDENT: Incident = Incident {
     about: "a message that was handled comes again, its row is there already, and it fails each time it comes",
     fix: "an insert of what is there already is no error",
     departures: &["lose ack of tracking:started r1 -> tracker"],
+    faults: FaultPlan::SOME,
     system,
     properties: || vec![Box::new(NoPoison)],
 };

@@ -8,6 +8,7 @@ pub(crate) const INCIDENT: Incident = Incident {
     about: "a saga is replaced without a look at its version: of two events at once one is lost",
     fix: "a saga is replaced only in the version that was read, or the message comes again",
     departures: &["pause order:paid o1 -> saga until quiescence"],
+    faults: FaultPlan::SOME,
     system,
     properties: || vec![at_quiescence("SagaHeardOfBoth", heard_of_both)],
 };

@@ -8,6 +8,7 @@ pub(crate) const INCIDENT: Incident = Incident {
     about: "a save of a copy that changes no field keeps its version: the next change waits for one that never comes",
     fix: "the copy takes the version of the event",
     departures: &[],
+    faults: FaultPlan::SOME,
     system,
     properties: || vec![copied::<Ticket>("TicketsAgree", "tickets", "orders")],
 };

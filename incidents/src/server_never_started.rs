@@ -8,6 +8,7 @@ pub(crate) const INCIDENT: Incident = Incident {
     about: "a message is acked on arrival and its worker dies: the server that it asked for is never started",
     fix: "a message is acked when its work is done",
     departures: &["crash launcher before save of server:wanted s1 -> launcher"],
+    faults: FaultPlan::SOME,
     system,
     properties: || vec![at_quiescence("EachServerStarts", each_starts)],
 };

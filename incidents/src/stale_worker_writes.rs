@@ -11,6 +11,7 @@ pub(crate) const INCIDENT: Incident = Incident {
         "pause report:wanted r1 -> workers until ack wait of report:wanted r1 -> workers",
         "pause report:wanted r1 -> workers until quiescence",
     ],
+    faults: FaultPlan::SOME,
     system,
     properties: || vec![at_quiescence("TheLastResultIsTheNewest", last_is_newest)],
 };

@@ -8,6 +8,7 @@ pub(crate) const INCIDENT: Incident = Incident {
     about: "the webhook of a creation comes after that of the payment, and the paid subscription is incomplete",
     fix: "a webhook older than what is stored is ignored",
     departures: &["hold subscription:created s1@0 -> app until quiescence"],
+    faults: FaultPlan::SOME,
     system,
     properties: || vec![copied::<Subscription>("StatusAgrees", "stripe", "app")],
 };

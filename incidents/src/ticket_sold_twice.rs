@@ -8,6 +8,7 @@ pub(crate) const INCIDENT: Incident = Incident {
     about: "two requests look for an order of a ticket before either has saved its own: it is sold twice",
     fix: "the database takes no second order of a ticket",
     departures: &["pause ann: order o1 until quiescence"],
+    faults: FaultPlan::SOME,
     system,
     properties: || vec![at_quiescence("SoldOnce", sold_once)],
 };

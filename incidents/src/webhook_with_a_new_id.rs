@@ -8,6 +8,7 @@ pub(crate) const INCIDENT: Incident = Incident {
     about: "a batch outlasts the visibility timeout: webhooks are sent again, each with a new id, so nobody can tell",
     fix: "the id of a webhook is that of the event it tells of",
     departures: &["run past ack wait of property:changed p1 -> webhooks"],
+    faults: FaultPlan::SOME,
     system,
     properties: || vec![at_most_once("PartnerActsOnce", "partner", "partner:acted")],
 };
