@@ -108,3 +108,10 @@ fn each_name_is_that_of_one_incident_and_they_are_in_order() {
     assert_eq!(names, sorted);
     each(|incident| (Incident::named(incident.name)?.source != incident.source).then(|| "another one".to_owned()));
 }
+
+#[test]
+fn a_story_names_all_messages_that_were_given_up_alike() {
+    let story = Incident::named("given-up-unhandled").map(|incident| incident.story()).unwrap_or_default();
+    let told = "The broker gives up `task:queued t1@0` and `task:queued t1@1` for worker after 3 attempts.";
+    assert!(story.contains(told), "{story}");
+}

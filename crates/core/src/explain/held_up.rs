@@ -6,11 +6,11 @@ use crate::event::{Event, System};
 use crate::ids::RecordId;
 use crate::world::World;
 
-/// How many of those that fill a limit are named.
+/// How many of those that fill a limit, or were given up, are named.
 const NAMED_MAX: usize = 3;
 
 /// Says of the first message to a service that was published and never handled, or never with success, what holds
-/// it up: of those about records that `is_told` picks.
+/// it up: of those about records that `is_told` picks. If it was given up, what else was is named with it.
 pub(super) fn sentence<S: System>(
     observed: &ObservedRun<S>,
     service: &str,
@@ -22,27 +22,49 @@ pub(super) fn sentence<S: System>(
         let delivery = broker.delivery(*index);
         broker.has_member(delivery.group, service) && is_told(broker.message(delivery.message).name.record)
     };
-    let mut deliveries = (0..broker.deliveries().len() as u32).map(DeliveryIndex).filter(is_about);
-    deliveries.find_map(|index| held_up(world, observed, index))
+    let all = (0..broker.deliveries().len() as u32).map(DeliveryIndex);
+    let deliveries: Vec<DeliveryIndex> = all.filter(is_about).collect();
+    deliveries.iter().find_map(|index| match broker.delivery(*index).state {
+        State::Dead => Some(given_up(broker, *index, &deliveries)),
+        _ => held_up(world, observed, *index),
+    })
+}
+
+/// Says what was given up: the first that was, and those that its group gave up after as many attempts.
+fn given_up<E: Event>(broker: &Broker<E>, first: DeliveryIndex, deliveries: &[DeliveryIndex]) -> String {
+    let end = |index: DeliveryIndex| {
+        let delivery = broker.delivery(index);
+        (delivery.state, delivery.group, delivery.tries)
+    };
+    let (_, group, tries) = end(first);
+    let alike = deliveries.iter().filter(|index| end(**index) == end(first));
+    let names = alike.map(|index| broker.message(broker.delivery(*index).message).name.to_string());
+    let times = if tries == 1 { "1 attempt".to_owned() } else { format!("{tries} attempts") };
+    format!(
+        "The broker gives up {} for {} after {times}.",
+        enumerated(&names.collect::<Vec<_>>()),
+        broker.group_name(group)
+    )
+}
+
+/// Names the first of these, and says how many more there are.
+fn enumerated(names: &[String]) -> String {
+    let mut named: Vec<String> = names.iter().take(NAMED_MAX).map(|name| format!("`{name}`")).collect();
+    if names.len() > named.len() {
+        named.push(format!("{} more", names.len() - named.len()));
+    }
+    let last = named.pop().unwrap_or_default();
+    if named.is_empty() { last } else { format!("{} and {last}", named.join(", ")) }
 }
 
 fn held_up<S: System>(world: &World<S>, observed: &ObservedRun<S>, index: DeliveryIndex) -> Option<String> {
     let broker = world.broker();
     let (delivery, name) = (broker.delivery(index), broker.message(broker.delivery(index).message).name);
     let group = broker.group_name(delivery.group);
-    if delivery.state == State::Dead {
-        let times = if delivery.tries == 1 { "1 attempt".to_owned() } else { format!("{} attempts", delivery.tries) };
-        return Some(format!("The broker gives up `{name}` for {group} after {times}."));
-    }
     // As long as something is under way it may have its turn yet.
     let FullLimit { limit, by } = broker.full_limit(index).filter(|_| world.is_still())?;
-    let named = by.iter().take(NAMED_MAX).map(|index| format!("`{}`", without_group(broker, *index)));
-    let mut named: Vec<String> = named.collect();
-    if by.len() > named.len() {
-        named.push(format!("{} more", by.len() - named.len()));
-    }
-    let last = named.pop().unwrap_or_default();
-    let named = if named.is_empty() { last } else { format!("{} and {last}", named.join(", ")) };
+    let named: Vec<String> = by.iter().map(|index| without_group(broker, *index)).collect();
+    let named = enumerated(&named);
     let deliveries = if limit == 1 { "1 delivery" } else { &format!("{limit} deliveries") };
     let full = format!("the limit of {deliveries} in flight is full with {named}");
     let (is_not, again) = if delivery.tries == 0 { ("is never", "") } else { ("is not", " again") };
