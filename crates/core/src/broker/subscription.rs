@@ -15,7 +15,7 @@ use super::delivery::{Delivery, DeliveryIndex, GroupIndex, State};
 use super::hand_out::{Reply, Silence};
 use super::{Broker, Member, MessageIndex, Profile, take_out};
 use crate::engine::{self, Answer, Choice, Clock, Commits, Engine, Entry, How, KeyId, MemberId, MessageId, Rules};
-use crate::engine::{Failure, PartitionId, Sees, Sent, Start, Told, TopicId, Wait};
+use crate::engine::{Failure, OffsetsRules, PartitionId, Sees, Sent, Start, Told, TopicId, Wait};
 use crate::event::Event;
 use crate::faults::{MemberChange, MemberChanges};
 use crate::hash::{self, StableHasher};
@@ -132,6 +132,13 @@ impl Subscription {
     }
 
     fn join(&mut self, members: usize, now: Time) {
+        // It is a group that has an offset, or a crash before its first commit would send it to the end.
+        if let Rules::Offsets(OffsetsRules { start: Start::New, partitions, .. }) = *self.rules() {
+            for partition in (0..partitions).map(PartitionId) {
+                let end = self.log.partition(partition).len() as u32;
+                self.tell(now, &Told::Committed(MemberId(0), partition, end));
+            }
+        }
         for place in 0..members as u16 {
             self.tell(now, &Told::Joined(MemberId(place), Start::Earliest));
         }

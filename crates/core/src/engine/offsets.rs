@@ -23,7 +23,7 @@ pub struct OffsetsRules {
     pub commits: Commits,
     /// What a change of members does to the partitions that stay where they are.
     pub rebalance: Rebalance,
-    /// Where a group without an offset begins.
+    /// Where a partition without a committed offset begins whenever it is given to a member.
     pub start: Start,
 }
 
@@ -74,8 +74,10 @@ impl Part {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Offsets {
     parts: Vec<Part>,
-    /// Where each partition begins.
+    /// Where each partition begins that has no committed offset.
     begin: Vec<u32>,
+    /// Whether that is its end at the time when it is given to a member.
+    begins_at_end: bool,
     members: Members,
     /// How often the members changed.
     generation: u16,
@@ -89,6 +91,7 @@ impl Offsets {
         Offsets {
             parts: vec![Part::default(); partitions],
             begin: vec![0; partitions],
+            begins_at_end: false,
             members: Members::default(),
             generation: 0,
             counts: Counts::default(),
@@ -119,9 +122,8 @@ impl Offsets {
     pub(super) fn tell(&mut self, now: Now<'_, OffsetsRules>, told: &Told) {
         match told {
             Told::Joined(member, start) => {
-                if self.members.is_empty() && (*start, now.rules.start) != (Start::Earliest, Start::Earliest) {
-                    let ends = (0..).map(|partition| now.log.partition(PartitionId(partition)).len() as u32);
-                    self.begin = ends.take(self.parts.len()).collect();
+                if self.members.is_empty() {
+                    self.begins_at_end = (*start, now.rules.start) != (Start::Earliest, Start::Earliest);
                 }
                 // One that is back after a crash is another member to the group, and has nothing.
                 self.release(*member);
@@ -153,17 +155,17 @@ impl Offsets {
             }
             Told::Failed(Failure::Rewound(partition)) => {
                 if let Some(part) = self.part(*partition) {
-                    part.committed = None;
+                    part.committed = Some(0);
                 }
             }
             Told::Published(_) | Told::Answered { .. } | Told::Claimed(..) | Told::Failed(_) => {}
         }
     }
 
-    /// A commit of one that is not the owner any more is refused.
+    /// A commit of one that is not the owner any more is refused. Before anybody joined it is an administrator's.
     fn commit(&mut self, member: MemberId, partition: PartitionId, upto: u32) {
-        let is_member = self.is_member(member);
-        if let Some(part) = self.part(partition).filter(|part| is_member && part.owner == Some(member)) {
+        let (is_member, is_before) = (self.is_member(member), self.members.is_empty());
+        if let Some(part) = self.part(partition).filter(|part| is_before || is_member && part.owner == Some(member)) {
             part.committed = Some(upto);
         }
     }
@@ -214,11 +216,15 @@ impl Offsets {
             }
             Choice::Evict(member) => self.evict(*member),
             Choice::Move(partition, to) => {
-                let (generation, begin) = (self.generation, self.begin[usize::from(partition.0)]);
-                let part = self.part(*partition)?;
+                let (generation, begins_at_end) = (self.generation, self.begins_at_end);
+                let place = usize::from(partition.0);
+                let (part, begin) = (self.parts.get_mut(place)?, self.begin.get_mut(place)?);
                 let stays = part.owner == Some(*to) && now.rules.rebalance == Rebalance::Cooperative;
                 if !stays {
-                    part.position = part.done(begin);
+                    if begins_at_end && part.committed.is_none() {
+                        *begin = now.log.partition(*partition).len() as u32;
+                    }
+                    part.position = part.done(*begin);
                 }
                 (part.owner, part.generation) = (Some(*to), generation);
             }

@@ -169,7 +169,7 @@ pub enum Told {
 pub enum Failure {
     /// That a message is done; where positions are committed, all that was committed from it on.
     Forgot(MessageId),
-    /// What was committed in a partition.
+    /// What was committed in a partition, which the group begins anew.
     Rewound(PartitionId),
     /// A message that was not sent yet.
     Lost(MessageId),

@@ -20,7 +20,7 @@ struct Offsets {
     commits_by_itself: bool,
     /// Whether a partition that stays with its member goes on.
     goes_on: bool,
-    /// Whether a group without an offset begins at the end.
+    /// Whether a partition without an offset begins at its end when it is given to somebody.
     begins_at_the_end: bool,
 }
 
@@ -59,7 +59,8 @@ impl Offsets {
     fn group(&self, history: &History) -> Group {
         let mut group = Group { parts: vec![Part::default(); self.many.into()], members: Vec::new(), changed: 0 };
         let mut published = vec![0; self.many.into()];
-        let mut anybody = false;
+        // The first member says it for the group.
+        let mut from_the_end = None;
         for (step, happened) in history.steps.iter().enumerate() {
             let mut gone = None;
             match &happened.event {
@@ -67,13 +68,7 @@ impl Offsets {
                     published[usize::from(self.partitions[message.0 as usize])] += 1;
                 }
                 Event::Told(Told::Joined(member, start)) => {
-                    if !anybody && (self.begins_at_the_end || *start == Start::New) {
-                        for (part, end) in group.parts.iter_mut().zip(&published) {
-                            // What was not given to anybody begins where it was read first.
-                            part.begin = *end;
-                        }
-                    }
-                    anybody = true;
+                    from_the_end.get_or_insert(self.begins_at_the_end || *start == Start::New);
                     // Whoever is back after a crash is a new member, and the group has not given it anything.
                     group
                         .parts
@@ -94,8 +89,10 @@ impl Offsets {
                 }
                 Event::Told(Told::Left(member, _)) | Event::Did(Choice::Evict(member)) => gone = Some(*member),
                 Event::Told(Told::Committed(member, partition, upto)) => {
+                    // Whoever sets offsets of a group that nobody has joined yet is no member.
+                    let is_before = from_the_end.is_none();
                     let part = &mut group.parts[usize::from(partition.0)];
-                    if part.owner == Some(*member) {
+                    if is_before || part.owner == Some(*member) {
                         part.committed = Some(*upto);
                     }
                 }
@@ -116,6 +113,9 @@ impl Offsets {
                 Event::Did(Choice::Move(partition, member)) => {
                     let part = &mut group.parts[usize::from(partition.0)];
                     if !(self.goes_on && part.owner == Some(*member)) {
+                        if from_the_end == Some(true) {
+                            part.begin = published[usize::from(partition.0)];
+                        }
                         part.next = part.done();
                     }
                     (part.owner, part.given) = (Some(*member), step);
@@ -193,19 +193,26 @@ fn pages() -> Vec<(&'static str, Offsets)> {
     ]
 }
 
-/// Walks over a world under each profile, with these partitions of the messages.
+/// Walks over a world under each profile, with these partitions of the messages, from the first message and from the
+/// end.
 fn each(about: &str, settings: &[(&str, &str)], partitions: &[u16], mut world: World) {
-    for (name, page) in pages() {
-        let many = partitions.iter().max().map_or(1, |last| last + 1);
-        let partitioned = many.to_string();
-        let profile = with(name, &[&[("partitions", partitioned.as_str()), ("session", "\"1s\"")], settings].concat());
-        for (entry, partition) in world.entries.iter_mut().zip(partitions) {
-            entry.partition = PartitionId(*partition);
-        }
-        let window = if settings.is_empty() { u32::MAX } else { 1 };
-        let page = Offsets { partitions: partitions.to_vec(), many, window, session: SECOND, ..page };
+    for (entry, partition) in world.entries.iter_mut().zip(partitions) {
+        entry.partition = PartitionId(*partition);
+    }
+    let many = partitions.iter().max().map_or(1, |last| last + 1);
+    let window = if settings.is_empty() { u32::MAX } else { 1 };
+    let partitioned = many.to_string();
+    for ((name, page), start) in
+        pages().into_iter().flat_map(|page| ["earliest", "new"].map(|start| (page.clone(), start)))
+    {
+        let (from, at_the_end) = (format!("\"{start}\""), start == "new");
+        let own = [("partitions", partitioned.as_str()), ("session", "\"1s\""), ("start", from.as_str())];
+        let profile = with(name, &[&own, settings].concat());
+        let partitions = partitions.to_vec();
+        let page = Offsets { partitions, many, window, session: SECOND, begins_at_the_end: at_the_end, ..page };
         let walked = walk(&profile, &page, about, &world);
-        assert!(walked.all > 3, "{name}, {about}: {walked:?}");
+        // At the end there may be nothing that comes.
+        assert!(walked.all > if at_the_end { 0 } else { 3 }, "{name}, {about}, {start}: {walked:?}");
     }
 }
 
