@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use crate::Fallible;
 use crate::relay::Relay;
 use crate::run::{Delivery, Event, Inbox, Server};
-use crate::script::{Answer, How, Script};
+use crate::script::{Answer, How, Part, Script};
 
 pub struct Mosquitto {
     address: SocketAddr,
@@ -84,7 +84,7 @@ impl Server for Mosquitto {
         Ok(Mosquitto { address, name, publisher, told, member: None, has_subscribed: false })
     }
 
-    async fn publish(&mut self, message: &str) -> Fallible<()> {
+    async fn publish(&mut self, message: &str, _: Part) -> Fallible<()> {
         self.publisher.publish(self.name, QoS::AtLeastOnce, false, message).await?;
         until(&mut self.told, |packet| matches!(packet, Incoming::PubAck(_))).await?;
         Ok(())
@@ -123,7 +123,7 @@ impl Server for Mosquitto {
         match how {
             How::Crash => relay.cut().await,
             How::Close => client.disconnect().await?,
-            How::Cancel => return Err("cancelling would end the session".into()),
+            How::Cancel | How::Stall => return Err("there is no such way to leave here".into()),
         }
         // It ends with the connection.
         let _ = tokio::time::timeout(Duration::from_secs(2), task).await;

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use crate::Fallible;
 use crate::relay::Relay;
 use crate::run::{Delivery, Event, Inbox, Server};
-use crate::script::{Answer, How, Script};
+use crate::script::{Answer, How, Part, Script};
 
 const GROUP: &str = "group";
 
@@ -107,7 +107,7 @@ impl Server for Nats {
         Ok(Nats { address, client, name, pulls: script.pulls, members: BTreeMap::new() })
     }
 
-    async fn publish(&mut self, message: &str) -> Fallible<()> {
+    async fn publish(&mut self, message: &str, _: Part) -> Fallible<()> {
         let context = jetstream::new(self.client.clone());
         context.publish(format!("messages.{}", self.name), message.to_owned().into()).await?.await?;
         Ok(())
@@ -145,7 +145,7 @@ impl Server for Nats {
                     let _ = tokio::time::timeout(Duration::from_secs(2), task).await;
                 }
             }
-            How::Cancel => return Err("cancelling is closing here".into()),
+            How::Cancel | How::Stall => return Err("there is no such way to leave here".into()),
         }
         Ok(())
     }
@@ -157,6 +157,7 @@ impl Server for Nats {
             Answer::NakFor(ms) => AckKind::Nak(Some(Duration::from_millis(ms))),
             Answer::Term => AckKind::Term,
             Answer::Extend => AckKind::Progress,
+            _ => return Err("there is no such answer here".into()),
         };
         message.ack_with(kind).await?;
         Ok(())

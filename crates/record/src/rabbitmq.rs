@@ -17,7 +17,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::Fallible;
 use crate::relay::Relay;
 use crate::run::{Delivery, Event, Inbox, Server};
-use crate::script::{Answer, How, Script};
+use crate::script::{Answer, How, Part, Script};
 
 pub struct RabbitMq {
     address: SocketAddr,
@@ -105,7 +105,7 @@ impl Server for RabbitMq {
         })
     }
 
-    async fn publish(&mut self, message: &str) -> Fallible<()> {
+    async fn publish(&mut self, message: &str, _: Part) -> Fallible<()> {
         let options = BasicPublishOptions::default();
         let properties = BasicProperties::default();
         let confirm = self.channel.basic_publish("".into(), self.name.into(), options, message.as_bytes(), properties);
@@ -151,7 +151,8 @@ impl Server for RabbitMq {
         let Member { relay, connection, channel: _channel } = left;
         match how {
             How::Crash => relay.cut().await,
-            How::Close | How::Cancel => connection.close(200, "done".into()).await?,
+            How::Close => connection.close(200, "done".into()).await?,
+            How::Cancel | How::Stall => return Err("there is no such way to leave here".into()),
         }
         Ok(())
     }
@@ -161,7 +162,7 @@ impl Server for RabbitMq {
             Answer::Ack => acker.ack(BasicAckOptions::default()).await?,
             Answer::Nak => acker.nack(BasicNackOptions { requeue: true, ..Default::default() }).await?,
             Answer::Term => acker.reject(BasicRejectOptions { requeue: false }).await?,
-            Answer::NakFor(_) | Answer::Extend => return Err("there is no such answer here".into()),
+            _ => return Err("there is no such answer here".into()),
         };
         Ok(())
     }

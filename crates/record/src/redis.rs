@@ -10,7 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::Fallible;
 use crate::run::{Delivery, Event, Inbox, Server};
-use crate::script::{Answer, How, Script};
+use crate::script::{Answer, How, Part, Script};
 
 const GROUP: &str = "group";
 
@@ -73,7 +73,7 @@ impl Server for Redis {
         Ok(redis)
     }
 
-    async fn publish(&mut self, message: &str) -> Fallible<()> {
+    async fn publish(&mut self, message: &str, _: Part) -> Fallible<()> {
         let mut add = cmd("XADD");
         add.arg(self.name).arg("*").arg("message").arg(message);
         Ok(add.query_async::<()>(&mut self.connection).await?)

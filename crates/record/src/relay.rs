@@ -15,7 +15,12 @@ pub struct Relay {
 
 impl Relay {
     pub async fn to(server: SocketAddr) -> Fallible<Relay> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Relay::at(SocketAddr::from(([127, 0, 0, 1], 0)), server).await
+    }
+
+    /// The same at an address that is given.
+    pub async fn at(address: SocketAddr, server: SocketAddr) -> Fallible<Relay> {
+        let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let task = tokio::spawn(async move {
             // Whoever drops the set drops the connections in it.

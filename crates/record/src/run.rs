@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::{Duration, Instant, sleep_until, timeout};
 
 use crate::Fallible;
-use crate::script::{Answer, How, Script, Step};
+use crate::script::{Answer, How, Part, Script, Step};
 
 /// How exact the times are that are written.
 const SLACK: &str = "50ms";
@@ -33,6 +34,9 @@ pub enum Event<H> {
     Got { by: &'static str, session: u32, delivery: Delivery<H> },
     /// The server said that it gave a message up.
     GaveUp(String),
+    /// It did what the script does not allow for.
+    #[cfg_attr(not(feature = "kafka"), expect(dead_code))]
+    Failed(String),
 }
 
 /// Where a member puts what it is handed.
@@ -47,6 +51,12 @@ impl<H> Inbox<H> {
     pub fn got(&self, delivery: Delivery<H>) {
         let _ = self.events.send(Event::Got { by: self.by, session: self.session, delivery });
     }
+
+    /// Ends the run.
+    #[cfg(feature = "kafka")]
+    pub fn failed(&self, what: String) {
+        let _ = self.events.send(Event::Failed(format!("{}: {what}", self.by)));
+    }
 }
 
 /// One subscription at a server: a durable consumer, a queue, a consumer group, a session.
@@ -57,6 +67,8 @@ pub trait Server: Sized {
     const CLIENT: &str;
     /// What the names of files begin with.
     const FILES: &str;
+    /// How many scripts are played at once.
+    const AT_ONCE: usize = 1;
 
     /// The server's name and version, as it says itself.
     async fn version(address: SocketAddr) -> Fallible<(&'static str, String)>;
@@ -64,7 +76,7 @@ pub trait Server: Sized {
     async fn open(address: SocketAddr, script: &Script, events: UnboundedSender<Event<Self::Handle>>)
     -> Fallible<Self>;
     /// Publishes a message, and waits until the server has it.
-    async fn publish(&mut self, message: &str) -> Fallible<()>;
+    async fn publish(&mut self, message: &str, part: Part) -> Fallible<()>;
     /// A member joins on a connection of its own.
     async fn join(&mut self, member: &'static str, inbox: Inbox<Self::Handle>) -> Fallible<()>;
     /// It leaves.
@@ -89,30 +101,50 @@ fn locked(name: &str) -> &'static str {
     version.unwrap_or("of no known version")
 }
 
-/// Plays all scripts, each on something of its own, and writes a file for each.
-pub async fn all<S: Server>(address: SocketAddr, out: &Path, scripts: &[Script], only: Option<&str>) -> Fallible<()> {
-    std::fs::create_dir_all(out)?;
-    let (name, version) = timeout(GRACE, S::version(address)).await??;
-    for script in scripts.iter().filter(|script| only.is_none_or(|only| only == script.name)) {
-        let header = json!({
-            "recording": 1,
-            "about": script.about,
-            "server": format!("{name} {version}"),
-            "client": format!("{} {}", S::CLIENT, locked(S::CLIENT)),
-            "profile": script.profile,
-            "set": script.set(),
-            "slack": SLACK,
-            "latency": LATENCY,
-        });
-        let most = Duration::from_millis(script.ends) + GRACE;
-        let lines = timeout(most, Run::<S>::play(address, script)).await;
-        let lines = lines.map_err(|_| format!("{}: not over after {most:?}", script.name))?;
-        let lines = lines.map_err(|error| format!("{}: {error}", script.name))?;
-        let file = out.join(format!("{}-{version}-{}.jsonl", S::FILES, script.name));
-        std::fs::write(&file, format!("{header}\n{}", lines.concat()))?;
-        println!("{}", file.display());
-    }
-    Ok(())
+/// What is asked for on the command line.
+pub struct Asked {
+    pub address: SocketAddr,
+    pub out: PathBuf,
+    /// The one script that is played, if it is not all of them.
+    pub only: Option<String>,
+    /// The version of a server that does not say it.
+    pub version: Option<String>,
+}
+
+/// Plays scripts, each on something of its own, and writes a file for each.
+pub async fn all<S: Server>(asked: &Asked, scripts: &'static [Script]) -> Fallible<()> {
+    std::fs::create_dir_all(&asked.out)?;
+    let (name, told) = timeout(GRACE, S::version(asked.address)).await??;
+    let version = asked.version.clone().unwrap_or(told);
+    let picked = scripts.iter().filter(|script| asked.only.as_deref().is_none_or(|only| only == script.name));
+    let files = stream::iter(picked).map(|script| one::<S>(asked, script, name, &version)).buffered(S::AT_ONCE);
+    files
+        .try_for_each(|file| async move {
+            println!("{}", file.display());
+            Ok(())
+        })
+        .await
+}
+
+/// Plays a script, and writes its file.
+async fn one<S: Server>(asked: &Asked, script: &'static Script, name: &str, version: &str) -> Fallible<PathBuf> {
+    let header = json!({
+        "recording": 1,
+        "about": script.about,
+        "server": format!("{name} {version}"),
+        "client": format!("{} {}", S::CLIENT, locked(S::CLIENT)),
+        "profile": script.profile,
+        "set": script.set(),
+        "slack": SLACK,
+        "latency": LATENCY,
+    });
+    let most = Duration::from_millis(script.ends) + GRACE;
+    let lines = timeout(most, Run::<S>::play(asked.address, script)).await;
+    let lines = lines.map_err(|_| format!("{}: not over after {most:?}", script.name))?;
+    let lines = lines.map_err(|error| format!("{}: {error}", script.name))?;
+    let file = asked.out.join(format!("{}-{version}-{}.jsonl", S::FILES, script.name));
+    std::fs::write(&file, format!("{header}\n{}", lines.concat()))?;
+    Ok(file)
 }
 
 /// A run of a script.
@@ -195,12 +227,8 @@ impl<'a, S: Server> Run<'a, S> {
 
     async fn step(&mut self, step: Step) -> Fallible<()> {
         match step {
-            Step::Publish(first, last) => {
-                for message in first..=last {
-                    self.note(json!({"publish": message.to_string()}));
-                    self.server.publish(&message.to_string()).await?;
-                }
-            }
+            Step::Publish(first, last) => self.publish(Part::All, first, last).await?,
+            Step::PublishTo(part, first, last) => self.publish(part, first, last).await?,
             Step::Join(member) => {
                 self.joined += 1;
                 self.sessions.insert(member, self.joined);
@@ -233,11 +261,26 @@ impl<'a, S: Server> Run<'a, S> {
         Ok(())
     }
 
+    async fn publish(&mut self, part: Part, first: u32, last: u32) -> Fallible<()> {
+        let (key, partition) = match part {
+            Part::All => (None, None),
+            Part::Key(key) => (Some(key), None),
+            Part::Partition(partition) => (None, Some(partition)),
+        };
+        for message in first..=last {
+            let message = message.to_string();
+            self.note(json!({"publish": message, "key": key, "partition": partition}));
+            self.server.publish(&message, part).await?;
+        }
+        Ok(())
+    }
+
     async fn event(&mut self, event: Event<S::Handle>) -> Fallible<()> {
         match event {
             // What a member is handed after it is gone nobody sees.
             Event::Got { by, session, delivery } if self.is_there(by, session) => self.got(by, delivery).await,
             Event::Got { .. } => Ok(()),
+            Event::Failed(what) => Err(what.into()),
             Event::GaveUp(message) => {
                 self.note(json!({"gave_up": message}));
                 Ok(())
@@ -272,6 +315,8 @@ impl<'a, S: Server> Run<'a, S> {
             Answer::NakFor(ms) => ("nak", Some(format!("{ms}ms"))),
             Answer::Term => ("term", None),
             Answer::Extend => ("extend", None),
+            Answer::Commit | Answer::CommitInVain => ("commit", None),
+            Answer::Seek => ("seek", None),
         };
         self.note(json!({verb: message, "by": by, "delay": delay}));
         let handle = self.handles.get(&(by, message.to_owned()));
