@@ -126,8 +126,3 @@ pub use service::{AckTiming, Context, Outcome, Outside, PublishMode, Rejection, 
 pub use simulation::{Hosting, Sending, Simulation};
 pub use store::{Bump, Record, Schema, Store, VersionConflict, VersionPolicy, VersionScheme, Versioned};
 pub use world::{Answer, Step, World};
-
-/// The listings of the README compile.
-#[cfg(all(doctest, feature = "cli"))]
-#[doc = include_str!("../README.md")]
-struct Readme;

@@ -6,10 +6,12 @@ mod ran;
 
 mod brokers;
 mod cases;
+mod claims;
 mod cli;
 mod exhaust;
 mod foreign;
 mod misfits;
-mod readme;
+mod pages;
 mod robustness;
 mod sharding;
+mod shop;

@@ -1,4 +1,4 @@
-//! pellmell beside other testing tools on the same work, in one run: see docs/peers.md.
+//! pellmell beside other testing tools on the same work, in one run: see docs/comparison.md.
 //!
 //! `cargo run --release --manifest-path benches/peers/Cargo.toml`, with the number of rounds behind it
 //! if it is not to be 7, and `w1`, `searches` or `orders` behind that if it is to be one table only.

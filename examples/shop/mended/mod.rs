@@ -1,0 +1,7 @@
+//! The shop whose search is right.
+
+mod search;
+#[path = "../shop.rs"]
+pub mod shop;
+
+pub use search::search;
