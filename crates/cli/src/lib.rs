@@ -98,7 +98,7 @@ enum Verb {
     Zoo(zoo::ZooArgs),
     /// Says whether recordings of real brokers are possible under a profile.
     Admit(admit::AdmitArgs),
-    /// Lists the brokers that recordings can be held against, or the settings of one.
+    /// Lists the brokers that scenarios are played on and recordings held against, or the settings of one.
     Profiles(admit::ProfilesArgs),
 }
 

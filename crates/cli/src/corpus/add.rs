@@ -50,7 +50,8 @@ pub(super) fn add(system: &dyn AnySystem, args: &AddArgs, format: MessageFormat)
     };
     let bucket = EntryBucket::of(&scenario.rules(), verdict);
     if !args.to.is_dir() {
-        return Err(Failure::Io(format!("there is no folder {}", shown(&args.to))));
+        let (folder, typed) = (shown(&args.to), file_for_shell(&args.to));
+        return Err(Failure::Io(format!("there is no folder {folder}\n  = help: mkdir -p {typed}")));
     }
     if renames_beside(&args.to.join("entry.toml"))?.has_shifts() {
         return Err(shifts_first(&args.to));
