@@ -2,9 +2,11 @@
 
 use expect_test::expect;
 use pellmell::doc_example::{Change, Changed, Item, Shop};
+use pellmell::property::NoPoison;
 use pellmell::search::{Bounds, DeliveryOrder, Ended, Exhaust, Most};
 use pellmell::{
-    Judges, Outcome, Profile, RecordId, Simulation, Subject, Verdict, Version, VersionPolicy, Violation, testing,
+    Hosting, Judges, Outcome, Profile, RecordId, Simulation, Subject, Verdict, Version, VersionPolicy, Violation,
+    testing,
 };
 
 const ITEM: RecordId = RecordId::new('i', 1);
@@ -84,4 +86,33 @@ fn the_first_run_that_fails_will_do_if_asked() {
     assert!(shortest.steps.len() <= first.steps.len());
     assert!(matches!(first.verdict, Verdict::Violated { property: "Latest", .. }), "{first:?}");
     assert_eq!(first.names.len(), first.steps.len());
+}
+
+#[test]
+fn poison_is_seen_whichever_member_would_be_handed_it_next() {
+    let changed = const { &[Subject::new("item:changed")] };
+    let judges = Judges::new(vec![Box::new(NoPoison)]);
+    let orders = [DeliveryOrder::Any, DeliveryOrder::PerSubject, DeliveryOrder::Lockstep];
+    for (order, members) in orders.into_iter().flat_map(|order| [1, 2, 3].map(|members| (order, members))) {
+        let shop = testing::service::<Shop>("shop").on_command(|change, ctx| {
+            ctx.publish(Changed { item: change.item, version: Version(0), price: change.price });
+            Ok(())
+        });
+        let search = testing::service::<Shop>("search").keeps::<Item>(VersionPolicy::EVERY_SAVE);
+        let search =
+            search.on_event(changed, |event, ctx| match ctx.store.insert(event.item, Item { price: event.price }) {
+                Ok(_) => Outcome::Ack,
+                Err(_) => Outcome::Silent("duplicate key"),
+            });
+        let simulation = Simulation::on(order.profile()).service(shop);
+        let simulation = simulation.hosted(search, Hosting { members, ..Hosting::ALONE });
+        let simulation = simulation.client("seller", vec![Change { item: ITEM, price: 1 }]).build();
+        let simulation = simulation.expect("the parts fit");
+        for lost_acks in [0, 1] {
+            let bounds = Bounds { lost_acks: Most::Of(lost_acks), ..Bounds::of(order) };
+            let result = Exhaust::new(&simulation, &judges).with_bounds(bounds).run();
+            let found = result.failing.is_some();
+            assert_eq!(found, lost_acks == 1, "{order:?}, {members} members, {lost_acks} lost acks: {result}");
+        }
+    }
 }

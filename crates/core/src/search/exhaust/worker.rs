@@ -65,6 +65,8 @@ impl Marks {
 #[derive(Clone, Default)]
 pub(super) struct Frame {
     key: u64,
+    /// What the state is, whichever member is next.
+    state: u64,
     /// The state, to go back to.
     mark: Mark,
     /// How many bytes were counted for this depth.
@@ -393,7 +395,8 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
             _ => {}
         }
         frame.tried.clear();
-        (frame.key, frame.mark, frame.still, frame.budget) = (key, mark, still, budget);
+        (frame.key, frame.state, frame.mark) = (key, digest.word(), mark);
+        (frame.still, frame.budget) = (still, budget);
         (frame.next_action, frame.next_fate) = (0, 0);
         frame.last_visit = (key, budget);
         (frame.moved, frame.changes, frame.answers) = (false, false, true);
@@ -462,7 +465,9 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
         if fate == Fate::CALM {
             frame.changes = !is_same;
             frame.answers = successor.answers;
-            frame.moved |= frame.changes && matches!(action, Action::Deliver(_));
+            // That another member is next is no change: a state is at rest whoever would be handed what is poison.
+            let is_moved = frame.changes && successor.digest.word() != frame.state;
+            frame.moved |= is_moved && matches!(action, Action::Deliver(_));
         }
         let is_noted = match action {
             Action::Deliver(_) => self.notes_futile,
