@@ -26,6 +26,10 @@ impl Suite for Ticketing {
         "pellmell"
     }
 
+    fn example() -> &'static str {
+        "scenarios/one-lost-ack.toml"
+    }
+
     fn designs() -> Vec<Design> {
         let others = Design::ALL.into_iter().filter(|design| *design != Design::REFERENCE);
         std::iter::once(Design::REFERENCE).chain(others).collect()

@@ -8,6 +8,8 @@ fn pellmell(line: &str) -> (i32, String) {
     let mut words = line.split(' ');
     let (verb, name) = (words.next().expect("a verb"), words.next().expect("a case"));
     let mut command = Command::new(env!("CARGO_BIN_EXE_pellmell"));
+    // Lines so wide that none is broken.
+    command.env("COLUMNS", "400");
     command.arg(verb).arg(format!("tests/cases/{name}.toml")).args(words);
     let ran = command.output().expect("pellmell runs");
     let printed = String::from_utf8_lossy(&ran.stdout).into_owned() + &String::from_utf8_lossy(&ran.stderr);

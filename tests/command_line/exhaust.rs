@@ -37,37 +37,37 @@ fn a_run_that_fails_is_shown_step_by_step_and_as_a_scenario() {
         COURSE,
         1,
         expect![[r#"
-          Exhausting g02-cancel-overtakes-create   design course, any order, 1 lost ack, 1 crash
+              Exhausting g02-cancel-overtakes-create   design course, any order, 1 lost ack, 1 crash
 
-         step          t │ tickets                             │ orders │
-            1    +0.001s │ alice: create t1 at 10 ✓ saves t1@0 │        │ ◀ crash before publish
+            step       t │ tickets                             │ orders │
+               1 +0.001s │ alice: create t1 at 10 ✓ saves t1@0 │        │ ◀ crash before publish
 
-            VIOLATED TicketReplicaConverged   1 step, no run fails in fewer
-                     at orders, t1: expected version 0 at 10, found nothing
-              Shrunk to 1 step, 1 departure, 1 command
-             Departs crash tickets before publish of alice: create t1 at 5
-             Explain keep what follows in a file: pellmell explain FILE
-        ────────────
-        version = 1
-        about = "Shrunk from g02-cancel-overtakes-create, seed 0: violates TicketReplicaConverged."
-        design = "course"
-        schedule = [
-            "crash tickets before publish of alice: create t1 at 5",
-        ]
+                VIOLATED TicketReplicaConverged   1 step, no run fails in fewer
+                         at orders, t1: expected version 0 at 10, found nothing
+                  Shrunk to 1 step, 1 departure, 1 command
+                 Departs crash tickets before publish of alice: create t1 at 5
+                 Explain pellmell explain FILE # which has what follows
+            ────────────
+            version = 1
+            about = "Shrunk from g02-cancel-overtakes-create, seed 0: violates TicketReplicaConverged."
+            design = "course"
+            schedule = [
+                "crash tickets before publish of alice: create t1 at 5",
+            ]
 
-        [broker]
-        profile = "adversarial"
+            [broker]
+            profile = "adversarial"
 
-        [[client]]
-        name = "alice"
-        commands = [
-            { create_ticket = { ticket = "t1", title = "concert", price = 5 } },
-        ]
+            [[client]]
+            name = "alice"
+            commands = [
+                { create_ticket = { ticket = "t1", title = "concert", price = 5 } },
+            ]
 
-        [expect]
-        course = "violated TicketReplicaConverged"
-        ────────────
-             Summary violated within any order, 1 lost ack, 1 crash"#]],
+            [expect]
+            course = "violated TicketReplicaConverged"
+            ────────────
+                 Summary violated within any order, 1 lost ack, 1 crash"#]],
     );
 }
 

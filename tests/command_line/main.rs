@@ -10,8 +10,12 @@ mod claims;
 mod cli;
 mod exhaust;
 mod foreign;
+#[cfg(unix)]
+mod help;
 mod misfits;
 mod pages;
 mod robustness;
 mod sharding;
 mod shop;
+#[cfg(unix)]
+mod terminal;

@@ -148,7 +148,7 @@ impl Page<'_> {
             None => Command::new(env!("CARGO_BIN_EXE_pellmell")),
             Some(which) => example(which),
         };
-        let run = run.args(words(flags)).current_dir(self.folder()).env_remove("PELLMELL_OUT");
+        let run = run.args(words(flags)).current_dir(self.folder()).env_remove("PELLMELL_OUT").env_remove("COLUMNS");
         let ran = super::ran::ran(run);
         self.code = ran.code;
         assert!(!ran.stdout.is_empty(), "{command} prints nothing but {}", ran.stderr);

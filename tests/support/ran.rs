@@ -9,8 +9,9 @@ pub(crate) struct Ran {
     pub(crate) stderr: String,
 }
 
+/// With lines so wide that none is broken: `terminal.rs` shows how they are.
 pub(crate) fn pellmell(args: &[&str]) -> Ran {
-    ran(Command::new(env!("CARGO_BIN_EXE_pellmell")).args(args))
+    ran(Command::new(env!("CARGO_BIN_EXE_pellmell")).args(args).env("COLUMNS", "400"))
 }
 
 /// Runs a command to its end.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use anstyle::Style;
 use pellmell_core::engine::{Admitted, Profile, Refusal, Sees};
 use pellmell_core::escape::file_for_shell;
 use pellmell_core::schedule::Departure;
@@ -10,7 +11,7 @@ use pellmell_scenario::foreign::{self, Foreign, Mapping};
 use pellmell_scenario::scenario::nearest;
 use serde_json::{Value, json};
 
-use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, files, input, number, shown};
+use super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, files, input, number, program, shown};
 
 /// A recording has a line for each thing that happened.
 const RECORDING_BYTES_MAX: u64 = 1 << 26;
@@ -157,7 +158,7 @@ fn write(
     files::write(to, &format!("# Explains a recording.\n{text}"))?;
     if format == MessageFormat::Human {
         out.status(PLAIN, "Wrote", to.to_string_lossy())?;
-        out.status(PLAIN, "Next", format_args!("run {}", file_for_shell(to)))?;
+        out.command(PLAIN, "Next", &format!("{} run {}", program(), file_for_shell(to)))?;
     }
     Ok(())
 }
@@ -246,7 +247,7 @@ pub(super) fn profiles(args: &ProfilesArgs, format: MessageFormat) -> Result<End
                 let settings: serde_json::Map<String, Value> = settings.collect();
                 out.json(&json!({"profile": name, "about": about, "engine": rules.engine(), "settings": settings}))?;
             }
-            MessageFormat::Human if args.name.is_none() => out.line(format!("{name:<24}{about}"))?,
+            MessageFormat::Human if args.name.is_none() => out.behind(Style::new(), &format!("{name:<24}"), about)?,
             MessageFormat::Human => {
                 out.line(about)?;
                 out.line("")?;

@@ -149,7 +149,7 @@ pub(super) fn show_strict(out: &mut Out, coverage: &Coverage, again: &str) -> Re
         "Strict",
         format_args!("{never} never reached: let clients do what leads there, or take more seeds"),
     )?;
-    out.status(PLAIN, "Next", again)
+    out.command(PLAIN, "Next", again)
 }
 
 /// All that was covered as one object.

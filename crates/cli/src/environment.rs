@@ -21,7 +21,8 @@ pub(super) fn number_in(variables: Variables<'_>, name: &str) -> Result<Option<u
     let read = value.to_str().and_then(|text| number(text).ok());
     read.map(Some).ok_or_else(|| {
         let value = for_terminal(&value.to_string_lossy()).into_owned();
-        Failure::Input(format!("the variable {name} is `{value}`: expected a whole number from 0 on"))
+        let message = format!("the variable {name} is `{value}`: expected a whole number from 0 on");
+        Failure::Input(format!("{message}\n  = help: set it to one, or: unset {name}"))
     })
 }
 
@@ -50,7 +51,8 @@ impl Threads {
             None => Ok(cores),
             Some(threads @ 1..=1024) => Ok(u32::try_from(threads).unwrap_or(1)),
             Some(other) => Err(Failure::Input(format!(
-                "the variable PELLMELL_THREADS is {other}: expected a number from 1 to 1024"
+                "the variable PELLMELL_THREADS is {other}: expected a number from 1 to 1024\n  \
+                 = help: set it to one, or: unset PELLMELL_THREADS"
             ))),
         }
     }

@@ -14,7 +14,6 @@ use serde_json::json;
 
 use super::environment::Threads;
 use super::input::Input;
-use super::log::Log;
 use super::progress::Searching;
 use super::{
     BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, input, number, program, replay, shown, shrink,
@@ -202,7 +201,8 @@ fn what(system: &dyn AnySystem, args: &ExhaustArgs) -> Result<Begun, Failure> {
             };
             if from.step > trace.end.steps {
                 let (steps, trace) = (trace.end.steps, shown(&from.trace));
-                return Err(Failure::Input(format!("{trace} has {steps} steps, and --from asks for {}", from.step)));
+                let message = format!("{trace} has {steps} steps, and --from asks for {}", from.step);
+                return Err(Failure::Input(format!("{message}\n  = help: --from {trace}@{steps}, or an earlier step")));
             }
             let scenario = replay::scenario_of(system, &from.trace, &trace)?;
             let seed = trace.header.seed;
@@ -239,7 +239,7 @@ fn show(
     story: &[pellmell_core::trace::TraceRecord],
 ) -> Result<(), Failure> {
     out.line("")?;
-    timeline::last_steps(out, services, story, &Log::new(), usize::MAX)?;
+    timeline::all_steps(out, services, story)?;
     out.line("")?;
     let what = match &failing.verdict {
         Verdict::Violated { property, .. } => (*property).to_owned(),
@@ -255,7 +255,7 @@ fn show_shrunk(out: &mut Out, found: Option<&Smallest>) -> Result<(), Failure> {
     };
     out.status(PLAIN, "Shrunk", format_args!("to {}", shrink::in_words(&shrunk.size())))?;
     out.departures(&scenario.settings().schedule)?;
-    out.status(PLAIN, "Explain", format_args!("keep what follows in a file: {} explain FILE", program()))?;
+    out.command(PLAIN, "Explain", &format!("{} explain FILE # which has what follows", program()))?;
     out.line("────────────")?;
     out.text(text.trim_end())
 }

@@ -2,32 +2,27 @@
 
 use std::path::PathBuf;
 
-use anstyle::Style;
-use pellmell_core::Time;
-use pellmell_core::escape::{file_for_shell, for_terminal};
-use pellmell_core::explain::{ExplainedStep, Explanation, LINE_MAX, STEPS_SHOWN};
+use pellmell_core::escape::file_for_shell;
+use pellmell_core::explain::{Explanation, STEPS_SHOWN};
 use pellmell_core::shrink::{Item, NothingToShrink};
 use pellmell_core::trace::in_words;
 use pellmell_scenario::any::{AnyScenario, AnySystem, NotExplained, Smallest};
 use serde_json::{Value, json};
 
+use super::grid::{Cells, Grid, Row};
 use super::input::Input;
+use super::layout::width;
 use super::log::{Log, LogArgs};
 use super::shrink::texts;
 use super::{
-    BAD, DIM, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, input, number, program, replay, shown,
+    BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, input, number, program, replay, shown,
     sweep_command, timeline,
 };
-use super::{Ending, timeline::fit};
 
-/// How narrow a service's column may become.
-const COLUMN_MIN: usize = 12;
-/// The heading of the column of shares.
-const SHARE: &str = "P(violated)";
-/// How wide a share is with what marks the turn.
-const SHARE_WIDTH: usize = 7;
-/// What marks a step in which something shows that is needed.
-const MARK: &str = "  ◀ necessary";
+/// The heading of the column of failure rates.
+const RATE: &str = "P(violated)";
+/// How wide a line is for that heading; where it is narrower, one letter must do.
+const WIDE: usize = 80;
 
 #[derive(clap::Args)]
 pub(super) struct ExplainArgs {
@@ -100,7 +95,7 @@ fn nothing(
         MessageFormat::Human => {
             let why = NothingToShrink.to_string().replace("shrink", "explain");
             out.status(GOOD, "HELD", format_args!("{} seed {seed}: {why}", scenario.settings().name))?;
-            out.status(PLAIN, "Next", next)?;
+            out.command(PLAIN, "Next", &next)?;
         }
         MessageFormat::Json => out.json(&json!({
             "reason": "explain", "scenario": scenario.settings().name, "seed": seed, "verdict": "held", "next": next,
@@ -125,9 +120,7 @@ fn show(
     out.line("")?;
     for paragraph in explanation.paragraphs() {
         let style = if paragraph.word == explanation.report.verdict.word().to_uppercase() { BAD } else { PLAIN };
-        for (place, line) in paragraph.lines().enumerate() {
-            out.status(style, if place == 0 { &paragraph.word } else { "" }, line)?;
-        }
+        out.status(style, &paragraph.word, &paragraph.text)?;
     }
     if !shrunk.minimal {
         let more = format!("--executions {}", args.executions.saturating_mul(4));
@@ -135,10 +128,10 @@ fn show(
     }
     // What is in a trace is played again by `replay`; a scenario can be shrunk.
     match args.file.extension().is_some_and(|ending| ending == "jsonl") {
-        true => out.status(PLAIN, "Next", format_args!("{} replay {}", program(), file_for_shell(&args.file))),
+        true => out.command(PLAIN, "Next", &format!("{} replay {}", program(), file_for_shell(&args.file))),
         false => {
             let shrink = command("shrink", &args.file, scenario, seed);
-            out.status(PLAIN, "Next", format_args!("{shrink} --write FILE"))
+            out.command(PLAIN, "Next", &format!("{shrink} --write FILE"))
         }
     }
 }
@@ -146,70 +139,29 @@ fn show(
 /// The steps, a column for each service, and how likely the failure is after each.
 fn table(out: &mut Out, explanation: &Explanation, log: &Log) -> Result<(), Failure> {
     let skipped = explanation.steps.len().saturating_sub(STEPS_SHOWN);
-    let (services, rows) = (&explanation.services, &explanation.steps[skipped..]);
-    let mut cells: Vec<Option<Vec<String>>> = rows.iter().map(|row| timeline::cells(&row.record, services)).collect();
-    let mut widths = timeline::widths(services, cells.iter().flatten());
-    let marks = rows.iter().map(|row| long_mark(row).chars().count()).max().unwrap_or(0);
-    let rest = 19 + 3 * services.len() + SHARE_WIDTH;
-    if widths.iter().sum::<usize>() + rest + marks.max(MARK.chars().count()) > LINE_MAX {
-        cells.iter_mut().flatten().flatten().for_each(|cell| *cell = shorter(cell));
-        widths = timeline::widths(services, cells.iter().flatten());
-        narrow(&mut widths, LINE_MAX.saturating_sub(rest + MARK.chars().count()));
-    }
-    let across = widths.iter().sum::<usize>() + 3 * widths.len().saturating_sub(1);
-    let names = timeline::pad(services, &widths).join(" │ ");
-    out.parts(&[(PLAIN, &format!(" step          t │ {names} │ {SHARE}"))])?;
+    let (services, steps) = (&explanation.services, &explanation.steps[skipped..]);
     let before = match skipped as u64 {
         0 => "before the first step".to_owned(),
         hidden => format!("{} up to here not shown", count(hidden, "step")),
     };
-    let share = match skipped.checked_sub(1) {
-        None => explanation.before,
-        Some(place) => explanation.steps[place].failure_rate,
+    let rate = skipped.checked_sub(1).map_or(explanation.before, |place| explanation.steps[place].failure_rate);
+    let begin = Row {
+        front: vec![skipped.to_string(), String::new()],
+        cells: Cells::Across(before),
+        last: format!("{rate:>5}"),
+        ..Row::default()
     };
-    let (step, plain) = (format!("{skipped:>5} {:>10} │ ", ""), Style::new());
-    out.parts(&[(plain, &step), (DIM, &fit(&before, across)), (plain, &format!(" │ {share:>5}"))])?;
-    for (row, cells) in rows.iter().zip(&cells) {
-        let time = Time(row.record.time_us).to_string();
-        let (style, what) = match cells {
-            Some(cells) => (plain, timeline::pad(cells, &widths).join(" │ ")),
-            // What no service did goes across.
-            None => (DIM, fit(&for_terminal(&row.record.action), across)),
-        };
-        let turn = if explanation.turning_point == Some(row.record.step) { " ▲" } else { "" };
-        let (step, share) = (format!("{:>5} {time:>10} │ ", row.record.step), row.failure_rate.to_string());
-        let mark = mark(row, LINE_MAX.saturating_sub(19 + across + 3 + SHARE_WIDTH));
-        let gap = if turn.is_empty() && !mark.is_empty() { "  " } else { "" };
-        out.parts(&[(plain, &step), (style, &what), (plain, &format!(" │ {share:>5}{turn}{gap}")), (BAD, &mark)])?;
-        timeline::logged(out, log, row.record.step, &time)?;
-    }
-    Ok(())
-}
-
-/// A cell in fewer words, where there are many columns.
-fn shorter(cell: &str) -> String {
-    cell.replace(" fires ✓", " ✓").replace("clock: timer", "timer").replace(" ✓ saves ", " → ")
-}
-
-/// Takes width from the widest columns until all of them fit.
-fn narrow(widths: &mut [usize], most: usize) {
-    while widths.iter().sum::<usize>() > most {
-        match widths.iter_mut().max() {
-            Some(widest) if *widest > COLUMN_MIN => *widest -= 1,
-            _ => break,
-        }
-    }
-}
-
-/// The departures that show in a step, if there is room for them.
-fn mark(row: &ExplainedStep, width: usize) -> String {
-    let long = long_mark(row);
-    if long.chars().count() > width { MARK.to_owned() } else { long }
-}
-
-fn long_mark(row: &ExplainedStep) -> String {
-    let names = row.necessary_in_brief();
-    if names.is_empty() { names } else { format!("{MARK}: {}", for_terminal(&names)) }
+    let rows = steps.iter().map(|step| {
+        let turn = if explanation.turning_point == Some(step.record.step) { " ▲" } else { "" };
+        let names = step.necessary_in_brief();
+        let necessary = (!names.is_empty()).then(|| (BAD, format!("◀ necessary: {names}")));
+        let row = timeline::row(&step.record, services, log);
+        let last = format!("{:>5}{turn}", step.failure_rate.to_string());
+        Row { last, marks: necessary.into_iter().collect(), instead: None, ..row }
+    });
+    let rows = std::iter::once(begin).chain(rows).collect();
+    let heading = if width() < WIDE { ("P", 7) } else { (RATE, RATE.len()) };
+    Grid { last: Some(heading), ..timeline::timeline(services, rows) }.show(out)
 }
 
 fn as_json(scenario: &dyn AnyScenario, seed: u64, smallest: &Smallest, explanation: &Explanation) -> Value {
@@ -264,20 +216,4 @@ fn as_json(scenario: &dyn AnyScenario, seed: u64, smallest: &Smallest, explanati
         "minimal": shrunk.minimal,
         "anchors": explanation.anchors.as_deref().map(texts),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn width_is_taken_from_the_widest_columns() {
-        let narrowed = |mut widths: Vec<usize>, most| {
-            narrow(&mut widths, most);
-            widths
-        };
-        assert_eq!(narrowed(vec![40, 20, 30], 70), [25, 20, 25]);
-        assert_eq!(narrowed(vec![20, 20], 60), [20, 20]);
-        assert_eq!(narrowed(vec![40, 8], 10), [COLUMN_MIN, 8]);
-    }
 }

@@ -81,7 +81,9 @@ pub(super) fn check_output(output: Option<&Path>, kind: &Kind, input: &Path) -> 
 
 /// Makes a folder, if it is not there yet.
 pub(super) fn make_folder(path: &Path) -> Result<(), Failure> {
-    fs::create_dir_all(path).map_err(|error| Failure::Io(format!("cannot make the folder {}: {error}", shown(path))))
+    fs::create_dir_all(path).map_err(|error| {
+        Failure::Io(format!("cannot make the folder {}: {error}\n  = help: name another folder", shown(path)))
+    })
 }
 
 /// Writes a file whole or not at all. A link stays one, and the file it leads to is written; a device,
@@ -115,7 +117,7 @@ pub(super) fn create(path: &Path, text: &str) -> Result<bool, Failure> {
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {
-    Failure::Io(format!("cannot write {}: {error}", shown(path)))
+    Failure::Io(format!("cannot write {}: {error}\n  = help: name another file, or make room for it", shown(path)))
 }
 
 /// Where a name leads.

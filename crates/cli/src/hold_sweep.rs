@@ -22,7 +22,7 @@ pub(super) fn show(
         if place < SHRUNK_MAX {
             show_shrunk(out, &*departed, scenario.settings().seed)?;
         }
-        out.status(PLAIN, "Reproduce", command("run", path, &*departed, scenario.settings().seed))?;
+        out.command(PLAIN, "Reproduce", &command("run", path, &*departed, scenario.settings().seed))?;
     }
     out.status(if result.is_held() { GOOD } else { BAD }, "Departed", result.summary())
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use pellmell_core::{FaultPlan, trace::Trace};
 use pellmell_scenario::any::{AnyScenario, AnySystem};
-use pellmell_scenario::scenario::FileError;
+use pellmell_scenario::scenario::{FileError, nearest};
 
 use super::{Failure, What, shown};
 
@@ -85,9 +85,23 @@ pub(super) fn any(system: &dyn AnySystem, path: &Path) -> Result<Input, Failure>
 /// Why a scenario cannot be read, and where there are some if there is none.
 fn pointed_to_scenarios(path: &Path, failure: Failure) -> Failure {
     match failure {
-        Failure::Io(message) if !path.exists() => Failure::Io(message + "\n  = help: scenarios are in `scenarios/`"),
+        Failure::Io(message) if !path.exists() => {
+            let near = nearest_beside(path).map(|near| format!("did you mean {near}?"));
+            let help = near.unwrap_or_else(|| "scenarios are in `scenarios/`: ls scenarios".to_owned());
+            Failure::Io(format!("{message}\n  = help: {help}"))
+        }
         failure => failure,
     }
+}
+
+/// The file beside this one that has the nearest name to its.
+pub(super) fn nearest_beside(path: &Path) -> Option<String> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let read = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let names = std::fs::read_dir(read).ok()?.flatten().map(|entry| folder.join(entry.file_name()));
+    let mut names: Vec<String> = names.map(|path| path.to_string_lossy().into_owned()).collect();
+    names.sort();
+    nearest(&path.to_string_lossy(), names.iter().map(String::as_str)).map(|near| shown(Path::new(near)))
 }
 
 pub(super) fn text(path: &Path, bytes_max: u64) -> Result<String, Failure> {

@@ -14,11 +14,15 @@ mod environment;
 mod exhaust;
 mod explain;
 mod files;
+mod grid;
+mod help;
 mod hold_sweep;
 mod input;
 mod interrupt;
+mod layout;
 mod log;
 mod merge;
+mod out;
 mod profile_table;
 mod progress;
 mod replay;
@@ -26,32 +30,33 @@ mod run;
 mod shrink;
 mod stopwatch;
 mod sweep;
+mod table;
 mod timeline;
 mod vacuous;
 mod zoo;
 
-use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
-use anstyle::{AnsiColor, Style};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use pellmell_core::escape::for_terminal;
 use pellmell_core::schedule::Departure;
 use pellmell_core::trace::{count, grouped};
 use pellmell_core::vacuity::Allow;
 use pellmell_scenario::any::{AnyScenario, AnySystem, Erased};
-use pellmell_scenario::scenario::Suite;
-use pellmell_scenario::scenario::{SchedulerKind, nearest};
+use pellmell_scenario::scenario::{SchedulerKind, Suite};
+
+use out::{BAD, DIM, GOOD, Out, PLAIN, complain, tell};
 
 /// Plays services on a fake broker that delivers late, twice and out of order, and says whether
 /// their replicas converge.
 #[derive(Parser)]
-#[command(name = "pellmell", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "pellmell", version, arg_required_else_help = true)]
 #[command(
     after_help = "Exit codes: 0 held, shrunk, or explained · 1 violated, stuck or panicked · 2 bad flag or file · \
 3 not reproducible · 4 held and rests on what did not happen, nothing to shrink or explain, or not \
@@ -100,6 +105,10 @@ enum Verb {
     Admit(admit::AdmitArgs),
     /// Lists the brokers that scenarios are played on and recordings held against, or the settings of one.
     Profiles(admit::ProfilesArgs),
+    /// Prints what lets a shell complete this command line.
+    Completions(help::CompletionsArgs),
+    /// Writes a manual page of each verb.
+    Man(help::ManArgs),
 }
 
 /// What is run: a scenario with what the command line changes in it.
@@ -112,7 +121,7 @@ struct What {
     #[arg(long = "defect", value_name = "NAME")]
     defects: Vec<String>,
     /// Who picks what happens next instead of the scenario's.
-    #[arg(long, value_parser = scheduler)]
+    #[arg(long, value_parser = schedulers())]
     scheduler: Option<SchedulerKind>,
     /// Nothing goes wrong but the order, whatever the scenario's faults are.
     #[arg(long)]
@@ -171,49 +180,42 @@ impl What {
     }
 }
 
-/// Lets clap check the names that are the system's: its designs, defects and properties.
+/// Lets clap check and complete the names that are the system's: its designs, defects and properties.
 fn with_names(command: clap::Command, system: &'static dyn AnySystem) -> clap::Command {
     command.mut_subcommands(|verb| {
         with_names(verb, system).mut_args(|argument| match argument.get_id().as_str() {
-            "design" => argument.value_parser(move |name: &str| {
-                let designs = system.designs().into_iter().map(|(name, _)| name.to_owned());
-                one_of("design", name, &designs.collect::<Vec<_>>())
-            }),
-            "defects" => argument.value_parser(move |name: &str| defect(system, name)),
-            "properties" => argument.value_parser(move |name: &str| one_of("property", name, &system.properties())),
+            "design" => {
+                argument.value_parser(PossibleValuesParser::new(system.designs().into_iter().map(|(name, _)| name)))
+            }
+            "defects" if system.defects().is_empty() => {
+                argument.value_parser(move |_: &str| -> Result<String, String> {
+                    Err(format!("the system {} declares no defects", system.name()))
+                })
+            }
+            "defects" => argument.hide_possible_values(true).value_parser(defects(system)),
+            // There may be dozens.
+            "properties" => {
+                argument.hide_possible_values(true).value_parser(PossibleValuesParser::new(system.properties()))
+            }
             _ => argument,
         })
     })
 }
 
-/// A name that is one of these.
-fn one_of(what: &str, name: &str, known: &[String]) -> Result<String, String> {
-    match known.iter().any(|known| known == name) {
-        true => Ok(name.to_owned()),
-        false => Err(format!("unknown {what}: expected one of {}", known.join(", "))),
-    }
-}
-
-/// The name of the defect of that name or number.
-fn defect(system: &dyn AnySystem, name: &str) -> Result<String, String> {
-    let defects = system.defects();
-    match defects.iter().find(|defect| defect.name == name || defect.id == name) {
-        Some(defect) => Ok(defect.name.to_owned()),
-        None if defects.is_empty() => Err(format!("the system {} declares no defects", system.name())),
-        None => {
-            let known: Vec<&str> = defects.iter().map(|defect| defect.name).collect();
-            Err(format!("unknown defect: expected one of {}", known.join(", ")))
-        }
-    }
-}
-
-fn scheduler(name: &str) -> Result<SchedulerKind, String> {
-    SchedulerKind::named(name).ok_or_else(|| match nearest(name, SchedulerKind::NAMES) {
-        Some(near) => {
-            format!("unknown scheduler: did you mean `{near}`? Known are {}", SchedulerKind::NAMES.join(", "))
-        }
-        None => format!("unknown scheduler: expected one of {}", SchedulerKind::NAMES.join(", ")),
+/// Reads the name or the number of a defect as its name.
+fn defects(system: &'static dyn AnySystem) -> impl TypedValueParser<Value = String> {
+    let all = system.defects();
+    let names = all.iter().map(|defect| PossibleValue::new(defect.name).alias(defect.id));
+    PossibleValuesParser::new(names.collect::<Vec<_>>()).map(move |said| {
+        let named = all.iter().find(|defect| defect.name == said || defect.id == said);
+        named.map_or(said, |defect| defect.name.to_owned())
     })
+}
+
+/// Reads the name of a scheduler.
+fn schedulers() -> impl TypedValueParser<Value = SchedulerKind> {
+    PossibleValuesParser::new(SchedulerKind::NAMES)
+        .try_map(|name| SchedulerKind::named(&name).ok_or_else(|| format!("unknown scheduler {name}")))
 }
 
 /// A whole number, `_` between digits allowed.
@@ -262,7 +264,11 @@ enum Failure {
 
 impl From<pellmell_scenario::scenario::FileError> for Failure {
     fn from(error: pellmell_scenario::scenario::FileError) -> Failure {
-        Failure::Input(error.to_string())
+        let mut said = error.in_columns(layout::width());
+        if !said.contains(out::HELP) {
+            said += &format!("\n  {}mend the file, and type the same again", out::HELP);
+        }
+        Failure::Input(said)
     }
 }
 
@@ -283,10 +289,9 @@ impl From<io::Error> for Failure {
 /// ```
 ///
 /// The verbs are `run`, `sweep`, `merge`, `exhaust`, `shrink`, `explain`, `replay`, `check`, `corpus`, `zoo`,
-/// `admit` and `profiles`;
-/// each says with `--help` what it does. It reads the environment (`PELLMELL_OUT`, `PELLMELL_THREADS`,
-/// those of the engine if a sweep is divided with `--shard auto`), sets the panic hook, and
-/// listens to Ctrl-C while it sweeps.
+/// `admit`, `profiles`, `completions` and `man`; each says with `--help` what it does, and two examples of it.
+/// It reads the environment (`COLUMNS`, `PELLMELL_OUT`, `PELLMELL_THREADS`, those of the engine if a sweep is
+/// divided with `--shard auto`), sets the panic hook, and listens to Ctrl-C while it sweeps.
 #[must_use]
 pub fn main<T: Suite>() -> ExitCode {
     // It lives as long as the process; parsers of flags keep it.
@@ -303,10 +308,11 @@ fn program() -> &'static str {
 fn run_verb(system: &'static dyn AnySystem) -> ExitCode {
     PROGRAM.get_or_init(|| system.program());
     if closed::stdout_was_closed() {
-        return ExitCode::from(complain("stdout is closed: nobody could read the result", 74));
+        let next = "run it where stdout is open, or with `> FILE`";
+        return ExitCode::from(complain("stdout is closed: nobody could read the result", next, 74));
     }
-    let cli = match parsed(system, std::env::args_os()) {
-        Ok(cli) => cli,
+    let (cli, verb) = match parsed(system, std::env::args_os()) {
+        Ok(parsed) => parsed,
         Err(error) => return ExitCode::from(told_by_clap(system, error)),
     };
     // What a service panics with becomes a verdict, so it is not printed as well.
@@ -321,8 +327,9 @@ fn run_verb(system: &'static dyn AnySystem) -> ExitCode {
             Verb::Replay(_) | Verb::Check(_) | Verb::Corpus(_) | Verb::Admit(_) | Verb::Profiles(_) => {
                 Some(progress::Waiting::begin(""))
             }
-            // They tell how far they are.
+            // They tell how far they are, or are done at once.
             Verb::Sweep(_) | Verb::Merge(_) | Verb::Exhaust(_) | Verb::Zoo(_) => None,
+            Verb::Completions(_) | Verb::Man(_) => None,
         };
         match cli.verb {
             Verb::Run(args) => run::run(system, &args, format),
@@ -337,21 +344,25 @@ fn run_verb(system: &'static dyn AnySystem) -> ExitCode {
             Verb::Zoo(args) => zoo::zoo(system, &args, format),
             Verb::Admit(args) => admit::admit(&args, format),
             Verb::Profiles(args) => admit::profiles(&args, format),
+            Verb::Completions(args) => help::completions(command_line(system), &args),
+            Verb::Man(args) => help::man(system, command_line(system), &args, format),
         }
     }));
     let code = match ended {
         Ok(Ok(ending)) => ending as u8,
-        Ok(Err(Failure::Input(message))) => complain(&message, 2),
-        Ok(Err(Failure::Io(message))) => complain(&message, 74),
-        Ok(Err(Failure::Stale(message))) => complain(&message, 3),
+        Ok(Err(failure)) => {
+            let (message, code) = match failure {
+                Failure::Input(message) => (message, 2),
+                Failure::Io(message) => (message, 74),
+                Failure::Stale(message) => (message, 3),
+            };
+            complain(&message, &format!("{verb} --help says what it takes"), code)
+        }
         Err(panic) => {
             let said = panic.downcast_ref::<String>().cloned();
             let said = said.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
             let said = said.unwrap_or_else(|| "no message".to_owned());
-            complain(
-                &format!("this is a bug in pellmell: {said}\n  = help: report it with the command line and the file"),
-                70,
-            )
+            complain(&format!("this is a bug in pellmell: {said}"), "report it with the command line and the file", 70)
         }
     };
     ExitCode::from(code)
@@ -362,31 +373,26 @@ fn shown(path: &Path) -> String {
     for_terminal(&path.to_string_lossy()).into_owned()
 }
 
-/// Lines as a terminal can show them.
-fn lines_shown(text: &str) -> String {
-    text.split('\n').map(for_terminal).collect::<Vec<_>>().join("\n")
+/// The command line with what is the system's: the name of the program, of designs, defects and properties, and
+/// the scenarios of examples.
+fn command_line(system: &'static dyn AnySystem) -> clap::Command {
+    let command = Cli::command().name(system.program()).bin_name(system.program()).term_width(layout::width());
+    help::with_examples(with_names(command, system), system)
 }
 
-/// Says on stderr what is not the result.
-fn tell(word: &str, text: &str) {
-    // If stderr is gone there is nobody to tell.
-    let _ = writeln!(anstream::stderr(), "{PLAIN}{word:>12}{PLAIN:#} {}", for_terminal(text));
-}
-
-fn complain(message: &str, code: u8) -> u8 {
-    // If stderr is gone as well there is nobody left to tell.
-    let _ = writeln!(anstream::stderr(), "{BAD}error{BAD:#}: {}", lines_shown(message));
-    code
-}
-
-/// The flags of the command line, with the system's names.
+/// The flags of the command line, and which verb it is in words.
 fn parsed(
     system: &'static dyn AnySystem,
     arguments: impl Iterator<Item = std::ffi::OsString>,
-) -> Result<Cli, clap::Error> {
-    let command = Cli::command().name(system.program()).bin_name(system.program());
-    let matches = with_names(command, system).try_get_matches_from(arguments)?;
-    Cli::from_arg_matches(&matches)
+) -> Result<(Cli, String), clap::Error> {
+    let matches = command_line(system).try_get_matches_from(arguments)?;
+    let mut verb = system.program().to_owned();
+    let mut within = matches.subcommand();
+    while let Some((name, matches)) = within {
+        verb += &format!(" {name}");
+        within = matches.subcommand();
+    }
+    Ok((Cli::from_arg_matches(&matches)?, verb))
 }
 
 /// Says what clap says, which is help if it was asked for, and how that ends.
@@ -395,65 +401,18 @@ fn told_by_clap(system: &'static dyn AnySystem, error: clap::Error) -> u8 {
     let arguments = std::env::args_os().map(|argument| for_terminal(&argument.to_string_lossy()).into_owned());
     let again = parsed(system, arguments.map(Into::into));
     let error = again.err().filter(|again| again.kind() == error.kind()).unwrap_or(error);
-    match error.print() {
+    let printed = match error.use_stderr() {
+        false => error.print(),
+        true => out::complain_as_clap(&error.render()),
+    };
+    match printed {
         // Who stops reading has seen enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => complain(&format!("cannot write: {error}"), 74),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            complain(&format!("cannot write: {error}"), "write to a place that has room", 74)
+        }
         _ => u8::try_from(error.exit_code()).unwrap_or(2),
     }
 }
-
-/// Writes lines to stdout, which loses colours where it is no terminal.
-struct Out(anstream::AutoStream<io::StdoutLock<'static>>);
-
-impl Out {
-    fn new() -> Out {
-        Out(anstream::AutoStream::auto(io::stdout().lock()))
-    }
-
-    /// A line, as a terminal can show it.
-    fn line(&mut self, text: impl fmt::Display) -> Result<(), Failure> {
-        self.parts(&[(Style::new(), &text.to_string())])
-    }
-
-    /// A line in parts of one style each, as a terminal can show it.
-    fn parts(&mut self, parts: &[(Style, &str)]) -> Result<(), Failure> {
-        let line: String =
-            parts.iter().map(|(style, text)| format!("{style}{}{style:#}", for_terminal(text))).collect();
-        self.write(&line)
-    }
-
-    /// A text of several lines.
-    fn text(&mut self, text: &str) -> Result<(), Failure> {
-        text.lines().try_for_each(|line| self.line(line))
-    }
-
-    /// A line that begins with a status word, right-aligned to 12 columns.
-    fn status(&mut self, style: Style, word: &str, text: impl fmt::Display) -> Result<(), Failure> {
-        self.parts(&[(style, &format!("{word:>12}")), (Style::new(), &format!(" {text}"))])
-    }
-
-    /// How a run departs from the calm one, a line each.
-    fn departures(&mut self, departures: &[Departure]) -> Result<(), Failure> {
-        departures.iter().try_for_each(|departure| self.status(PLAIN, "Departs", departure))
-    }
-
-    fn json(&mut self, value: &serde_json::Value) -> Result<(), Failure> {
-        self.write(&value.to_string())
-    }
-
-    fn write(&mut self, line: &str) -> Result<(), Failure> {
-        match writeln!(self.0, "{line}") {
-            // Who stops reading has seen enough; the verb ends as it would have.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            written => Ok(written?),
-        }
-    }
-}
-
-const GOOD: Style = AnsiColor::Green.on_default().bold();
-const BAD: Style = AnsiColor::Red.on_default().bold();
-const PLAIN: Style = Style::new().bold();
-const DIM: Style = Style::new().dimmed();
 
 #[cfg(test)]
 mod tests {

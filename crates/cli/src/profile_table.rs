@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use anstyle::Style;
 use pellmell_core::broker::Profile;
 use pellmell_core::faults::{FaultPlan, Rate};
 use pellmell_core::prng::Ratio;
@@ -12,8 +13,10 @@ use pellmell_core::simulation::BuildError;
 use pellmell_scenario::any::{AnyScenario, AnySystem};
 use serde_json::json;
 
+use super::layout::{columns_of, width};
 use super::shrink::texts;
-use super::zoo::{columns, read};
+use super::table::{self, Column};
+use super::zoo::read;
 use super::{BAD, Ending, Failure, MessageFormat, Out, PLAIN, count};
 
 /// How many seeds are played where no schedule of the hold sweep fails.
@@ -30,6 +33,18 @@ struct Cell {
     failing: Option<Failing>,
     /// Why it cannot be played there.
     misfit: Option<String>,
+}
+
+impl Cell {
+    /// What stands in the table.
+    fn in_brief(&self) -> String {
+        match &self.failing {
+            _ if self.misfit.is_some() => "-".to_owned(),
+            None => ".".to_owned(),
+            Some(Failing { departures: Some(departures), .. }) => departures.len().to_string(),
+            Some(_) => "s".to_owned(),
+        }
+    }
 }
 
 /// The shortest counterexample that was found.
@@ -186,29 +201,29 @@ fn note(cell: &mut Cell, failing: Failing) {
 
 fn show(out: &mut Out, designs: &[&str], cells: &[Cell]) -> Result<(), Failure> {
     // There are more brokers than columns fit beside each other, so they have numbers.
-    let numbers: Vec<String> = (1..=Profile::NAMES.len()).map(|number| number.to_string()).collect();
-    for some in (1..).zip(Profile::NAMES).collect::<Vec<(u32, &str)>>().chunks(3) {
+    let numbered: Vec<(usize, &str)> = (1..).zip(Profile::NAMES).collect();
+    for some in numbered.chunks((width() / 27).clamp(1, 3)) {
         let named: Vec<String> = some.iter().map(|(number, name)| format!("{number:>2} {name:<24}")).collect();
         out.line(named.concat().trim_end())?;
     }
     out.line("")?;
-    out.line(".  holds        3  violated by 3 departures at least      s  violated by a seed      -  not played")?;
-    out.line("")?;
-    let mut headings = vec!["design"];
-    headings.extend(numbers.iter().map(String::as_str));
-    let rows: Vec<Vec<String>> = designs
-        .iter()
-        .map(|design| {
-            let of_it = cells.iter().filter(|cell| cell.design == *design).map(|cell| match &cell.failing {
-                _ if cell.misfit.is_some() => "-".to_owned(),
-                None => ".".to_owned(),
-                Some(Failing { departures: Some(departures), .. }) => departures.len().to_string(),
-                Some(_) => "s".to_owned(),
-            });
+    for meaning in [".  holds", "3  violated by 3 departures at least", "s  violated by a seed", "-  not played"] {
+        out.line(meaning)?;
+    }
+    // As many of them beside each other as there is room for.
+    let named = designs.iter().map(|design| columns_of(design)).max().unwrap_or_default();
+    for some in numbered.chunks((width().saturating_sub(named) / 4).max(1)) {
+        out.line("")?;
+        let numbers: Vec<String> = some.iter().map(|(number, _)| number.to_string()).collect();
+        let columns = std::iter::once("design").chain(numbers.iter().map(String::as_str));
+        let columns: Vec<Column<'_>> = columns.map(|heading| Column { heading, goes: 0 }).collect();
+        let rows = designs.iter().map(|design| {
+            let cell = |profile: &str| cells.iter().find(|cell| cell.design == *design && cell.profile == profile);
+            let of_it = some.iter().map(|(_, profile)| cell(profile).map_or_else(String::new, Cell::in_brief));
             std::iter::once((*design).to_owned()).chain(of_it).collect()
-        })
-        .collect();
-    columns(out, &headings, &rows)?;
+        });
+        table::show(out, &columns, &rows.collect::<Vec<Vec<String>>>())?;
+    }
     for design in designs {
         let failing = cells
             .iter()
@@ -223,17 +238,21 @@ fn show(out: &mut Out, designs: &[&str], cells: &[Cell]) -> Result<(), Failure> 
             let on: Vec<&str> = same.iter().map(|(profile, _)| *profile).collect();
             let Some((_, first)) = same.first() else { continue };
             out.line("")?;
-            out.parts(&[(BAD, design), (PLAIN, " on "), (PLAIN, &on.join(", "))])?;
-            out.line(format!("    {}", first.detail))?;
+            out.below(BAD, format_args!("{design} on {}", on.join(", ")))?;
+            out.below(Style::new(), format_args!("    {}", first.detail))?;
             match (departures, first.seed) {
                 (Some(departures), _) if departures.is_empty() => {
-                    out.line(format!("    in {file}, with no departure"))?
+                    out.below(Style::new(), format_args!("    in {file}, with no departure"))?
                 }
                 (Some(departures), _) => {
-                    out.line(format!("    in {}:", Path::new(file).display()))?;
-                    departures.iter().try_for_each(|departure| out.line(format!("    {departure}")))?;
+                    out.below(Style::new(), format_args!("    in {}:", Path::new(file).display()))?;
+                    departures
+                        .iter()
+                        .try_for_each(|departure| out.below(Style::new(), format_args!("    {departure}")))?;
                 }
-                (None, seed) => out.line(format!("    in {file}, seed {}", seed.unwrap_or_default()))?,
+                (None, seed) => {
+                    out.below(Style::new(), format_args!("    in {file}, seed {}", seed.unwrap_or_default()))?
+                }
             }
         }
     }
@@ -241,8 +260,8 @@ fn show(out: &mut Out, designs: &[&str], cells: &[Cell]) -> Result<(), Failure> 
         cells.iter().filter_map(|cell| Some((cell.design.as_str(), cell.misfit.as_ref()?))).collect();
     for (design, why) in misfits {
         out.line("")?;
-        out.parts(&[(PLAIN, design), (PLAIN, " is not played where a column has `-`")])?;
-        out.line(format!("    {why}"))?;
+        out.below(PLAIN, format_args!("{design} is not played where a column has `-`"))?;
+        out.below(Style::new(), format_args!("    {why}"))?;
     }
     let runs: u64 = cells.iter().map(|cell| cell.runs).sum();
     let held = cells.iter().filter(|cell| cell.failing.is_none() && cell.misfit.is_none()).count() as u64;

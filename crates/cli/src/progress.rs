@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use pellmell_core::search::SearchStats;
 
+use super::layout::{cut, width_of_progress};
 use super::{count, grouped, tell};
 
 /// After how long it is said that something is still at work.
@@ -60,11 +61,10 @@ impl Progress {
         // Without an end only the time says how much is left.
         let all = if self.total > u64::MAX / 2 { String::new() } else { format!("/{}", grouped(self.total)) };
         let text = format!("{}{all} runs  {rate_text}/s  {failed} failed  eta {left}s", grouped(done));
-        // Nobody to tell is no reason to stop.
-        let _ = match self.terminal {
-            true => write!(std::io::stderr(), "\r[{:>4}s] {} {text}\x1b[K", elapsed.as_secs(), self.bar(done, elapsed)),
-            false => writeln!(std::io::stderr(), "    Progress {text}"),
-        };
+        match self.terminal {
+            true => again(&format!("[{:>4}s] {} {text}", elapsed.as_secs(), self.bar(done, elapsed))),
+            false => tell("Progress", &text),
+        }
     }
 
     fn bar(&self, done: u64, elapsed: Duration) -> String {
@@ -107,11 +107,10 @@ impl Searching {
         let (states, memory) = (count(stats.states, "state"), grouped(stats.bytes >> 20));
         let way = format!("way {} of at most {} steps so far", stats.depth, stats.depth_max);
         let text = format!("{states}  {} states/s  {way}  {memory} MiB", grouped(self.rate(stats.states)));
-        // Nobody to tell is no reason to stop.
-        let _ = match self.terminal {
-            true => write!(std::io::stderr(), "\r[{:>4}s] {text}\x1b[K", self.began.elapsed().as_secs()),
-            false => writeln!(std::io::stderr(), "    Progress {text}"),
-        };
+        match self.terminal {
+            true => again(&format!("[{:>4}s] {text}", self.began.elapsed().as_secs())),
+            false => tell("Progress", &text),
+        }
     }
 
     fn rate(&self, states: u64) -> u64 {
@@ -152,9 +151,17 @@ impl Waiting {
     }
 }
 
+/// Writes the line on a terminal again, as much of it as fits: what is wider would stay when it is taken away.
+fn again(line: &str) {
+    // Nobody to tell is no reason to stop.
+    let _ = write!(std::io::stderr(), "\r{}\x1b[K", cut(line, width_of_progress()));
+}
+
 /// Takes the line on a terminal away and says how long it took, and how fast it went.
 fn took(elapsed: Duration, terminal: bool, what: &str) {
-    let clear = if terminal { "\r\x1b[K" } else { "" };
+    if terminal {
+        again("");
+    }
     let seconds = format!("{}.{:03}s", elapsed.as_secs(), elapsed.subsec_millis());
-    let _ = writeln!(std::io::stderr(), "{clear}        Took {seconds}, {what}");
+    tell("Took", &format!("{seconds}, {what}"));
 }

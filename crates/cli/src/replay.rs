@@ -26,7 +26,7 @@ pub(super) struct ReplayArgs {
     /// given several times.
     #[arg(long = "allow", value_name = "KIND")]
     allow: Vec<Allow>,
-    /// How many of the last steps to show: a number or `all`.
+    /// How many steps to show, as `run` does: a number or `all`.
     #[arg(long, default_value_t = run::Steps(run::STEPS_SHOWN), value_parser = run::steps)]
     steps: run::Steps,
 }

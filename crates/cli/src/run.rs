@@ -24,7 +24,8 @@ pub(super) struct RunArgs {
     /// Writes the whole run to this file as JSON lines.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// How many of the last steps to show: a number or `all`.
+    /// How many steps to show: of a run that failed those of the records that the verdict names, else the
+    /// last ones; a number or `all`.
     #[arg(long, default_value_t = Steps(STEPS_SHOWN), value_parser = steps)]
     steps: Steps,
     #[command(flatten)]
@@ -36,7 +37,7 @@ pub(super) struct RunArgs {
 /// How many steps are shown if nothing else is said: so many that all of it fits a screen.
 pub(super) const STEPS_SHOWN: usize = 20;
 
-/// How many of the last steps are shown.
+/// How many steps are shown.
 #[derive(Clone, Copy)]
 pub(super) struct Steps(pub(super) usize);
 
@@ -144,7 +145,7 @@ fn ending_lines(
     out.status(PLAIN, "Judged", judged(&end.counts))?;
     vacuous::show_broker(out, findings)?;
     out.status(PLAIN, "Fingerprint", &end.fingerprint)?;
-    out.status(PLAIN, "Reproduce", command("run", &args.scenario, scenario, trace.header.seed))
+    out.command(PLAIN, "Reproduce", &command("run", &args.scenario, scenario, trace.header.seed))
 }
 
 /// At how many moments convergence was judged, and at how many it was not and why, in words.

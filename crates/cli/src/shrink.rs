@@ -55,7 +55,7 @@ pub(super) fn shrink(system: &dyn AnySystem, args: &ShrinkArgs, format: MessageF
                 MessageFormat::Human => {
                     let name = &scenario.settings().name;
                     out.status(GOOD, "HELD", format_args!("{name} seed {seed}: {NothingToShrink}"))?;
-                    out.status(PLAIN, "Next", next)?;
+                    out.command(PLAIN, "Next", &next)?;
                 }
                 MessageFormat::Json => out.json(&json!({
                     "reason": "shrink",
@@ -116,10 +116,10 @@ fn show(
     }
     if let Some(path) = &args.write {
         out.status(PLAIN, "Wrote", path.to_string_lossy())?;
-        out.status(PLAIN, "Reproduce", format_args!("{} run {}", program(), file_for_shell(path)))?;
+        out.command(PLAIN, "Reproduce", &format!("{} run {}", program(), file_for_shell(path)))?;
     } else {
         let again = command("shrink", &args.scenario, scenario, seed);
-        out.status(PLAIN, "Keep", format_args!("{again} --write FILE"))?;
+        out.command(PLAIN, "Keep", &format!("{again} --write FILE"))?;
     }
     out.line("────────────")?;
     out.text(text.trim_end())

@@ -20,7 +20,7 @@ use super::progress::Progress;
 use super::run::{exercised, judged};
 use super::stopwatch::{Stopwatch, duration};
 use super::{
-    BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, coverage, hold_sweep, input,
+    BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, coverage, hold_sweep, input,
     open_seeds, shown, shrink, tell, vacuous,
 };
 use saved::Saved;
@@ -394,6 +394,10 @@ fn show(out: &mut Out, report: &Report<'_>, findings: &Findings) -> Result<(), F
             show_shrunk(out, scenario, bucket.seed)?;
         }
     }
+    if result.buckets.len() > SHRUNK_MAX {
+        let buckets = count(result.buckets.len() as u64, "bucket");
+        out.status(DIM, "", format_args!("of {buckets} the first {SHRUNK_MAX} are shrunk"))?;
+    }
     let totals = &result.totals;
     let failed = format!("{} violated, {} stuck, {} panicked", totals.violated, totals.stuck, totals.panicked);
     let style = if totals.held == totals.runs() { GOOD } else { BAD };
@@ -419,8 +423,8 @@ fn show(out: &mut Out, report: &Report<'_>, findings: &Findings) -> Result<(), F
     out.status(PLAIN, "Fingerprint", hex(result.fingerprint))?;
     match by_seed(result).first() {
         Some((_, bucket)) => {
-            out.status(PLAIN, "Reproduce", command("run", path, scenario, bucket.seed))?;
-            out.status(PLAIN, "Shrink", command("shrink", path, scenario, bucket.seed))
+            out.command(PLAIN, "Reproduce", &command("run", path, scenario, bucket.seed))?;
+            out.command(PLAIN, "Shrink", &command("shrink", path, scenario, bucket.seed))
         }
         None => Ok(()),
     }

@@ -1,143 +1,137 @@
 //! A trace as a timeline: one column per service, the stores side by side, the verdict.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use anstyle::Style;
-use pellmell_core::escape::for_terminal;
 use pellmell_core::trace::{SavedRecord, Trace, TraceRecord, plain};
 use pellmell_scenario::scenario::Display;
 
+use super::grid::{Cells, Grid, Row};
 use super::log::Log;
 use super::{BAD, DIM, Failure, GOOD, Out, PLAIN, count};
 
-/// How wide a service's column may become.
-const COLUMN_MAX: usize = 52;
-/// How wide a row is to be where all that makes it wider is what the calm run would have done.
-const LINE_MAX: usize = 160;
-/// How much of that is shown in any case.
-const CALM_MIN: usize = 24;
 /// How many records are listed before only the differing ones are.
 const ROWS_MAX: usize = 10;
+/// How many of the last steps of a run are shown in any case.
+const LAST: usize = 3;
 
-/// Prints the last `steps` steps of a trace, with what handlers logged in them.
-pub(super) fn steps(out: &mut Out, trace: &Trace, log: &Log, steps: usize) -> Result<(), Failure> {
-    last_steps(out, &trace.header.services, &trace.records, log, steps)
-}
-
-/// Prints the last `steps` of these records.
-pub(super) fn last_steps(
-    out: &mut Out,
-    services: &[String],
-    records: &[TraceRecord],
-    log: &Log,
-    steps: usize,
-) -> Result<(), Failure> {
-    let skipped = records.len().saturating_sub(steps);
-    let shown = &records[skipped..];
-    let cells: Vec<Option<Vec<String>>> = shown.iter().map(|record| cells(record, services)).collect();
-    let widths = widths(services, cells.iter().flatten());
-    let names = pad(services, &widths);
-    out.parts(&[(PLAIN, &format!(" step          t │ {} │", names.join(" │ ")))])?;
-    if skipped > 0 {
-        let note = format!("{} before this not shown: --steps all shows them", count(skipped as u64, "step"));
-        out.parts(&[(DIM, &format!("    …            │ {note}"))])?;
+/// Prints at most so many steps of a trace, with what handlers logged in them: of a run that failed those that
+/// are about the records which the verdict names, else the last ones.
+pub(super) fn steps(out: &mut Out, trace: &Trace, log: &Log, most: usize) -> Result<(), Failure> {
+    let (all, named) = (trace.records.len(), named(trace));
+    let last = if named.is_empty() { most } else { most.min(LAST) };
+    let last = all.saturating_sub(last)..all;
+    let about = (0..last.start).rev().filter(|at| all <= most || is_about(&trace.records[*at], &named));
+    let shown: BTreeSet<usize> = about.take(most - last.len().min(most)).chain(last.clone()).collect();
+    let (mut rows, mut next) = (Vec::new(), 0);
+    for at in shown {
+        if at > next {
+            let how = if next == 0 { ": --steps all shows them" } else { "" };
+            let left_out = format!("{} not shown{how}", count((at - next) as u64, "step"));
+            let front = vec!["…".to_owned(), String::new()];
+            rows.push(Row { front, cells: Cells::Across(left_out), is_gap: true, ..Row::default() });
+        }
+        rows.push(row(&trace.records[at], &trace.header.services, log));
+        next = at + 1;
     }
-    for (record, row) in shown.iter().zip(&cells) {
-        let time = pellmell_core::Time(record.time_us).to_string();
-        let step = format!("{:>5} {time:>10} │ ", record.step);
-        let (style, what) = match row {
-            Some(row) => (Style::new(), format!("{} │", pad(row, &widths).join(" │ "))),
-            // What no service did goes across.
-            None => (DIM, record.action.clone()),
-        };
-        let marks = marks(record, step.chars().count() + what.chars().count());
-        let marks = marks.iter().flat_map(|(style, mark)| [(Style::new(), " "), (*style, mark.as_str())]);
-        let parts: Vec<_> = [(Style::new(), step.as_str()), (style, what.as_str())].into_iter().chain(marks).collect();
-        out.parts(&parts)?;
-        logged(out, log, record.step, &time)?;
+    timeline(&trace.header.services, rows).show(out)?;
+    if all <= most || named.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let named: Vec<&str> = named.into_iter().collect();
+    let last = count(last.len() as u64, "step");
+    out.status(
+        DIM,
+        "Shown",
+        format_args!("steps about {}, which the verdict names, and the last {last}", named.join(", ")),
+    )
 }
 
-/// Prints what handlers logged in a step, with its time.
-pub(super) fn logged(out: &mut Out, log: &Log, step: u64, time: &str) -> Result<(), Failure> {
-    let lines = log.get(&step).into_iter().flatten();
-    lines.into_iter().try_for_each(|line| out.parts(&[(DIM, &format!("{step:>5} {time:>10} │ log {line}"))]))
+/// Prints all of these records.
+pub(super) fn all_steps(out: &mut Out, services: &[String], records: &[TraceRecord]) -> Result<(), Failure> {
+    let rows = records.iter().map(|record| row(record, services, &Log::new()));
+    timeline(services, rows.collect()).show(out)
 }
 
-/// How wide each column is for these rows.
-pub(super) fn widths<'a>(services: &[String], rows: impl Iterator<Item = &'a Vec<String>> + Clone) -> Vec<usize> {
-    let widest = |column: usize| rows.clone().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let columns = services.iter().enumerate();
-    columns.map(|(column, name)| widest(column).clamp(name.chars().count(), COLUMN_MAX)).collect()
+/// A timeline of these rows.
+pub(super) fn timeline(services: &[String], rows: Vec<Row>) -> Grid<'_> {
+    Grid { front: vec![("step", 4), ("t", 7)], services, what: "what happens", last: None, rows }
 }
 
-pub(super) fn pad(row: &[String], widths: &[usize]) -> Vec<String> {
-    row.iter().zip(widths).map(|(cell, width)| fit(cell, *width)).collect()
-}
-
-/// The cells of a step, one per service; `None` if no service's handler ran.
-pub(super) fn cells(record: &TraceRecord, services: &[String]) -> Option<Vec<String>> {
-    let place = services.iter().position(|name| Some(name) == record.service.as_ref())?;
-    let mut cells = vec![String::new(); services.len()];
-    cells[place] = record.in_brief();
-    Some(cells)
-}
-
-/// What departs from the calm run here, behind a row of this width.
-fn marks(record: &TraceRecord, width: usize) -> Vec<(Style, String)> {
-    let mut marks: Vec<_> = record.faults.iter().map(|fault| (BAD, format!("◀ {fault}"))).collect();
-    let used = width + marks.iter().map(|(_, mark)| 1 + mark.chars().count()).sum::<usize>() + 1;
-    marks.extend(record.instead_of.iter().map(|calm| {
-        let mark = format!("≠ calm: {calm}");
-        let room = LINE_MAX.saturating_sub(used).max(CALM_MIN);
-        (DIM, if mark.chars().count() > room { fit(&mark, room) } else { mark })
-    }));
-    marks
-}
-
-pub(super) fn fit(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return format!("{text:width$}");
+/// A step as a row of a timeline.
+pub(super) fn row(record: &TraceRecord, services: &[String], log: &Log) -> Row {
+    let place = services.iter().position(|name| Some(name) == record.service.as_ref());
+    Row {
+        front: vec![record.step.to_string(), pellmell_core::Time(record.time_us).to_string()],
+        cells: match place {
+            Some(place) => Cells::At(vec![(place, record.in_brief())]),
+            None => Cells::Across(record.action.clone()),
+        },
+        last: String::new(),
+        marks: record.faults.iter().map(|fault| (BAD, format!("◀ {fault}"))).collect(),
+        instead: record.instead_of.clone(),
+        is_gap: false,
+        below: log.get(&record.step).into_iter().flatten().map(|line| format!("log {line}")).collect(),
     }
-    let kept: String = text.chars().take(width - 1).collect();
-    format!("{kept}…")
+}
+
+/// The records that the verdict of a run names.
+fn named(trace: &Trace) -> BTreeSet<&str> {
+    let detail = trace.end.detail.as_deref().unwrap_or_default();
+    let ids = trace.records.iter().flat_map(|record| &record.saved).map(|saved| saved.id.as_str());
+    let known: BTreeSet<&str> = ids.collect();
+    names_in(detail).filter_map(|name| known.get(name).copied()).collect()
+}
+
+/// Whether a step is about one of these records.
+fn is_about(record: &TraceRecord, named: &BTreeSet<&str>) -> bool {
+    let published = record.published.iter().map(String::as_str);
+    let texts = published.chain([record.action.as_str()]);
+    let saved = record.saved.iter().map(|saved| saved.id.as_str());
+    texts.flat_map(names_in).chain(saved).any(|name| named.contains(name))
+}
+
+/// What may be the names of records in a text: its words without their versions.
+fn names_in(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split([' ', ',', '`', '(', ')', ';']);
+    words.map(|word| word.trim_end_matches(':')).map(|word| word.split_once('@').map_or(word, |(name, _)| name))
 }
 
 /// Prints what each service holds, record by record.
 pub(super) fn stores(out: &mut Out, display: &Display, trace: &Trace) -> Result<(), Failure> {
     let services = &trace.header.services;
-    let mut rows: BTreeMap<(String, u32), Vec<String>> = BTreeMap::new();
+    let mut records: BTreeMap<(String, u32), BTreeMap<usize, String>> = BTreeMap::new();
     for (place, store) in trace.end.stores.iter().enumerate() {
         for saved in store {
-            let row = rows.entry(order_of(&saved.id)).or_insert_with(|| vec![String::new(); services.len()]);
-            let separator = if row[place].is_empty() { "" } else { ", " };
-            row[place] = format!("{}{separator}{}", row[place], for_terminal(&cell(display, saved)));
+            let held = records.entry(order_of(&saved.id)).or_default().entry(place).or_default();
+            let separator = if held.is_empty() { "" } else { ", " };
+            *held += &format!("{separator}{}", cell(display, saved));
         }
     }
-    let total = rows.len();
-    if total > ROWS_MAX {
-        rows.retain(|(kind, number), _| differs(display, trace, &format!("{kind}{number}")));
+    let named = named(trace);
+    let total = records.len();
+    let id_of = |(kind, number): &(String, u32)| format!("{kind}{number}");
+    let differing = records.keys().filter(|id| differs(display, trace, &id_of(id))).count();
+    let is_short = total > ROWS_MAX;
+    // Of many records those that matter.
+    let matters = |id: &str| if named.is_empty() { differs(display, trace, id) } else { named.contains(id) };
+    let shown = records.into_iter().filter(|(id, _)| !is_short || matters(&id_of(id))).take(ROWS_MAX);
+    let mut hidden = differing;
+    let mut rows = Vec::new();
+    for (id, held) in shown {
+        let id = id_of(&id);
+        let is_marked = differs(display, trace, &id);
+        hidden -= usize::from(is_marked);
+        let marks = is_marked.then(|| (BAD, "◀ differ".to_owned())).into_iter().collect();
+        rows.push(Row { front: vec![id], cells: Cells::At(held.into_iter().collect()), marks, ..Row::default() });
     }
-    let widths = widths(services, rows.values());
-    out.line("")?;
-    out.parts(&[(PLAIN, &format!("          record │ {} │", pad(services, &widths).join(" │ ")))])?;
-    let hidden = rows.len().saturating_sub(ROWS_MAX);
-    for ((kind, number), row) in rows.iter().take(ROWS_MAX) {
-        let cells = pad(row, &widths);
-        let id = format!("{kind}{number}");
-        let row = format!("{id:>16} │ {} │", cells.join(" │ "));
-        match differs(display, trace, &id) {
-            true => out.parts(&[(Style::new(), &format!("{row} ")), (BAD, "◀ differ")])?,
-            false => out.line(row)?,
-        }
-    }
-    if total > ROWS_MAX {
-        let same = total - rows.len();
+    if is_short {
+        let same = count((total - differing) as u64, "record");
         let more = if hidden > 0 { format!(", {} more differ", count(hidden as u64, "record")) } else { String::new() };
-        let same = format!("{} the same at every service that has them{more}", count(same as u64, "record"));
-        out.parts(&[(DIM, &format!("                 │ {same}"))])?;
+        let rest = format!("{same} the same at every service that has them{more}");
+        rows.push(Row { front: vec![String::new()], cells: Cells::Across(rest), is_gap: true, ..Row::default() });
     }
+    out.line("")?;
+    Grid { front: vec![("record", 12)], services, what: "holds", last: None, rows }.show(out)?;
     out.line("")
 }
 

@@ -5,14 +5,16 @@ use std::path::Path;
 use pellmell_core::escape::file_for_shell;
 use pellmell_core::search::Cost;
 use pellmell_scenario::any::{AnySystem, ZooPlan};
-use pellmell_scenario::scenario::{Defect, FileError, Level, nearest};
+use pellmell_scenario::scenario::{Defect, FileError, Level};
 use pellmell_scenario::zoo::{Complaint, DefectRow, ZooResult};
 use serde_json::json;
 
 use super::environment::Threads;
-use super::log::Log;
 use super::shrink::texts;
-use super::{BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, profile_table, program, timeline};
+use super::table::{self, Column};
+use super::{
+    BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, input, profile_table, program, timeline,
+};
 
 #[derive(clap::Args)]
 pub(super) struct ZooArgs {
@@ -63,7 +65,7 @@ pub(super) fn zoo(system: &dyn AnySystem, args: &ZooArgs, format: MessageFormat)
             if args.matrix {
                 matrix(&mut out, &played.rows)?;
             } else {
-                table(&mut out, &played.rows)?;
+                overview(&mut out, &played.rows)?;
             }
             if let [row] = &played.rows[..] {
                 story(&mut out, row)?;
@@ -78,48 +80,32 @@ pub(super) fn zoo(system: &dyn AnySystem, args: &ZooArgs, format: MessageFormat)
 pub(super) fn read(file: &str) -> Result<String, FileError> {
     std::fs::read_to_string(file).map_err(|error| {
         let unread = FileError::new(file, "", 0..0, format!("cannot read the scenario file {file} of a zoo: {error}"));
-        let folder = Path::new(file).parent().unwrap_or(Path::new(""));
-        let beside = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        let beside: Vec<String> = beside.map(|path| path.display().to_string()).collect();
-        unread.help(match nearest(file, beside.iter().map(String::as_str)) {
+        unread.help(match input::nearest_beside(Path::new(file)) {
             Some(near) => format!("did you mean {near}?"),
             None => "name a file that is there, from where the program runs".to_owned(),
         })
     })
 }
 
-/// Prints rows of cells under headings, each column as wide as its widest cell.
-pub(super) fn columns(out: &mut Out, headings: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> {
-    let widest = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([headings[column].chars().count()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..headings.len()).map(widest).collect();
-    let line = |cells: &mut dyn Iterator<Item = &str>| -> String {
-        let padded = cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    out.parts(&[(PLAIN, &line(&mut headings.iter().copied()))])?;
-    rows.iter().try_for_each(|row| out.line(line(&mut row.iter().map(String::as_str))))
-}
-
 fn name(defect: &Defect<()>) -> String {
     if defect.id == defect.name { defect.name.to_owned() } else { format!("{:<5}{}", defect.id, defect.name) }
 }
 
-fn table(out: &mut Out, rows: &[DefectRow]) -> Result<(), Failure> {
-    let headings = [
-        "defect",
-        "heading",
-        "property expected",
-        "caught by",
-        "weakest",
-        "schedules",
-        "departures",
-        "shortest",
-        "known",
-        "scenario",
+/// What catches each defect, and how soon.
+fn overview(out: &mut Out, rows: &[DefectRow]) -> Result<(), Failure> {
+    let columns = [
+        ("defect", 0),
+        ("heading", 9),
+        ("property expected", 7),
+        ("caught by", 0),
+        ("weakest", 3),
+        ("schedules", 5),
+        ("departures", 4),
+        ("shortest", 2),
+        ("known", 2),
+        ("scenario", 8),
     ];
+    let columns = columns.map(|(heading, goes)| Column { heading, goes });
     let number = |width: usize, number: Option<usize>| number.map_or_else(nothing, |n| format!("{n:>width$}"));
     let cells = rows.iter().map(|row| {
         let defect = &row.defect;
@@ -138,7 +124,7 @@ fn table(out: &mut Out, rows: &[DefectRow]) -> Result<(), Failure> {
             row.scenario.clone(),
         ]
     });
-    columns(out, &headings, &cells.collect::<Vec<_>>())
+    table::show(out, &columns, &cells.collect::<Vec<_>>())
 }
 
 fn caught_by(row: &DefectRow) -> String {
@@ -161,7 +147,11 @@ fn known(defect: &Defect<()>) -> String {
 /// A column for each level: what the cheapest violation costs there.
 fn matrix(out: &mut Out, rows: &[DefectRow]) -> Result<(), Failure> {
     let levels = Level::ALL.map(Level::name);
-    let headings: Vec<&str> = ["defect"].into_iter().chain(levels).chain(["known", "scenario"]).collect();
+    let levels = levels.into_iter().zip(1..).map(|(heading, goes)| Column { heading, goes });
+    let known = Column { heading: "known", goes: 0 };
+    let scenario = Column { heading: "scenario", goes: 9 };
+    let columns: Vec<_> =
+        [Column { heading: "defect", goes: 0 }].into_iter().chain(levels).chain([known, scenario]).collect();
     let cells = rows.iter().map(|row| {
         let cost_at = |level: &Level| {
             let at = row.by_level.iter().find(|(at, _)| at == level).map(|(_, cost)| *cost);
@@ -173,7 +163,7 @@ fn matrix(out: &mut Out, rows: &[DefectRow]) -> Result<(), Failure> {
         let known = row.defect.needs.name().to_owned() + differs;
         std::iter::once(name(&row.defect)).chain(at).chain([known, row.scenario.clone()]).collect()
     });
-    columns(out, &headings, &cells.collect::<Vec<_>>())
+    table::show(out, &columns, &cells.collect::<Vec<_>>())
 }
 
 /// The shortest way of one defect, step by step.
@@ -184,7 +174,7 @@ fn story(out: &mut Out, row: &DefectRow) -> Result<(), Failure> {
     out.status(PLAIN, "Defect", format_args!("{}: {}", defect.name, defect.about))?;
     out.status(PLAIN, "Shortest", format_args!("{} under delivery in {}", found.cost, level.name()))?;
     out.line("")?;
-    timeline::last_steps(out, services, records, &Log::new(), usize::MAX)?;
+    timeline::all_steps(out, services, records)?;
     out.line("")?;
     out.status(BAD, "VIOLATED", format_args!("{} {}", found.property, found.violation))?;
     let Some(shrunk) = &row.shrunk else { return Ok(()) };
@@ -201,16 +191,8 @@ fn summary(out: &mut Out, played: &ZooResult) -> Result<(), Failure> {
                 "FAILED",
                 format_args!("{} in {}: {}", row.defect.name, row.scenario, in_words(&complaint, &row.defect)),
             )?;
-            out.status(
-                PLAIN,
-                "See",
-                format_args!(
-                    "{} zoo {} --scenario {}",
-                    program(),
-                    row.defect.name,
-                    file_for_shell(Path::new(row.scenario.as_str()))
-                ),
-            )?;
+            let scenario = file_for_shell(Path::new(row.scenario.as_str()));
+            out.command(PLAIN, "See", &format!("{} zoo {} --scenario {scenario}", program(), row.defect.name))?;
         }
     }
     for alarm in &played.alarms {

@@ -8,15 +8,43 @@ use std::ffi::OsStr;
 use std::fmt::Write;
 use std::path::Path;
 
-/// Whether a terminal does something else with a character than to show it: control characters, line
-/// and paragraph separators, and what changes the direction of writing.
+/// The characters of Unicode's category Cf and its line and paragraph separators: they change how what is around
+/// them is written, such as its direction, or cannot be seen at all.
+const FORMAT: [(char, char); 22] = [
+    ('\u{ad}', '\u{ad}'),
+    ('\u{600}', '\u{605}'),
+    ('\u{61c}', '\u{61c}'),
+    ('\u{6dd}', '\u{6dd}'),
+    ('\u{70f}', '\u{70f}'),
+    ('\u{890}', '\u{891}'),
+    ('\u{8e2}', '\u{8e2}'),
+    ('\u{180e}', '\u{180e}'),
+    ('\u{200b}', '\u{200f}'),
+    ('\u{2028}', '\u{202e}'),
+    ('\u{2060}', '\u{2064}'),
+    ('\u{2066}', '\u{206f}'),
+    ('\u{feff}', '\u{feff}'),
+    ('\u{fff9}', '\u{fffb}'),
+    ('\u{110bd}', '\u{110bd}'),
+    ('\u{110cd}', '\u{110cd}'),
+    ('\u{13430}', '\u{1343f}'),
+    ('\u{1bca0}', '\u{1bca3}'),
+    ('\u{1d173}', '\u{1d17a}'),
+    ('\u{e0001}', '\u{e0001}'),
+    ('\u{e0020}', '\u{e007f}'),
+    // No format characters, but as little to be seen.
+    ('\u{e0100}', '\u{e01ef}'),
+];
+
+/// Whether a terminal does something else with a character than to show it: control characters, and those that
+/// change how others are written, or that nobody sees.
 fn is_obeyed(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    // Most texts are ASCII.
+    c.is_control() || !c.is_ascii() && FORMAT.iter().any(|(first, last)| (*first..=*last).contains(&c))
 }
 
-/// A text as one line of a terminal: control characters, line breaks and bidirectional marks become
-/// `\u{1b}` and the like, everything else stays. Of what is escaped already, nothing changes.
+/// A text as one line of a terminal: control characters, line breaks, bidirectional marks and all that is not seen
+/// become `\u{1b}` and the like, everything else stays. Of what is escaped already, nothing changes.
 ///
 /// ```
 /// use pellmell::escape::for_terminal;
@@ -36,6 +64,17 @@ pub fn for_terminal(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(shown)
+}
+
+/// A text of several lines as those lines of a terminal: as [`for_terminal`], but line breaks stay.
+///
+/// ```
+/// use pellmell::escape::lines_for_terminal;
+/// assert_eq!(lines_for_terminal("one\ntwo\u{7}"), "one\ntwo\\u{7}");
+/// ```
+#[must_use]
+pub fn lines_for_terminal(text: &str) -> String {
+    text.split('\n').map(for_terminal).collect::<Vec<_>>().join("\n")
 }
 
 /// A text as one word of a POSIX shell's command line: as it is if that is safe, else in single quotes.
@@ -110,7 +149,10 @@ mod tests {
         for bidirectional in ('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}').chain(['\u{200e}', '\u{61c}']) {
             assert!(for_terminal(&bidirectional.to_string()).starts_with("\\u{"), "{bidirectional:?}");
         }
-        for shown in ["", "é – ✓ │ 日本語", "\\u{1b}", "'\"`$"] {
+        for unseen in ["\u{ad}", "\u{200b}", "\u{200d}", "\u{2060}", "\u{feff}", "\u{e0041}", "\u{e0100}"] {
+            assert!(for_terminal(unseen).starts_with("\\u{"), "{unseen:?}");
+        }
+        for shown in ["", "é – ✓ │ 日本語", "e\u{301}", "\u{a0}", "\\u{1b}", "'\"`$"] {
             assert_eq!(for_terminal(shown), shown);
         }
     }

@@ -5,6 +5,9 @@ use std::ops::Range;
 
 use crate::escape::for_terminal;
 
+/// How wide an error prints.
+const COLUMNS: usize = 100;
+
 /// A mistake in a file: where it is, what was expected, what to do next.
 ///
 /// Prints as compilers do: the message, the place, the line with a caret, and a help line.
@@ -43,7 +46,7 @@ impl FileError {
             line: text[..start].matches('\n').count() + 1,
             column: text[line_start..start].chars().count() + 1,
             message: message.into(),
-            source_line: source_line.chars().take(160).collect(),
+            source_line: source_line.to_owned(),
             width: text[start..end.min(line_end)].chars().count().clamp(1, 120) as u8,
             help: None,
             about_a_name: false,
@@ -103,6 +106,56 @@ impl FileError {
         format!("{}{help}", self.message)
     }
 
+    /// The same as it prints, with lines of at most so many columns: of a line of the file that is wider it shows
+    /// what is around the place, and `…` for the rest.
+    #[must_use]
+    pub fn in_columns(&self, columns: usize) -> String {
+        let gutter = self.line.to_string().len();
+        let (line, before, marked) = self.around(columns.saturating_sub(gutter + 3));
+        let mut text = format!("{}\n", for_terminal(&self.message));
+        text += &format!("{:gutter$}--> {}:{}:{}\n", "", for_terminal(&self.file), self.line, self.column);
+        text += &format!("{:gutter$} |\n{} | {line}\n{:gutter$} | {before}{}", "", self.line, "", "^".repeat(marked));
+        if let Some(help) = &self.help {
+            text += &format!("\n{:gutter$} = help: {}", "", for_terminal(help));
+        }
+        text
+    }
+
+    /// The line of the file as it is shown, what stands above its part before the place, and how wide the place is.
+    fn around(&self, columns: usize) -> (String, String, usize) {
+        let shown = |c: char| match c {
+            // A tab stays one, so that the caret stands where the terminal goes to.
+            '\t' => "\t".to_owned(),
+            c => for_terminal(c.encode_utf8(&mut [0; 4])).into_owned(),
+        };
+        let chars: Vec<String> = self.source_line.chars().map(shown).collect();
+        let width = |chars: &[String]| chars.iter().map(|c| c.chars().count()).sum::<usize>();
+        let place = (self.column - 1).min(chars.len());
+        let (mut first, mut end) = (0, chars.len());
+        if width(&chars) > columns {
+            // A third of the room is for what stands before, and one column at each side for `…`.
+            let room = columns.saturating_sub(2);
+            first = place;
+            while first > 0 && width(&chars[first - 1..place]) <= room / 3 {
+                first -= 1;
+            }
+            end = first;
+            while end < chars.len() && width(&chars[first..=end]) <= room {
+                end += 1;
+            }
+        }
+        let left = if first > 0 { "…" } else { "" };
+        let right = if end < chars.len() { "…" } else { "" };
+        let line = format!("{left}{}{right}", chars[first..end].concat());
+        let before =
+            chars[first..place].iter().map(|c| if c == "\t" { c.clone() } else { " ".repeat(c.chars().count()) });
+        let before = format!("{}{}", if left.is_empty() { "" } else { " " }, before.collect::<String>());
+        let marked = chars[place..end.max(place)].iter().take(self.width.into());
+        let marked: usize = marked.map(|c| c.chars().count()).sum();
+        // A place behind the end of the line has a mark as well.
+        (line, before, marked.max(self.width.into()).min(columns.max(1)))
+    }
+
     /// What is wrong, without the place.
     #[must_use]
     pub fn message(&self) -> &str {
@@ -112,24 +165,7 @@ impl FileError {
 
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let gutter = self.line.to_string().len();
-        writeln!(f, "{}", for_terminal(&self.message))?;
-        writeln!(f, "{:gutter$}--> {}:{}:{}", "", for_terminal(&self.file), self.line, self.column)?;
-        writeln!(f, "{:gutter$} |", "")?;
-        // A tab stays one, so that the caret stands where the terminal goes to.
-        let shown: Vec<String> = self.source_line.split('\t').map(|part| for_terminal(part).into_owned()).collect();
-        writeln!(f, "{} | {}", self.line, shown.join("\t"))?;
-        let width = |c: char| for_terminal(c.encode_utf8(&mut [0; 4])).chars().count();
-        let mut chars = self.source_line.chars();
-        let before = chars.by_ref().take(self.column - 1);
-        let before: String = before.map(|c| if c == '\t' { "\t".to_owned() } else { " ".repeat(width(c)) }).collect();
-        let marked: Vec<char> = chars.take(self.width.into()).collect();
-        let wider: usize = marked.iter().filter(|c| **c != '\t').map(|c| width(*c) - 1).sum();
-        write!(f, "{:gutter$} | {before}{}", "", "^".repeat(usize::from(self.width) + wider))?;
-        if let Some(help) = &self.help {
-            write!(f, "\n{:gutter$} = help: {}", "", for_terminal(help))?;
-        }
-        Ok(())
+        f.write_str(&self.in_columns(COLUMNS))
     }
 }
 
@@ -156,6 +192,17 @@ mod tests {
                         | \t             ^^^^^^^^\n  \
                         = help: not \\u{9b}2J";
         assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn of_a_long_line_is_shown_what_is_around_the_place() {
+        let text = format!("{}\"wrong\"{}", "a".repeat(200), "b".repeat(100_000));
+        let said = FileError::new("f", &text, 200..207, "m").in_columns(40);
+        let expected = "m\n --> f:1:201\n  |\n1 | …aaaaaaaaaaa\"wrong\"bbbbbbbbbbbbbbbb…\n  |             ^^^^^^^";
+        assert_eq!(said, expected);
+        // A place is as wide as there is room.
+        let said = FileError::new("f", &text, 0..text.len(), "m").in_columns(40);
+        assert!(said.lines().all(|line| line.chars().count() <= 40), "{said}");
     }
 
     #[test]

@@ -35,6 +35,9 @@ pub trait AnySystem: Sync {
     /// The name of its program.
     fn program(&self) -> &'static str;
 
+    /// A scenario file, for examples of its command line.
+    fn example(&self) -> &'static str;
+
     /// The names of its designs, the usual one first, and what each does.
     fn designs(&self) -> Vec<(&'static str, &'static str)>;
 
@@ -376,6 +379,10 @@ impl<T: Suite> AnySystem for Erased<T> {
 
     fn program(&self) -> &'static str {
         T::program()
+    }
+
+    fn example(&self) -> &'static str {
+        T::example()
     }
 
     fn designs(&self) -> Vec<(&'static str, &'static str)> {

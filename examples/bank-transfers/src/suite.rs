@@ -82,6 +82,10 @@ impl Suite for BankTransfers {
     type Workload = NoWorkload;
     type Stored = Opened;
 
+    fn example() -> &'static str {
+        "scenarios/refund-on-timeout.toml"
+    }
+
     fn designs() -> Vec<Design> {
         [PublishMode::Outbox, PublishMode::DualWrite].map(|publish| Design { publish, ..Design::default() }).to_vec()
     }

@@ -81,6 +81,10 @@ impl Suite for OrderWorkflow {
     type Workload = NoWorkload;
     type Stored = InStock;
 
+    fn example() -> &'static str {
+        "scenarios/cancel-overtakes-order.toml"
+    }
+
     fn services(design: &Design) -> Services<OrderWorkflow> {
         // Stock is what orders race for.
         let two_members = Hosting { members: 2, ..Hosting::ALONE };

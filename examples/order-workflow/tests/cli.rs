@@ -4,12 +4,16 @@ use std::fs;
 use std::process::Command;
 
 use order_workflow::OrderWorkflow;
-use pellmell::scenario::{Expectation, Scenario};
+use pellmell::scenario::{Expectation, Scenario, Suite};
 
 /// Runs the program in the folder of this package: how it ended, and all that it printed.
 fn ran(arguments: &[&str]) -> (i32, String) {
     let mut program = Command::new(env!("CARGO_BIN_EXE_order-workflow"));
-    let program = program.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("PELLMELL_OUT");
+    let program = program
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env_remove("PELLMELL_OUT")
+        .env("COLUMNS", "400");
     let output = program.output().expect("the program is there");
     let printed = [output.stdout, output.stderr].concat();
     (output.status.code().expect("it ends by itself"), String::from_utf8(printed).expect("it prints text"))
@@ -174,4 +178,18 @@ fn what_handlers_log_stands_at_its_step_and_is_silent_in_sweeps() {
     assert!(json.contains("\"log\":[{\"line\":\"INFO order_workflow::inventory: reserved order=o2"), "{json}");
     let (_, swept) = ran(&["sweep", "scenarios/changes-her-mind.toml", "--seeds", "0..20", "--departures", "0"]);
     assert!(!swept.contains("order_workflow::inventory"), "{swept}");
+}
+
+#[test]
+fn help_completions_and_manual_pages_are_of_this_program_and_this_system() {
+    let example = "order-workflow run scenarios/cancel-overtakes-order.toml --seed 7";
+    let (ended, help) = ran(&["run", "--help"]);
+    assert!(ended == 0 && help.starts_with(&format!("Examples:\n  {example}\n")), "{help}");
+    assert_ran(&["run", "scenarios/cancel-overtakes-order.toml", "--seed", "7"], 1, &["VIOLATED"]);
+    let defect = OrderWorkflow::defects()[0].name;
+    assert_ran(&["completions", "bash"], 0, &["_order-workflow()", defect]);
+    let folder = scratch("man");
+    assert_ran(&["man", &folder], 0, &["pages to"]);
+    let page = fs::read_to_string(format!("{folder}/order-workflow-run.1")).expect("a page");
+    assert!(page.contains(".SH EXAMPLES"), "{page}");
 }

@@ -50,6 +50,10 @@ impl Suite for ReadModel {
 
     /// The read model joins at some moment and has two members, so that two messages about one account are handled
     /// at once.
+    fn example() -> &'static str {
+        "scenarios/drop-early-delta.toml"
+    }
+
     fn services(design: &Design) -> Services<ReadModel> {
         let late = Hosting { members: 2, joins_late: true, ..Hosting::ALONE };
         Services::new().service(Accounts).hosted(Balances(*design), late)

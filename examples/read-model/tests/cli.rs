@@ -9,7 +9,11 @@ use read_model::ReadModel;
 /// Runs the program in the folder of this package: how it ended, and all that it printed.
 fn ran(arguments: &[&str]) -> (i32, String) {
     let mut program = Command::new(env!("CARGO_BIN_EXE_read-model"));
-    let program = program.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("PELLMELL_OUT");
+    let program = program
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env_remove("PELLMELL_OUT")
+        .env("COLUMNS", "400");
     let output = program.output().expect("the program is there");
     let printed = [output.stdout, output.stderr].concat();
     (output.status.code().expect("it ends by itself"), String::from_utf8(printed).expect("it prints text"))

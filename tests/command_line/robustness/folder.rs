@@ -55,7 +55,8 @@ impl Folder {
     }
 
     pub(crate) fn pellmell<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Ran {
-        Ran::of(self.command("pellmell").args(args).output().expect("the binary runs"))
+        // Lines so wide that none is broken: `terminal.rs` shows how they are.
+        Ran::of(self.command("pellmell").args(args).env("COLUMNS", "400").output().expect("the binary runs"))
     }
 
     pub(crate) fn bash(&self, line: &str) -> Ran {
@@ -79,11 +80,17 @@ impl Ran {
         Ran { code, stdout: text(stdout), stderr: text(stderr) }
     }
 
-    /// What stands behind a status word.
-    pub(crate) fn told(&self, word: &str) -> &str {
-        let lines = self.stdout.lines().chain(self.stderr.lines()).map(str::trim_start);
-        let mut told = lines.filter_map(|line| line.strip_prefix(word)?.strip_prefix(' '));
-        told.next().unwrap_or_else(|| panic!("no {word} in\n{}\n{}", self.stdout, self.stderr))
+    /// What stands behind a status word, with the lines that a backslash joins to the first.
+    pub(crate) fn told(&self, word: &str) -> String {
+        let lines = self.stdout.lines().chain(self.stderr.lines());
+        let mut lines = lines.skip_while(|line| !line.trim_start().starts_with(&format!("{word} ")));
+        let none = || panic!("no {word} in\n{}\n{}", self.stdout, self.stderr);
+        let first = lines.next().unwrap_or_else(none).trim_start();
+        let mut told = first[word.len() + 1..].to_owned();
+        while told.ends_with(" \\") {
+            told += &format!("\n{}", lines.next().unwrap_or_default());
+        }
+        told
     }
 
     #[track_caller]

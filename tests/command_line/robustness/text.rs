@@ -143,10 +143,10 @@ fn a_command_that_is_printed_comes_back_from_a_shell_as_it_was_meant() {
         let file = if name.starts_with('-') { format!("./{name}") } else { name.to_owned() };
         let expected = ["run", &file, "--design", "course", "--seed", "0"].map(|word| word.as_bytes().to_vec());
         for shell in ["sh", "bash"] {
-            assert_eq!(words(shell, ran.told("Reproduce")), expected, "{shell}: {name}");
+            assert_eq!(words(shell, &ran.told("Reproduce")), expected, "{shell}: {name}");
         }
         // The command itself runs, too.
-        let again = folder.bash(ran.told("Reproduce")).ends(1);
+        let again = folder.bash(&ran.told("Reproduce")).ends(1);
         assert_eq!(again.told("Fingerprint"), ran.told("Fingerprint"), "{name}");
     }
     assert!(!folder.path("pwned").exists());
@@ -160,14 +160,14 @@ fn file_names_with_line_ends_or_bytes_that_are_no_text_come_back_from_bash() {
         folder.write(name, failing());
         let ran = folder.pellmell([OsStr::new("run"), OsStr::new("--"), name]).ends(1);
         let line = ran.told("Reproduce");
-        assert!(!is_obeyed(line), "{line}");
+        assert!(!is_obeyed(&line), "{line}");
         let file = if name.as_bytes().starts_with(b"-") {
             [b"./", name.as_bytes()].concat()
         } else {
             name.as_bytes().to_vec()
         };
-        assert_eq!(words("bash", line)[1], file, "{line}");
-        let again = folder.bash(line).ends(1);
+        assert_eq!(words("bash", &line)[1], file, "{line}");
+        let again = folder.bash(&line).ends(1);
         assert_eq!(again.told("Fingerprint"), ran.told("Fingerprint"), "{line}");
     }
 }

@@ -10,7 +10,8 @@ use pellmell_scenario::scenario::{Entry, Expectation};
 use serde_json::json;
 
 use super::super::{
-    Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, count, files::create, input, number, program, shown,
+    Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, files::create, input, number, program,
+    shown,
 };
 use super::{commit, files, renamed, renames_beside, shifts_first};
 
@@ -45,13 +46,15 @@ pub(super) fn add(system: &dyn AnySystem, args: &AddArgs, format: MessageFormat)
     };
     let verdict = &shrunk.report.verdict;
     let Verdict::Violated { property, .. } = verdict else {
+        let shrink = command("shrink", &args.scenario, &*scenario, seed);
         let message = format!("the run is {}: an entry holds or violates a property", verdict.word());
-        return Err(Failure::Input(message));
+        let help = format!("keep it as a scenario: {shrink} --write FILE");
+        return Err(Failure::Input(format!("{message}\n  = help: {help}")));
     };
     let bucket = EntryBucket::of(&scenario.rules(), verdict);
     if !args.to.is_dir() {
-        let (folder, typed) = (shown(&args.to), file_for_shell(&args.to));
-        return Err(Failure::Io(format!("there is no folder {folder}\n  = help: mkdir -p {typed}")));
+        let make = format!("mkdir -p {}", file_for_shell(&args.to));
+        return Err(Failure::Io(format!("there is no folder {}\n  = help: make it: {make}", shown(&args.to))));
     }
     if renames_beside(&args.to.join("entry.toml"))?.has_shifts() {
         return Err(shifts_first(&args.to));
@@ -90,7 +93,7 @@ pub(super) fn add(system: &dyn AnySystem, args: &AddArgs, format: MessageFormat)
             let (departures, commands) = (size.departures as u64, size.commands as u64);
             let size = format!("{}, {}", count(departures, "departure"), count(commands, "command"));
             out.status(GOOD, "Kept", format_args!("{}   {expect}, {size}", path.to_string_lossy()))?;
-            out.status(PLAIN, "Next", format_args!("{} corpus check {}", program(), file_for_shell(&args.to)))?;
+            out.command(PLAIN, "Next", &format!("{} corpus check {}", program(), file_for_shell(&args.to)))?;
         }
     }
     Ok(Ending::Held)

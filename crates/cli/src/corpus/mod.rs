@@ -112,7 +112,7 @@ fn renames_beside(entry: &Path) -> Result<Renames, Failure> {
 fn shifts_first(folder: &Path) -> Failure {
     let (renames, program, folder) = (shown(&folder.join(RENAMES)), program(), file_for_shell(folder));
     let message = "shifts names, which is written into all entries of its folder at once, and then taken out";
-    Failure::Input(format!("{renames} {message}: {program} corpus renew --write {folder}"))
+    Failure::Input(format!("{renames} {message}\n  = help: {program} corpus renew --write {folder}"))
 }
 
 fn name_of(path: &Path) -> String {
@@ -204,12 +204,9 @@ fn check_all(system: &dyn AnySystem, files: &[PathBuf], format: MessageFormat) -
 fn show(out: &mut Out, path: &Path, checked: &Checked, format: MessageFormat) -> Result<(), Failure> {
     let reason = &checked.entry.reason;
     let name = name_of(path);
-    let clauses = clauses_of(&checked.status, path);
+    let told = Told::of(&checked.status, path);
     if format == MessageFormat::Json {
-        let detail = match clauses.as_slice() {
-            [] => reason.clone(),
-            clauses => format!("{}   {reason}", clauses.join("; ")),
-        };
+        let detail = if told.clauses.is_empty() { reason.clone() } else { format!("{}   {reason}", told.in_a_line()) };
         return out.json(&json!({
             "reason": "entry",
             "name": name,
@@ -220,37 +217,60 @@ fn show(out: &mut Out, path: &Path, checked: &Checked, format: MessageFormat) ->
     }
     let style = if checked.status.is_expected() { GOOD } else { BAD };
     let deliveries = count(checked.deliveries, "delivery");
-    out.status(style, &checked.status.word().to_uppercase(), format_args!("{name:<34} {deliveries:>13}   {reason}"))?;
-    show_clauses(out, &clauses)
+    let word = checked.status.word().to_uppercase();
+    out.status_and(style, &word, format_args!("{name:<34} {deliveries:>13}"), reason)?;
+    told.show(out)
 }
 
 /// A line each, below what they are about.
 fn show_clauses(out: &mut Out, clauses: &[String]) -> Result<(), Failure> {
-    clauses.iter().try_for_each(|clause| out.line(format!("{:>12} {clause}", "")))
+    clauses.iter().try_for_each(|clause| out.status(PLAIN, "", clause))
 }
 
-/// What is told of an entry that is not as expected, and what is to be done about it.
-fn clauses_of(status: &Status, path: &Path) -> Vec<String> {
-    let split = |told: &str| told.split("; ").map(str::to_owned).collect::<Vec<_>>();
-    match status {
-        Status::Held | Status::Violated => Vec::new(),
-        Status::Fixed(Near { runs, is_all }) => {
-            let runs = count(u64::from(*runs), "run");
-            let near = match is_all {
-                true => format!("it should be violated and holds now, and so do all {runs} near it"),
-                false => format!(
-                    "it should be violated and holds now, and so do the {runs} nearest to it, not all there are"
-                ),
-            };
-            vec![near, "write `expect = \"held\"` without `trace` and keep it".to_owned()]
+/// What is told of an entry that is not as expected.
+#[derive(Default)]
+struct Told {
+    clauses: Vec<String>,
+    /// What to type next.
+    next: Option<String>,
+}
+
+impl Told {
+    fn of(status: &Status, path: &Path) -> Told {
+        let split = |told: &str| told.split("; ").map(str::to_owned).collect::<Vec<_>>();
+        match status {
+            Status::Held | Status::Violated => Told::default(),
+            Status::Fixed(Near { runs, is_all }) => {
+                let runs = count(u64::from(*runs), "run");
+                let near = match is_all {
+                    true => format!("it should be violated and holds now, and so do all {runs} near it"),
+                    false => format!(
+                        "it should be violated and holds now, and so do the {runs} nearest to it, not all there are"
+                    ),
+                };
+                let then = "write `expect = \"held\"` without `trace` and keep it".to_owned();
+                Told { clauses: vec![near, then], next: None }
+            }
+            Status::Moved(Moved { was, departures, .. }) => {
+                let quoted: Vec<String> = departures.iter().map(|departure| format!("`{departure}`")).collect();
+                let by = format!("by {}", quoted.join(", "));
+                let so = if quoted.is_empty() { "in the calm run" } else { &by };
+                let clauses = [split(was), vec![format!("it still fails as it should {so}")]].concat();
+                Told { clauses, next: Some(format!("{} corpus renew {}", program(), file_for_shell(path))) }
+            }
+            Status::Broken(how) | Status::Stale(how) => Told { clauses: split(how), next: None },
         }
-        Status::Moved(Moved { was, departures, .. }) => {
-            let quoted: Vec<String> = departures.iter().map(|departure| format!("`{departure}`")).collect();
-            let so = if quoted.is_empty() { "in the calm run".to_owned() } else { format!("by {}", quoted.join(", ")) };
-            let renew = format!("{} corpus renew {}", program(), file_for_shell(path));
-            [split(was), vec![format!("it still fails as it should {so}: {renew}")]].concat()
-        }
-        Status::Broken(how) | Status::Stale(how) => split(how),
+    }
+
+    fn in_a_line(&self) -> String {
+        let next = self.next.as_ref().map(|next| format!(": {next}")).unwrap_or_default();
+        self.clauses.join("; ") + &next
+    }
+
+    /// Prints it, a line each, below what it is about.
+    fn show(&self, out: &mut Out) -> Result<(), Failure> {
+        show_clauses(out, &self.clauses)?;
+        self.next.iter().try_for_each(|next| out.command(PLAIN, "Next", next))
     }
 }
 
@@ -270,7 +290,7 @@ fn list(system: &dyn AnySystem, files: &[PathBuf], format: MessageFormat) -> Res
                 "departures": settings.schedule.len(),
             }))?,
             MessageFormat::Human => {
-                out.status(PLAIN, "Entry", format_args!("{:<34} {expect:<36} {}", settings.name, entry.reason))?;
+                out.status_and(PLAIN, "Entry", format_args!("{:<34} {expect:<36}", settings.name), &entry.reason)?;
             }
         }
     }

@@ -5,7 +5,7 @@ use pellmell_scenario::corpus::{Checked, Duplicate, duplicates};
 use serde_json::json;
 
 use super::super::{BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, count, shown};
-use super::{Entries, clauses_of, files, name_of, renamed, show_clauses};
+use super::{Entries, Told, files, name_of, renamed};
 
 #[derive(clap::Args)]
 pub(super) struct PruneArgs {
@@ -29,7 +29,7 @@ pub(super) fn prune(system: &dyn AnySystem, args: &PruneArgs, format: MessageFor
     }
     let mut out = Out::new();
     for ((name, checked), path) in entries.iter().zip(&files) {
-        attention(&mut out, name, &clauses_of(&checked.status, path), checked, format)?;
+        attention(&mut out, name, &Told::of(&checked.status, path), checked, format)?;
     }
     let duplicates = duplicates(&entries);
     for Duplicate { place, of } in &duplicates {
@@ -54,23 +54,17 @@ pub(super) fn prune(system: &dyn AnySystem, args: &PruneArgs, format: MessageFor
 }
 
 /// Lists an entry that is not as expected, which pruning leaves alone.
-fn attention(
-    out: &mut Out,
-    name: &str,
-    clauses: &[String],
-    checked: &Checked,
-    format: MessageFormat,
-) -> Result<(), Failure> {
-    if clauses.is_empty() {
+fn attention(out: &mut Out, name: &str, told: &Told, checked: &Checked, format: MessageFormat) -> Result<(), Failure> {
+    if told.clauses.is_empty() {
         return Ok(());
     }
     match format {
         MessageFormat::Json => out.json(&json!({
-            "reason": "entry", "name": name, "status": checked.status.word(), "detail": clauses.join("; "),
+            "reason": "entry", "name": name, "status": checked.status.word(), "detail": told.in_a_line(),
         })),
         MessageFormat::Human => {
             out.status(BAD, &checked.status.word().to_uppercase(), name)?;
-            show_clauses(out, clauses)
+            told.show(out)
         }
     }
 }

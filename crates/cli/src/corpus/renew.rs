@@ -152,7 +152,7 @@ fn one(out: &mut Out, entry: &Renewing, writes: bool, format: MessageFormat) -> 
             out.status(style, word, format_args!("{:<34} {said}", name_of(path)).to_string().trim_end())?;
             let more: Vec<String> = more.split("; ").filter(|clause| !clause.is_empty()).map(str::to_owned).collect();
             show_clauses(out, &more)?;
-            departures.iter().try_for_each(|departure| out.line(format!("{:>14} {departure}", "")))
+            departures.iter().try_for_each(|departure| out.status(PLAIN, "", format_args!("  {departure}")))
         }
     }
 }

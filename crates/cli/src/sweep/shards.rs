@@ -77,6 +77,9 @@ const ENGINES: [Engine; 9] = [
     Engine { name: "CircleCI", index: "CIRCLE_NODE_INDEX", first: 0, count: Some("CIRCLE_NODE_TOTAL") },
 ];
 
+/// What to type where variables do not say it.
+const BY_FLAGS: &str = "say the shard with --shard-index I and --shard-count N, or --shard K/N";
+
 /// The shard to sweep, and where that was said.
 pub(super) struct Chosen {
     pub(super) shard: Shard,
@@ -90,7 +93,7 @@ pub(super) fn chosen(args: &ShardArgs, variables: Variables<'_>) -> Result<Optio
         Some(Asked::One(shard)) => {
             if let Some(count) = args.shard_count.filter(|count| *count != shard.count()) {
                 let message = format!("--shard says {} shards, --shard-count says {count}", shard.count());
-                return Err(Failure::Input(message));
+                return Err(Failure::Input(format!("{message}\n  = help: leave --shard-count out")));
             }
             Ok(Some(Chosen { shard, from: "--shard".to_owned() }))
         }
@@ -131,7 +134,7 @@ fn zero_based(index: u64, count: u64, from: &str) -> Result<Shard, Failure> {
             None => "0 shards sweep nothing: expected at least 1".to_owned(),
             Some(last) => format!("{from} is {index}, but counts from 0: of {count} shards there are 0 to {last}"),
         };
-        Failure::Input(message)
+        Failure::Input(format!("{message}\n  = help: {BY_FLAGS}"))
     })
 }
 
@@ -139,7 +142,6 @@ fn zero_based(index: u64, count: u64, from: &str) -> Result<Shard, Failure> {
 fn auto(count_flag: Option<u64>, variables: Variables<'_>) -> Result<Chosen, Failure> {
     let found: Vec<&Engine> = ENGINES.iter().filter(|engine| variables(engine.index).is_some()).collect();
     let [engine] = found[..] else {
-        let help = "say the shard with --shard-index I and --shard-count N, or --shard K/N";
         let message = if found.is_empty() {
             let known = ENGINES.map(|engine| engine.index).join(", ");
             format!("--shard auto finds no engine's variable: none of {known} is set")
@@ -147,17 +149,19 @@ fn auto(count_flag: Option<u64>, variables: Variables<'_>) -> Result<Chosen, Fai
             let names = found.iter().map(|engine| format!("{} ({})", engine.index, engine.name));
             format!("--shard auto finds variables of several engines: {}", names.collect::<Vec<_>>().join(", "))
         };
-        return Err(Failure::Input(format!("{message}\n  = help: {help}")));
+        return Err(Failure::Input(format!("{message}\n  = help: {BY_FLAGS}")));
     };
     let told = number_in(variables, engine.index)?.unwrap_or_default();
     let (count, count_from) = count_of(engine, count_flag, variables)?;
     let index = if engine.index == SLURM { slurm(told, count, variables)? } else { told.checked_sub(engine.first) };
     let shard = index.and_then(|index| Shard::new(index, count)).ok_or_else(|| {
         let Some(further) = count.checked_sub(1) else {
-            return Failure::Input(format!("0 shards ({count_from}) sweep nothing: expected at least 1"));
+            let message = format!("0 shards ({count_from}) sweep nothing: expected at least 1");
+            return Failure::Input(format!("{message}\n  = help: {BY_FLAGS}"));
         };
         let range = format!("from {} to {}", engine.first, engine.first.saturating_add(further));
-        Failure::Input(format!("{} is {told}, but of {count} shards ({count_from}) it goes {range}", engine.index))
+        let message = format!("{} is {told}, but of {count} shards ({count_from}) it goes {range}", engine.index);
+        Failure::Input(format!("{message}\n  = help: {BY_FLAGS}"))
     })?;
     if engine.name == "Bazel" {
         acknowledge_to_bazel(variables)?;
@@ -196,7 +200,7 @@ fn slurm(task: u64, count: u64, variables: Variables<'_>) -> Result<Option<u64>,
     let [least, most, step] = ["SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_MAX", "SLURM_ARRAY_TASK_STEP"];
     let in_variable = |name: &str| number_in(variables, name);
     let (Some(least), Some(most)) = (in_variable(least)?, in_variable(most)?) else {
-        return Err(Failure::Input(format!("{SLURM} is set, but {least} or {most} is not")));
+        return Err(Failure::Input(format!("{SLURM} is set, but {least} or {most} is not\n  = help: {BY_FLAGS}")));
     };
     let step = in_variable(step)?.unwrap_or(1).max(1);
     let is_even = most >= least && (most - least) % step == 0 && (most - least) / step + 1 == count;

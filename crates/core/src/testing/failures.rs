@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::seeds::{FailingSeeds, Played};
 use super::story;
+use crate::escape::for_terminal;
 use crate::event::System;
 use crate::faults::FaultPlan;
 use crate::run::{Judges, Limits};
@@ -73,7 +74,7 @@ impl<'a> Failures<'a> {
             text += "\nother ways to fail:";
         }
         for way in others {
-            let _ = write!(text, "\n    {}: {}", way.signature, self.times(way));
+            let _ = write!(text, "\n    {}: {}", for_terminal(way.signature), self.times(way));
         }
         Some(text)
     }

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 
 use super::lines;
 use crate::determinism::Divergence;
+use crate::escape::{for_terminal, lines_for_terminal};
 use crate::event::System;
 use crate::extract::extract;
 use crate::faults::FaultPlan;
@@ -98,9 +99,11 @@ impl<S: System> Teller<'_, S> {
 
 /// The message for what came to two verdicts.
 fn two_verdicts(what: &str, first: &str, second: &str) -> String {
+    let what = format!("{what} came to two verdicts in two runs: first {first}, then {second}");
     format!(
-        "{what} came to two verdicts in two runs: first {first}, then {second}\n\
-         a handler depends on more than its event, its store and its context: find the step with determinism::check"
+        "{}\n\
+         a handler depends on more than its event, its store and its context: find the step with determinism::check",
+        lines_for_terminal(&what)
     )
 }
 
@@ -129,7 +132,7 @@ pub fn outlived(vacuous: &Vacuous) -> String {
 /// Tells whoever runs tests, also of those that pass, whose output is not shown.
 pub fn tell(said: &str) {
     // If stderr is gone there is nobody left to tell.
-    let _ = writeln!(io::stderr(), "pellmell: {said}");
+    let _ = writeln!(io::stderr(), "pellmell: {}", lines_for_terminal(said));
 }
 
 /// Why a failing run is not shrunk whose departures alone hold.
@@ -177,8 +180,9 @@ fn in_code(limits: Limits) -> String {
 /// The message for a seed whose second run is another one.
 pub(super) fn of_two_runs(seed: u64, divergence: &Divergence) -> String {
     format!(
-        "seed {seed} was played twice, with other seeds in between, and came to two runs\n{divergence}\n\
-         a handler depends on more than its event, its store and its context: what it keeps, keep in its store"
+        "seed {seed} was played twice, with other seeds in between, and came to two runs\n{}\n\
+         a handler depends on more than its event, its store and its context: what it keeps, keep in its store",
+        lines_for_terminal(&divergence.to_string())
     )
 }
 
@@ -199,7 +203,7 @@ pub fn minimal<C>(before: Size, shrunk: &Shrunk<C>, records: &[TraceRecord]) -> 
         after.steps
     );
     for (item, why) in shrunk.reasons() {
-        let _ = writeln!(text, "    {item}: {why}");
+        let _ = writeln!(text, "    {}", for_terminal(&format!("{item}: {why}")));
     }
     shrunk.caveats().for_each(|caveat| text += &format!("note: {caveat}\n"));
     text + &last_steps(records)
@@ -212,7 +216,7 @@ pub fn unshrunk(failure: &Verdict, records: &[TraceRecord], why: &str) -> String
 
 /// What is wrong.
 pub fn verdict(verdict: &Verdict) -> String {
-    format!("\n{}\n", in_words(verdict))
+    format!("\n{}\n", lines_for_terminal(&in_words(verdict)))
 }
 
 /// The last steps, without a line break at the end.
@@ -233,5 +237,7 @@ fn line(record: &TraceRecord) -> String {
     let done = record.outside.iter().map(|done| format!("   does {done}"));
     let rest: String = saved.chain(done).chain(faults).collect();
     let time = Time(record.time_us).to_string();
-    format!("\n{:>5} {time:>10}   {}{answer}{rest}", record.step, record.action)
+    // A terminal shows what a test that fails prints.
+    let what = format!("{}{answer}{rest}", record.action);
+    format!("\n{:>5} {time:>10}   {}", record.step, for_terminal(&what))
 }

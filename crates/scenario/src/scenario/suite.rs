@@ -70,6 +70,12 @@ pub trait Suite: System<Command: DeserializeOwned> {
         Self::NAME
     }
 
+    /// The scenario file that examples in the help of its command line run, best one that fails; a name that
+    /// stands for any unless said otherwise.
+    fn example() -> &'static str {
+        "scenarios/NAME.toml"
+    }
+
     /// What varies between designs of the same services, as values; `()` if nothing does.
     type Design: Design;
 
