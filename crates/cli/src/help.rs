@@ -47,7 +47,7 @@ fn examples(verb: &str) -> Option<[&'static str; 2]> {
         }
         "corpus renew" => ["corpus renew", "corpus renew --write"],
         "corpus prune" => ["corpus prune", "corpus prune --write"],
-        "zoo" => ["zoo", "zoo DEFECT --matrix"],
+        "zoo" => ["zoo", "zoo DEFECT"],
         "admit" => ["admit recording.jsonl", "admit recording.jsonl --profile kafka"],
         "profiles" => ["profiles", "profiles kafka"],
         "completions" => ["completions bash > completions.bash", "completions zsh"],
