@@ -4,8 +4,9 @@ use expect_test::{Expect, expect};
 
 use crate::ran::{Ran, pellmell, ran};
 
-const REFERENCE: &str = "scenarios/g02-cancel-overtakes-create.toml --design reference --lost-acks 1 --crashes 1";
-const COURSE: &str = "scenarios/g02-cancel-overtakes-create.toml --lost-acks 1 --crashes 1";
+const REFERENCE: &str =
+    "scenarios/g02-cancel-overtakes-create.toml --design reference --order any --lost-acks 1 --crashes 1";
+const COURSE: &str = "scenarios/g02-cancel-overtakes-create.toml --order any --lost-acks 1 --crashes 1";
 
 fn exhaust(flags: &str) -> Ran {
     let args: Vec<&str> = std::iter::once("exhaust").chain(flags.split(' ')).collect();
@@ -71,9 +72,51 @@ fn a_run_that_fails_is_shown_step_by_step_and_as_a_scenario() {
     );
 }
 
+/// A scenario on another broker.
+fn on_broker(broker: &str) -> String {
+    let text = include_str!("../../scenarios/g02-cancel-overtakes-create.toml");
+    let lines = text.lines().filter(|line| !line.starts_with("ack_wait") && !line.starts_with("schedule"));
+    let text = lines.collect::<Vec<_>>().join("\n").replace("\"stan\"", &format!("\"{broker}\""));
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("exhaust-{broker}.toml"));
+    std::fs::write(&path, text).expect("a temporary file");
+    path.display().to_string()
+}
+
+#[test]
+fn a_search_is_of_the_broker_that_the_scenario_names_and_what_it_finds_is_played_there() {
+    // Reference and course; what happens to members, or acks that are lost.
+    let cases = [
+        ("stan", "--lost-acks 1", "323 states", Some("EffectivelyOnce")),
+        ("kafka", "--lost-acks 1", "63 states", None),
+        ("kafka", "--member-changes 1 --fetch 1", "", Some("EffectivelyOnce")),
+        ("sqs-fifo", "--lost-acks 1", "266 states", Some("EffectivelyOnce")),
+        ("pubsub-ordered", "--lost-acks 1", "433 states", Some("EffectivelyOnce")),
+        ("mqtt-qos1", "--lost-acks 1", "89 states", Some("EffectivelyOnce")),
+        ("mqtt-qos1", "--member-changes 1 --fetch 1", "", None),
+    ];
+    for (broker, flags, states, broken) in cases {
+        let path = on_broker(broker);
+        let reference = exhaust(&format!("{path} --design reference {flags}"));
+        let on = format!("design reference on {broker}, the broker's order");
+        let says = [&on, "HELD exhaustive", states].iter().all(|text| reference.stdout.contains(*text));
+        assert!(says, "{broker} {flags}: {}", reference.stdout);
+        let course = exhaust(&format!("{path} --message-format json {flags}"));
+        let said: serde_json::Value = serde_json::from_str(&course.stdout).expect("JSON");
+        assert_eq!((said["broker"].as_str(), said["property"].as_str()), (Some(broker), broken), "{said}");
+        let Some(text) = said["toml"].as_str() else { continue };
+        let found = format!("{path}-found.toml");
+        std::fs::write(&found, text).expect("a temporary file");
+        let played = pellmell(&["run", &found]);
+        let violated = format!("VIOLATED {}", broken.unwrap_or_default());
+        assert!(played.code == 1 && played.stdout.contains(&violated), "{broker} {flags}: {}", played.stdout);
+    }
+    let idle = exhaust(&format!("{} --member-changes 1", on_broker("stan")));
+    assert!(idle.stdout.contains("Vacuous idle-fault member-changes: no engine plays the broker"), "{}", idle.stdout);
+}
+
 #[test]
 fn a_search_without_enough_memory_says_that_it_proves_nothing() {
-    let flags = "scenarios/two-orders-four-services.toml --lost-acks 1 --memory 64KiB";
+    let flags = "scenarios/two-orders-four-services.toml --order any --lost-acks 1 --memory 64KiB";
     check(
         flags,
         4,
@@ -95,7 +138,7 @@ fn exhaust_within(kib: u32, flags: &str) -> Ran {
 #[cfg(unix)]
 #[test]
 fn what_a_search_takes_besides_the_states_counts_against_its_memory() {
-    let many = "scenarios/price-5-10-15.toml --design course --duplicates 1 --memory 1MiB --threads 2";
+    let many = "scenarios/price-5-10-15.toml --design course --order any --duplicates 1 --memory 1MiB --threads 2";
     let ran = exhaust_within(1_200_000, many);
     assert_eq!(ran.code, 4, "{}{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("NOT COMPLETE the memory is used up"), "{}", ran.stdout);
@@ -103,8 +146,8 @@ fn what_a_search_takes_besides_the_states_counts_against_its_memory() {
 
 #[test]
 fn what_is_printed_does_not_depend_on_the_threads() {
-    let four = "scenarios/two-orders-four-services.toml --property PrefixConsistency";
-    for flags in [REFERENCE, COURSE, &format!("{COURSE} --order lockstep"), four] {
+    let four = "scenarios/two-orders-four-services.toml --order any --property PrefixConsistency";
+    for flags in [REFERENCE, COURSE, &COURSE.replace("--order any", "--order lockstep"), four] {
         for format in ["human", "json"] {
             let with = |threads: u32| {
                 let ran = exhaust(&format!("{flags} --message-format {format} --threads {threads}"));
@@ -121,7 +164,7 @@ fn what_is_printed_does_not_depend_on_the_threads() {
 
 #[test]
 fn a_search_ends_with_the_first_run_that_fails_if_asked() {
-    let first = "scenarios/two-orders-four-services.toml --defect UnguardedRelease --threads 1 --first";
+    let first = "scenarios/two-orders-four-services.toml --order any --defect UnguardedRelease --threads 1 --first";
     let ran = exhaust(first);
     assert!(ran.code == 1 && ran.stdout.contains("steps, perhaps not the fewest"), "{}{}", ran.stdout, ran.stderr);
     let shortest = exhaust(first.trim_end_matches(" --first"));

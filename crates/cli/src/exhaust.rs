@@ -25,8 +25,8 @@ const EXECUTIONS_MAX: u32 = 500;
 
 #[derive(clap::Args)]
 pub(super) struct ExhaustArgs {
-    /// The scenario file: its services and clients. Its broker, schedule and faults give way to the
-    /// flags.
+    /// The scenario file: its services, its clients and its broker. Its schedule and faults give way to
+    /// the flags.
     #[arg(required_unless_present = "from", conflicts_with = "from")]
     scenario: Option<PathBuf>,
     /// Searches what may come after so many steps of a trace written by `run --trace`.
@@ -44,10 +44,11 @@ pub(super) struct ExhaustArgs {
     /// The number that fixes a generated workload.
     #[arg(long, value_parser = number, conflicts_with = "from")]
     seed: Option<u64>,
-    /// The order of deliveries: `any`, `per-subject` or `lockstep`.
-    #[arg(long, default_value = "any", value_parser = order)]
+    /// The order of deliveries: `broker`, what the scenario's own broker does, or, on another one that
+    /// redelivers at once, `any`, `per-subject` or `lockstep`.
+    #[arg(long, default_value = "broker", value_parser = order)]
     order: DeliveryOrder,
-    /// At most so many acks are lost: a number or `any`.
+    /// At most so many acks are lost, or late where the broker waits: a number or `any`.
     #[arg(long, default_value = "0", value_name = "N", value_parser = most)]
     lost_acks: Most,
     /// At most so many copies of a message are pending beside the first one at a time.
@@ -62,6 +63,13 @@ pub(super) struct ExhaustArgs {
     /// At most so many messages are lost.
     #[arg(long, default_value = "0", value_name = "N", value_parser = most)]
     lost_messages: Most,
+    /// At most so many times a member is cut off, stopped or relieved of what it has, or partitions move,
+    /// where an engine plays the broker.
+    #[arg(long, default_value = "0", value_name = "N", value_parser = most)]
+    member_changes: Most,
+    /// At most so many messages are fetched ahead with another one, where an engine plays the broker.
+    #[arg(long, default_value = "0", value_name = "N")]
+    fetch: u8,
     /// At most so many steps and faults depart from the calm run.
     #[arg(long, default_value = "any", value_name = "N", value_parser = most)]
     departures: Most,
@@ -98,10 +106,11 @@ fn from(text: &str) -> Result<From, String> {
 
 fn order(name: &str) -> Result<DeliveryOrder, String> {
     match name {
+        "broker" => Ok(DeliveryOrder::Broker),
         "any" => Ok(DeliveryOrder::Any),
         "per-subject" => Ok(DeliveryOrder::PerSubject),
         "lockstep" => Ok(DeliveryOrder::Lockstep),
-        _ => Err("unknown order: expected any, per-subject or lockstep".to_owned()),
+        _ => Err("unknown order: expected broker, any, per-subject or lockstep".to_owned()),
     }
 }
 
@@ -121,22 +130,26 @@ fn bytes(text: &str) -> Result<u64, String> {
 }
 
 pub(super) fn exhaust(system: &dyn AnySystem, args: &ExhaustArgs, format: MessageFormat) -> Result<Ending, Failure> {
+    let (scenario, seed, named) = what(system, args)?;
+    let scenario = &*scenario;
+    let broker = &scenario.settings().profile;
     let bounds = Bounds {
-        order: args.order,
+        order: args.order.on(broker),
         lost_acks: args.lost_acks,
         duplicates: args.duplicates,
         crashes: args.crashes,
         pauses: args.pauses,
         lost_messages: args.lost_messages,
+        changes: args.member_changes,
+        fetched: args.fetch,
         departures: args.departures,
     };
-    let (scenario, seed, named) = what(system, args)?;
-    let scenario = &*scenario;
     let mut out = Out::new();
     if format == MessageFormat::Human {
         let place = args.from.as_ref().map_or(String::new(), |from| format!(" from step {}", from.step));
         let (name, rules) = (&scenario.settings().name, scenario.rules());
-        out.status(PLAIN, "Exhausting", format_args!("{name}{place}   design {rules}, {bounds}"))?;
+        let on = if bounds.order == DeliveryOrder::Broker { format!(" on {}", broker.name) } else { String::new() };
+        out.status(PLAIN, "Exhausting", format_args!("{name}{place}   design {rules}{on}, {bounds}"))?;
     }
     let plan = ExhaustPlan {
         seed,
@@ -304,6 +317,7 @@ fn as_json(
         "reason": "exhaust",
         "scenario": scenario.settings().name,
         "design": scenario.rules(),
+        "broker": scenario.settings().profile.name,
         "bounds": bounds.to_string(),
         "complete": *ended == Ended::All,
         "ended": ended.word(),

@@ -190,11 +190,11 @@ pub trait AnyScenario: Send + Sync {
         continuations: u32,
     ) -> Result<Option<(Smallest, Explanation)>, NotExplained>;
 
-    /// The same services and clients on another broker (see [`Scenario::on_broker`]).
+    /// The same services and clients on this broker, or on the scenario's own (see [`Scenario::on_broker`]).
     ///
     /// # Errors
     /// If the keys are no table of a broker.
-    fn on_broker(&self, keys: &str) -> Result<Box<dyn AnyScenario>, FileError>;
+    fn on_broker(&self, keys: Option<&str>) -> Result<Box<dyn AnyScenario>, FileError>;
 
     /// The first steps of a seed's run, by name.
     ///
@@ -578,7 +578,7 @@ impl<T: Suite> AnyScenario for Scenario<T> {
         Ok(Some((smallest(found), explanation)))
     }
 
-    fn on_broker(&self, keys: &str) -> Result<Box<dyn AnyScenario>, FileError> {
+    fn on_broker(&self, keys: Option<&str>) -> Result<Box<dyn AnyScenario>, FileError> {
         Ok(Box::new(Scenario::on_broker(self, keys)?))
     }
 
@@ -597,7 +597,7 @@ impl<T: Suite> AnyScenario for Scenario<T> {
         progress: &mut (dyn FnMut(SearchStats) + Send),
     ) -> Result<Searched, NotSearched> {
         let simulation = self.simulation(how.seed).map_err(NotSearched::Build)?;
-        let prefix = steps_named(&simulation, how.after).map_err(NotSearched::Step)?;
+        let prefix = steps_named(&simulation, how.bounds.order, how.after).map_err(NotSearched::Step)?;
         let judges = self.judges();
         let exhaust = Exhaust::new(&simulation, &judges)
             .with_bounds(how.bounds)

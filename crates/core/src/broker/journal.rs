@@ -69,6 +69,7 @@ impl<E: Event> Broker<E> {
         self.deliveries.rewind(mark.deliveries);
         self.deliveries.rewind_ready(&mut self.ready, &mark.ready);
         self.fresh.clear();
+        self.waits.clear();
         copy_few(&mut self.waiting, &mark.waiting);
         copy_few(&mut self.dead, &mark.dead);
         copy_few_of(&mut self.futile_for, &mark.futile_for);

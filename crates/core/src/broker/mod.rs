@@ -14,6 +14,7 @@ mod deliveries;
 mod delivery;
 mod hand_out;
 mod held_up;
+mod in_full;
 mod journal;
 mod message;
 mod preset;

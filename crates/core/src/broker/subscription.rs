@@ -179,6 +179,16 @@ impl Subscription {
         }
     }
 
+    /// Whether a delivery is the newest one of the message of this number.
+    pub(super) fn is_newest(&self, number: u32, delivery: DeliveryIndex) -> bool {
+        self.newest.get(number as usize) == Some(&delivery)
+    }
+
+    /// By a message's number, its newest delivery and the end of the wait that the world knows of.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = (DeliveryIndex, Option<Time>)> + '_ {
+        self.newest.iter().copied().zip(self.timers.iter().copied())
+    }
+
     /// A hash of everything that decides what it does.
     pub(super) fn digest(&self) -> u64 {
         let mut hasher = StableHasher::default();

@@ -129,6 +129,11 @@ impl MemberChanges {
         self.0 & 1 != 0
     }
 
+    /// What of them happens to members, or to what they have.
+    pub fn of_members(self) -> impl Iterator<Item = MemberChange> {
+        MemberChange::OF_MEMBERS.into_iter().filter(move |change| self.has(*change))
+    }
+
     /// This change if it is among them, and else one of its kind that is.
     pub(crate) fn nearest(self, change: MemberChange) -> Option<MemberChange> {
         if self.has(change) {

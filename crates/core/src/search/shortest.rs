@@ -17,7 +17,7 @@ use std::fmt;
 use std::ops::Add;
 
 use super::exhaust::{Bounds, Budget, Choice, Choices, FateKind, Most};
-use super::states::{is_at_rest, key_in_calm_order, tried_once_more};
+use super::states::{Stage, first_world, in_order, is_at_rest, key_in_calm_order, let_go_on, tried_once_more};
 use crate::broker::{Dispatch, Limit, Ordering, Profile};
 use crate::event::System;
 use crate::faults::{AckFate, Fate, Window};
@@ -41,10 +41,14 @@ pub enum DeliveryOrder {
     PerSubject,
     /// Any.
     Any,
+    /// What the simulation's own broker does: its order, limits, waits, delivery limits and members, and, if an
+    /// engine plays it, what happens to those.
+    Broker,
 }
 
 impl DeliveryOrder {
-    /// The broker rules under which a simulation has this order: a zero ack timeout, no limits.
+    /// The broker rules under which a simulation has this order: a zero ack timeout, no limits. Any rules have
+    /// [`DeliveryOrder::Broker`]; these are the hardest.
     #[must_use]
     pub fn profile(self) -> Profile {
         match self {
@@ -57,7 +61,7 @@ impl DeliveryOrder {
                 dispatch: Dispatch::Exclusive,
                 ..Profile::adversarial()
             },
-            DeliveryOrder::Any => Profile::adversarial(),
+            DeliveryOrder::Any | DeliveryOrder::Broker => Profile::adversarial(),
         }
     }
 
@@ -65,18 +69,32 @@ impl DeliveryOrder {
     /// may, and no limit keeps any back. When it gives up, what it releases, and whether it hears a nak, is its own.
     #[must_use]
     pub fn is_allowed_by(self, profile: &Profile) -> bool {
+        if self == DeliveryOrder::Broker {
+            return true;
+        }
         let Profile { name, release_on, max_deliver, dedup_window, naks, .. } = profile.clone();
         *profile == Profile { name, release_on, max_deliver, dedup_window, naks, ..self.profile() }
     }
 
-    /// The same rules as keys and values of TOML.
+    /// What is searched on a broker with these rules: the same order, but [`DeliveryOrder::Any`] for what the broker
+    /// does if that is all of it.
     #[must_use]
-    pub const fn broker_keys(self) -> &'static str {
+    pub fn on(self, profile: &Profile) -> DeliveryOrder {
         match self {
-            DeliveryOrder::Lockstep | DeliveryOrder::Any => "profile = \"adversarial\"",
+            DeliveryOrder::Broker if DeliveryOrder::Any.is_allowed_by(profile) => DeliveryOrder::Any,
+            order => order,
+        }
+    }
+
+    /// The same rules as keys and values of TOML; `None` for those of whatever broker there is.
+    #[must_use]
+    pub const fn broker_keys(self) -> Option<&'static str> {
+        match self {
+            DeliveryOrder::Lockstep | DeliveryOrder::Any => Some("profile = \"adversarial\""),
             DeliveryOrder::PerSubject => {
-                "profile = \"adversarial\"\nordering = \"log\"\nreorder_window = 0\ndispatch = \"exclusive\""
+                Some("profile = \"adversarial\"\nordering = \"log\"\nreorder_window = 0\ndispatch = \"exclusive\"")
             }
+            DeliveryOrder::Broker => None,
         }
     }
 }
@@ -360,10 +378,8 @@ impl<'a, S: System> Search<'a, S> {
     /// The world before the first step.
     fn first(&self) -> Node<S> {
         let budget = Budget::of(&self.shortest.bounds.all(), 0);
-        let mut world = Box::new(self.shortest.simulation.world());
-        // Otherwise what is parked could neither be paused nor crash a member.
-        world.hand_out_futile();
-        let digest = world.digest();
+        let world = Box::new(first_world(self.shortest.simulation, self.shortest.bounds.order));
+        let digest = in_order(&world, self.shortest.bounds.order, world.digest());
         let key = self.key(&world, digest, budget);
         Node { world, budget, cost: Cost::NOTHING, digest, key, at: 0 }
     }
@@ -421,7 +437,11 @@ impl<'a, S: System> Search<'a, S> {
     /// The key of a node. In lockstep the publish order decides what comes next.
     fn key(&self, world: &World<S>, digest: u64, budget: Budget) -> u64 {
         let key = hash::mix3(digest, world.broker().rotation(), budget.word());
-        if self.shortest.bounds.order == DeliveryOrder::Lockstep { key_in_calm_order(world, key) } else { key }
+        if self.shortest.bounds.order == DeliveryOrder::Lockstep {
+            key_in_calm_order(world, self.shortest.bounds.order, key)
+        } else {
+            key
+        }
     }
 
     fn breaks(&mut self, place: usize, cost: Cost, end: PathEnd, violation: Violation) {
@@ -450,7 +470,8 @@ impl<'a, S: System> Search<'a, S> {
                 self.breaks(place, cost, PathEnd::Past(Link { before: node.at, step }), violation);
             }
         }
-        Some(TriedStep { step, budget, cost, digest: node.world.noted_digest().word() })
+        let digest = in_order(&node.world, self.shortest.bounds.order, node.world.noted_digest().word());
+        Some(TriedStep { step, budget, cost, digest })
     }
 
     /// Goes on, some time, from where a step led that was just tried, unless that is known and as cheap.
@@ -508,6 +529,11 @@ impl<'a, S: System> Search<'a, S> {
     /// Tries every move from a node, and judges it if nothing is under way in it.
     fn expand(&mut self, node: &mut Node<S>) {
         let lockstep = self.shortest.bounds.order == DeliveryOrder::Lockstep;
+        let is_own = self.shortest.bounds.order == DeliveryOrder::Broker;
+        let_go_on(&mut node.world, self.shortest.bounds.order);
+        if is_own && Stage::of(&node.world) == Stage::Over {
+            return self.judge_rest(node);
+        }
         let broker = node.world.broker();
         let mut ready = broker.ready().to_vec();
         ready.sort_unstable_by_key(|index| {
@@ -521,7 +547,7 @@ impl<'a, S: System> Search<'a, S> {
         let mut is_calm = true;
         for index in ready {
             // The broker hands it out again because the handler that paused has not answered.
-            let is_lost = node.world.broker().overtakes_handler(index);
+            let is_lost = !is_own && node.world.broker().overtakes_handler(index);
             let cost = if is_lost { Budget::LOST_ACK } else { Budget::NOTHING };
             let Some(budget) = node.budget.spend(cost) else { continue };
             is_calm &= !self.try_fates(node, mark, Action::Deliver(index), budget);
@@ -535,7 +561,9 @@ impl<'a, S: System> Search<'a, S> {
                 self.try_fates(node, mark, action, node.budget);
             }
         }
-        if is_calm && is_at_rest(&node.world) {
+        let is_at_rest =
+            if is_own { Stage::of(&node.world) == Stage::AtRest } else { is_calm && is_at_rest(&node.world) };
+        if is_at_rest {
             self.judge_rest(node);
         }
     }
@@ -545,13 +573,15 @@ impl<'a, S: System> Search<'a, S> {
         let judges = self.shortest.judges;
         let is_drained = node.world.broker().open_count() == 0;
         let no_timers = node.world.timers_armed() == 0;
-        let tried = tried_once_more(&node.world);
+        let is_own = self.shortest.bounds.order == DeliveryOrder::Broker;
+        let tried = if is_own { None } else { tried_once_more(&node.world) };
         let end = End::new(tried.as_ref().unwrap_or(&node.world), false);
         for place in 0..self.best.len() {
             let property = judges.property(place);
             // As long as timers are armed, what is claimed about the end may still come true. What
             // is poison now counts as poison.
             let at_end = no_timers || !is_drained && property.name() == Property::<S>::name(&NoPoison);
+            let at_end = if is_own { Stage::of(&node.world) == Stage::Over } else { at_end };
             let mut judgement = if at_end { property.at_end(&end) } else { Ok(()) };
             judgement = judgement.and_then(|()| property.at_quiescence(&Moment::new(&node.world)));
             if let Err(violation) = judgement {

@@ -556,7 +556,7 @@ impl<S: System> World<S> {
     }
 
     /// Whether handling a delivery once more would change nothing.
-    fn changes_nothing(&self, index: DeliveryIndex) -> bool {
+    pub(super) fn changes_nothing(&self, index: DeliveryIndex) -> bool {
         match self.broker.service_of(self.broker.delivery(index).group) {
             Some(service) => self.broker.is_futile(index, self.host.stores[service.get()].tick()),
             None => self.broker.is_futile_for_all(index, |service| self.host.stores[service.get()].tick()),

@@ -9,16 +9,18 @@ use pellmell_core::shrink::same_failure;
 
 impl<T: Suite> Scenario<T> {
     /// The same services and clients on another broker, whose rules are told as the keys of the table
-    /// `[broker]`; nothing departs from the calm run and nothing goes wrong.
+    /// `[broker]`, or on the same one; nothing departs from the calm run and nothing goes wrong.
     ///
     /// # Errors
     /// If that is no such table.
-    pub fn on_broker(&self, keys: &str) -> Result<Scenario<T>, FileError> {
+    pub fn on_broker(&self, keys: Option<&str>) -> Result<Scenario<T>, FileError> {
         let mut file: toml::Table = self.source.parse().unwrap_or_default();
         for key in ["schedule", "scheduler", "faults", "expect", "entry"] {
             file.remove(key);
         }
-        file.insert("broker".to_owned(), toml::Value::Table(keys.parse().unwrap_or_default()));
+        if let Some(keys) = keys {
+            file.insert("broker".to_owned(), toml::Value::Table(keys.parse().unwrap_or_default()));
+        }
         let text = toml::to_string(&file).unwrap_or_default();
         let read = Scenario::parse(&format!("{}.toml", self.name), &text)?;
         let Settings { name, seed, defects, properties, limits, allow, .. } = self.settings.clone();

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::super::shortest::DeliveryOrder;
 use crate::event::System;
-use crate::faults::{AckFate, Fate, Window};
+use crate::faults::{AckFate, Fate, MemberChange, MemberChanges, Window};
 use crate::scheduler::Chosen;
 use crate::service::{AckTiming, PublishMode};
 use crate::simulation::Simulation;
@@ -41,14 +41,15 @@ impl fmt::Display for Most {
 
 /// What a complete search is complete about: every run in which no more than this happens.
 ///
-/// Each bound is on one run from where the search begins, except that of duplicates, which is on one
-/// moment. Several faults may meet one delivery as long as there is enough left for all of them.
+/// Each bound is on one run from where the search begins, except those of duplicates and of what is fetched, which
+/// are on one moment. Several faults may meet one delivery as long as there is enough left for all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// The order of deliveries. The simulation's broker has to allow it: see [`DeliveryOrder::profile`].
     pub order: DeliveryOrder,
-    /// How many acks and naks are lost. With pauses a handler can also be overtaken by a redelivery
-    /// of its message, and that counts as one.
+    /// How many acks and naks are lost, or come late on the simulation's own broker, which waits for them. In the
+    /// other orders nothing comes late, but with pauses a handler can be overtaken by a redelivery of its message,
+    /// and that counts as one.
     pub lost_acks: Most,
     /// How many copies of one message are pending for one group at a time beside the first one.
     pub duplicates: u8,
@@ -58,6 +59,12 @@ pub struct Bounds {
     pub pauses: Most,
     /// How many messages are lost on their way to a group.
     pub lost_messages: Most,
+    /// How often something happens to the members of a group, or to what one of them has (see
+    /// [`MemberChange`]), of what the simulation's broker knows.
+    pub changes: Most,
+    /// How many of the messages that come next a member has fetched with one that it handles, where members of
+    /// the simulation's broker fetch ahead.
+    pub fetched: u8,
     /// How often a run departs from the calm one: each step that is not the calm run's next one
     /// counts one, and so does each fault.
     pub departures: Most,
@@ -75,6 +82,8 @@ impl Bounds {
             crashes: none,
             pauses: none,
             lost_messages: none,
+            changes: none,
+            fetched: 0,
             departures: Most::Any,
         }
     }
@@ -85,6 +94,7 @@ impl Bounds {
             DeliveryOrder::Lockstep => "lockstep",
             DeliveryOrder::PerSubject => "each subject in order",
             DeliveryOrder::Any => "any order",
+            DeliveryOrder::Broker => "the broker's order",
         }
     }
 
@@ -99,11 +109,16 @@ impl Bounds {
     #[must_use]
     pub fn idle_in<S: System>(&self, simulation: &Simulation<S>) -> Vec<Vacuous> {
         let undelivered = simulation.inner.groups.is_empty().then_some("no service listens to a subject");
+        let known = simulation.profile().changes();
+        let unchanged = known.of_members().next().is_none().then_some("no engine plays the broker");
+        let unfetched = (!known.fetches()).then_some("no engine plays the broker");
         let bounds = [
             ("lost-acks", !self.lost_acks.is_none(), undelivered),
             ("duplicates", self.duplicates > 0, undelivered),
             ("pauses", !self.pauses.is_none(), vacuity::pauses_nowhere(simulation)),
             ("lost-messages", !self.lost_messages.is_none(), undelivered),
+            ("member-changes", !self.changes.is_none(), undelivered.or(unchanged)),
+            ("fetch", self.fetched > 0, undelivered.or(unfetched)),
         ];
         let idle = bounds.into_iter().filter_map(|(name, is_asked, why)| {
             why.filter(|_| is_asked).map(|why| Vacuous::new(Kind::IdleFault, name, why))
@@ -117,15 +132,16 @@ impl fmt::Display for Bounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.order_in_words())?;
         let faults = [
-            (self.lost_acks, "lost ack", "s"),
-            (Most::Of(self.duplicates), "duplicate", "s"),
-            (self.crashes, "crash", "es"),
-            (self.pauses, "pause", "s"),
-            (self.lost_messages, "lost message", "s"),
+            (self.lost_acks, "lost ack", "lost acks"),
+            (Most::Of(self.duplicates), "duplicate", "duplicates"),
+            (self.crashes, "crash", "crashes"),
+            (self.pauses, "pause", "pauses"),
+            (self.lost_messages, "lost message", "lost messages"),
+            (self.changes, "member change", "member changes"),
+            (Most::Of(self.fetched), "message fetched ahead", "messages fetched ahead"),
         ];
-        for (most, noun, plural) in faults.into_iter().filter(|(most, ..)| !most.is_none()) {
-            let ending = if most == Most::Of(1) { "" } else { plural };
-            write!(f, ", {most} {noun}{ending}")?;
+        for (most, one, several) in faults.into_iter().filter(|(most, ..)| !most.is_none()) {
+            write!(f, ", {most} {}", if most == Most::Of(1) { one } else { several })?;
         }
         match self.departures {
             Most::Any => Ok(()),
@@ -142,7 +158,7 @@ impl fmt::Display for Bounds {
 pub(in crate::search) struct Budget(u64);
 
 impl Budget {
-    const HIGHEST: u64 = 0x8000_0080_8080_8080;
+    const HIGHEST: u64 = 0x8000_8080_8080_8080;
     /// The most steps there is room for.
     pub(in crate::search) const STEPS_MAX: u16 = 0x7fff;
 
@@ -151,6 +167,7 @@ impl Budget {
     pub(in crate::search) const LOST_MESSAGE: Budget = Budget(1 << 16);
     pub(in crate::search) const PAUSE: Budget = Budget(1 << 24);
     pub(in crate::search) const DEPARTURE: Budget = Budget(1 << 32);
+    pub(in crate::search) const CHANGE: Budget = Budget(1 << 40);
     pub(in crate::search) const STEP: Budget = Budget(1 << 48);
     pub(in crate::search) const NOTHING: Budget = Budget(0);
 
@@ -162,6 +179,7 @@ impl Budget {
             (bounds.lost_messages, Budget::LOST_MESSAGE),
             (bounds.pauses, Budget::PAUSE),
             (bounds.departures, Budget::DEPARTURE),
+            (bounds.changes, Budget::CHANGE),
         ];
         let all = kinds.into_iter().map(|(most, unit)| match most {
             Most::Of(most) => u64::from(most.min(Most::MAX)) * unit.0,
@@ -228,14 +246,19 @@ pub(in crate::search) struct Choices([Vec<Choice>; 5]);
 
 impl Choices {
     pub(in crate::search) fn of<S: System>(bounds: &Bounds, simulation: &Simulation<S>) -> Choices {
-        let mut choices = Choices::all(bounds);
+        let mut choices = Choices::all(bounds, simulation.profile().changes());
         let services = &simulation.inner.services;
         let acks_last = services.iter().all(|hosted| hosted.ack_timing == AckTiming::AfterSave);
         let outbox = services.iter().flat_map(|hosted| hosted.publish_modes).all(|mode| mode == PublishMode::Outbox);
         choices.0.iter_mut().for_each(|list| {
             list.retain(|Choice { fate, .. }| {
-                // Who crashes before the ack has lost it.
-                let is_told = acks_last && fate.ack == AckFate::Lost && fate.crash.is_some();
+                // Who crashes before the ack has lost it, and no late one is under way.
+                let is_told = acks_last
+                    && match fate.ack {
+                        AckFate::Prompt => false,
+                        AckFate::Late => fate.crash.is_some_and(|window| window != Window::AfterAck),
+                        AckFate::Lost => fate.crash.is_some(),
+                    };
                 // What is in the outbox is published.
                 let is_late = outbox && fate.crash == Some(Window::BeforePublish);
                 !is_told && !is_late
@@ -246,7 +269,7 @@ impl Choices {
 
     /// Those with one fault at most.
     pub(in crate::search) fn single(bounds: &Bounds) -> Choices {
-        let mut choices = Choices::all(bounds);
+        let mut choices = Choices::all(bounds, MemberChanges::NONE);
         let faults = |Fate { ack, crash, pause, duplicate, lose, .. }: Fate| {
             [ack != AckFate::Prompt, crash.is_some(), pause, duplicate, lose].into_iter().filter(|happens| *happens)
         };
@@ -254,8 +277,8 @@ impl Choices {
         choices
     }
 
-    fn all(bounds: &Bounds) -> Choices {
-        let of = |is_delivery, may_pause| choices(bounds, is_delivery, may_pause);
+    fn all(bounds: &Bounds, known: MemberChanges) -> Choices {
+        let of = |is_delivery, may_pause| choices(bounds, known, is_delivery, may_pause);
         let calm = Choice { fate: Fate::CALM, cost: Budget::NOTHING };
         Choices([vec![calm], of(false, false), of(false, true), of(true, false), of(true, true)])
     }
@@ -267,9 +290,11 @@ impl Choices {
     }
 }
 
-fn choices(bounds: &Bounds, is_delivery: bool, may_pause: bool) -> Vec<Choice> {
+fn choices(bounds: &Bounds, known: MemberChanges, is_delivery: bool, may_pause: bool) -> Vec<Choice> {
     let flag = |wanted: bool| if wanted { &[false, true][..] } else { &[false][..] };
     let acks = match is_delivery && !bounds.lost_acks.is_none() {
+        // Where the broker waits for no ack, a lost one leads to all that a late one leads to.
+        true if bounds.order == DeliveryOrder::Broker => &[AckFate::Prompt, AckFate::Late, AckFate::Lost][..],
         true => &[AckFate::Prompt, AckFate::Lost][..],
         false => &[AckFate::Prompt][..],
     };
@@ -296,17 +321,32 @@ fn choices(bounds: &Bounds, is_delivery: bool, may_pause: bool) -> Vec<Choice> {
     }
     // What is lost meets no handler.
     fates.retain(|fate| !fate.lose || *fate == Fate { lose: true, duplicate: fate.duplicate, ..Fate::CALM });
+    if is_delivery {
+        fates = fates.into_iter().flat_map(|fate| with_members(bounds, known, fate)).collect();
+    }
     fates.into_iter().map(|fate| Choice { fate, cost: cost_of(bounds, fate) }).collect()
+}
+
+/// A fate of a delivery, and the same with what may happen to its member: more that it has fetched, and a change.
+fn with_members(bounds: &Bounds, known: MemberChanges, fate: Fate) -> impl Iterator<Item = Fate> {
+    let fetched = if known.fetches() && !fate.lose { bounds.fetched } else { 0 };
+    let none = bounds.changes.is_none() || fate.lose;
+    // A member that crashes is gone before anything else happens to it.
+    let can_be = move |change: &MemberChange| fate.crash.is_none() || *change == MemberChange::CommitAhead;
+    let changes = move || std::iter::once(None).chain(known.of_members().filter(move |c| !none && can_be(c)).map(Some));
+    (0..=fetched).flat_map(move |fetch| changes().map(move |change| Fate { fetch, change, ..fate }))
 }
 
 fn cost_of(bounds: &Bounds, fate: Fate) -> Budget {
     let faults = [
-        (fate.ack == AckFate::Lost, bounds.lost_acks, Budget::LOST_ACK),
+        (fate.ack != AckFate::Prompt, bounds.lost_acks, Budget::LOST_ACK),
         (fate.crash.is_some(), bounds.crashes, Budget::CRASH),
         (fate.pause, bounds.pauses, Budget::PAUSE),
         (fate.lose, bounds.lost_messages, Budget::LOST_MESSAGE),
+        (fate.change.is_some(), bounds.changes, Budget::CHANGE),
         // As many as are pending at a time.
         (fate.duplicate, Most::Any, Budget::NOTHING),
+        (fate.fetch > 0, Most::Any, Budget::NOTHING),
     ];
     faults.into_iter().filter(|(happens, ..)| *happens).fold(Budget::NOTHING, |cost, (_, most, unit)| {
         let own = if most == Most::Any { Budget::NOTHING } else { unit };
@@ -330,9 +370,11 @@ mod tests {
 
     #[test]
     fn budgets_are_compared_kind_by_kind() {
-        let budget = Budget::of(&Bounds { departures: Most::Of(3), ..ALL }, 5);
+        let budget = Budget::of(&Bounds { departures: Most::Of(3), changes: Most::Of(2), ..ALL }, 5);
         assert!(budget.dominates(budget));
-        for unit in [Budget::LOST_ACK, Budget::CRASH, Budget::LOST_MESSAGE, Budget::DEPARTURE, Budget::STEP] {
+        for unit in
+            [Budget::LOST_ACK, Budget::CRASH, Budget::LOST_MESSAGE, Budget::DEPARTURE, Budget::CHANGE, Budget::STEP]
+        {
             let less = budget.spend(unit).expect("there is one left");
             assert!(budget.dominates(less) && !less.dominates(budget), "{unit:?}");
         }
@@ -341,17 +383,18 @@ mod tests {
         assert!(one.zip(other).is_some_and(|(one, other)| !one.dominates(other) && !other.dominates(one)));
         let spent = budget.spend(Budget::LOST_ACK).and_then(|budget| budget.spend(Budget::LOST_ACK));
         assert_eq!(spent.and_then(|budget| budget.spend(Budget::LOST_ACK)), None, "there were two");
-        let most = Budget::of(&Bounds { departures: Most::Of(u8::MAX), ..ALL }, Budget::STEPS_MAX);
+        let most =
+            Budget::of(&Bounds { departures: Most::Of(u8::MAX), changes: Most::Of(2), ..ALL }, Budget::STEPS_MAX);
         assert!(most.dominates(budget) && most.spend(budget).is_some());
     }
 
     #[test]
     fn every_combination_of_faults_is_a_fate_and_the_calm_one_is_first() {
-        let choices = Choices::all(&ALL);
+        let choices = Choices::all(&ALL, MemberChanges::NONE);
         // Prompt or lost, no crash or one of four, once or twice, paused or not; and lost messages.
         assert_eq!(choices.0.each_ref().map(Vec::len), [1, 4, 8, 2 * 5 * 2 + 2, 2 * 5 * 2 * 2 + 2]);
         assert!(choices.0[1..].iter().all(|list| list[0].fate == Fate::CALM && list[0].cost == Budget::NOTHING));
-        let none = Choices::all(&Bounds::of(DeliveryOrder::Any));
+        let none = Choices::all(&Bounds::of(DeliveryOrder::Any), MemberChanges::NONE);
         assert!(none.0[1..].iter().all(|list| list.len() == 1));
     }
 

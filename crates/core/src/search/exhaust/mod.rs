@@ -9,6 +9,8 @@
 
 mod bounds;
 mod clusters;
+#[cfg(test)]
+mod enumeration;
 mod independence;
 mod memo;
 mod queue;
@@ -35,6 +37,7 @@ use crate::world::{World, catching};
 const SAMPLED: u64 = SchedulerKind::PORTFOLIO.len() as u64;
 
 use super::shortest::DeliveryOrder;
+use super::states::{first_world, let_go_on};
 pub use bounds::{Bounds, Most};
 pub(super) use bounds::{Budget, Choice, Choices, FateKind};
 use clusters::Clusters;
@@ -45,8 +48,9 @@ use workers::{Common, Pass, Stopped, Workers};
 /// A complete search of a simulation within bounds.
 ///
 /// Assumes that handlers are pure functions of event and store: states that differ in
-/// [`Context::attempt`](crate::Context::attempt) alone are one to it. A late ack is not tried: with a zero
-/// ack timeout, a lost one leads to all that a late one leads to.
+/// [`Context::attempt`](crate::Context::attempt) alone are one to it. A late ack is tried on the simulation's own
+/// broker alone ([`DeliveryOrder::Broker`]): with a zero ack timeout, a lost one leads to all that a late one leads
+/// to.
 ///
 /// ```
 /// # use pellmell::doc_example::Shop;
@@ -414,8 +418,7 @@ impl<'a, S: System> Exhaust<'a, S> {
 
     /// The names of steps from the simulation's first world on.
     fn names_of(&self, steps: &[Move]) -> Vec<NamedStep> {
-        let (mut world, mut naming) = (self.simulation.world(), Naming::default());
-        world.hand_out_futile();
+        let (mut world, mut naming) = (first_world(self.simulation, self.bounds.order), Naming::default());
         // The script ends with the last step; what the clients still want does not matter.
         let limits = Limits { steps_max: steps.len() as u64, ..Limits::default() };
         run(&mut world, &mut Scripted::new(steps.to_vec()), &Judges::new(Vec::new()), limits, &mut naming);
@@ -430,10 +433,13 @@ impl<'a, S: System> Exhaust<'a, S> {
         let mut world = self.begun(simulation);
         let own = &failing.steps[self.prefix.len()..];
         let mut judge = |Move { action, fate }: &Move| {
+            let_go_on(&mut world, self.bounds.order);
             let step = step_apart(&mut world, *action, *fate);
             self.judges.on_step(&world, &step).err()
         };
-        let verdict = own.iter().find_map(&mut judge).or_else(|| judge_still(self.judges, &world).err());
+        let verdict = own.iter().find_map(&mut judge);
+        let_go_on(&mut world, self.bounds.order);
+        let verdict = verdict.or_else(|| judge_still(self.judges, self.bounds.order, &world).err());
         FailingRun { verdict: verdict.unwrap_or(failing.verdict), ..failing }
     }
 
@@ -501,6 +507,7 @@ impl<'a, S: System> Exhaust<'a, S> {
     fn fails_by(&self, simulation: &Simulation<S>, steps: &[NamedStep]) -> Option<Vec<NamedStep>> {
         let (mut world, mut taken) = (self.begun(simulation), Vec::new());
         for step in steps {
+            let_go_on(&mut world, self.bounds.order);
             let named = |action: &Action| world.target(*action).as_ref() == Some(&step.what);
             let Some(action) = world.enabled().iter().find(named) else { continue };
             taken.push(step.clone());
@@ -512,16 +519,16 @@ impl<'a, S: System> Exhaust<'a, S> {
                 return Some(taken);
             }
         }
-        let rests = catching(|| !world.is_still() || judge_still(self.judges, &world).is_ok());
+        let_go_on(&mut world, self.bounds.order);
+        let rests = catching(|| !world.is_still() || judge_still(self.judges, self.bounds.order, &world).is_ok());
         (rests != Ok(true)).then_some(taken)
     }
 
     /// A simulation's world after the steps before the search.
     fn begun(&self, simulation: &Simulation<S>) -> World<S> {
-        let mut world = simulation.world();
-        // Otherwise what is parked could neither be paused nor crash a member.
-        world.hand_out_futile();
+        let mut world = first_world(simulation, self.bounds.order);
         for Move { action, fate } in self.prefix {
+            let_go_on(&mut world, self.bounds.order);
             step_apart(&mut world, *action, *fate);
         }
         world
@@ -545,19 +552,23 @@ impl fmt::Display for ImpossibleStep {
 
 impl std::error::Error for ImpossibleStep {}
 
-/// The steps of these names in a simulation that redelivers at once: what was only the end of an ack wait
-/// elsewhere is left out.
+/// The steps of these names in a simulation that is searched in this order. Where it redelivers at once, what was
+/// only the end of an ack wait elsewhere is left out.
 ///
 /// # Errors
 /// If a step is not possible there: the first of those.
-pub fn steps_named<S: System>(simulation: &Simulation<S>, named: &[NamedStep]) -> Result<Vec<Move>, ImpossibleStep> {
-    let mut world = simulation.world();
-    world.hand_out_futile();
+pub fn steps_named<S: System>(
+    simulation: &Simulation<S>,
+    order: DeliveryOrder,
+    named: &[NamedStep],
+) -> Result<Vec<Move>, ImpossibleStep> {
+    let mut world = first_world(simulation, order);
     let mut steps = Vec::new();
     for (place, step) in named.iter().enumerate() {
+        let_go_on(&mut world, order);
         let action = world.enabled().iter().find(|action| world.target(*action).as_ref() == Some(&step.what));
         match action {
-            None if matches!(step.what, Target::AckWait(_)) => {}
+            None if matches!(step.what, Target::AckWait(_)) && order != DeliveryOrder::Broker => {}
             None => return Err(ImpossibleStep { step: place as u64 + 1, what: step.what.clone() }),
             Some(action) => {
                 steps.push(Move { action, fate: step.fate });

@@ -19,7 +19,7 @@ use crate::property::End;
 use crate::run::{Judges, Verdict, step_apart};
 use crate::scheduler::{Action, Move, Tie};
 use crate::search::DeliveryOrder;
-use crate::search::states::{is_at_rest, key_in_calm_order, tried_once_more};
+use crate::search::states::{Stage, in_order, is_at_rest, key_in_calm_order, let_go_on, tried_once_more};
 use crate::simulation::Simulation;
 use crate::store::heap_bytes_of;
 use crate::world::{Digest, Mark, Step, Still, World, catching};
@@ -169,16 +169,17 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
         common: &'p Common<'p>,
     ) -> Worker<'e, 'p, S> {
         let mut world = exhaust.begun(simulation);
+        let is_free =
+            exhaust.bounds.order != DeliveryOrder::Broker && world.broker().profile().ack_wait == [Duration::ZERO];
         let has_rotation = world.broker().has_rotation();
-        let waits_for_acks = world.broker().profile().ack_wait != [Duration::ZERO];
         Worker {
             bounds: exhaust.bounds,
             judges: exhaust.judges,
             common,
             choices: Choices::of(&exhaust.bounds, simulation),
             has_rotation,
-            notes_futile: !has_rotation && !waits_for_acks,
-            memoises: !has_rotation && !waits_for_acks && !exhaust.bounds.knows_calm(),
+            notes_futile: !has_rotation && is_free,
+            memoises: !has_rotation && is_free && !exhaust.bounds.knows_calm(),
             memo: Memo::default(),
             first: world.mark(),
             world,
@@ -256,8 +257,10 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
     fn begin_at(&mut self, item: WorkItem) -> Result<(), Stop> {
         self.world.rewind(self.first);
         for Move { action, fate } in &item.path {
+            let_go_on(&mut self.world, self.bounds.order);
             self.take(*action, *fate);
         }
+        let_go_on(&mut self.world, self.bounds.order);
         self.path = item.path;
         self.depth = self.path.len();
         self.depth_max = self.depth_max.max(self.depth);
@@ -363,11 +366,11 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
 
     /// What tells states apart. Where the calm run's next step counts, the publish order does.
     fn key(&self, digest: Digest) -> u64 {
-        let mut key = digest.word();
+        let mut key = in_order(&self.world, self.bounds.order, digest.word());
         if self.has_rotation {
             key = hash::mix(key, self.world.broker().rotation());
         }
-        if self.bounds.knows_calm() { key_in_calm_order(&self.world, key) } else { key }
+        if self.bounds.knows_calm() { key_in_calm_order(&self.world, self.bounds.order, key) } else { key }
     }
 
     /// Pushes the frame of a state that is to be expanded: the one that the world is in.
@@ -375,16 +378,20 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
         if self.frames.len() == self.depth {
             self.frames.push(Frame::default());
         }
+        let_go_on(&mut self.world, self.bounds.order);
         let mark = self.world.mark();
         let world = &self.world;
         let enabled = world.enabled();
+        let is_over = self.bounds.order == DeliveryOrder::Broker && Stage::of(world) == Stage::Over;
         let still = self.memoises.then(|| world.still(digest)).flatten();
         // What is no shorter than what was found is not looked for.
         let is_last = matches!(self.pass, Pass::Shortest(_)) && self.common.shortest.is_last(self.depth);
         let budget = if is_last { budget.without_steps() } else { budget };
         let frame = &mut self.frames[self.depth];
         frame.actions.clear();
-        frame.actions.extend(enabled.iter());
+        if !is_over {
+            frame.actions.extend(enabled.iter());
+        }
         match self.bounds.order {
             DeliveryOrder::Lockstep => frame.actions.sort_unstable_by_key(|action| {
                 (!matches!(action, Action::Deliver(_)), enabled.calm_rank(*action, Tie::InOrder))
@@ -438,7 +445,7 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
             // Where nothing was done, a crash is the same in every window.
             let is_inert = !frame.answers && !frame.changes && !fate.pause && fate.crash > Some(Window::BeforeSave);
             if is_inert && self.notes_futile
-                || fate.ack == AckFate::Lost && !fate.pause && !frame.answers
+                || fate.ack != AckFate::Prompt && !fate.pause && !frame.answers
                 || fate.duplicate && frame.has_copies
             {
                 continue;
@@ -544,15 +551,28 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
     /// Judges a state in which no delivery changes anything, as a run would.
     fn judge_rest(&self) -> Result<(), Stop> {
         let (frame, world) = (&self.frames[self.depth], &self.world);
-        if frame.is_judged || frame.moved || !is_at_rest(world) {
+        let is_own = self.bounds.order == DeliveryOrder::Broker;
+        if frame.is_judged || !is_own && (frame.moved || !is_at_rest(world)) {
             return Ok(());
         }
-        judge_still(self.judges, world).map_err(failing)
+        judge_still(self.judges, self.bounds.order, world).map_err(failing)
     }
 }
 
-/// Judges a world in which no delivery changes anything and nothing is under way.
-pub(super) fn judge_still<S: System>(judges: &Judges<S>, world: &World<S>) -> Result<(), Verdict> {
+/// Judges a world in which no delivery changes anything and nothing is under way; on its own broker any world, as
+/// a run would.
+pub(super) fn judge_still<S: System>(
+    judges: &Judges<S>,
+    order: DeliveryOrder,
+    world: &World<S>,
+) -> Result<(), Verdict> {
+    if order == DeliveryOrder::Broker {
+        return match Stage::of(world) {
+            Stage::UnderWay => Ok(()),
+            Stage::AtRest => judges.at_quiescence(world),
+            Stage::Over => judges.at_end(&End::new(world, false)).and_then(|()| judges.at_quiescence(world)),
+        };
+    }
     if world.may_go_on() || world.timers_armed() > 0 {
         return judges.at_quiescence(world);
     }
@@ -598,7 +618,7 @@ fn is_redundant<S: System>(
         return !matches!(action, Action::Resume(_) | Action::Ack(_) | Action::Publish(_));
     }
     let Action::Deliver(index) = action else { return false };
-    if has_rotation || bounds.knows_calm() {
+    if has_rotation || bounds.knows_calm() || bounds.order == DeliveryOrder::Broker {
         return false;
     }
     let hash = world.broker().noted_digest_of(index);
@@ -623,6 +643,8 @@ fn cost_of_action<S: System>(world: &World<S>, bounds: &Bounds, past_calm: bool,
         cost = cost.plus(Budget::DEPARTURE);
     }
     match action {
+        // What ends an ack wait on its own broker is the clock.
+        Action::Deliver(_) if bounds.order == DeliveryOrder::Broker => cost,
         Action::Deliver(index) if bounds.lost_acks != Most::Any && bounds.pauses != Most::NONE => {
             if world.broker().overtakes_handler(index) { cost.plus(Budget::LOST_ACK) } else { cost }
         }

@@ -1,9 +1,11 @@
 //! Going back against clones.
 
+use std::fmt;
+
 use super::*;
 use crate::broker::{Ordering, Profile, RedeliverAt};
 use crate::erratic::{Bid, Erratic, NAMES, Row, Temper, drawn};
-use crate::faults::Fate;
+use crate::faults::{Fate, MemberChange};
 use crate::prng::{Prng, Stream};
 use crate::run::step_apart;
 use crate::scheduler::Action;
@@ -27,7 +29,21 @@ impl World<Erratic> {
     }
 }
 
-/// Services that do anything, with a client more; every other time it waits and tries again.
+impl<S: System> World<S> {
+    /// Writes all that is in it but for how it came there: two worlds are the same if it is.
+    pub(crate) fn write_all(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        let World { broker, host: Host { small, timers, stores, unpublished, done_outside, .. }, .. } = self;
+        let small = Small { steps: 0, fingerprint: 0, ..small.clone() };
+        write!(out, "{small:?} {unpublished:?} {done_outside:?} {} {broker:?}", timers.shown())?;
+        stores.iter().try_for_each(|store| write!(out, "{store:?} {} {}", store.tick(), store.changed()))
+    }
+}
+
+/// A broker of each engine.
+const ENGINES: [&str; 6] = ["kafka", "pubsub-ordered", "mqtt-qos1", "redis-streams", "sqs-fifo", "kafka-auto-commit"];
+
+/// Services that do anything, with a client more; every other time it waits and tries again. From the 36th seed on
+/// engines play the broker.
 pub(crate) fn simulation(seed: u64) -> Simulation<Erratic> {
     let profiles = [
         Profile::adversarial(),
@@ -38,7 +54,11 @@ pub(crate) fn simulation(seed: u64) -> Simulation<Erratic> {
             ..Profile::stan()
         },
     ];
-    let on = drawn(Temper::ANY, profiles[seed as usize % 3].clone(), seed).redeliver_futile(true);
+    let profile = match seed.checked_sub(36) {
+        None => profiles[seed as usize % 3].clone(),
+        Some(more) => Profile::named(ENGINES[more as usize % ENGINES.len()]).expect("it ships"),
+    };
+    let on = drawn(Temper::ANY, profile, seed).redeliver_futile(true);
     let (r1, r2) = (RecordId::new('r', 1), RecordId::new('r', 2));
     let sendings = [(0, r1), (1, r1), (0, r2)].map(|(to, about)| Sending::of(Bid::of(to, about)));
     let wait = |sending: Sending<Bid>| sending.waits_for(r1, NAMES[1]).until_accepted();
@@ -50,8 +70,14 @@ pub(crate) fn simulation(seed: u64) -> Simulation<Erratic> {
 fn drawn_move(world: &World<Erratic>, prng: &mut Prng) -> Option<(Action, Fate)> {
     let enabled: Vec<Action> = world.enabled().iter().collect();
     let action = *enabled.get(prng.below(enabled.len().max(1) as u32) as usize)?;
-    let chosen = world.chosen(action);
-    Some((action, chosen.map_or(Fate::CALM, |chosen| Fate::any(prng, chosen.may_pause))))
+    let Some(chosen) = world.chosen(action) else { return Some((action, Fate::CALM)) };
+    let fate = Fate::any(prng, chosen.may_pause);
+    if !chosen.changes.fetches() || prng.below(2) == 0 {
+        return Some((action, fate));
+    }
+    let change = MemberChange::OF_MEMBERS[prng.below(6) as usize];
+    let fate = Fate { fetch: prng.below(3) as u8, change: Some(change).filter(|_| fate.crash.is_none()), ..fate };
+    Some((action, chosen.restrict(fate)))
 }
 
 /// Takes a step in a world and in its clone, and compares both and what is noted.
@@ -79,7 +105,7 @@ fn compare(world: &World<Erratic>, clone: &World<Erratic>, words: &str) {
 #[test]
 fn a_world_that_goes_back_is_what_it_was_and_goes_on_as_a_clone_does() {
     let (mut longest, mut deepest, mut ways_back) = (0, 0, 0);
-    for seed in 0..36 {
+    for seed in 0..48 {
         let mut prng = Prng::new(seed, Stream::Workload);
         let mut world = simulation(seed).world();
         for _ in 0..prng.below(6) {
