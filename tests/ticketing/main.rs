@@ -27,4 +27,5 @@ mod scenarios;
 mod shortest;
 mod shrink;
 mod survival;
+mod verdicts;
 mod zoo;

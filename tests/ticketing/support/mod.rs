@@ -6,6 +6,7 @@ pub(crate) mod changed;
 pub(crate) mod config;
 pub(crate) mod damage;
 pub(crate) mod random;
+pub(crate) mod verdicts;
 
 use pellmell::scenario::FileError;
 use pellmell::ticketing::{Design, Ticketing};

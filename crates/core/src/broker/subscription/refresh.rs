@@ -180,9 +180,10 @@ impl<E: Event> Broker<E> {
         }
         let mut seen = BTreeSet::new();
         for Unread { place, delivery, .. } in inbox {
-            let is_first = seen.insert(place) || self.groups[group.get()].overlaps;
-            let is_ready = is_first && !self.delivery(delivery).parked && !self.is_busy(group, place);
-            self.set_ready(delivery, is_ready);
+            // What cannot be handled yet is handled in vain, and then what is behind it.
+            let is_parked = self.delivery(delivery).parked;
+            let is_first = !is_parked && (seen.insert(place) || self.groups[group.get()].overlaps);
+            self.set_ready(delivery, is_first && !self.is_busy(group, place));
         }
     }
 
@@ -211,7 +212,9 @@ impl<E: Event> Broker<E> {
     pub(super) fn target(&self, group: GroupIndex, index: DeliveryIndex, sendable: &Sendable) -> Option<u16> {
         let Delivery { message: MessageIndex(message), attempt, .. } = *self.delivery(index);
         let overlaps = self.groups[group.get()].overlaps;
-        let has_unread = |place: u16| self.known(group).inbox.iter().any(|unread| unread.place == place);
+        let is_next = |unread: &Unread| !self.delivery(unread.delivery).parked;
+        let has_unread =
+            |place: u16| self.known(group).inbox.iter().any(|unread| unread.place == place && is_next(unread));
         let is_free = |place: u16| (overlaps || !has_unread(place)) && !self.is_busy(group, place);
         let able = sendable.get(&self.of_engine(index).1)?.iter().copied();
         let mut free: Vec<u16> = able.filter(|place| is_free(*place) && self.fits(group, *place, index)).collect();

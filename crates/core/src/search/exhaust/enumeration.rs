@@ -437,9 +437,10 @@ fn on_every_broker_the_search_finds_all_that_a_plain_enumeration_of_a_counter_fi
 }
 
 #[test]
-fn on_every_broker_the_search_finds_all_that_a_plain_enumeration_of_any_services_finds() {
+fn the_search_finds_all_that_a_plain_enumeration_of_any_services_finds() {
     let mut all = Compared::default();
-    for (place, (name, profile)) in brokers().enumerate() {
+    // Some of each kind: with all of them it takes minutes.
+    for (place, (name, profile)) in brokers().enumerate().step_by(4) {
         // Other services on each, of which one client asks for something.
         let seed = place as u64;
         let simulation = drawn(Temper::BRIEF, profile, seed).redeliver_futile(false);
