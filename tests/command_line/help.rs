@@ -8,7 +8,7 @@ use super::robustness::folder::{Folder, Ran};
 
 /// All verbs with the words before them, in an order in which the examples of one write what those of another
 /// read.
-const VERBS: [&str; 19] = [
+const VERBS: [&str; 20] = [
     "run",
     "sweep",
     "merge",
@@ -16,6 +16,7 @@ const VERBS: [&str; 19] = [
     "replay",
     "shrink",
     "explain",
+    "export",
     "check",
     "corpus add",
     "corpus check",

@@ -9,6 +9,7 @@ mod cases;
 mod claims;
 mod cli;
 mod exhaust;
+mod export;
 mod foreign;
 #[cfg(unix)]
 mod help;

@@ -14,7 +14,7 @@ const OF_TIME: [&str; 2] = ["Took", "Waiting"];
 
 /// The command lines whose texts are kept, by the file that has them. They run one after the other in one folder,
 /// where an earlier one may write what a later one reads.
-const TEXTS: [(&str, &[&str]); 13] = [
+const TEXTS: [(&str, &[&str]); 14] = [
     (
         "run",
         &[
@@ -54,6 +54,13 @@ const TEXTS: [(&str, &[&str]); 13] = [
             "explain scenarios/g02-cancel-overtakes-create.toml --continuations 20",
             "explain scenarios/one-lost-ack.toml --continuations 20",
             "explain run.jsonl --continuations 10 --executions 1",
+        ],
+    ),
+    (
+        "export",
+        &[
+            "export scenarios/g02-cancel-overtakes-create.toml --to html -o run.html --continuations 20",
+            "export scenarios/one-lost-ack.toml --to svg -o run.svg --continuations 20",
         ],
     ),
     ("check", &["check scenarios/one-lost-ack.toml run.jsonl crash-with-an-inbox.toml"]),

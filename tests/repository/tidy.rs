@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The packages, each with the others that it depends on. Tests may use more.
-const PACKAGES: [(&str, &[&str]); 8] = [
+const PACKAGES: [(&str, &[&str]); 9] = [
     (".", &["pellmell-cli", "pellmell-core", "pellmell-proptest", "pellmell-scenario"]),
-    ("crates/cli", &["pellmell-core", "pellmell-scenario"]),
+    ("crates/cli", &["pellmell-core", "pellmell-report", "pellmell-scenario"]),
+    ("crates/report", &["pellmell-core"]),
     ("crates/scenario", &["pellmell-core"]),
     ("crates/proptest", &["pellmell-core"]),
     ("crates/core", &[]),
@@ -444,7 +445,7 @@ fn every_property_and_every_key_of_a_scenario_is_described() {
 
 #[test]
 fn the_commands_in_the_readme_exist() {
-    let verbs = ["run", "sweep", "exhaust", "merge", "shrink", "explain", "replay", "check", "corpus", "zoo"];
+    let verbs = ["run", "sweep", "exhaust", "merge", "shrink", "explain", "export", "replay", "check", "corpus", "zoo"];
     for line in read("README.md").lines().filter_map(|line| line.strip_prefix("$ cargo ")) {
         let words: Vec<&str> = line.split(' ').collect();
         match words[..] {

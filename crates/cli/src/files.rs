@@ -39,9 +39,9 @@ impl Identity {
 
 /// What a file is that a verb writes.
 pub(super) struct Kind {
-    name: &'static str,
+    pub(super) name: &'static str,
     /// How it begins.
-    begins: &'static [&'static str],
+    pub(super) begins: &'static [&'static str],
 }
 
 pub(super) const TRACE: Kind = Kind { name: "a trace", begins: &["{\"format\":\"pellmell-trace\""] };

@@ -38,6 +38,7 @@ fn examples(verb: &str) -> Option<[&'static str; 2]> {
         "replay" => ["replay SCENARIO --seed 7", "replay run.jsonl"],
         "shrink" => ["shrink SCENARIO", "shrink SCENARIO --seed 7 --write small.toml"],
         "explain" => ["explain SCENARIO", "explain run.jsonl"],
+        "export" => ["export SCENARIO --to html -o run.html", "export run.jsonl --to svg -o run.svg"],
         "check" => ["check SCENARIO", "check SCENARIO run.jsonl"],
         "corpus" => ["corpus check", "corpus add SCENARIO --reason 'why it is kept'"],
         "corpus check" => ["corpus check", "corpus check scenarios/corpus --message-format json"],

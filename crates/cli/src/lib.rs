@@ -13,6 +13,7 @@ mod coverage;
 mod environment;
 mod exhaust;
 mod explain;
+mod export;
 mod files;
 mod grid;
 mod help;
@@ -95,6 +96,8 @@ enum Verb {
     Shrink(shrink::ShrinkArgs),
     /// Says what made a run fail, step by step and in words.
     Explain(explain::ExplainArgs),
+    /// Draws a run as a page, a picture, or a file for another tool.
+    Export(export::ExportArgs),
     /// Checks a scenario or a trace without running it.
     Check(check::CheckArgs),
     /// Replays the corpus and reports entries whose outcome changed.
@@ -288,8 +291,8 @@ impl From<io::Error> for Failure {
 /// }
 /// ```
 ///
-/// The verbs are `run`, `sweep`, `merge`, `exhaust`, `shrink`, `explain`, `replay`, `check`, `corpus`, `zoo`,
-/// `admit`, `profiles`, `completions` and `man`; each says with `--help` what it does, and two examples of it.
+/// The verbs are `run`, `sweep`, `merge`, `exhaust`, `shrink`, `explain`, `export`, `replay`, `check`, `corpus`,
+/// `zoo`, `admit`, `profiles`, `completions` and `man`; each says with `--help` what it does, and two examples of it.
 /// It reads the environment (`COLUMNS`, `PELLMELL_OUT`, `PELLMELL_THREADS`, those of the engine if a sweep is
 /// divided with `--shard auto`), sets the panic hook, and listens to Ctrl-C while it sweeps.
 #[must_use]
@@ -321,7 +324,7 @@ fn run_verb(system: &'static dyn AnySystem) -> ExitCode {
         interrupt::survive_full_files()?;
         let format = cli.message_format;
         let _waiting = match cli.verb {
-            Verb::Run(_) | Verb::Shrink(_) | Verb::Explain(_) => {
+            Verb::Run(_) | Verb::Shrink(_) | Verb::Explain(_) | Verb::Export(_) => {
                 Some(progress::Waiting::begin("; --max-steps N ends a run earlier"))
             }
             Verb::Replay(_) | Verb::Check(_) | Verb::Corpus(_) | Verb::Admit(_) | Verb::Profiles(_) => {
@@ -339,6 +342,7 @@ fn run_verb(system: &'static dyn AnySystem) -> ExitCode {
             Verb::Shrink(args) => shrink::shrink(system, &args, format),
             Verb::Replay(args) => replay::replay(system, &args, format),
             Verb::Explain(args) => explain::explain(system, &args, format),
+            Verb::Export(args) => export::export(system, &args, format),
             Verb::Check(args) => check::check(system, &args, format),
             Verb::Corpus(args) => corpus::corpus(system, &args, format),
             Verb::Zoo(args) => zoo::zoo(system, &args, format),

@@ -3,6 +3,8 @@
 //! A trace is JSON lines: a header, one record per step, an end. Integers only, simulated
 //! microseconds, keys in a fixed order; the same run gives the same bytes everywhere.
 
+mod edges;
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,8 @@ use crate::service::Outcome;
 use crate::simulation::Simulation;
 use crate::store::RowText;
 use crate::world::{Answer, Step, World};
+
+pub use edges::Edges;
 
 /// The format's name, the first thing in the file.
 const FORMAT: &str = "pellmell-trace";

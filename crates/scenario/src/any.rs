@@ -23,7 +23,7 @@ use pellmell_core::search::{
 };
 use pellmell_core::shrink::{Shrunk, Size};
 use pellmell_core::simulation::BuildError;
-use pellmell_core::trace::{Format, Header, Naming, Recorder, Trace, TraceRecord, records_of};
+use pellmell_core::trace::{Edges, Format, Header, Naming, Recorder, Trace, TraceRecord, records_of};
 use pellmell_core::vacuity::{Findings, Kind, Occurred, Vacuous};
 use pellmell_core::world::{Step, World};
 
@@ -172,6 +172,12 @@ pub trait AnyScenario: Send + Sync {
     /// # Errors
     /// If its parts do not fit.
     fn record(&self, seed: u64, after: &mut dyn FnMut(u64)) -> Result<(Trace, Findings), BuildError>;
+
+    /// How the run of a seed begins, and what the broker is left with: it is played once more.
+    ///
+    /// # Errors
+    /// If its parts do not fit.
+    fn edges(&self, seed: u64) -> Result<Edges, BuildError>;
 
     /// Shrinks the run of a seed in at most so many runs; `None` if it holds.
     ///
@@ -557,6 +563,13 @@ impl<T: Suite> AnyScenario for Scenario<T> {
         Ok((telling.recorder.finish(header, &world, &report), findings))
     }
 
+    fn edges(&self, seed: u64) -> Result<Edges, BuildError> {
+        let mut world = self.simulation(seed)?.world();
+        let before = Edges::before(&world);
+        self.look(&mut world, &self.judges(), seed, &mut (), &mut Occurred::default());
+        Ok(before.after(&world))
+    }
+
     fn shrink(&self, seed: u64, executions_max: u32) -> Result<Option<Smallest>, ShrinkError> {
         Ok(Scenario::shrink(self, seed, executions_max)?.map(smallest))
     }
@@ -673,7 +686,10 @@ pub fn departed(scenario: &dyn AnyScenario, departures: &[Departure]) -> Box<dyn
     let mut copy = scenario.copy();
     let settings = copy.settings_mut();
     match departures.is_empty() {
-        true => (settings.scheduler, settings.faults) = (Some(pellmell_core::SchedulerKind::Calm), FaultPlan::NONE),
+        true => {
+            settings.schedule.clear();
+            (settings.scheduler, settings.faults) = (Some(pellmell_core::SchedulerKind::Calm), FaultPlan::NONE);
+        }
         false => settings.schedule = departures.to_vec(),
     }
     copy
