@@ -289,7 +289,8 @@ fn a_failing_seed_is_shrunk_and_kept_once() {
     let add = |design: &str, seed: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pellmell"));
         command.args(["corpus", "add", "scenarios/concurrency-script.toml", "--design", design, "--seed", seed]);
-        let ran = command.args(["--reason", "an old price"]).arg("--to").arg(&folder).output().expect("it runs");
+        let command = command.args(["--reason", "an old price"]).arg("--to").arg(&folder).env("COLUMNS", "400");
+        let ran = command.output().expect("it runs");
         (ran.status.code(), String::from_utf8(ran.stdout).expect("text"))
     };
     let (code, out) = add("stage1", "1");
@@ -488,7 +489,8 @@ fn the_shipped_corpus_has_no_two_entries_that_fail_for_one_cause_in_one_way() {
 /// Runs `pellmell corpus` with these arguments in a folder; returns the exit code, stdout and stderr.
 fn corpus_in(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pellmell"));
-    let ran = command.current_dir(folder).arg("corpus").args(arguments).output().expect("the binary runs");
+    let command = command.current_dir(folder).env("COLUMNS", "400").arg("corpus").args(arguments);
+    let ran = command.output().expect("the binary runs");
     let text = |bytes| String::from_utf8(bytes).expect("text");
     (ran.status.code().expect("it ended"), text(ran.stdout), text(ran.stderr))
 }
@@ -508,7 +510,7 @@ fn the_command_that_renews_an_entry_is_told_and_proposes_and_writes_it() {
     let (code, out, _) = corpus_in(&folder, &["check", "a.toml"]);
     assert!(code == 3 && out.contains("MOVED a ") && out.contains("every property holds\n"), "{code} {out}");
     assert!(out.contains("it still fails as it should by `hold order:cancelled o1@1 -> tickets until "), "{out}");
-    assert!(out.contains(": pellmell corpus renew a.toml\n") && out.contains("0 not, 1 moved, 0 stale"), "{out}");
+    assert!(out.contains("Next pellmell corpus renew a.toml\n") && out.contains("0 not, 1 moved, 0 stale"), "{out}");
     let (code, out, _) = corpus_in(&folder, &["renew", "a.toml"]);
     assert!(
         code == 3 && out.contains("To renew a\n") && out.contains("now violated NoLockOverwrite: at tickets"),

@@ -685,12 +685,9 @@ fn smallest<T: Suite>(found: Counterexample<T>) -> Smallest {
 pub fn departed(scenario: &dyn AnyScenario, departures: &[Departure]) -> Box<dyn AnyScenario> {
     let mut copy = scenario.copy();
     let settings = copy.settings_mut();
-    match departures.is_empty() {
-        true => {
-            settings.schedule.clear();
-            (settings.scheduler, settings.faults) = (Some(pellmell_core::SchedulerKind::Calm), FaultPlan::NONE);
-        }
-        false => settings.schedule = departures.to_vec(),
+    settings.schedule = departures.to_vec();
+    if departures.is_empty() {
+        (settings.scheduler, settings.faults) = (Some(pellmell_core::SchedulerKind::Calm), FaultPlan::NONE);
     }
     copy
 }
@@ -698,8 +695,5 @@ pub fn departed(scenario: &dyn AnyScenario, departures: &[Departure]) -> Box<dyn
 /// Whether a verdict is a violation, and of which property.
 #[must_use]
 pub fn violated(verdict: &Verdict) -> Option<&str> {
-    match verdict {
-        Verdict::Violated { property, .. } => Some(property),
-        _ => None,
-    }
+    if let Verdict::Violated { property, .. } = verdict { Some(property) } else { None }
 }
