@@ -42,6 +42,16 @@ fn the_pictures_of_the_pages_are_what_export_makes() {
 }
 
 #[test]
+fn a_message_that_a_departure_keeps_from_its_group_to_the_end_has_an_arrow_to_the_end() {
+    let drawn = |file: &str, design: &str| pellmell(&["export", file, "--design", design, "--to", "svg"]).stdout;
+    let kept = drawn("scenarios/update-overtakes-update.toml", "stage1");
+    assert_eq!(kept.matches("class=\"arrow waiting departing\"").count(), 1, "{kept}");
+    assert!(kept.contains("not delivered by the end"), "{kept}");
+    let arrives = drawn(OVERTAKING, "course");
+    assert!(!arrives.contains("arrow waiting\"") && !arrives.contains("not delivered by the end"), "{arrives}");
+}
+
+#[test]
 fn a_scenario_and_its_trace_give_the_same_page_but_for_the_commands() {
     let (trace, of_scenario, of_trace) = (temp("export.jsonl"), temp("export-1.html"), temp("export-2.html"));
     let [trace, of_scenario, of_trace] = [&trace, &of_scenario, &of_trace].map(|path| path.display().to_string());

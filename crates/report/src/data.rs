@@ -50,6 +50,7 @@ pub(crate) fn data(picture: &Picture) -> Value {
             "parents": verdict.parents,
         },
         "differs": differs,
+        "waiting": picture.waiting(),
         "run": run,
         "calm": calm,
     })

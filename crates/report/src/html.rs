@@ -9,7 +9,7 @@ use std::fmt::Write;
 use crate::data::data;
 use crate::picture::Picture;
 use crate::step::Mark;
-use crate::style::{DIAGRAM, GLYPHS, legend, variables};
+use crate::style::{DIAGRAM, GLYPHS, WAITING, legend, variables};
 use crate::svg::{drawing_css, drawn};
 use crate::text::{json_in_html, xml};
 
@@ -17,9 +17,9 @@ use crate::text::{json_in_html, xml};
 pub const BEGIN: &str = "<!doctype html>\n<html lang=\"en\" data-made-by=\"pellmell export\"";
 
 /// The hash of the page's style, which its policy allows.
-pub const STYLE_HASH: &str = "sha256-iHSi9XKTJBcYwn3k+ip1G+rM8DOZashogWfLSWZpaIM=";
+pub const STYLE_HASH: &str = "sha256-KvEsju2hRPxionCo54slqO+Rnx6dQsr8R47p0tarY4w=";
 /// The hash of the page's script, likewise.
-pub const SCRIPT_HASH: &str = "sha256-e/wTstdOIcj1oAgPZQJZCTHoruQHmvGQHgvX9HAQIWM=";
+pub const SCRIPT_HASH: &str = "sha256-8ZqfpRNDpPNpXzFT91ZOVfiuXxw/A1aBq+FN+EyXkH8=";
 
 const SCRIPT: &str =
     concat!(include_str!("page/page.js"), include_str!("page/telling.js"), include_str!("page/using.js"));
@@ -189,6 +189,9 @@ fn legend_of(picture: &Picture) -> String {
             let line = format!("<path class=\"arrow {class}\" d=\"M0 10H34\"/>{inner}");
             put("wide", 44, &(line + &shape("handled", "glyph", 24)), words);
         }
+    }
+    if !picture.waiting().is_empty() {
+        put("wide", 44, "<path class=\"arrow waiting\" d=\"M0 10H34\"/>", WAITING);
     }
     let crossing = "<span>arrows that cross: one message overtakes another</span>";
     format!("<footer class=\"legend\" aria-label=\"Legend\">{entries}{crossing}</footer>\n")

@@ -10,6 +10,9 @@ use crate::cause::Causes;
 use crate::step::{Action, Delivery, Kind, Mark, marks, outcome};
 use crate::text::{fields, shown};
 
+/// The most messages that are drawn as not delivered: of more one sees nothing.
+const WAITING_MAX: usize = 20;
+
 /// What a picture is made of.
 pub struct Source<'a> {
     /// The run.
@@ -243,6 +246,24 @@ pub struct Flight {
 }
 
 impl Picture {
+    /// The messages on their way that nobody was handed by the end, by place among the flights, and whether a
+    /// departure holds each back; none if there are more than can be drawn.
+    pub(crate) fn waiting(&self) -> Vec<(usize, bool)> {
+        let flights = self.run.flights.iter().enumerate();
+        let waiting = flights.filter(|(_, flight)| {
+            flight.steps.is_empty() && flight.from.is_some() && flight.column.is_some() && !flight.given_up
+        });
+        let waiting: Vec<(usize, bool)> = waiting
+            .map(|(place, Flight { message, group, .. })| {
+                let name = format!("hold {message} -> {group}");
+                let is_it =
+                    |text: &str| text.strip_prefix(&name).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
+                (place, self.departures.iter().any(|departs| is_it(&departs.text)))
+            })
+            .collect();
+        if waiting.len() <= WAITING_MAX { waiting } else { Vec::new() }
+    }
+
     /// The picture of a run.
     #[must_use]
     pub fn of(source: &Source<'_>) -> Picture {

@@ -5,6 +5,9 @@ use std::fmt::Write;
 use crate::picture::{ColumnKind, Picture, Run, Step};
 use crate::step::{Kind, Mark};
 
+/// What the legend says of an arrow that nobody was handed.
+pub(crate) const WAITING: &str = "not delivered by the end";
+
 /// The name of each colour, and what it is on light ground and on dark ground.
 pub(crate) const PALETTE: [(&str, &str, &str); 14] = [
     ("bg", "#ffffff", "#15181c"),

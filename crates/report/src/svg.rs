@@ -9,9 +9,9 @@ use std::fmt::{self, Write};
 use pellmell_core::Time;
 use pellmell_core::trace::count;
 
-use crate::picture::{Picture, Step};
+use crate::picture::{Flight, Picture, Step};
 use crate::step::Mark;
-use crate::style::{DIAGRAM, GLYPHS, arrow, badges, clients, glyph, label, legend, written_out};
+use crate::style::{DIAGRAM, GLYPHS, WAITING, arrow, badges, clients, glyph, label, legend, written_out};
 use crate::text::{fit, wrapped, xml};
 
 /// How a drawing begins.
@@ -193,10 +193,29 @@ impl<'a> Drawing<'a> {
         for (place, step) in picture.run.steps.iter().enumerate() {
             self.arrows(step, y_of(place), step.from.map(|from| (from, y_of(from))));
         }
+        for (flight, is_held) in picture.waiting() {
+            self.waiting(&picture.run.flights[flight], is_held, &y_of, bottom);
+        }
         for (place, step) in picture.run.steps.iter().enumerate() {
             self.row(step, y_of(place));
         }
         self.y = bottom;
+    }
+
+    /// The arrow of a message that nobody was handed by the end.
+    fn waiting(&mut self, flight: &Flight, is_held: bool, y_of: &impl Fn(usize) -> usize, bottom: usize) {
+        let (Some(from), Some(column)) = (flight.from, flight.column) else { return };
+        let (x_from, y_from, x) = (x_of(self.picture.run.steps[from].column), y_of(from), x_of(column));
+        let class = if is_held { "arrow waiting departing" } else { "arrow waiting" };
+        let path = match x_from == x {
+            true => format!("M{x} {y_from}C{0} {y_from} {0} {bottom} {x} {bottom}", x + 44),
+            false => format!("M{x_from} {y_from}L{x} {bottom}"),
+        };
+        self.put(format_args!("<path class=\"{class}\" d=\"{path}\"/>"));
+        if let Some((_, name)) = flight.message.split_once(' ') {
+            let class = if is_held { "label need end" } else { "label end" };
+            self.text(class, x - 26, bottom - 4, &fit(name, 8));
+        }
     }
 
     fn arrows(&mut self, step: &Step, y: usize, from: Option<(usize, usize)>) {
@@ -310,6 +329,12 @@ impl<'a> Drawing<'a> {
                 self.text("quiet", end + 12, y + 4, words);
                 x += 66 + words.chars().count() * CHARACTER / 10;
             }
+        }
+        if !self.picture.waiting().is_empty() {
+            x = self.next_in_legend(x, WAITING);
+            let (y, end) = (self.y, x + 34);
+            self.put(format_args!("<path class=\"arrow waiting\" d=\"M{x} {y}H{end}\"/>"));
+            self.text("quiet", end + 12, y + 4, WAITING);
         }
         self.y += 12;
         for (word, command) in self.picture.commands.iter().take(1) {

@@ -220,6 +220,7 @@
     for (const row of of.arrows(first, last)) {
       (of.places[row] === chosen || isKin(of.of, of.places[row], chosen) ? front : parts).push(...arrow(of, row, chosen));
     }
+    if (side === "run") parts.push(...undelivered(of));
     parts.push(...front);
     for (let row = first; row <= Math.min(last, of.places.length - 1); row++) parts.push(...glyph(of, row, chosen));
     drawing.replaceChildren(...parts);
@@ -252,6 +253,28 @@
     }
     const made = [shape("path", { class: classes, d: path, "data-place": place })];
     if (is(of, place, "duplicate")) made.push(shape("path", { class: "arrow inner", d: path }));
+    return made;
+  }
+
+  // The messages that nobody was handed by the end, where the whole run is drawn.
+  function undelivered(view) {
+    const { of, places, rowOf } = view;
+    const made = [];
+    if (places.length > WHOLE) return made;
+    for (const [flight, isHeld] of data.waiting) {
+      const row = rowOf[of.flights.from[flight]];
+      if (row < 0) continue;
+      const begin = [x(of.column[of.flights.from[flight]]), y(row)];
+      const end = [x(of.flights.column[flight]), places.length * ROW];
+      made.push(shape("path", { class: `arrow waiting${isHeld ? " departing" : ""}`, d: between(begin, end) }));
+      if (columnWidth >= 84) {
+        const message = text(of.flights.message[flight]);
+        const name = message.slice(message.indexOf(" ") + 1);
+        const label = shape("text", { class: `label end${isHeld ? " need" : ""}`, x: end[0] - 26, y: end[1] - 4 });
+        label.textContent = name.length > 8 ? `${name.slice(0, 7)}…` : name;
+        made.push(label);
+      }
+    }
     return made;
   }
 
