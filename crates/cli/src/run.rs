@@ -183,6 +183,7 @@ pub(super) fn exercised(counts: &CountsText) -> String {
         "truncations",
         "republished",
         "slow_publishes",
+        "given_up",
         "naks_unheard",
     ];
     let number = |name: &str| counts.get(name).copied().unwrap_or(0);

@@ -162,6 +162,9 @@ pub struct Counts {
     /// Members crashed between two saves of a handler; they are among the crashes.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub crashes_between_saves: u64,
+    /// Messages that the broker gave up for a group, because it was sent them too often.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub given_up: u64,
     /// Naks that were silences, because the broker knows none.
     pub naks_unheard: u64,
     /// Moments at rest: nothing could change any more until a command was sent or a service's timer fired,
@@ -201,6 +204,7 @@ impl Counts {
         self.republished += other.republished;
         self.slow_publishes += other.slow_publishes;
         self.crashes_between_saves += other.crashes_between_saves;
+        self.given_up += other.given_up;
         self.naks_unheard += other.naks_unheard;
         self.moments_judged += other.moments_judged;
         self.moments_before_redelivery += other.moments_before_redelivery;
@@ -392,6 +396,7 @@ pub fn run<S: System>(
     let RunNotes { mut counts, reached, .. } = noted;
     counts.commands = world.commands_run().into();
     counts.messages = world.broker().messages().len() as u64;
+    counts.given_up = world.broker().dead().len() as u64;
     let reached =
         judges.sometimes().zip(reached).filter_map(|(sometimes, reached)| reached.then_some(sometimes.name()));
     let reached = reached.collect();
