@@ -1,20 +1,19 @@
 //! `pellmell export`: a run as a page, a picture, or a file for another tool.
 
 use std::fmt;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use pellmell_core::explain::Explanation;
 use pellmell_core::trace::{Edges, Trace, count, first_difference};
 use pellmell_report::{Picture, Source, chrome, github, html, jsonl, junit, mermaid, otlp, svg};
-use pellmell_scenario::any::{AnyScenario, AnySystem, NotExplained, departed};
+use pellmell_scenario::any::{AnyScenario, AnySystem, NotExplained, Recorded, departed};
 use serde_json::json;
 
 use super::input::Input;
 use super::{
-    Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, files, input, number, program, replay, run, shown,
-    shrink,
+    Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, files, input, number, print, program, replay, run,
+    shown, shrink,
 };
 
 /// The most steps of a run beside which the calm run stands.
@@ -117,7 +116,7 @@ impl To {
 }
 
 /// A run and what is known of it.
-struct Recorded {
+struct Known {
     trace: Trace,
     edges: Edges,
     explanation: Option<Explanation>,
@@ -131,20 +130,20 @@ pub(super) fn export(system: &dyn AnySystem, args: &ExportArgs, format: MessageF
         return Err(Failure::Input(format!("stdout would have both the export and JSON about it\n  = help: {help}")));
     }
     files::check_output(args.output.as_deref(), &args.to.kind(), &args.file)?;
-    let (scenario, seed, recorded) = recorded(system, args)?;
+    let (scenario, seed, known) = known(system, args)?;
     let settings = scenario.settings();
-    let commands = commands(args, &*scenario, seed, &recorded);
+    let commands = commands(args, &*scenario, seed, &known);
     let picture = Picture::of(&Source {
-        trace: &recorded.trace,
+        trace: &known.trace,
         scenario: &settings.name,
         seed,
         about: &settings.about,
         profile: settings.profile.name,
-        edges: &recorded.edges,
-        explanation: recorded.explanation.as_ref(),
-        calm: recorded.calm.as_ref().map(|(trace, edges)| (trace, edges)),
+        edges: &known.edges,
+        explanation: known.explanation.as_ref(),
+        calm: known.calm.as_ref().map(|(trace, edges)| (trace, edges)),
         commands: &commands,
-        notes: &recorded.notes,
+        notes: &known.notes,
     });
     let text = args.to.text(&picture)?;
     match &args.output {
@@ -158,7 +157,7 @@ pub(super) fn export(system: &dyn AnySystem, args: &ExportArgs, format: MessageF
 }
 
 /// What is exported: the scenario, the seed, and its run.
-fn recorded(system: &dyn AnySystem, args: &ExportArgs) -> Result<(Box<dyn AnyScenario>, u64, Recorded), Failure> {
+fn known(system: &dyn AnySystem, args: &ExportArgs) -> Result<(Box<dyn AnyScenario>, u64, Known), Failure> {
     match input::any(system, &args.file)? {
         Input::Trace(_) if args.seed.is_some() || !args.what.is_empty() => {
             let message = format!("{} is a trace: what was run is in it", shown(&args.file));
@@ -167,11 +166,11 @@ fn recorded(system: &dyn AnySystem, args: &ExportArgs) -> Result<(Box<dyn AnySce
         Input::Trace(trace) => {
             let scenario = replay::scenario_of(system, &args.file, &trace)?;
             let seed = trace.header.seed;
-            let again = run::play(&*scenario, seed)?;
+            let again = run::record(&*scenario, seed)?.trace;
             match first_difference(&trace, &again) {
                 None => {
-                    let recorded = played(args, &*scenario, seed)?;
-                    Ok((scenario, seed, recorded))
+                    let known = played(args, &*scenario, seed)?;
+                    Ok((scenario, seed, known))
                 }
                 Some(difference) => {
                     let note = format!(
@@ -179,22 +178,22 @@ fn recorded(system: &dyn AnySystem, args: &ExportArgs) -> Result<(Box<dyn AnySce
                         difference.step
                     );
                     let (edges, notes) = (Edges::default(), vec![note]);
-                    let recorded = Recorded { trace: *trace, edges, explanation: None, calm: None, notes };
-                    Ok((scenario, seed, recorded))
+                    let known = Known { trace: *trace, edges, explanation: None, calm: None, notes };
+                    Ok((scenario, seed, known))
                 }
             }
         }
         Input::Scenario(mut scenario) => {
             input::apply(&mut *scenario, &args.what)?;
             let seed = args.seed.unwrap_or(scenario.settings().seed);
-            let recorded = played(args, &*scenario, seed)?;
-            Ok((scenario, seed, recorded))
+            let known = played(args, &*scenario, seed)?;
+            Ok((scenario, seed, known))
         }
     }
 }
 
 /// The run of a seed: what is left of it and why it fails, or the whole of it.
-fn played(args: &ExportArgs, scenario: &dyn AnyScenario, seed: u64) -> Result<Recorded, Failure> {
+fn played(args: &ExportArgs, scenario: &dyn AnyScenario, seed: u64) -> Result<Known, Failure> {
     let mut notes = Vec::new();
     if !args.whole {
         match scenario.explain(seed, args.executions, args.continuations) {
@@ -209,13 +208,13 @@ fn played(args: &ExportArgs, scenario: &dyn AnyScenario, seed: u64) -> Result<Re
                         "the runs did not suffice to leave out all that can go: try more --executions".to_owned(),
                     );
                 }
-                return recorded_run(small, small.settings().seed, Some(explanation), notes);
+                return known_of_run(small, small.settings().seed, Some(explanation), notes);
             }
             Ok(None) => {}
             Err(error) => notes.push(format!("the whole run is shown: {}", in_words(&error))),
         }
     }
-    recorded_run(scenario, seed, None, notes)
+    known_of_run(scenario, seed, None, notes)
 }
 
 fn in_words(error: &NotExplained) -> String {
@@ -225,39 +224,31 @@ fn in_words(error: &NotExplained) -> String {
     }
 }
 
-fn recorded_run(
+fn known_of_run(
     scenario: &dyn AnyScenario,
     seed: u64,
     explanation: Option<Explanation>,
     notes: Vec<String>,
-) -> Result<Recorded, Failure> {
-    let wrong = |error: pellmell_core::simulation::BuildError| Failure::Input(error.to_string());
-    let trace = run::play(scenario, seed)?;
-    let edges = scenario.edges(seed).map_err(wrong)?;
+) -> Result<Known, Failure> {
+    let Recorded { trace, edges, .. } = run::record(scenario, seed)?;
     let calm = match trace.end.steps {
         ..=STEPS_BESIDE => {
-            let calm = departed(scenario, &[]);
-            let recorded = (run::play(&*calm, seed)?, calm.edges(seed).map_err(wrong)?);
-            Some(recorded).filter(|(calm, _)| calm.records != trace.records)
+            let calm = run::record(&*departed(scenario, &[]), seed)?;
+            Some((calm.trace, calm.edges)).filter(|(calm, _)| calm.records != trace.records)
         }
         _ => None,
     };
-    Ok(Recorded { trace, edges, explanation, calm, notes })
+    Ok(Known { trace, edges, explanation, calm, notes })
 }
 
 /// What to type next.
-fn commands(
-    args: &ExportArgs,
-    scenario: &dyn AnyScenario,
-    seed: u64,
-    recorded: &Recorded,
-) -> Vec<(&'static str, String)> {
+fn commands(args: &ExportArgs, scenario: &dyn AnyScenario, seed: u64, known: &Known) -> Vec<(&'static str, String)> {
     if args.file.extension().is_some_and(|ending| ending == "jsonl") {
         let file = pellmell_core::escape::file_for_shell(&args.file);
         return vec![("Reproduce", format!("{} replay {file}", program()))];
     }
     let mut commands = vec![("Reproduce", command("run", &args.file, scenario, seed))];
-    if recorded.trace.end.verdict != "held" {
+    if known.trace.end.verdict != "held" {
         commands.push(("Explain", command("explain", &args.file, scenario, seed)));
         commands.push(("Keep", format!("{} --write FILE", command("shrink", &args.file, scenario, seed))));
     }
@@ -289,13 +280,5 @@ fn tell(picture: &Picture, to: To, path: &Path, format: MessageFormat) -> Result
             "property": picture.verdict.property,
             "notes": picture.notes,
         })),
-    }
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    match io::stdout().write_all(text.as_bytes()) {
-        // Who stops reading has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
     }
 }

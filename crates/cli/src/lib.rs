@@ -52,7 +52,7 @@ use pellmell_core::vacuity::Allow;
 use pellmell_scenario::any::{AnyScenario, AnySystem, Erased};
 use pellmell_scenario::scenario::{SchedulerKind, Suite};
 
-use out::{BAD, DIM, GOOD, Out, PLAIN, complain, tell};
+use out::{BAD, DIM, GOOD, Out, PLAIN, complain, print, tell};
 
 /// Plays services on a fake broker that delivers late, twice and out of order, and says whether
 /// their replicas converge.

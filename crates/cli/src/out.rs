@@ -117,11 +117,20 @@ impl Out {
 
     /// A line as it is.
     pub(super) fn write(&mut self, line: &str) -> Result<(), Failure> {
-        match writeln!(self.0, "{line}") {
-            // Who stops reading has seen enough; the verb ends as it would have.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            written => Ok(written?),
-        }
+        unless_closed(writeln!(self.0, "{line}"))
+    }
+}
+
+/// Writes a file's text to stdout as it is, colours or not.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    unless_closed(io::stdout().write_all(text.as_bytes()))
+}
+
+/// Who stops reading has seen enough; the verb ends as it would have.
+fn unless_closed(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use pellmell_core::trace::{Trace, first_difference};
-use pellmell_core::vacuity::{Allow, Findings};
-use pellmell_scenario::any::{AnyScenario, AnySystem};
+use pellmell_core::vacuity::Allow;
+use pellmell_scenario::any::{AnyScenario, AnySystem, Recorded};
 use pellmell_scenario::scenario::{Changes, Gone};
 use serde_json::json;
 
@@ -45,7 +45,7 @@ pub(super) fn replay(system: &dyn AnySystem, args: &ReplayArgs, format: MessageF
         Input::Trace(trace) => {
             let mut scenario = scenario_of(system, &args.file, &trace)?;
             scenario.settings_mut().allow.extend(args.allow.iter().cloned());
-            let again = run::look(&*scenario, trace.header.seed)?;
+            let again = run::record(&*scenario, trace.header.seed)?;
             report(system, args, format, &*scenario, &trace, &again)
         }
         Input::Scenario(mut scenario) => {
@@ -54,8 +54,8 @@ pub(super) fn replay(system: &dyn AnySystem, args: &ReplayArgs, format: MessageF
             }
             scenario.settings_mut().allow.extend(args.allow.iter().cloned());
             let seed = args.seed.unwrap_or(scenario.settings().seed);
-            let ((first, _), again) = (run::look(&*scenario, seed)?, run::look(&*scenario, seed)?);
-            report(system, args, format, &*scenario, &first, &again)
+            let (first, again) = (run::record(&*scenario, seed)?, run::record(&*scenario, seed)?);
+            report(system, args, format, &*scenario, &first.trace, &again)
         }
     }
 }
@@ -77,7 +77,7 @@ fn report(
     format: MessageFormat,
     scenario: &dyn AnyScenario,
     expected: &Trace,
-    (found, findings): &(Trace, Findings),
+    Recorded { trace: found, findings, .. }: &Recorded,
 ) -> Result<Ending, Failure> {
     let mut out = Out::new();
     let difference = first_difference(expected, found);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use pellmell_core::trace::{CountsText, Trace};
 use pellmell_core::vacuity::Findings;
-use pellmell_scenario::any::{AnyScenario, AnySystem};
+use pellmell_scenario::any::{AnyScenario, AnySystem, Recorded};
 
 use serde_json::json;
 
@@ -59,7 +59,7 @@ pub(super) fn run(system: &dyn AnySystem, args: &RunArgs, format: MessageFormat)
     files::check_output(args.trace.as_deref(), &files::TRACE, &args.scenario)?;
     let seed = args.seed.unwrap_or(scenario.settings().seed);
     let (recorded, log) = args.log.during(|after| scenario.record(seed, after));
-    let (trace, findings) = recorded.map_err(|error| Failure::Input(error.to_string()))?;
+    let Recorded { trace, findings, .. } = recorded.map_err(|error| Failure::Input(error.to_string()))?;
     if let Some(path) = &args.trace {
         let text = trace.to_jsonl().map_err(|error| Failure::Io(format!("cannot write the trace: {error}")))?;
         files::write(path, &text)?;
@@ -85,12 +85,7 @@ pub(super) fn ending(trace: &Trace, findings: &Findings) -> Ending {
 }
 
 /// Plays one seed of a scenario and records it.
-pub(super) fn play(scenario: &dyn AnyScenario, seed: u64) -> Result<Trace, Failure> {
-    Ok(look(scenario, seed)?.0)
-}
-
-/// Plays one seed of a scenario and records it, with what was asked for and did not happen.
-pub(super) fn look(scenario: &dyn AnyScenario, seed: u64) -> Result<(Trace, Findings), Failure> {
+pub(super) fn record(scenario: &dyn AnyScenario, seed: u64) -> Result<Recorded, Failure> {
     scenario.record(seed, &mut |_| ()).map_err(|error| Failure::Input(error.to_string()))
 }
 

@@ -10,7 +10,7 @@ use pellmell_scenario::scenario::ShrinkError;
 use serde_json::json;
 
 use super::log::Log;
-use super::run::{self, play};
+use super::run::{self, record};
 use super::{
     BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, files, input, number, program,
     sweep_command, timeline,
@@ -101,7 +101,7 @@ fn show(
     out.status(GOOD, "Shrunk", format_args!("{place} in {}", count(shrunk.executions.into(), "execution")))?;
     out.departures(&small.settings().schedule)?;
     out.line("")?;
-    let trace = play(&**small, small.settings().seed)?;
+    let trace = record(&**small, small.settings().seed)?.trace;
     timeline::steps(out, &trace, &Log::new(), run::STEPS_SHOWN)?;
     timeline::stores(out, &system.display(), &trace)?;
     timeline::verdict(out, &trace)?;

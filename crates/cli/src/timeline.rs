@@ -66,11 +66,10 @@ pub(super) fn row(record: &TraceRecord, services: &[String], log: &Log) -> Row {
             Some(place) => Cells::At(vec![(place, record.in_brief())]),
             None => Cells::Across(record.action.clone()),
         },
-        last: String::new(),
         marks: record.faults.iter().map(|fault| (BAD, format!("◀ {fault}"))).collect(),
         instead: record.instead_of.clone(),
-        is_gap: false,
         below: log.get(&record.step).into_iter().flatten().map(|line| format!("log {line}")).collect(),
+        ..Row::default()
     }
 }
 

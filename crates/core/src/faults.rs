@@ -303,6 +303,15 @@ impl FaultPlan {
         !plan.kinds().into_iter().any(|rate| rate.can_happen())
     }
 
+    /// How often a change is drawn: with the others of its kind, of which one is drawn next.
+    pub(crate) fn of_change(&mut self, change: MemberChange) -> &mut Rate {
+        match change {
+            MemberChange::Truncate => &mut self.truncate,
+            change if MemberChange::OF_BROKERS.contains(&change) => &mut self.broker_failure,
+            _ => &mut self.change,
+        }
+    }
+
     /// How often each kind of fault happens; in the order they were added, so that a seed keeps its coins.
     fn kinds(&mut self) -> [&mut Rate; 13] {
         [

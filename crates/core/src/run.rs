@@ -488,7 +488,7 @@ fn judge_rest<S: System>(world: &mut World<S>, judges: &Judges<S>, noted: &mut R
 
 /// What a moment at which nothing is under way is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stillness {
+pub(crate) enum Stillness {
     /// Nothing can change any more until a command is sent or a service's timer fires.
     AtRest,
     /// A message waits that may still change something when it comes again.
@@ -498,11 +498,13 @@ enum Stillness {
 }
 
 impl Stillness {
-    fn of<S: System>(world: &World<S>) -> Stillness {
-        match world.is_quiescent() {
-            _ if !world.enabled().absent.is_empty() => Stillness::BeforeJoin,
-            true => Stillness::AtRest,
-            false => Stillness::BeforeRedelivery,
+    pub(crate) fn of<S: System>(world: &World<S>) -> Stillness {
+        if !world.enabled().absent.is_empty() {
+            Stillness::BeforeJoin
+        } else if world.is_quiescent() {
+            Stillness::AtRest
+        } else {
+            Stillness::BeforeRedelivery
         }
     }
 }

@@ -166,18 +166,11 @@ pub trait AnyScenario: Send + Sync {
     /// If its parts do not fit.
     fn vacuous_in_sweep(&self, swept: &SweepResult) -> Result<Findings, BuildError>;
 
-    /// Plays one seed and records it, with what was asked for and did not happen. `after` hears the number
-    /// of each step when it is taken.
+    /// Plays one seed and records it. `after` hears the number of each step when it is taken.
     ///
     /// # Errors
     /// If its parts do not fit.
-    fn record(&self, seed: u64, after: &mut dyn FnMut(u64)) -> Result<(Trace, Findings), BuildError>;
-
-    /// How the run of a seed begins, and what the broker is left with: it is played once more.
-    ///
-    /// # Errors
-    /// If its parts do not fit.
-    fn edges(&self, seed: u64) -> Result<Edges, BuildError>;
+    fn record(&self, seed: u64, after: &mut dyn FnMut(u64)) -> Result<Recorded, BuildError>;
 
     /// Shrinks the run of a seed in at most so many runs; `None` if it holds.
     ///
@@ -306,6 +299,16 @@ impl<T: Suite> AnyHoldPlan for pellmell_core::search::HoldPlan<'_, T> {
     ) -> HoldPart {
         pellmell_core::search::HoldPlan::go_on(self, begun, end, watch)
     }
+}
+
+/// A run that was played and recorded.
+pub struct Recorded {
+    /// Its steps.
+    pub trace: Trace,
+    /// What was asked for and did not happen in it.
+    pub findings: Findings,
+    /// How it began, and what the broker was left with.
+    pub edges: Edges,
 }
 
 /// A counterexample, whatever the system (see [`Counterexample`]).
@@ -528,7 +531,7 @@ impl<T: Suite> AnyScenario for Scenario<T> {
         Scenario::vacuous_in_sweep(self, swept)
     }
 
-    fn record(&self, seed: u64, after: &mut dyn FnMut(u64)) -> Result<(Trace, Findings), BuildError> {
+    fn record(&self, seed: u64, after: &mut dyn FnMut(u64)) -> Result<Recorded, BuildError> {
         let simulation = self.simulation(seed)?;
         let services = simulation.service_names().map(str::to_owned).collect();
         let Format { name: format, version, tool } = Header::format();
@@ -552,6 +555,7 @@ impl<T: Suite> AnyScenario for Scenario<T> {
         };
         let mut telling = Telling { recorder: Recorder::default(), after };
         let mut world = simulation.world();
+        let before = Edges::before(&world);
         let mut occurred = Occurred::default();
         let report = self.look(&mut world, &self.judges(), seed, &mut telling, &mut occurred);
         let mut findings = self.vacuous(&occurred)?;
@@ -560,14 +564,8 @@ impl<T: Suite> AnyScenario for Scenario<T> {
             findings.void.retain(|vacuous| vacuous.kind == Kind::UnusedDeparture);
             findings.notes.clear();
         }
-        Ok((telling.recorder.finish(header, &world, &report), findings))
-    }
-
-    fn edges(&self, seed: u64) -> Result<Edges, BuildError> {
-        let mut world = self.simulation(seed)?.world();
-        let before = Edges::before(&world);
-        self.look(&mut world, &self.judges(), seed, &mut (), &mut Occurred::default());
-        Ok(before.after(&world))
+        let trace = telling.recorder.finish(header, &world, &report);
+        Ok(Recorded { trace, findings, edges: before.after(&world) })
     }
 
     fn shrink(&self, seed: u64, executions_max: u32) -> Result<Option<Smallest>, ShrinkError> {

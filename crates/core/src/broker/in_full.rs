@@ -8,6 +8,7 @@ use std::hash::{Hash, Hasher};
 use super::{Broker, Delivery, DeliveryIndex, GroupIndex};
 use crate::event::Event;
 use crate::hash::{self, StableHasher};
+use crate::ids::ServiceIndex;
 
 impl<E: Event> Broker<E> {
     /// A hash of what decides how a run goes on besides [`Broker::digest`]: what is parked, what is known to change
@@ -25,8 +26,7 @@ impl<E: Event> Broker<E> {
         if !self.is_driven {
             return sum;
         }
-        let groups = (0..self.groups.len()).map(|place| GroupIndex(place as u16));
-        groups.fold(sum, |hash, group| hash::mix(hash, self.numbers_at_engine(group)))
+        self.group_indices().fold(sum, |hash, group| hash::mix(hash, self.numbers_at_engine(group)))
     }
 
     /// Which message of its group's subscription a delivery is of, and what its engine will compare.
@@ -49,7 +49,7 @@ impl<E: Event> Broker<E> {
 
     /// By service, what is known to change nothing at its store although other services of the group may be handed
     /// it; given the state of each one's store.
-    pub(crate) fn digest_of_futile_for(&self, tick: impl Fn(crate::ids::ServiceIndex) -> u64) -> u64 {
+    pub(crate) fn digest_of_futile_for(&self, tick: impl Fn(ServiceIndex) -> u64) -> u64 {
         let known = self
             .futile_for
             .iter()

@@ -24,20 +24,17 @@ impl Profile {
     /// who ask whether it keeps an order, waits, or gives up.
     #[must_use]
     pub fn driven(broker: &engine::Profile) -> Profile {
-        let (ordering, wait, limit, naks) = match &broker.rules {
-            Rules::Queue(rules) => {
-                let limit = max_deliver(rules.deliveries, rules.then);
-                (ordering(rules.order), rules.wait.as_slice(), limit, rules.naks)
-            }
-            Rules::Offsets(_) => (Ordering::None, [].as_slice(), MaxDeliver::Unlimited, true),
-            Rules::Keyed(rules) => {
-                (Ordering::None, rules.wait.as_slice(), max_deliver(rules.deliveries, rules.then), true)
-            }
-            Rules::Push(rules) => {
-                (Ordering::None, rules.timeout.as_slice(), max_deliver(rules.deliveries, rules.then), true)
-            }
+        let (wait, deliveries, then) = match &broker.rules {
+            Rules::Queue(rules) => (rules.wait.as_slice(), rules.deliveries, rules.then),
+            Rules::Offsets(_) => ([].as_slice(), Limit::Unlimited, Then::Drop),
+            Rules::Keyed(rules) => (rules.wait.as_slice(), rules.deliveries, rules.then),
+            Rules::Push(rules) => (rules.timeout.as_slice(), rules.deliveries, rules.then),
         };
-        let ordering = if ordering == Ordering::Subscription { Ordering::Log } else { ordering };
+        let (ordering, naks) = match &broker.rules {
+            Rules::Queue(QueueRules { order: QueueOrder::None, naks, .. }) => (Ordering::None, *naks),
+            Rules::Queue(rules) => (Ordering::Log, rules.naks),
+            Rules::Offsets(_) | Rules::Keyed(_) | Rules::Push(_) => (Ordering::None, true),
+        };
         let mut engine = broker.clone();
         if let Rules::Queue(rules) = &mut engine.rules {
             // That a message comes once more is drawn, or said in a schedule.
@@ -54,7 +51,7 @@ impl Profile {
             ack_wait: durations(wait),
             redeliver_at: RedeliverAt::Any,
             release_on: ReleaseOn { crash: true, ..ReleaseOn::NOTHING },
-            max_deliver: limit,
+            max_deliver: max_deliver(deliveries, then),
             dedup_window: Dedup::None,
             naks,
             engine: Some(Arc::new(engine)),

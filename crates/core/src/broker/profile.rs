@@ -447,10 +447,8 @@ mod tests {
         assert_eq!(refused(|p| p.release_on.close = true), "release_on");
         assert_eq!(refused(|p| p.release_on.reconnect = true), "release_on");
         assert_eq!(refused(|p| p.release_on.claim = true), "release_on");
-        let none = MaxDeliver::Times { times: 0, action: Exhausted::DeadLetter };
-        let mut profile = Profile::stan();
-        profile.max_deliver = none;
-        assert_eq!(profile.supported().expect_err("nothing is delivered").parameter, "max_deliver");
+        let none = |p: &mut Profile| p.max_deliver = MaxDeliver::Times { times: 0, action: Exhausted::DeadLetter };
+        assert_eq!(refused(none), "max_deliver");
         assert_eq!(refused(|p| (p.ordering, p.reorder_window) = (Ordering::None, Limit::Of(3))), "reorder_window");
     }
 }

@@ -121,10 +121,14 @@ impl<E: Event> Broker<E> {
         &self.groups[group.get()].name
     }
 
+    /// All groups.
+    pub(crate) fn group_indices(&self) -> impl Iterator<Item = GroupIndex> + use<E> {
+        (0..self.groups.len()).map(|place| GroupIndex(place as u16))
+    }
+
     /// The groups that have not joined yet.
     pub fn absent_groups(&self) -> impl Iterator<Item = GroupIndex> + '_ {
-        let groups = self.groups.iter().enumerate().filter(|(_, group)| !group.joined);
-        groups.map(|(index, _)| GroupIndex(index as u16))
+        self.group_indices().filter(|group| !self.groups[group.get()].joined)
     }
 
     /// The service all members of a group belong to; `None` if services share the group.

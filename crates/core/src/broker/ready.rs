@@ -181,7 +181,7 @@ impl<E: Event> Broker<E> {
     /// Whether what is ready is what the rules allow, delivery by delivery.
     #[cfg(test)]
     pub(crate) fn is_ready_by_the_rules(&self) -> bool {
-        let groups = (0..self.groups.len()).map(|place| GroupIndex(place as u16));
+        let groups = self.group_indices();
         for group in self.groups.iter() {
             for index in &group.loose {
                 let delivery = self.delivery(*index);

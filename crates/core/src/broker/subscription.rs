@@ -211,12 +211,12 @@ impl Profile {
         };
         let keeps_offsets = matches!(engine.rules, Rules::Offsets(_));
         let failures = [
+            (Restart, true),
             (ForgetAck, engine.loses.acks),
             (Rewind, engine.loses.acks && keeps_offsets),
             (Truncate, engine.loses.tail),
         ];
         let failures = failures.into_iter().filter_map(|(failure, may_be)| may_be.then_some(failure));
-        let of_broker: Vec<MemberChange> = std::iter::once(Restart).chain(failures).collect();
         let of_members = MemberChanges::of(match &engine.rules {
             Rules::Offsets(rules) if rules.commits == Commits::Auto => &[Rebalance, Reconnect, Close, CommitAhead],
             Rules::Offsets(_) => &[Rebalance, Reconnect, Close],
@@ -224,7 +224,7 @@ impl Profile {
             Rules::Queue(_) => &[Reconnect, Close, Cancel],
             Rules::Keyed(_) | Rules::Push(_) => &[Reconnect, Close],
         });
-        of_members.and(MemberChanges::of(&of_broker))
+        failures.fold(of_members, MemberChanges::with)
     }
 }
 
@@ -481,7 +481,7 @@ impl<E: Event> Broker<E> {
     /// A member leaves its groups, in some way, and is back, unless it is there all the time.
     pub(crate) fn member_leaves(&mut self, service: ServiceIndex, ordinal: u16, how: How) {
         let member = Member { service, ordinal };
-        for group in (0..self.groups.len()).map(|place| GroupIndex(place as u16)) {
+        for group in self.group_indices() {
             let members = &self.groups[group.get()].members;
             let Some(place) = members.iter().position(|other| *other == member) else { continue };
             self.member_leaves_group(group, place as u16, how);
@@ -524,9 +524,7 @@ impl<E: Event> Broker<E> {
             }
             // It was done before the message was handled.
             MemberChange::CommitAhead => {}
-            MemberChange::Restart => {
-                (0..self.groups.len()).for_each(|place| self.break_connections(GroupIndex(place as u16)));
-            }
+            MemberChange::Restart => self.group_indices().for_each(|group| self.break_connections(group)),
             MemberChange::ForgetAck => {
                 let number = self.of_engine(index).1;
                 self.fail_over(group, Failure::Forgot(number));
@@ -557,11 +555,11 @@ impl<E: Event> Broker<E> {
     fn truncate(&mut self) {
         let now = self.now;
         let Some(last) = self.log.messages.len().checked_sub(1).map(|last| MessageIndex(last as u32)) else { return };
-        for group in (0..self.groups.len()).map(|place| GroupIndex(place as u16)) {
-            let newest = self.known(group).newest.iter().copied();
-            let number = newest.clone().rposition(|index| self.delivery(index).message == last);
-            let Some(number) = number.map(|number| MessageId(number as u32)) else { continue };
-            let index = self.known(group).newest[number.0 as usize];
+        for group in self.group_indices() {
+            let mut newest = self.known(group).newest.iter().copied().enumerate();
+            let of_last = newest.rfind(|(_, index)| self.delivery(*index).message == last);
+            let Some((number, index)) = of_last else { continue };
+            let number = MessageId(number as u32);
             let Delivery { state, attempt, .. } = *self.delivery(index);
             if state == State::Queued && attempt == 1 && !self.known(group).is_unread(index) {
                 let subscription = self.subscription(group);

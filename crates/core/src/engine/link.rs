@@ -130,9 +130,7 @@ impl Link {
                 }
                 way.words.push_back((time, told.clone()));
             }
-            _ => {
-                way.words.push_back((time, told.clone()));
-            }
+            _ => way.words.push_back((time, told.clone())),
         }
     }
 

@@ -41,23 +41,13 @@ pub struct Loses {
 }
 
 impl Loses {
+    /// Who runs the broker for others keeps what it took.
     const NOTHING: Loses = Loses { acks: false, tail: false };
+    /// A deleted message of SQS may come back, and acks of Pub/Sub are a matter of best effort.
     const ACKS: Loses = Loses { acks: true, tail: false };
+    /// The consumer itself knows where it was, or there is nothing to know.
     const TAIL: Loses = Loses { acks: false, tail: true };
     const BOTH: Loses = Loses { acks: true, tail: true };
-
-    /// What the broker of a profile loses.
-    fn of(profile: &str) -> Loses {
-        match profile {
-            // Who runs them for others keeps what they took; a deleted message of SQS may come back, and acks of
-            // Pub/Sub are a matter of best effort.
-            "sqs-fifo" | "sns" | "pubsub-exactly-once" | "servicebus" | "servicebus-session" => Loses::NOTHING,
-            "sqs-standard" | "pubsub" | "pubsub-ordered" => Loses::ACKS,
-            // The consumer itself knows where it was, or there is nothing to know.
-            "jetstream-ordered" | "mqtt-qos0" | "mqtt-qos1-clean" => Loses::TAIL,
-            _ => Loses::BOTH,
-        }
-    }
 }
 
 /// What a consumer can see of a delivery beside the message.
@@ -223,11 +213,15 @@ fn push() -> PushRules {
 }
 
 impl Profile {
+    fn losing(self, loses: Loses) -> Profile {
+        Profile { loses, ..self }
+    }
+
     /// All of them, in the order in which they are listed.
     #[must_use]
     pub fn all() -> Vec<Profile> {
         use Sees::{Count, Flag, Nothing};
-        let profile = |name, about, rules, sees| Profile { name, about, rules, sees, loses: Loses::of(name) };
+        let profile = |name, about, rules, sees| Profile { name, about, rules, sees, loses: Loses::BOTH };
         let of_queue = |name, about, rules, sees| profile(name, about, Rules::Queue(rules), sees);
         let of_offsets = |name, about, rules| profile(name, about, Rules::Offsets(rules), Nothing);
         let of_keyed = |name, about, rules, sees| profile(name, about, Rules::Keyed(rules), sees);
@@ -263,7 +257,8 @@ impl Profile {
                 "jetstream-ordered",
                 "NATS JetStream: an ordered consumer, which goes on after what it saw last",
                 OffsetsRules { session: secs(5), commits: Commits::Auto, start: Start::Earliest, ..kafka() },
-            ),
+            )
+            .losing(Loses::TAIL),
             of_offsets("kafka", "Kafka: a consumer group that commits by hand", kafka()),
             of_offsets(
                 "kafka-auto-commit",
@@ -325,19 +320,22 @@ impl Profile {
                     ..unordered()
                 },
                 Count,
-            ),
+            )
+            .losing(Loses::ACKS),
             of_keyed(
                 "sqs-fifo",
                 "Amazon SQS: a FIFO queue",
                 KeyedRules { window: Limit::Of(120_000), ..keyed() },
                 Count,
-            ),
+            )
+            .losing(Loses::NOTHING),
             of_push(
                 "sns",
                 "Amazon SNS: a subscription of an HTTP endpoint",
                 PushRules { timeout: Some(secs(15)), retries: vec![secs(20)], deliveries: Limit::Of(4), ..push() },
                 Nothing,
-            ),
+            )
+            .losing(Loses::NOTHING),
             of_queue(
                 "pubsub",
                 "Google Pub/Sub: a subscription without ordering",
@@ -349,7 +347,8 @@ impl Profile {
                     ..unordered()
                 },
                 Nothing,
-            ),
+            )
+            .losing(Loses::ACKS),
             of_keyed(
                 "pubsub-ordered",
                 "Google Pub/Sub: a subscription with ordering keys",
@@ -362,7 +361,8 @@ impl Profile {
                     ..keyed()
                 },
                 Nothing,
-            ),
+            )
+            .losing(Loses::ACKS),
             of_queue(
                 "pubsub-exactly-once",
                 "Google Pub/Sub: a subscription with exactly-once delivery",
@@ -374,7 +374,8 @@ impl Profile {
                     ..unordered()
                 },
                 Nothing,
-            ),
+            )
+            .losing(Loses::NOTHING),
             of_queue(
                 "redis-streams",
                 "Redis Streams: a consumer group with a claimer",
@@ -392,7 +393,8 @@ impl Profile {
                     ..queue()
                 },
                 Count,
-            ),
+            )
+            .losing(Loses::NOTHING),
             of_keyed(
                 "servicebus-session",
                 "Azure Service Bus: a queue or subscription with sessions",
@@ -405,13 +407,15 @@ impl Profile {
                     ..keyed()
                 },
                 Count,
-            ),
+            )
+            .losing(Loses::NOTHING),
             of_push(
                 "mqtt-qos0",
                 "MQTT: a subscription with quality of service 0",
                 PushRules { ordered: true, at_most_once: true, session: false, ..push() },
                 Nothing,
-            ),
+            )
+            .losing(Loses::TAIL),
             of_push(
                 "mqtt-qos1",
                 "MQTT: a subscription with quality of service 1 and a session that is kept",
@@ -423,7 +427,8 @@ impl Profile {
                 "MQTT: a subscription with quality of service 1 and a session that ends with the connection",
                 PushRules { ordered: true, window: Limit::Of(20), session: false, ..push() },
                 Flag,
-            ),
+            )
+            .losing(Loses::TAIL),
         ]
     }
 

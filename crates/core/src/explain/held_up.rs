@@ -1,6 +1,7 @@
 //! What holds up a message that never came: a limit that is full, or that it was given up.
 
 use super::observed::ObservedRun;
+use super::words::enumerated;
 use crate::broker::{Broker, DeliveryIndex, FullLimit, State};
 use crate::event::{Event, System};
 use crate::ids::RecordId;
@@ -40,21 +41,16 @@ fn given_up<E: Event>(broker: &Broker<E>, first: DeliveryIndex, deliveries: &[De
     let alike = deliveries.iter().filter(|index| end(**index) == end(first));
     let names = alike.map(|index| broker.message(broker.delivery(*index).message).name.to_string());
     let times = if tries == 1 { "1 attempt".to_owned() } else { format!("{tries} attempts") };
-    format!(
-        "The broker gives up {} for {} after {times}.",
-        enumerated(&names.collect::<Vec<_>>()),
-        broker.group_name(group)
-    )
+    format!("The broker gives up {} for {} after {times}.", named(&names.collect::<Vec<_>>()), broker.group_name(group))
 }
 
 /// Names the first of these, and says how many more there are.
-fn enumerated(names: &[String]) -> String {
+fn named(names: &[String]) -> String {
     let mut named: Vec<String> = names.iter().take(NAMED_MAX).map(|name| format!("`{name}`")).collect();
     if names.len() > named.len() {
         named.push(format!("{} more", names.len() - named.len()));
     }
-    let last = named.pop().unwrap_or_default();
-    if named.is_empty() { last } else { format!("{} and {last}", named.join(", ")) }
+    enumerated(&named)
 }
 
 fn held_up<S: System>(world: &World<S>, observed: &ObservedRun<S>, index: DeliveryIndex) -> Option<String> {
@@ -63,8 +59,8 @@ fn held_up<S: System>(world: &World<S>, observed: &ObservedRun<S>, index: Delive
     let group = broker.group_name(delivery.group);
     // As long as something is under way it may have its turn yet.
     let FullLimit { limit, by } = broker.full_limit(index).filter(|_| world.is_still())?;
-    let named: Vec<String> = by.iter().map(|index| without_group(broker, *index)).collect();
-    let named = enumerated(&named);
+    let names: Vec<String> = by.iter().map(|index| without_group(broker, *index)).collect();
+    let named = named(&names);
     let deliveries = if limit == 1 { "1 delivery" } else { &format!("{limit} deliveries") };
     let full = format!("the limit of {deliveries} in flight is full with {named}");
     let (is_not, again) = if delivery.tries == 0 { ("is never", "") } else { ("is not", " again") };

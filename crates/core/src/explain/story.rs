@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::held_up;
 use super::judged::Judged;
 use super::observed::{ObservedRun, ObservedStep};
-use super::words::{does, duration, in_words, message, missing, row_in_words, rows, short, ticked};
+use super::words::{does, duration, enumerated, in_words, message, missing, row_in_words, rows, short, ticked};
 use crate::event::{Command, System};
 use crate::faults::{MemberChange, Window};
 use crate::ids::RecordId;
@@ -324,9 +324,8 @@ impl<S: System> Story<'_, S> {
             named.extend(between().next_back().or((from..to).next_back()));
         }
         let more = named.len().saturating_sub(NAMED_MAX);
-        let mut names: Vec<String> = named[more..].iter().map(|place| in_words(&self.steps()[*place])).collect();
-        let last = names.pop().unwrap_or_default();
-        if names.is_empty() { last } else { format!("{} and {last}", names.join(", ")) }
+        let names: Vec<String> = named[more..].iter().map(|place| in_words(&self.steps()[*place])).collect();
+        enumerated(&names)
     }
 
     /// What the calm run has in place of a step: the same handler for the same thing.

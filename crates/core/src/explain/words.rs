@@ -51,6 +51,15 @@ pub(super) fn ticked(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
+/// `a, b and c`.
+pub(super) fn enumerated(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [others @ .., last] => format!("{} and {last}", others.join(", ")),
+    }
+}
+
 /// A step by what it is about, with its number.
 pub(super) fn in_words(step: &ObservedStep) -> String {
     let what = match &step.target {

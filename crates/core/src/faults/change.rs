@@ -108,13 +108,13 @@ impl MemberChanges {
     /// These; its members fetch ahead.
     #[must_use]
     pub fn of(changes: &[MemberChange]) -> MemberChanges {
-        MemberChanges(changes.iter().fold(1, |all, change| all | 1 << *change as u8))
+        changes.iter().copied().fold(MemberChanges(1), MemberChanges::with)
     }
 
-    /// Those that are in one of the two.
+    /// These and one more.
     #[must_use]
-    pub const fn and(self, other: MemberChanges) -> MemberChanges {
-        MemberChanges(self.0 | other.0)
+    pub const fn with(self, change: MemberChange) -> MemberChanges {
+        MemberChanges(self.0 | 1 << change as u8)
     }
 
     /// Whether a change is among them.

@@ -147,11 +147,7 @@ impl FaultPlan {
                 Departure::Crash { .. } => &mut plan.crash,
                 Departure::RunPast(_) | Departure::DelayAck { .. } => &mut plan.delay_ack,
                 Departure::Fetch { .. } => &mut plan.fetch,
-                Departure::MemberChange { change: MemberChange::Truncate, .. } => &mut plan.truncate,
-                Departure::MemberChange { change, .. } if MemberChange::OF_BROKERS.contains(change) => {
-                    &mut plan.broker_failure
-                }
-                Departure::MemberChange { .. } => &mut plan.change,
+                Departure::MemberChange { change, .. } => plan.of_change(*change),
                 Departure::Republish(_) => &mut plan.republish,
                 Departure::SlowPublish { .. } => &mut plan.slow_publish,
             };

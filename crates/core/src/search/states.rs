@@ -4,7 +4,7 @@ use super::shortest::DeliveryOrder;
 use crate::event::System;
 use crate::faults::Fate;
 use crate::hash;
-use crate::run::step_apart;
+use crate::run::{Stillness, step_apart};
 use crate::scheduler::{Action, Tie};
 use crate::simulation::Simulation;
 use crate::world::World;
@@ -43,10 +43,12 @@ impl Stage {
     /// Of a run that is here.
     pub(super) fn of<S: System>(world: &World<S>) -> Stage {
         let is_still = world.is_still();
-        match () {
-            () if is_still && world.is_finished() || world.enabled().is_empty() => Stage::Over,
-            () if is_still && world.enabled().absent.is_empty() && world.is_quiescent() => Stage::AtRest,
-            () => Stage::UnderWay,
+        if is_still && world.is_finished() || world.enabled().is_empty() {
+            Stage::Over
+        } else if is_still && Stillness::of(world) == Stillness::AtRest {
+            Stage::AtRest
+        } else {
+            Stage::UnderWay
         }
     }
 }

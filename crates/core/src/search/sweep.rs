@@ -116,7 +116,7 @@ pub struct Looked {
 
 impl Looked {
     fn of<S: System>(occurred: &Occurred, simulation: &Simulation<S>) -> Looked {
-        Looked { dead: occurred.dead, refused: occurred.refused(simulation), came: occurred.came.clone() }
+        Looked { dead: occurred.counts.given_up, refused: occurred.refused(simulation), came: occurred.came.clone() }
     }
 
     fn merge(&mut self, other: Looked) {

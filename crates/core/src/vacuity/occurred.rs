@@ -21,8 +21,6 @@ pub struct Occurred {
     pub runs: u64,
     /// What happened how often in all of them.
     pub counts: Counts,
-    /// How many messages were given up, because they were delivered too often.
-    pub dead: u64,
     /// In how many runs something was reached that is to be reached in some run, by name.
     pub reached: BTreeMap<&'static str, u64>,
     /// The best outcome of each departure of the schedule, in its order.
@@ -48,7 +46,6 @@ impl Occurred {
     pub fn note<S: System>(&mut self, world: &World<S>, report: &Report, scheduler: &dyn Scheduler) {
         self.runs += 1;
         self.counts.add(&report.counts);
-        self.dead += world.broker().dead().len() as u64;
         for name in &report.reached {
             *self.reached.entry(name).or_default() += 1;
         }
@@ -102,7 +99,6 @@ impl Occurred {
     pub fn join(&mut self, other: &Occurred) {
         self.runs += other.runs;
         self.counts.add(&other.counts);
-        self.dead += other.dead;
         for (name, runs) in &other.reached {
             *self.reached.entry(name).or_default() += runs;
         }

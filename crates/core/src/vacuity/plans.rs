@@ -77,7 +77,7 @@ pub(super) fn found<S: System>(simulation: &Simulation<S>, plan: &FaultPlan, occ
         let reason = cannot(simulation, plan, &fault).or_else(by_chance)?;
         Some(Vacuous::new(Kind::IdleFault, fault.name, reason))
     });
-    let unreached = out_of_reach(simulation, plan).filter(|_| occurred.dead == 0);
+    let unreached = out_of_reach(simulation, plan).filter(|_| occurred.counts.given_up == 0);
     idle.chain(unreached).collect()
 }
 

@@ -66,11 +66,13 @@ impl<T: Suite> Scenario<T> {
     /// If the scenario's parts do not fit.
     pub fn vacuous_in_sweep(&self, swept: &SweepResult) -> Result<Findings, BuildError> {
         let Some(Looked { dead, refused, came }) = &swept.looked else { return self.foreseen() };
-        let (runs, counts, dead) = (swept.totals.runs(), swept.totals.counts, *dead);
+        let (runs, mut counts) = (swept.totals.runs(), swept.totals.counts);
+        // A result of an earlier version has it only there.
+        counts.given_up = *dead;
         let simulation = self.simulation(self.seed)?;
         let judges = self.judges();
         let mut occurred = Occurred::default();
-        (occurred.runs, occurred.counts, occurred.dead, occurred.came) = (runs, counts, dead, came.clone());
+        (occurred.runs, occurred.counts, occurred.came) = (runs, counts, came.clone());
         let mut found = self.asked(&simulation, &judges).found_by_counts(&occurred);
         found.extend(refused.iter().map(|name| Vacuous::refused(name)));
         Ok(self.sorted(found, Some(runs)))

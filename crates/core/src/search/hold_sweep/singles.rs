@@ -207,9 +207,10 @@ impl<S: System> Observer<S> for Happenings {
 impl Kind {
     /// Whether a run with these faults may meet it.
     fn is_in(self, faults: &FaultPlan) -> bool {
+        let mut faults = *faults;
         let rate = match self {
             Kind::Hold | Kind::HoldPastTimer | Kind::HoldPastClock => return true,
-            Kind::AgainPastClock => return Kind::LoseAck.is_in(faults) || Kind::Duplicate.is_in(faults),
+            Kind::AgainPastClock => return Kind::LoseAck.is_in(&faults) || Kind::Duplicate.is_in(&faults),
             Kind::Duplicate | Kind::DuplicateLater => faults.duplicate,
             Kind::LoseAck | Kind::LoseAckLater => faults.lose_ack,
             Kind::DelayAck | Kind::RunPast => faults.delay_ack,
@@ -218,11 +219,8 @@ impl Kind {
             Kind::SlowPublish | Kind::SlowPublishPastClock => faults.slow_publish,
             Kind::Crash(Window::BetweenSaves) => faults.crash_between_saves,
             Kind::Crash(_) => faults.crash,
-            Kind::Change(MemberChange::Truncate) => faults.truncate,
-            Kind::Change(change) | Kind::Zombie(change) if MemberChange::OF_BROKERS.contains(&change) => {
-                faults.broker_failure
-            }
-            Kind::Change(_) | Kind::Zombie(_) | Kind::CommitAhead => faults.change,
+            Kind::Change(change) | Kind::Zombie(change) => *faults.of_change(change),
+            Kind::CommitAhead => *faults.of_change(MemberChange::CommitAhead),
             Kind::CrashOfInbox | Kind::OutliveWithInbox => faults.fetch,
             Kind::Republish => faults.republish,
         };
