@@ -118,15 +118,15 @@ impl Fate {
     }
 
     /// Said of a message that is lost on its way.
-    pub(crate) const LOST: &'static str = "message lost";
+    pub const LOST: &'static str = "message lost";
     /// Said of an ack that comes in a step of its own.
-    pub(crate) const ACK_LATE: &'static str = "ack late";
+    pub const ACK_LATE: &'static str = "ack late";
     /// Said of an ack that never comes.
-    pub(crate) const ACK_LOST: &'static str = "ack lost";
+    pub const ACK_LOST: &'static str = "ack lost";
     /// Said of a message that becomes pending once more.
-    pub(crate) const DUPLICATED: &'static str = "duplicated";
+    pub const DUPLICATED: &'static str = "duplicated";
     /// Said of what a handler published twice.
-    pub(crate) const REPUBLISHED: &'static str = "published twice";
+    pub const REPUBLISHED: &'static str = "published twice";
     /// Said before how many messages were fetched with another one.
     pub(crate) const FETCHED: &'static str = "fetched with ";
     /// Said of what is published some time after the saves.

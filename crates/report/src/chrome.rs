@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use crate::picture::{Picture, Run, Step};
-use crate::step::{Kind, Mark};
+use crate::step::Kind;
 use crate::style::clients;
 
 /// How a trace begins.
@@ -70,7 +70,6 @@ pub fn chrome(picture: &Picture) -> String {
 }
 
 fn slice(step: &Step, at: u64) -> Value {
-    let marks: Vec<&str> = step.marks.iter().filter(|mark| **mark != Mark::Past).map(|mark| mark.words()).collect();
     json!({
         "ph": "X",
         "name": step.what,
@@ -83,7 +82,7 @@ fn slice(step: &Step, at: u64) -> Value {
             "step": step.number,
             "simulated_us": step.time_us,
             "outcome": step.outcome,
-            "marks": marks.join(", "),
+            "marks": step.marks_in_words(),
             "needed": step.necessary,
             "calm_run": step.instead_of,
         },

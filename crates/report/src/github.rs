@@ -29,9 +29,8 @@ pub fn annotation(picture: &Picture) -> String {
 #[must_use]
 pub fn summary(picture: &Picture) -> String {
     let verdict = &picture.verdict;
-    let mark = if verdict.is_held() { "✓" } else { "✗" };
     let mut page =
-        format!("{SUMMARY_BEGIN}{mark} {}: {}\n\n", markdown(&verdict.heading()), markdown(&picture.scenario));
+        format!("{SUMMARY_BEGIN}{}: {}\n\n", markdown(&verdict.marked_heading()), markdown(&picture.scenario));
     let mut put = |text: &str| {
         // Writing to a string cannot fail.
         let _ = writeln!(page, "{text}");

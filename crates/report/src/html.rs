@@ -8,8 +8,7 @@ use std::fmt::Write;
 
 use crate::data::data;
 use crate::picture::Picture;
-use crate::step::Mark;
-use crate::style::{DIAGRAM, GLYPHS, WAITING, legend, variables};
+use crate::style::{DIAGRAM, GLYPHS, WAITING, legend, legend_of_arrows, variables};
 use crate::svg::{drawing_css, drawn};
 use crate::text::{json_in_html, xml};
 
@@ -178,17 +177,10 @@ fn legend_of(picture: &Picture) -> String {
     for (name, colour, words) in legend(picture) {
         put("", 20, &shape(name, &format!("glyph {colour}"), 0), words);
     }
-    let arrows = [
-        (Mark::Redelivery, "redelivery", "redelivery"),
-        (Mark::Duplicate, "duplicate", "duplicate"),
-        (Mark::Departing, "departing", "departs from the calm run"),
-    ];
-    for (mark, class, words) in arrows {
-        if picture.run.steps.iter().any(|step| step.is(mark)) {
-            let inner = if class == "duplicate" { "<path class=\"arrow inner\" d=\"M0 10H34\"/>" } else { "" };
-            let line = format!("<path class=\"arrow {class}\" d=\"M0 10H34\"/>{inner}");
-            put("wide", 44, &(line + &shape("handled", "glyph", 24)), words);
-        }
+    for (class, words) in legend_of_arrows(picture) {
+        let inner = if class == "duplicate" { "<path class=\"arrow inner\" d=\"M0 10H34\"/>" } else { "" };
+        let line = format!("<path class=\"arrow {class}\" d=\"M0 10H34\"/>{inner}");
+        put("wide", 44, &(line + &shape("handled", "glyph", 24)), words);
     }
     if !picture.waiting().is_empty() {
         put("wide", 44, "<path class=\"arrow waiting\" d=\"M0 10H34\"/>", WAITING);

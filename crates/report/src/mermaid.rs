@@ -66,9 +66,8 @@ pub fn mermaid(picture: &Picture) -> Result<String, TooLong> {
     }
     let last = picture.columns.len() - 1;
     let over = if last == 0 { "c0".to_owned() } else { format!("c0,c{last}") };
-    let mark = if verdict.is_held() { "✓" } else { "✗" };
     let detail = verdict.detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
-    put(format_args!("Note over {over}: {}", text(&format!("{mark} {}{detail}", verdict.heading()))));
+    put(format_args!("Note over {over}: {}", text(&format!("{}{detail}", verdict.marked_heading()))));
     Ok(diagram)
 }
 
@@ -92,10 +91,8 @@ fn said(step: &Step) -> String {
     if !step.faults.is_empty() {
         let _ = write!(said, " ◀ {}", step.faults.join(", "));
     }
-    for mark in [Mark::Redelivery, Mark::Duplicate, Mark::Overtaken, Mark::DeadLetter] {
-        if step.is(mark) {
-            let _ = write!(said, ", {}", mark.words());
-        }
+    for mark in step.unlike_others() {
+        let _ = write!(said, ", {}", mark.words());
     }
     let _ = write!(said, " {}", Time(step.time_us));
     said

@@ -80,8 +80,7 @@ impl Of<'_> {
     fn handled(&self) -> Value {
         let step = self.step;
         let mut attributes = vec![number("pellmell.step", step.number), text("pellmell.outcome", &step.outcome)];
-        let marks: Vec<&str> = step.marks.iter().filter(|mark| **mark != Mark::Past).map(|mark| mark.words()).collect();
-        attributes.push(text("pellmell.marks", &marks.join(", ")));
+        attributes.push(text("pellmell.marks", &step.marks_in_words()));
         attributes.extend(step.necessary.as_deref().map(|names| text("pellmell.necessary", names)));
         let flight = step.flight.map(|flight| &self.picture.run.flights[flight]);
         let is_handed = matches!(step.kind, Kind::Delivery | Kind::Resume);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use pellmell_core::Fate;
 use pellmell_core::explain::{ExplainedStep, Explanation};
 use pellmell_core::trace::{Edges, SavedRecord, Trace, TraceRecord};
 use serde::Serialize;
@@ -108,6 +109,11 @@ impl Outcome {
         let property = self.property.as_deref().map(|name| format!(" {name}")).unwrap_or_default();
         format!("{}{property}", self.word.to_uppercase())
     }
+
+    /// The same behind a sign that says whether the run held.
+    pub(crate) fn marked_heading(&self) -> String {
+        format!("{} {}", if self.is_held() { "✓" } else { "✗" }, self.heading())
+    }
 }
 
 /// A departure.
@@ -206,6 +212,18 @@ impl Step {
     #[must_use]
     pub fn is(&self, mark: Mark) -> bool {
         self.marks.contains(&mark)
+    }
+
+    /// What is said beside it because its delivery is no usual one.
+    pub(crate) fn unlike_others(&self) -> impl Iterator<Item = Mark> + '_ {
+        let told = [Mark::Redelivery, Mark::Duplicate, Mark::Overtaken, Mark::DeadLetter];
+        told.into_iter().filter(|mark| self.is(*mark))
+    }
+
+    /// Its marks, for programs that show steps one by one.
+    pub(crate) fn marks_in_words(&self) -> String {
+        let marks = self.marks.iter().filter(|mark| **mark != Mark::Past).map(|mark| mark.words());
+        marks.collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -540,7 +558,7 @@ impl Flights {
         let flight = &mut self.all[index];
         flight.steps.push(place);
         if action.kind == Kind::Delivery {
-            let is_copy = self.copied.insert(index, record.faults.iter().any(|fault| fault == "duplicated"));
+            let is_copy = self.copied.insert(index, record.faults.iter().any(|fault| fault == Fate::DUPLICATED));
             match (delivery.attempt, is_copy) {
                 (1, _) => {}
                 (_, Some(true)) => marks.push(Mark::Duplicate),

@@ -1,5 +1,6 @@
 //! What a step is about, read from its record in a trace: its kind, the delivery, and what marks it.
 
+use pellmell_core::Fate;
 use pellmell_core::trace::TraceRecord;
 use serde::Serialize;
 
@@ -208,16 +209,16 @@ pub(crate) fn marks(record: &TraceRecord, action: &Action<'_>) -> Vec<Mark> {
     let answer = record.answer.as_deref().unwrap_or_default();
     let has = |fault: &str| record.faults.iter().any(|found| found == fault);
     let refused = ["nak", "silent", "rejected"].iter().any(|word| answer.starts_with(word));
-    let handled = matches!(answer, "ack" | "accepted" | "done") && !has("ack lost") && !has("ack late");
+    let handled = matches!(answer, "ack" | "accepted" | "done") && !has(Fate::ACK_LOST) && !has(Fate::ACK_LATE);
     let member_changes = ["rebalance", "reconnect", "close", "cancel", "claimed", "committed ahead"];
     let of_the_record = [
         (Mark::Handled, handled || action.kind == Kind::Ack),
         (Mark::Refused, refused),
-        (Mark::AckLost, has("ack lost")),
-        (Mark::AckLate, has("ack late")),
+        (Mark::AckLost, has(Fate::ACK_LOST)),
+        (Mark::AckLate, has(Fate::ACK_LATE)),
         (Mark::Paused, answer == "paused"),
         (Mark::Crash, answer.ends_with("crashed") || record.faults.iter().any(|fault| fault.starts_with("crash "))),
-        (Mark::Lost, has("message lost")),
+        (Mark::Lost, has(Fate::LOST)),
         (Mark::Panic, answer.starts_with("panics")),
         (Mark::Rebalance, action.kind == Kind::Join || member_changes.iter().any(|change| has(change))),
         (Mark::Outside, !record.outside.is_empty()),

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use pellmell_core::Fate;
+
 use crate::picture::{ColumnKind, Picture, Run, Step};
 use crate::step::{Kind, Mark};
 
@@ -91,7 +93,7 @@ pub(crate) fn glyph(step: &Step) -> (&'static str, &'static str) {
 
 /// What stands beside the shape of a step.
 pub(crate) fn badges(step: &Step) -> impl Iterator<Item = &'static str> {
-    let copied = step.faults.iter().any(|fault| fault == "duplicated" || fault == "published twice");
+    let copied = step.faults.iter().any(|fault| fault == Fate::DUPLICATED || fault == Fate::REPUBLISHED);
     let all = [
         (step.is(Mark::Outside), "outside"),
         (step.is(Mark::Rebalance) && step.kind != Kind::Join, "rebalance"),
@@ -126,6 +128,18 @@ pub(crate) fn legend(picture: &Picture) -> Vec<(&'static str, &'static str, &'st
         picture.run.steps.iter().any(|step| glyph(step).0 == shape || badges(step).any(|badge| badge == shape))
     };
     all.into_iter().filter(|(shape, ..)| has(shape)).collect()
+}
+
+/// The class of each kind of arrow with its words, for those that a picture has.
+#[must_use]
+pub(crate) fn legend_of_arrows(picture: &Picture) -> Vec<(&'static str, &'static str)> {
+    let all = [
+        (Mark::Redelivery, "redelivery", "redelivery"),
+        (Mark::Duplicate, "duplicate", "duplicate"),
+        (Mark::Departing, "departing", "departs from the calm run"),
+    ];
+    let has = |mark: Mark| picture.run.steps.iter().any(|step| step.is(mark));
+    all.into_iter().filter(|(mark, ..)| has(*mark)).map(|(_, class, words)| (class, words)).collect()
 }
 
 /// The classes of the arrow that leads to a step.

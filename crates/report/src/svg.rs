@@ -11,7 +11,9 @@ use pellmell_core::trace::count;
 
 use crate::picture::{Flight, Picture, Step};
 use crate::step::Mark;
-use crate::style::{DIAGRAM, GLYPHS, WAITING, arrow, badges, clients, glyph, label, legend, written_out};
+use crate::style::{
+    DIAGRAM, GLYPHS, WAITING, arrow, badges, clients, glyph, label, legend, legend_of_arrows, written_out,
+};
 use crate::text::{fit, wrapped, xml};
 
 /// How a drawing begins.
@@ -146,9 +148,8 @@ impl<'a> Drawing<'a> {
     fn head(&mut self) {
         let picture = self.picture;
         let word = if picture.verdict.is_held() { "word good" } else { "word" };
-        let mark = if picture.verdict.is_held() { "✓" } else { "✗" };
         self.y += 16;
-        self.text(word, MARGIN, self.y, &format!("{mark} {}", picture.verdict.heading()));
+        self.text(word, MARGIN, self.y, &picture.verdict.marked_heading());
         self.y += 4;
         let of = format!(
             "{}   design {}, seed {}, broker {}",
@@ -281,7 +282,7 @@ impl<'a> Drawing<'a> {
 
     fn verdict(&mut self) {
         let verdict = &self.picture.verdict;
-        let (class, shape, mark) = if verdict.is_held() { ("good", "held", "✓") } else { ("bad", "verdict", "✗") };
+        let (class, shape) = if verdict.is_held() { ("good", "held") } else { ("bad", "verdict") };
         let detail = verdict.detail.clone().unwrap_or_else(|| "every property holds".to_owned());
         let lines = wrapped(&detail, (self.width - self.left_of_words() - MARGIN) * 10 / CHARACTER);
         let (y, height) = (self.y, 34 + 18 * lines.len());
@@ -291,7 +292,7 @@ impl<'a> Drawing<'a> {
         self.shape(shape, class, 36, y + 22);
         let x = self.left_of_words();
         let word = if verdict.is_held() { "word good" } else { "word" };
-        self.text(word, x, y + 26, &format!("{mark} {}", verdict.heading()));
+        self.text(word, x, y + 26, &verdict.marked_heading());
         for (place, line) in lines.iter().enumerate() {
             self.text("", x, y + 46 + 18 * place, line);
         }
@@ -306,29 +307,22 @@ impl<'a> Drawing<'a> {
     fn foot(&mut self) {
         let mut x = MARGIN + 8;
         self.y += 18;
-        let arrows = [
-            (Mark::Redelivery, "redelivery", "redelivery"),
-            (Mark::Duplicate, "duplicate", "duplicate"),
-            (Mark::Departing, "departing", "departs from the calm run"),
-        ];
         for (shape, colour, words) in legend(self.picture) {
             x = self.next_in_legend(x, words);
             self.shape(shape, colour, x, self.y);
             self.text("quiet", x + 14, self.y + 4, words);
-            x += 34 + words.chars().count() * CHARACTER / 10;
+            x += 34 + width_of(words);
         }
-        for (mark, class, words) in arrows {
-            if self.picture.run.steps.iter().any(|step| step.is(mark)) {
-                x = self.next_in_legend(x, words);
-                let (y, end) = (self.y, x + 34);
-                self.put(format_args!("<path class=\"arrow {class}\" d=\"M{x} {y}H{end}\"/>"));
-                if class == "duplicate" {
-                    self.put(format_args!("<path class=\"arrow inner\" d=\"M{x} {y}H{end}\"/>"));
-                }
-                self.shape("handled", "", end, y);
-                self.text("quiet", end + 12, y + 4, words);
-                x += 66 + words.chars().count() * CHARACTER / 10;
+        for (class, words) in legend_of_arrows(self.picture) {
+            x = self.next_in_legend(x, words);
+            let (y, end) = (self.y, x + 34);
+            self.put(format_args!("<path class=\"arrow {class}\" d=\"M{x} {y}H{end}\"/>"));
+            if class == "duplicate" {
+                self.put(format_args!("<path class=\"arrow inner\" d=\"M{x} {y}H{end}\"/>"));
             }
+            self.shape("handled", "", end, y);
+            self.text("quiet", end + 12, y + 4, words);
+            x += 66 + width_of(words);
         }
         if !self.picture.waiting().is_empty() {
             x = self.next_in_legend(x, WAITING);
@@ -344,12 +338,17 @@ impl<'a> Drawing<'a> {
 
     /// Where the next entry of the legend begins: in a new line if it does not fit.
     fn next_in_legend(&mut self, x: usize, words: &str) -> usize {
-        if x + 60 + words.chars().count() * CHARACTER / 10 < self.width {
+        if x + 60 + width_of(words) < self.width {
             return x;
         }
         self.y += 24;
         MARGIN + 8
     }
+}
+
+/// How wide words are.
+fn width_of(words: &str) -> usize {
+    words.chars().count() * CHARACTER / 10
 }
 
 fn x_of(column: usize) -> usize {
@@ -367,7 +366,6 @@ fn second_line(step: &Step) -> Vec<(&'static str, String)> {
         None if !step.faults.is_empty() => parts.push(("needed", format!("◀ {}", step.faults.join(", ")))),
         None => {}
     }
-    let words = [Mark::Redelivery, Mark::Duplicate, Mark::Overtaken, Mark::DeadLetter];
-    parts.extend(words.into_iter().filter(|mark| step.is(*mark)).map(|mark| ("", mark.words().to_owned())));
+    parts.extend(step.unlike_others().map(|mark| ("", mark.words().to_owned())));
     parts
 }

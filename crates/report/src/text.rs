@@ -4,11 +4,13 @@
 //! marks that change the direction of writing), and one that is too long is cut where everybody can see it.
 //! Then it is escaped once more by the rules of the file that it goes into, here for XML.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use pellmell_core::escape::for_terminal;
 use pellmell_core::trace::grouped;
 use serde_json::{Map, Value};
+use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
 /// The most characters of a name, a reason, or a value of a field.
 pub const CHARACTERS_MAX: usize = 400;
@@ -96,27 +98,15 @@ pub fn json_in_html(json: &str) -> String {
     escaped
 }
 
-/// A text in lines of at most so many characters; a word that is longer is broken.
+/// A text in lines of at most so many columns; a word that is longer is broken.
 #[must_use]
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let (mut lines, mut line, mut used) = (Vec::new(), String::new(), 0);
-    for word in text.split(' ') {
-        if used > 0 && used + 1 + word.chars().count() > width {
-            lines.push(std::mem::take(&mut line));
-            used = 0;
-        }
-        let gap = if used > 0 { " " } else { "" };
-        for c in gap.chars().chain(word.chars()) {
-            if used == width {
-                lines.push(std::mem::take(&mut line));
-                used = 0;
-            }
-            line.push(c);
-            used += 1;
-        }
-    }
-    lines.extend(Some(line).filter(|line| !line.is_empty()));
-    lines
+    let options = Options::new(width)
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation)
+        .wrap_algorithm(WrapAlgorithm::FirstFit);
+    let lines = textwrap::wrap(text, options).into_iter().filter(|line| !line.is_empty());
+    lines.map(Cow::into_owned).collect()
 }
 
 /// The first characters of a text, with `…` in the place of the last if there are more.
