@@ -95,7 +95,8 @@ impl Server for Kafka {
             format!("bootstrap.servers={address}"),
             format!("group.id={}", script.name),
             format!("session.timeout.ms={session}"),
-            format!("max.poll.interval.ms={session}"),
+            // Longer than any script, so that only its session ends a member, and it joins once when it is back.
+            "max.poll.interval.ms=120000".to_owned(),
             "heartbeat.interval.ms=500".to_owned(),
             "fetch.wait.max.ms=50".to_owned(),
             "reconnect.backoff.max.ms=100".to_owned(),

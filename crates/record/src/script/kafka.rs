@@ -52,7 +52,7 @@ pub const KAFKA: &[Script] = &[
             (17_500, Say("A", "3", CommitInVain)),
             (17_500, Join("A")),
         ],
-        ends: 29_000,
+        ends: 32_000,
         ..MANUAL
     },
     Script {
