@@ -1,6 +1,7 @@
 //! What a step is about, read from its record in a trace: its kind, the delivery, and what marks it.
 
 use pellmell_core::Fate;
+use pellmell_core::faults::MemberChange;
 use pellmell_core::trace::TraceRecord;
 use serde::Serialize;
 
@@ -210,7 +211,8 @@ pub(crate) fn marks(record: &TraceRecord, action: &Action<'_>) -> Vec<Mark> {
     let has = |fault: &str| record.faults.iter().any(|found| found == fault);
     let refused = ["nak", "silent", "rejected"].iter().any(|word| answer.starts_with(word));
     let handled = matches!(answer, "ack" | "accepted" | "done") && !has(Fate::ACK_LOST) && !has(Fate::ACK_LATE);
-    let member_changes = ["rebalance", "reconnect", "close", "cancel", "claimed", "committed ahead"];
+    // What breaks the broker's connections is a change of members, too.
+    let mut member_changes = MemberChange::OF_MEMBERS.iter().chain(&MemberChange::OF_BROKERS);
     let of_the_record = [
         (Mark::Handled, handled || action.kind == Kind::Ack),
         (Mark::Refused, refused),
@@ -220,7 +222,7 @@ pub(crate) fn marks(record: &TraceRecord, action: &Action<'_>) -> Vec<Mark> {
         (Mark::Crash, answer.ends_with("crashed") || record.faults.iter().any(|fault| fault.starts_with("crash "))),
         (Mark::Lost, has(Fate::LOST)),
         (Mark::Panic, answer.starts_with("panics")),
-        (Mark::Rebalance, action.kind == Kind::Join || member_changes.iter().any(|change| has(change))),
+        (Mark::Rebalance, action.kind == Kind::Join || member_changes.any(|change| has(change.name()))),
         (Mark::Outside, !record.outside.is_empty()),
     ];
     of_the_record.into_iter().filter(|(_, is_there)| *is_there).map(|(mark, _)| mark).collect()
@@ -269,6 +271,16 @@ mod tests {
             published: Vec::new(),
             outside: Vec::new(),
             fingerprint: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_happens_to_members_or_their_connections_is_marked_and_what_a_log_loses_is_not() {
+        for change in MemberChange::all() {
+            let faults = vec![change.name().to_owned()];
+            let record = TraceRecord { faults, ..record("deliver a:b t1@0 -> orders #1", Some("ack")) };
+            let is_marked = marks(&record, &Action::of(&record)).contains(&Mark::Rebalance);
+            assert_eq!(is_marked, change != MemberChange::Truncate, "{}", change.name());
         }
     }
 

@@ -96,7 +96,8 @@ impl FromStr for NamedStep {
 
 const FORM: &str = "behind a delivery may stand `, message lost`, `, ack lost`, `, ack late`, `, duplicated`, \
 `, slow publish`, `, crash before save|between saves|before publish|before ack|after ack`, `, fetched with 3 more`, \
-`, published twice`, and `, rebalance|reconnect|close|cancel|claimed|committed ahead`, behind a command \
+`, published twice`, and `, rebalance|reconnect|close|cancel|claimed|committed ahead|broker restarted|ack \
+forgotten|rewound|log truncated`, behind a command \
 `, slow publish`, `, published twice` and the crash, behind a timer the last two, behind anything else nothing";
 
 /// One thing that goes wrong.
@@ -229,6 +230,13 @@ mod tests {
                 let _ = format!("{around}{text}").parse::<NamedStep>();
                 let _ = format!("{around}{text}, ack lost").parse::<NamedStep>();
             }
+        }
+    }
+
+    #[test]
+    fn the_form_names_every_change() {
+        for change in MemberChange::all() {
+            assert!(FORM.contains(change.name()), "{}", change.name());
         }
     }
 

@@ -132,6 +132,15 @@ fn what_is_no_departure_is_refused_with_the_form_it_should_have() {
 }
 
 #[test]
+fn the_form_of_a_departure_names_every_change() {
+    for change in MemberChange::all() {
+        let verb = change.verb();
+        let named = verb.strip_suffix(" after").map_or_else(|| format!("`{verb} D`"), str::to_owned);
+        assert!(FORMS.contains(&named), "{verb}");
+    }
+}
+
+#[test]
 fn a_label_may_have_until_and_counts_in_it() {
     let pause: Departure = "pause a: wait until dawn until b: split 1/2/1".parse().expect("a departure");
     let command = |client: &str, label: &str| {
