@@ -47,6 +47,61 @@ fn a_recording_is_admitted_refused_or_left_open_and_the_exit_code_says_which() {
     ]);
 }
 
+const LOST_ACK: &str = "scenarios/one-lost-ack.toml";
+
+#[test]
+fn a_scenario_is_played_on_another_broker_without_a_change_of_its_file() {
+    check(&[
+        (&format!("run {LOST_ACK} --design course"), 1, &["profile stan", "VIOLATED NoPoison"]),
+        (
+            &format!("run {LOST_ACK} --design course --profile kafka"),
+            0,
+            &["profile kafka", "HELD", "run scenarios/one-lost-ack.toml --design course --profile kafka --seed 0"],
+        ),
+        (&format!("shrink {LOST_ACK} --design course --profile jetstream"), 0, &["profile = \"jetstream\""]),
+        (&format!("explain {LOST_ACK} --design course --profile kafka-share"), 4, &["--profile kafka-share"]),
+        (
+            &format!("sweep {LOST_ACK} --design course --profile sqs-fifo --seeds 0..10"),
+            1,
+            &["profile sqs-fifo", "--design course --profile sqs-fifo"],
+        ),
+        (
+            &format!("exhaust {LOST_ACK} --design course --profile kafka --lost-acks 1"),
+            0,
+            &["on kafka, the broker's order", "HELD exhaustive"],
+        ),
+        (&format!("export {LOST_ACK} --design course --profile kafka --to jsonl"), 0, &["kafka"]),
+    ]);
+}
+
+#[test]
+fn what_another_broker_does_not_know_is_refused_with_its_place_and_the_broker() {
+    let twice = format!("run {LOST_ACK} --profile kafka --profile stan");
+    let owners = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("owners-change.toml");
+    let text = std::fs::read_to_string(LOST_ACK).expect("a scenario");
+    let text = text.replace("lose ack of", "rebalance after").replace("\"stan\"", "\"kafka\"");
+    let text = text.lines().filter(|line| !line.starts_with("ack_wait")).collect::<Vec<_>>().join("\n");
+    std::fs::write(&owners, text).expect("a temporary file");
+    let owners = format!("run {}", owners.display());
+    check(&[
+        (&format!("{owners} --design reference"), 0, &["profile kafka", "Departs rebalance after"]),
+        (&format!("{owners} --profile stan"), 2, &["owners-change.toml on stan:", "rebalance after", "kafka"]),
+        (&format!("run {LOST_ACK} --profile kafca"), 2, &["invalid value 'kafca'", "kafka"]),
+        (&twice, 2, &["cannot be used multiple times"]),
+    ]);
+}
+
+#[test]
+fn a_trace_has_the_broker_that_took_the_place_of_the_files() {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("on-another-broker.jsonl");
+    let trace = path.display();
+    check(&[
+        (&format!("run {LOST_ACK} --design course --profile kafka --trace {trace}"), 0, &["HELD"]),
+        (&format!("replay {trace}"), 0, &["profile kafka"]),
+        (&format!("explain {trace} --profile stan"), 2, &["is a trace: what was run is in it"]),
+    ]);
+}
+
 #[test]
 fn what_is_no_recording_profile_or_setting_ends_with_2_and_what_was_expected() {
     check(&[

@@ -86,12 +86,13 @@ fn on_broker(broker: &str) -> String {
 fn a_search_is_of_the_broker_that_the_scenario_names_and_what_it_finds_is_played_there() {
     // Reference and course; what happens to members, or acks that are lost.
     let cases = [
-        ("stan", "--lost-acks 1", "323 states", Some("EffectivelyOnce")),
-        ("kafka", "--lost-acks 1", "63 states", None),
+        ("stan", "--lost-acks 1", "367 states", Some("EffectivelyOnce")),
+        ("kafka", "--lost-acks 1", "70 states", None),
         ("kafka", "--member-changes 1 --fetch 1", "", Some("EffectivelyOnce")),
-        ("sqs-fifo", "--lost-acks 1", "266 states", Some("EffectivelyOnce")),
-        ("pubsub-ordered", "--lost-acks 1", "433 states", Some("EffectivelyOnce")),
-        ("mqtt-qos1", "--lost-acks 1", "89 states", Some("EffectivelyOnce")),
+        ("kafka", "--broker-failures 1", "", Some("EffectivelyOnce")),
+        ("sqs-fifo", "--lost-acks 1", "328 states", Some("EffectivelyOnce")),
+        ("pubsub-ordered", "--lost-acks 1", "484 states", Some("EffectivelyOnce")),
+        ("mqtt-qos1", "--lost-acks 1", "100 states", Some("EffectivelyOnce")),
         ("mqtt-qos1", "--member-changes 1 --fetch 1", "", None),
     ];
     for (broker, flags, states, broken) in cases {
@@ -110,8 +111,12 @@ fn a_search_is_of_the_broker_that_the_scenario_names_and_what_it_finds_is_played
         let violated = format!("VIOLATED {}", broken.unwrap_or_default());
         assert!(played.code == 1 && played.stdout.contains(&violated), "{broker} {flags}: {}", played.stdout);
     }
-    let idle = exhaust(&format!("{} --member-changes 1", on_broker("stan")));
-    assert!(idle.stdout.contains("Vacuous idle-fault member-changes: no engine plays the broker"), "{}", idle.stdout);
+    let idle = exhaust(&format!("{} --member-changes 1 --broker-failures 1", on_broker("stan")));
+    let says = |what: &str| idle.stdout.contains(&format!("Vacuous idle-fault {what}"));
+    let both = says("member-changes: no engine plays the broker") && says("broker-failures: the broker keeps all that");
+    assert!(both, "{}", idle.stdout);
+    let more = exhaust(&format!("{} --broker-failures 8", on_broker("kafka")));
+    assert!(more.code == 2 && more.stderr.contains("expected a whole number from 0 to 7, or `any`"), "{}", more.stderr);
 }
 
 #[test]

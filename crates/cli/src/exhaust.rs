@@ -16,8 +16,8 @@ use super::environment::Threads;
 use super::input::Input;
 use super::progress::Searching;
 use super::{
-    BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, input, number, program, replay, shown, shrink,
-    timeline, vacuous,
+    BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, input, number, profiles, program, replay, shown,
+    shrink, timeline, vacuous,
 };
 
 /// How many runs the shrinking of what was found may take.
@@ -35,6 +35,9 @@ pub(super) struct ExhaustArgs {
     /// The rules of the services instead of the scenario's.
     #[arg(long, value_name = "DESIGN")]
     design: Option<String>,
+    /// The broker instead of the scenario's, with its usual settings: `pellmell profiles` lists them.
+    #[arg(long, value_name = "NAME", value_parser = profiles(), conflicts_with = "from")]
+    profile: Option<String>,
     /// Plants a defect in the services, by name or number; may be given several times.
     #[arg(long = "defect", value_name = "NAME")]
     defects: Vec<String>,
@@ -60,13 +63,16 @@ pub(super) struct ExhaustArgs {
     /// At most so many handlers pause between read and save.
     #[arg(long, default_value = "0", value_name = "N", value_parser = most)]
     pauses: Most,
-    /// At most so many messages are lost.
+    /// At most so many messages are lost, on their way or from the end of the broker's log.
     #[arg(long, default_value = "0", value_name = "N", value_parser = most)]
     lost_messages: Most,
     /// At most so many times a member is cut off, stopped or relieved of what it has, or partitions move,
     /// where an engine plays the broker.
-    #[arg(long, default_value = "0", value_name = "N", value_parser = most)]
+    #[arg(long, default_value = "0", value_name = "N", value_parser = few)]
     member_changes: Most,
+    /// At most so many times the broker restarts, or fails over to a copy that knows less, where an engine plays it.
+    #[arg(long, default_value = "0", value_name = "N", value_parser = few)]
+    broker_failures: Most,
     /// At most so many messages are fetched ahead with another one, where an engine plays the broker.
     #[arg(long, default_value = "0", value_name = "N")]
     fetch: u8,
@@ -115,8 +121,16 @@ fn order(name: &str) -> Result<DeliveryOrder, String> {
 }
 
 fn most(text: &str) -> Result<Most, String> {
-    let number = || text.parse().ok().filter(|most| *most <= Most::MAX).map(Most::Of);
-    let wrong = || format!("expected a whole number from 0 to {}, or `any`", Most::MAX);
+    up_to(Most::MAX, text)
+}
+
+fn few(text: &str) -> Result<Most, String> {
+    up_to(Most::FEW, text)
+}
+
+fn up_to(max: u8, text: &str) -> Result<Most, String> {
+    let number = || text.parse().ok().filter(|most| *most <= max).map(Most::Of);
+    let wrong = || format!("expected a whole number from 0 to {max}, or `any`");
     if text == "any" { Ok(Most::Any) } else { number().ok_or_else(wrong) }
 }
 
@@ -141,6 +155,7 @@ pub(super) fn exhaust(system: &dyn AnySystem, args: &ExhaustArgs, format: Messag
         pauses: args.pauses,
         lost_messages: args.lost_messages,
         changes: args.member_changes,
+        broker_failures: args.broker_failures,
         fetched: args.fetch,
         departures: args.departures,
     };
@@ -223,7 +238,7 @@ fn what(system: &dyn AnySystem, args: &ExhaustArgs) -> Result<Begun, Failure> {
             (scenario, seed, named)
         }
         (Some(path), None) => {
-            let scenario = input::read_scenario(system, path)?;
+            let scenario = input::on_profile(path, input::read_scenario(system, path)?, args.profile.as_ref())?;
             let seed = args.seed.unwrap_or(scenario.settings().seed);
             (scenario, seed, Vec::new())
         }

@@ -74,8 +74,8 @@ fn scenario(system: &dyn AnySystem, args: &ExplainArgs) -> Result<(Box<dyn AnySc
             Err(Failure::Input(format!("{message}\n  = help: leave the flags that change it out")))
         }
         Input::Trace(trace) => Ok((replay::scenario_of(system, &args.file, &trace)?, trace.header.seed)),
-        Input::Scenario(mut scenario) => {
-            input::apply(&mut *scenario, &args.what)?;
+        Input::Scenario(scenario) => {
+            let scenario = input::apply(&args.file, scenario, &args.what)?;
             let seed = args.seed.unwrap_or(scenario.settings().seed);
             Ok((scenario, seed))
         }

@@ -183,8 +183,8 @@ fn known(system: &dyn AnySystem, args: &ExportArgs) -> Result<(Box<dyn AnyScenar
                 }
             }
         }
-        Input::Scenario(mut scenario) => {
-            input::apply(&mut *scenario, &args.what)?;
+        Input::Scenario(scenario) => {
+            let scenario = input::apply(&args.file, scenario, &args.what)?;
             let seed = args.seed.unwrap_or(scenario.settings().seed);
             let known = played(args, &*scenario, seed)?;
             Ok((scenario, seed, known))

@@ -24,9 +24,7 @@ pub(super) enum Input {
 /// Reads a scenario and applies what the command line changes. What the file expects is about the
 /// file's own schedule and properties, so it goes with them.
 pub(super) fn scenario(system: &dyn AnySystem, path: &Path, what: &What) -> Result<Box<dyn AnyScenario>, Failure> {
-    let mut scenario = read_scenario(system, path)?;
-    apply(&mut *scenario, what)?;
-    Ok(scenario)
+    apply(path, read_scenario(system, path)?, what)
 }
 
 /// Reads a scenario as it is in the file.
@@ -35,8 +33,19 @@ pub(super) fn read_scenario(system: &dyn AnySystem, path: &Path) -> Result<Box<d
     Ok(system.scenario(&path.to_string_lossy(), &text)?)
 }
 
-/// Applies what the command line changes.
-pub(super) fn apply(scenario: &mut dyn AnyScenario, what: &What) -> Result<(), Failure> {
+/// The same scenario on the broker of a profile, if one is asked for.
+pub(super) fn on_profile(
+    path: &Path,
+    scenario: Box<dyn AnyScenario>,
+    profile: Option<&String>,
+) -> Result<Box<dyn AnyScenario>, Failure> {
+    let Some(profile) = profile else { return Ok(scenario) };
+    Ok(scenario.on_profile(&format!("{} on {profile}", path.to_string_lossy()), profile)?)
+}
+
+/// The scenario of a file with what the command line changes in it.
+pub(super) fn apply(path: &Path, scenario: Box<dyn AnyScenario>, what: &What) -> Result<Box<dyn AnyScenario>, Failure> {
+    let mut scenario = on_profile(path, scenario, what.profile.as_ref())?;
     if let Some(design) = &what.design {
         scenario.choose(design);
     }
@@ -67,7 +76,8 @@ pub(super) fn apply(scenario: &mut dyn AnyScenario, what: &What) -> Result<(), F
     limits.steps_max = what.max_steps.unwrap_or(limits.steps_max);
     limits.messages_max = what.max_messages.unwrap_or(limits.messages_max);
     limits.in_flight_max = what.max_in_flight.unwrap_or(limits.in_flight_max);
-    Ok(scenario.check_departures("--departure", &what.departures)?)
+    scenario.check_departures("--departure", &what.departures)?;
+    Ok(scenario)
 }
 
 /// Reads a file that is a trace if it begins like one, and a scenario otherwise.

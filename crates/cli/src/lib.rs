@@ -45,6 +45,7 @@ use std::sync::OnceLock;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use pellmell_core::broker::Profile;
 use pellmell_core::escape::for_terminal;
 use pellmell_core::schedule::Departure;
 use pellmell_core::trace::{count, grouped};
@@ -120,6 +121,9 @@ struct What {
     /// The rules of the services instead of the scenario's.
     #[arg(long, value_name = "DESIGN")]
     design: Option<String>,
+    /// The broker instead of the scenario's, with its usual settings: `pellmell profiles` lists them.
+    #[arg(long, value_name = "NAME", value_parser = profiles())]
+    profile: Option<String>,
     /// Plants a defect in the services, by name or number; may be given several times.
     #[arg(long = "defect", value_name = "NAME")]
     defects: Vec<String>,
@@ -167,6 +171,7 @@ impl What {
     fn is_empty(&self) -> bool {
         let What {
             design,
+            profile,
             defects,
             scheduler,
             no_faults,
@@ -179,7 +184,8 @@ impl What {
         } = self;
         let limits = max_steps.is_none() && max_messages.is_none() && max_in_flight.is_none();
         let planned = !no_faults && departures.is_empty();
-        planned && design.is_none() && scheduler.is_none() && defects.is_empty() && properties.is_empty() && limits
+        let named = design.is_none() && profile.is_none() && scheduler.is_none();
+        planned && named && defects.is_empty() && properties.is_empty() && limits
     }
 }
 
@@ -213,6 +219,11 @@ fn defects(system: &'static dyn AnySystem) -> impl TypedValueParser<Value = Stri
         let named = all.iter().find(|defect| defect.name == said || defect.id == said);
         named.map_or(said, |defect| defect.name.to_owned())
     })
+}
+
+/// Reads the name of a profile.
+fn profiles() -> PossibleValuesParser {
+    PossibleValuesParser::new(Profile::NAMES)
 }
 
 /// Reads the name of a scheduler.

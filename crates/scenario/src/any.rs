@@ -195,6 +195,12 @@ pub trait AnyScenario: Send + Sync {
     /// If the keys are no table of a broker.
     fn on_broker(&self, keys: Option<&str>) -> Result<Box<dyn AnyScenario>, FileError>;
 
+    /// The same scenario on the broker of a profile (see [`Scenario::on_profile`]).
+    ///
+    /// # Errors
+    /// If there is no such profile, or it asks for what that broker does not do.
+    fn on_profile(&self, file: &str, profile: &str) -> Result<Box<dyn AnyScenario>, FileError>;
+
     /// The first steps of a seed's run, by name.
     ///
     /// # Errors
@@ -591,6 +597,10 @@ impl<T: Suite> AnyScenario for Scenario<T> {
 
     fn on_broker(&self, keys: Option<&str>) -> Result<Box<dyn AnyScenario>, FileError> {
         Ok(Box::new(Scenario::on_broker(self, keys)?))
+    }
+
+    fn on_profile(&self, file: &str, profile: &str) -> Result<Box<dyn AnyScenario>, FileError> {
+        Ok(Box::new(Scenario::on_profile(self, file, profile)?))
     }
 
     fn first_steps(&self, seed: u64, steps: u64) -> Result<Vec<NamedStep>, BuildError> {

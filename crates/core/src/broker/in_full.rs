@@ -14,19 +14,17 @@ impl<E: Event> Broker<E> {
     /// A hash of what decides how a run goes on besides [`Broker::digest`]: what is parked, what is known to change
     /// nothing, and all that engines know; given whether handling a delivery once more would change nothing.
     pub(crate) fn digest_in_full(&self, changes_nothing: impl Fn(DeliveryIndex) -> bool) -> u64 {
-        let mut sum = 0u64;
-        for index in self.open() {
+        // In the order of their numbers, in which waits end that end at one time.
+        let open = self.open().fold(0u64, |hash, index| {
             let Delivery { parked, duplicate, .. } = *self.delivery(index);
             let known = u64::from(parked) | u64::from(changes_nothing(index)) << 1;
             let place = if self.is_driven { self.place_at_engine(index) } else { u64::from(duplicate) };
-            if known | place != 0 {
-                sum = sum.wrapping_add(hash::mix3(self.digest_of(index), known, place));
-            }
-        }
+            hash::mix3(hash, self.digest_of(index), hash::mix(known, place))
+        });
         if !self.is_driven {
-            return sum;
+            return open;
         }
-        self.group_indices().fold(sum, |hash, group| hash::mix(hash, self.numbers_at_engine(group)))
+        self.group_indices().fold(open, |hash, group| hash::mix(hash, self.numbers_at_engine(group)))
     }
 
     /// Which message of its group's subscription a delivery is of, and what its engine will compare.

@@ -134,6 +134,11 @@ impl MemberChanges {
         MemberChange::OF_MEMBERS.into_iter().filter(move |change| self.has(*change))
     }
 
+    /// What of them happens to the broker, and loses no message.
+    pub fn of_brokers(self) -> impl Iterator<Item = MemberChange> {
+        MemberChange::OF_BROKERS.into_iter().filter(move |change| self.has(*change))
+    }
+
     /// This change if it is among them, and else one of its kind that is.
     pub(crate) fn nearest(self, change: MemberChange) -> Option<MemberChange> {
         if self.has(change) {

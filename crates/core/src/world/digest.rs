@@ -190,19 +190,13 @@ impl<S: System> World<S> {
         if looked_at.0 & LookedAt::LOG.0 == 0 { hash } else { hash::mix3(hash, still.log, handling.cause.into()) }
     }
 
-    /// A hash of what decides how a run goes on besides [`World::digest`]: who may send, which timer is first of
-    /// those that fire at one time, what is parked and what is known to change nothing, and all that the broker's
-    /// engine knows.
+    /// A hash of what decides how a run goes on besides [`World::digest`]: who may send, in which order what is open
+    /// was handed out, what of it is parked and what is known to change nothing, and all that the broker's engine knows.
     pub(crate) fn digest_in_full(&self) -> u64 {
         let tick = |service: ServiceIndex| self.host.stores[service.get()].tick();
         let idle = self.host.small.idle.iter().fold(0u64, |sum, client| sum.wrapping_add(sent_digest(*client, 0)));
-        let timers = self.host.timers.iter().filter(|(_, timer)| self.is_live(timer));
-        let timers = timers.fold(0, |hash, (due, timer)| match timer {
-            Timer::AckWait { delivery, .. } => hash::mix3(hash, due.0, self.broker.digest_of(*delivery)),
-            Timer::Service { .. } => hash::mix3(hash, due.0, 1),
-        });
         let broker = self.broker.digest_in_full(|index| self.changes_nothing(index));
-        hash::mix3(idle, timers, hash::mix(broker, self.broker.digest_of_futile_for(tick)))
+        hash::mix3(idle, broker, self.broker.digest_of_futile_for(tick))
     }
 
     fn rest_digest(&self) -> u64 {

@@ -73,6 +73,8 @@ pub struct Settings {
     pub seed: u64,
     /// The rules of the broker.
     pub profile: Profile,
+    /// The profile that took the place of the file's broker ([`Scenario::on_profile`]).
+    pub on_profile: Option<String>,
     /// Who picks what happens next; `None` if the file leaves it to those who play it: one seed is
     /// played by [`SchedulerKind::Random`], many by [`SchedulerKind::Portfolio`].
     pub scheduler: Option<SchedulerKind>,

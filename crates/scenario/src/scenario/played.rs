@@ -1,11 +1,13 @@
 //! A scenario on another broker, and the steps of one of its runs as its schedule.
 
+use super::write::quoted;
 use super::{FileError, Scenario, SchedulerKind, Settings, Suite};
 use pellmell_core::extract::extract;
 use pellmell_core::faults::FaultPlan;
 use pellmell_core::run::{Verdict, run};
 use pellmell_core::scheduler::{Departing, Move, Scripted, Tie};
 use pellmell_core::shrink::same_failure;
+use toml_edit::DocumentMut;
 
 impl<T: Suite> Scenario<T> {
     /// The same services and clients on another broker, whose rules are told as the keys of the table
@@ -29,6 +31,26 @@ impl<T: Suite> Scenario<T> {
         let settings =
             Settings { name, seed, defects, properties, limits, allow, scheduler, faults, ..read.settings.clone() };
         Ok(Scenario { settings, design: self.design.clone(), ..read })
+    }
+
+    /// The same scenario on the broker of a profile, with its usual settings, in the place of the one it names; what
+    /// the file expects is about that one, and goes with it. Its text is the file's with that broker.
+    ///
+    /// # Errors
+    /// If there is no such profile, or the scenario asks for what that broker does not do; the place is that in the
+    /// changed text, in which `[broker]` comes last.
+    pub fn on_profile(&self, file: &str, profile: &str) -> Result<Scenario<T>, FileError> {
+        let mut document: DocumentMut = self.source.parse().map_err(|error: toml_edit::TomlError| {
+            FileError::new(file, &self.source, error.span().unwrap_or(0..0), error.message())
+        })?;
+        for key in ["broker", "expect", "entry"] {
+            document.remove(key);
+        }
+        let text = format!("{}\n[broker]\nprofile = {}\n", document.to_string().trim_end(), quoted(profile));
+        let mut scenario = Scenario::parse(file, &text)?;
+        scenario.name.clone_from(&self.name);
+        scenario.on_profile = Some(profile.to_owned());
+        Ok(scenario)
     }
 
     /// The same scenario with a schedule that comes to `verdict` by these steps and the calm run's

@@ -74,6 +74,7 @@ fn read<T: Suite>(source: &Source<'_>, build: &Build<'_, T>) -> Result<Scenario<
         name: stem(source.file()),
         faults: rules::faults(source, &read)?,
         profile,
+        on_profile: None,
         defects: defects::<T>(source, &read.defects)?,
         properties: property_names(source, read.properties.as_deref().unwrap_or_default(), &properties)?,
         limits: limits(&read),

@@ -31,6 +31,9 @@ impl<T: Suite> Scenario<T> {
     pub fn command(&self, verb: &str, path: &Path) -> String {
         let written = Scenario::<T>::parse(&path.to_string_lossy(), &self.source).unwrap_or_else(|_| self.clone());
         let mut command = format!("{} {verb} {} --design {}", T::program(), file_for_shell(path), self.design.name());
+        if let Some(profile) = &self.on_profile {
+            command += &format!(" --profile {}", for_shell(profile.as_ref()));
+        }
         // Departures replace the scheduler.
         let is_drawn = self.schedule.is_empty();
         if is_drawn && (self.scheduler != written.scheduler || !written.schedule.is_empty()) {
@@ -288,7 +291,7 @@ fn plain(value: &toml::Value) -> String {
 }
 
 /// A text as TOML, on one line and with nothing in it that a terminal obeys: it is printed, too.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let escaped = for_terminal(text);
     if escaped == text {
         return toml::Value::String(text.to_owned()).to_string();

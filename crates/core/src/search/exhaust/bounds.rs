@@ -24,6 +24,9 @@ impl Most {
     pub const NONE: Most = Most::Of(0);
     /// The largest number there is room for.
     pub const MAX: u8 = 100;
+    /// The largest number there is room for of what is counted in few bits: changes of members, and failures of a
+    /// broker.
+    pub const FEW: u8 = 7;
 
     fn is_none(self) -> bool {
         self == Most::NONE
@@ -57,11 +60,16 @@ pub struct Bounds {
     pub crashes: Most,
     /// How many handlers pause between their reads and their saves.
     pub pauses: Most,
-    /// How many messages are lost on their way to a group.
+    /// How many messages are lost: on their way to a group, or from the end of the log where the simulation's broker
+    /// may lose them there.
     pub lost_messages: Most,
     /// How often something happens to the members of a group, or to what one of them has (see
-    /// [`MemberChange`]), of what the simulation's broker knows.
+    /// [`MemberChange::OF_MEMBERS`]), of what the simulation's broker knows. What is above [`Most::FEW`] is as if it
+    /// were that.
     pub changes: Most,
+    /// How often the simulation's broker restarts, or fails over to a copy that knows less and loses no message (see
+    /// [`MemberChange::OF_BROKERS`]). What is above [`Most::FEW`] is as if it were that.
+    pub broker_failures: Most,
     /// How many of the messages that come next a member has fetched with one that it handles, where members of
     /// the simulation's broker fetch ahead.
     pub fetched: u8,
@@ -83,6 +91,7 @@ impl Bounds {
             pauses: none,
             lost_messages: none,
             changes: none,
+            broker_failures: none,
             fetched: 0,
             departures: Most::Any,
         }
@@ -111,6 +120,7 @@ impl Bounds {
         let undelivered = simulation.inner.groups.is_empty().then_some("no service listens to a subject");
         let known = simulation.profile().changes();
         let unchanged = known.of_members().next().is_none().then_some("no engine plays the broker");
+        let unfailing = known.of_brokers().next().is_none().then_some("the broker keeps all that it knows");
         let unfetched = (!known.fetches()).then_some("no engine plays the broker");
         let bounds = [
             ("lost-acks", !self.lost_acks.is_none(), undelivered),
@@ -118,6 +128,7 @@ impl Bounds {
             ("pauses", !self.pauses.is_none(), vacuity::pauses_nowhere(simulation)),
             ("lost-messages", !self.lost_messages.is_none(), undelivered),
             ("member-changes", !self.changes.is_none(), undelivered.or(unchanged)),
+            ("broker-failures", !self.broker_failures.is_none(), undelivered.or(unfailing)),
             ("fetch", self.fetched > 0, undelivered.or(unfetched)),
         ];
         let idle = bounds.into_iter().filter_map(|(name, is_asked, why)| {
@@ -138,6 +149,7 @@ impl fmt::Display for Bounds {
             (self.pauses, "pause", "pauses"),
             (self.lost_messages, "lost message", "lost messages"),
             (self.changes, "member change", "member changes"),
+            (self.broker_failures, "broker failure", "broker failures"),
             (Most::Of(self.fetched), "message fetched ahead", "messages fetched ahead"),
         ];
         for (most, one, several) in faults.into_iter().filter(|(most, ..)| !most.is_none()) {
@@ -151,14 +163,15 @@ impl fmt::Display for Bounds {
     }
 }
 
-/// The remaining budget of faults, departures and steps: 8 bits for each kind, and 16 bits for steps.
+/// The remaining budget of faults, departures and steps: 8 bits for each kind, of which two share theirs, and 16 bits
+/// for steps.
 ///
 /// The highest bit of each is kept free, so that all of them are compared at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::search) struct Budget(u64);
 
 impl Budget {
-    const HIGHEST: u64 = 0x8000_8080_8080_8080;
+    const HIGHEST: u64 = 0x8000_8880_8080_8080;
     /// The most steps there is room for.
     pub(in crate::search) const STEPS_MAX: u16 = 0x7fff;
 
@@ -168,21 +181,23 @@ impl Budget {
     pub(in crate::search) const PAUSE: Budget = Budget(1 << 24);
     pub(in crate::search) const DEPARTURE: Budget = Budget(1 << 32);
     pub(in crate::search) const CHANGE: Budget = Budget(1 << 40);
+    pub(in crate::search) const BROKER_FAILURE: Budget = Budget(1 << 44);
     pub(in crate::search) const STEP: Budget = Budget(1 << 48);
     pub(in crate::search) const NOTHING: Budget = Budget(0);
 
     /// The budget before the first step. What may happen any number of times costs nothing.
     pub(in crate::search) fn of(bounds: &Bounds, steps: u16) -> Budget {
         let kinds = [
-            (bounds.lost_acks, Budget::LOST_ACK),
-            (bounds.crashes, Budget::CRASH),
-            (bounds.lost_messages, Budget::LOST_MESSAGE),
-            (bounds.pauses, Budget::PAUSE),
-            (bounds.departures, Budget::DEPARTURE),
-            (bounds.changes, Budget::CHANGE),
+            (bounds.lost_acks, Most::MAX, Budget::LOST_ACK),
+            (bounds.crashes, Most::MAX, Budget::CRASH),
+            (bounds.lost_messages, Most::MAX, Budget::LOST_MESSAGE),
+            (bounds.pauses, Most::MAX, Budget::PAUSE),
+            (bounds.departures, Most::MAX, Budget::DEPARTURE),
+            (bounds.changes, Most::FEW, Budget::CHANGE),
+            (bounds.broker_failures, Most::FEW, Budget::BROKER_FAILURE),
         ];
-        let all = kinds.into_iter().map(|(most, unit)| match most {
-            Most::Of(most) => u64::from(most.min(Most::MAX)) * unit.0,
+        let all = kinds.into_iter().map(|(most, room, unit)| match most {
+            Most::Of(most) => u64::from(most.min(room)) * unit.0,
             Most::Any => 0,
         });
         Budget(all.sum::<u64>() + u64::from(steps) * Budget::STEP.0)
@@ -330,20 +345,32 @@ fn choices(bounds: &Bounds, known: MemberChanges, is_delivery: bool, may_pause: 
 /// A fate of a delivery, and the same with what may happen to its member: more that it has fetched, and a change.
 fn with_members(bounds: &Bounds, known: MemberChanges, fate: Fate) -> impl Iterator<Item = Fate> {
     let fetched = if known.fetches() && !fate.lose { bounds.fetched } else { 0 };
-    let none = bounds.changes.is_none() || fate.lose;
+    let Bounds { changes, broker_failures, lost_messages, .. } = *bounds;
     // A member that crashes is gone before anything else happens to it.
-    let can_be = move |change: &MemberChange| fate.crash.is_none() || *change == MemberChange::CommitAhead;
-    let changes = move || std::iter::once(None).chain(known.of_members().filter(move |c| !none && can_be(c)).map(Some));
-    (0..=fetched).flat_map(move |fetch| changes().map(move |change| Fate { fetch, change, ..fate }))
+    let of_members =
+        known.of_members().filter(move |change| fate.crash.is_none() || *change == MemberChange::CommitAhead);
+    let of_brokers = known.of_brokers().filter(move |_| fate.crash.is_none());
+    let truncated = Some(MemberChange::Truncate).filter(|change| known.has(*change) && fate.crash.is_none());
+    let known = [
+        (changes, of_members.collect::<Vec<_>>()),
+        (broker_failures, of_brokers.collect()),
+        (lost_messages, truncated.into_iter().collect()),
+    ];
+    let known = known.into_iter().filter(|(most, _)| !most.is_none() && !fate.lose).flat_map(|(_, known)| known);
+    let changes: Vec<_> = std::iter::once(None).chain(known.map(Some)).collect();
+    (0..=fetched).flat_map(move |fetch| changes.clone().into_iter().map(move |change| Fate { fetch, change, ..fate }))
 }
 
 fn cost_of(bounds: &Bounds, fate: Fate) -> Budget {
+    let truncates = fate.change == Some(MemberChange::Truncate);
+    let is_failure = fate.change.is_some_and(|change| MemberChange::OF_BROKERS.contains(&change));
     let faults = [
         (fate.ack != AckFate::Prompt, bounds.lost_acks, Budget::LOST_ACK),
         (fate.crash.is_some(), bounds.crashes, Budget::CRASH),
         (fate.pause, bounds.pauses, Budget::PAUSE),
-        (fate.lose, bounds.lost_messages, Budget::LOST_MESSAGE),
-        (fate.change.is_some(), bounds.changes, Budget::CHANGE),
+        (fate.lose || truncates, bounds.lost_messages, Budget::LOST_MESSAGE),
+        (is_failure, bounds.broker_failures, Budget::BROKER_FAILURE),
+        (fate.change.is_some() && !is_failure && !truncates, bounds.changes, Budget::CHANGE),
         // As many as are pending at a time.
         (fate.duplicate, Most::Any, Budget::NOTHING),
         (fate.fetch > 0, Most::Any, Budget::NOTHING),
@@ -370,11 +397,18 @@ mod tests {
 
     #[test]
     fn budgets_are_compared_kind_by_kind() {
-        let budget = Budget::of(&Bounds { departures: Most::Of(3), changes: Most::Of(2), ..ALL }, 5);
+        let few = Bounds { departures: Most::Of(3), changes: Most::Of(2), broker_failures: Most::Of(7), ..ALL };
+        let budget = Budget::of(&few, 5);
         assert!(budget.dominates(budget));
-        for unit in
-            [Budget::LOST_ACK, Budget::CRASH, Budget::LOST_MESSAGE, Budget::DEPARTURE, Budget::CHANGE, Budget::STEP]
-        {
+        for unit in [
+            Budget::LOST_ACK,
+            Budget::CRASH,
+            Budget::LOST_MESSAGE,
+            Budget::DEPARTURE,
+            Budget::CHANGE,
+            Budget::BROKER_FAILURE,
+            Budget::STEP,
+        ] {
             let less = budget.spend(unit).expect("there is one left");
             assert!(budget.dominates(less) && !less.dominates(budget), "{unit:?}");
         }
@@ -383,8 +417,9 @@ mod tests {
         assert!(one.zip(other).is_some_and(|(one, other)| !one.dominates(other) && !other.dominates(one)));
         let spent = budget.spend(Budget::LOST_ACK).and_then(|budget| budget.spend(Budget::LOST_ACK));
         assert_eq!(spent.and_then(|budget| budget.spend(Budget::LOST_ACK)), None, "there were two");
+        let more = Most::Of(u8::MAX);
         let most =
-            Budget::of(&Bounds { departures: Most::Of(u8::MAX), changes: Most::Of(2), ..ALL }, Budget::STEPS_MAX);
+            Budget::of(&Bounds { departures: more, changes: more, broker_failures: more, ..ALL }, Budget::STEPS_MAX);
         assert!(most.dominates(budget) && most.spend(budget).is_some());
     }
 

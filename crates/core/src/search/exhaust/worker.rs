@@ -364,13 +364,9 @@ impl<'e, 'p, S: System> Worker<'e, 'p, S> {
         frame.is_judged = true;
     }
 
-    /// What tells states apart. Where the calm run's next step counts, the publish order does.
+    /// What tells states apart (see [`key`]).
     fn key(&self, digest: Digest) -> u64 {
-        let mut key = in_order(&self.world, self.bounds.order, digest.word());
-        if self.has_rotation {
-            key = hash::mix(key, self.world.broker().rotation());
-        }
-        if self.bounds.knows_calm() { key_in_calm_order(&self.world, self.bounds.order, key) } else { key }
+        key(&self.world, &self.bounds, self.has_rotation, digest.word())
     }
 
     /// Pushes the frame of a state that is to be expanded: the one that the world is in.
@@ -604,6 +600,16 @@ fn mark<S: System>(marks: &mut Marks, world: &World<S>, step: &Step) {
 
 fn failing(verdict: Verdict) -> Stop {
     Stop::Failing(Box::new(verdict))
+}
+
+/// What tells states apart, given their digest and whether members compete. Where the calm run's next step counts, the
+/// publish order does.
+pub(super) fn key<S: System>(world: &World<S>, bounds: &Bounds, has_rotation: bool, digest: u64) -> u64 {
+    let mut key = in_order(world, bounds.order, digest);
+    if has_rotation {
+        key = hash::mix(key, world.broker().rotation());
+    }
+    if bounds.knows_calm() { key_in_calm_order(world, bounds.order, key) } else { key }
 }
 
 /// Whether an action leads only where another one leads (symmetry), or may not happen yet.
