@@ -5,11 +5,13 @@
 
 mod parts;
 mod played;
+mod reported;
 
 use pellmell::{FaultPlan, Judges, Property, Simulation};
 
 pub use parts::{Fact, Facts, Request};
 pub use played::{Found, table};
+pub use reported::report;
 
 /// Declares the modules of the incidents, and lists them in the order of their names.
 macro_rules! incidents {

@@ -11,7 +11,7 @@ use pellmell::{Departing, Departure, Limits, Verdict};
 use crate::{ALL, Incident};
 
 /// How many seeds are played where no schedule with one departure fails.
-const SEEDS_MAX: u64 = 100;
+pub(crate) const SEEDS_MAX: u64 = 100;
 
 /// How a search found an incident.
 #[derive(Clone, Debug, PartialEq, Eq)]

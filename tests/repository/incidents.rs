@@ -6,7 +6,7 @@ use std::fs;
 /// The headings of a page, in their order.
 const HEADINGS: [&str; 5] = ["## What happened", "## The services", "## The departures", "## The fix", "## See it"];
 /// The files that are of no incident.
-const SHARED: [&str; 4] = ["lib", "main", "parts", "played"];
+const SHARED: [&str; 5] = ["lib", "main", "parts", "played", "reported"];
 
 const CODE_LINES_MAX: usize = 60;
 const PAGE_LINES_MAX: usize = 40;

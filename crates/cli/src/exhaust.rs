@@ -9,17 +9,21 @@ use pellmell_core::search::{
 };
 use pellmell_core::trace::detail;
 use pellmell_core::vacuity::{Allow, Findings};
-use pellmell_scenario::any::{AnyScenario, AnySystem, ExhaustPlan, NotSearched, Searched, Smallest};
+use pellmell_report::report::{Fact, Part, Report, Story, Tone};
+use pellmell_scenario::any::{AnyScenario, AnySystem, ExhaustPlan, NotSearched, Searched, Smallest, violated};
 use serde_json::json;
 
 use super::environment::Threads;
 use super::input::Input;
 use super::progress::Searching;
+use super::report::{self, Fails, ReportArgs, Steps};
 use super::{
-    BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, input, number, profiles, program, replay, shown,
-    shrink, timeline, vacuous,
+    BAD, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, input, number, profiles, program, replay, shown, shrink,
+    timeline, vacuous,
 };
 
+/// What is said of a run that cannot be shrunk.
+const NO_DEPARTURES: &str = "departures do not lead to this run: it is only told step by step";
 /// How many runs the shrinking of what was found may take.
 const EXECUTIONS_MAX: u32 = 500;
 
@@ -94,6 +98,8 @@ pub(super) struct ExhaustArgs {
     allow: Vec<Allow>,
     #[command(flatten)]
     threads: Threads,
+    #[command(flatten)]
+    report: ReportArgs,
 }
 
 /// A moment of a trace.
@@ -144,6 +150,7 @@ fn bytes(text: &str) -> Result<u64, String> {
 }
 
 pub(super) fn exhaust(system: &dyn AnySystem, args: &ExhaustArgs, format: MessageFormat) -> Result<Ending, Failure> {
+    args.report.check()?;
     let (scenario, seed, named) = what(system, args)?;
     let scenario = &*scenario;
     let broker = &scenario.settings().profile;
@@ -160,11 +167,9 @@ pub(super) fn exhaust(system: &dyn AnySystem, args: &ExhaustArgs, format: Messag
         departures: args.departures,
     };
     let mut out = Out::new();
+    let (title, place) = what_is_searched(args, scenario, &bounds);
     if format == MessageFormat::Human {
-        let place = args.from.as_ref().map_or(String::new(), |from| format!(" from step {}", from.step));
-        let (name, rules) = (&scenario.settings().name, scenario.rules());
-        let on = if bounds.order == DeliveryOrder::Broker { format!(" on {}", broker.name) } else { String::new() };
-        out.status(PLAIN, "Exhausting", format_args!("{name}{place}   design {rules}{on}, {bounds}"))?;
+        out.status(PLAIN, "Exhausting", format_args!("{title}   {place}"))?;
     }
     let plan = ExhaustPlan {
         seed,
@@ -181,9 +186,10 @@ pub(super) fn exhaust(system: &dyn AnySystem, args: &ExhaustArgs, format: Messag
         NotSearched::Build(error) => Failure::Input(error.to_string()),
         NotSearched::Step(step) => not_there(&step),
     })?;
-    let Searched { exhausted, services, story, smallest } = searched;
-    searching.end(exhausted.stats);
+    searching.end(searched.exhausted.stats);
     let findings = findings(args, scenario, seed, &bounds)?;
+    let written = args.report.write(|| report(args, scenario, (title, place), &searched, &findings));
+    let Searched { exhausted, services, story, smallest } = searched;
     match format {
         MessageFormat::Human => {
             if let Some(failing) = &exhausted.failing {
@@ -192,19 +198,32 @@ pub(super) fn exhaust(system: &dyn AnySystem, args: &ExhaustArgs, format: Messag
             }
             summary(&mut out, args, &exhausted)?;
             vacuous::show(&mut out, &findings)?;
+            written.tell(&mut out)?;
         }
         MessageFormat::Json => {
             let mut value = as_json(scenario, &bounds, &exhausted, smallest.as_ref());
             value["vacuous"] = vacuous::as_json(&findings);
+            value["report"] = written.as_json();
             out.json(&value)?;
         }
     }
-    Ok(match exhausted.ended {
+    written.ending(match exhausted.ended {
         Ended::All if findings.void.is_empty() => Ending::Held,
         Ended::Failing => Ending::Failed,
         // Not all was searched, whatever the reason, or what was searched says nothing.
         _ => Ending::NothingRan,
     })
+}
+
+/// What is searched, and within which bounds.
+fn what_is_searched(args: &ExhaustArgs, scenario: &dyn AnyScenario, bounds: &Bounds) -> (String, String) {
+    let from = args.from.as_ref().map_or(String::new(), |from| format!(" from step {}", from.step));
+    let (settings, rules) = (scenario.settings(), scenario.rules());
+    let on = match bounds.order {
+        DeliveryOrder::Broker => format!(" on {}", settings.profile.name),
+        _ => String::new(),
+    };
+    (format!("{}{from}", settings.name), format!("design {rules}{on}, {bounds}"))
 }
 
 /// What the bounds and the file ask for that cannot happen.
@@ -269,17 +288,22 @@ fn show(
     out.line("")?;
     timeline::all_steps(out, services, story)?;
     out.line("")?;
-    let what = match &failing.verdict {
-        Verdict::Violated { property, .. } => (*property).to_owned(),
-        _ => String::new(),
-    };
-    out.status(BAD, &failing.verdict.word().to_uppercase(), format_args!("{what}   {}", failing.length()))?;
+    out.status(
+        BAD,
+        &failing.verdict.word().to_uppercase(),
+        format_args!("{}   {}", property(failing), failing.length()),
+    )?;
     out.status(PLAIN, "", detail(&failing.verdict).unwrap_or_default())
+}
+
+/// The property that is violated, if one is.
+fn property(failing: &FailingRun) -> &str {
+    violated(&failing.verdict).unwrap_or_default()
 }
 
 fn show_shrunk(out: &mut Out, found: Option<&Smallest>) -> Result<(), Failure> {
     let Some(Smallest { shrunk, scenario, text, .. }) = found else {
-        return out.status(PLAIN, "Note", "departures do not lead to this run: it is only told step by step");
+        return out.status(PLAIN, "Note", NO_DEPARTURES);
     };
     out.status(PLAIN, "Shrunk", format_args!("to {}", shrink::in_words(&shrunk.size())))?;
     out.departures(&scenario.settings().schedule)?;
@@ -291,22 +315,105 @@ fn show_shrunk(out: &mut Out, found: Option<&Smallest>) -> Result<(), Failure> {
 /// What came of it. It says nothing of what depends on which thread came first; that is on stderr.
 fn summary(out: &mut Out, args: &ExhaustArgs, exhausted: &ExhaustResult) -> Result<(), Failure> {
     out.line("────────────")?;
-    match &exhausted.reduction {
-        Reduction::None => {}
-        apart @ Reduction::Clusters { .. } => out.status(PLAIN, "Apart", apart)?,
-        together => out.status(PLAIN, "Together", together)?,
-    }
+    out.facts(&reduction(exhausted))?;
     let summary = exhausted.summary();
     match exhausted.ended {
-        Ended::All => out.status(GOOD, "HELD", summary),
-        Ended::Failing => out.status(BAD, "Summary", summary),
-        Ended::Memory => {
-            out.status(BAD, "NOT COMPLETE", summary)?;
-            let more = (args.memory.saturating_mul(4) >> 20).max(1);
-            out.status(DIM, "Next", format_args!("try --memory {more}MiB, or tighter bounds"))
-        }
-        _ => out.status(BAD, "NOT COMPLETE", summary),
+        Ended::All => out.status(GOOD, "HELD", summary)?,
+        Ended::Failing => out.status(BAD, "Summary", summary)?,
+        _ => out.status(BAD, "NOT COMPLETE", summary)?,
     }
+    out.facts(&more_memory(args, exhausted))
+}
+
+/// Whether clients were searched apart, and why not.
+fn reduction(exhausted: &ExhaustResult) -> Option<Fact> {
+    match &exhausted.reduction {
+        Reduction::None => None,
+        apart @ Reduction::Clusters { .. } => Some(Fact::new(Tone::Plain, "Apart", apart)),
+        together => Some(Fact::new(Tone::Plain, "Together", together)),
+    }
+}
+
+/// What to try if the memory did not suffice.
+fn more_memory(args: &ExhaustArgs, exhausted: &ExhaustResult) -> Option<Fact> {
+    let more = (args.memory.saturating_mul(4) >> 20).max(1);
+    let next = format!("try --memory {more}MiB, or tighter bounds");
+    (exhausted.ended == Ended::Memory).then(|| Fact::new(Tone::Dim, "Next", next))
+}
+
+/// What is printed, as pages.
+fn report(
+    args: &ExhaustArgs,
+    scenario: &dyn AnyScenario,
+    (title, place): (String, String),
+    searched: &Searched,
+    findings: &Findings,
+) -> Result<Report, Failure> {
+    let Searched { exhausted, services, story: records, smallest } = searched;
+    let name = &scenario.settings().name;
+    let (tone, heading) = match (exhausted.ended, &exhausted.failing) {
+        (Ended::All, _) if findings.void.is_empty() => (Tone::Good, "HELD".to_owned()),
+        (Ended::All, _) => (Tone::Unsure, "HELD, AND VACUOUS".to_owned()),
+        (Ended::Failing, Some(failing)) => {
+            let word = failing.verdict.word().to_uppercase();
+            (Tone::Bad, format!("{word} {}", property(failing)).trim_end().to_owned())
+        }
+        _ => (Tone::Unsure, "NOT COMPLETE".to_owned()),
+    };
+    let details = vec![exhausted.summary()];
+    let mut report = Report { verb: "exhaust", title, place, tone, heading, details, ..Report::default() };
+    let mut facts = Vec::from_iter(more_memory(args, exhausted));
+    facts.extend(vacuous::facts(findings));
+    report.add_section("What it rests on", Part::facts(facts).into_iter().collect());
+    if let Some(failing) = &exhausted.failing {
+        let story = Story {
+            heading: report.heading.clone(),
+            tone: Tone::Bad,
+            often: failing.length(),
+            detail: detail(&failing.verdict).unwrap_or_default(),
+            ..Story::default()
+        };
+        let words =
+            report::first_word(if property(failing).is_empty() { failing.verdict.word() } else { property(failing) });
+        let part = match smallest {
+            Some(Smallest { shrunk, scenario, text, .. }) => {
+                let shrunk = Fact::new(Tone::Plain, "Shrunk", format_args!("to {}", shrink::in_words(&shrunk.size())));
+                let mut small = scenario.copy();
+                small.settings_mut().name.clone_from(name);
+                let (seed, executions) = (small.settings().seed, EXECUTIONS_MAX);
+                let commands = Vec::new();
+                let fails = Fails { scenario: &*small, seed, words, executions, commands, text: Some(text) };
+                report::tell(&mut report, fails, Story { facts: vec![shrunk], ..story })?
+            }
+            None => {
+                let settings = scenario.settings();
+                let steps = Steps {
+                    scenario: &settings.name,
+                    about: &settings.about,
+                    design: scenario.rules(),
+                    profile: settings.profile.name,
+                    by: "exhaust",
+                    services,
+                    records,
+                    verdict: failing.verdict.word(),
+                    property: violated(&failing.verdict),
+                    detail: detail(&failing.verdict),
+                };
+                let picture = report::picture_of(steps, &[], &[NO_DEPARTURES.to_owned()]);
+                let page = Some(report.add_page(words, picture, None));
+                let note = Fact::new(Tone::Plain, "Note", NO_DEPARTURES);
+                Part::story(Story { page, facts: vec![note], ..story })
+            }
+        };
+        report.add_section("Counterexample", vec![part]);
+        let found = report::timeline("The run that the search found, before it was shrunk", records);
+        report.add_section("Step by step", found.into_iter().collect());
+    }
+    let mut facts = vec![Fact::new(Tone::Plain, "Searched", &report.place)];
+    facts.push(Fact::new(Tone::Plain, "Summary", exhausted.summary()));
+    facts.extend(reduction(exhausted));
+    report.add_section("What was searched", vec![Part::Facts(facts)]);
+    Ok(report)
 }
 
 fn as_json(
@@ -324,10 +431,7 @@ fn as_json(
         other => (1, 0, Some(format!("{other:?}"))),
     };
     let verdict = failing.as_ref().map(|failing| &failing.verdict);
-    let property = verdict.and_then(|verdict| match verdict {
-        Verdict::Violated { property, .. } => Some(*property),
-        _ => None,
-    });
+    let property = verdict.and_then(violated);
     json!({
         "reason": "exhaust",
         "scenario": scenario.settings().name,

@@ -16,6 +16,8 @@ use super::{
     shown, shrink,
 };
 
+/// How many continuations are played from each step, unless a flag says otherwise.
+const CONTINUATIONS: u32 = 200;
 /// The most steps of a run beside which the calm run stands.
 const STEPS_BESIDE: u64 = 5_000;
 
@@ -36,7 +38,8 @@ pub(super) struct ExportArgs {
     #[arg(long)]
     whole: bool,
     /// How many continuations are played from each step to explain it.
-    #[arg(long, value_name = "N", default_value = "200", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = CONTINUATIONS)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
     continuations: u32,
     /// The most runs that shrinking may take.
     #[arg(long, value_name = "N", default_value = "500", value_parser = clap::value_parser!(u32).range(1..))]
@@ -122,6 +125,38 @@ struct Known {
     explanation: Option<Explanation>,
     calm: Option<(Trace, Edges)>,
     notes: Vec<String>,
+    /// The scenario file of what is left of the run, if it was shrunk.
+    text: Option<String>,
+}
+
+impl Known {
+    /// The picture of it, with commands to type.
+    fn picture(&self, scenario: &dyn AnyScenario, seed: u64, commands: &[(&str, String)]) -> Picture {
+        let settings = scenario.settings();
+        Picture::of(&Source {
+            trace: &self.trace,
+            scenario: &settings.name,
+            seed,
+            about: &settings.about,
+            profile: settings.profile.name,
+            edges: &self.edges,
+            explanation: self.explanation.as_ref(),
+            calm: self.calm.as_ref().map(|(trace, edges)| (trace, edges)),
+            commands,
+            notes: &self.notes,
+        })
+    }
+}
+
+/// The run of a seed as `export --to html` draws it, and the scenario file of what is left of it when it is shrunk.
+pub(super) fn counterexample(
+    scenario: &dyn AnyScenario,
+    seed: u64,
+    executions: u32,
+    commands: &[(&str, String)],
+) -> Result<(Picture, Option<String>), Failure> {
+    let known = played(scenario, seed, executions, CONTINUATIONS)?;
+    Ok((known.picture(scenario, seed, commands), known.text))
 }
 
 pub(super) fn export(system: &dyn AnySystem, args: &ExportArgs, format: MessageFormat) -> Result<Ending, Failure> {
@@ -131,20 +166,8 @@ pub(super) fn export(system: &dyn AnySystem, args: &ExportArgs, format: MessageF
     }
     files::check_output(args.output.as_deref(), &args.to.kind(), &args.file)?;
     let (scenario, seed, known) = known(system, args)?;
-    let settings = scenario.settings();
-    let commands = commands(args, &*scenario, seed, &known);
-    let picture = Picture::of(&Source {
-        trace: &known.trace,
-        scenario: &settings.name,
-        seed,
-        about: &settings.about,
-        profile: settings.profile.name,
-        edges: &known.edges,
-        explanation: known.explanation.as_ref(),
-        calm: known.calm.as_ref().map(|(trace, edges)| (trace, edges)),
-        commands: &commands,
-        notes: &known.notes,
-    });
+    let commands = commands(&args.file, &*scenario, seed, known.trace.end.verdict != "held");
+    let picture = known.picture(&*scenario, seed, &commands);
     let text = args.to.text(&picture)?;
     match &args.output {
         Some(path) => {
@@ -169,7 +192,7 @@ fn known(system: &dyn AnySystem, args: &ExportArgs) -> Result<(Box<dyn AnyScenar
             let again = run::record(&*scenario, seed)?.trace;
             match first_difference(&trace, &again) {
                 None => {
-                    let known = played(args, &*scenario, seed)?;
+                    let known = played_as(args, &*scenario, seed)?;
                     Ok((scenario, seed, known))
                 }
                 Some(difference) => {
@@ -178,7 +201,7 @@ fn known(system: &dyn AnySystem, args: &ExportArgs) -> Result<(Box<dyn AnyScenar
                         difference.step
                     );
                     let (edges, notes) = (Edges::default(), vec![note]);
-                    let known = Known { trace: *trace, edges, explanation: None, calm: None, notes };
+                    let known = Known { trace: *trace, edges, explanation: None, calm: None, notes, text: None };
                     Ok((scenario, seed, known))
                 }
             }
@@ -186,33 +209,38 @@ fn known(system: &dyn AnySystem, args: &ExportArgs) -> Result<(Box<dyn AnyScenar
         Input::Scenario(scenario) => {
             let scenario = input::apply(&args.file, scenario, &args.what)?;
             let seed = args.seed.unwrap_or(scenario.settings().seed);
-            let known = played(args, &*scenario, seed)?;
+            let known = played_as(args, &*scenario, seed)?;
             Ok((scenario, seed, known))
         }
     }
 }
 
+/// The run of a seed as the flags ask for it.
+fn played_as(args: &ExportArgs, scenario: &dyn AnyScenario, seed: u64) -> Result<Known, Failure> {
+    match args.whole {
+        true => known_of_run(scenario, seed, None, Vec::new()),
+        false => played(scenario, seed, args.executions, args.continuations),
+    }
+}
+
 /// The run of a seed: what is left of it and why it fails, or the whole of it.
-fn played(args: &ExportArgs, scenario: &dyn AnyScenario, seed: u64) -> Result<Known, Failure> {
+fn played(scenario: &dyn AnyScenario, seed: u64, executions: u32, continuations: u32) -> Result<Known, Failure> {
     let mut notes = Vec::new();
-    if !args.whole {
-        match scenario.explain(seed, args.executions, args.continuations) {
-            Ok(Some((smallest, explanation))) => {
-                let small = &*smallest.scenario;
-                let (before, after) = (shrink::in_words(&smallest.before), explanation.size_in_words());
-                if before != after {
-                    notes.push(format!("shrunk from {before} to {after}"));
-                }
-                if !smallest.shrunk.minimal {
-                    notes.push(
-                        "the runs did not suffice to leave out all that can go: try more --executions".to_owned(),
-                    );
-                }
-                return known_of_run(small, small.settings().seed, Some(explanation), notes);
+    match scenario.explain(seed, executions, continuations) {
+        Ok(Some((smallest, explanation))) => {
+            let small = &*smallest.scenario;
+            let (before, after) = (shrink::in_words(&smallest.before), explanation.size_in_words());
+            if before != after {
+                notes.push(format!("shrunk from {before} to {after}"));
             }
-            Ok(None) => {}
-            Err(error) => notes.push(format!("the whole run is shown: {}", in_words(&error))),
+            if !smallest.shrunk.minimal {
+                notes.push("the runs did not suffice to leave out all that can go: try more --executions".to_owned());
+            }
+            let known = known_of_run(small, small.settings().seed, Some(explanation), notes)?;
+            return Ok(Known { text: Some(smallest.text), ..known });
         }
+        Ok(None) => {}
+        Err(error) => notes.push(format!("the whole run is shown: {}", in_words(&error))),
     }
     known_of_run(scenario, seed, None, notes)
 }
@@ -238,19 +266,19 @@ fn known_of_run(
         }
         _ => None,
     };
-    Ok(Known { trace, edges, explanation, calm, notes })
+    Ok(Known { trace, edges, explanation, calm, notes, text: None })
 }
 
 /// What to type next.
-fn commands(args: &ExportArgs, scenario: &dyn AnyScenario, seed: u64, known: &Known) -> Vec<(&'static str, String)> {
-    if args.file.extension().is_some_and(|ending| ending == "jsonl") {
-        let file = pellmell_core::escape::file_for_shell(&args.file);
+pub(super) fn commands(file: &Path, scenario: &dyn AnyScenario, seed: u64, fails: bool) -> Vec<(&'static str, String)> {
+    if file.extension().is_some_and(|ending| ending == "jsonl") {
+        let file = pellmell_core::escape::file_for_shell(file);
         return vec![("Reproduce", format!("{} replay {file}", program()))];
     }
-    let mut commands = vec![("Reproduce", command("run", &args.file, scenario, seed))];
-    if known.trace.end.verdict != "held" {
-        commands.push(("Explain", command("explain", &args.file, scenario, seed)));
-        commands.push(("Keep", format!("{} --write FILE", command("shrink", &args.file, scenario, seed))));
+    let mut commands = vec![("Reproduce", command("run", file, scenario, seed))];
+    if fails {
+        commands.push(("Explain", command("explain", file, scenario, seed)));
+        commands.push(("Keep", format!("{} --write FILE", command("shrink", file, scenario, seed))));
     }
     commands
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Failure, shown};
 
+/// How the name of a file ends that is being written, before it becomes another one.
+pub(super) const WRITTEN_TO: &str = ".pellmell-tmp";
 /// What is longer is a circle.
 const LINKS_MAX: u32 = 40;
 
@@ -49,6 +51,7 @@ pub(super) const SHRUNK: Kind = Kind {
     name: "a shrunk scenario",
     begins: &["version = 1\nabout = \"Shrunk from ", "version = 1\nabout = 'Shrunk from "],
 };
+pub(super) const PAGE: Kind = Kind { name: "a page of a report", begins: &[pellmell_report::folder::BEGIN] };
 pub(super) const EXPLAINED: Kind =
     Kind { name: "a scenario that explains a recording", begins: &["# Explains a recording."] };
 
@@ -66,17 +69,27 @@ pub(super) fn check_output(output: Option<&Path>, kind: &Kind, input: &Path) -> 
     if matches!((Identity::of(output), Identity::of(input)), (Ok(one), Ok(other)) if one == other) {
         return refuse("is the file that is read", "write to another file");
     }
-    let mut begin = Vec::new();
-    let read = File::open(output).and_then(|file| file.take(256).read_to_end(&mut begin));
-    // One that was cut off is one as well.
-    let is_one = |known: &&str| known.as_bytes().starts_with(&begin) || begin.starts_with(known.as_bytes());
-    let is_lost = read.is_ok() && !kind.begins.iter().any(is_one);
     match place(output) {
-        Ok(Place::File(_)) if is_lost => {
+        Ok(Place::File(_)) if is_one(output, kind) == Some(false) => {
             refuse(&format!("is there and is not {}", kind.name), "remove it if it may go, or write to another file")
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a file is of a kind; one that was cut off is as well. `None` if it cannot be read.
+pub(super) fn is_one(path: &Path, kind: &Kind) -> Option<bool> {
+    let mut begin = Vec::new();
+    File::open(path).and_then(|file| file.take(256).read_to_end(&mut begin)).ok()?;
+    let is_one = |known: &&str| known.as_bytes().starts_with(&begin) || begin.starts_with(known.as_bytes());
+    Some(kind.begins.iter().any(is_one))
+}
+
+/// Removes a file that another run wrote and that nothing leads to any more.
+pub(super) fn remove(path: &Path) -> Result<(), Failure> {
+    fs::remove_file(path).map_err(|error| {
+        Failure::Io(format!("cannot remove {}: {error}\n  = help: remove it, and type the same again", shown(path)))
+    })
 }
 
 /// Makes a folder, if it is not there yet.
@@ -189,7 +202,7 @@ struct Temporary {
 impl Temporary {
     fn with(path: &Path, text: &str) -> io::Result<Temporary> {
         let mut name = path.as_os_str().to_owned();
-        name.push(".pellmell-tmp");
+        name.push(WRITTEN_TO);
         let path = PathBuf::from(name);
         let mut temporary = loop {
             let file = open(&path)?;

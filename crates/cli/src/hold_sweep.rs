@@ -4,11 +4,13 @@ use std::path::Path;
 
 use pellmell_core::search::{HoldSweepResult, Tally};
 use pellmell_core::trace::hex;
+use pellmell_report::report::{Fact, Part, Report, Story, Tone};
 use pellmell_scenario::any::{AnyScenario, departed};
 use serde_json::json;
 
-use super::sweep::{SHRUNK_MAX, show_shrunk};
-use super::{BAD, Failure, GOOD, Out, PLAIN, command, shrink};
+use super::report::{self, Fails};
+use super::sweep::{EXECUTIONS_MAX, SHRUNK_MAX, show_shrunk};
+use super::{BAD, Failure, Out, PLAIN, command, export, shrink};
 
 pub(super) fn show(
     out: &mut Out,
@@ -24,7 +26,38 @@ pub(super) fn show(
         }
         out.command(PLAIN, "Reproduce", &command("run", path, &*departed, scenario.settings().seed))?;
     }
-    out.status(if result.is_held() { GOOD } else { BAD }, "Departed", result.summary())
+    out.fact(&summary(result))
+}
+
+fn summary(result: &HoldSweepResult) -> Fact {
+    Fact::new(if result.is_held() { Tone::Good } else { Tone::Bad }, "Departed", result.summary())
+}
+
+/// A report's part about it.
+pub(super) fn report(
+    report: &mut Report,
+    path: &Path,
+    scenario: &dyn AnyScenario,
+    result: &HoldSweepResult,
+) -> Result<(), Failure> {
+    let mut parts = vec![Part::Facts(vec![summary(result)])];
+    let seed = scenario.settings().seed;
+    for (place, (signature, bucket)) in result.buckets_in_order().into_iter().enumerate() {
+        let departed = departed(scenario, &bucket.departures);
+        let commands = export::commands(path, &*departed, seed, true);
+        let story = Story {
+            heading: format!("{} {signature}", bucket.verdict.to_uppercase()),
+            tone: Tone::Bad,
+            often: bucket.to_string(),
+            detail: bucket.detail.clone(),
+            ..Story::default()
+        };
+        let words = report::first_word(signature);
+        let fails = Fails { scenario: &*departed, seed, words, executions: EXECUTIONS_MAX, commands, text: None };
+        parts.push(report::bucket(report, place, fails, story, &shrink::texts(&bucket.departures))?);
+    }
+    report.add_section("Near the calm run", parts);
+    Ok(())
 }
 
 pub(super) fn show_json(

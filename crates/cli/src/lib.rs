@@ -27,6 +27,7 @@ mod out;
 mod profile_table;
 mod progress;
 mod replay;
+mod report;
 mod run;
 mod shrink;
 mod stopwatch;
@@ -39,7 +40,7 @@ mod zoo;
 use std::io;
 use std::ops::Range;
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
@@ -310,6 +311,16 @@ impl From<io::Error> for Failure {
 pub fn main<T: Suite>() -> ExitCode {
     // It lives as long as the process; parsers of flags keep it.
     run_verb(Box::leak(Box::new(Erased::<T>::default())))
+}
+
+/// Writes a report to a folder, as `--report FOLDER` does: the pages of its counterexamples, and last the page that
+/// leads to them, which it says where it is.
+///
+/// # Errors
+/// What is wrong and what to do: the folder is there and no report made it, or it cannot be written.
+pub fn write_report(folder: &Path, report: &pellmell_report::Report) -> Result<PathBuf, String> {
+    let written = report::check(folder).and_then(|()| report::write(folder, report));
+    written.map_err(|(Failure::Input(message) | Failure::Io(message) | Failure::Stale(message))| message)
 }
 
 static PROGRAM: OnceLock<&'static str> = OnceLock::new();

@@ -7,7 +7,7 @@ use pellmell_scenario::any::AnySystem;
 use pellmell_scenario::results::Merging;
 
 use super::environment::folder;
-use super::sweep::{Report, Shown, saved};
+use super::sweep::{Shown, Told, saved};
 use super::{Ending, Failure, MessageFormat, Out, files, shown};
 
 #[derive(clap::Args)]
@@ -23,6 +23,7 @@ pub(super) struct MergeArgs {
 }
 
 pub(super) fn merge(system: &dyn AnySystem, args: &MergeArgs, format: MessageFormat) -> Result<Ending, Failure> {
+    args.shown.report.check()?;
     let mut merging = Merging::default();
     for path in results(&args.results)? {
         merging.add(&shown(&path), saved::read(&path)?).map_err(|error| saved::differs(&error))?;
@@ -48,7 +49,7 @@ pub(super) fn merge(system: &dyn AnySystem, args: &MergeArgs, format: MessageFor
     let file = whole.swept.file.clone();
     let (part, departed) = whole.into_parts();
     let departed = departed.map(|departed| departed.result);
-    Report { path: Path::new(&file), scenario: &*scenario, part: &part, departed, shown: &args.shown }
+    Told { path: Path::new(&file), scenario: &*scenario, part: &part, departed, shown: &args.shown }
         .show(&mut Out::new(), format)
 }
 

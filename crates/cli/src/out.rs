@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use pellmell_core::escape::for_terminal;
 use pellmell_core::schedule::Departure;
+use pellmell_report::report::{Fact, Tone};
 
 use super::Failure;
 use super::layout::{self, command_lines, shown, width, wrapped, wrapped_behind};
@@ -74,6 +75,16 @@ impl Out {
         Ok(())
     }
 
+    /// What a report says as well.
+    pub(super) fn fact(&mut self, Fact { tone, word, text }: &Fact) -> Result<(), Failure> {
+        self.status(style(*tone), word, text)
+    }
+
+    /// The same of several, a line or more each.
+    pub(super) fn facts<'a>(&mut self, facts: impl IntoIterator<Item = &'a Fact>) -> Result<(), Failure> {
+        facts.into_iter().try_for_each(|fact| self.fact(fact))
+    }
+
     /// A status word and two texts, the second of which stands below the first if there is no room beside it.
     pub(super) fn status_and(
         &mut self,
@@ -118,6 +129,15 @@ impl Out {
     /// A line as it is.
     pub(super) fn write(&mut self, line: &str) -> Result<(), Failure> {
         unless_closed(writeln!(self.0, "{line}"))
+    }
+}
+
+fn style(tone: Tone) -> Style {
+    match tone {
+        Tone::Good => GOOD,
+        Tone::Bad => BAD,
+        Tone::Plain | Tone::Unsure => PLAIN,
+        Tone::Dim => DIM,
     }
 }
 

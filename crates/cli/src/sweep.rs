@@ -7,9 +7,10 @@ use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pellmell_core::search::{Bucket, HoldPart, HoldSweepResult, Part, SoFar, SweepResult};
+use pellmell_core::search::{Bucket, HoldPart, HoldSweepResult, Part as SweptPart, SoFar, SweepResult};
 use pellmell_core::trace::{counts_text, hex};
 use pellmell_core::vacuity::Findings;
+use pellmell_report::report::{Cell, Fact, Part, Report, Row, Story, To, Tone};
 use pellmell_scenario::any::{AnyHoldPlan, AnyScenario, AnySystem};
 use pellmell_scenario::results::{Shard, Swept};
 use serde_json::json;
@@ -17,11 +18,12 @@ use serde_json::json;
 use super::environment::{Threads, folder, variable};
 use super::interrupt::Interrupt;
 use super::progress::Progress;
+use super::report::{self, Fails, ReportArgs, Written};
 use super::run::{exercised, judged};
 use super::stopwatch::{Stopwatch, duration};
 use super::{
-    BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, coverage, hold_sweep, input,
-    open_seeds, shown, shrink, tell, vacuous,
+    BAD, DIM, Ending, Failure, GOOD, MessageFormat, Out, PLAIN, What, command, count, coverage, export, grouped,
+    hold_sweep, input, open_seeds, shown, shrink, tell, vacuous,
 };
 use saved::Saved;
 use shards::ShardArgs;
@@ -29,7 +31,7 @@ use shards::ShardArgs;
 /// Of how many buckets the first seed is shrunk.
 pub(super) const SHRUNK_MAX: usize = 10;
 /// How many runs each of them may take.
-const EXECUTIONS_MAX: u32 = 500;
+pub(super) const EXECUTIONS_MAX: u32 = 500;
 
 #[derive(clap::Args)]
 pub(super) struct SweepArgs {
@@ -70,6 +72,8 @@ pub(super) struct Shown {
     /// did not happen in any.
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    pub(super) report: ReportArgs,
 }
 
 impl SweepArgs {
@@ -89,6 +93,7 @@ impl SweepArgs {
 }
 
 pub(super) fn sweep(system: &dyn AnySystem, args: &SweepArgs, format: MessageFormat) -> Result<Ending, Failure> {
+    args.shown.report.check()?;
     let mut scenario = input::scenario(system, &args.scenario, &args.what)?;
     scenario.settings_mut().settle_for_seeds();
     let scenario = &*scenario;
@@ -147,7 +152,7 @@ impl Sweeping<'_> {
         });
         let departed = plan.map(|plan| plan.none(places.start));
         let (mut saved, begun, departed) = match folder(&args.out) {
-            None => (None, Part::none(seeds.start), departed),
+            None => (None, SweptPart::none(seeds.start), departed),
             Some(folder) => {
                 let swept = scenario.swept(&args.scenario.to_string_lossy(), request).map_err(build)?;
                 let swept = Swept { departures_max: args.departures_max, ..swept };
@@ -205,7 +210,7 @@ impl Sweeping<'_> {
         }
         let departed = departed.map(|departed| departed.result);
         let departed_hold = departed.as_ref().is_none_or(HoldSweepResult::is_held);
-        let swept = Report { path: &args.scenario, scenario: *scenario, part: &part, departed, shown: &args.shown };
+        let swept = Told { path: &args.scenario, scenario: *scenario, part: &part, departed, shown: &args.shown };
         let ending = swept.show(&mut Out::new(), format)?;
         if is_interrupted {
             let what = format!("at seed {} of {}..{}", part.seeds.end, seeds.start, seeds.end);
@@ -223,7 +228,7 @@ impl Sweeping<'_> {
     }
 
     /// Says from where it goes on, if something is done already.
-    fn tell_where(&self, saved: Option<&Saved>, begun: &Part, departed: Option<&HoldPart>, places: &Range<u64>) {
+    fn tell_where(&self, saved: Option<&Saved>, begun: &SweptPart, departed: Option<&HoldPart>, places: &Range<u64>) {
         let departed_before = departed.map_or(places.start, |departed| departed.places.end);
         if let Some(saved) = saved.filter(|_| !begun.seeds.is_empty() || departed_before > places.start) {
             let schedules = match departed_before < places.end {
@@ -242,7 +247,7 @@ impl Sweeping<'_> {
         departed: HoldPart,
         places: &Range<u64>,
         saved: &mut Option<Saved>,
-        begun: &Part,
+        begun: &SweptPart,
     ) -> Result<HoldPart, Failure> {
         let progress = Progress::new(places.end - places.start);
         let mut failure = None;
@@ -273,23 +278,29 @@ fn tell_interrupted(at: &str, is_saved: bool) {
 
 /// What came of seeds, to be told. It says nothing of threads, shards and interruptions, so however a
 /// sweep was divided it reads the same.
-pub(super) struct Report<'a> {
+pub(super) struct Told<'a> {
     pub(super) path: &'a Path,
     pub(super) scenario: &'a dyn AnyScenario,
-    pub(super) part: &'a Part,
+    pub(super) part: &'a SweptPart,
     pub(super) departed: Option<HoldSweepResult>,
     pub(super) shown: &'a Shown,
 }
 
-impl Report<'_> {
-    /// Prints it, and says how the sweep ends.
+impl Told<'_> {
+    /// Prints it, writes its report if one is asked for, and says how the sweep ends.
     pub(super) fn show(&self, out: &mut Out, format: MessageFormat) -> Result<Ending, Failure> {
-        let Report { path, scenario, part, departed, shown } = self;
+        let Told { path, scenario, part, departed, shown } = self;
         let scenario = *scenario;
         let coverage = &part.result.coverage;
         let findings = scenario.vacuous_in_sweep(&part.result).map_err(|error| Failure::Input(error.to_string()))?;
-        let falls_short = shown.strict && coverage.never_reached().next().is_some();
-        let rests = shown.strict && part.result.totals.runs() > 0 && !findings.void.is_empty();
+        let (falls_short, rests) = (self.falls_short(), self.rests(&findings));
+        let all_departed_hold = departed.as_ref().is_none_or(HoldSweepResult::is_held);
+        let ending = match part.result.totals {
+            totals if totals.runs() == 0 => Ending::NothingRan,
+            totals if totals.held == totals.runs() && all_departed_hold && !falls_short && !rests => Ending::Held,
+            _ => Ending::Failed,
+        };
+        let written = shown.report.write(|| self.report(ending, &findings));
         match format {
             MessageFormat::Human => {
                 show_what_was_run(out, scenario, &part.seeds)?;
@@ -297,27 +308,39 @@ impl Report<'_> {
                     hold_sweep::show(out, path, scenario, departed)?;
                 }
                 show(out, self, &findings)?;
-                if rests {
-                    let many = count(findings.void.len() as u64, "thing");
-                    out.status(BAD, "Strict", format_args!("{many} asked for did not happen in any run"))?;
-                }
+                out.facts(&self.strict(&findings))?;
                 if falls_short {
-                    coverage::show_strict(out, coverage, &self.with_more_seeds())?;
+                    out.command(PLAIN, "Next", &self.with_more_seeds())?;
                 }
+                written.tell(out)?;
             }
             MessageFormat::Json => {
                 if let Some(departed) = departed {
                     hold_sweep::show_json(out, path, scenario, departed)?;
                 }
-                show_json(out, path, scenario, part, &findings)?;
+                show_json(out, path, scenario, part, &findings, &written)?;
+                out.json(&coverage::as_json(coverage))?;
             }
         }
-        let all_departed_hold = departed.as_ref().is_none_or(HoldSweepResult::is_held);
-        Ok(match part.result.totals {
-            totals if totals.runs() == 0 => Ending::NothingRan,
-            totals if totals.held == totals.runs() && all_departed_hold && !falls_short && !rests => Ending::Held,
-            _ => Ending::Failed,
-        })
+        written.ending(ending)
+    }
+
+    /// Whether it fails because something that is to be reached was not.
+    fn falls_short(&self) -> bool {
+        self.shown.strict && self.part.result.coverage.never_reached().next().is_some()
+    }
+
+    /// Whether it fails because it rests on what did not happen.
+    fn rests(&self, findings: &Findings) -> bool {
+        self.shown.strict && self.part.result.totals.runs() > 0 && !findings.void.is_empty()
+    }
+
+    /// Why it fails with `--strict`.
+    fn strict(&self, findings: &Findings) -> Vec<Fact> {
+        let many = count(findings.void.len() as u64, "thing");
+        let rests = Fact::new(Tone::Bad, "Strict", format_args!("{many} asked for did not happen in any run"));
+        let rests = Some(rests).filter(|_| self.rests(findings));
+        rests.into_iter().chain(self.falls_short().then(|| coverage::strict(&self.part.result.coverage))).collect()
     }
 
     /// The same sweep with ten times as many seeds.
@@ -327,25 +350,100 @@ impl Report<'_> {
         let command = self.scenario.command("sweep", self.path);
         format!("{command} --seeds {start}..{end} --strict")
     }
+
+    /// What is printed, as pages.
+    fn report(&self, ending: Ending, findings: &Findings) -> Result<Report, Failure> {
+        let Told { path, scenario, part, departed, .. } = self;
+        let (scenario, result, seeds) = (*scenario, &part.result, &part.seeds);
+        let (tone, heading) = match ending {
+            Ending::Held => (Tone::Good, "HELD"),
+            Ending::Failed => (Tone::Bad, "FAILED"),
+            _ => (Tone::Unsure, "NOTHING RAN"),
+        };
+        let (title, place) = what_was_run(scenario, seeds);
+        let mut report = Report { verb: "sweep", title, place, tone, heading: heading.to_owned(), ..Report::default() };
+        report.details = departed.iter().map(HoldSweepResult::summary).chain([summary(result)]).collect();
+        let seeds_given = format!("{} --seeds {}..{}", scenario.command("sweep", path), seeds.start, seeds.end);
+        report.commands.push(("Again".to_owned(), seeds_given));
+        let mut strict = self.strict(findings);
+        if self.falls_short() {
+            strict.push(Fact::new(Tone::Plain, "Next", format_args!("`{}`", self.with_more_seeds())));
+        }
+        report.add_section("Strict", Part::facts(strict).into_iter().collect());
+        if let Some(departed) = departed {
+            hold_sweep::report(&mut report, path, scenario, departed)?;
+        }
+        let parts = buckets(&mut report, path, scenario, result)?;
+        report.add_section("Seeds", parts);
+        let mut facts = exercised_and_judged(result);
+        facts.extend(fixed(scenario));
+        if result.totals.runs() > 0 {
+            facts.extend(vacuous::notes(&findings.void));
+            facts.extend(vacuous::of_broker(findings));
+        }
+        facts.push(Fact::new(Tone::Plain, "Fingerprint", hex(result.fingerprint)));
+        report.add_section("What the runs did, and what was judged", vec![Part::Facts(facts)]);
+        coverage::report(&mut report, &result.coverage, scenario, seeds, findings);
+        Ok(report)
+    }
+}
+
+/// A report's part about the seeds: a table of all buckets if there are several, and a story of each.
+fn buckets(
+    report: &mut Report,
+    path: &Path,
+    scenario: &dyn AnyScenario,
+    result: &SweepResult,
+) -> Result<Vec<Part>, Failure> {
+    let tone = if result.totals.held == result.totals.runs() { Tone::Good } else { Tone::Bad };
+    let mut parts = vec![Part::Facts(vec![Fact::new(tone, "Summary", summary(result))])];
+    let told_before = report.stories().count();
+    let (mut rows, mut stories) = (Vec::new(), Vec::new());
+    for (place, (signature, bucket)) in by_seed(result).into_iter().enumerate() {
+        let verdict = bucket.verdict.to_uppercase();
+        let heading = Cell { to: Some(To::Story(told_before + place)), ..Cell::from(signature.as_str()) };
+        let cells = [grouped(bucket.count), bucket.seed.to_string(), grouped(bucket.steps)].map(Cell::from);
+        let verdict_cell = Cell { tone: Tone::Bad, ..Cell::from(verdict.as_str()) };
+        rows.push(Row { heading, cells: std::iter::once(verdict_cell).chain(cells).collect() });
+        let story = Story {
+            heading: format!("{verdict} {signature}"),
+            tone: Tone::Bad,
+            often: often(scenario, bucket),
+            detail: bucket.detail.clone(),
+            ..Story::default()
+        };
+        let (words, seed) = (report::first_word(signature), bucket.seed);
+        let commands = export::commands(path, scenario, seed, true);
+        let fails = Fails { scenario, seed, words, executions: EXECUTIONS_MAX, commands, text: None };
+        stories.push(report::bucket(report, place, fails, story, &[])?);
+    }
+    if rows.len() > 1 {
+        let columns = ["way to fail", "verdict", "runs", "first seed", "steps"];
+        parts.extend(Part::table("Ways to fail", &columns, rows));
+    }
+    parts.extend(stories);
+    Ok(parts)
+}
+
+/// What was swept, and by which rules.
+fn what_was_run(scenario: &dyn AnyScenario, seeds: &Range<u64>) -> (String, String) {
+    let many = count(seeds.end - seeds.start, "seed");
+    let what = format!("{} × {many}, {}..{}", scenario.settings().name, seeds.start, seeds.end);
+    let profile = scenario.settings().profile.name;
+    (what, format!("design {}, profile {profile}{}", scenario.design(), by(scenario)))
+}
+
+/// That all runs are the same, if they are.
+fn fixed(scenario: &dyn AnyScenario) -> Option<Fact> {
+    let is_fixed = !scenario.settings().schedule.is_empty() && !scenario.varies();
+    let said = "the scenario's schedule leaves nothing to the seed: all runs are the same";
+    is_fixed.then(|| Fact::new(Tone::Plain, "Note", said))
 }
 
 fn show_what_was_run(out: &mut Out, scenario: &dyn AnyScenario, seeds: &Range<u64>) -> Result<(), Failure> {
-    let many = count(seeds.end - seeds.start, "seed");
-    let what = format!("{} × {many}, {}..{}", scenario.settings().name, seeds.start, seeds.end);
-    out.status(
-        PLAIN,
-        "Swept",
-        format_args!(
-            "{what}   design {}, profile {}{}",
-            scenario.design(),
-            scenario.settings().profile.name,
-            by(scenario)
-        ),
-    )?;
-    if !scenario.settings().schedule.is_empty() && !scenario.varies() {
-        out.status(PLAIN, "Note", "the scenario's schedule leaves nothing to the seed: all runs are the same")?;
-    }
-    Ok(())
+    let (what, place) = what_was_run(scenario, seeds);
+    out.status(PLAIN, "Swept", format_args!("{what}   {place}"))?;
+    out.facts(&fixed(scenario))
 }
 
 /// Who plays the seeds, unless that is a schedule.
@@ -373,23 +471,34 @@ pub(super) fn show_shrunk(out: &mut Out, scenario: &dyn AnyScenario, seed: u64) 
     }
 }
 
-fn show(out: &mut Out, report: &Report<'_>, findings: &Findings) -> Result<(), Failure> {
-    let Report { path, scenario, part, shown, .. } = report;
+/// How often a bucket was met, and where first.
+fn often(scenario: &dyn AnyScenario, bucket: &Bucket) -> String {
+    let (runs, steps) = (count(bucket.count, "run"), count(bucket.steps, "step"));
+    format!("{runs}, first seed {}{}, {steps}", bucket.seed, by_for(scenario, bucket.seed))
+}
+
+/// How many runs came to what.
+fn summary(result: &SweepResult) -> String {
+    let totals = &result.totals;
+    let failed = format!("{} violated, {} stuck, {} panicked", totals.violated, totals.stuck, totals.panicked);
+    let buckets = count(result.buckets.len() as u64, "bucket");
+    format!("{}: {} held, {failed}; {buckets}", count(totals.runs(), "run"), totals.held)
+}
+
+/// What the runs did, and what of it was judged.
+fn exercised_and_judged(result: &SweepResult) -> Vec<Fact> {
+    let counts = counts_text(&result.totals.counts);
+    let facts = [("Exercised", exercised(&counts)), ("Judged", judged(&counts))];
+    facts.map(|(word, text)| Fact::new(Tone::Plain, word, text)).to_vec()
+}
+
+fn show(out: &mut Out, told: &Told<'_>, findings: &Findings) -> Result<(), Failure> {
+    let Told { path, scenario, part, shown, .. } = told;
     let scenario = *scenario;
     let result = &part.result;
     for (place, (signature, bucket)) in by_seed(result).into_iter().enumerate() {
         let word = bucket.verdict.to_uppercase();
-        let steps = count(bucket.steps, "step");
-        out.status(
-            BAD,
-            &word,
-            format_args!(
-                "{signature}   {}, first seed {}{}, {steps}",
-                count(bucket.count, "run"),
-                bucket.seed,
-                by_for(scenario, bucket.seed)
-            ),
-        )?;
+        out.status(BAD, &word, format_args!("{signature}   {}", often(scenario, bucket)))?;
         if place < SHRUNK_MAX {
             show_shrunk(out, scenario, bucket.seed)?;
         }
@@ -399,24 +508,12 @@ fn show(out: &mut Out, report: &Report<'_>, findings: &Findings) -> Result<(), F
         out.status(DIM, "", format_args!("of {buckets} the first {SHRUNK_MAX} are shrunk"))?;
     }
     let totals = &result.totals;
-    let failed = format!("{} violated, {} stuck, {} panicked", totals.violated, totals.stuck, totals.panicked);
     let style = if totals.held == totals.runs() { GOOD } else { BAD };
     out.line("────────────")?;
-    out.status(
-        style,
-        "Summary",
-        format_args!(
-            "{}: {} held, {failed}; {}",
-            count(totals.runs(), "run"),
-            totals.held,
-            count(result.buckets.len() as u64, "bucket")
-        ),
-    )?;
-    let counts = counts_text(&totals.counts);
-    out.status(PLAIN, "Exercised", exercised(&counts))?;
-    out.status(PLAIN, "Judged", judged(&counts))?;
+    out.status(style, "Summary", summary(result))?;
+    out.facts(&exercised_and_judged(result))?;
     if totals.runs() > 0 {
-        vacuous::show_notes(out, &findings.void)?;
+        out.facts(&vacuous::notes(&findings.void))?;
         vacuous::show_broker(out, findings)?;
     }
     coverage::show(out, &result.coverage, scenario, &part.seeds, shown.coverage, findings)?;
@@ -441,8 +538,9 @@ fn show_json(
     out: &mut Out,
     path: &Path,
     scenario: &dyn AnyScenario,
-    part: &Part,
+    part: &SweptPart,
     findings: &Findings,
+    written: &Written,
 ) -> Result<(), Failure> {
     let result = &part.result;
     for (place, (signature, bucket)) in by_seed(result).into_iter().enumerate() {
@@ -475,6 +573,6 @@ fn show_json(
         "counts": totals.counts,
         "vacuous": vacuous::as_json(findings),
         "fingerprint": hex(result.fingerprint),
-    }))?;
-    out.json(&coverage::as_json(&result.coverage))
+        "report": written.as_json(),
+    }))
 }

@@ -1,29 +1,39 @@
 //! What a verb says of what was asked for and did not happen.
 
 use pellmell_core::vacuity::{Findings, Kind, Vacuous};
+use pellmell_report::report::{Fact, Tone};
 use serde_json::{Value, json};
 
-use super::{BAD, Failure, Out, PLAIN};
+use super::{Failure, Out};
 
 /// Prints what makes a result void, a line each, and how to allow it.
 pub(super) fn show(out: &mut Out, findings: &Findings) -> Result<(), Failure> {
-    let Some(first) = findings.void.first() else { return Ok(()) };
-    for vacuous in &findings.void {
-        out.status(BAD, "Vacuous", vacuous)?;
-    }
+    out.facts(&facts(findings))
+}
+
+/// What makes a result void, and how to allow it.
+pub(super) fn facts(findings: &Findings) -> Vec<Fact> {
+    let Some(first) = findings.void.first() else { return Vec::new() };
     let kind = first.kind.name();
-    out.status(PLAIN, "Next", format_args!("if that is meant: --allow {kind}, or `allow = [\"{kind}\"]` in the file"))
+    let next = format!("if that is meant: --allow {kind}, or `allow = [\"{kind}\"]` in the file");
+    let void = findings.void.iter().map(|vacuous| Fact::new(Tone::Bad, "Vacuous", vacuous));
+    void.chain([Fact::new(Tone::Plain, "Next", next)]).collect()
 }
 
 /// Prints what a broker makes of a design, which is worth knowing whatever came of it.
 pub(super) fn show_broker(out: &mut Out, findings: &Findings) -> Result<(), Failure> {
-    let told = |note: &&Vacuous| matches!(note.kind, Kind::UnheardNak | Kind::WithoutEffect);
-    show_notes(out, findings.notes.iter().filter(told))
+    out.facts(&of_broker(findings))
 }
 
-/// Prints what is worth knowing and no more, a line each.
-pub(super) fn show_notes<'a>(out: &mut Out, notes: impl IntoIterator<Item = &'a Vacuous>) -> Result<(), Failure> {
-    notes.into_iter().try_for_each(|vacuous| out.status(PLAIN, "Note", vacuous))
+/// What a broker makes of a design.
+pub(super) fn of_broker(findings: &Findings) -> Vec<Fact> {
+    let told = |note: &&Vacuous| matches!(note.kind, Kind::UnheardNak | Kind::WithoutEffect);
+    notes(findings.notes.iter().filter(told))
+}
+
+/// What is worth knowing and no more.
+pub(super) fn notes<'a>(notes: impl IntoIterator<Item = &'a Vacuous>) -> Vec<Fact> {
+    notes.into_iter().map(|vacuous| Fact::new(Tone::Plain, "Note", vacuous)).collect()
 }
 
 /// As values: what makes a result void, and what does not.

@@ -7,8 +7,9 @@
 use std::fmt::Write;
 
 use crate::data::data;
+use crate::folder;
 use crate::picture::Picture;
-use crate::style::{DIAGRAM, GLYPHS, WAITING, legend, legend_of_arrows, variables};
+use crate::style::{COMMON, DIAGRAM, GLYPHS, WAITING, legend, legend_of_arrows, variables};
 use crate::svg::{drawing_css, drawn};
 use crate::text::{json_in_html, xml};
 
@@ -16,7 +17,7 @@ use crate::text::{json_in_html, xml};
 pub const BEGIN: &str = "<!doctype html>\n<html lang=\"en\" data-made-by=\"pellmell export\"";
 
 /// The hash of the page's style, which its policy allows.
-pub const STYLE_HASH: &str = "sha256-KvEsju2hRPxionCo54slqO+Rnx6dQsr8R47p0tarY4w=";
+pub const STYLE_HASH: &str = "sha256-H5oh25m6DqqXZ9ngMDTMd89amiyoxzfSStlmYqc3h9A=";
 /// The hash of the page's script, likewise.
 pub const SCRIPT_HASH: &str = "sha256-8ZqfpRNDpPNpXzFT91ZOVfiuXxw/A1aBq+FN+EyXkH8=";
 
@@ -27,28 +28,35 @@ const SCRIPT: &str =
 const STEPS_WITHOUT_SCRIPT: usize = 200;
 
 fn style() -> String {
-    [&variables(), DIAGRAM, drawing_css(), include_str!("page/page.css")].concat()
+    [&variables(), DIAGRAM, drawing_css(), COMMON, include_str!("page/page.css")].concat()
+}
+
+/// A page that this one belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Home<'a> {
+    /// Where it is, from this page.
+    pub file: &'a str,
+    /// Its title.
+    pub title: &'a str,
 }
 
 /// The picture as a page.
 #[must_use]
 pub fn html(picture: &Picture) -> String {
+    html_at(picture, None)
+}
+
+/// The picture as a page of a report, which leads back to it.
+#[must_use]
+pub fn html_at(picture: &Picture, home: Option<Home<'_>>) -> String {
     let verdict = &picture.verdict;
     let class = if verdict.is_held() { "held" } else { "failed" };
-    let title = xml(&format!("{}: {}", picture.scenario, verdict.heading()));
-    let policy = format!(
-        "default-src 'none'; style-src '{STYLE_HASH}'; script-src '{SCRIPT_HASH}'; base-uri 'none'; form-action 'none'"
-    );
-    let mut page = format!(
-        "{BEGIN} class=\"{class}\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
-         <style>{}</style>\n</head>\n<body>\n<svg class=\"defs\" aria-hidden=\"true\"><defs>\n{GLYPHS}</defs></svg>\n\
-         <a class=\"skip\" href=\"#rows\">To the steps</a>\n",
-        style()
-    );
-    page += &top(picture);
+    let title = format!("{}: {}", picture.scenario, verdict.heading());
+    let allowed = format!("style-src '{STYLE_HASH}'; script-src '{SCRIPT_HASH}'");
+    let marked = if home.is_some() { folder::BEGIN } else { BEGIN };
+    let mut page = begin(marked, class, &allowed, &title, &style());
+    page += "<a class=\"skip\" href=\"#rows\">To the steps</a>\n";
+    page += &top(picture, home);
     page += TOOLS;
     page += MAIN;
     page += &legend_of(picture);
@@ -63,11 +71,28 @@ pub fn html(picture: &Picture) -> String {
     page
 }
 
+/// A page up to what stands in its body: a policy that allows nothing but what it names, a style, shapes.
+pub(crate) fn begin(marked: &str, class: &str, allowed: &str, title: &str, style: &str) -> String {
+    let policy = format!("default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'");
+    let title = xml(title);
+    format!(
+        "{marked} class=\"{class}\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
+         <style>{style}</style>\n</head>\n<body>\n\
+         <svg class=\"defs\" aria-hidden=\"true\"><defs>\n{GLYPHS}</defs></svg>\n"
+    )
+}
+
 /// The verdict, the departures, why, and what to type.
-fn top(picture: &Picture) -> String {
+fn top(picture: &Picture, home: Option<Home<'_>>) -> String {
     let verdict = &picture.verdict;
+    let home = home.map_or_else(String::new, |Home { file, title }| {
+        format!("<p class=\"home\"><a href=\"{}\">◀ {}</a></p>\n", xml(file), xml(title))
+    });
     let mut top = format!(
-        "<header class=\"top\">\n<p class=\"where\">{} · design {} · broker {} · seed {} · {} scheduler</p>\n\
+        "<header class=\"top\">\n{home}<p class=\"where\">{} · design {} · broker {} · seed {} · {} scheduler</p>\n\
          <h1><svg viewBox=\"0 0 20 20\" aria-hidden=\"true\">{}</svg><span>{}</span></h1>\n",
         xml(&picture.scenario),
         xml(&picture.design),
@@ -79,7 +104,7 @@ fn top(picture: &Picture) -> String {
     );
     let mut put = |class: &str, text: &str| {
         // Writing to a string cannot fail.
-        let _ = writeln!(top, "<p class=\"{class}\">{}</p>", with_links(text));
+        let _ = writeln!(top, "<p class=\"{class}\">{}</p>", with_links(text, ""));
     };
     put("detail", verdict.detail.as_deref().unwrap_or("Every property holds."));
     if !picture.about.is_empty() {
@@ -88,20 +113,11 @@ fn top(picture: &Picture) -> String {
     for note in &picture.notes {
         put("note", note);
     }
-    if !picture.departures.is_empty() {
-        top += "<ul class=\"departures\" aria-label=\"Departures from the calm run\">\n";
-        for departs in &picture.departures {
-            let needed = if picture.why.is_empty() { "◀ departs" } else { "◀ needed" };
-            let steps: Vec<String> = departs.steps.iter().map(u64::to_string).map(|step| link(&step)).collect();
-            let shows = if steps.is_empty() { String::new() } else { format!(" shows in {}", steps.join(", ")) };
-            let _ = writeln!(top, "<li><strong>{needed}</strong> <code>{}</code>{shows}</li>", xml(&departs.text));
-        }
-        top += "</ul>\n";
-    }
+    top += &departures(picture, "");
     if !picture.why.is_empty() {
         top += "<section class=\"why\"><h2>Why</h2>\n";
         for sentence in &picture.why {
-            let _ = writeln!(top, "<p>{}</p>", with_links(sentence));
+            let _ = writeln!(top, "<p>{}</p>", with_links(sentence, ""));
         }
         top += "</section>\n";
     }
@@ -117,38 +133,62 @@ fn top(picture: &Picture) -> String {
     if !picture.remarks.is_empty() {
         top += "<details><summary>What else was found out</summary><dl class=\"remarks\">\n";
         for (word, text) in &picture.remarks {
-            let _ = writeln!(top, "<dt>{}</dt><dd>{}</dd>", xml(word), with_links(text));
+            let _ = writeln!(top, "<dt>{}</dt><dd>{}</dd>", xml(word), with_links(text, ""));
         }
         top += "</dl></details>\n";
     }
     top + "</header>\n"
 }
 
-fn link(step: &str) -> String {
-    format!("<a href=\"#step-{step}\">step {step}</a>")
+/// How a run departs from the calm one, as a list; steps are links to those of its page, which is this one if
+/// there is no name.
+pub(crate) fn departures(picture: &Picture, page: &str) -> String {
+    let needed = if picture.why.is_empty() { "◀ departs" } else { "◀ needed" };
+    let departs = picture.departures.iter().map(|departs| {
+        let steps: Vec<String> = departs.steps.iter().map(|step| link(&step.to_string(), page)).collect();
+        let shows = if steps.is_empty() { String::new() } else { format!(" shows in {}", steps.join(", ")) };
+        (departs.text.as_str(), shows)
+    });
+    list_of_departures(needed, departs)
 }
 
-/// A text in which each step that is named leads to it, and what stands in backticks is code.
-fn with_links(text: &str) -> String {
+/// Departures as a list, each with what stands behind it.
+pub(crate) fn list_of_departures<'a>(word: &str, departs: impl Iterator<Item = (&'a str, String)>) -> String {
+    let lines: String = departs
+        .map(|(text, shows)| format!("<li><strong>{word}</strong> <code>{}</code>{shows}</li>\n", xml(text)))
+        .collect();
+    if lines.is_empty() {
+        return lines;
+    }
+    format!("<ul class=\"departures\" aria-label=\"Departures from the calm run\">\n{lines}</ul>\n")
+}
+
+fn link(step: &str, page: &str) -> String {
+    format!("<a href=\"{}#step-{step}\">step {step}</a>", xml(page))
+}
+
+/// A text in which each step that is named leads to it, on this page or the one of that name, and what stands in
+/// backticks is code.
+pub(crate) fn with_links(text: &str, page: &str) -> String {
     // What is in backticks is every other part; the last one is no code if it is not closed.
     let parts: Vec<&str> = text.split('`').collect();
     let is_closed = parts.len() % 2 == 1;
     let part = |(place, part): (usize, &&str)| match place % 2 {
-        1 if is_closed || place + 1 < parts.len() => format!("<code>{}</code>", linked(part)),
-        1 => format!("`{}", linked(part)),
-        _ => linked(part),
+        1 if is_closed || place + 1 < parts.len() => format!("<code>{}</code>", linked(part, page)),
+        1 => format!("`{}", linked(part, page)),
+        _ => linked(part, page),
     };
     parts.iter().enumerate().map(part).collect()
 }
 
-fn linked(text: &str) -> String {
+fn linked(text: &str, page: &str) -> String {
     let mut linked = String::new();
     for (place, part) in text.split("step ").enumerate() {
         let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
         match place {
             0 => linked += &xml(part),
             _ if digits == 0 => linked += &xml(&format!("step {part}")),
-            _ => linked += &(link(&part[..digits]) + &xml(&part[digits..])),
+            _ => linked += &(link(&part[..digits], page) + &xml(&part[digits..])),
         }
     }
     linked
@@ -160,7 +200,7 @@ const TOOLS: &str = include_str!("page/tools.html");
 const MAIN: &str = include_str!("page/main.html");
 
 /// A shape in an image of the page.
-fn shape(name: &str, classes: &str, x: u32) -> String {
+pub(crate) fn shape(name: &str, classes: &str, x: u32) -> String {
     format!("<use class=\"{classes}\" href=\"#g-{name}\" x=\"{x}\" width=\"20\" height=\"20\"/>")
 }
 

@@ -30,6 +30,8 @@ pub(crate) const PALETTE: [(&str, &str, &str); 14] = [
 
 /// The symbols of all shapes, and the heads of arrows, as what stands in `defs`.
 pub(crate) const GLYPHS: &str = include_str!("page/glyphs.svg");
+/// The style that all pages share.
+pub(crate) const COMMON: &str = include_str!("page/common.css");
 /// The style of what is drawn.
 pub(crate) const DIAGRAM: &str = include_str!("page/diagram.css");
 

@@ -26,8 +26,14 @@ pub const FIELDS_MAX: usize = 4_000;
 /// ```
 #[must_use]
 pub fn shown(text: &str) -> String {
+    shown_up_to(text, CHARACTERS_MAX)
+}
+
+/// The same with so many characters of it at most.
+#[must_use]
+pub fn shown_up_to(text: &str, most: usize) -> String {
     // Of a long text only the part that is shown is looked at, but all of it is counted.
-    match text.char_indices().nth(CHARACTERS_MAX) {
+    match text.char_indices().nth(most) {
         None => for_terminal(text).into_owned(),
         Some((end, _)) => {
             let all = grouped(text.chars().count() as u64);

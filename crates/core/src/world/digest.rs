@@ -191,7 +191,8 @@ impl<S: System> World<S> {
     }
 
     /// A hash of what decides how a run goes on besides [`World::digest`]: who may send, in which order what is open
-    /// was handed out, what of it is parked and what is known to change nothing, and all that the broker's engine knows.
+    /// was handed out, what of it is parked and what is known to change nothing, and all that the broker's engine
+    /// knows.
     pub(crate) fn digest_in_full(&self) -> u64 {
         let tick = |service: ServiceIndex| self.host.stores[service.get()].tick();
         let idle = self.host.small.idle.iter().fold(0u64, |sum, client| sum.wrapping_add(sent_digest(*client, 0)));

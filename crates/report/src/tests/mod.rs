@@ -1,5 +1,7 @@
 //! The exports of a small system: a shop owns items, search keeps copies and refuses what it has already.
 
+mod report;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use expect_test::{Expect, expect};
@@ -465,17 +467,19 @@ fn the_same_run_gives_the_same_bytes() {
     }
 }
 
+/// The hash of what stands in an element of a page, as a policy names it.
+fn hash_of(page: &str, element: &str) -> String {
+    let begin = format!("<{element}>");
+    let rest = page.split(&begin).nth(1).unwrap_or_else(|| panic!("the page has no {begin}"));
+    let inside = rest.split(&format!("</{element}>")).next().expect("it ends");
+    format!("sha256-{}", BASE64_STANDARD.encode(Sha256::digest(inside)))
+}
+
 #[test]
 fn the_policy_of_the_page_allows_its_own_style_and_script_alone() {
     let page = html::html(&picture());
-    let element = |name: &str| {
-        let begin = format!("<{name}>");
-        let rest = page.split(&begin).nth(1).unwrap_or_else(|| panic!("the page has no {begin}"));
-        rest.split(&format!("</{name}>")).next().expect("it ends").to_owned()
-    };
     for (name, expected) in [("style", html::STYLE_HASH), ("script", html::SCRIPT_HASH)] {
-        let found = format!("sha256-{}", BASE64_STANDARD.encode(Sha256::digest(element(name))));
-        assert_eq!(found, expected, "crates/report/src/html.rs: the hash of the page's {name}");
+        assert_eq!(hash_of(&page, name), expected, "crates/report/src/html.rs: the hash of the page's {name}");
     }
     assert!(page.contains("default-src 'none'"), "nothing else is allowed");
     for attribute in [" style=", " onclick=", "http-equiv=\"refresh\"", " src="] {
@@ -515,7 +519,9 @@ fn each_colour_has_a_value_in_both_themes_and_no_other_is_used() {
             assert!(digits.len() == 6 && u32::from_str_radix(digits, 16).is_ok(), "{name}: {colour}");
         }
     }
-    for css in [crate::style::DIAGRAM, include_str!("../page/page.css"), include_str!("../page/drawing.css")] {
+    let pages = [include_str!("../page/page.css"), include_str!("../page/report.css")];
+    let shared = [crate::style::DIAGRAM, crate::style::COMMON, include_str!("../page/drawing.css")];
+    for css in pages.into_iter().chain(shared) {
         for used in css.split("var(--").skip(1) {
             let name = used.split([')', ',']).next().unwrap_or_default();
             let is_known =
