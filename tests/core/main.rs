@@ -4,6 +4,7 @@ mod admit;
 mod between_saves;
 mod broker;
 mod dead_letters;
+mod dedup;
 mod exhaust;
 mod explain;
 mod gaps;

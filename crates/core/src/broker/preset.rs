@@ -15,7 +15,10 @@ impl Profile {
     #[must_use]
     pub fn of(broker: &engine::Profile) -> Profile {
         match &broker.rules {
-            Rules::Queue(rules) => in_parameters(broker.name, rules).unwrap_or_else(|| Profile::driven(broker)),
+            Rules::Queue(rules) => match in_parameters(broker.name, rules) {
+                Some(profile) => Profile { dedup_window: Dedup::of(broker.recognises), ..profile },
+                None => Profile::driven(broker),
+            },
             _ => Profile::driven(broker),
         }
     }
@@ -52,7 +55,7 @@ impl Profile {
             redeliver_at: RedeliverAt::Any,
             release_on: ReleaseOn { crash: true, ..ReleaseOn::NOTHING },
             max_deliver: max_deliver(deliveries, then),
-            dedup_window: Dedup::None,
+            dedup_window: Dedup::of(broker.recognises),
             naks,
             engine: Some(Arc::new(engine)),
         }

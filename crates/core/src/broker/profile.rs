@@ -182,7 +182,7 @@ pub enum Exhausted {
     Park,
 }
 
-/// How a publisher's retry is recognised.
+/// How a publisher's retry is recognised: what is, is not put in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dedup {
@@ -190,8 +190,35 @@ pub enum Dedup {
     None,
     /// By message id, within a time.
     Window(Duration),
-    /// By producer sequence, as long as the producer lives.
+    /// By producer sequence, as long as the producer lives. The relay of an outbox that publishes once more some
+    /// time after is another one.
     ProducerSession,
+}
+
+impl Dedup {
+    /// That of a broker which engines know.
+    #[must_use]
+    pub fn of(recognises: engine::Recognises) -> Dedup {
+        match recognises {
+            engine::Recognises::Nothing | engine::Recognises::Ids(None) | engine::Recognises::Sessions(false) => {
+                Dedup::None
+            }
+            engine::Recognises::Ids(Some(window)) => Dedup::Window(Duration::from_millis(window.as_millis())),
+            engine::Recognises::Sessions(true) => Dedup::ProducerSession,
+        }
+    }
+}
+
+impl fmt::Display for Dedup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Dedup::None => f.write_str("none"),
+            Dedup::Window(window) => {
+                write!(f, "{}", engine::Wait::of_millis(u64::try_from(window.as_millis()).unwrap_or(u64::MAX)))
+            }
+            Dedup::ProducerSession => f.write_str("producer-session"),
+        }
+    }
 }
 
 impl Profile {
@@ -344,6 +371,9 @@ impl Profile {
     pub fn supported(&self) -> Result<(), UnsupportedProfile> {
         let refuse = |parameter, expected| Err(UnsupportedProfile { parameter, expected, is_known: true });
         let never = |parameter, expected| Err(UnsupportedProfile { parameter, expected, is_known: false });
+        if self.dedup_window == Dedup::Window(Duration::ZERO) {
+            return never("dedup_window", "a time above 0");
+        }
         if self.engine.is_some() {
             return Ok(());
         }
@@ -358,9 +388,6 @@ impl Profile {
         }
         if self.redeliver_at == RedeliverAt::Rewind {
             return refuse("redeliver_at", "front, original, back or any");
-        }
-        if self.dedup_window != Dedup::None {
-            return refuse("dedup_window", "none");
         }
         if (ReleaseOn { crash: false, ..self.release_on }) != ReleaseOn::NOTHING {
             return refuse("release_on", "crash: members do not close, reconnect or claim");
@@ -439,7 +466,7 @@ mod tests {
         };
         assert_eq!(refused(|p| p.redeliver_at = RedeliverAt::Rewind), "redeliver_at");
         assert_eq!(refused(|p| p.ack.granularity = Granularity::Cumulative), "ack");
-        assert_eq!(refused(|p| p.dedup_window = Dedup::ProducerSession), "dedup_window");
+        assert_eq!(refused(|p| p.dedup_window = Dedup::Window(Duration::ZERO)), "dedup_window");
         assert_eq!(refused(|p| p.dispatch = Dispatch::BlockWhileInFlight { batch: 10 }), "dispatch");
         let single = |p: &mut Profile| (p.dispatch, p.ordering) = (Dispatch::Exclusive, Ordering::Subscription);
         assert_eq!(refused(single), "dispatch");

@@ -76,6 +76,8 @@ pub(super) struct BrokerTable {
     pub(super) nak: Option<Spanned<bool>>,
     pub(super) max_deliver: Option<Spanned<u16>>,
     pub(super) when_exhausted: Option<Spanned<ExhaustedWord>>,
+    /// How a publisher's retry is recognised, by parameters and by engines.
+    pub(super) dedup: Option<Spanned<String>>,
     /// Whether an engine plays a broker that the keys above could say too.
     pub(super) engine: Option<Spanned<bool>>,
     // What the rules of engines say.

@@ -7,15 +7,41 @@ use toml::Spanned;
 use super::FileError;
 use super::file::{BrokerTable, DispatchWord, ExhaustedWord, File, OrderingWord, RedeliverWord, ScopeWord, StaleWord};
 use super::source::Source;
-use pellmell_core::broker::{Dispatch, Exhausted, MaxDeliver, Ordering, Profile, RedeliverAt, Scope, Stale};
-use pellmell_core::engine;
+use pellmell_core::broker::{Dedup, Dispatch, Exhausted, MaxDeliver, Ordering, Profile, RedeliverAt, Scope, Stale};
+use pellmell_core::engine::{self, ProfileError};
 use pellmell_core::faults::{FaultPlan, Rate};
 use pellmell_core::prng::Ratio;
 
 pub(super) fn profile(source: &Source<'_>, table: &BrokerTable) -> Result<Profile, FileError> {
-    if let Some(profile) = driven(source, table)? {
-        return Ok(profile);
+    let mut profile = match driven(source, table)? {
+        Some(profile) => profile,
+        None => in_parameters(source, table)?,
+    };
+    if let Some(dedup) = &table.dedup {
+        profile.dedup_window = dedup_of(source, dedup, profile.name)?;
     }
+    Ok(profile)
+}
+
+/// How a broker is to recognise what a publisher sends once more.
+fn dedup_of(source: &Source<'_>, dedup: &Spanned<String>, name: &'static str) -> Result<Dedup, FileError> {
+    let value = || serde_json::Value::from(dedup.get_ref().as_str());
+    let refused = |error: ProfileError| {
+        let help = match error {
+            ProfileError::Unknown { .. } => "leave it out, or take one of those, or `adversarial`",
+            _ => "`pellmell profiles NAME` shows the settings of a profile",
+        };
+        source.at(dedup.span(), error.to_string()).help(help)
+    };
+    // A broker of no name may do it as any of them does.
+    let like = if dedup.get_ref() == "producer-session" { "kafka" } else { "jetstream" };
+    let broker = engine::Profile::named(name).or_else(|| engine::Profile::named(like));
+    let broker = broker.map(|broker| broker.with("dedup", value())).transpose().map_err(refused)?;
+    Ok(broker.map_or(Dedup::None, |broker| Dedup::of(broker.recognises)))
+}
+
+/// The broker as its parameters say it.
+fn in_parameters(source: &Source<'_>, table: &BrokerTable) -> Result<Profile, FileError> {
     let mut profile = match &table.profile {
         None => Profile::adversarial(),
         Some(name) => match Profile::named(name.get_ref()) {
