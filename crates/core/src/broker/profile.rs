@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine;
-pub use crate::engine::Limit;
+pub use crate::engine::{Limit, Sees, Start};
 
-/// What a broker may do, in eleven parameters.
+/// What a broker may do, in thirteen parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// The profile's name.
@@ -36,7 +36,11 @@ pub struct Profile {
     pub dedup_window: Dedup,
     /// 11. Whether a consumer can ask for a message to come again. Where it cannot, nak is silence.
     pub naks: bool,
-    /// The engine that plays the broker, where the eleven parameters cannot say what it does.
+    /// 12. What a consumer can see of how often a message was sent to its group.
+    pub sees: Sees,
+    /// 13. Where a group begins that joins late. One that keeps offsets at an engine begins where that says.
+    pub start: Start,
+    /// The engine that plays the broker, where the parameters cannot say what it does.
     pub engine: Option<Arc<engine::Profile>>,
 }
 
@@ -277,14 +281,15 @@ impl Profile {
             max_deliver: MaxDeliver::Unlimited,
             dedup_window: Dedup::None,
             naks: false,
+            sees: Sees::Count,
+            start: Start::Earliest,
             engine: None,
         }
     }
 
     /// A broker without order and with a zero ack timeout: any delivery comes at any time, and again as soon as
-    /// no ack came. It gives nothing up and each group begins at the first message, so a consumer that
-    /// holds under it can still fail on a broker with a delivery limit, or one that starts a group at new
-    /// messages.
+    /// no ack came. It loses and gives up nothing, each group begins at the first message, and a consumer sees
+    /// which attempt it has; `max_deliver`, `start` and `sees` take these from it.
     #[must_use]
     pub fn adversarial() -> Profile {
         Profile {
@@ -300,6 +305,8 @@ impl Profile {
             max_deliver: MaxDeliver::Unlimited,
             dedup_window: Dedup::None,
             naks: true,
+            sees: Sees::Count,
+            start: Start::Earliest,
             engine: None,
         }
     }

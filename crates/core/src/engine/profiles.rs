@@ -110,6 +110,19 @@ pub enum Sees {
     Nothing,
 }
 
+impl Sees {
+    /// What a consumer sees of the so-manieth time that it is sent a message.
+    #[must_use]
+    #[inline]
+    pub fn of(self, times: u16) -> u16 {
+        match self {
+            Sees::Count => times,
+            Sees::Flag => times.min(2),
+            Sees::Nothing => 1,
+        }
+    }
+}
+
 /// A setting of a profile and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {

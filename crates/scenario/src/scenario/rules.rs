@@ -5,9 +5,13 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::FileError;
-use super::file::{BrokerTable, DispatchWord, ExhaustedWord, File, OrderingWord, RedeliverWord, ScopeWord, StaleWord};
+use super::file::{
+    BrokerTable, DispatchWord, ExhaustedWord, File, OrderingWord, RedeliverWord, ScopeWord, SeesWord, StaleWord,
+};
 use super::source::Source;
-use pellmell_core::broker::{Dedup, Dispatch, Exhausted, MaxDeliver, Ordering, Profile, RedeliverAt, Scope, Stale};
+use pellmell_core::broker::{
+    Dedup, Dispatch, Exhausted, MaxDeliver, Ordering, Profile, RedeliverAt, Scope, Sees, Stale, Start,
+};
 use pellmell_core::engine::{self, ProfileError};
 use pellmell_core::faults::{FaultPlan, Rate};
 use pellmell_core::prng::Ratio;
@@ -20,7 +24,31 @@ pub(super) fn profile(source: &Source<'_>, table: &BrokerTable) -> Result<Profil
     if let Some(dedup) = &table.dedup {
         profile.dedup_window = dedup_of(source, dedup, profile.name)?;
     }
+    if let Some(start) = table.start.as_ref().filter(|_| !keeps_offsets(table)) {
+        profile.start = match start.get_ref().as_str() {
+            Some("earliest") => Start::Earliest,
+            Some("new") => Start::New,
+            _ => return Err(source.at(start.span(), "`start`: expected \"earliest\" or \"new\"")),
+        };
+    }
+    if let Some(sees) = &table.sees {
+        if profile.name != "adversarial" {
+            let error = source.at(sees.span(), format!("what a consumer sees is a matter of {}", profile.name));
+            return Err(error.help("leave `sees` out, or write `profile = \"adversarial\"`"));
+        }
+        profile.sees = match sees.get_ref() {
+            SeesWord::Count => Sees::Count,
+            SeesWord::Flag => Sees::Flag,
+            SeesWord::Nothing => Sees::Nothing,
+        };
+    }
     Ok(profile)
+}
+
+/// Whether a table names a broker at which groups keep offsets, whose engine knows where they start.
+fn keeps_offsets(table: &BrokerTable) -> bool {
+    let named = table.profile.as_ref().and_then(|name| engine::Profile::named(name.get_ref()));
+    named.is_some_and(|broker| matches!(broker.rules, engine::Rules::Offsets(_)))
 }
 
 /// How a broker is to recognise what a publisher sends once more.
@@ -101,7 +129,9 @@ fn in_parameters(source: &Source<'_>, table: &BrokerTable) -> Result<Profile, Fi
 fn driven(source: &Source<'_>, table: &BrokerTable) -> Result<Option<Profile>, FileError> {
     let named = table.profile.as_ref().map(Spanned::get_ref).and_then(|name| engine::Profile::named(name));
     let wanted = table.engine.as_ref().filter(|engine| *engine.get_ref());
-    let first = table.settings().next();
+    let keeps_offsets = keeps_offsets(table);
+    let settings = || table.settings().filter(|(name, _)| *name != "start" || keeps_offsets);
+    let first = settings().next();
     let Some(mut broker) = named else {
         let place = first.map(|(_, value)| value.span()).or_else(|| wanted.map(Spanned::span));
         let Some(place) = place else { return Ok(None) };
@@ -126,9 +156,8 @@ fn driven(source: &Source<'_>, table: &BrokerTable) -> Result<Option<Profile>, F
         .partitions
         .as_ref()
         .map(|partitions| ("partitions", partitions.span(), serde_json::Value::from(*partitions.get_ref())));
-    let settings = table
-        .settings()
-        .map(|(name, value)| (name, value.span(), serde_json::to_value(value.get_ref()).unwrap_or_default()));
+    let settings =
+        settings().map(|(name, value)| (name, value.span(), serde_json::to_value(value.get_ref()).unwrap_or_default()));
     for (name, place, value) in partitions.into_iter().chain(settings) {
         broker = broker.with(name, value).map_err(|error| {
             source.at(place, error.to_string()).help("`pellmell profiles NAME` shows the settings of a profile")
