@@ -228,7 +228,7 @@ fn a_setting_that_a_profile_has_not_names_those_that_have_it() {
         "\"profile\":\"kafca\"",
     ];
     expect![[r#"
-        `stale` is no setting of this profile, which has commits, partitions, rebalance, session, start, window; stan, jetstream, jetstream-ack-all, kafka-share, rabbitmq-classic, rabbitmq-quorum, rabbitmq-quorum-3, rabbitmq-single-active, sqs-standard, sqs-fifo, pubsub, pubsub-ordered, pubsub-exactly-once, redis-streams, servicebus, servicebus-session have it
+        `stale` is no setting of this profile, which has commits, dedup, partitions, rebalance, session, start, window; stan, jetstream, jetstream-ack-all, kafka-share, rabbitmq-classic, rabbitmq-quorum, rabbitmq-quorum-3, rabbitmq-single-active, sqs-standard, sqs-fifo, pubsub, pubsub-ordered, pubsub-exactly-once, redis-streams, servicebus, servicebus-session have it
          --> it.jsonl:1:41
           |
         1 | {"recording":1,"profile":"kafka","set":{"stale":"reject"}}

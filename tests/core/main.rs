@@ -1,9 +1,11 @@
 //! What the core does, with systems as small as each claim needs.
 
 mod admit;
+mod adversarial;
 mod between_saves;
 mod broker;
 mod dead_letters;
+mod dedup;
 mod exhaust;
 mod explain;
 mod gaps;

@@ -27,5 +27,6 @@ mod scenarios;
 mod shortest;
 mod shrink;
 mod survival;
+mod union;
 mod verdicts;
 mod zoo;

@@ -1,5 +1,8 @@
 //! Every scenario in the repository, under every design it expects a verdict for.
 
+use std::time::Duration;
+
+use pellmell::broker::Dedup;
 use pellmell::ticketing::Design;
 use pellmell::ticketing::Scenario;
 use pellmell::vacuity::Occurred;
@@ -59,6 +62,33 @@ fn refused(broker: &str) -> String {
 }
 
 #[test]
+fn retries_of_a_publisher_are_recognised_as_the_broker_can_recognise_them() {
+    let window = |secs| Dedup::Window(Duration::from_secs(secs));
+    for (broker, dedup) in [
+        ("profile = \"jetstream\"", Ok(Dedup::None)),
+        ("profile = \"jetstream\"\ndedup = \"2m\"", Ok(window(120))),
+        ("profile = \"jetstream\"\nengine = true\ndedup = \"2m\"", Ok(window(120))),
+        ("profile = \"sqs-fifo\"", Ok(window(300))),
+        ("profile = \"kafka\"", Ok(Dedup::ProducerSession)),
+        ("profile = \"kafka\"\ndedup = \"none\"", Ok(Dedup::None)),
+        ("profile = \"kafka\"\ndedup = \"2m\"", Err("expected \"none\" or \"producer-session\"")),
+        ("profile = \"servicebus\"\ndedup = \"0s\"", Err("expected \"none\" or a time above 0")),
+        ("profile = \"rabbitmq-quorum\"\ndedup = \"2m\"", Err("`dedup` is no setting of this profile")),
+        ("ordering = \"log\"\ndedup = \"30s\"", Ok(window(30))),
+        ("dedup = \"producer-session\"", Ok(Dedup::ProducerSession)),
+        ("dedup = \"two minutes\"", Err("expected \"none\" or a time above 0")),
+    ] {
+        let client = "[[client]]\nname = \"a\"\ncommands = [{ create_ticket = { ticket = \"t1\", price = 5 } }]\n";
+        let text = format!("version = 1\nabout = \"A broker.\"\n[broker]\n{broker}\n{client}");
+        match (Scenario::parse("broker.toml", &text), dedup) {
+            (Ok(scenario), Ok(dedup)) => assert_eq!(scenario.profile.dedup_window, dedup, "{broker}"),
+            (Err(error), Err(said)) => assert!(error.to_string().contains(said), "{broker}: {error}"),
+            (read, _) => panic!("{broker}: {:?}", read.map(|scenario| scenario.profile.dedup_window)),
+        }
+    }
+}
+
+#[test]
 fn what_a_broker_can_do_and_is_not_simulated_is_refused_where_it_stands_and_by_its_name() {
     for (broker, said) in [
         (
@@ -67,7 +97,8 @@ fn what_a_broker_can_do_and_is_not_simulated_is_refused_where_it_stands_and_by_i
         ),
         ("redeliver_at = \"rewind\"", "this value of `redeliver_at` is not simulated yet: expected front, original,"),
         ("ack = \"cumulative\"", "cumulative acks are not simulated yet"),
-        ("dedup_window = \"2m\"", "not simulated yet"),
+        ("dedup_window = \"2m\"", "write `dedup`"),
+        ("dedup = \"2m\"", "jetstream-ordered, kafka, kafka-auto-commit"),
         ("release_on_claim = true", "members do not claim: not simulated yet"),
         ("release_on_close = true", "members do not close their subscription: not simulated yet"),
         ("release_on_reconnect = true", "members do not reconnect: not simulated yet"),

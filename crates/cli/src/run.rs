@@ -177,6 +177,7 @@ pub(super) fn exercised(counts: &CountsText) -> String {
         "broker_failures",
         "truncations",
         "republished",
+        "recognised",
         "slow_publishes",
         "given_up",
         "naks_unheard",

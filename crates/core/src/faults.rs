@@ -82,10 +82,11 @@ pub struct Fate {
     pub fetch: u8,
     /// What happens to its member right after.
     pub change: Option<MemberChange>,
-    /// Whether what its handler publishes is published a second time, as a publisher does that hears no confirm.
+    /// Whether what its handler publishes is published a second time, as a publisher does that hears no confirm:
+    /// at once, or, beside `slow_publish`, some time after.
     pub republish: bool,
     /// Whether what its handler publishes is out only some time after its saves: the process is slow, or the
-    /// relay of its outbox lags.
+    /// relay of its outbox lags. Beside `republish` it is the second time that is late.
     pub slow_publish: bool,
 }
 

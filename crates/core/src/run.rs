@@ -156,6 +156,9 @@ pub struct Counts {
     /// Handlers whose events were published twice.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub republished: u64,
+    /// Times that the broker recognised what was published once more: it has it already, so it is not put in the log.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub recognised: u64,
     /// Handlers that saved, and what they published was out only later.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub slow_publishes: u64,
@@ -202,6 +205,7 @@ impl Counts {
         self.broker_failures += other.broker_failures;
         self.truncations += other.truncations;
         self.republished += other.republished;
+        self.recognised += other.recognised;
         self.slow_publishes += other.slow_publishes;
         self.crashes_between_saves += other.crashes_between_saves;
         self.given_up += other.given_up;
@@ -517,7 +521,8 @@ impl Counts {
         self.crashes += u64::from(step.crashes() && begins);
         self.crashes_between_saves += u64::from(step.crashed_between());
         self.pauses += u64::from(step.fate.pause && matches!(step.action, Action::Command(_)));
-        self.republished += u64::from(step.fate.republish && begins);
+        self.republished += u64::from(step.is_republished());
+        self.recognised += u64::from(step.is_recognised());
         self.slow_publishes += u64::from(step.publishes_late());
     }
 }
@@ -544,7 +549,8 @@ impl RunNotes {
             let fails = |change| MemberChange::OF_BROKERS.contains(&change);
             counts.broker_failures += u64::from(fate.change.is_some_and(fails));
             counts.truncations += u64::from(fate.change == Some(MemberChange::Truncate));
-            counts.republished += u64::from(fate.republish);
+            counts.republished += u64::from(step.is_republished());
+            counts.recognised += u64::from(step.is_recognised());
             counts.slow_publishes += u64::from(step.publishes_late());
         }
         let delivery = broker.delivery(index);

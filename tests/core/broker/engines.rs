@@ -173,7 +173,7 @@ fn an_endpoint_that_fails_is_tried_again_and_then_given_up() {
 
 #[test]
 fn what_a_publisher_says_once_more_is_a_message_of_its_own_for_all_groups() {
-    for profile in [on("kafka", &[]), Profile::stan()] {
+    for profile in [on("kafka", &[("dedup", json!("none"))]), Profile::stan()] {
         let setup = Setup::on(profile, 1);
         check(&setup, "publish again", "1 1");
     }

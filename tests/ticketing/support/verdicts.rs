@@ -35,7 +35,8 @@ pub(crate) fn on(broker: &str, design: &str, text: &str) -> Scenario {
     let (head, rest) = text.split_once("[broker]").expect("a scenario has a broker");
     let (_, rest) = rest.split_once("\n\n").expect("tables are parted by a line");
     let head = head.replace("scheduler = \"calm\"\n", "").replace("design = \"", "# was \"");
-    let table = format!("[broker]\nprofile = \"{broker}\"\nengine = true\n");
+    let engine = if broker == "adversarial" { "" } else { "engine = true\n" };
+    let table = format!("[broker]\nprofile = \"{broker}\"\n{engine}");
     let text = format!("design = \"{design}\"\n{head}{table}\n{rest}{FAULTS}");
     Scenario::parse(&format!("{broker}.toml"), &text).unwrap_or_else(|error| panic!("{error}"))
 }

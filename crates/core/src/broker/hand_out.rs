@@ -142,8 +142,8 @@ impl<E: Event> Broker<E> {
 
     /// Lets the member that has paused over a delivery go on, and does what its answer asks for.
     pub(crate) fn resume(&mut self, index: DeliveryIndex, consumer: &mut impl Consumer<E>) -> HandedOut {
-        let Delivery { message, group, attempt, member, .. } = *self.delivery(index);
-        let number = if self.is_driven { self.seen_attempt(index) } else { attempt };
+        let Delivery { message, group, member, .. } = *self.delivery(index);
+        let number = self.seen_attempt(index);
         let member = self.groups[group.get()].members[usize::from(member)];
         self.let_handle_apart(index, message, Attempt { member, number }, consumer)
     }

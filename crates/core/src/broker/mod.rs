@@ -45,7 +45,7 @@ pub use message::{Message, MessageIndex, MessageName};
 pub(crate) use message::{message_key, write_message_name};
 pub use profile::{
     AckMode, Dedup, Dispatch, Exhausted, Granularity, InFlight, Limit, MaxDeliver, Ordering, Profile, RedeliverAt,
-    ReleaseOn, Scope, Stale, UnsupportedProfile,
+    ReleaseOn, Scope, Sees, Stale, Start, UnsupportedProfile,
 };
 pub(crate) use queue::GroupSetup;
 pub use queue::Member;
@@ -101,7 +101,11 @@ pub struct Broker<E> {
     is_driven: bool,
     /// What may happen to its groups' members.
     changes: MemberChanges,
-    /// The time that engines go by.
+    /// Whether it knows what is published once more right after the first time.
+    recognises: bool,
+    /// What consumers see of how often a message was sent.
+    sees: Sees,
+    /// The time that engines, and windows of copies, go by.
     now: Time,
     /// The waits of engines that the world does not know of yet.
     waits: Vec<(DeliveryIndex, Time)>,
@@ -143,6 +147,7 @@ impl<E: Event> Clone for Broker<E> {
         (self.has_shared, self.is_free, self.at_once, self.open) = (*has_shared, *is_free, *at_once, *open);
         (self.tries_that_count, self.burst) = (source.tries_that_count, source.burst);
         (self.is_driven, self.changes, self.now) = (source.is_driven, source.changes, source.now);
+        (self.recognises, self.sees) = (source.recognises, source.sees);
         (self.dead_lettered, self.has_dead_letters) = (source.dead_lettered, source.has_dead_letters);
         copy_few(&mut self.waits, &source.waits);
     }
@@ -168,6 +173,8 @@ impl<E: Event> Broker<E> {
             is_free: profile.is_free(),
             is_driven: profile.engine.is_some(),
             changes: profile.changes(),
+            recognises: profile.dedup_window != Dedup::None,
+            sees: profile.sees,
             now: Time(0),
             waits: Vec::new(),
             at_once: profile.redelivers_at_once(),
@@ -254,10 +261,31 @@ impl<E: Event> Broker<E> {
 
     /// Notes that the second half of what was published from there on is what its publisher said once more.
     #[cold]
+    pub(crate) fn note_second_half(&mut self, from: usize) {
+        self.note_retries(from + (self.log.messages.len() - from) / 2);
+    }
+
+    /// Notes that what was published from there on is what its publisher had said before.
+    #[cold]
     pub(crate) fn note_retries(&mut self, from: usize) {
-        let published = &mut self.log.messages[from..];
-        let half = published.len() / 2;
-        published[half..].iter_mut().for_each(|message| message.is_retry = true);
+        self.log.messages[from..].iter_mut().for_each(|message| message.is_retry = true);
+    }
+
+    /// Whether it knows what is published once more right after it was published.
+    #[inline]
+    pub(crate) fn recognises_at_once(&self) -> bool {
+        self.recognises
+    }
+
+    /// Whether it knows what is published once more now and was first published then, by the same session of its
+    /// producer or by another one.
+    #[cold]
+    pub(crate) fn recognises(&self, first: Time, is_same_session: bool) -> bool {
+        match self.profile.dedup_window {
+            Dedup::None => false,
+            Dedup::Window(window) => self.now < first.after(window),
+            Dedup::ProducerSession => is_same_session,
+        }
     }
 
     /// Whether any group has a subject for what it is sent too often.
@@ -290,10 +318,14 @@ impl<E: Event> Broker<E> {
         self.routes.len() - 1
     }
 
-    /// Lets a group in that has not joined yet: it gets everything published so far.
+    /// Lets a group in that has not joined yet: it gets everything published so far, or what comes from now on.
     pub(crate) fn join(&mut self, group: GroupIndex) {
         self.groups[group.get()].joined = true;
-        for index in 0..self.log.messages.len() {
+        let missed = match self.profile.start {
+            Start::New => self.log.messages.len(),
+            Start::Earliest => 0,
+        };
+        for index in missed..self.log.messages.len() {
             let message = &self.log.messages[index];
             let groups = &self.routes[usize::from(message.route)].groups;
             if let Some(place) = groups.iter().position(|listed| *listed == group) {
@@ -372,9 +404,9 @@ impl<E: Event> Broker<E> {
         }
         if counts {
             let member = self.hold(index);
-            let number = if self.is_driven { self.seen_attempt(index) } else { number };
-            return (message, Attempt { member, number });
+            return (message, Attempt { member, number: self.seen_attempt(index) });
         }
+        let number = self.sees.of(number);
         (message, Attempt { member: self.groups[group.get()].first, number })
     }
 

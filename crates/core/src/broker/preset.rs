@@ -1,26 +1,29 @@
-//! Which of the brokers that engines know the eleven parameters can say, and the others as their engines.
+//! Which of the brokers that engines know the parameters can say, and the others as their engines.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::profile::{
     AckMode, Dedup, Dispatch, Exhausted, Granularity, InFlight, Limit, MaxDeliver, Ordering, Profile, RedeliverAt,
-    ReleaseOn, Scope, Stale,
+    ReleaseOn, Scope, Sees, Stale, Start,
 };
 use crate::engine::{self, How, Place, QueueOrder, QueueRules, Rules, Then, Wait, WindowOf};
 
 impl Profile {
-    /// The fake broker as this broker is: by the eleven parameters if they can say what it does, and else as its
+    /// The fake broker as this broker is: by the parameters if they can say what it does, and else as its
     /// engine does.
     #[must_use]
     pub fn of(broker: &engine::Profile) -> Profile {
         match &broker.rules {
-            Rules::Queue(rules) => in_parameters(broker.name, rules).unwrap_or_else(|| Profile::driven(broker)),
+            Rules::Queue(rules) => match in_parameters(broker.name, rules) {
+                Some(profile) => Profile { dedup_window: Dedup::of(broker.recognises), sees: broker.sees, ..profile },
+                None => Profile::driven(broker),
+            },
             _ => Profile::driven(broker),
         }
     }
 
-    /// The fake broker on the engine of this broker. Of the eleven parameters it has what comes nearest, for those
+    /// The fake broker on the engine of this broker. Of the parameters it has what comes nearest, for those
     /// who ask whether it keeps an order, waits, or gives up.
     #[must_use]
     pub fn driven(broker: &engine::Profile) -> Profile {
@@ -52,8 +55,10 @@ impl Profile {
             redeliver_at: RedeliverAt::Any,
             release_on: ReleaseOn { crash: true, ..ReleaseOn::NOTHING },
             max_deliver: max_deliver(deliveries, then),
-            dedup_window: Dedup::None,
+            dedup_window: Dedup::of(broker.recognises),
             naks,
+            sees: broker.sees,
+            start: Start::Earliest,
             engine: Some(Arc::new(engine)),
         }
     }
@@ -85,7 +90,7 @@ fn max_deliver(deliveries: Limit, then: Then) -> MaxDeliver {
     }
 }
 
-/// The eleven parameters of a queue, if they can say what it does.
+/// The parameters of a queue, if they can say what it does.
 fn in_parameters(name: &'static str, rules: &QueueRules) -> Option<Profile> {
     let has_one_place = rules.on_loss == rules.on_timeout && (!rules.naks || rules.on_nak == rules.on_timeout);
     if rules.exclusive || rules.cumulative || rules.claims || !has_one_place {
@@ -120,6 +125,8 @@ fn in_parameters(name: &'static str, rules: &QueueRules) -> Option<Profile> {
         max_deliver: max_deliver(rules.deliveries, rules.then),
         dedup_window: Dedup::None,
         naks: rules.naks,
+        sees: Sees::Count,
+        start: Start::Earliest,
         engine: None,
     })
 }

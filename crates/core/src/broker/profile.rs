@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine;
-pub use crate::engine::Limit;
+pub use crate::engine::{Limit, Sees, Start};
 
-/// What a broker may do, in eleven parameters.
+/// What a broker may do, in thirteen parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// The profile's name.
@@ -36,7 +36,11 @@ pub struct Profile {
     pub dedup_window: Dedup,
     /// 11. Whether a consumer can ask for a message to come again. Where it cannot, nak is silence.
     pub naks: bool,
-    /// The engine that plays the broker, where the eleven parameters cannot say what it does.
+    /// 12. What a consumer can see of how often a message was sent to its group.
+    pub sees: Sees,
+    /// 13. Where a group begins that joins late. One that keeps offsets at an engine begins where that says.
+    pub start: Start,
+    /// The engine that plays the broker, where the parameters cannot say what it does.
     pub engine: Option<Arc<engine::Profile>>,
 }
 
@@ -182,7 +186,7 @@ pub enum Exhausted {
     Park,
 }
 
-/// How a publisher's retry is recognised.
+/// How a publisher's retry is recognised: what is, is not put in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dedup {
@@ -190,8 +194,35 @@ pub enum Dedup {
     None,
     /// By message id, within a time.
     Window(Duration),
-    /// By producer sequence, as long as the producer lives.
+    /// By producer sequence, as long as the producer lives. The relay of an outbox that publishes once more some
+    /// time after is another one.
     ProducerSession,
+}
+
+impl Dedup {
+    /// That of a broker which engines know.
+    #[must_use]
+    pub fn of(recognises: engine::Recognises) -> Dedup {
+        match recognises {
+            engine::Recognises::Nothing | engine::Recognises::Ids(None) | engine::Recognises::Sessions(false) => {
+                Dedup::None
+            }
+            engine::Recognises::Ids(Some(window)) => Dedup::Window(Duration::from_millis(window.as_millis())),
+            engine::Recognises::Sessions(true) => Dedup::ProducerSession,
+        }
+    }
+}
+
+impl fmt::Display for Dedup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Dedup::None => f.write_str("none"),
+            Dedup::Window(window) => {
+                write!(f, "{}", engine::Wait::of_millis(u64::try_from(window.as_millis()).unwrap_or(u64::MAX)))
+            }
+            Dedup::ProducerSession => f.write_str("producer-session"),
+        }
+    }
 }
 
 impl Profile {
@@ -250,14 +281,15 @@ impl Profile {
             max_deliver: MaxDeliver::Unlimited,
             dedup_window: Dedup::None,
             naks: false,
+            sees: Sees::Count,
+            start: Start::Earliest,
             engine: None,
         }
     }
 
     /// A broker without order and with a zero ack timeout: any delivery comes at any time, and again as soon as
-    /// no ack came. It gives nothing up and each group begins at the first message, so a consumer that
-    /// holds under it can still fail on a broker with a delivery limit, or one that starts a group at new
-    /// messages.
+    /// no ack came. It loses and gives up nothing, each group begins at the first message, and a consumer sees
+    /// which attempt it has; `max_deliver`, `start` and `sees` take these from it.
     #[must_use]
     pub fn adversarial() -> Profile {
         Profile {
@@ -273,6 +305,8 @@ impl Profile {
             max_deliver: MaxDeliver::Unlimited,
             dedup_window: Dedup::None,
             naks: true,
+            sees: Sees::Count,
+            start: Start::Earliest,
             engine: None,
         }
     }
@@ -344,6 +378,9 @@ impl Profile {
     pub fn supported(&self) -> Result<(), UnsupportedProfile> {
         let refuse = |parameter, expected| Err(UnsupportedProfile { parameter, expected, is_known: true });
         let never = |parameter, expected| Err(UnsupportedProfile { parameter, expected, is_known: false });
+        if self.dedup_window == Dedup::Window(Duration::ZERO) {
+            return never("dedup_window", "a time above 0");
+        }
         if self.engine.is_some() {
             return Ok(());
         }
@@ -358,9 +395,6 @@ impl Profile {
         }
         if self.redeliver_at == RedeliverAt::Rewind {
             return refuse("redeliver_at", "front, original, back or any");
-        }
-        if self.dedup_window != Dedup::None {
-            return refuse("dedup_window", "none");
         }
         if (ReleaseOn { crash: false, ..self.release_on }) != ReleaseOn::NOTHING {
             return refuse("release_on", "crash: members do not close, reconnect or claim");
@@ -439,7 +473,7 @@ mod tests {
         };
         assert_eq!(refused(|p| p.redeliver_at = RedeliverAt::Rewind), "redeliver_at");
         assert_eq!(refused(|p| p.ack.granularity = Granularity::Cumulative), "ack");
-        assert_eq!(refused(|p| p.dedup_window = Dedup::ProducerSession), "dedup_window");
+        assert_eq!(refused(|p| p.dedup_window = Dedup::Window(Duration::ZERO)), "dedup_window");
         assert_eq!(refused(|p| p.dispatch = Dispatch::BlockWhileInFlight { batch: 10 }), "dispatch");
         let single = |p: &mut Profile| (p.dispatch, p.ordering) = (Dispatch::Exclusive, Ordering::Subscription);
         assert_eq!(refused(single), "dispatch");

@@ -15,7 +15,7 @@ use super::delivery::{Delivery, DeliveryIndex, GroupIndex, State};
 use super::hand_out::{Reply, Silence};
 use super::{Broker, Member, MessageIndex, Profile, take_out};
 use crate::engine::{self, Answer, Choice, Clock, Commits, Engine, Entry, How, KeyId, MemberId, MessageId, Rules};
-use crate::engine::{Failure, OffsetsRules, PartitionId, Sees, Sent, Start, Told, TopicId, Wait};
+use crate::engine::{Failure, OffsetsRules, PartitionId, Sent, Start, Told, TopicId, Wait};
 use crate::event::Event;
 use crate::faults::{MemberChange, MemberChanges};
 use crate::hash::{self, StableHasher};
@@ -319,12 +319,8 @@ impl<E: Event> Broker<E> {
 
     /// Which attempt a consumer can see that it is.
     pub(super) fn seen_attempt(&self, index: DeliveryIndex) -> u16 {
-        let tries = self.delivery(index).tries;
-        match self.profile.engine.as_ref().map(|profile| profile.sees) {
-            Some(Sees::Flag) => tries.min(2),
-            Some(Sees::Nothing) => 1,
-            _ => tries,
-        }
+        let Delivery { tries, attempt, .. } = *self.delivery(index);
+        self.sees.of(if self.is_driven { tries } else { attempt })
     }
 
     /// Puts what would be sent next to the member that has a delivery into its inbox, up to so many messages.

@@ -29,6 +29,54 @@ pub struct Profile {
     pub sees: Sees,
     /// What it may lose when it fails.
     pub loses: Loses,
+    /// What of that which a publisher sends once more it recognises.
+    pub recognises: Recognises,
+}
+
+/// How a broker recognises what a publisher sends once more, because it has heard no confirm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recognises {
+    /// It does not.
+    #[default]
+    Nothing,
+    /// By an id of the message, for so long after the first; `None`: it could, and is not set up to.
+    Ids(Option<Wait>),
+    /// By sessions of producers, as long as one lasts; `false`: it could, and is not set up to.
+    Sessions(bool),
+}
+
+impl Recognises {
+    /// What the setting of that is called.
+    const NAME: &'static str = "dedup";
+    const NONE: &'static str = "none";
+    const SESSION: &'static str = "producer-session";
+
+    /// The setting's value, if it is one of this broker.
+    fn value(self) -> Option<Value> {
+        match self {
+            Recognises::Nothing => None,
+            Recognises::Ids(None) | Recognises::Sessions(false) => Some(Recognises::NONE.into()),
+            Recognises::Ids(Some(window)) => Some(window.to_string().into()),
+            Recognises::Sessions(true) => Some(Recognises::SESSION.into()),
+        }
+    }
+
+    /// The same with another value.
+    fn with(self, value: &Value) -> Result<Recognises, String> {
+        let text = value.as_str().unwrap_or_default();
+        match self {
+            Recognises::Sessions(_) => match text {
+                Recognises::NONE => Ok(Recognises::Sessions(false)),
+                Recognises::SESSION => Ok(Recognises::Sessions(true)),
+                _ => Err("expected \"none\" or \"producer-session\"".to_owned()),
+            },
+            _ if text == Recognises::NONE => Ok(Recognises::Ids(None)),
+            _ => match text.parse::<Wait>() {
+                Ok(window) if window.as_millis() > 0 => Ok(Recognises::Ids(Some(window))),
+                _ => Err("expected \"none\" or a time above 0, for example \"2m\"".to_owned()),
+            },
+        }
+    }
 }
 
 /// What a broker may have lost when it fails over or restarts, as it is set up by default.
@@ -60,6 +108,19 @@ pub enum Sees {
     Flag,
     /// Nothing.
     Nothing,
+}
+
+impl Sees {
+    /// What a consumer sees of the so-manieth time that it is sent a message.
+    #[must_use]
+    #[inline]
+    pub fn of(self, times: u16) -> u16 {
+        match self {
+            Sees::Count => times,
+            Sees::Flag => times.min(2),
+            Sees::Nothing => 1,
+        }
+    }
 }
 
 /// A setting of a profile and its value.
@@ -217,11 +278,18 @@ impl Profile {
         Profile { loses, ..self }
     }
 
+    fn recognising(self, recognises: Recognises) -> Profile {
+        Profile { recognises, ..self }
+    }
+
     /// All of them, in the order in which they are listed.
     #[must_use]
     pub fn all() -> Vec<Profile> {
         use Sees::{Count, Flag, Nothing};
-        let profile = |name, about, rules, sees| Profile { name, about, rules, sees, loses: Loses::BOTH };
+        let profile = |name, about, rules, sees| {
+            let recognises = Recognises::Nothing;
+            Profile { name, about, rules, sees, loses: Loses::BOTH, recognises }
+        };
         let of_queue = |name, about, rules, sees| profile(name, about, Rules::Queue(rules), sees);
         let of_offsets = |name, about, rules| profile(name, about, Rules::Offsets(rules), Nothing);
         let of_keyed = |name, about, rules, sees| profile(name, about, Rules::Keyed(rules), sees);
@@ -246,30 +314,36 @@ impl Profile {
                 "NATS JetStream: a consumer with an ack for each message, pushed or pulled",
                 jetstream(),
                 Count,
-            ),
+            )
+            .recognising(Recognises::Ids(None)),
             of_queue(
                 "jetstream-ack-all",
                 "NATS JetStream: a consumer whose acks are for all up to a message",
                 QueueRules { cumulative: true, ..jetstream() },
                 Count,
-            ),
+            )
+            .recognising(Recognises::Ids(None)),
             of_offsets(
                 "jetstream-ordered",
                 "NATS JetStream: an ordered consumer, which goes on after what it saw last",
                 OffsetsRules { session: secs(5), commits: Commits::Auto, start: Start::Earliest, ..kafka() },
             )
+            .recognising(Recognises::Ids(None))
             .losing(Loses::TAIL),
-            of_offsets("kafka", "Kafka: a consumer group that commits by hand", kafka()),
+            of_offsets("kafka", "Kafka: a consumer group that commits by hand", kafka())
+                .recognising(Recognises::Sessions(true)),
             of_offsets(
                 "kafka-auto-commit",
                 "Kafka: a consumer group whose client commits every five seconds",
                 OffsetsRules { commits: Commits::Auto, ..kafka() },
-            ),
+            )
+            .recognising(Recognises::Sessions(true)),
             of_offsets(
                 "kafka-cooperative",
                 "Kafka: a consumer group with cooperative rebalancing that commits by hand",
                 OffsetsRules { rebalance: Rebalance::Cooperative, ..kafka() },
-            ),
+            )
+            .recognising(Recognises::Sessions(true)),
             of_queue(
                 "kafka-share",
                 "Kafka: a share group",
@@ -282,7 +356,8 @@ impl Profile {
                     ..queue()
                 },
                 Count,
-            ),
+            )
+            .recognising(Recognises::Sessions(true)),
             of_queue(
                 "rabbitmq-classic",
                 "RabbitMQ: a classic queue",
@@ -328,6 +403,7 @@ impl Profile {
                 KeyedRules { window: Limit::Of(120_000), ..keyed() },
                 Count,
             )
+            .recognising(Recognises::Ids(Some(secs(300))))
             .losing(Loses::NOTHING),
             of_push(
                 "sns",
@@ -394,6 +470,7 @@ impl Profile {
                 },
                 Count,
             )
+            .recognising(Recognises::Ids(None))
             .losing(Loses::NOTHING),
             of_keyed(
                 "servicebus-session",
@@ -408,6 +485,7 @@ impl Profile {
                 },
                 Count,
             )
+            .recognising(Recognises::Ids(None))
             .losing(Loses::NOTHING),
             of_push(
                 "mqtt-qos0",
@@ -447,7 +525,14 @@ impl Profile {
     /// Its settings and their values, in the order of the names.
     #[must_use]
     pub fn settings(&self) -> Vec<Setting> {
-        self.rules.as_map().into_iter().map(|(name, value)| Setting { name, value: value.to_string() }).collect()
+        self.as_map().into_iter().map(|(name, value)| Setting { name, value: value.to_string() }).collect()
+    }
+
+    /// Its settings, by their names.
+    fn as_map(&self) -> Map {
+        let mut map = self.rules.as_map();
+        map.extend(self.recognises.value().map(|value| (Recognises::NAME.to_owned(), value)));
+        map
     }
 
     /// The same with another value of a setting.
@@ -455,18 +540,23 @@ impl Profile {
     /// # Errors
     /// If it has no such setting, or the value is none of it.
     pub fn with(mut self, name: &str, value: Value) -> Result<Profile, ProfileError> {
-        let mut map = self.rules.as_map();
+        let mut map = self.as_map();
         let Some(slot) = map.get_mut(name) else {
-            let elsewhere = |profile: &Profile| profile.rules.as_map().contains_key(name);
+            let elsewhere = |profile: &Profile| profile.as_map().contains_key(name);
             return Err(ProfileError::Unknown {
                 name: name.to_owned(),
                 known: self.settings().into_iter().map(|setting| setting.name).collect(),
                 elsewhere: Profile::all().iter().filter(|profile| elsewhere(profile)).map(|p| p.name).collect(),
             });
         };
+        let wrong = |reason| ProfileError::Value { name: name.to_owned(), reason };
+        if name == Recognises::NAME {
+            self.recognises = self.recognises.with(&value).map_err(wrong)?;
+            return Ok(self);
+        }
         *slot = value;
-        let rules = self.rules.of_map(map);
-        self.rules = rules.map_err(|reason| ProfileError::Value { name: name.to_owned(), reason })?;
+        map.remove(Recognises::NAME);
+        self.rules = self.rules.of_map(map).map_err(wrong)?;
         Ok(self)
     }
 }

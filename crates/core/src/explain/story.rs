@@ -123,11 +123,7 @@ impl<S: System> Story<'_, S> {
                 ))
             }
             Departure::MemberChange { change, what } => Some(self.changes(*change, what, place?)),
-            Departure::Republish(what) => Some(format!(
-                "What `{}` (step {}) publishes is published twice: the publisher hears no confirm of the first time.",
-                short(what),
-                self.number(place?)
-            )),
+            Departure::Republish(what) => self.publishes_twice(what, place?),
         }
     }
 
@@ -241,10 +237,28 @@ impl<S: System> Story<'_, S> {
     }
 
     /// What was saved, and out only later.
+    fn publishes_twice(&self, what: &Target, place: usize) -> Option<String> {
+        let again = Target::Publish(Box::new(what.clone()));
+        let again = self.steps().iter().position(|step| step.is(&again));
+        let said = format!("What `{}` (step {}) publishes", short(what), self.number(place));
+        let why = "the publisher hears no confirm of the first time";
+        Some(match again {
+            None => format!("{said} is published twice: {why}."),
+            Some(again) if self.steps()[again].record.published.is_empty() => {
+                format!("{said} is published once more at step {}, {why}, and the broker has it.", self.number(again))
+            }
+            Some(again) => format!("{said} is published once more at step {}: {why}.", self.number(again)),
+        })
+    }
+
     fn publishes_late(&self, what: &Target) -> Option<String> {
         let saves = self.steps().iter().position(|step| step.is(what) && !step.pauses())?;
         let publish = Target::Publish(Box::new(what.clone()));
         let publishes = self.steps().iter().position(|step| step.is(&publish));
+        // It is the second time that is late, which is told with the first.
+        if !self.steps()[saves].record.published.is_empty() {
+            return None;
+        }
         let to = publishes.unwrap_or(self.steps().len());
         let service = match &self.observed.report.verdict {
             Verdict::Violated { violation, .. } => Some(violation.service.as_str()),

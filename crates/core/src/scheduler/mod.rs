@@ -133,6 +133,8 @@ pub struct Chosen {
     pub is_delivery: bool,
     /// What may happen to the member that handles it.
     pub changes: MemberChanges,
+    /// Whether the broker recognises what is published a second time right after the first.
+    pub recognises: bool,
 }
 
 impl Chosen {
@@ -140,8 +142,8 @@ impl Chosen {
     #[inline(always)]
     pub(crate) fn delivery(delivery: &Delivery, may_publish_late: bool) -> Chosen {
         let Delivery { key, attempt, may_pause, .. } = *delivery;
-        let changes = MemberChanges::NONE;
-        Chosen { key, attempt, may_pause, may_publish_late, may_crash: true, is_delivery: true, changes }
+        let (changes, recognises) = (MemberChanges::NONE, false);
+        Chosen { key, attempt, may_pause, may_publish_late, may_crash: true, is_delivery: true, changes, recognises }
     }
 
     /// What the faults of a run do to this.
@@ -189,8 +191,8 @@ impl Chosen {
         if let Some(change) = fate.change {
             fate.change = self.changes.nearest(change);
         }
-        // What is out late is out once.
-        fate.republish &= !fate.slow_publish;
+        // What the broker has already comes to nothing, unless it comes later.
+        fate.republish &= !self.recognises || fate.slow_publish;
         // What is lost meets no handler that could pause, crash or publish.
         if fate.lose {
             fate = Fate { lose: true, duplicate: fate.duplicate, ..Fate::CALM };

@@ -2,7 +2,7 @@
 
 use super::occurred::Occurred;
 use super::{Kind, Vacuous};
-use crate::broker::{MaxDeliver, Ordering, RedeliverAt};
+use crate::broker::{Dedup, MaxDeliver, Ordering, RedeliverAt};
 use crate::event::System;
 use crate::schedule::{CommandSpec, DeliverySpec, Departure, Target};
 use crate::scheduler::DepartureOutcome;
@@ -13,7 +13,7 @@ use crate::simulation::Simulation;
 pub(super) fn foreseen<S: System>(simulation: &Simulation<S>, schedule: &[Departure]) -> Vec<Vacuous> {
     let found = schedule.iter().filter_map(|departure| {
         let why = Why { simulation, schedule, departure };
-        let cannot = why.cannot_pause().or_else(|| why.cannot_publish_late());
+        let cannot = why.cannot_pause().or_else(|| why.cannot_publish_late()).or_else(|| why.is_recognised());
         let unused = cannot.or_else(|| why.another_service()).or_else(|| why.no_response());
         match unused {
             Some(reason) => Some(unused_because(departure, reason)),
@@ -95,7 +95,8 @@ pub(super) fn found<S: System>(
             DepartureOutcome::NoAck => unused_because(departure, "its handler gave no ack that could come late"),
             DepartureOutcome::NotThere => unused_because(departure, why.not_there()),
             DepartureOutcome::Overruled => {
-                unused_because(departure, "another departure about the same takes its place")
+                let another = || "another departure about the same takes its place".to_owned();
+                unused_because(departure, why.is_recognised().unwrap_or_else(another))
             }
             DepartureOutcome::EndedEarly => {
                 let reason = why.never_ends().or_else(|| why.out_of_reach()).unwrap_or_else(|| {
@@ -215,6 +216,21 @@ impl<S: System> Why<'_, S> {
             _ => "it has one member, which handles one at a time",
         };
         Some(format!("nothing comes between the saves and the publishes of `{}`: {why}", hosted.name))
+    }
+
+    /// That the broker has already what is published once more.
+    fn is_recognised(&self) -> Option<String> {
+        let Departure::Republish(what) = self.departure else { return None };
+        let profile = self.simulation.profile();
+        let is_late = |other: &Departure| matches!(other, Departure::SlowPublish { what: late, .. } if late == what);
+        if profile.dedup_window == Dedup::None || self.schedule.iter().any(is_late) {
+            return None;
+        }
+        Some(format!(
+            "`{}` recognises what comes once more at once (`dedup = \"{}\"`): write `slow publish of {what} until …` \
+             beside it, so that it comes later",
+            profile.name, profile.dedup_window
+        ))
     }
 
     /// That a crash is of a service that does not handle it.

@@ -2,7 +2,7 @@
 
 use super::occurred::Occurred;
 use super::{FEW_RUNS, Kind, Vacuous};
-use crate::broker::{Limit, MaxDeliver};
+use crate::broker::{Dedup, Limit, MaxDeliver};
 use crate::event::System;
 use crate::faults::{FaultPlan, MemberChange, Rate};
 use crate::simulation::Simulation;
@@ -74,11 +74,20 @@ pub(super) fn found<S: System>(simulation: &Simulation<S>, plan: &FaultPlan, occ
             let why = format!("it fell on nothing in {} runs with {handled} commands and deliveries", occurred.runs);
             (fault.times == 0 && expected >= EXPECTED_MIN && !is_few).then_some(why)
         };
-        let reason = cannot(simulation, plan, &fault).or_else(by_chance)?;
+        let recognised = || all_recognised(simulation, &fault, occurred);
+        let reason = cannot(simulation, plan, &fault).or_else(recognised).or_else(by_chance)?;
         Some(Vacuous::new(Kind::IdleFault, fault.name, reason))
     });
     let unreached = out_of_reach(simulation, plan).filter(|_| occurred.counts.given_up == 0);
     idle.chain(unreached).collect()
+}
+
+/// That the broker had already all that was published once more.
+fn all_recognised<S: System>(simulation: &Simulation<S>, fault: &Fault, occurred: &Occurred) -> Option<String> {
+    let (times, profile) = (occurred.counts.recognised, simulation.profile());
+    (fault.name == "publish_twice" && fault.times == 0 && times > 0).then(|| {
+        format!("`{}` recognised it each time, {times} times (`dedup = \"{}\"`)", profile.name, profile.dedup_window)
+    })
 }
 
 /// How often a fault should have happened before it is said that it never did.
@@ -108,6 +117,11 @@ fn cannot<S: System>(simulation: &Simulation<S>, plan: &FaultPlan, fault: &Fault
             Some(format!("`{}` keeps what was published when it fails", profile.name))
         }
         "slow_publish" => publishes_late_nowhere(simulation),
+        "publish_twice" if profile.dedup_window != Dedup::None && plan.slow_publish.ratio.is_never() => Some(format!(
+            "`{}` recognises what comes once more at once (`dedup = \"{}\"`): draw `slow_publish` as well, so that it \
+             comes later",
+            profile.name, profile.dedup_window
+        )),
         "delay_ack" if profile.ack_wait.is_empty() && unlimited && !profile.release_on.crash => {
             Some("the broker has no ack wait and no limit in flight, so it waits for no ack".to_owned())
         }

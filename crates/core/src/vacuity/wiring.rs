@@ -2,7 +2,7 @@
 
 use super::occurred::Occurred;
 use super::{Kind, Vacuous};
-use crate::broker::{Dispatch, Limit, Ordering, Scope};
+use crate::broker::{Dispatch, Limit, Ordering, Scope, Start};
 use crate::event::System;
 use crate::simulation::Simulation;
 
@@ -45,6 +45,9 @@ pub(super) fn without_effect<S: System>(simulation: &Simulation<S>) -> Vec<Vacuo
     let limited = profile.max_in_flight.limit != Limit::Unlimited;
     if limited && profile.max_in_flight.scope == Scope::Group && most == 1 {
         note("max_in_flight_of", "no group has several members, so a limit of the group is that of its member");
+    }
+    if profile.start == Start::New && groups.iter().all(|group| !group.joins_late) {
+        note("start", "every group is there from the beginning, so there is nothing that it could miss");
     }
     found
 }

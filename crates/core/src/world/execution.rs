@@ -9,7 +9,7 @@ use super::publishing::{Late, answers_last};
 use super::small::Small;
 use super::step::{Actor, Answer, Step};
 use super::{Begun, Host, Timer, World};
-use crate::broker::{Attempt, Broker, Consumer, FutileAt, Handled, Message, Reply, Silence};
+use crate::broker::{Attempt, Broker, Consumer, Dedup, FutileAt, Handled, Message, Reply, Silence};
 use crate::event::System;
 use crate::faults::{AckFate, Fate, Window};
 use crate::ids::{ServiceIndex, Subject};
@@ -99,12 +99,12 @@ impl<S: System> Execution<'_, S> {
             }
             step.saved = store.changed();
             is_inert &= !step.saved && !effects.impure && effects.is_empty();
-            if fate.republish {
-                effects.published.extend_from_within(..);
-            }
             if effects.acts_outside {
                 step.acted = host.act();
                 is_inert &= !step.acted;
+            }
+            if fate.republish {
+                host.say_again(hosted, (actor, work), inner.profile.dedup_window != Dedup::None, step);
             }
             let effects = &host.effects;
             let (arms, says) = (!effects.armed.is_empty(), !effects.published.is_empty());

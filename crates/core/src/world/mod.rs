@@ -459,7 +459,8 @@ impl<S: System> World<S> {
             Action::Deliver(index) => {
                 let delivery = self.broker.delivery(index);
                 let may_publish_late = self.inner().groups[delivery.group.get()].may_publish_late;
-                Some(Chosen { changes: self.broker.changes(), ..Chosen::delivery(delivery, may_publish_late) })
+                let (changes, recognises) = (self.broker.changes(), self.broker.recognises_at_once());
+                Some(Chosen { changes, recognises, ..Chosen::delivery(delivery, may_publish_late) })
             }
             Action::Command(client) => Some(self.chosen_command(client)),
             Action::Advance => self.chosen_timer(),
@@ -473,8 +474,16 @@ impl<S: System> World<S> {
         let hosted = &self.inner().services[command.service.get()];
         let may_publish_late = hosted.publishes_late[Work::Command as usize];
         let (key, may_pause) = (command.key, hosted.pauses[Work::Command as usize]);
-        let (attempt, changes) = (1, MemberChanges::NONE);
-        let plain = Chosen { key, attempt, may_pause, may_publish_late, may_crash: true, is_delivery: false, changes };
+        let plain = Chosen {
+            key,
+            attempt: 1,
+            may_pause,
+            may_publish_late,
+            may_crash: true,
+            is_delivery: false,
+            changes: MemberChanges::NONE,
+            recognises: self.broker.recognises_at_once(),
+        };
         if command.terms.is_none() { plain } else { self.chosen_on_terms(client, command, plain) }
     }
 
@@ -493,6 +502,7 @@ impl<S: System> World<S> {
                     may_crash: true,
                     is_delivery: false,
                     changes: MemberChanges::NONE,
+                    recognises: self.broker.recognises_at_once(),
                 };
                 Some(chosen)
             }

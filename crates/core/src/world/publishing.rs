@@ -12,7 +12,7 @@ use crate::broker::{Attempt, Consumer, Handled, Message, Reply, Silence, take_ou
 use crate::event::System;
 use crate::faults::{Fate, Window};
 use crate::hash;
-use crate::ids::ServiceIndex;
+use crate::ids::{ServiceIndex, Time};
 use crate::schedule::{self, Target};
 use crate::scheduler::{Action, PublishIndex};
 use crate::service::{AckTiming, PublishMode, Relay, Work};
@@ -39,6 +39,8 @@ pub(super) struct Said<E> {
     cause: u32,
     /// Whether the second half is the first once more, because its publisher hears no confirm.
     twice: bool,
+    /// When all of it was published before, if it was.
+    first: Option<Time>,
 }
 
 /// Who publishes.
@@ -89,15 +91,57 @@ impl<S: System> Host<S> {
     pub(super) fn keep_back(&mut self, hosted: &Hosted<S>, actor: Actor, work: Work, cause: u32, step: &mut Step) {
         let is_slow = step.fate.slow_publish && hosted.publishes_late[work as usize];
         let relays = hosted.publish_modes[work as usize] == PublishMode::Outbox;
-        let twice = step.fate.republish;
-        let published = &mut self.effects.published;
+        let says_again = says_again_later(hosted, &self.unpublished, actor, work, step);
+        let (twice, published) = (step.says_twice, &mut self.effects.published);
+        let said = |events, first| Said { events, cause, twice, first };
         if is_slow {
             step.late = if relays { Late::Relay } else { Late::Process };
-            self.kept = Some(Kept { said: Said { events: std::mem::take(published), cause, twice }, reply: None });
+            let said = match says_again {
+                true => said(published.clone(), Some(self.small.now)),
+                false => said(std::mem::take(published), None),
+            };
+            self.kept = Some(Kept { said, reply: None });
         } else if relays && let Some(last) = self.unpublished.iter_mut().rfind(|other| other.is_before(actor.service)) {
-            last.said.push(Said { events: std::mem::take(published), cause, twice });
+            last.said.push(said(std::mem::take(published), None));
         }
     }
+
+    /// Says once more what a handler has said, unless that is to be later. A broker that recognises what it has
+    /// takes it once.
+    #[inline(never)]
+    pub(super) fn say_again(
+        &mut self,
+        hosted: &Hosted<S>,
+        (actor, work): (Actor, Work),
+        recognises: bool,
+        step: &mut Step,
+    ) {
+        let published = &mut self.effects.published;
+        if published.is_empty() || says_again_later(hosted, &self.unpublished, actor, work, step) {
+            return;
+        }
+        (step.says_twice, step.republished, step.recognised) = (!recognises, !recognises, recognises);
+        if step.says_twice {
+            published.extend_from_within(..);
+        }
+    }
+}
+
+/// Whether what a handler has said goes out at once, and once more later. What waits behind something else in an
+/// outbox is late anyway, and its second time comes right behind the first.
+fn says_again_later<S: System>(
+    hosted: &Hosted<S>,
+    unpublished: &[Unpublished<S::Event>],
+    actor: Actor,
+    work: Work,
+    step: &Step,
+) -> bool {
+    let is_late = step.fate.republish && step.fate.slow_publish && !step.crashed_between();
+    let waits = || {
+        hosted.publish_modes[work as usize] == PublishMode::Outbox
+            && unpublished.iter().any(|other| other.is_before(actor.service))
+    };
+    is_late && hosted.publishes_late[work as usize] && !waits()
 }
 
 impl<E> Unpublished<E> {
@@ -158,12 +202,12 @@ impl<S: System> World<S> {
         step.key = key;
         match by {
             By::Relay(_) => {
-                for Said { mut events, cause, twice } in said {
+                for mut said in said {
+                    // A relay that says something again was started again, or has forgotten that it said it.
+                    self.recognise(&mut said, false, step);
                     let from = self.broker.messages().len();
-                    self.broker.publish(&mut events, cause);
-                    if twice {
-                        self.broker.note_retries(from);
-                    }
+                    self.broker.publish(&mut said.events, said.cause);
+                    self.note_again(&said, from);
                 }
                 let next = self.host.unpublished.iter().find(|other| other.is_before(actor.service));
                 if let Some(next) = next.map(|next| next.index).filter(|next| !self.host.small.publishes.contains(next))
@@ -173,12 +217,10 @@ impl<S: System> World<S> {
             }
             By::Process { crash, answering } => {
                 step.set_fate(Fate { crash, ..Fate::CALM });
-                for said in said {
-                    let twice = said.twice;
-                    self.go_on(job, said, answering, step);
-                    if twice {
-                        self.broker.note_retries(step.published.start);
-                    }
+                for mut said in said {
+                    self.recognise(&mut said, true, step);
+                    self.go_on(job, &mut said, answering, step);
+                    self.note_again(&said, step.published.start);
                 }
                 if crash.is_some() {
                     self.crash(actor);
@@ -187,26 +229,42 @@ impl<S: System> World<S> {
         }
     }
 
+    /// Leaves out what is published once more, by the same session of its producer or not, if the broker has it.
+    fn recognise(&mut self, said: &mut Said<S::Event>, is_same_session: bool, step: &mut Step) {
+        let Some(first) = said.first else { return };
+        if self.broker.recognises(first, is_same_session) {
+            said.events.clear();
+            step.recognised = true;
+        } else {
+            step.republished = true;
+        }
+    }
+
+    /// Notes what of that which was published from there on was published before.
+    fn note_again(&mut self, said: &Said<S::Event>, from: usize) {
+        if said.first.is_some() {
+            self.broker.note_retries(from);
+        } else if said.twice {
+            self.broker.note_second_half(from);
+        }
+    }
+
     /// A process has published what its handler said, and answers.
-    fn go_on(
-        &mut self,
-        job: Job,
-        Said { mut events, cause, .. }: Said<S::Event>,
-        answering: Answering,
-        step: &mut Step,
-    ) {
+    fn go_on(&mut self, job: Job, said: &mut Said<S::Event>, answering: Answering, step: &mut Step) {
+        let Said { events, cause, .. } = said;
+        let cause = *cause;
         match (job, answering) {
             (Job::Delivery(index), Answering::Delivery { reply, nak_delay, silence }) => {
                 step.delivery = Some(index);
-                let mut publisher = Publisher { events: &mut events, reply, nak_delay, silence };
+                let mut publisher = Publisher { events, reply, nak_delay, silence };
                 let handed_out = self.broker.resume(index, &mut publisher);
                 self.hear(index, handed_out);
             }
             (Job::Command { client, .. }, Answering::Command { is_accepted }) => {
-                self.broker.publish(&mut events, cause);
+                self.broker.publish(events, cause);
                 self.after_late_command(client, is_accepted && step.fate.crash != Some(Window::BeforeAck));
             }
-            _ => self.broker.publish(&mut events, cause),
+            _ => self.broker.publish(events, cause),
         }
     }
 
@@ -264,6 +322,7 @@ impl<S: System> World<S> {
                 }
             };
             let said = late.said.iter().fold(late.actor.service.0.into(), |hash, said| {
+                let hash = said.first.map_or(hash, |first| hash::mix(hash, first.0));
                 said.events.iter().fold(hash, |hash, event| hash::mix(hash, hash::of(event)))
             });
             hash::mix3(hash::mix(hash, job), hash::mix(by, late.actor.member.into()), said)

@@ -120,6 +120,12 @@ pub struct Step {
     pub(super) acted: bool,
     /// Who is late with what the handler said, if its fate is that.
     pub(super) late: Late,
+    /// Whether what the handler said is there twice.
+    pub(super) says_twice: bool,
+    /// Whether something that was out is said once more.
+    pub(super) republished: bool,
+    /// Whether something was published once more, and the broker has it already.
+    pub(super) recognised: bool,
 }
 
 impl Step {
@@ -140,6 +146,9 @@ impl Step {
             saved: false,
             acted: false,
             late: Late::Nobody,
+            says_twice: false,
+            republished: false,
+            recognised: false,
         }
     }
 
@@ -213,6 +222,20 @@ impl Step {
     #[inline]
     pub(crate) fn publishes_late(&self) -> bool {
         self.fate.slow_publish && self.late != Late::Nobody
+    }
+
+    /// Whether something was published once more, and is another message.
+    #[must_use]
+    #[inline]
+    pub const fn is_republished(&self) -> bool {
+        self.republished
+    }
+
+    /// Whether something was published once more that the broker did not put in its log, because it has it already.
+    #[must_use]
+    #[inline]
+    pub const fn is_recognised(&self) -> bool {
+        self.recognised
     }
 
     /// Whether its handler saved and still has to publish and to answer.
@@ -297,6 +320,7 @@ impl<S: System> World<S> {
     #[inline(never)]
     pub(crate) fn step_into(&mut self, action: Action, fate: Fate, step: &mut Step) {
         (step.action, step.actor, step.saved, step.acted) = (action, None, false, false);
+        (step.says_twice, step.republished, step.recognised) = (false, false, false);
         step.published.start = self.broker.messages().len();
         self.host.small.steps += 1;
         match action {
@@ -305,8 +329,8 @@ impl<S: System> World<S> {
             _ => self.take(action, fate, step),
         }
         (step.number, step.time) = (self.host.small.steps, self.host.small.now);
-        if step.fate.republish {
-            self.broker.note_retries(step.published.start);
+        if step.says_twice {
+            self.broker.note_second_half(step.published.start);
         }
         if self.broker.has_dead_letters() {
             self.broker.publish_dead_letters();

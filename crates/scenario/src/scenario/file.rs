@@ -76,6 +76,10 @@ pub(super) struct BrokerTable {
     pub(super) nak: Option<Spanned<bool>>,
     pub(super) max_deliver: Option<Spanned<u16>>,
     pub(super) when_exhausted: Option<Spanned<ExhaustedWord>>,
+    /// How a publisher's retry is recognised, by parameters and by engines.
+    pub(super) dedup: Option<Spanned<String>>,
+    /// What a consumer sees of how often a message was sent.
+    pub(super) sees: Option<Spanned<SeesWord>>,
     /// Whether an engine plays a broker that the keys above could say too.
     pub(super) engine: Option<Spanned<bool>>,
     // What the rules of engines say.
@@ -152,7 +156,7 @@ impl BrokerTable {
         ]
     }
 
-    /// The keys of the eleven parameters that are there, each with its place.
+    /// The keys of the parameters that are there, each with its place.
     pub(super) fn parameters(&self) -> impl Iterator<Item = (&'static str, Range<usize>)> {
         fn place<T>(value: Option<&Spanned<T>>) -> Option<Range<usize>> {
             value.map(Spanned::span)
@@ -190,6 +194,14 @@ pub(super) enum DispatchWord {
     Competing,
     Exclusive,
     BlockWhileInFlight,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum SeesWord {
+    Count,
+    Flag,
+    Nothing,
 }
 
 #[derive(Deserialize, Clone, Copy)]

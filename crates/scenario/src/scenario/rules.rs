@@ -5,17 +5,71 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::FileError;
-use super::file::{BrokerTable, DispatchWord, ExhaustedWord, File, OrderingWord, RedeliverWord, ScopeWord, StaleWord};
+use super::file::{
+    BrokerTable, DispatchWord, ExhaustedWord, File, OrderingWord, RedeliverWord, ScopeWord, SeesWord, StaleWord,
+};
 use super::source::Source;
-use pellmell_core::broker::{Dispatch, Exhausted, MaxDeliver, Ordering, Profile, RedeliverAt, Scope, Stale};
-use pellmell_core::engine;
+use pellmell_core::broker::{
+    Dedup, Dispatch, Exhausted, MaxDeliver, Ordering, Profile, RedeliverAt, Scope, Sees, Stale, Start,
+};
+use pellmell_core::engine::{self, ProfileError};
 use pellmell_core::faults::{FaultPlan, Rate};
 use pellmell_core::prng::Ratio;
 
 pub(super) fn profile(source: &Source<'_>, table: &BrokerTable) -> Result<Profile, FileError> {
-    if let Some(profile) = driven(source, table)? {
-        return Ok(profile);
+    let mut profile = match driven(source, table)? {
+        Some(profile) => profile,
+        None => in_parameters(source, table)?,
+    };
+    if let Some(dedup) = &table.dedup {
+        profile.dedup_window = dedup_of(source, dedup, profile.name)?;
     }
+    if let Some(start) = table.start.as_ref().filter(|_| !keeps_offsets(table)) {
+        profile.start = match start.get_ref().as_str() {
+            Some("earliest") => Start::Earliest,
+            Some("new") => Start::New,
+            _ => return Err(source.at(start.span(), "`start`: expected \"earliest\" or \"new\"")),
+        };
+    }
+    if let Some(sees) = &table.sees {
+        if profile.name != "adversarial" {
+            let error = source.at(sees.span(), format!("what a consumer sees is a matter of {}", profile.name));
+            return Err(error.help("leave `sees` out, or write `profile = \"adversarial\"`"));
+        }
+        profile.sees = match sees.get_ref() {
+            SeesWord::Count => Sees::Count,
+            SeesWord::Flag => Sees::Flag,
+            SeesWord::Nothing => Sees::Nothing,
+        };
+    }
+    Ok(profile)
+}
+
+/// Whether a table names a broker at which groups keep offsets, whose engine knows where they start.
+fn keeps_offsets(table: &BrokerTable) -> bool {
+    let named = table.profile.as_ref().and_then(|name| engine::Profile::named(name.get_ref()));
+    named.is_some_and(|broker| matches!(broker.rules, engine::Rules::Offsets(_)))
+}
+
+/// How a broker is to recognise what a publisher sends once more.
+fn dedup_of(source: &Source<'_>, dedup: &Spanned<String>, name: &'static str) -> Result<Dedup, FileError> {
+    let value = || serde_json::Value::from(dedup.get_ref().as_str());
+    let refused = |error: ProfileError| {
+        let help = match error {
+            ProfileError::Unknown { .. } => "leave it out, or take one of those, or `adversarial`",
+            _ => "`pellmell profiles NAME` shows the settings of a profile",
+        };
+        source.at(dedup.span(), error.to_string()).help(help)
+    };
+    // A broker of no name may do it as any of them does.
+    let like = if dedup.get_ref() == "producer-session" { "kafka" } else { "jetstream" };
+    let broker = engine::Profile::named(name).or_else(|| engine::Profile::named(like));
+    let broker = broker.map(|broker| broker.with("dedup", value())).transpose().map_err(refused)?;
+    Ok(broker.map_or(Dedup::None, |broker| Dedup::of(broker.recognises)))
+}
+
+/// The broker as its parameters say it.
+fn in_parameters(source: &Source<'_>, table: &BrokerTable) -> Result<Profile, FileError> {
     let mut profile = match &table.profile {
         None => Profile::adversarial(),
         Some(name) => match Profile::named(name.get_ref()) {
@@ -75,7 +129,9 @@ pub(super) fn profile(source: &Source<'_>, table: &BrokerTable) -> Result<Profil
 fn driven(source: &Source<'_>, table: &BrokerTable) -> Result<Option<Profile>, FileError> {
     let named = table.profile.as_ref().map(Spanned::get_ref).and_then(|name| engine::Profile::named(name));
     let wanted = table.engine.as_ref().filter(|engine| *engine.get_ref());
-    let first = table.settings().next();
+    let keeps_offsets = keeps_offsets(table);
+    let settings = || table.settings().filter(|(name, _)| *name != "start" || keeps_offsets);
+    let first = settings().next();
     let Some(mut broker) = named else {
         let place = first.map(|(_, value)| value.span()).or_else(|| wanted.map(Spanned::span));
         let Some(place) = place else { return Ok(None) };
@@ -100,9 +156,8 @@ fn driven(source: &Source<'_>, table: &BrokerTable) -> Result<Option<Profile>, F
         .partitions
         .as_ref()
         .map(|partitions| ("partitions", partitions.span(), serde_json::Value::from(*partitions.get_ref())));
-    let settings = table
-        .settings()
-        .map(|(name, value)| (name, value.span(), serde_json::to_value(value.get_ref()).unwrap_or_default()));
+    let settings =
+        settings().map(|(name, value)| (name, value.span(), serde_json::to_value(value.get_ref()).unwrap_or_default()));
     for (name, place, value) in partitions.into_iter().chain(settings) {
         broker = broker.with(name, value).map_err(|error| {
             source.at(place, error.to_string()).help("`pellmell profiles NAME` shows the settings of a profile")

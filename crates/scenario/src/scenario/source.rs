@@ -146,7 +146,7 @@ pub(super) fn unknown_name<'a>(what: &str, message: &'a str) -> Option<(&'a str,
 const OTHER_KEYS: [(&str, &str); 7] = [
     ("ack_timeout", "write `ack_wait`"),
     ("ack", "each message is acked alone; cumulative acks are not simulated yet: see docs/broker.md"),
-    ("dedup_window", "a publisher's retry is not simulated yet, so there is nothing to recognise: see docs/broker.md"),
+    ("dedup_window", "write `dedup`"),
     ("release_on", "write `release_on_crash`; other events of a member are not simulated yet: see docs/broker.md"),
     ("release_on_close", "members do not close their subscription: not simulated yet, see docs/broker.md"),
     ("release_on_reconnect", "members do not reconnect: not simulated yet, see docs/broker.md"),

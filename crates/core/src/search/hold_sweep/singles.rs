@@ -1,7 +1,7 @@
 //! Single departures: every way to depart from the calm run once.
 
 use super::clock::{Clock, Ends};
-use crate::broker::{MaxDeliver, Profile};
+use crate::broker::{Dedup, MaxDeliver, Profile};
 use crate::event::System;
 use crate::faults::{FaultPlan, MemberChange, MemberChanges, Window};
 use crate::run::{Judges, Limits, Observer, Report, run};
@@ -21,7 +21,7 @@ pub(super) struct Singles {
 /// The kinds of departures in the order in which they are tried: first what overtakes, then what comes
 /// twice, then what is half done, last what hardly ever matters. Those that need a clock or two members come
 /// early, because there are few of them where there is neither.
-const KINDS: [Kind; 37] = [
+const KINDS: [Kind; 39] = [
     Kind::Hold,
     Kind::HoldPastTimer,
     Kind::Duplicate,
@@ -54,6 +54,8 @@ const KINDS: [Kind; 37] = [
     Kind::CrashOfInbox,
     Kind::OutliveWithInbox,
     Kind::Republish,
+    Kind::RepublishLater,
+    Kind::RepublishPastClock,
     Kind::Change(MemberChange::Restart),
     Kind::Zombie(MemberChange::Restart),
     Kind::Change(MemberChange::ForgetAck),
@@ -99,6 +101,10 @@ enum Kind {
     /// [`Kind::Outlive`], with others in the inbox whose waits end as well.
     OutliveWithInbox,
     Republish,
+    /// What is published is published once more when nothing else can happen.
+    RepublishLater,
+    /// The same, when the clock has moved as far as it does.
+    RepublishPastClock,
 }
 
 /// How many messages are fetched with another one.
@@ -140,7 +146,7 @@ impl Singles {
         };
         let again = if Kind::LoseAck.is_in(faults) { Kind::LoseAckLater } else { Kind::DuplicateLater };
         let (held, paused, again) = (behind(Kind::Hold), behind(Kind::Pause), behind(again));
-        let slow = behind(Kind::SlowPublish);
+        let (slow, republished) = (behind(Kind::SlowPublish), behind(Kind::RepublishLater));
         let past = |waiting: &[Option<(Ends, Vec<Departure>)>], end: fn(&Ends) -> Option<&Target>| {
             let past = waiting.iter().flatten().filter_map(|(ends, waiting)| Some(ended_by(waiting, end(ends)?)));
             past.collect::<Vec<_>>()
@@ -150,6 +156,7 @@ impl Singles {
             Kind::HoldPastClock => past(&held, Ends::behind_timer),
             Kind::PausePastClock => past(&paused, Ends::last),
             Kind::SlowPublishPastClock => past(&slow, Ends::last),
+            Kind::RepublishPastClock => past(&republished, Ends::last),
             Kind::AgainPastClock => past(&again, Ends::last),
             kind => all.iter().filter_map(|what| kind.of(what, simulation.profile())).collect(),
         });
@@ -222,7 +229,8 @@ impl Kind {
             Kind::Change(change) | Kind::Zombie(change) => *faults.of_change(change),
             Kind::CommitAhead => *faults.of_change(MemberChange::CommitAhead),
             Kind::CrashOfInbox | Kind::OutliveWithInbox => faults.fetch,
-            Kind::Republish => faults.republish,
+            Kind::RepublishLater | Kind::RepublishPastClock if !Kind::SlowPublish.is_in(&faults) => return false,
+            Kind::Republish | Kind::RepublishLater | Kind::RepublishPastClock => faults.republish,
         };
         !rate.ratio.is_never() && rate.most > 0
     }
@@ -274,8 +282,13 @@ impl Kind {
                 let outliving = outliving(delivery, profile)?;
                 Some(std::iter::once(fetch).chain(outliving.into_iter().take(1)).collect())
             }
-            (Kind::Republish, Target::Delivery(_) | Target::Command(_) | Target::Timer(_)) => {
+            (Kind::Republish, Target::Delivery(_) | Target::Command(_) | Target::Timer(_))
+                if profile.dedup_window == Dedup::None =>
+            {
                 one(Departure::Republish(target))
+            }
+            (Kind::RepublishLater, Target::Delivery(_) | Target::Command(_)) if *may_publish_late => {
+                Some(vec![Departure::Republish(target.clone()), Departure::SlowPublish { what: target, until }])
             }
             _ => None,
         }
