@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use pellmell::Departure;
 use pellmell::explain::Explain;
@@ -114,4 +116,26 @@ fn a_story_names_all_messages_that_were_given_up_alike() {
     let story = Incident::named("given-up-unhandled").map(|incident| incident.story()).unwrap_or_default();
     let told = "The broker gives up `task:queued t1@0` and `task:queued t1@1` for worker after 3 attempts.";
     assert!(story.contains(told), "{story}");
+}
+
+#[test]
+fn the_report_has_each_incident_and_every_link_leads_to_a_page() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("incidents-report");
+    let run = |flags: &[&str]| {
+        let program = Command::new(env!("CARGO_BIN_EXE_pellmell-incidents")).args(flags).output();
+        program.expect("the program runs")
+    };
+    let path = folder.display().to_string();
+    let ran = run(&["all", "--report", &path]);
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let index = fs::read_to_string(folder.join("index.html")).expect("an index");
+    each(|incident| (!index.contains(incident.name)).then(|| "it is not in the report".to_owned()));
+    let links: BTreeSet<&str> =
+        index.split("href=\"").skip(1).filter_map(|rest| rest.split(['"', '#']).next()).collect();
+    let pages = links.iter().filter(|link| link.ends_with(".html") && !link.contains("://"));
+    let missing: Vec<_> = pages.clone().filter(|link| !folder.join(link).is_file()).collect();
+    assert!(missing.is_empty() && pages.count() >= ALL.len(), "{missing:?}");
+    let refused = run(&["all", "--report", env!("CARGO_MANIFEST_DIR")]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(2) && said.contains("nothing is written there"), "{said}");
 }
