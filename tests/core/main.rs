@@ -1,6 +1,7 @@
 //! What the core does, with systems as small as each claim needs.
 
 mod admit;
+mod asking;
 mod between_saves;
 mod broker;
 mod dead_letters;

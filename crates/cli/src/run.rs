@@ -178,6 +178,8 @@ pub(super) fn exercised(counts: &CountsText) -> String {
         "truncations",
         "republished",
         "slow_publishes",
+        "stale_answers",
+        "no_answers",
         "given_up",
         "naks_unheard",
     ];

@@ -8,6 +8,7 @@
 
 mod by_id;
 mod by_number;
+mod earlier;
 mod numbers;
 mod record;
 mod table;
@@ -70,7 +71,11 @@ impl Schema {
         &self.declared
     }
 
-    pub(crate) fn into_store(self) -> Store {
+    /// A store with these collections; if others ask its service, it keeps what a stale answer is of.
+    pub(crate) fn into_store(mut self, is_asked: bool) -> Store {
+        if is_asked {
+            self.tables.iter_mut().for_each(|table| table.keep_earlier());
+        }
         let saves_by_time = self.tables.iter().any(|table| table.saves_by_time());
         Store {
             tables: self.tables,
@@ -378,7 +383,26 @@ impl Store {
         self.tables.iter().flat_map(|table| table.changed_texts(self.step_began)).collect()
     }
 
-    /// The hash of all rows, and of every version of those it owns.
+    /// A record as another service is told of it, which asks now or did so as of `at`, and as it is there. A stale
+    /// answer is what it was before its last save.
+    pub(crate) fn asked<R: Record>(
+        &self,
+        id: RecordId,
+        at: Option<u64>,
+        is_stale: bool,
+    ) -> (Option<&Versioned<R>>, Option<&Versioned<R>>) {
+        let table = self.table::<R>();
+        let there = table.at(id, at);
+        (if is_stale { table.before(id, at) } else { there }, there)
+    }
+
+    /// Every id of a collection that has or had a record, in order.
+    pub(crate) fn ids<R: Record>(&self) -> impl Iterator<Item = RecordId> {
+        self.table::<R>().ids()
+    }
+
+    /// The hash of all rows, and of every version of those it owns; if others ask its service, of what each row was
+    /// before its last save as well.
     #[must_use]
     pub fn digest(&self) -> u64 {
         self.tables.iter().fold(self.rows_digest(), |hash, table| hash::mix(hash, table.history_digest()))
