@@ -2,6 +2,7 @@
 
 mod admit;
 mod asking;
+mod atomic_change;
 mod between_saves;
 mod broker;
 mod dead_letters;

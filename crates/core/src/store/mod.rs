@@ -289,6 +289,48 @@ impl Store {
         version
     }
 
+    /// Changes a record as it is at this very moment: an atomic change such as `UPDATE … SET n = n + 1` or `$inc`.
+    /// Returns the new version, or `None` if there is no such record.
+    ///
+    /// A handler that reads a record, pauses and saves what it has worked out saves over what others saved meanwhile,
+    /// or is refused ([`Store::save_if_current`]). What `change` is handed is the record when the handler goes on,
+    /// whatever [`Store::find`] has told it before.
+    ///
+    /// ```
+    /// # use pellmell::doc_example::{Change, Item, Shop};
+    /// # use pellmell::{Context, Rejection};
+    /// fn execute(change: &Change, ctx: &mut Context<'_, Shop>) -> Result<(), Rejection> {
+    ///     match ctx.store.change::<Item>(change.item, |item| item.price += change.price) {
+    ///         Some(_) => Ok(()),
+    ///         None => Err(Rejection { status: 404, reason: "there is no such item" }),
+    ///     }
+    /// }
+    /// ```
+    pub fn change<R: Record>(&mut self, id: RecordId, change: impl FnOnce(&mut R)) -> Option<Version> {
+        self.change_if(id, |_| true, change)
+    }
+
+    /// Changes a record as it is at this very moment if that meets a condition: a compare-and-set on its fields, such
+    /// as `UPDATE … SET n = n - 1 WHERE n > 0`. Returns the new version, or `None` if there is no such record or it
+    /// does not meet the condition.
+    pub fn change_if<R: Record>(
+        &mut self,
+        id: RecordId,
+        condition: impl FnOnce(&R) -> bool,
+        change: impl FnOnce(&mut R),
+    ) -> Option<Version> {
+        let (table, progress) = self.table_mut::<R>();
+        let held = table.live(id).filter(|held| condition(&held.value))?;
+        let (mut value, version) = (held.value.clone(), held.version);
+        change(&mut value);
+        if table.keeps_version(held, &value) {
+            return Some(version);
+        }
+        let next = table.policy.scheme.next(id, Some(version), progress.now);
+        table.put(id, next, Some(version), value, progress);
+        Some(next)
+    }
+
     #[inline]
     fn table<R: Record>(&self) -> &Table<R> {
         self.known_table::<R>().unwrap_or_else(|| undeclared::<R>())
