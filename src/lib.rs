@@ -122,7 +122,9 @@ pub use run::{Judges, Limits, Report, Verdict};
 pub use scenario::{Scenario, Suite};
 pub use schedule::{Departure, NamedStep};
 pub use scheduler::{Balanced, Calm, Departing, Keyed, Pct, Pos, Replayed, Rounds, Scheduler, Swarm, Walk};
-pub use service::{AckTiming, Context, Outcome, Outside, PublishMode, Rejection, Relay, Service, Timer, Work};
+pub use service::{
+    AckTiming, Context, NoAnswer, Outcome, Outside, PublishMode, Rejection, Relay, Service, Timer, Work,
+};
 pub use simulation::{Hosting, Sending, Simulation};
 pub use store::{Bump, Record, Schema, Store, VersionConflict, VersionPolicy, VersionScheme, Versioned};
 pub use world::{Answer, Step, World};

@@ -2,6 +2,8 @@
 
 mod admit;
 mod adversarial;
+mod asking;
+mod atomic_change;
 mod between_saves;
 mod broker;
 mod dead_letters;

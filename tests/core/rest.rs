@@ -236,3 +236,22 @@ commands = [
     let report = scenario.run(&mut world, &scenario.judges(), 0, &mut ());
     assert_eq!((violated(&report.verdict), report.steps, report.time.0), (Some("PaymentAgreement"), 13, 4_000));
 }
+
+#[test]
+fn a_delivery_that_saved_what_its_outbox_took_back_waits_for_a_change_as_one_that_saved_nothing() {
+    let shop = testing::service::<Shop>("shop").on_command(|change: &Change, ctx| {
+        ctx.publish(Changed { item: change.item, version: pellmell::Version(0), price: change.price });
+        Ok(())
+    });
+    let subjects = const { &[Subject::new("item:changed")] };
+    let search = testing::service::<Shop>("search").keeps::<Item>(VersionPolicy::EVERY_SAVE);
+    let search = search.on_event(subjects, |event, ctx| {
+        ctx.store.overwrite(event.item, Item { price: event.price }, None);
+        Outcome::nak("not so")
+    });
+    let on = Simulation::on(Profile::adversarial()).service(shop).service(search);
+    let simulation = on.client("seller", vec![set(ITEM_1, 5)]).build().expect("the parts fit");
+    let mut calm = Departing::new(Vec::new());
+    let report = run(&mut simulation.world(), &mut calm, &Judges::new(Vec::new()), Limits::default(), &mut ());
+    assert_eq!((report.verdict, report.counts.deliveries), (Verdict::Held, 1));
+}

@@ -179,6 +179,8 @@ pub(super) fn exercised(counts: &CountsText) -> String {
         "republished",
         "recognised",
         "slow_publishes",
+        "stale_answers",
+        "no_answers",
         "given_up",
         "naks_unheard",
     ];

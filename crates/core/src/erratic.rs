@@ -1,6 +1,6 @@
 //! Services that do anything, for the tests of this library: what a handler does is a function of its
-//! service's character, of what it handles and of what its store holds, and, unless their [`Temper`] rules
-//! that out, of the time and the attempt.
+//! service's character, of what it handles, of what its store holds and, if it asks another service, of what that
+//! holds, and, unless their [`Temper`] rules that out, of the time and the attempt.
 
 use std::time::Duration;
 
@@ -117,6 +117,8 @@ struct Character {
     word: u64,
     modes: [PublishMode; 3],
     timing: AckTiming,
+    /// The service that it asks, if it asks one.
+    asks: Vec<&'static str>,
 }
 
 /// Words that come one from another.
@@ -137,6 +139,10 @@ impl Character {
             ctx.store.find::<Row>(about).map(|row| (row.version, hash::mix(row.version.0, row.value.0.into())))
         };
         let mut words = Words(hash::mix3(self.word, what, held(ctx).map_or(0, |(_, row)| row)));
+        if let Some(other) = self.asks.first().filter(|_| words.0.is_multiple_of(2)) {
+            let told = ctx.ask::<Row>(other, about).map(|row| row.map(|row| (row.version, row.value.0)));
+            words.0 = hash::mix(words.0, hash::of(&told));
+        }
         match words.below(8) {
             _ if !self.temper.looks_around => {}
             0 => words.0 = hash::mix(words.0, ctx.now().0),
@@ -229,6 +235,10 @@ impl Service<Erratic> for Character {
     fn ack_timing(&self) -> AckTiming {
         self.timing
     }
+
+    fn asks(&self) -> &[&str] {
+        &self.asks
+    }
 }
 
 /// [`Profile::adversarial`], or with some rules, or any rules.
@@ -300,7 +310,9 @@ pub(crate) fn drawn(temper: Temper, profile: Profile, seed: u64) -> SimulationBu
             // What dies of those of one service the others hear, so no message dies for ever.
             dead_letters: (gives_up && !is_shared && place == 1).then_some(Said::SUBJECTS[2]),
         };
-        simulation = simulation.hosted(Character { temper, place, word, modes, timing }, hosting);
+        // By its word, which draws nothing.
+        let asks = (word >> 7).is_multiple_of(3).then(|| NAMES[(place + 1) % NAMES.len()]).into_iter().collect();
+        simulation = simulation.hosted(Character { temper, place, word, modes, timing, asks }, hosting);
     }
     for client in ["x", "y"] {
         let (least, more) = temper.commands;

@@ -254,6 +254,9 @@ impl Beside {
         if fate.republish {
             departures.push(Departure::Republish(what.clone()));
         }
+        if let Some(fault) = fate.answer {
+            departures.push(Departure::Answer { fault, what: what.clone() });
+        }
         if let Some(window) = fate.crash {
             let service = self.services.get(place).cloned().flatten().unwrap_or_default();
             departures.push(Departure::Crash { service, window, what: what.clone() });

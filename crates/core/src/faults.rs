@@ -7,6 +7,7 @@ mod change;
 
 use crate::prng::{Prng, Purpose, Ratio, RunKey, Stream, below};
 
+pub use crate::service::AnswerFault;
 pub use change::{MemberChange, MemberChanges};
 
 /// Where a member crashes while it handles something.
@@ -88,6 +89,9 @@ pub struct Fate {
     /// Whether what its handler publishes is out only some time after its saves: the process is slow, or the
     /// relay of its outbox lags. Beside `republish` it is the second time that is late.
     pub slow_publish: bool,
+    /// What is wrong with the answers that its handler gets when it asks other services
+    /// ([`Context::ask`](crate::Context::ask)).
+    pub answer: Option<AnswerFault>,
 }
 
 impl Fate {
@@ -102,6 +106,7 @@ impl Fate {
         change: None,
         republish: false,
         slow_publish: false,
+        answer: None,
     };
 
     /// The most messages that are fetched with another one.
@@ -115,7 +120,8 @@ impl Fate {
         let crash = (one_of(6) == 0).then(|| Window::ALL[one_of(Window::ALL.len() as u32) as usize]);
         let pause = may_pause && one_of(3) == 0;
         let (duplicate, lose, slow_publish) = (one_of(5) == 0, one_of(12) == 0, one_of(4) == 0);
-        Fate { ack, crash, pause, duplicate, lose, slow_publish, ..Fate::CALM }
+        let answer = AnswerFault::ALL.get(one_of(6) as usize).copied();
+        Fate { ack, crash, pause, duplicate, lose, slow_publish, answer, ..Fate::CALM }
     }
 
     /// Said of a message that is lost on its way.
@@ -136,7 +142,7 @@ impl Fate {
     /// What goes wrong, in words: `ack lost`, `crash before save`, …
     #[must_use]
     pub fn faults(self) -> Vec<String> {
-        let Fate { ack, crash, pause, duplicate, lose, fetch, change, republish, slow_publish } = self;
+        let Fate { ack, crash, pause, duplicate, lose, fetch, change, republish, slow_publish, answer } = self;
         let ack = match ack {
             AckFate::Prompt => None,
             AckFate::Late => Some(Fate::ACK_LATE),
@@ -144,7 +150,8 @@ impl Fate {
         };
         let pause = pause.then_some("paused after read");
         let slow = slow_publish.then_some(Fate::SLOW_PUBLISH);
-        let words = [lose.then_some(Fate::LOST), ack, pause, slow, duplicate.then_some(Fate::DUPLICATED)];
+        let duplicated = duplicate.then_some(Fate::DUPLICATED);
+        let words = [lose.then_some(Fate::LOST), ack, pause, answer.map(AnswerFault::name), slow, duplicated];
         let crash = crash.map(|window| format!("crash {}", window.name()));
         let fetched = (fetch > 0).then(|| format!("{}{fetch} more", Fate::FETCHED));
         let rest = [republish.then_some(Fate::REPUBLISHED), change.map(MemberChange::name)];
@@ -160,10 +167,11 @@ impl Fate {
     #[inline(always)]
     pub(crate) fn is_calm(self) -> bool {
         // Of bytes that are all 0 then, so that the compiler asks for all of them at once.
-        let Fate { ack, crash, pause, duplicate, lose, fetch, change, republish, slow_publish } = self;
+        let Fate { ack, crash, pause, duplicate, lose, fetch, change, republish, slow_publish, answer } = self;
         let (crash, change) = (crash.map_or(0, |window| window as u8), change.map_or(0, |change| change as u8));
+        let answer = answer.map_or(0, |fault| fault as u8);
         let flags = u8::from(pause) | u8::from(duplicate) | u8::from(lose) | u8::from(republish);
-        (ack as u8 | crash | flags | u8::from(slow_publish) | fetch | change) == 0
+        (ack as u8 | crash | flags | u8::from(slow_publish) | fetch | change | answer) == 0
     }
 
     /// Whether its handler pauses, crashes or is slow to publish.
@@ -187,7 +195,7 @@ impl Fate {
         let change = self.change.map_or(0, |change| change as u64);
         let change = (change & 0b111) << 12 | (change >> 3) << 9;
         let rest = change | u64::from(self.republish) << 15 | u64::from(self.fetch) << 16;
-        let late = u64::from(self.slow_publish) << 8;
+        let late = u64::from(self.slow_publish) << 8 | self.answer.map_or(0, |fault| fault as u64) << 24;
         self.ack as u64 | crash << 2 | u64::from(self.pause) << 5 | u64::from(self.duplicate) << 6 | lose | late | rest
     }
 }
@@ -245,6 +253,10 @@ pub struct FaultPlan {
     pub slow_publish: Rate,
     /// A member crashes between two saves of a handler, if that commits in between.
     pub crash_between_saves: Rate,
+    /// A handler that asks other services is told what was there a save ago ([`AnswerFault::Stale`]).
+    pub stale_answer: Rate,
+    /// A handler that asks other services is told nothing ([`AnswerFault::Missing`]).
+    pub no_answer: Rate,
     /// Faults fall only on this many first attempts of a message at a group, so that redelivery is
     /// fair: in the end an ack arrives.
     pub attempts_max: u16,
@@ -268,13 +280,16 @@ impl FaultPlan {
         republish: Rate::NEVER,
         slow_publish: Rate::NEVER,
         crash_between_saves: Rate::NEVER,
+        stale_answer: Rate::NEVER,
+        no_answer: Rate::NEVER,
         attempts_max: 3,
         swarm: false,
     };
 
     /// Some of everything that at-least-once brokers and their services do. They lose no messages, and what
-    /// is saved is published at once and by one save: [`FaultPlan::slow_publish`] and
-    /// [`FaultPlan::crash_between_saves`] are to be asked for.
+    /// is saved is published at once and by one save, and who asks another service is told what is there:
+    /// [`FaultPlan::slow_publish`], [`FaultPlan::crash_between_saves`], [`FaultPlan::stale_answer`] and
+    /// [`FaultPlan::no_answer`] are to be asked for.
     ///
     /// Of each delivery the ack is lost with probability 1/10 and late with 1/10, it is duplicated with
     /// 1/20, its member crashes with 1/50, and a handler that can pauses with 1/5; on the first 3 attempts
@@ -294,6 +309,8 @@ impl FaultPlan {
         republish: Rate::NEVER,
         slow_publish: Rate::NEVER,
         crash_between_saves: Rate::NEVER,
+        stale_answer: Rate::NEVER,
+        no_answer: Rate::NEVER,
         attempts_max: 3,
         swarm: true,
     };
@@ -314,7 +331,7 @@ impl FaultPlan {
     }
 
     /// How often each kind of fault happens; in the order they were added, so that a seed keeps its coins.
-    fn kinds(&mut self) -> [&mut Rate; 13] {
+    fn kinds(&mut self) -> [&mut Rate; 15] {
         [
             &mut self.lose_ack,
             &mut self.delay_ack,
@@ -329,6 +346,8 @@ impl FaultPlan {
             &mut self.crash_between_saves,
             &mut self.broker_failure,
             &mut self.truncate,
+            &mut self.stale_answer,
+            &mut self.no_answer,
         ]
     }
 
@@ -364,7 +383,9 @@ pub struct Fates {
     republish: Coin,
     slow_publish: Coin,
     crash_between_saves: Coin,
-    /// Whether any of those seven may happen, which are to be asked for.
+    stale_answer: Coin,
+    no_answer: Coin,
+    /// Whether any of those nine may happen, which are to be asked for.
     has_more: bool,
     /// Whether no more than acks are lost and deliveries duplicated.
     is_sparse: bool,
@@ -378,7 +399,8 @@ impl Fates {
     pub fn new(plan: &FaultPlan, key: RunKey) -> Fates {
         let coin = |rate, purpose| Coin::new(rate, key, purpose);
         let members = [plan.fetch, plan.change, plan.broker_failure, plan.truncate];
-        let asked_for = [&members[..], &[plan.republish, plan.slow_publish, plan.crash_between_saves]].concat();
+        let handlers = [plan.republish, plan.slow_publish, plan.crash_between_saves];
+        let asked_for = [&members[..], &handlers, &[plan.stale_answer, plan.no_answer]].concat();
         let usual = [plan.delay_ack, plan.crash, plan.pause, plan.lose_message];
         Fates {
             fetch: coin(plan.fetch, Purpose::Fetch),
@@ -396,6 +418,8 @@ impl Fates {
             lose_message: coin(plan.lose_message, Purpose::LoseMessage),
             slow_publish: coin(plan.slow_publish, Purpose::SlowPublish),
             crash_between_saves: coin(plan.crash_between_saves, Purpose::CrashBetweenSaves),
+            stale_answer: coin(plan.stale_answer, Purpose::StaleAnswer),
+            no_answer: coin(plan.no_answer, Purpose::NoAnswer),
             attempts_max: plan.attempts_max,
             key,
         }
@@ -452,6 +476,11 @@ impl Fates {
         fate.slow_publish = self.slow_publish.takes(identity);
         if fate.crash.is_none() && self.crash_between_saves.takes(identity) {
             fate.crash = Some(Window::BetweenSaves);
+        }
+        if self.stale_answer.takes(identity) {
+            fate.answer = Some(AnswerFault::Stale);
+        } else if self.no_answer.takes(identity) {
+            fate.answer = Some(AnswerFault::Missing);
         }
     }
 

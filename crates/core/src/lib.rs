@@ -47,7 +47,9 @@ pub use property::{Moment, Property, Sometimes, Together, View, Violation, Watch
 pub use run::{Judges, Limits, Report, Verdict, run};
 pub use schedule::{Departure, NamedStep};
 pub use scheduler::{Balanced, Calm, Departing, Keyed, Pct, Pos, Replayed, Rounds, Scheduler, Swarm, Walk};
-pub use service::{AckTiming, Context, Outcome, Outside, PublishMode, Rejection, Relay, Service, Timer, Work};
+pub use service::{
+    AckTiming, Context, NoAnswer, Outcome, Outside, PublishMode, Rejection, Relay, Service, Timer, Work,
+};
 pub use simulation::{Hosting, Sending, Simulation};
 pub use store::{Bump, Record, Schema, Store, VersionConflict, VersionPolicy, VersionScheme, Versioned};
 pub use world::{Answer, Step, World};

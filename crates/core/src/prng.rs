@@ -157,6 +157,10 @@ pub enum Purpose {
     WhichFailure = 22,
     /// Whether the broker loses the last message of its log.
     Truncate = 23,
+    /// Whether a handler that asks other services is told what was there before.
+    StaleAnswer = 24,
+    /// Whether a handler that asks other services is told nothing.
+    NoAnswer = 25,
 }
 
 /// A probability as a fraction, written `1/20`.

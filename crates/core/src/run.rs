@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::System;
-use crate::faults::{AckFate, Fate, MemberChange};
+use crate::faults::{AckFate, AnswerFault, Fate, MemberChange};
 use crate::ids::{self, Time};
 use crate::property::{End, Moment, Property, Sometimes, Together, View, Violation, Watch};
 use crate::scheduler::{Action, Scheduler};
@@ -165,6 +165,12 @@ pub struct Counts {
     /// Members crashed between two saves of a handler; they are among the crashes.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub crashes_between_saves: u64,
+    /// Handlers that asked other services and were told what was there before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub stale_answers: u64,
+    /// Handlers that asked other services and got no answer.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub no_answers: u64,
     /// Messages that the broker gave up for a group, because it was sent them too often.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub given_up: u64,
@@ -208,6 +214,8 @@ impl Counts {
         self.recognised += other.recognised;
         self.slow_publishes += other.slow_publishes;
         self.crashes_between_saves += other.crashes_between_saves;
+        self.stale_answers += other.stale_answers;
+        self.no_answers += other.no_answers;
         self.given_up += other.given_up;
         self.naks_unheard += other.naks_unheard;
         self.moments_judged += other.moments_judged;
@@ -524,6 +532,15 @@ impl Counts {
         self.republished += u64::from(step.is_republished());
         self.recognised += u64::from(step.is_recognised());
         self.slow_publishes += u64::from(step.publishes_late());
+        self.add_misled(step);
+    }
+
+    fn add_misled(&mut self, step: &Step) {
+        match step.misled() {
+            Some(AnswerFault::Stale) => self.stale_answers += 1,
+            Some(AnswerFault::Missing) => self.no_answers += 1,
+            None => {}
+        }
     }
 }
 
@@ -552,6 +569,7 @@ impl RunNotes {
             counts.republished += u64::from(step.is_republished());
             counts.recognised += u64::from(step.is_recognised());
             counts.slow_publishes += u64::from(step.publishes_late());
+            counts.add_misled(step);
         }
         let delivery = broker.delivery(index);
         counts.deliveries += 1;

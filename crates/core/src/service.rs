@@ -4,6 +4,8 @@
 //! of its members ([`Context::memory`]), which is why a run can be restarted from any step, two handlers
 //! can race for a record, and a crash loses nothing that was saved and everything that was not.
 
+mod answer;
+mod asking;
 mod memory;
 mod outside;
 mod timer;
@@ -17,6 +19,9 @@ use crate::event::System;
 use crate::ids::{self, Reason, RecordId, ServiceIndex, Subject, Time};
 use crate::store::{SavePoint, Schema, Store};
 
+pub use answer::AnswerFault;
+pub use asking::NoAnswer;
+pub(crate) use asking::{Asked, AskedAt, AskedService, Asking, Others};
 pub(crate) use memory::Memories;
 pub use outside::Outside;
 pub use timer::Timer;
@@ -112,6 +117,11 @@ pub trait Service<S: System>: Send + Sync {
     /// In which order the relay of its outbox publishes, where it has one. By default [`Relay::InOrder`].
     fn relay(&self) -> Relay {
         Relay::InOrder
+    }
+
+    /// The names of the services that its handlers ask ([`Context::ask`]). By default none.
+    fn asks(&self) -> &[&str] {
+        &[]
     }
 }
 
@@ -218,6 +228,8 @@ pub enum AckTiming {
 pub struct Context<'a, S: System> {
     /// The service's store.
     pub store: &'a mut Store,
+    /// The stores of those that it may ask, if it asks any.
+    pub(crate) others: Option<Others<'a>>,
     pub(crate) effects: &'a mut Effects<S::Event>,
     pub(crate) memories: &'a mut Memories,
     /// Who runs the handler: service and member.
@@ -415,6 +427,10 @@ pub(crate) struct Effects<E> {
     pub(crate) acts_outside: bool,
     /// The first and the last commit.
     pub(crate) commits: Option<(Commit, Commit)>,
+    /// What it asked other services, in the order in which it did.
+    pub(crate) asked: Vec<Asked>,
+    /// What came of that.
+    pub(crate) asking: Asking,
     /// The handler looked at the time, at the attempt or into its memory, so running it again on the same
     /// store may give another answer.
     pub(crate) impure: bool,
@@ -430,8 +446,20 @@ impl<E> Default for Effects<E> {
     fn default() -> Effects<E> {
         let (published, armed, outside) = (Vec::new(), Vec::new(), Vec::new());
         let (impure, remembers, calls_off, has_any, acts_outside) = (false, false, false, false, false);
-        let commits = None;
-        Effects { published, armed, outside, acts_outside, commits, impure, remembers, calls_off, has_any }
+        let (commits, asked, asking) = (None, Vec::new(), Asking::Nothing);
+        Effects {
+            published,
+            armed,
+            outside,
+            acts_outside,
+            commits,
+            asked,
+            asking,
+            impure,
+            remembers,
+            calls_off,
+            has_any,
+        }
     }
 }
 
@@ -478,7 +506,8 @@ impl<E> Effects<E> {
             self.published.clear();
             self.armed.clear();
             self.outside.clear();
-            (self.acts_outside, self.commits) = (false, None);
+            self.asked.clear();
+            (self.acts_outside, self.commits, self.asking) = (false, None, Asking::Nothing);
             (self.impure, self.remembers, self.calls_off, self.has_any) = (false, false, false, false);
         }
     }

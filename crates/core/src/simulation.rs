@@ -13,7 +13,7 @@ use crate::ids::{self, ServiceIndex, Subject};
 use crate::nearest::nearest;
 use crate::schedule::{CommandSpec, attempt_label, command_key};
 use crate::scheduler::Expected;
-use crate::service::{AckTiming, PublishMode, Relay, Service, Work};
+use crate::service::{AckTiming, AskedService, PublishMode, Relay, Service, Work};
 use crate::store::{Schema, Store};
 use checks::{Declared, Named};
 
@@ -78,6 +78,10 @@ pub(crate) struct Hosted<S: System> {
     pub(crate) relay: Relay,
     /// By what the handler runs for, whether others can come between its saves and what it publishes.
     pub(crate) publishes_late: [bool; 3],
+    /// The services that its handlers ask.
+    pub(crate) asks: Vec<AskedService>,
+    /// The services that ask it.
+    pub(crate) asked_by: Vec<ServiceIndex>,
 }
 
 impl<S: System> Hosted<S> {
@@ -421,7 +425,8 @@ impl<S: System> SimulationBuilder<S> {
     /// service or waits for a record at none, or what is no service is seeded; if two services own the same
     /// records, or collections or subjects cannot be told apart; if one order is to be kept over all that a group
     /// gets, and services that share it listen to different subjects; if a group has dead letters and the broker
-    /// never gives a message up, or drops it, or if services that share a group name two subjects for them.
+    /// never gives a message up, or drops it, or if services that share a group name two subjects for them; if a
+    /// service asks itself, or what is no service.
     pub fn build(self) -> Result<Simulation<S>, BuildError> {
         self.profile.supported().map_err(|error| BuildError(error.to_string()))?;
         let mut services: Vec<Hosted<S>> = Vec::new();
@@ -474,8 +479,11 @@ impl<S: System> SimulationBuilder<S> {
                 ack_timing,
                 relay,
                 publishes_late,
+                asks: Vec::new(),
+                asked_by: Vec::new(),
             });
         }
+        link_askers(&mut services, &mut groups)?;
         if groups.iter().any(|group| group.dead_letters.is_some()) {
             self.profile.dead_letters().map_err(|reason| BuildError(format!("dead letters: {reason}")))?;
         }
@@ -502,6 +510,34 @@ impl<S: System> SimulationBuilder<S> {
         let inner = Inner { services, profile, groups, clients, has_terms, seeds, redeliver_futile, expected };
         Ok(Simulation { inner: Arc::new(inner) })
     }
+}
+
+/// Notes who asks whom.
+fn link_askers<S: System>(services: &mut [Hosted<S>], groups: &mut [GroupSetup]) -> Result<(), BuildError> {
+    for place in 0..services.len() {
+        let (name, asker) = (services[place].name, ServiceIndex(place as u16));
+        let asked: Vec<String> = services[place].service.asks().iter().map(|&asked| asked.to_owned()).collect();
+        for asked in asked {
+            let Some(service) = place_of(services, &asked) else {
+                let message = format!("service `{name}` asks `{asked}`, which is no service");
+                let near = nearest(&asked, services.iter().map(|hosted| hosted.name));
+                let near = near.map_or(String::new(), |near| format!(": did you mean `{near}`?"));
+                return Err(BuildError(message + &near));
+            };
+            if service == asker {
+                return Err(BuildError(format!("service `{name}` asks itself: what it holds is in `Context::store`")));
+            }
+            let asked = AskedService { name: services[service.get()].name, service };
+            if services[place].asks.iter().all(|other| other.service != service) {
+                services[place].asks.push(asked);
+                services[service.get()].asked_by.push(asker);
+            }
+        }
+        let asks = !services[place].asks.is_empty();
+        let delivered = groups.iter_mut().filter(|group| group.services.iter().any(|(other, _)| *other == asker));
+        delivered.for_each(|group| group.may_ask |= asks);
+    }
+    Ok(())
 }
 
 fn join_group<S: System>(
@@ -538,7 +574,7 @@ fn join_group<S: System>(
         None => {
             let (members, joins_late) = (members.collect(), hosting.joins_late);
             let services = vec![(index, subjects.clone())];
-            let (overlaps, may_publish_late) = (hosting.overlapping, false);
+            let (overlaps, may_publish_late, may_ask) = (hosting.overlapping, false, false);
             groups.push(GroupSetup {
                 name,
                 subjects,
@@ -548,6 +584,7 @@ fn join_group<S: System>(
                 may_pause,
                 overlaps,
                 may_publish_late,
+                may_ask,
                 dead_letters: hosting.dead_letters,
             });
         }

@@ -131,6 +131,10 @@ pub struct TraceRecord {
     /// What was done outside of the stores that was not done before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outside: Vec<String>,
+    /// What its handler asked other services, and was told: `shop: i1@1`, `shop: i1@0 (stale: i1@1)`, `shop: no i1`,
+    /// `shop: no answer`, `shop: 2 items`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<String>,
     /// The fingerprint of the run up to here.
     pub fingerprint: String,
 }
@@ -158,7 +162,8 @@ impl TraceRecord {
         let saved: Vec<String> = self.saved.iter().map(|row| format!("{}@{}", row.id, row.version)).collect();
         let saved = if saved.is_empty() { String::new() } else { format!(" saves {}", saved.join(", ")) };
         let done = if self.outside.is_empty() { String::new() } else { format!(" does {}", self.outside.join(", ")) };
-        for_terminal(&format!("{member}{action}{answer}{saved}{done}")).into_owned()
+        let asked = if self.asked.is_empty() { String::new() } else { format!(" asks {}", self.asked.join(", ")) };
+        for_terminal(&format!("{member}{action}{answer}{asked}{saved}{done}")).into_owned()
     }
 }
 
@@ -259,6 +264,7 @@ impl<S: System> Observer<S> for Recorder {
             saved: saved.into_iter().map(SavedRecord::from).collect(),
             published: published.iter().map(|message| message.name.to_string()).collect(),
             outside: world.outside_in(step).iter().map(ToString::to_string).collect(),
+            asked: world.asked_in(step).iter().map(ToString::to_string).collect(),
             fingerprint: hex(world.fingerprint()),
         });
     }

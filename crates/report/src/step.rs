@@ -240,6 +240,9 @@ pub(crate) fn outcome(record: &TraceRecord, kind: Kind) -> String {
         None if kind == Kind::Ack => parts.push("✓ ack arrives".to_owned()),
         None => {}
     }
+    if !record.asked.is_empty() {
+        parts.push(format!("asks {}", record.asked.join(", ")));
+    }
     if !record.saved.is_empty() {
         let saved: Vec<String> = record.saved.iter().map(|row| format!("{}@{}", row.id, row.version)).collect();
         parts.push(format!("saves {}", saved.join(", ")));
@@ -270,6 +273,7 @@ mod tests {
             saved: Vec::new(),
             published: Vec::new(),
             outside: Vec::new(),
+            asked: Vec::new(),
             fingerprint: String::new(),
         }
     }

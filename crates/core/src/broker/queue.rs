@@ -80,6 +80,8 @@ pub(crate) struct GroupSetup {
     pub(crate) overlaps: bool,
     /// Whether others can come between the saves of one of them and what it publishes.
     pub(crate) may_publish_late: bool,
+    /// Whether a handler of one of its members may ask other services.
+    pub(crate) may_ask: bool,
     /// Where what it was sent too often goes.
     pub(crate) dead_letters: Option<Subject>,
 }

@@ -8,7 +8,7 @@ use super::judged::Judged;
 use super::observed::{ObservedRun, ObservedStep};
 use super::words::{does, duration, enumerated, in_words, message, missing, row_in_words, rows, short, ticked};
 use crate::event::{Command, System};
-use crate::faults::{MemberChange, Window};
+use crate::faults::{AnswerFault, MemberChange, Window};
 use crate::ids::RecordId;
 use crate::run::{Judges, Verdict};
 use crate::schedule::{DeliverySpec, Departure, Target};
@@ -123,6 +123,7 @@ impl<S: System> Story<'_, S> {
                 ))
             }
             Departure::MemberChange { change, what } => Some(self.changes(*change, what, place?)),
+            Departure::Answer { fault, what } => self.asks(*fault, what),
             Departure::Republish(what) => self.publishes_twice(what, place?),
         }
     }
@@ -236,7 +237,19 @@ impl<S: System> Story<'_, S> {
         format!("{changed}{}.", self.comes_again(what, place))
     }
 
-    /// What was saved, and out only later.
+    /// What a handler asked other services, and was told otherwise.
+    fn asks(&self, fault: AnswerFault, what: &Target) -> Option<String> {
+        let asks = |step: &&ObservedStep| step.is(what) && !step.record.asked.is_empty();
+        let record = &self.steps().iter().find(asks)?.record;
+        let gets = match fault {
+            AnswerFault::Stale => "a stale answer",
+            AnswerFault::Missing => "no answer",
+        };
+        let asked = ticked(&record.asked);
+        Some(format!("The handler of `{}` (step {}) asks and gets {gets}: {asked}.", short(what), record.step))
+    }
+
+    /// What is said once more.
     fn publishes_twice(&self, what: &Target, place: usize) -> Option<String> {
         let again = Target::Publish(Box::new(what.clone()));
         let again = self.steps().iter().position(|step| step.is(&again));
@@ -251,6 +264,7 @@ impl<S: System> Story<'_, S> {
         })
     }
 
+    /// What was saved, and out only later.
     fn publishes_late(&self, what: &Target) -> Option<String> {
         let saves = self.steps().iter().position(|step| step.is(what) && !step.pauses())?;
         let publish = Target::Publish(Box::new(what.clone()));
@@ -408,7 +422,7 @@ impl<S: System> Story<'_, S> {
             for fields in saved.iter_mut().filter_map(|row| row.fields.as_object_mut()) {
                 fields.retain(|name, _| !self.times.contains(&name.as_str()));
             }
-            (record.answer.clone(), saved, record.outside.clone())
+            (record.answer.clone(), saved, record.outside.clone(), record.asked.clone())
         };
         self.in_calm(place).is_none_or(|calm| came(calm) != came(record))
     }

@@ -16,7 +16,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::broker::{delivery_key, message_key, write_message_name};
-use crate::faults::{Fate, FaultPlan, MemberChange, Rate, Window};
+use crate::faults::{AnswerFault, Fate, FaultPlan, MemberChange, Rate, Window};
 use crate::hash;
 use crate::ids::{RecordId, Version};
 
@@ -55,6 +55,8 @@ pub(crate) use timer::timer_key;
 ///     "rebalance after ticket:updated t1@1 -> orders",
 ///     "commit ahead of ticket:updated t1@1 -> orders #2",
 ///     "publish twice alice: edit t1 to 6",
+///     "stale answer to ticket:created t1@0 -> orders",
+///     "no answer to alice: edit t1 to 6",
 /// ] {
 ///     let departure: Departure = text.parse().unwrap();
 ///     assert_eq!(departure.to_string(), text);
@@ -129,6 +131,14 @@ pub enum Departure {
         /// What it waits for; `None`: until quiescence.
         until: Option<Target>,
     },
+    /// What other services answer to a handler that asks them is wrong, or there is no answer (see
+    /// [`Context::ask`](crate::Context::ask)).
+    Answer {
+        /// What is wrong with it.
+        fault: AnswerFault,
+        /// What the handler handles.
+        what: Target,
+    },
 }
 
 impl FaultPlan {
@@ -150,6 +160,8 @@ impl FaultPlan {
                 Departure::MemberChange { change, .. } => plan.of_change(*change),
                 Departure::Republish(_) => &mut plan.republish,
                 Departure::SlowPublish { .. } => &mut plan.slow_publish,
+                Departure::Answer { fault: AnswerFault::Stale, .. } => &mut plan.stale_answer,
+                Departure::Answer { fault: AnswerFault::Missing, .. } => &mut plan.no_answer,
             };
             *kind = rate;
         }
@@ -173,6 +185,7 @@ impl Departure {
             | Departure::Pause { what, .. }
             | Departure::Republish(what)
             | Departure::SlowPublish { what, .. }
+            | Departure::Answer { what, .. }
             | Departure::Crash { what, .. } => what.clone(),
         }
     }
@@ -357,6 +370,7 @@ impl fmt::Display for Departure {
             Departure::MemberChange { change, what } => write!(f, "{} {what}", change.verb())?,
             Departure::Republish(what) => write!(f, "publish twice {what}")?,
             Departure::SlowPublish { what, .. } => write!(f, "slow publish of {what}")?,
+            Departure::Answer { fault, what } => write!(f, "{} to {what}", fault.name())?,
         }
         match (self, self.until()) {
             (_, Some(until)) => write!(f, "{UNTIL}{until}"),
@@ -389,7 +403,8 @@ const FORMS: &str = "expected `hold H until X`, `hold join of GROUP until X`, `p
 `lose D`, `lose ack of D`, `delay ack of D until X`, `run past ack wait of D`, `slow publish of H until X`, \
 `crash SERVICE before save|between saves|before publish|before ack|after ack of T`, `fetch N with D`, \
 `rebalance|reconnect|close|cancel after D`, `claim D`, `commit ahead of D`, \
-`restart broker|rewind|truncate log after D`, `forget ack of D` or `publish twice T`, \
+`restart broker|rewind|truncate log after D`, `forget ack of D`, `publish twice T`, `stale answer to T` or \
+`no answer to T`, \
 where D is a delivery like `item:changed i1@2 -> search #1`, H is D or a command like `seller: change i1 to 6`, \
 T is H or a timer like `timer i1 of shop`, \
 X is T, `pause of H`, `publish of H`, `ack of D`, `ack wait of D`, `join of GROUP` or `quiescence`";
@@ -456,6 +471,16 @@ impl FromStr for Departure {
                 what @ (Target::Delivery(_) | Target::Command(_) | Target::Timer(_)) => Ok(Departure::Republish(what)),
                 what => Err(ParseDepartureError(format!("nobody publishes at `{what}`: {FORMS}"))),
             };
+        }
+        for fault in AnswerFault::ALL {
+            if let Some(what) = text.strip_prefix(fault.name()).and_then(|rest| rest.strip_prefix(" to ")) {
+                return match what.parse()? {
+                    what @ (Target::Delivery(_) | Target::Command(_) | Target::Timer(_)) => {
+                        Ok(Departure::Answer { fault, what })
+                    }
+                    what => Err(ParseDepartureError(format!("nobody asks anybody at `{what}`: {FORMS}"))),
+                };
+            }
         }
         if let Some((service, rest)) = text.strip_prefix("crash ").and_then(|rest| rest.split_once(' ')) {
             for window in Window::every() {

@@ -82,6 +82,7 @@ impl Departure {
             Departure::Fetch { inbox, .. } => delivery.map(|what| Departure::Fetch { inbox, what }),
             Departure::MemberChange { change, .. } => delivery.map(|what| Departure::MemberChange { change, what }),
             Departure::Republish(_) => Some(Departure::Republish(what)),
+            Departure::Answer { fault, .. } => Some(Departure::Answer { fault, what }),
         }
     }
 
@@ -92,6 +93,7 @@ impl Departure {
             Departure::Hold { what, .. }
             | Departure::Pause { what, .. }
             | Departure::Republish(what)
+            | Departure::Answer { what, .. }
             | Departure::SlowPublish { what, .. }
             | Departure::Crash { what, .. } => *what = what.clone().at_first_attempt(),
             Departure::DelayAck { what, .. }
@@ -113,7 +115,9 @@ impl Departure {
             | Departure::Pause { what, until }
             | Departure::SlowPublish { what, until } => (Some(what), until.as_mut()),
             Departure::DelayAck { until, .. } => (None, until.as_mut()),
-            Departure::Crash { what, .. } | Departure::Republish(what) => (Some(what), None),
+            Departure::Crash { what, .. } | Departure::Republish(what) | Departure::Answer { what, .. } => {
+                (Some(what), None)
+            }
             Departure::Duplicate(_)
             | Departure::Lose(_)
             | Departure::LoseAck(_)

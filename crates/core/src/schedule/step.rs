@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{ParseDepartureError, TEXT_BYTES_MAX, Target};
-use crate::faults::{AckFate, Fate, MemberChange, Window};
+use crate::faults::{AckFate, AnswerFault, Fate, MemberChange, Window};
 
 /// A step of a run by name, with what went wrong with it.
 ///
@@ -26,6 +26,7 @@ use crate::faults::{AckFate, Fate, MemberChange, Window};
 ///     "ack of ticket:created t1@0 -> orders",
 ///     "ack wait of ticket:created t1@0 -> orders",
 ///     "timer o1 of expiration, crash before save",
+///     "alice: create t2 at 10, no answer",
 ///     "join of orders",
 /// ] {
 ///     let step: NamedStep = text.parse().unwrap();
@@ -96,9 +97,9 @@ impl FromStr for NamedStep {
 
 const FORM: &str = "behind a delivery may stand `, message lost`, `, ack lost`, `, ack late`, `, duplicated`, \
 `, slow publish`, `, crash before save|between saves|before publish|before ack|after ack`, `, fetched with 3 more`, \
-`, published twice`, and `, rebalance|reconnect|close|cancel|claimed|committed ahead|broker restarted|ack \
-forgotten|rewound|log truncated`, behind a command \
-`, slow publish`, `, published twice` and the crash, behind a timer the last two, behind anything else nothing";
+`, published twice`, `, stale answer`, `, no answer`, and `, rebalance|reconnect|close|cancel|claimed|committed \
+ahead|broker restarted|ack forgotten|rewound|log truncated`, behind a command `, slow publish`, `, published twice`, \
+the answers and the crash, behind a timer the same but `, slow publish`, behind anything else nothing";
 
 /// One thing that goes wrong.
 enum Fault {
@@ -111,6 +112,7 @@ enum Fault {
     Fetched(u8),
     Republished,
     Changed(MemberChange),
+    Answer(AnswerFault),
 }
 
 impl Fault {
@@ -128,7 +130,10 @@ impl Fault {
             Fate::SLOW_PUBLISH => Some(Fault::SlowPublish),
             _ => match name.strip_prefix("crash ") {
                 Some(window) => Window::named(window).map(Fault::Crash),
-                None => MemberChange::named(name).map(Fault::Changed),
+                None => {
+                    let answer = || AnswerFault::named(name).map(Fault::Answer);
+                    MemberChange::named(name).map(Fault::Changed).or_else(answer)
+                }
             },
         }
     }
@@ -144,6 +149,7 @@ impl Fault {
             Fault::Fetched(number) => fate.fetch = number,
             Fault::Republished => fate.republish = true,
             Fault::Changed(change) => fate.change = Some(change),
+            Fault::Answer(fault) => fate.answer = Some(fault),
         }
     }
 }
@@ -156,7 +162,7 @@ fn split_fault(text: &str) -> Option<(&str, Fault)> {
 
 /// Whether that can go wrong with what happened.
 fn possible(what: &Target, fate: Fate) -> bool {
-    let crash = Fate { crash: fate.crash, republish: fate.republish, ..Fate::CALM };
+    let crash = Fate { crash: fate.crash, republish: fate.republish, answer: fate.answer, ..Fate::CALM };
     let of_handler = Fate { pause: fate.pause, slow_publish: fate.slow_publish, ..crash };
     match what {
         // What is lost meets no handler.
@@ -189,7 +195,8 @@ mod tests {
             true => Fate { lose, duplicate, ..Fate::CALM },
             false => {
                 let (fetch, republish) = (u8::from(duplicate), ack == AckFate::Late);
-                Fate { ack, crash, duplicate, slow_publish, fetch, republish, ..Fate::CALM }
+                let answer = slow_publish.then_some(AnswerFault::ALL[usize::from(duplicate)]);
+                Fate { ack, crash, duplicate, slow_publish, fetch, republish, answer, ..Fate::CALM }
             }
         })
     }
@@ -201,7 +208,9 @@ mod tests {
                 Target::Delivery(_) if !fate.lose => NamedStep::new(what, Fate { pause: true, ..fate }),
                 what => NamedStep::new(what, Fate { pause: true, crash: fate.crash, ..Fate::CALM }),
             }),
-            (target(), fate()).prop_map(|(what, fate)| NamedStep::new(what, Fate { crash: fate.crash, ..Fate::CALM })),
+            (target(), fate()).prop_map(|(what, Fate { crash, answer, .. })| {
+                NamedStep::new(what, Fate { crash, answer, ..Fate::CALM })
+            }),
             moment().prop_map(|what| NamedStep {
                 fate: Fate { pause: matches!(what, Target::Pause(_)), ..Fate::CALM },
                 what
@@ -259,6 +268,8 @@ mod tests {
         refused("timer o1 of expiration, duplicated", "cannot go wrong like that");
         refused("timer o1 of expiration, slow publish", "cannot go wrong like that");
         refused("publish of alice: create t1 at 5, slow publish", "cannot go wrong like that");
+        refused("timer o1 of expiration, no answer, stale answer", "says twice what went wrong");
+        refused("join of orders, no answer", "cannot go wrong like that");
         refused("pause of timer o1 of expiration", "cannot pause");
         refused(&"a: b".repeat(TEXT_BYTES_MAX), "longer than");
     }

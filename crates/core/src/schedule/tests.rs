@@ -76,6 +76,7 @@ fn departure() -> impl Strategy<Value = Departure> {
             what,
         }),
         target().prop_map(Departure::Republish),
+        (0..2usize, target()).prop_map(|(at, what)| Departure::Answer { fault: AnswerFault::ALL[at], what }),
     ]
 }
 

@@ -34,6 +34,12 @@ pub enum DepartureOutcome {
     NothingPublished,
     /// A member was to crash between two saves of a handler that committed nothing in between.
     NothingCommitted,
+    /// What other services answer was to be wrong, to a handler whose service asks none.
+    CannotAsk,
+    /// The same, to a handler that asked nothing.
+    NothingAsked,
+    /// A handler was to get a stale answer, and what it asked for was the same before.
+    SameAnswer,
     /// It ended before what it waits for happened, which never did.
     EndedWithout,
     /// It ended before what it waits for happened, which it did later.
@@ -235,6 +241,7 @@ impl Departing {
                 Departure::Fetch { inbox, .. } => fate.fetch == *inbox,
                 Departure::MemberChange { change, .. } => fate.change == Some(*change),
                 Departure::Republish(_) => fate.republish,
+                Departure::Answer { fault, .. } => fate.answer == Some(*fault),
                 Departure::Pause { .. } => fate.pause,
                 Departure::Hold { .. } => continue,
                 Departure::RunPast(_) | Departure::DelayAck { .. } => {
@@ -411,6 +418,11 @@ impl Scheduler for Departing {
                 Departure::Fetch { inbox, .. } => fate.fetch = *inbox,
                 Departure::MemberChange { change, .. } => fate.change = Some(*change),
                 Departure::Republish(_) => fate.republish = true,
+                Departure::Answer { .. } if !chosen.may_ask => {
+                    planned.hindered = DepartureOutcome::CannotAsk;
+                    continue;
+                }
+                Departure::Answer { fault, .. } => fate.answer = Some(*fault),
                 Departure::SlowPublish { .. } if !chosen.may_publish_late => {
                     planned.hindered = DepartureOutcome::CannotPublishLate;
                     continue;

@@ -127,6 +127,8 @@ pub struct Chosen {
     pub may_pause: bool,
     /// Whether others can come between its saves and what it publishes.
     pub may_publish_late: bool,
+    /// Whether its handler may ask other services.
+    pub may_ask: bool,
     /// Whether the member that handles it can crash: not where a command sets the stage.
     pub may_crash: bool,
     /// Whether it is a delivery; a command and a timer have no ack and no duplicate.
@@ -142,8 +144,9 @@ impl Chosen {
     #[inline(always)]
     pub(crate) fn delivery(delivery: &Delivery, may_publish_late: bool) -> Chosen {
         let Delivery { key, attempt, may_pause, .. } = *delivery;
-        let (changes, recognises) = (MemberChanges::NONE, false);
-        Chosen { key, attempt, may_pause, may_publish_late, may_crash: true, is_delivery: true, changes, recognises }
+        let (may_ask, may_crash, changes, recognises) = (false, true, MemberChanges::NONE, false);
+        let is_delivery = true;
+        Chosen { key, attempt, may_pause, may_publish_late, may_ask, may_crash, is_delivery, changes, recognises }
     }
 
     /// What the faults of a run do to this.
@@ -179,6 +182,7 @@ impl Chosen {
     pub fn restrict(&self, mut fate: Fate) -> Fate {
         fate.pause &= self.may_pause;
         fate.slow_publish &= self.may_publish_late;
+        fate.answer = fate.answer.filter(|_| self.may_ask);
         fate.crash = fate.crash.filter(|_| self.may_crash);
         if !self.is_delivery {
             fate.ack = AckFate::Prompt;

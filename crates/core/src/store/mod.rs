@@ -8,6 +8,7 @@
 
 mod by_id;
 mod by_number;
+mod earlier;
 mod numbers;
 mod record;
 mod table;
@@ -70,7 +71,11 @@ impl Schema {
         &self.declared
     }
 
-    pub(crate) fn into_store(self) -> Store {
+    /// A store with these collections; if others ask its service, it keeps what a stale answer is of.
+    pub(crate) fn into_store(mut self, is_asked: bool) -> Store {
+        if is_asked {
+            self.tables.iter_mut().for_each(|table| table.keep_earlier());
+        }
         let saves_by_time = self.tables.iter().any(|table| table.saves_by_time());
         Store {
             tables: self.tables,
@@ -284,6 +289,48 @@ impl Store {
         version
     }
 
+    /// Changes a record as it is at this very moment: an atomic change such as `UPDATE … SET n = n + 1` or `$inc`.
+    /// Returns the new version, or `None` if there is no such record.
+    ///
+    /// A handler that reads a record, pauses and saves what it has worked out saves over what others saved meanwhile,
+    /// or is refused ([`Store::save_if_current`]). What `change` is handed is the record when the handler goes on,
+    /// whatever [`Store::find`] has told it before.
+    ///
+    /// ```
+    /// # use pellmell::doc_example::{Change, Item, Shop};
+    /// # use pellmell::{Context, Rejection};
+    /// fn execute(change: &Change, ctx: &mut Context<'_, Shop>) -> Result<(), Rejection> {
+    ///     match ctx.store.change::<Item>(change.item, |item| item.price += change.price) {
+    ///         Some(_) => Ok(()),
+    ///         None => Err(Rejection { status: 404, reason: "there is no such item" }),
+    ///     }
+    /// }
+    /// ```
+    pub fn change<R: Record>(&mut self, id: RecordId, change: impl FnOnce(&mut R)) -> Option<Version> {
+        self.change_if(id, |_| true, change)
+    }
+
+    /// Changes a record as it is at this very moment if that meets a condition: a compare-and-set on its fields, such
+    /// as `UPDATE … SET n = n - 1 WHERE n > 0`. Returns the new version, or `None` if there is no such record or it
+    /// does not meet the condition.
+    pub fn change_if<R: Record>(
+        &mut self,
+        id: RecordId,
+        condition: impl FnOnce(&R) -> bool,
+        change: impl FnOnce(&mut R),
+    ) -> Option<Version> {
+        let (table, progress) = self.table_mut::<R>();
+        let held = table.live(id).filter(|held| condition(&held.value))?;
+        let (mut value, version) = (held.value.clone(), held.version);
+        change(&mut value);
+        if table.keeps_version(held, &value) {
+            return Some(version);
+        }
+        let next = table.policy.scheme.next(id, Some(version), progress.now);
+        table.put(id, next, Some(version), value, progress);
+        Some(next)
+    }
+
     #[inline]
     fn table<R: Record>(&self) -> &Table<R> {
         self.known_table::<R>().unwrap_or_else(|| undeclared::<R>())
@@ -378,7 +425,26 @@ impl Store {
         self.tables.iter().flat_map(|table| table.changed_texts(self.step_began)).collect()
     }
 
-    /// The hash of all rows, and of every version of those it owns.
+    /// A record as another service is told of it, which asks now or did so as of `at`, and as it is there. A stale
+    /// answer is what it was before its last save.
+    pub(crate) fn asked<R: Record>(
+        &self,
+        id: RecordId,
+        at: Option<u64>,
+        is_stale: bool,
+    ) -> (Option<&Versioned<R>>, Option<&Versioned<R>>) {
+        let table = self.table::<R>();
+        let there = table.at(id, at);
+        (if is_stale { table.before(id, at) } else { there }, there)
+    }
+
+    /// Every id of a collection that has or had a record, in order.
+    pub(crate) fn ids<R: Record>(&self) -> impl Iterator<Item = RecordId> {
+        self.table::<R>().ids()
+    }
+
+    /// The hash of all rows, and of every version of those it owns; if others ask its service, of what each row was
+    /// before its last save as well.
     #[must_use]
     pub fn digest(&self) -> u64 {
         self.tables.iter().fold(self.rows_digest(), |hash, table| hash::mix(hash, table.history_digest()))

@@ -7,6 +7,7 @@ use crate::hash;
 use crate::ids::{RecordId, Time, Version};
 
 use super::by_id::{ById, Ids};
+use super::earlier::Earlier;
 use super::record::{Bump, DuplicateKey, Record, VersionConflict, VersionPolicy, VersionScheme, Versioned};
 use super::{COLLECTION_BITS, heap_bytes_of};
 
@@ -55,6 +56,8 @@ pub(super) struct Table<R> {
     newly_unjudged: Vec<(u64, RecordId)>,
     /// The versions that were there from the beginning, by id.
     first: Option<Arc<[(RecordId, Version)]>>,
+    /// What records were before each save, if others ask for them.
+    earlier: Option<Box<Earlier<R>>>,
 }
 
 /// Every version of one record, and their digest.
@@ -114,7 +117,7 @@ impl<R: Record> Clone for Replaced<R> {
 /// The copy has no marks.
 impl<R: Record> Clone for Table<R> {
     fn clone(&self) -> Table<R> {
-        let Table { policy, rows, replaced, history, unjudged, newly_unjudged: _, first, .. } = self;
+        let Table { policy, rows, replaced, history, unjudged, newly_unjudged: _, first, earlier, .. } = self;
         Table {
             policy: *policy,
             rows: rows.clone(),
@@ -123,12 +126,13 @@ impl<R: Record> Clone for Table<R> {
             unjudged: unjudged.clone(),
             newly_unjudged: Vec::new(),
             first: first.clone(),
+            earlier: earlier.clone(),
             ..*self
         }
     }
 
     fn clone_from(&mut self, source: &Table<R>) {
-        let Table { policy, rows, replaced, history, unjudged, newly_unjudged: _, first, .. } = source;
+        let Table { policy, rows, replaced, history, unjudged, newly_unjudged: _, first, earlier, .. } = source;
         self.policy = *policy;
         (self.rows_digest, self.history_digest) = (source.rows_digest, source.history_digest);
         self.newly_unjudged.clear();
@@ -137,6 +141,7 @@ impl<R: Record> Clone for Table<R> {
         self.history.clone_from(history);
         self.unjudged.clone_from(unjudged);
         self.first.clone_from(first);
+        self.earlier.clone_from(earlier);
     }
 }
 
@@ -156,6 +161,7 @@ impl<R: Record> Table<R> {
             unjudged: Ids::default(),
             newly_unjudged: Vec::new(),
             first: None,
+            earlier: None,
         }
     }
 
@@ -186,6 +192,21 @@ impl<R: Record> Table<R> {
         match self.replaced.iter().find(|replaced| replaced.tick >= tick && replaced.id == id) {
             Some(replaced) => replaced.before.as_ref(),
             None => self.live(id),
+        }
+    }
+
+    /// The row now, or as it was at `tick`.
+    pub(super) fn at(&self, id: RecordId, tick: Option<u64>) -> Option<&Versioned<R>> {
+        tick.map_or_else(|| self.live(id), |tick| self.as_of(id, tick, u64::MAX))
+    }
+
+    /// The row before its last save before now, or before `tick`; the row itself if it was not saved by then.
+    pub(super) fn before(&self, id: RecordId, tick: Option<u64>) -> Option<&Versioned<R>> {
+        let earlier = self.earlier.as_deref().map_or(&[][..], |earlier| earlier.of(id));
+        let since = tick.map_or(0, |tick| self.replaced.iter().filter(|row| row.tick >= tick && row.id == id).count());
+        match earlier.len().checked_sub(since + 1) {
+            Some(place) => earlier[place].as_ref(),
+            None => self.at(id, tick),
         }
     }
 
@@ -257,6 +278,9 @@ impl<R: Record> Table<R> {
             self.history_digest = self.history_digest.wrapping_add(grown);
         }
         let before = self.replace(id, Some(row));
+        if let Some(earlier) = &mut self.earlier {
+            earlier.push(id, before.as_ref());
+        }
         let is_new = self.unjudged.insert(R::KIND, id);
         if progress.is_marked {
             self.newly_unjudged.extend(is_new.then_some((progress.saves, id)));
@@ -384,8 +408,10 @@ pub(super) trait AnyTable: Any + Send + Sync {
     fn put_back(&mut self, collection: &str, id: RecordId, earlier: &dyn AnyTable);
     /// The hash of the rows as they are now.
     fn rows_digest(&self) -> u64;
-    /// The hash of every version the owner ever saved.
+    /// The hash of every version the owner ever saved, and of what rows were before their last save if that is kept.
     fn history_digest(&self) -> u64;
+    /// Keeps what rows were before each save from now on.
+    fn keep_earlier(&mut self);
     /// Both hashes, worked out anew.
     #[cfg(test)]
     fn digests_anew(&self) -> (u64, u64);
@@ -419,12 +445,14 @@ impl<R: Record> AnyTable for Table<R> {
             history.digest = 0;
         });
         (self.rows_digest, self.history_digest) = (0, 0);
+        self.earlier.iter_mut().for_each(|earlier| earlier.clear());
         self.unjudged.clear();
         self.first = None;
     }
 
     fn begins(&mut self) {
         self.replaced.clear();
+        self.earlier.iter_mut().for_each(|earlier| earlier.clear());
         let first: Vec<_> = self.ids().filter_map(|id| Some((id, self.live(id)?.version))).collect();
         self.first = (!first.is_empty()).then(|| first.into());
     }
@@ -444,6 +472,7 @@ impl<R: Record> AnyTable for Table<R> {
     fn roll_back(&mut self, tick: u64) {
         while let Some(replaced) = self.replaced.pop_if(|last| last.tick >= tick) {
             self.truncate_history(replaced.id, |len| len - 1);
+            self.earlier.iter_mut().for_each(|earlier| earlier.truncate(replaced.id, |len| len.saturating_sub(1)));
             self.replace(replaced.id, replaced.before);
         }
     }
@@ -464,6 +493,9 @@ impl<R: Record> AnyTable for Table<R> {
         let Some(earlier) = earlier else { return };
         self.replace(id, earlier.live(id).cloned());
         self.truncate_history(id, |_| earlier.history(id).len());
+        if let Some((own, kept)) = self.earlier.as_mut().zip(earlier.earlier.as_ref()) {
+            own.truncate(id, |_| kept.of(id).len());
+        }
     }
 
     fn rows_digest(&self) -> u64 {
@@ -471,7 +503,11 @@ impl<R: Record> AnyTable for Table<R> {
     }
 
     fn history_digest(&self) -> u64 {
-        self.history_digest
+        self.earlier.as_ref().map_or(self.history_digest, |earlier| hash::mix(self.history_digest, earlier.digest()))
+    }
+
+    fn keep_earlier(&mut self) {
+        self.earlier.get_or_insert_default();
     }
 
     #[cfg(test)]
@@ -480,14 +516,16 @@ impl<R: Record> AnyTable for Table<R> {
         let histories = self.history.iter().flat_map(ById::values);
         let digest_of =
             |history: &History<R>| history.versions.iter().fold(0, |hash, row| hash::mix(hash, row.digest()));
-        (rows, histories.fold(0, |sum: u64, history| sum.wrapping_add(digest_of(history))))
+        let histories = histories.fold(0, |sum: u64, history| sum.wrapping_add(digest_of(history)));
+        (rows, self.earlier.as_ref().map_or(histories, |earlier| hash::mix(histories, earlier.digest_anew())))
     }
 
     fn heap_bytes(&self, changes: u64) -> u64 {
         // A list of one version has room for four.
         let versions = 4 * changes * size_of::<Versioned<R>>() as u64;
         let history = self.history.as_ref().map_or(0, |history| history.heap_bytes() + versions);
-        self.rows.heap_bytes() + heap_bytes_of(&self.replaced) + history + self.unjudged.heap_bytes()
+        let earlier = self.earlier.as_ref().map_or(0, |earlier| earlier.heap_bytes(changes));
+        self.rows.heap_bytes() + heap_bytes_of(&self.replaced) + history + earlier + self.unjudged.heap_bytes()
     }
 
     fn texts(&self) -> Vec<RowText> {

@@ -18,7 +18,7 @@ const T1: RecordId = RecordId::new('t', 1);
 fn store(policy: VersionPolicy) -> Store {
     let mut schema = Schema::default();
     schema.owns::<Ticket>(policy);
-    schema.into_store()
+    schema.into_store(false)
 }
 
 fn save(store: &mut Store, price: u32, expected: u64) -> Result<u64, VersionConflict> {

@@ -70,7 +70,8 @@ impl<R: Record> Event for Snapshot<R> {
 pub fn service<S: System>(name: impl Into<Cow<'static, str>>) -> Closures<S> {
     let (name, subjects) = (name.into(), Cow::Borrowed(&[] as &[Subject]));
     let (publish, ack, relay) = (PublishMode::default(), AckTiming::default(), Relay::default());
-    Closures { name, declare: Vec::new(), subjects, handle: None, execute: None, fire: None, publish, ack, relay }
+    let (declare, asks) = (Vec::new(), Vec::new());
+    Closures { name, declare, subjects, handle: None, execute: None, fire: None, publish, ack, relay, asks }
 }
 
 type Declare = dyn Fn(&mut Schema) + Send + Sync;
@@ -90,6 +91,7 @@ pub struct Closures<S: System> {
     publish: PublishMode,
     ack: AckTiming,
     relay: Relay,
+    asks: Vec<&'static str>,
 }
 
 impl<S: System> Closures<S> {
@@ -194,6 +196,13 @@ impl<S: System> Closures<S> {
         self
     }
 
+    /// Lets its handlers ask these services ([`Context::ask`]), by name.
+    #[must_use]
+    pub fn asking(mut self, services: &[&'static str]) -> Closures<S> {
+        self.asks.extend(services);
+        self
+    }
+
     /// Acks at this time; [`AckTiming::AfterSave`] unless said otherwise.
     #[must_use]
     pub fn acking(mut self, timing: AckTiming) -> Closures<S> {
@@ -240,6 +249,10 @@ impl<S: System> Service<S> for Closures<S> {
 
     fn relay(&self) -> Relay {
         self.relay
+    }
+
+    fn asks(&self) -> &[&str] {
+        &self.asks
     }
 }
 

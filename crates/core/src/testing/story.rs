@@ -235,7 +235,8 @@ fn line(record: &TraceRecord) -> String {
     let saved = record.saved.iter().map(|row| format!("   saves {}@{} {}", row.id, row.version, row.fields));
     let faults = record.faults.iter().map(|fault| format!("   ◀ {fault}"));
     let done = record.outside.iter().map(|done| format!("   does {done}"));
-    let rest: String = saved.chain(done).chain(faults).collect();
+    let asked = record.asked.iter().map(|asked| format!("   asks {asked}"));
+    let rest: String = asked.chain(saved).chain(done).chain(faults).collect();
     let time = Time(record.time_us).to_string();
     // A terminal shows what a test that fails prints.
     let what = format!("{}{answer}{rest}", record.action);

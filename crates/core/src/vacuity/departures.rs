@@ -14,6 +14,7 @@ pub(super) fn foreseen<S: System>(simulation: &Simulation<S>, schedule: &[Depart
     let found = schedule.iter().filter_map(|departure| {
         let why = Why { simulation, schedule, departure };
         let cannot = why.cannot_pause().or_else(|| why.cannot_publish_late()).or_else(|| why.is_recognised());
+        let cannot = cannot.or_else(|| why.cannot_ask());
         let unused = cannot.or_else(|| why.another_service()).or_else(|| why.no_response());
         match unused {
             Some(reason) => Some(unused_because(departure, reason)),
@@ -89,6 +90,11 @@ pub(super) fn found<S: System>(
             }
             DepartureOutcome::NothingCommitted => {
                 unused_because(departure, "its handler commits nothing between two saves (`Context::commit`)")
+            }
+            DepartureOutcome::CannotAsk => unused_because(departure, why.cannot_ask().unwrap_or_else(|| why.never())),
+            DepartureOutcome::NothingAsked => unused_because(departure, "its handler asked no other service"),
+            DepartureOutcome::SameAnswer => {
+                unused_because(departure, "what its handler asked for was the same before it was last saved")
             }
             DepartureOutcome::NothingPublished => unused_because(departure, "its handler published nothing"),
             DepartureOutcome::TooLate => unused_because(departure, format!("{} happened before it began", why.until())),
@@ -190,6 +196,16 @@ impl<S: System> Why<'_, S> {
         let name = services.get(*handlers.first()?)?.name;
         let none = handlers.iter().all(|place| !services[*place].pauses[work_of(what) as usize]);
         none.then(|| format!("handlers of `{name}` cannot pause: it has one member, which handles one at a time"))
+    }
+
+    /// That no handler of what is to get a wrong answer asks anybody.
+    fn cannot_ask(&self) -> Option<String> {
+        let Departure::Answer { what, .. } = self.departure else { return None };
+        let handlers = self.handlers(what);
+        let services = &self.simulation.inner.services;
+        let name = services.get(*handlers.first()?)?.name;
+        let none = handlers.iter().all(|place| services[*place].asks.is_empty());
+        none.then(|| format!("handlers of `{name}` ask no other service (`Service::asks`)"))
     }
 
     /// That the broker does not know what is to happen to a member.

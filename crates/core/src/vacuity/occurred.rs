@@ -9,7 +9,7 @@ use crate::property::Watch;
 use crate::run::{Counts, Observer, Report};
 use crate::schedule::{Departure, Target};
 use crate::scheduler::{Action, Departing, DepartureOutcome, Scheduler};
-use crate::service::{NO_COMMANDS, NO_EVENTS, Outcome};
+use crate::service::{Asking, NO_COMMANDS, NO_EVENTS, Outcome};
 use crate::simulation::Simulation;
 use crate::world::{Answer, Step, World};
 
@@ -39,6 +39,8 @@ pub struct Occurred {
     lost_answers: BTreeSet<u64>,
     /// The keys of those whose member crashed between two saves.
     cut_between: BTreeSet<u64>,
+    /// What came of the questions of handlers, by the keys of those that asked other services.
+    asked: BTreeMap<u64, Asking>,
 }
 
 impl Occurred {
@@ -71,6 +73,7 @@ impl Occurred {
     fn note_departures(&mut self, departing: &Departing) {
         let lost_answers = std::mem::take(&mut self.lost_answers);
         let cut_between = std::mem::take(&mut self.cut_between);
+        let asked = std::mem::take(&mut self.asked);
         // A handler that paused answers under another key.
         let is_in = |keys: &BTreeSet<u64>, key: u64| keys.contains(&key) || keys.contains(&hash::mix(key, 3));
         let mut places = self.came.iter_mut();
@@ -84,6 +87,14 @@ impl Occurred {
                     if came == DepartureOutcome::InFull && !is_in(&cut_between, what.key()) =>
                 {
                     DepartureOutcome::NothingCommitted
+                }
+                Departure::Answer { what, .. } if came == DepartureOutcome::InFull => {
+                    let keys = [what.key(), hash::mix(what.key(), 3)];
+                    match keys.iter().filter_map(|key| asked.get(key)).max() {
+                        Some(Asking::Misled) => came,
+                        Some(Asking::Answered) => DepartureOutcome::SameAnswer,
+                        Some(Asking::Nothing) | None => DepartureOutcome::NothingAsked,
+                    }
                 }
                 _ => came,
             };
@@ -166,6 +177,9 @@ impl Occurred {
         };
         if step.crashed_between() {
             self.cut_between.insert(step.key());
+        }
+        if step.fate.answer.is_some() && step.asking != Asking::Nothing {
+            self.asked.insert(step.key(), step.asking);
         }
         if step.fate.ack == AckFate::Lost && is_heard {
             self.lost_answers.insert(step.key());

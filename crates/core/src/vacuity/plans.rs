@@ -32,7 +32,7 @@ struct Fault {
     of_deliveries: bool,
 }
 
-fn faults(plan: &FaultPlan, occurred: &Occurred) -> [Fault; 13] {
+fn faults(plan: &FaultPlan, occurred: &Occurred) -> [Fault; 15] {
     let counts = &occurred.counts;
     let fault = |name, rate, times, of_deliveries| Fault { name, rate, times, of_deliveries };
     [
@@ -49,6 +49,8 @@ fn faults(plan: &FaultPlan, occurred: &Occurred) -> [Fault; 13] {
         fault("publish_twice", plan.republish, counts.republished, false),
         fault("slow_publish", plan.slow_publish, counts.slow_publishes, false),
         fault("crash_between_saves", plan.crash_between_saves, counts.crashes_between_saves, false),
+        fault("stale_answer", plan.stale_answer, counts.stale_answers, false),
+        fault("no_answer", plan.no_answer, counts.no_answers, false),
     ]
 }
 
@@ -122,6 +124,9 @@ fn cannot<S: System>(simulation: &Simulation<S>, plan: &FaultPlan, fault: &Fault
              comes later",
             profile.name, profile.dedup_window
         )),
+        "stale_answer" | "no_answer" if inner.services.iter().all(|hosted| hosted.asks.is_empty()) => {
+            Some("no service asks another one (`Service::asks`)".to_owned())
+        }
         "delay_ack" if profile.ack_wait.is_empty() && unlimited && !profile.release_on.crash => {
             Some("the broker has no ack wait and no limit in flight, so it waits for no ack".to_owned())
         }

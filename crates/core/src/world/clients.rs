@@ -14,7 +14,7 @@ use crate::hash;
 use crate::ids::Time;
 use crate::schedule::{CommandSpec, command_key};
 use crate::scheduler::{Action, Chosen, ClientIndex, Offer};
-use crate::service::{Context, Effects};
+use crate::service::{Asking, Context, Effects};
 use crate::simulation::{Awaited, HostedCommand, Simulation, Terms};
 use crate::world::step::{Answer, Step};
 use crate::world::{COMMAND_TIME_US, Job};
@@ -30,7 +30,7 @@ pub(super) struct Tried {
 /// When the last attempt was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Refused {
-    /// The change counter of its service's store.
+    /// How far the store of its service was, and those of the services that it asks.
     tick: u64,
     /// The hash of what the members of the service remember.
     memory: u64,
@@ -127,7 +127,7 @@ impl<S: System> World<S> {
     pub(crate) fn was_refused(&self, client: ClientIndex) -> bool {
         let refused = self.tried(client).refused.zip(self.hosted_next(client));
         refused.is_some_and(|(Refused { tick, memory, at }, next)| {
-            tick == self.host.stores[next.service.get()].tick()
+            tick == self.read_tick(next.service)
                 && memory == self.host.small.memories.digest_of(next.service)
                 && at.is_none_or(|at| at == self.host.small.now)
         })
@@ -163,6 +163,7 @@ impl<S: System> World<S> {
         let memory = &mut memories;
         let mut ctx = Context {
             store: &mut store,
+            others: self.host.others(command.service, &self.inner().services[command.service.get()].asks),
             effects: &mut effects,
             memories: memory,
             member,
@@ -250,7 +251,7 @@ impl<S: System> World<S> {
             self.host.small.now = Time(self.host.small.now.0 - COMMAND_TIME_US);
         }
         // A search has to try again what may end otherwise.
-        if self.parks_futile || is_inert {
+        if (self.parks_futile || is_inert) && step.asking != Asking::Misled {
             let at = self.host.effects.impure.then_some(self.host.small.now);
             self.note_refused_at(client, at);
         }
@@ -264,7 +265,7 @@ impl<S: System> World<S> {
 
     fn note_refused_at(&mut self, client: ClientIndex, at: Option<Time>) {
         let Some(service) = self.hosted_next(client).map(|next| next.service) else { return };
-        let (tick, memory) = (self.host.stores[service.get()].tick(), self.host.small.memories.digest_of(service));
+        let (tick, memory) = (self.read_tick(service), self.host.small.memories.digest_of(service));
         if let Some(tried) = self.host.small.tried.get_mut(client.get()) {
             tried.refused = Some(Refused { tick, memory, at });
         }
@@ -281,7 +282,8 @@ impl<S: System> World<S> {
         let (key, attempt) = (self.attempt_key(client, command), self.attempt_of(client));
         let meets_faults = !command.is_setup();
         let (may_pause, may_publish_late) = (plain.may_pause && meets_faults, plain.may_publish_late && meets_faults);
-        Chosen { key, attempt, may_pause, may_publish_late, may_crash: meets_faults, ..plain }
+        let may_ask = plain.may_ask && meets_faults;
+        Chosen { key, attempt, may_pause, may_publish_late, may_ask, may_crash: meets_faults, ..plain }
     }
 
     #[inline]

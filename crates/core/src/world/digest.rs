@@ -194,7 +194,7 @@ impl<S: System> World<S> {
     /// was handed out, what of it is parked and what is known to change nothing, and all that the broker's engine
     /// knows.
     pub(crate) fn digest_in_full(&self) -> u64 {
-        let tick = |service: ServiceIndex| self.host.stores[service.get()].tick();
+        let tick = |service: ServiceIndex| self.read_tick(service);
         let idle = self.host.small.idle.iter().fold(0u64, |sum, client| sum.wrapping_add(sent_digest(*client, 0)));
         let broker = self.broker.digest_in_full(|index| self.changes_nothing(index));
         hash::mix3(idle, broker, self.broker.digest_of_futile_for(tick))

@@ -12,8 +12,11 @@ use super::{Begun, Host, Timer, World};
 use crate::broker::{Attempt, Broker, Consumer, Dedup, FutileAt, Handled, Message, Reply, Silence};
 use crate::event::System;
 use crate::faults::{AckFate, Fate, Window};
+use crate::hash;
 use crate::ids::{ServiceIndex, Subject};
-use crate::service::{self, AckTiming, Arming, Commit, Context, Effects, PublishMode, Work};
+use crate::service::{
+    self, AckTiming, Arming, AskedService, Asking, Commit, Context, Effects, Others, PublishMode, Work,
+};
 use crate::simulation::{Hosted, Inner};
 use crate::store::Store;
 
@@ -65,7 +68,6 @@ impl<S: System> Execution<'_, S> {
     pub(super) fn run(&mut self, actor: Actor, task: Task<'_, S>, cause: u32) -> Option<FutileAt> {
         let Execution { inner, host, fate, step, begun } = self;
         let hosted = &inner.services[actor.service.get()];
-        let read_at = begun.map(|begun| begun.read_at);
         let is_cut = fate.is_cut();
         step.actor = Some(actor);
         host.effects.clear();
@@ -76,16 +78,15 @@ impl<S: System> Execution<'_, S> {
                 return None;
             }
             if fate.crash == Some(Window::BeforeSave) {
-                host.crash_before_save(hosted, actor, task, read_at, step);
+                host.crash_before_save(hosted, actor, task, *begun, step);
                 return None;
             }
         }
         let work = task.work();
-        let (store, effects) = host.call(hosted, actor, task, read_at, step);
+        let (store, effects) = host.call(hosted, actor, task, *begun, step);
         // What was acked will be acked again: redelivery ends it even if it changes nothing. And what a crash
         // took back can still be done.
         let mut is_inert = !is_cut && !step.answered_ack();
-        let tick = store.tick();
         // Most deliveries of a hard run come too early or again, and do nothing.
         if store.changed() || effects.has_any {
             if is_cut || !step.is_success() {
@@ -97,7 +98,8 @@ impl<S: System> Execution<'_, S> {
                     effects.published.clear();
                 }
             }
-            step.saved = store.changed();
+            (step.saved, step.asking) = (store.changed(), effects.asking);
+            is_inert &= step.misled().is_none();
             is_inert &= !step.saved && !effects.impure && effects.is_empty();
             if effects.acts_outside {
                 step.acted = host.act();
@@ -115,7 +117,7 @@ impl<S: System> Execution<'_, S> {
                 host.arm(actor, cause);
             }
         }
-        Some(if is_inert { FutileAt::tick(tick) } else { FutileAt::NEVER })
+        Some(if is_inert { FutileAt::tick(host.read_tick(hosted, actor.service)) } else { FutileAt::NEVER })
     }
 
     /// What the broker hears of the answer for now, if the process may be late with what it has to say.
@@ -153,21 +155,33 @@ impl<S: System> Host<S> {
     /// Lets the handler of a service answer in a step of its store, from what it read then if it has read before;
     /// returns that store, and what it did besides.
     #[inline(always)]
-    fn call(
-        &mut self,
-        Hosted { service, .. }: &Hosted<S>,
+    fn call<'h>(
+        &'h mut self,
+        Hosted { service, asks, .. }: &'h Hosted<S>,
         actor: Actor,
         task: Task<'_, S>,
-        read_at: Option<u64>,
+        begun: Option<Begun>,
         step: &mut Step,
-    ) -> (&mut Store, &mut Effects<S::Event>) {
+    ) -> (&'h mut Store, &'h mut Effects<S::Event>) {
         let Host { stores, effects, small, .. } = self;
-        let store = begin(stores, small, actor.service, read_at);
+        let read_at = begun.map(|begun| begun.read_at);
+        begin(stores, small, actor.service, read_at);
+        let fault = step.fate.answer;
+        let (store, others) = match asks.is_empty() {
+            true => (&mut stores[actor.service.get()], None),
+            false => {
+                let paused = begun.map(|begun| (begun.pause, &*small.asked_at));
+                let (before, rest) = stores.split_at_mut(actor.service.get());
+                let (store, after) = rest.split_first_mut().expect("each service has a store");
+                (store, Some(Others { before, after, asks, paused, fault }))
+            }
+        };
         if let Some(tick) = read_at {
             store.open_at(tick);
         }
         let (memories, member) = (&mut small.memories, (actor.service, actor.member));
-        let mut ctx = Context { store, effects, memories, member, now: small.now, attempt: 0, subject: None };
+        let now = small.now;
+        let mut ctx = Context { store, others, effects, memories, member, now, attempt: 0, subject: None };
         match task {
             Task::Delivery { event, subject, attempt } => {
                 (ctx.attempt, ctx.subject) = (attempt, Some(subject));
@@ -199,6 +213,8 @@ impl<S: System> Host<S> {
             store.roll_back();
             effects.armed.clear();
             effects.outside.clear();
+            // It asks when it goes on, and is told what it was told now.
+            (effects.asking, step.asking) = (Asking::Nothing, Asking::Nothing);
             if !published {
                 effects.published.clear();
             }
@@ -206,7 +222,11 @@ impl<S: System> Host<S> {
         }
         step.set_answer(Answer::Paused);
         let store = &self.stores[actor.service.get()];
-        self.begun = Begun { read_at: store.tick(), read: store.rows_digest(), published };
+        let read = hosted
+            .asks
+            .iter()
+            .fold(store.rows_digest(), |read, asked| hash::mix(read, self.stores[asked.service.get()].digest()));
+        self.begun = Begun { read_at: store.tick(), read, published, pause: 0 };
     }
 
     /// The member crashes before its handler saved. What that did outside by then is done; what it would have
@@ -217,11 +237,11 @@ impl<S: System> Host<S> {
         hosted: &Hosted<S>,
         actor: Actor,
         task: Task<'_, S>,
-        read_at: Option<u64>,
+        begun: Option<Begun>,
         step: &mut Step,
     ) {
         let acks_first = matches!(task, Task::Delivery { .. }) && hosted.ack_timing == AckTiming::BeforeSave;
-        let (store, effects) = self.call(hosted, actor, task, read_at, step);
+        let (store, effects) = self.call(hosted, actor, task, begun, step);
         let acked = acks_first && step.answered_ack();
         store.roll_back();
         if let Some((first, _)) = effects.commits {
@@ -232,11 +252,28 @@ impl<S: System> Host<S> {
             step.acted = self.act();
         }
         let acts_outside = self.effects.acts_outside;
+        let (asking, asked) = (self.effects.asking, std::mem::take(&mut self.effects.asked));
+        step.asking = asking;
         self.effects.clear();
         // Whether it looked at the time makes no difference.
         self.effects.acts_outside = acts_outside;
-        self.effects.has_any |= acts_outside;
+        (self.effects.asking, self.effects.asked) = (asking, asked);
+        self.effects.has_any |= acts_outside || asking != Asking::Nothing;
         step.set_answer(Answer::Crashed { acked });
+    }
+
+    /// The stores that a handler of a service may ask as they are, if it may.
+    pub(super) fn others<'w>(&'w self, service: ServiceIndex, asks: &'w [AskedService]) -> Option<Others<'w>> {
+        let (before, rest) = self.stores.split_at(service.get());
+        let after = rest.get(1..).filter(|_| !asks.is_empty())?;
+        Some(Others { before, after, asks, paused: None, fault: None })
+    }
+
+    /// A number that grows with each save to the store of a service, or to that of one that it asks.
+    #[inline]
+    pub(super) fn read_tick(&self, Hosted { asks, .. }: &Hosted<S>, service: ServiceIndex) -> u64 {
+        let tick = |service: ServiceIndex| self.stores[service.get()].tick();
+        asks.iter().fold(tick(service), |sum, asked| sum.wrapping_add(tick(asked.service)))
     }
 
     /// What a handler did outside is done; says whether any of it is new.
@@ -264,15 +301,15 @@ impl<S: System> Host<S> {
 
 /// Begins a step of a service's store, for a handler that perhaps has read before.
 #[inline(always)]
-fn begin<'s>(stores: &'s mut [Store], small: &Small, service: ServiceIndex, read_at: Option<u64>) -> &'s mut Store {
+fn begin(stores: &mut [Store], small: &Small, service: ServiceIndex, read_at: Option<u64>) {
     let store = &mut stores[service.get()];
     let mut oldest = read_at;
     if !small.paused.is_empty() {
         let of_service = small.paused.iter().filter(|paused| paused.actor.service == service);
-        oldest = of_service.map(|paused| paused.begun.read_at).chain(oldest).min();
+        let asked_at = small.asked_at.iter().filter(|at| at.service == service).map(|at| at.tick);
+        oldest = of_service.map(|paused| paused.begun.read_at).chain(oldest).chain(asked_at).min();
     }
     store.begin_step(small.now, oldest);
-    store
 }
 
 /// Takes back what a handler did that refused or that a crash cut off, as far as that leaves nothing of it.

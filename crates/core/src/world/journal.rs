@@ -155,7 +155,7 @@ impl<S: System> World<S> {
     /// Notes that a delivery changes nothing as its service's store is.
     pub(crate) fn note_futile(&mut self, index: DeliveryIndex) {
         if let Some(service) = self.broker.service_of_delivery(index) {
-            self.broker.note_futile(index, self.host.stores[service.get()].tick());
+            self.broker.note_futile(index, self.read_tick(service));
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Time};
 use crate::schedule::{DeliverySpec, Target};
 use crate::scheduler::{Action, Chosen, ClientIndex, Enabled, Offer, PauseIndex};
-use crate::service::{Effects, Outside, Work};
+use crate::service::{Asked, Asking, Effects, Outside, Work};
 use crate::simulation::{Hosted, Inner, Simulation};
 use crate::store::{Schema, Store};
 
@@ -75,7 +75,7 @@ enum Job {
 }
 
 /// What a handler did before it paused.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Begun {
     /// The store's change counter when it read.
     read_at: u64,
@@ -83,6 +83,8 @@ struct Begun {
     read: u64,
     /// Whether its events are out, because its service publishes before it saves.
     published: bool,
+    /// Which pause it is.
+    pause: u32,
 }
 
 /// A handler that has read and will save later.
@@ -201,14 +203,15 @@ impl<S: System> World<S> {
         let stores = inner.services.iter().map(|hosted| {
             let mut schema = Schema::default();
             hosted.service.collections(&mut schema);
-            schema.into_store()
+            schema.into_store(!hosted.asked_by.is_empty())
         });
         let small = Small {
             sent: vec![0; inner.clients.len()],
             tried: vec![Tried::default(); if inner.has_terms { inner.clients.len() } else { 0 }],
             ..Small::default()
         };
-        let (timers, effects, begun) = (Timers::default(), Effects::default(), Begun::default());
+        let (timers, effects) = (Timers::default(), Effects::default());
+        let begun = Begun { read_at: 0, read: 0, published: false, pause: 0 };
         let (stores, unpublished, kept, done_outside) = (stores.collect(), Vec::new(), None, DoneOutside::default());
         let mut world = World {
             host: Host { stores, timers, effects, begun, unpublished, kept, done_outside, small },
@@ -343,10 +346,23 @@ impl<S: System> World<S> {
         self.host.small.memories.of((service, member))
     }
 
-    /// Whether the handler that ran last looked at the time, at the attempt or into its memory, or did something
-    /// outside, of which others know whether they have done it.
+    /// Whether the handler that ran last looked at the time, at the attempt or into its memory, asked another
+    /// service, or did something outside, of which others know whether they have done it.
     pub(crate) fn read_beyond_store(&self) -> bool {
-        self.host.effects.impure || self.host.effects.acts_outside
+        let effects = &self.host.effects;
+        effects.impure || effects.acts_outside || effects.asking != Asking::Nothing
+    }
+
+    /// What the handler of a step asked other services, of the last one that was taken.
+    pub(crate) fn asked_in(&self, step: &Step) -> &[Asked] {
+        if step.asking == Asking::Nothing { &[] } else { &self.host.effects.asked }
+    }
+
+    /// A number that grows with each save to the store of a service, or to that of one that it asks: where it is the
+    /// same, what handlers of the service read is the same.
+    #[inline]
+    pub(crate) fn read_tick(&self, service: ServiceIndex) -> u64 {
+        self.host.read_tick(&self.inner().services[service.get()], service)
     }
 
     /// Whether the handler that ran last committed before it was done.
@@ -458,9 +474,11 @@ impl<S: System> World<S> {
         match action {
             Action::Deliver(index) => {
                 let delivery = self.broker.delivery(index);
-                let may_publish_late = self.inner().groups[delivery.group.get()].may_publish_late;
-                let (changes, recognises) = (self.broker.changes(), self.broker.recognises_at_once());
-                Some(Chosen { changes, recognises, ..Chosen::delivery(delivery, may_publish_late) })
+                let group = &self.inner().groups[delivery.group.get()];
+                let (may_ask, changes) = (group.may_ask, self.broker.changes());
+                let recognises = self.broker.recognises_at_once();
+                let plain = Chosen::delivery(delivery, group.may_publish_late);
+                Some(Chosen { may_ask, changes, recognises, ..plain })
             }
             Action::Command(client) => Some(self.chosen_command(client)),
             Action::Advance => self.chosen_timer(),
@@ -474,16 +492,10 @@ impl<S: System> World<S> {
         let hosted = &self.inner().services[command.service.get()];
         let may_publish_late = hosted.publishes_late[Work::Command as usize];
         let (key, may_pause) = (command.key, hosted.pauses[Work::Command as usize]);
-        let plain = Chosen {
-            key,
-            attempt: 1,
-            may_pause,
-            may_publish_late,
-            may_crash: true,
-            is_delivery: false,
-            changes: MemberChanges::NONE,
-            recognises: self.broker.recognises_at_once(),
-        };
+        let (attempt, changes, may_ask) = (1, MemberChanges::NONE, !hosted.asks.is_empty());
+        let (may_crash, is_delivery, recognises) = (true, false, self.broker.recognises_at_once());
+        let plain =
+            Chosen { key, attempt, may_pause, may_publish_late, may_ask, may_crash, is_delivery, changes, recognises };
         if command.terms.is_none() { plain } else { self.chosen_on_terms(client, command, plain) }
     }
 
@@ -491,7 +503,7 @@ impl<S: System> World<S> {
         let (_, timer) = self.host.timers.first()?;
         match timer {
             Timer::AckWait { .. } => None,
-            Timer::Service { attempt, .. } => {
+            Timer::Service { attempt, service, .. } => {
                 let (key, attempt) = (self.timer_key(timer), *attempt);
                 let slow = false;
                 let chosen = Chosen {
@@ -499,6 +511,7 @@ impl<S: System> World<S> {
                     attempt,
                     may_pause: slow,
                     may_publish_late: slow,
+                    may_ask: !self.inner().services[service.get()].asks.is_empty(),
                     may_crash: true,
                     is_delivery: false,
                     changes: MemberChanges::NONE,
@@ -568,8 +581,8 @@ impl<S: System> World<S> {
     /// Whether handling a delivery once more would change nothing.
     pub(super) fn changes_nothing(&self, index: DeliveryIndex) -> bool {
         match self.broker.service_of(self.broker.delivery(index).group) {
-            Some(service) => self.broker.is_futile(index, self.host.stores[service.get()].tick()),
-            None => self.broker.is_futile_for_all(index, |service| self.host.stores[service.get()].tick()),
+            Some(service) => self.broker.is_futile(index, self.read_tick(service)),
+            None => self.broker.is_futile_for_all(index, |service| self.read_tick(service)),
         }
     }
 

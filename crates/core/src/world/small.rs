@@ -5,7 +5,7 @@ use super::clients::Tried;
 use crate::broker::{DeliveryIndex, GroupIndex, copy_few};
 use crate::ids::Time;
 use crate::scheduler::{ClientIndex, PauseIndex, PublishIndex};
-use crate::service::Memories;
+use crate::service::{AskedAt, Memories};
 use crate::store::heap_bytes_of;
 
 /// Clients, what is under way, and the numbers of a run.
@@ -21,6 +21,8 @@ pub(super) struct Small {
     pub(super) tried: Vec<Tried>,
     pub(super) paused: Vec<Paused>,
     pub(super) paused_indices: Vec<PauseIndex>,
+    /// Of paused handlers that may ask other services, how far the stores of those were.
+    pub(super) asked_at: Vec<AskedAt>,
     pub(super) pauses: u32,
     pub(super) acks: Vec<DeliveryIndex>,
     /// What may be published of what is to be published late.
@@ -53,6 +55,7 @@ impl Clone for Small {
         copy_few(&mut self.tried, tried);
         copy_few(&mut self.paused, paused);
         copy_few(&mut self.paused_indices, paused_indices);
+        copy_few(&mut self.asked_at, &source.asked_at);
         copy_few(&mut self.acks, acks);
         copy_few(&mut self.absent, absent);
         copy_few(&mut self.publishes, &source.publishes);
@@ -72,6 +75,7 @@ impl Small {
         self.tried.fill(Tried::default());
         self.paused.clear();
         self.paused_indices.clear();
+        self.asked_at.clear();
         self.acks.clear();
         self.absent.clear();
         self.publishes.clear();
@@ -86,7 +90,7 @@ impl Small {
         let Small { sent, idle, waiting, tried, paused, paused_indices, acks, absent, memories, .. } = self;
         let clients = heap_bytes_of(sent) + heap_bytes_of(idle) + heap_bytes_of(waiting) + heap_bytes_of(tried);
         let under_way = heap_bytes_of(paused) + heap_bytes_of(paused_indices) + heap_bytes_of(acks);
-        let under_way = under_way + heap_bytes_of(&self.publishes);
+        let under_way = under_way + heap_bytes_of(&self.publishes) + heap_bytes_of(&self.asked_at);
         clients + under_way + heap_bytes_of(absent) + memories.heap_bytes()
     }
 }

@@ -13,12 +13,12 @@ use super::{Begun, COMMAND_TIME_US, Host, Job, Paused, Timer, World};
 use crate::broker::{Consumer, DeliveryIndex, GroupIndex, HandedOut, Reply, State, take_out};
 use crate::engine::How;
 use crate::event::System;
-use crate::faults::{Fate, MemberChange, Window};
+use crate::faults::{AnswerFault, Fate, MemberChange, Window};
 use crate::hash;
 use crate::ids::{ServiceIndex, Time};
 use crate::schedule;
 use crate::scheduler::{Action, ClientIndex, PauseIndex};
-use crate::service::{self, Outcome, Rejection};
+use crate::service::{self, AskedAt, AskedService, Asking, Outcome, Rejection};
 
 /// A process of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +118,8 @@ pub struct Step {
     pub(super) saved: bool,
     /// Whether it did anything outside that was not done before.
     pub(super) acted: bool,
+    /// What came of the questions of its handler to other services.
+    pub(crate) asking: Asking,
     /// Who is late with what the handler said, if its fate is that.
     pub(super) late: Late,
     /// Whether what the handler said is there twice.
@@ -145,6 +147,7 @@ impl Step {
             answer_word: 0,
             saved: false,
             acted: false,
+            asking: Asking::Nothing,
             late: Late::Nobody,
             says_twice: false,
             republished: false,
@@ -276,6 +279,18 @@ impl Step {
         !self.saved && !self.acted && !self.answered_ack() && self.published.start >= self.published.end
     }
 
+    /// What was wrong with what its handler was told by other services, if that was wrong.
+    #[inline]
+    pub(crate) fn misled(&self) -> Option<AnswerFault> {
+        self.fate.answer.filter(|_| self.asking == Asking::Misled)
+    }
+
+    /// Whether its handler asked other services.
+    #[inline]
+    pub(crate) fn asks(&self) -> bool {
+        self.asking != Asking::Nothing
+    }
+
     /// Whether it changed the store of the service whose handler ran.
     #[must_use]
     #[inline]
@@ -321,6 +336,7 @@ impl<S: System> World<S> {
     pub(crate) fn step_into(&mut self, action: Action, fate: Fate, step: &mut Step) {
         (step.action, step.actor, step.saved, step.acted) = (action, None, false, false);
         (step.says_twice, step.republished, step.recognised) = (false, false, false);
+        step.asking = Asking::Nothing;
         step.published.start = self.broker.messages().len();
         self.host.small.steps += 1;
         match action {
@@ -465,6 +481,7 @@ impl<S: System> World<S> {
             Job::Command { client, ordinal } => self.execute(client, ordinal, (actor, Some(begun)), step),
             Job::Timer { .. } => {}
         }
+        self.host.small.asked_at.retain(|at| at.pause != begun.pause);
     }
 
     /// Notes what the broker does with a delivery that was handed out and answered, or not yet.
@@ -507,6 +524,8 @@ impl<S: System> World<S> {
             && let Some(actor) = step.actor
         {
             self.broker.unpark(actor.service);
+            let asked_by = &self.simulation.inner.services[actor.service.get()].asked_by;
+            asked_by.iter().for_each(|asker| self.broker.unpark(*asker));
         }
         if fate.is_cut() {
             self.after_cut(job, step);
@@ -531,10 +550,14 @@ impl<S: System> World<S> {
 
     /// A handler has read and will save later.
     fn note_pause(&mut self, job: Job, actor: Actor, step: &Step) {
-        let Host { small, begun, .. } = &mut self.host;
+        let Host { small, begun, stores, .. } = &mut self.host;
         let index = PauseIndex(small.pauses);
         small.pauses += 1;
-        let (begun, key) = (*begun, hash::mix(step.key, 3));
+        let (begun, key) = (Begun { pause: index.0, ..*begun }, hash::mix(step.key, 3));
+        for AskedService { service, .. } in &self.simulation.inner.services[actor.service.get()].asks {
+            let tick = stores[service.get()].tick();
+            small.asked_at.push(AskedAt { pause: index.0, service: *service, tick });
+        }
         small.paused.push(Paused { index, job, actor, begun, fate: step.fate, key });
         small.paused_indices.push(index);
         self.push_offer(Action::Resume(index));
@@ -609,6 +632,7 @@ impl<S: System> World<S> {
         let (cut_off, kept): (Vec<Paused>, Vec<Paused>) =
             self.host.small.paused.drain(..).partition(|paused| paused.actor == actor);
         self.host.small.paused = kept;
+        self.host.small.asked_at.retain(|at| cut_off.iter().all(|paused| paused.index.0 != at.pause));
         self.host.small.paused_indices.clear();
         self.host.small.paused_indices.extend(self.host.small.paused.iter().map(|paused| paused.index));
         for paused in cut_off {

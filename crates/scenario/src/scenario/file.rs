@@ -329,6 +329,10 @@ pub(super) struct FaultsTable {
     pub(super) slow_publish_most: Option<Spanned<u32>>,
     pub(super) crash_between_saves: Option<Ratio>,
     pub(super) crash_between_saves_most: Option<Spanned<u32>>,
+    pub(super) stale_answer: Option<Ratio>,
+    pub(super) stale_answer_most: Option<Spanned<u32>>,
+    pub(super) no_answer: Option<Ratio>,
+    pub(super) no_answer_most: Option<Spanned<u32>>,
     pub(super) attempts: Option<u16>,
     pub(super) swarm: Option<bool>,
 }

@@ -240,6 +240,8 @@ pub(super) fn faults(source: &Source<'_>, read: &File) -> Result<FaultPlan, File
         republish: rate(table.publish_twice, table.publish_twice_most.as_ref())?,
         slow_publish: rate(table.slow_publish, table.slow_publish_most.as_ref())?,
         crash_between_saves: rate(table.crash_between_saves, table.crash_between_saves_most.as_ref())?,
+        stale_answer: rate(table.stale_answer, table.stale_answer_most.as_ref())?,
+        no_answer: rate(table.no_answer, table.no_answer_most.as_ref())?,
         attempts_max: table.attempts.unwrap_or(FaultPlan::NONE.attempts_max),
         swarm: table.swarm.unwrap_or(true),
     })

@@ -48,7 +48,8 @@ impl Means {
                 | Departure::SlowPublish { .. }
                 | Departure::Fetch { .. }
                 | Departure::MemberChange { .. }
-                | Departure::Republish(_) => {}
+                | Departure::Republish(_)
+                | Departure::Answer { .. } => {}
                 Departure::Pause { .. } => means.pause = true,
                 Departure::Duplicate(_) => means.duplicate = true,
                 Departure::Lose(_) => means.lose_message = true,

@@ -388,8 +388,9 @@ impl crate::event::Command for Up {
     }
 }
 
-/// Two commands about one record, and so many members of `copy`, which say nothing or nak if a version is missing.
-fn counting(profile: Profile, members: u16, naks: bool) -> Simulation<Counting> {
+/// Two commands about one record, and so many members of `copy`, which say nothing or nak if a version is missing, or
+/// if the shop, which they may ask, is at another one.
+fn counting(profile: Profile, members: u16, naks: bool, asks: bool) -> Simulation<Counting> {
     let policy = VersionPolicy::EVERY_SAVE;
     let shop = testing::service::<Counting>("shop").owns::<Count>(policy).on_command(|Up(id), ctx| {
         let held = ctx.store.find::<Count>(*id).map(|held| (held.version, held.value.0));
@@ -399,7 +400,13 @@ fn counting(profile: Profile, members: u16, naks: bool) -> Simulation<Counting> 
         Ok::<(), Rejection>(())
     });
     let subjects = const { &[Snapshot::<Count>::SUBJECT] };
-    let copy = testing::service::<Counting>("copy").keeps::<Count>(policy).on_event(subjects, move |event, ctx| {
+    let copy = testing::service::<Counting>("copy").keeps::<Count>(policy).asking(if asks { &["shop"] } else { &[] });
+    let copy = copy.on_event(subjects, move |event, ctx| {
+        if asks
+            && ctx.ask::<Count>("shop", event.id).is_ok_and(|told| told.is_none_or(|told| told.value != event.value))
+        {
+            return if naks { Outcome::nak("it is another one") } else { Outcome::Silent("it is another one") };
+        }
         let held = ctx.store.find::<Count>(event.id).map(|held| (held.version, held.value.0));
         match held.map_or(0, |(_, count)| count) {
             count if event.value.0 <= count => Outcome::Ack,
@@ -428,10 +435,10 @@ fn on_every_broker_the_search_finds_all_that_a_plain_enumeration_of_a_counter_fi
     let mut all = Compared::default();
     for (name, profile) in brokers() {
         let before = all;
-        for (members, naks) in [(1, false), (2, true)] {
-            let simulation = counting(profile.clone(), members, naks);
+        for (members, naks, asks) in [(1, false, false), (2, true, false), (1, false, true)] {
+            let simulation = counting(profile.clone(), members, naks, asks);
             for bounds in all_bounds() {
-                let words = format!("{name}, {members} members: {bounds}");
+                let words = format!("{name}, {members} members{}: {bounds}", if asks { ", who ask" } else { "" });
                 all.add(compare(&simulation, &bounds, 60, &words).unwrap_or_default());
             }
         }
@@ -531,7 +538,7 @@ fn on_every_broker_states_of_one_key_go_on_in_the_same_way() {
     let own = |profile: &Profile| DeliveryOrder::Broker.on(profile) == DeliveryOrder::Broker;
     for (name, profile) in brokers().filter(|(_, profile)| own(profile)) {
         for (members, naks) in [(1, false), (2, true)] {
-            let simulation = counting(profile.clone(), members, naks);
+            let simulation = counting(profile.clone(), members, naks, naks);
             let found = compare_keys(&simulation, &bounds, 150, &format!("{name}, {members} members"));
             (worlds, alike) = (worlds + found.0, alike + found.1);
         }

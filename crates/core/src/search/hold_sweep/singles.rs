@@ -3,7 +3,7 @@
 use super::clock::{Clock, Ends};
 use crate::broker::{Dedup, MaxDeliver, Profile};
 use crate::event::System;
-use crate::faults::{FaultPlan, MemberChange, MemberChanges, Window};
+use crate::faults::{AnswerFault, FaultPlan, MemberChange, MemberChanges, Window};
 use crate::run::{Judges, Limits, Observer, Report, run};
 use crate::schedule::{DeliverySpec, Departure, Target};
 use crate::scheduler::{Action, Departing};
@@ -21,7 +21,7 @@ pub(super) struct Singles {
 /// The kinds of departures in the order in which they are tried: first what overtakes, then what comes
 /// twice, then what is half done, last what hardly ever matters. Those that need a clock or two members come
 /// early, because there are few of them where there is neither.
-const KINDS: [Kind; 39] = [
+const KINDS: [Kind; 41] = [
     Kind::Hold,
     Kind::HoldPastTimer,
     Kind::Duplicate,
@@ -32,6 +32,8 @@ const KINDS: [Kind; 39] = [
     Kind::PausePastClock,
     Kind::SlowPublish,
     Kind::SlowPublishPastClock,
+    Kind::Answer(AnswerFault::Stale),
+    Kind::Answer(AnswerFault::Missing),
     Kind::AgainPastClock,
     Kind::Crash(Window::BeforePublish),
     Kind::Crash(Window::BetweenSaves),
@@ -105,6 +107,7 @@ enum Kind {
     RepublishLater,
     /// The same, when the clock has moved as far as it does.
     RepublishPastClock,
+    Answer(AnswerFault),
 }
 
 /// How many messages are fetched with another one.
@@ -122,6 +125,8 @@ struct Happening {
     changes: MemberChanges,
     /// Whether it committed before it was done.
     commits: bool,
+    /// Whether it asked another service.
+    asks: bool,
 }
 
 impl Singles {
@@ -196,9 +201,18 @@ impl<S: System> Observer<S> for Happenings {
         let is_met = |target: &Target| {
             matches!(target, Target::Delivery(_) | Target::Command(_) | Target::Timer(_) | Target::Join(_))
         };
-        let commits = false;
-        let happening =
-            |target| Happening { target, service: None, may_pause, may_publish_late, may_crash, commits, changes };
+        let may_ask = chosen.is_some_and(|chosen| chosen.may_ask);
+        let (service, commits) = (None, false);
+        let happening = |target| Happening {
+            target,
+            service,
+            may_pause,
+            may_publish_late,
+            may_crash,
+            commits,
+            asks: may_ask,
+            changes,
+        };
         self.all.extend(target.filter(is_met).map(happening));
     }
 
@@ -207,6 +221,7 @@ impl<S: System> Observer<S> for Happenings {
             last.service.get_or_insert_with(|| world.service_name(actor.service).to_owned());
             last.may_publish_late &= !step.published.is_empty();
             last.commits = world.committed_between();
+            last.asks &= step.asks();
         }
     }
 }
@@ -231,13 +246,15 @@ impl Kind {
             Kind::CrashOfInbox | Kind::OutliveWithInbox => faults.fetch,
             Kind::RepublishLater | Kind::RepublishPastClock if !Kind::SlowPublish.is_in(&faults) => return false,
             Kind::Republish | Kind::RepublishLater | Kind::RepublishPastClock => faults.republish,
+            Kind::Answer(AnswerFault::Stale) => faults.stale_answer,
+            Kind::Answer(AnswerFault::Missing) => faults.no_answer,
         };
         !rate.ratio.is_never() && rate.most > 0
     }
 
     /// The departure of this kind from something, if it can be departed from so with this broker.
     fn of(self, what: &Happening, profile: &Profile) -> Option<Vec<Departure>> {
-        let Happening { target, service, may_pause, may_publish_late, may_crash, commits, changes } = what;
+        let Happening { target, service, may_pause, may_publish_late, may_crash, commits, asks, changes } = what;
         let (target, until) = (target.clone(), None);
         let one = |departure| Some(vec![departure]);
         match (self, &target) {
@@ -282,6 +299,7 @@ impl Kind {
                 let outliving = outliving(delivery, profile)?;
                 Some(std::iter::once(fetch).chain(outliving.into_iter().take(1)).collect())
             }
+            (Kind::Answer(fault), _) => one(Departure::Answer { fault, what: target }).filter(|_| *asks),
             (Kind::Republish, Target::Delivery(_) | Target::Command(_) | Target::Timer(_))
                 if profile.dedup_window == Dedup::None =>
             {
