@@ -16,7 +16,7 @@ use crate::schedule::{CommandSpec, command_key};
 use crate::scheduler::{Action, Chosen, ClientIndex, Offer};
 use crate::service::{Asking, Context, Effects};
 use crate::simulation::{Awaited, HostedCommand, Simulation, Terms};
-use crate::world::step::{Answer, Step};
+use crate::world::taken::{Answer, Step};
 use crate::world::{COMMAND_TIME_US, Job};
 
 /// What a client has tried of the command it is at.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::publishing::{Late, answers_last};
 use super::small::Small;
-use super::step::{Actor, Answer, Step};
+use super::taken::{Actor, Answer, Step};
 use super::{Begun, Host, Timer, World};
 use crate::broker::{Attempt, Broker, Consumer, Dedup, FutileAt, Handled, Message, Reply, Silence};
 use crate::event::System;

@@ -13,6 +13,7 @@ mod outside;
 mod publishing;
 mod small;
 mod step;
+mod taken;
 mod timers;
 
 use std::fmt;
@@ -40,7 +41,7 @@ pub(crate) use journal::tests::simulation as erratic_simulation;
 use outside::DoneOutside;
 use publishing::{Kept, Unpublished};
 use small::Small;
-pub use step::{Actor, Answer, Step};
+pub use taken::{Actor, Answer, Step};
 use timers::Timers;
 
 /// How long a command takes, so that saves by commands have different times.

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::step::{Actor, Answer, Step};
+use super::taken::{Actor, Answer, Step};
 use super::{Host, Job, World};
 use crate::broker::{Attempt, Consumer, Handled, Message, Reply, Silence, take_out};
 use crate::event::System;
