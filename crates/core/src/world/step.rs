@@ -500,12 +500,20 @@ impl<S: System> World<S> {
             && let Some(actor) = step.actor
         {
             self.broker.unpark(actor.service);
-            let asked_by = &self.simulation.inner.services[actor.service.get()].asked_by;
-            asked_by.iter().for_each(|asker| self.broker.unpark(*asker));
+            if self.inner().has_askers {
+                self.unpark_askers(actor.service);
+            }
         }
         if fate.is_cut() {
             self.after_cut(job, step);
         }
+    }
+
+    /// Makes ready again what waits for a change of a service that was asked.
+    #[inline(never)]
+    fn unpark_askers(&mut self, service: ServiceIndex) {
+        let asked_by = &self.simulation.inner.services[service.get()].asked_by;
+        asked_by.iter().for_each(|asker| self.broker.unpark(*asker));
     }
 
     /// What follows if its fate was to pause, to crash or to be slow to publish.
