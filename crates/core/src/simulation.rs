@@ -147,6 +147,8 @@ pub(crate) struct Inner<S: System> {
     pub(crate) clients: Vec<HostedClient<S::Command>>,
     /// Whether any command is sent otherwise than at once, once and like any other.
     pub(crate) has_terms: bool,
+    /// Whether any service asks another one.
+    pub(crate) has_askers: bool,
     pub(crate) seeds: Arc<[(ServiceIndex, Box<Seed>)]>,
     pub(crate) redeliver_futile: bool,
     /// What happens in its calm run, once somebody asked.
@@ -297,12 +299,13 @@ impl<S: System> Simulation<S> {
     }
 
     fn with_clients(&self, clients: Vec<HostedClient<S::Command>>) -> Simulation<S> {
-        let Inner { services, profile, groups, seeds, redeliver_futile, .. } = &*self.inner;
+        let Inner { services, profile, groups, seeds, redeliver_futile, has_askers, .. } = &*self.inner;
         let inner = Inner {
             services: Arc::clone(services),
             profile: profile.clone(),
             groups: groups.clone(),
             has_terms: any_terms(&clients),
+            has_askers: *has_askers,
             clients,
             seeds: Arc::clone(seeds),
             redeliver_futile: *redeliver_futile,
@@ -506,8 +509,10 @@ impl<S: System> SimulationBuilder<S> {
         let seeds = seeds.collect::<Result<Vec<_>, _>>()?.into();
         let has_terms = any_terms(&clients);
         let (profile, redeliver_futile, expected) = (self.profile, self.redeliver_futile, OnceLock::new());
+        let has_askers = services.iter().any(|hosted| !hosted.asks.is_empty());
         let services = services.into();
-        let inner = Inner { services, profile, groups, clients, has_terms, seeds, redeliver_futile, expected };
+        let inner =
+            Inner { services, profile, groups, clients, has_terms, has_askers, seeds, redeliver_futile, expected };
         Ok(Simulation { inner: Arc::new(inner) })
     }
 }

@@ -32,6 +32,7 @@ impl<R: Record> Earlier<R> {
     }
 
     /// A record is saved that was this.
+    #[cold]
     pub(super) fn push(&mut self, id: RecordId, before: Option<&Versioned<R>>) {
         let rows = self.rows.entry(R::KIND, id);
         let digest = latest(id, rows);

@@ -124,7 +124,7 @@ fn cannot<S: System>(simulation: &Simulation<S>, plan: &FaultPlan, fault: &Fault
              comes later",
             profile.name, profile.dedup_window
         )),
-        "stale_answer" | "no_answer" if inner.services.iter().all(|hosted| hosted.asks.is_empty()) => {
+        "stale_answer" | "no_answer" if !inner.has_askers => {
             Some("no service asks another one (`Service::asks`)".to_owned())
         }
         "delay_ack" if profile.ack_wait.is_empty() && unlimited && !profile.release_on.crash => {

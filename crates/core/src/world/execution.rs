@@ -87,6 +87,7 @@ impl<S: System> Execution<'_, S> {
         // What was acked will be acked again: redelivery ends it even if it changes nothing. And what a crash
         // took back can still be done.
         let mut is_inert = !is_cut && !step.answered_ack();
+        let mut tick = store.tick();
         // Most deliveries of a hard run come too early or again, and do nothing.
         if store.changed() || effects.has_any {
             if is_cut || !step.is_success() {
@@ -99,7 +100,10 @@ impl<S: System> Execution<'_, S> {
                 }
             }
             (step.saved, step.asking) = (store.changed(), effects.asking);
-            is_inert &= step.misled().is_none();
+            tick = store.tick();
+            if fate.answer.is_some() {
+                is_inert &= step.misled().is_none();
+            }
             is_inert &= !step.saved && !effects.impure && effects.is_empty();
             if effects.acts_outside {
                 step.acted = host.act();
@@ -117,7 +121,10 @@ impl<S: System> Execution<'_, S> {
                 host.arm(actor, cause);
             }
         }
-        Some(if is_inert { FutileAt::tick(host.read_tick(hosted, actor.service)) } else { FutileAt::NEVER })
+        if is_inert && inner.has_askers {
+            tick = host.read_tick(hosted, tick);
+        }
+        Some(if is_inert { FutileAt::tick(tick) } else { FutileAt::NEVER })
     }
 
     /// What the broker hears of the answer for now, if the process may be late with what it has to say.
@@ -157,7 +164,28 @@ impl<S: System> Host<S> {
     #[inline(always)]
     fn call<'h>(
         &'h mut self,
-        Hosted { service, asks, .. }: &'h Hosted<S>,
+        hosted: &'h Hosted<S>,
+        actor: Actor,
+        task: Task<'_, S>,
+        begun: Option<Begun>,
+        step: &mut Step,
+    ) -> (&'h mut Store, &'h mut Effects<S::Event>) {
+        if !hosted.asks.is_empty() {
+            return self.call_asking(hosted, actor, task, begun, step);
+        }
+        let Host { stores, effects, small, .. } = self;
+        let read_at = begun.map(|begun| begun.read_at);
+        let store = begin(stores, small, actor.service, read_at);
+        let (memories, member, now) = (&mut small.memories, (actor.service, actor.member), small.now);
+        let ctx = Context { store, others: None, effects, memories, member, now, attempt: 0, subject: None };
+        answer(hosted, task, ctx, read_at, step)
+    }
+
+    /// [`Host::call`] of a handler that may ask other services.
+    #[inline(never)]
+    fn call_asking<'h>(
+        &'h mut self,
+        hosted: &'h Hosted<S>,
         actor: Actor,
         task: Task<'_, S>,
         begun: Option<Begun>,
@@ -166,38 +194,13 @@ impl<S: System> Host<S> {
         let Host { stores, effects, small, .. } = self;
         let read_at = begun.map(|begun| begun.read_at);
         begin(stores, small, actor.service, read_at);
-        let fault = step.fate.answer;
-        let (store, others) = match asks.is_empty() {
-            true => (&mut stores[actor.service.get()], None),
-            false => {
-                let paused = begun.map(|begun| (begun.pause, &*small.asked_at));
-                let (before, rest) = stores.split_at_mut(actor.service.get());
-                let (store, after) = rest.split_first_mut().expect("each service has a store");
-                (store, Some(Others { before, after, asks, paused, fault }))
-            }
-        };
-        if let Some(tick) = read_at {
-            store.open_at(tick);
-        }
-        let (memories, member) = (&mut small.memories, (actor.service, actor.member));
-        let now = small.now;
-        let mut ctx = Context { store, others, effects, memories, member, now, attempt: 0, subject: None };
-        match task {
-            Task::Delivery { event, subject, attempt } => {
-                (ctx.attempt, ctx.subject) = (attempt, Some(subject));
-                step.set_outcome(service.handle(event, &mut ctx));
-            }
-            Task::Command(command) => step.set_answer(Answer::Command(service.execute(command, &mut ctx))),
-            Task::Timer(timer) => {
-                service.on_timer(timer, &mut ctx);
-                step.set_answer(Answer::Timer);
-            }
-        }
-        let Context { store, effects, .. } = ctx;
-        if read_at.is_some() {
-            store.close();
-        }
-        (store, effects)
+        let (before, rest) = stores.split_at_mut(actor.service.get());
+        let (store, after) = rest.split_first_mut().expect("each service has a store");
+        let (paused, fault) = (begun.map(|begun| (begun.pause, &*small.asked_at)), step.fate.answer);
+        let others = Some(Others { before, after, asks: &hosted.asks, paused, fault });
+        let (memories, member, now) = (&mut small.memories, (actor.service, actor.member), small.now);
+        let ctx = Context { store, others, effects, memories, member, now, attempt: 0, subject: None };
+        answer(hosted, task, ctx, read_at, step)
     }
 
     /// The handler has read and goes on some other time. If its service publishes before it saves, it says what
@@ -269,11 +272,11 @@ impl<S: System> Host<S> {
         Some(Others { before, after, asks, paused: None, fault: None })
     }
 
-    /// A number that grows with each save to the store of a service, or to that of one that it asks.
-    #[inline]
-    pub(super) fn read_tick(&self, Hosted { asks, .. }: &Hosted<S>, service: ServiceIndex) -> u64 {
-        let tick = |service: ServiceIndex| self.stores[service.get()].tick();
-        asks.iter().fold(tick(service), |sum, asked| sum.wrapping_add(tick(asked.service)))
+    /// A number that grows with each save to the store of a service, which is at this tick, or to that of one that
+    /// it asks.
+    #[inline(never)]
+    pub(super) fn read_tick(&self, Hosted { asks, .. }: &Hosted<S>, tick: u64) -> u64 {
+        asks.iter().fold(tick, |sum, asked| sum.wrapping_add(self.stores[asked.service.get()].tick()))
     }
 
     /// What a handler did outside is done; says whether any of it is new.
@@ -299,9 +302,40 @@ impl<S: System> Host<S> {
     }
 }
 
+/// Lets the handler of a service answer, from what it read then if it has read before; returns its store, and what it
+/// did besides.
+#[inline(always)]
+fn answer<'h, S: System>(
+    Hosted { service, .. }: &Hosted<S>,
+    task: Task<'_, S>,
+    mut ctx: Context<'h, S>,
+    read_at: Option<u64>,
+    step: &mut Step,
+) -> (&'h mut Store, &'h mut Effects<S::Event>) {
+    if let Some(tick) = read_at {
+        ctx.store.open_at(tick);
+    }
+    match task {
+        Task::Delivery { event, subject, attempt } => {
+            (ctx.attempt, ctx.subject) = (attempt, Some(subject));
+            step.set_outcome(service.handle(event, &mut ctx));
+        }
+        Task::Command(command) => step.set_answer(Answer::Command(service.execute(command, &mut ctx))),
+        Task::Timer(timer) => {
+            service.on_timer(timer, &mut ctx);
+            step.set_answer(Answer::Timer);
+        }
+    }
+    let Context { store, effects, .. } = ctx;
+    if read_at.is_some() {
+        store.close();
+    }
+    (store, effects)
+}
+
 /// Begins a step of a service's store, for a handler that perhaps has read before.
 #[inline(always)]
-fn begin(stores: &mut [Store], small: &Small, service: ServiceIndex, read_at: Option<u64>) {
+fn begin<'s>(stores: &'s mut [Store], small: &Small, service: ServiceIndex, read_at: Option<u64>) -> &'s mut Store {
     let store = &mut stores[service.get()];
     let mut oldest = read_at;
     if !small.paused.is_empty() {
@@ -310,6 +344,7 @@ fn begin(stores: &mut [Store], small: &Small, service: ServiceIndex, read_at: Op
         oldest = of_service.map(|paused| paused.begun.read_at).chain(oldest).chain(asked_at).min();
     }
     store.begin_step(small.now, oldest);
+    store
 }
 
 /// Takes back what a handler did that refused or that a crash cut off, as far as that leaves nothing of it.

@@ -363,7 +363,8 @@ impl<S: System> World<S> {
     /// same, what handlers of the service read is the same.
     #[inline]
     pub(crate) fn read_tick(&self, service: ServiceIndex) -> u64 {
-        self.host.read_tick(&self.inner().services[service.get()], service)
+        let tick = self.host.stores[service.get()].tick();
+        if self.inner().has_askers { self.host.read_tick(&self.inner().services[service.get()], tick) } else { tick }
     }
 
     /// Whether the handler that ran last committed before it was done.

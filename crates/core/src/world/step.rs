@@ -14,7 +14,7 @@ use crate::engine::How;
 use crate::event::System;
 use crate::faults::{Fate, MemberChange, Window};
 use crate::hash;
-use crate::ids::Time;
+use crate::ids::{ServiceIndex, Time};
 use crate::schedule;
 use crate::scheduler::{Action, ClientIndex, PauseIndex};
 use crate::service::{self, AskedAt, AskedService, Asking};
@@ -223,12 +223,20 @@ impl<S: System> World<S> {
             && let Some(actor) = step.actor
         {
             self.broker.unpark(actor.service);
-            let asked_by = &self.simulation.inner.services[actor.service.get()].asked_by;
-            asked_by.iter().for_each(|asker| self.broker.unpark(*asker));
+            if self.inner().has_askers {
+                self.unpark_askers(actor.service);
+            }
         }
         if fate.is_cut() {
             self.after_cut(job, step);
         }
+    }
+
+    /// Makes ready again what waits for a change of a service that was asked.
+    #[inline(never)]
+    fn unpark_askers(&mut self, service: ServiceIndex) {
+        let asked_by = &self.simulation.inner.services[service.get()].asked_by;
+        asked_by.iter().for_each(|asker| self.broker.unpark(*asker));
     }
 
     /// What follows if its fate was to pause, to crash or to be slow to publish.

@@ -106,7 +106,7 @@ pub(super) fn coupling<S: System>(simulation: &Simulation<S>, bounds: &Bounds) -
     if bounds.pauses != Most::NONE {
         return Some("handlers that pause share a member");
     }
-    if simulation.inner.services.iter().any(|hosted| !hosted.asks.is_empty()) {
+    if simulation.inner.has_askers {
         return Some("services ask each other, whatever the record");
     }
     if groups.iter().any(|group| group.members.len() > 1) {

@@ -14,7 +14,7 @@ use crate::faults::{AckFate, FaultPlan, Rate};
 use crate::prng::{Prng, Ratio, Stream};
 use crate::run::{Judges, Limits, Report, run};
 use crate::scheduler::{Keyed, Scheduler};
-use crate::service::{AckTiming, Effects};
+use crate::service::{AckTiming, Effects, Outcome, Rejection};
 use crate::store::Store;
 
 /// A copy of a message on its way to a group: which attempt it is, by whom it is held, and what replaced it.
