@@ -35,7 +35,7 @@ pub struct Recorded {
     pub edges: Edges,
 }
 
-/// A counterexample, whatever the system (see [`Counterexample`]).
+/// A counterexample, whatever the system (see [`Counterexample`](crate::scenario::Counterexample)).
 pub struct Smallest {
     /// How large the run of the seed was.
     pub before: Size,
