@@ -1,5 +1,6 @@
 //! Handlers that ask other services, and what those answer: what is there, what was there, or nothing.
 
+use crate::shop::same_price;
 use pellmell::doc_example::{Change, Changed, Item, Shop};
 use pellmell::explain::Explain;
 use pellmell::extract::extract;
@@ -89,18 +90,6 @@ fn at_search(simulation: &Simulation<Shop>, lines: &[&str]) -> Vec<String> {
         std::iter::once(action).chain(faults).chain(answer).chain(asked).chain(saved).collect::<String>()
     });
     steps.collect()
-}
-
-/// At rest search has the price of the shop.
-fn same_price() -> Judges<Shop> {
-    Judges::new(vec![at_quiescence("SamePrice", |moment: &Moment<'_, Shop>| {
-        let price = |service| moment.store_of(service).find::<Item>(ITEM).map(|item| item.price);
-        let (expected, found) = (price("shop"), price("search"));
-        match found == expected {
-            true => Ok(()),
-            false => Err(Violation::at("search").of(ITEM).because(format!("{found:?}, not {expected:?}"))),
-        }
-    })])
 }
 
 #[test]
@@ -304,7 +293,7 @@ fn plan() -> FaultPlan {
 #[test]
 fn a_hold_sweep_finds_what_a_stale_answer_does_and_it_is_shrunk_and_explained() {
     let simulation = simulation(&[1, 2], search(naks), Hosting::ALONE);
-    let judges = same_price();
+    let judges = same_price(ITEM);
     let swept = |plan| HoldSweep::new(&simulation, &judges).with_faults(plan).run();
     let result = swept(plan());
     let first = result.buckets.values().min_by_key(|bucket| bucket.place).expect("it is found");
@@ -357,7 +346,7 @@ fn runs_that_draw_it_are_extracted_and_replayed_exactly_and_say_how_often_it_hap
 fn a_complete_search_finds_what_depends_on_when_a_handler_asks() {
     // What search copies is what the shop has when it asks: late messages are no harm, lost order is none either.
     let bounds = Bounds { lost_acks: Most::Of(1), ..Bounds::of(DeliveryOrder::Any) };
-    let judges = same_price();
+    let judges = same_price(ITEM);
     let held = simulation(&[1, 2], search(naks), Hosting::ALONE);
     let result = Exhaust::new(&held, &judges).with_bounds(bounds).run();
     assert!(result.is_complete(), "{result}");

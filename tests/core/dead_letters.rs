@@ -31,12 +31,7 @@ fn keep(event: &Changed, ctx: &mut Context<'_, Shop>) -> Outcome {
 
 /// A shop whose search refuses prices above 10, for good; its dead letters go to [`DEAD`].
 fn shop(profile: Profile) -> SimulationBuilder<Shop> {
-    let shop = service::<Shop>("shop").owns::<Item>(VersionPolicy::EVERY_SAVE).on_command(|change, ctx| {
-        let held = ctx.store.find::<Item>(change.item).map(|item| item.version);
-        let version = ctx.store.overwrite(change.item, Item { price: change.price }, held);
-        ctx.publish(Changed { item: change.item, version, price: change.price });
-        Ok(())
-    });
+    let shop = crate::shop::shop();
     let search = service::<Shop>("search").keeps::<Item>(VersionPolicy::EVERY_SAVE);
     let search = search.on_event(CHANGED, |event, ctx| match event.price {
         11.. => Outcome::nak("too dear"),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pellmell::broker::Dedup;
-use pellmell::doc_example::{Change, Changed, Item, Shop};
+use pellmell::doc_example::{Change, Item, Shop};
 use pellmell::extract::extract;
 use pellmell::run::Observer;
 use pellmell::schedule::NamedStep;
@@ -27,13 +27,7 @@ const LONG: Dedup = Dedup::Window(Duration::from_secs(600));
 
 /// A shop whose prices Ann and Bob change, and a search; its broker waits half a minute for answers.
 fn shop(mode: PublishMode, dedup_window: Dedup) -> Simulation<Shop> {
-    let shop = service::<Shop>("shop").owns::<Item>(VersionPolicy::EVERY_SAVE).publishing(mode);
-    let shop = shop.on_command(|change, ctx| {
-        let held = ctx.store.find::<Item>(change.item).map(|item| item.version);
-        let version = ctx.store.overwrite(change.item, Item { price: change.price }, held);
-        ctx.publish(Changed { item: change.item, version, price: change.price });
-        Ok(())
-    });
+    let shop = crate::shop::shop().publishing(mode);
     let search = service::<Shop>("search").keeps::<Item>(VersionPolicy::EVERY_SAVE);
     let search = search.on_event(const { &[CHANGED] }, |event, ctx| {
         let held = ctx.store.find::<Item>(event.item).map(|item| item.version);

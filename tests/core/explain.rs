@@ -43,12 +43,7 @@ enum Search {
 /// A shop whose items a seller sets to prices, a search with copies of them, and stock, which counts changes and
 /// has nothing to do with prices.
 fn shop(profile: Profile, search: Search, hosting: Hosting, changes: &[(u32, u32)]) -> Simulation<Shop> {
-    let shop = service::<Shop>("shop").owns::<Item>(POLICY).on_command(|change, ctx| {
-        let held = ctx.store.find::<Item>(change.item).map(|item| item.version);
-        let version = ctx.store.overwrite(change.item, Item { price: change.price }, held);
-        ctx.publish(Changed { item: change.item, version, price: change.price });
-        Ok(())
-    });
+    let shop = crate::shop::shop();
     let copies = service::<Shop>("search").keeps::<Item>(POLICY).on_event(ITEM_CHANGED, move |event, ctx| {
         let held = ctx.store.find::<Item>(event.item).map(|item| (item.version, item.price));
         let row = Item { price: event.price };

@@ -20,6 +20,7 @@ mod pctcp;
 mod rest;
 #[cfg(feature = "proptest")]
 mod schedules;
+mod shop;
 mod shrink;
 mod slow_publish;
 mod testing;

@@ -23,12 +23,7 @@ fn item(number: u32) -> RecordId {
 /// A shop, and a search that counts in an item's price how often that changed, with the versions that it
 /// has counted in memory.
 fn counting(hosting: Hosting, changes: u32) -> Simulation<Shop> {
-    let shop = service::<Shop>("shop").owns::<Item>(POLICY).on_command(|change, ctx| {
-        let held = ctx.store.find::<Item>(change.item).map(|item| item.version);
-        let version = ctx.store.overwrite(change.item, Item { price: change.price }, held);
-        ctx.publish(Changed { item: change.item, version, price: change.price });
-        Ok(())
-    });
+    let shop = crate::shop::shop();
     let search = service::<Shop>("search").keeps::<Item>(POLICY).on_event(ITEM_CHANGED, |event, ctx| {
         if !ctx.memory::<BTreeSet<(RecordId, Version)>>().insert((event.item, event.version)) {
             return Outcome::Ack;

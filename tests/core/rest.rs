@@ -32,12 +32,7 @@ fn set(item: u32, price: u32) -> Change {
 /// next even one comes.
 fn forgetful(profile: Profile, of_item_2: OfItem2, commands: &[Change]) -> Simulation<Shop> {
     let policy = VersionPolicy::EVERY_SAVE;
-    let shop = testing::service::<Shop>("shop").owns::<Item>(policy).on_command(|change: &Change, ctx| {
-        let held = ctx.store.find::<Item>(change.item).map(|held| held.version);
-        let version = ctx.store.overwrite(change.item, Item { price: change.price }, held);
-        ctx.publish(Changed { item: change.item, version, price: change.price });
-        Ok(())
-    });
+    let shop = crate::shop::shop();
     let subjects = const { &[Subject::new("item:changed")] };
     let search = testing::service::<Shop>("search").keeps::<Item>(policy).on_event(subjects, move |event, ctx| {
         match (event.item.number(), of_item_2) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use expect_test::expect;
-use pellmell::doc_example::{Change, Changed, Item, Shop};
+use pellmell::doc_example::{Change, Item, Shop};
 use pellmell::testing::{Schedule, at_quiescence, kept_in, schedules, service};
 use pellmell::ticketing::Scenario;
 use pellmell::ticketing::Ticketing;
@@ -37,12 +37,7 @@ fn changes(prices: &[u32]) -> Vec<Change> {
 
 fn builder(how: Search) -> pellmell::simulation::SimulationBuilder<Shop> {
     let policy = VersionPolicy::EVERY_SAVE;
-    let shop = service::<Shop>("shop").owns::<Item>(policy).on_command(|change, ctx| {
-        let held = ctx.store.find::<Item>(change.item).map(|item| item.version);
-        let version = ctx.store.overwrite(change.item, Item { price: change.price }, held);
-        ctx.publish(Changed { item: change.item, version, price: change.price });
-        Ok(())
-    });
+    let shop = crate::shop::shop();
     // The price says which is newer: it rises with each change.
     let search = service::<Shop>("search").keeps::<Item>(policy).on_event(CHANGED, move |event, ctx| {
         let held = ctx.store.find::<Item>(event.item).map(|item| (item.version, item.price));

@@ -10,12 +10,12 @@ use pellmell::scheduler::{Departing, DepartureOutcome, Tie};
 use pellmell::search::HoldSweep;
 use pellmell::shrink::Shrink;
 use pellmell::simulation::SimulationBuilder;
-use pellmell::testing::{Closures, at_quiescence, service};
+use pellmell::testing::{Closures, service};
 use pellmell::ticketing::Scenario;
 use pellmell::trace::{Naming, Recorder};
 use pellmell::{
-    AckTiming, FaultPlan, Hosting, Judges, Keyed, Limits, Moment, Outcome, Profile, PublishMode, Rate, Ratio, RecordId,
-    Relay, Replayed, Scheduler, Simulation, Subject, Verdict, VersionPolicy, Violation,
+    AckTiming, FaultPlan, Hosting, Judges, Keyed, Limits, Outcome, Profile, PublishMode, Rate, Ratio, RecordId, Relay,
+    Replayed, Scheduler, Simulation, Subject, Verdict, VersionPolicy,
 };
 
 const ITEM: RecordId = RecordId::new('i', 1);
@@ -27,13 +27,7 @@ const SEVERAL: Hosting = Hosting { overlapping: true, ..Hosting::ALONE };
 
 /// A shop that saves a price, says so, and notes in a record of its own that search has it.
 fn shop(mode: PublishMode, relay: Relay) -> Closures<Shop> {
-    let shop = service::<Shop>("shop").owns::<Item>(VersionPolicy::EVERY_SAVE).publishing(mode).relaying(relay);
-    shop.on_command(|change, ctx| {
-        let held = ctx.store.find::<Item>(change.item).map(|item| item.version);
-        let version = ctx.store.overwrite(change.item, Item { price: change.price }, held);
-        ctx.publish(Changed { item: change.item, version, price: change.price });
-        Ok(())
-    })
+    crate::shop::shop().publishing(mode).relaying(relay)
 }
 
 /// A search that keeps whatever comes last, and says what it found under another number.
@@ -69,14 +63,7 @@ fn dual_write() -> Simulation<Shop> {
 }
 
 fn agree() -> Judges<Shop> {
-    Judges::new(vec![at_quiescence("SamePrice", |moment: &Moment<'_, Shop>| {
-        let price = |service| moment.store_of(service).find::<Item>(ITEM).map(|item| item.price);
-        let (expected, found) = (price("shop"), price("search"));
-        match found == expected {
-            true => Ok(()),
-            false => Err(Violation::at("search").of(ITEM).because(format!("{found:?}, not {expected:?}"))),
-        }
-    })])
+    crate::shop::same_price(ITEM)
 }
 
 /// Plays a schedule: what each step did and published, and what came of the departures.

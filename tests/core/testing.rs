@@ -18,12 +18,7 @@ const ITEM_CHANGED: &[Subject] = &[Subject::new("item:changed")];
 /// A shop, and a search that saves whatever comes: two events the wrong way round leave it behind.
 fn blind() -> Simulation<Shop> {
     let policy = VersionPolicy::EVERY_SAVE;
-    let shop = service::<Shop>("shop").owns::<Item>(policy).on_command(|change, ctx| {
-        let held = ctx.store.find::<Item>(change.item).map(|item| item.version);
-        let version = ctx.store.overwrite(change.item, Item { price: change.price }, held);
-        ctx.publish(Changed { item: change.item, version, price: change.price });
-        Ok(())
-    });
+    let shop = crate::shop::shop();
     let search = service::<Shop>("search").keeps::<Item>(policy).on_event(ITEM_CHANGED, |event, ctx| {
         let held = ctx.store.find::<Item>(event.item).map(|item| item.version);
         ctx.store.overwrite(event.item, Item { price: event.price }, held);
