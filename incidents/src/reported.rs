@@ -3,7 +3,7 @@
 use pellmell::Limits;
 use pellmell::explain::{Explain, Explanation};
 use pellmell::run::run;
-use pellmell::trace::{Edges, Format, Header, Recorder, Trace};
+use pellmell::trace::{Edges, Header, Recorder, Trace};
 use pellmell::{Departing, Simulation};
 use pellmell_report::report::{Cell, Fact, Part, Report, Row, Story, To, Tone};
 use pellmell_report::{Picture, Source};
@@ -43,7 +43,7 @@ pub fn report(incidents: &[Incident]) -> Report {
         format!("A search that knows nothing of the departures finds {all_found} of {many}; each holds with its fix.");
     report.details = vec![details];
     let columns = ["incident", "broker", "what went wrong", "schedules until found"];
-    report.add_section("How each is found", Part::table("All incidents", &columns, rows).into_iter().collect());
+    report.add_section("How each is found", Part::table("All incidents", &columns, rows));
     report.add_section("What happened", stories);
     report
 }
@@ -93,22 +93,12 @@ fn picture(
 }
 
 fn recorded(incident: &Incident, simulation: &Simulation<Facts>, mut departing: Departing) -> (Trace, Edges) {
-    let Format { name: format, version, tool } = Header::format();
+    let services = simulation.service_names().map(str::to_owned).collect();
     let header = Header {
-        format,
-        version,
-        tool,
-        scenario: incident.name.to_owned(),
         design: "as told".to_owned(),
-        defects: Vec::new(),
         scheduler: "departures".to_owned(),
-        no_faults: false,
-        departures: Vec::new(),
-        seed: 0,
-        properties: Vec::new(),
         limits: Limits::OF_A_TEST,
-        services: simulation.service_names().map(str::to_owned).collect(),
-        source: String::new(),
+        ..Header::of(incident.name, services)
     };
     let (mut recorder, mut world) = (Recorder::default(), simulation.world());
     let before = Edges::before(&world);

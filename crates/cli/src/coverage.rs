@@ -106,7 +106,7 @@ pub(super) fn report(
     parts.extend(Part::table(caption, &["where", "what", "runs that could"], missed));
     parts.extend(Part::table("Met", &["where", "what", "runs", "first seed"], met));
     report.add_section("Coverage", parts);
-    report.add_section("What could not come about", Part::facts(others).into_iter().collect());
+    report.add_section("What could not come about", Part::facts(others));
     let mut so_far = 0;
     let rows = news.into_iter().map(|(run, new)| {
         so_far += new;
@@ -114,7 +114,7 @@ pub(super) fn report(
     });
     let caption = format!("The runs, of {}, that met what none before them did", grouped(seeds.end - seeds.start));
     let table = Part::table(&caption, &["run", "new", "met by then"], rows.collect());
-    report.add_section("Saturation", table.into_iter().collect());
+    report.add_section("Saturation", table);
 }
 
 /// What no run met and runs could have, by situation.

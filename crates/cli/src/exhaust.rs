@@ -364,7 +364,7 @@ fn report(
     let mut report = Report { verb: "exhaust", title, place, tone, heading, details, ..Report::default() };
     let mut facts = Vec::from_iter(more_memory(args, exhausted));
     facts.extend(vacuous::facts(findings));
-    report.add_section("What it rests on", Part::facts(facts).into_iter().collect());
+    report.add_section("What it rests on", Part::facts(facts));
     if let Some(failing) = &exhausted.failing {
         let story = Story {
             heading: report.heading.clone(),
@@ -405,14 +405,14 @@ fn report(
                 Part::story(Story { page, facts: vec![note], ..story })
             }
         };
-        report.add_section("Counterexample", vec![part]);
+        report.add_section("Counterexample", [part]);
         let found = report::timeline("The run that the search found, before it was shrunk", records);
-        report.add_section("Step by step", found.into_iter().collect());
+        report.add_section("Step by step", found);
     }
     let mut facts = vec![Fact::new(Tone::Plain, "Searched", &report.place)];
     facts.push(Fact::new(Tone::Plain, "Summary", exhausted.summary()));
     facts.extend(reduction(exhausted));
-    report.add_section("What was searched", vec![Part::Facts(facts)]);
+    report.add_section("What was searched", [Part::Facts(facts)]);
     Ok(report)
 }
 

@@ -395,12 +395,12 @@ fn report(
         table.rows.push(ShownRow { heading: Shown::from(design.as_str()), cells: in_brief.collect() });
     }
     let meanings = Part::Text(MEANINGS.map(|(sign, meaning)| format!("`{sign}` {meaning}")).join(" · "));
-    report.add_section("Designs and brokers", vec![meanings, Part::Table(table)]);
+    report.add_section("Designs and brokers", [meanings, Part::Table(table)]);
     let not_played = misfits(cells).into_iter().map(|(design, why)| {
         let said = format!("{design} is not played where a column has `-`: {why}");
         Fact::new(Tone::Unsure, "Not played", said)
     });
-    report.add_section("What was not played", Part::facts(not_played.collect()).into_iter().collect());
+    report.add_section("What was not played", Part::facts(not_played.collect()));
     report.add_section("How each fails", stories);
     Ok(report)
 }

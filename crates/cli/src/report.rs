@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use pellmell_core::Time;
 use pellmell_core::escape::file_for_shell;
-use pellmell_core::trace::{CountsText, Edges, Format, Header, Trace, TraceEnd, TraceRecord};
-use pellmell_core::{Limits, Time};
+use pellmell_core::trace::{CountsText, Edges, Header, Trace, TraceEnd, TraceRecord};
 use pellmell_report::folder::{self, INDEX};
 use pellmell_report::report::{Cell, Fact, Part, Report, Row, Story, Tone};
 use pellmell_report::{Picture, Source};
@@ -202,24 +202,12 @@ pub(super) struct Steps<'a> {
 
 /// The picture of such a run.
 pub(super) fn picture_of(steps: Steps<'_>, commands: &[(&str, String)], notes: &[String]) -> Picture {
-    let Format { name: format, version, tool } = Header::format();
     let last = steps.records.last();
     let trace = Trace {
         header: Header {
-            format,
-            version,
-            tool,
-            scenario: steps.scenario.to_owned(),
             design: steps.design,
-            defects: Vec::new(),
             scheduler: steps.by.to_owned(),
-            no_faults: false,
-            departures: Vec::new(),
-            seed: 0,
-            properties: Vec::new(),
-            limits: Limits::default(),
-            services: steps.services.to_vec(),
-            source: String::new(),
+            ..Header::of(steps.scenario, steps.services.to_vec())
         },
         records: steps.records.to_vec(),
         end: TraceEnd {

@@ -369,7 +369,7 @@ impl Told<'_> {
         if self.falls_short() {
             strict.push(Fact::new(Tone::Plain, "Next", format_args!("`{}`", self.with_more_seeds())));
         }
-        report.add_section("Strict", Part::facts(strict).into_iter().collect());
+        report.add_section("Strict", Part::facts(strict));
         if let Some(departed) = departed {
             hold_sweep::report(&mut report, path, scenario, departed)?;
         }
@@ -382,7 +382,7 @@ impl Told<'_> {
             facts.extend(vacuous::of_broker(findings));
         }
         facts.push(Fact::new(Tone::Plain, "Fingerprint", hex(result.fingerprint)));
-        report.add_section("What the runs did, and what was judged", vec![Part::Facts(facts)]);
+        report.add_section("What the runs did, and what was judged", [Part::Facts(facts)]);
         coverage::report(&mut report, &result.coverage, scenario, seeds, findings);
         Ok(report)
     }

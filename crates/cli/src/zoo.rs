@@ -280,7 +280,7 @@ fn report(title: &str, args: &ZooArgs, played: &ZooResult) -> Report {
         wrong.extend(row.complaints().iter().flat_map(seen));
     }
     wrong.extend(alarms(played));
-    report.add_section("What is wrong", Part::facts(wrong).into_iter().collect());
+    report.add_section("What is wrong", Part::facts(wrong));
     let stories: Vec<Story> = played.rows.iter().map(|row| story_of(&mut report, row)).collect();
     let pages: Vec<Option<usize>> = stories.iter().map(|story| story.page).collect();
     // In the tables a defect leads to its story.
@@ -315,7 +315,7 @@ fn report(title: &str, args: &ZooArgs, played: &ZooResult) -> Report {
         parts.push(Part::Text("·: no violation; an empty cell: not searched".to_owned()));
         report.add_section("Matrix", parts);
     }
-    report.add_section("How each shows", stories.into_iter().map(Part::story).collect());
+    report.add_section("How each shows", stories.into_iter().map(Part::story));
     report
 }
 

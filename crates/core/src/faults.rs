@@ -330,6 +330,14 @@ impl FaultPlan {
         }
     }
 
+    /// How often such an answer is drawn.
+    pub(crate) fn of_answer(&mut self, fault: AnswerFault) -> &mut Rate {
+        match fault {
+            AnswerFault::Stale => &mut self.stale_answer,
+            AnswerFault::Missing => &mut self.no_answer,
+        }
+    }
+
     /// How often each kind of fault happens; in the order they were added, so that a seed keeps its coins.
     fn kinds(&mut self) -> [&mut Rate; 15] {
         [

@@ -527,15 +527,16 @@ impl Counts {
     fn add_other(&mut self, step: &Step) {
         let begins = matches!(step.action, Action::Command(_) | Action::Advance);
         self.crashes += u64::from(step.crashes() && begins);
-        self.crashes_between_saves += u64::from(step.crashed_between());
         self.pauses += u64::from(step.fate.pause && matches!(step.action, Action::Command(_)));
+        self.add_handler(step);
+    }
+
+    /// Counts what went wrong with a handler, whatever it handled.
+    fn add_handler(&mut self, step: &Step) {
+        self.crashes_between_saves += u64::from(step.crashed_between());
         self.republished += u64::from(step.is_republished());
         self.recognised += u64::from(step.is_recognised());
         self.slow_publishes += u64::from(step.publishes_late());
-        self.add_misled(step);
-    }
-
-    fn add_misled(&mut self, step: &Step) {
         match step.misled() {
             Some(AnswerFault::Stale) => self.stale_answers += 1,
             Some(AnswerFault::Missing) => self.no_answers += 1,
@@ -559,17 +560,13 @@ impl RunNotes {
             counts.acks_lost += u64::from(fate.ack == AckFate::Lost);
             counts.acks_late += u64::from(fate.ack == AckFate::Late);
             counts.crashes += u64::from(step.crashes());
-            counts.crashes_between_saves += u64::from(step.crashed_between());
             counts.pauses += u64::from(fate.pause);
             counts.fetches += u64::from(fate.fetch > 0);
             counts.member_changes += u64::from(fate.change.is_some());
             let fails = |change| MemberChange::OF_BROKERS.contains(&change);
             counts.broker_failures += u64::from(fate.change.is_some_and(fails));
             counts.truncations += u64::from(fate.change == Some(MemberChange::Truncate));
-            counts.republished += u64::from(step.is_republished());
-            counts.recognised += u64::from(step.is_recognised());
-            counts.slow_publishes += u64::from(step.publishes_late());
-            counts.add_misled(step);
+            counts.add_handler(step);
         }
         let delivery = broker.delivery(index);
         counts.deliveries += 1;

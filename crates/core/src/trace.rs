@@ -84,6 +84,35 @@ impl Header {
     pub fn format() -> Format {
         Format { name: FORMAT.to_owned(), version: VERSION, tool: env!("CARGO_PKG_VERSION").to_owned() }
     }
+
+    /// The header of a run by no scenario file, of seed 0 and with the usual limits; what else is known of it takes
+    /// the place of what is empty here.
+    ///
+    /// ```
+    /// use pellmell::trace::Header;
+    /// let header = Header { seed: 7, ..Header::of("two items", vec!["shop".to_owned()]) };
+    /// assert_eq!((header.scenario.as_str(), header.seed, header.defects.len()), ("two items", 7, 0));
+    /// ```
+    #[must_use]
+    pub fn of(scenario: &str, services: Vec<String>) -> Header {
+        let Format { name: format, version, tool } = Header::format();
+        Header {
+            format,
+            version,
+            tool,
+            scenario: scenario.to_owned(),
+            design: String::new(),
+            defects: Vec::new(),
+            scheduler: String::new(),
+            no_faults: false,
+            departures: Vec::new(),
+            seed: 0,
+            properties: Vec::new(),
+            limits: Limits::default(),
+            services,
+            source: String::new(),
+        }
+    }
 }
 
 /// The format of a trace, and the tool that writes it.

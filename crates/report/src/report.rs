@@ -223,7 +223,8 @@ impl Report {
     }
 
     /// Adds a section, unless there is nothing in it.
-    pub fn add_section(&mut self, title: &str, parts: Vec<Part>) {
+    pub fn add_section(&mut self, title: &str, parts: impl IntoIterator<Item = Part>) {
+        let parts = Vec::from_iter(parts);
         if !parts.is_empty() {
             self.sections.push(Section { title: title.to_owned(), parts });
         }

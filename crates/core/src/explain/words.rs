@@ -16,11 +16,10 @@ pub(super) fn does(record: &TraceRecord, fields: &BTreeSet<String>) -> String {
         }
     };
     let done = (!record.outside.is_empty()).then(|| format!("does {}", ticked(&record.outside)));
-    let both = |first: Option<String>, then: Option<String>| match (first, then) {
-        (Some(first), Some(then)) => Some(format!("{first} and {then}")),
-        (first, then) => first.or(then),
+    let saves = match (done, saves) {
+        (Some(done), Some(saves)) => Some(format!("{done} and {saves}")),
+        (done, saves) => done.or(saves),
     };
-    let saves = both(done, saves);
     let answer = record.answer.as_deref().unwrap_or_default();
     match (answer.split_once(": "), answer, saves) {
         (Some(("silent", reason)), ..) => format!("gives no answer ({reason})"),

@@ -160,8 +160,7 @@ impl FaultPlan {
                 Departure::MemberChange { change, .. } => plan.of_change(*change),
                 Departure::Republish(_) => &mut plan.republish,
                 Departure::SlowPublish { .. } => &mut plan.slow_publish,
-                Departure::Answer { fault: AnswerFault::Stale, .. } => &mut plan.stale_answer,
-                Departure::Answer { fault: AnswerFault::Missing, .. } => &mut plan.no_answer,
+                Departure::Answer { fault, .. } => plan.of_answer(*fault),
             };
             *kind = rate;
         }

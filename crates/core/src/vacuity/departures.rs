@@ -1,8 +1,9 @@
 //! Departures that were not done, or ended early, and why.
 
 use super::occurred::Occurred;
+use super::plans::recognised_at_once;
 use super::{Kind, Vacuous};
-use crate::broker::{Dedup, MaxDeliver, Ordering, RedeliverAt};
+use crate::broker::{MaxDeliver, Ordering, RedeliverAt};
 use crate::event::System;
 use crate::schedule::{CommandSpec, DeliverySpec, Departure, Target};
 use crate::scheduler::DepartureOutcome;
@@ -237,16 +238,10 @@ impl<S: System> Why<'_, S> {
     /// That the broker has already what is published once more.
     fn is_recognised(&self) -> Option<String> {
         let Departure::Republish(what) = self.departure else { return None };
-        let profile = self.simulation.profile();
         let is_late = |other: &Departure| matches!(other, Departure::SlowPublish { what: late, .. } if late == what);
-        if profile.dedup_window == Dedup::None || self.schedule.iter().any(is_late) {
-            return None;
-        }
-        Some(format!(
-            "`{}` recognises what comes once more at once (`dedup = \"{}\"`): write `slow publish of {what} until …` \
-             beside it, so that it comes later",
-            profile.name, profile.dedup_window
-        ))
+        let recognised =
+            recognised_at_once(self.simulation.profile()).filter(|_| !self.schedule.iter().any(is_late))?;
+        Some(format!("{recognised}: write `slow publish of {what} until …` beside it, so that it comes later"))
     }
 
     /// That a crash is of a service that does not handle it.

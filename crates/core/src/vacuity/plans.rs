@@ -2,7 +2,7 @@
 
 use super::occurred::Occurred;
 use super::{FEW_RUNS, Kind, Vacuous};
-use crate::broker::{Dedup, Limit, MaxDeliver};
+use crate::broker::{Dedup, Limit, MaxDeliver, Profile};
 use crate::event::System;
 use crate::faults::{FaultPlan, MemberChange, Rate};
 use crate::simulation::Simulation;
@@ -20,6 +20,13 @@ fn publishes_late_nowhere<S: System>(simulation: &Simulation<S>) -> Option<Strin
     let why = "each service publishes before it saves, or has one member that saves and publishes in one go \
          (`PublishMode::DualWrite`)";
     services.all(|hosted| !hosted.publishes_late.contains(&true)).then(|| why.to_owned())
+}
+
+/// That the broker knows what is published once more right after the first time, if it does.
+pub(super) fn recognised_at_once(profile: &Profile) -> Option<String> {
+    let Profile { name, dedup_window, .. } = profile;
+    (*dedup_window != Dedup::None)
+        .then(|| format!("`{name}` recognises what comes once more at once (`dedup = \"{dedup_window}\"`)"))
 }
 
 /// A kind of fault, by the names of the plan's fields.
@@ -119,11 +126,10 @@ fn cannot<S: System>(simulation: &Simulation<S>, plan: &FaultPlan, fault: &Fault
             Some(format!("`{}` keeps what was published when it fails", profile.name))
         }
         "slow_publish" => publishes_late_nowhere(simulation),
-        "publish_twice" if profile.dedup_window != Dedup::None && plan.slow_publish.ratio.is_never() => Some(format!(
-            "`{}` recognises what comes once more at once (`dedup = \"{}\"`): draw `slow_publish` as well, so that it \
-             comes later",
-            profile.name, profile.dedup_window
-        )),
+        "publish_twice" if plan.slow_publish.ratio.is_never() => {
+            let recognised = recognised_at_once(profile)?;
+            Some(format!("{recognised}: draw `slow_publish` as well, so that it comes later"))
+        }
         "stale_answer" | "no_answer" if !inner.has_askers => {
             Some("no service asks another one (`Service::asks`)".to_owned())
         }

@@ -12,7 +12,7 @@ use pellmell_core::property::NoPoison;
 use pellmell_core::schedule::Departure;
 use pellmell_core::scheduler::Departing;
 use pellmell_core::testing::service;
-use pellmell_core::trace::{Edges, Format, Header, Recorder, Trace};
+use pellmell_core::trace::{Edges, Header, Recorder, Trace};
 use pellmell_core::{Judges, Limits, Outcome, Profile, RecordId, Simulation, Subject, VersionPolicy, run};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -40,22 +40,13 @@ fn simulation() -> Simulation<Shop> {
 
 fn recorded(schedule: &[Departure]) -> (Trace, Edges) {
     let simulation = simulation();
-    let Format { name: format, version, tool: _ } = Header::format();
+    let services = simulation.service_names().map(str::to_owned).collect();
     let header = Header {
-        format,
-        version,
         tool: "0.0.0".to_owned(),
-        scenario: "one-item".to_owned(),
         design: "usual".to_owned(),
-        defects: Vec::new(),
         scheduler: "departures".to_owned(),
-        no_faults: false,
-        departures: Vec::new(),
         seed: 7,
-        properties: Vec::new(),
-        limits: Limits::default(),
-        services: simulation.service_names().map(str::to_owned).collect(),
-        source: String::new(),
+        ..Header::of("one-item", services)
     };
     let mut recorder = Recorder::default();
     let mut world = simulation.world();

@@ -26,7 +26,7 @@ fn report_of(text: impl Fn(&str) -> String) -> Report {
         Fact::new(Tone::Good, text("Coverage"), text("1 of 2 situations")),
         Fact::new(Tone::Bad, text("MISS"), text("late ack: `item:changed` -> search")),
     ];
-    report.add_section(&text("Coverage"), vec![Part::Text(text("What was met.")), Part::Facts(facts)]);
+    report.add_section(&text("Coverage"), [Part::Text(text("What was met.")), Part::Facts(facts)]);
     let bad = Cell { tone: Tone::Bad, to: Some(To::Page(page)), ..Cell::from(text("3")) };
     let holds = Cell { tone: Tone::Good, spoken: Some(text("holds")), ..Cell::from("✓") };
     let nowhere = Cell { to: Some(To::Elsewhere("javascript:alert(1)".to_owned())), ..Cell::from(text("plain")) };
@@ -52,7 +52,7 @@ fn report_of(text: impl Fn(&str) -> String) -> Report {
         links: vec![(text("told at length"), To::Elsewhere("https://example.org/?a=1&b=\"".to_owned()))],
         ..Story::default()
     };
-    report.add_section(&text("Failures"), vec![Part::Table(table), Part::story(told), Part::story(without_page)]);
+    report.add_section(&text("Failures"), [Part::Table(table), Part::story(told), Part::story(without_page)]);
     report
 }
 

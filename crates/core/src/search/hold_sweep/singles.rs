@@ -246,8 +246,7 @@ impl Kind {
             Kind::CrashOfInbox | Kind::OutliveWithInbox => faults.fetch,
             Kind::RepublishLater | Kind::RepublishPastClock if !Kind::SlowPublish.is_in(&faults) => return false,
             Kind::Republish | Kind::RepublishLater | Kind::RepublishPastClock => faults.republish,
-            Kind::Answer(AnswerFault::Stale) => faults.stale_answer,
-            Kind::Answer(AnswerFault::Missing) => faults.no_answer,
+            Kind::Answer(fault) => *faults.of_answer(fault),
         };
         !rate.ratio.is_never() && rate.most > 0
     }
