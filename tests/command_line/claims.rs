@@ -46,6 +46,12 @@ fn a_price_falls() -> Sometimes<Shop> {
     })
 }
 
+fn search_converges() -> Box<dyn Property<Shop>> {
+    testing::converges("SearchConverges", "shop", "search", |item: &Versioned<Item>, copy: &Versioned<Item>| {
+        copy.price == item.price
+    })
+}
+
 fn of_prices(prices: [u32; 2]) -> Simulation<Shop> {
     let prices = prices.map(|price| Ask::SetPrice { item: RecordId::new('i', 1), price });
     let services = Shop::services(&()).on(Profile::adversarial());
@@ -57,6 +63,14 @@ fn of_prices(prices: [u32; 2]) -> Simulation<Shop> {
 fn a_copy_is_real() {
     let judges = Judges::new(vec![Box::new(CopyIsReal) as Box<dyn Property<Shop>>]);
     testing::check(&of_prices([5, 10]), 0..1000, FaultPlan::SOME, &judges);
+}
+
+#[test]
+#[should_panic(
+    expected = "violated SearchConverges: at search, i1: expected version 1 Item { price: 10 }, found version"
+)]
+fn search_converges_with_the_shop() {
+    testing::check(&of_prices([5, 10]), 0..1000, FaultPlan::SOME, &Judges::new(vec![search_converges()]));
 }
 
 #[test]

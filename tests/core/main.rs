@@ -17,6 +17,7 @@ mod memory;
 mod outside;
 mod panics;
 mod pctcp;
+mod removal;
 mod rest;
 #[cfg(feature = "proptest")]
 mod schedules;

@@ -159,8 +159,12 @@ impl Character {
             let row = Row(words.below(4));
             match held(ctx) {
                 None => drop(ctx.store.insert(about, row)),
-                Some((version, _)) if words.below(4) > 0 => drop(ctx.store.save_if_current(about, row, version)),
-                Some((version, _)) => drop(ctx.store.overwrite(about, row, Some(version))),
+                Some((version, _)) => match words.below(12) {
+                    0..9 => drop(ctx.store.save_if_current(about, row, version)),
+                    9 => drop(ctx.store.remove_if_current::<Row>(about, version)),
+                    10 => drop(ctx.store.remove::<Row>(about)),
+                    _ => drop(ctx.store.overwrite(about, row, Some(version))),
+                },
             }
         }
         if left > 0 {

@@ -4,6 +4,7 @@
 //! It is a pure function of what it is shown, a [`View`], a [`Moment`] or the [`End`]; what it needs to
 //! remember is in the world already (the owner's history, the log, what each delivery did).
 
+mod copies;
 mod view;
 
 use std::borrow::Cow;
@@ -225,7 +226,7 @@ pub struct Watch(
 impl Watch {
     /// No step.
     pub const NOTHING: Watch = Watch(0);
-    /// Steps that saved a record.
+    /// Steps that saved or removed a record.
     pub const SAVES: Watch = Watch((1 << COLLECTION_BITS) - 1);
     /// Steps whose handler answered ack, also if it crashed then before it saved.
     pub const ACKS: Watch = Watch(1 << COLLECTION_BITS);
@@ -237,7 +238,7 @@ impl Watch {
     /// All of these.
     pub(crate) const ALL: Watch = Watch::SAVES.and(Watch::ACKS).and(Watch::PUBLISHES);
 
-    /// Steps that saved a record of this type, and perhaps some others: a property that says so is not
+    /// Steps that saved or removed a record of this type, and perhaps some others: a property that says so is not
     /// asked about most of the rest.
     #[must_use]
     pub const fn saves_of<R: Record>() -> Watch {

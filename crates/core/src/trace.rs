@@ -151,7 +151,7 @@ pub struct TraceRecord {
     /// The answer: `ack`, `silent: duplicate key`, `rejected 400: …`, or `panics: …`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
-    /// What was saved.
+    /// What was saved and what was removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub saved: Vec<SavedRecord>,
     /// What was published, by name.
@@ -188,15 +188,14 @@ impl TraceRecord {
             Some("paused" | "crashed") | None => " …".to_owned(),
             Some(answer) => format!(" ✗ {}", answer.strip_prefix("silent: ").unwrap_or(answer)),
         };
-        let saved: Vec<String> = self.saved.iter().map(|row| format!("{}@{}", row.id, row.version)).collect();
-        let saved = if saved.is_empty() { String::new() } else { format!(" saves {}", saved.join(", ")) };
+        let saved = saves_in_words(&self.saved, SavedRecord::name).map(|saves| format!(" {saves}")).unwrap_or_default();
         let done = if self.outside.is_empty() { String::new() } else { format!(" does {}", self.outside.join(", ")) };
         let asked = if self.asked.is_empty() { String::new() } else { format!(" asks {}", self.asked.join(", ")) };
         for_terminal(&format!("{member}{action}{answer}{asked}{saved}{done}")).into_owned()
     }
 }
 
-/// A record as it was saved.
+/// A record as it was saved or removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SavedRecord {
@@ -204,16 +203,44 @@ pub struct SavedRecord {
     pub collection: String,
     /// The record.
     pub id: String,
-    /// Its version.
+    /// Its version; the last one that it had, if it was removed.
     pub version: u64,
-    /// Its fields.
+    /// Its fields; what they were, if it was removed.
     pub fields: serde_json::Value,
+    /// Whether it was removed.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub removed: bool,
+}
+
+fn is_false(removed: &bool) -> bool {
+    !removed
 }
 
 impl From<RowText> for SavedRecord {
     fn from(row: RowText) -> SavedRecord {
-        let collection = row.collection.to_owned();
-        SavedRecord { collection, id: row.id.to_string(), version: row.version.0, fields: row.fields }
+        let RowText { collection, id, version, fields, removed } = row;
+        SavedRecord { collection: collection.to_owned(), id: id.to_string(), version: version.0, fields, removed }
+    }
+}
+
+impl SavedRecord {
+    /// Its name and version: `t1@1`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}@{}", self.id, self.version)
+    }
+}
+
+/// What a step saved and removed, with each record in the words of `row`: `saves t1@1, t2@0 and removes t3@4`.
+/// `None` if it did neither.
+pub fn saves_in_words(saved: &[SavedRecord], row: impl Fn(&SavedRecord) -> String) -> Option<String> {
+    let all =
+        |removed: bool| saved.iter().filter(|row| row.removed == removed).map(&row).collect::<Vec<_>>().join(", ");
+    match (all(false), all(true)) {
+        (saved, removed) if saved.is_empty() && removed.is_empty() => None,
+        (saved, removed) if removed.is_empty() => Some(format!("saves {saved}")),
+        (saved, removed) if saved.is_empty() => Some(format!("removes {removed}")),
+        (saved, removed) => Some(format!("saves {saved} and removes {removed}")),
     }
 }
 

@@ -19,7 +19,7 @@ pub const BEGIN: &str = "<!doctype html>\n<html lang=\"en\" data-made-by=\"pellm
 /// The hash of the page's style, which its policy allows.
 pub const STYLE_HASH: &str = "sha256-H5oh25m6DqqXZ9ngMDTMd89amiyoxzfSStlmYqc3h9A=";
 /// The hash of the page's script, likewise.
-pub const SCRIPT_HASH: &str = "sha256-8ZqfpRNDpPNpXzFT91ZOVfiuXxw/A1aBq+FN+EyXkH8=";
+pub const SCRIPT_HASH: &str = "sha256-cbXrq5LcCQtYDpAdqRgfiJZwqYt/3QiQGRfEUGn6Y/s=";
 
 const SCRIPT: &str =
     concat!(include_str!("page/page.js"), include_str!("page/telling.js"), include_str!("page/using.js"));

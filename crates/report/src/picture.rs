@@ -199,7 +199,7 @@ pub struct Step {
     pub instead_of: Option<String>,
     /// The places of the steps that it follows from.
     pub parents: Vec<usize>,
-    /// What was saved.
+    /// What was saved and what was removed.
     pub changes: Vec<Change>,
     /// The departures that show here, in short.
     pub necessary: Option<String>,
@@ -227,7 +227,7 @@ impl Step {
     }
 }
 
-/// A record that was saved.
+/// A record that was saved or removed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Change {
@@ -237,9 +237,9 @@ pub struct Change {
     pub collection: String,
     /// The record.
     pub id: String,
-    /// Its version.
+    /// Its version; the last one that it had, if it was removed.
     pub version: u64,
-    /// Its fields.
+    /// Its fields; null if it was removed.
     pub fields: serde_json::Value,
 }
 
@@ -485,7 +485,7 @@ fn changes(column: usize, saved: &[SavedRecord]) -> Vec<Change> {
         collection: shown(&row.collection),
         id: shown(&row.id),
         version: row.version,
-        fields: fields(&row.fields),
+        fields: if row.removed { serde_json::Value::Null } else { fields(&row.fields) },
     };
     saved.iter().map(change).collect()
 }

@@ -2,7 +2,7 @@
 
 use pellmell_core::Fate;
 use pellmell_core::faults::MemberChange;
-use pellmell_core::trace::TraceRecord;
+use pellmell_core::trace::{SavedRecord, TraceRecord, saves_in_words};
 use serde::Serialize;
 
 /// What kind of thing happens in a step.
@@ -243,10 +243,7 @@ pub(crate) fn outcome(record: &TraceRecord, kind: Kind) -> String {
     if !record.asked.is_empty() {
         parts.push(format!("asks {}", record.asked.join(", ")));
     }
-    if !record.saved.is_empty() {
-        let saved: Vec<String> = record.saved.iter().map(|row| format!("{}@{}", row.id, row.version)).collect();
-        parts.push(format!("saves {}", saved.join(", ")));
-    }
+    parts.extend(saves_in_words(&record.saved, SavedRecord::name));
     if kind == Kind::Publish && !record.published.is_empty() {
         parts.push(format!("publishes {}", record.published.join(", ")));
     }

@@ -56,21 +56,21 @@ impl Property<Ticketing> for TicketReplicaConverged {
     }
 
     fn at_quiescence(&self, moment: &Moment<'_, Ticketing>) -> Result<(), Violation> {
-        let (tickets, orders) = (moment.store_of("tickets"), moment.store_of("orders"));
-        judge_each(tickets.unjudged::<Ticket>().chain(orders.unjudged::<TicketReplica>()), |id| {
-            let Some(ticket) = tickets.find::<Ticket>(id) else { return Ok(()) };
-            let replica = orders.find::<TicketReplica>(id);
-            let same = |replica: &&Versioned<TicketReplica>| {
-                (replica.version, &replica.title, replica.price) == (ticket.version, &ticket.title, ticket.price)
-            };
-            if replica.filter(same).is_some() {
-                return Ok(());
-            }
-            let found =
-                replica.map_or("nothing".to_owned(), |held| format!("version {} at {}", held.version, held.price));
-            let detail = format!("expected version {} at {}, found {found}", ticket.version, ticket.price);
-            Err(Violation::at("orders").of(id).because(detail))
-        })
+        moment.judge_copies(
+            "tickets",
+            "orders",
+            |ticket: &Versioned<Ticket>, replica: Option<&Versioned<TicketReplica>>| {
+                let same = |replica: &&Versioned<TicketReplica>| {
+                    (replica.version, &replica.title, replica.price) == (ticket.version, &ticket.title, ticket.price)
+                };
+                if replica.filter(same).is_some() {
+                    return None;
+                }
+                let found =
+                    replica.map_or("nothing".to_owned(), |held| format!("version {} at {}", held.version, held.price));
+                Some(format!("expected version {} at {}, found {found}", ticket.version, ticket.price))
+            },
+        )
     }
 }
 
@@ -131,21 +131,21 @@ impl Property<Ticketing> for OrderReplicaConverged {
     }
 
     fn at_quiescence(&self, moment: &Moment<'_, Ticketing>) -> Result<(), Violation> {
-        let Some(payments) = moment.find_store("payments") else {
+        if moment.find_store("payments").is_none() {
             return Ok(());
-        };
-        let orders = moment.store_of("orders");
-        judge_each(orders.unjudged::<Order>().chain(payments.unjudged::<OrderReplica>()), |id| {
-            let Some(order) = orders.find::<Order>(id) else { return Ok(()) };
-            let replica = payments.find::<OrderReplica>(id);
-            if replica.is_some_and(|held| (held.version, held.status) == (order.version, order.status)) {
-                return Ok(());
-            }
-            let found =
-                replica.map_or("nothing".to_owned(), |held| format!("version {} {:?}", held.version, held.status));
-            let detail = format!("expected version {} {:?}, found {found}", order.version, order.status);
-            Err(Violation::at("payments").of(id).because(detail))
-        })
+        }
+        moment.judge_copies(
+            "orders",
+            "payments",
+            |order: &Versioned<Order>, replica: Option<&Versioned<OrderReplica>>| {
+                if replica.is_some_and(|held| (held.version, held.status) == (order.version, order.status)) {
+                    return None;
+                }
+                let found =
+                    replica.map_or("nothing".to_owned(), |held| format!("version {} {:?}", held.version, held.status));
+                Some(format!("expected version {} {:?}, found {found}", order.version, order.status))
+            },
+        )
     }
 }
 

@@ -88,6 +88,21 @@ impl<S: System> ObservedRun<S> {
         })
     }
 
+    /// The number of the step in which the service of a step had removed a record, if that is why it is not there.
+    pub(super) fn removed_before(&self, place: usize, id: &str) -> Option<u64> {
+        let service = &self.steps[place].record.service;
+        let earlier = self.steps[..place].iter().map(|step| &step.record).rev();
+        let mut earlier = earlier.filter(|record| record.service == *service);
+        let last = |record: &TraceRecord| Some((record.step, record.saved.iter().rfind(|row| row.id == id)?.removed));
+        earlier.find_map(last).filter(|(_, removed)| *removed).map(|(step, _)| step)
+    }
+
+    /// Whether a step saves a record that its service had removed.
+    pub(super) fn makes_again(&self, place: usize) -> bool {
+        let mut saved = self.steps[place].record.saved.iter().filter(|row| !row.removed);
+        saved.any(|row| self.removed_before(place, &row.id).is_some())
+    }
+
     /// The place of the first step that is about what a departure names.
     pub(super) fn place_of(&self, what: &Target) -> Option<usize> {
         self.steps.iter().position(|step| step.is(what) && step.begins())

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::held_up;
 use super::judged::Judged;
 use super::observed::{ObservedRun, ObservedStep};
-use super::words::{does, duration, enumerated, in_words, message, missing, row_in_words, rows, short, ticked};
+use super::words::{became, does, duration, enumerated, in_words, message, missing, row_in_words, short, ticked};
 use crate::event::{Command, System};
 use crate::faults::{AnswerFault, MemberChange, Window};
 use crate::ids::RecordId;
@@ -308,10 +308,10 @@ impl<S: System> Story<'_, S> {
         let unsaved: Vec<SavedRecord> =
             of_calm.iter().filter(|row| !record.saved.iter().any(|saved| saved.id == row.id)).cloned().collect();
         if window == Window::BetweenSaves && !unsaved.is_empty() {
-            lost.push(format!("{} is saved and {} is not", rows(&record.saved), rows(&unsaved)));
+            lost.push(format!("{} and {}", became(&record.saved, true), became(&unsaved, false)));
         }
         if !published.is_empty() && !record.saved.is_empty() {
-            lost.push(format!("{} is saved and {} is never published", rows(&record.saved), ticked(&published)));
+            lost.push(format!("{} and {} is never published", became(&record.saved, true), ticked(&published)));
         }
         if !record.outside.is_empty() {
             lost.push(format!("{} is done", ticked(&record.outside)));
@@ -358,9 +358,12 @@ impl<S: System> Story<'_, S> {
 
     /// What the calm run has in place of a step: the same handler for the same thing.
     fn in_calm(&self, place: usize) -> Option<&TraceRecord> {
+        self.place_in_calm(place).map(|place| &self.calm.steps[place].record)
+    }
+
+    fn place_in_calm(&self, place: usize) -> Option<usize> {
         let target = self.steps()[place].target.as_ref()?;
-        let same = self.calm.steps.iter().filter(|step| step.is(target) && !step.pauses());
-        same.map(|step| &step.record).next()
+        self.calm.steps.iter().position(|step| step.is(target) && !step.pauses())
     }
 
     /// The places of the steps to tell of: those that concern what is wrong, or lead there, in which a handler
@@ -424,7 +427,10 @@ impl<S: System> Story<'_, S> {
             }
             (record.answer.clone(), saved, record.outside.clone(), record.asked.clone())
         };
-        self.in_calm(place).is_none_or(|calm| came(calm) != came(record))
+        self.place_in_calm(place).is_none_or(|calm| {
+            let (again, again_there) = (self.observed.makes_again(place), self.calm.makes_again(calm));
+            came(&self.calm.steps[calm].record) != came(record) || again != again_there
+        })
     }
 
     /// Whether a step is at the service of the violation.
@@ -587,12 +593,12 @@ impl<S: System> Story<'_, S> {
         let found = |id: &String| {
             let rows = held.iter().filter(|row| row.id == *id).map(|row| row_in_words(row, &fields));
             let rows: Vec<String> = rows.collect();
-            // What was not there and is saved needs no words.
+            // What was not there and is saved needs no words, unless it was there before.
             let is_new = record.saved.iter().any(|row| row.id == *id);
-            match rows.is_empty() {
-                true if is_new => None,
-                true => Some(format!("no {id}")),
-                false => Some(rows.join(", ")),
+            match (rows.is_empty(), self.observed.removed_before(place, id)) {
+                (false, _) => Some(rows.join(", ")),
+                (true, Some(step)) => Some(format!("no {id} (removed at step {step})")),
+                (true, None) => (!is_new).then(|| format!("no {id}")),
             }
         };
         let holds: Vec<String> = ids.iter().filter_map(found).collect();

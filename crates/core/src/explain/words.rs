@@ -5,16 +5,11 @@ use std::collections::BTreeSet;
 use super::observed::ObservedStep;
 use crate::ids::Time;
 use crate::schedule::{DeliverySpec, Target};
-use crate::trace::{SavedRecord, TraceRecord, plain};
+use crate::trace::{SavedRecord, TraceRecord, plain, saves_in_words};
 
 /// What a handler answers and saves, with these fields of what it saves.
 pub(super) fn does(record: &TraceRecord, fields: &BTreeSet<String>) -> String {
-    let saves = match record.saved.as_slice() {
-        [] => None,
-        saved => {
-            Some(format!("saves {}", saved.iter().map(|row| row_in_words(row, fields)).collect::<Vec<_>>().join(", ")))
-        }
-    };
+    let saves = saves_in_words(&record.saved, |row| row_in_words(row, fields));
     let done = (!record.outside.is_empty()).then(|| format!("does {}", ticked(&record.outside)));
     let saves = match (done, saves) {
         (Some(done), Some(saves)) => Some(format!("{done} and {saves}")),
@@ -35,11 +30,27 @@ pub(super) fn does(record: &TraceRecord, fields: &BTreeSet<String>) -> String {
 pub(super) fn row_in_words(row: &SavedRecord, fields: &BTreeSet<String>) -> String {
     let named = row.fields.as_object().into_iter().flatten().filter(|(name, _)| fields.contains(*name));
     let values = named.map(|(name, value)| format!(" {name} {}", plain(value)));
-    format!("{}@{}{}", row.id, row.version, values.collect::<String>())
+    format!("{}{}", row.name(), values.collect::<String>())
 }
 
-pub(super) fn rows(saved: &[SavedRecord]) -> String {
-    saved.iter().map(|row| format!("{}@{}", row.id, row.version)).collect::<Vec<_>>().join(", ")
+/// What became of rows, or did not: `t1@1 is saved`, `t1@1 is not`, `t1@1 is saved and t2@3 is removed`.
+pub(super) fn became(rows: &[SavedRecord], is_so: bool) -> String {
+    let all = |removed: bool| {
+        let rows = rows.iter().filter(|row| row.removed == removed);
+        rows.map(SavedRecord::name).collect::<Vec<_>>().join(", ")
+    };
+    let is = if is_so { "is" } else { "is not" };
+    match (all(false), all(true)) {
+        (saved, removed) if removed.is_empty() => {
+            if is_so {
+                format!("{saved} is saved")
+            } else {
+                format!("{saved} is not")
+            }
+        }
+        (saved, removed) if saved.is_empty() => format!("{removed} {is} removed"),
+        (saved, removed) => format!("{saved} {is} saved and {removed} {is} removed"),
+    }
 }
 
 /// What the calm run has and this one has not.

@@ -177,7 +177,7 @@ impl<'a, S: System> View<'a, S> {
         self.step.actor.map_or("", |actor| self.after.world.service_name(actor.service))
     }
 
-    /// What the step saved of one record type; nothing if the service has no such collection.
+    /// What the step saved and removed of one record type; nothing if the service has no such collection.
     #[inline(always)]
     pub fn changes<R: Record>(&self) -> impl Iterator<Item = Change<'a, R>> + use<'a, R, S> {
         Store::changes_of::<R>(self.store())

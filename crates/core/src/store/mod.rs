@@ -3,8 +3,9 @@
 //! A handler reads records and saves them on the condition that nobody saved in between. To let
 //! two handlers really race, reads can be answered as of an earlier moment (`Store::open_at`),
 //! while saves always meet the present: that is what a handler sees that read, was slow, and
-//! saves now. The store also keeps what the running step changed, which the properties judge, and
-//! every version an owner ever saved, which replicas are compared with.
+//! saves now. A removal is a change like a save: nothing takes the place of a row. The store also keeps what
+//! the running step changed, which the properties judge, and every version an owner ever saved, which replicas
+//! are compared with.
 
 mod by_id;
 mod by_number;
@@ -197,7 +198,7 @@ impl Store {
         self.table::<R>().ids().filter_map(|id| self.find::<R>(id).map(|row| (id, row)))
     }
 
-    /// The ids of a collection that were saved since a run last judged a quiescence, in order; each that
+    /// The ids of a collection that were saved or removed since a run last judged a quiescence, in order; each that
     /// was ever saved if none was judged. What agreed then and is not among these still agrees, so a
     /// property of single records need not look at all of them each time. Ids whose save was taken back
     /// may be among them.
@@ -281,7 +282,8 @@ impl Store {
     }
 
     /// Saves a record without looking: the last writer wins. `read` is what the writer based its
-    /// value on, and the version is counted from there.
+    /// value on, and the version is counted from there. Where the record is not there, or not any more, it is
+    /// inserted: an upsert.
     pub fn overwrite<R: Record>(&mut self, id: RecordId, value: R, read: Option<Version>) -> Version {
         let (table, progress) = self.table_mut::<R>();
         let version = table.policy.scheme.next(id, read, progress.now);
@@ -331,6 +333,54 @@ impl Store {
         Some(next)
     }
 
+    /// Removes a record as it is at this very moment, and returns what it was, or `None` if there is none: `DELETE …
+    /// RETURNING`.
+    ///
+    /// Nothing is left of it that a handler could read, as in a database: who inserts the record again begins with the
+    /// first version of the collection's scheme, and a message that comes late about the one that was removed looks
+    /// like news of a record that is not there yet. So a copy that was removed and is made again by an older update
+    /// stays for good. A service that is not to be fooled keeps a tombstone: a record of its own that says that this
+    /// one was removed, and at which version.
+    ///
+    /// ```
+    /// # use pellmell::doc_example::{Change, Changed, Item, Shop};
+    /// # use pellmell::{Context, Rejection, Version};
+    /// fn execute(change: &Change, ctx: &mut Context<'_, Shop>) -> Result<(), Rejection> {
+    ///     match ctx.store.remove::<Item>(change.item) {
+    ///         Some(item) => {
+    ///             let version = Version(item.version.0 + 1);
+    ///             ctx.publish(Changed { item: change.item, version, price: 0 });
+    ///             Ok(())
+    ///         }
+    ///         None => Err(Rejection { status: 404, reason: "there is no such item" }),
+    ///     }
+    /// }
+    /// ```
+    pub fn remove<R: Record>(&mut self, id: RecordId) -> Option<Versioned<R>> {
+        self.remove_if(id, |_| true)
+    }
+
+    /// Removes a record as it is at this very moment if that meets a condition: `DELETE … WHERE`. Returns what it was,
+    /// or `None` if there is no such record or it does not meet the condition.
+    pub fn remove_if<R: Record>(&mut self, id: RecordId, condition: impl FnOnce(&R) -> bool) -> Option<Versioned<R>> {
+        let (table, progress) = self.table_mut::<R>();
+        table.remove(id, condition, progress)
+    }
+
+    /// Removes a record if its version is still `expected`, and returns what it was.
+    ///
+    /// # Errors
+    /// If the version is another one or the record does not exist; nothing is removed.
+    pub fn remove_if_current<R: Record>(
+        &mut self,
+        id: RecordId,
+        expected: Version,
+    ) -> Result<Versioned<R>, VersionConflict> {
+        let (table, progress) = self.table_mut::<R>();
+        table.current(id, expected)?;
+        table.remove(id, |_| true, progress).ok_or(VersionConflict { expected, found: None })
+    }
+
     #[inline]
     fn table<R: Record>(&self) -> &Table<R> {
         self.known_table::<R>().unwrap_or_else(|| undeclared::<R>())
@@ -356,13 +406,14 @@ impl Store {
         self.known_table::<R>().is_some()
     }
 
-    /// Every version of an owned record, oldest first; empty for replicas.
+    /// Every version of an owned record, oldest first; empty for replicas. It keeps those of a record that was
+    /// removed; one that is inserted again goes on behind them, most often with the first version once more.
     #[must_use]
     pub fn history<R: Record>(&self, id: RecordId) -> &[Versioned<R>] {
         self.table::<R>().history(id)
     }
 
-    /// An owned record as it was when its owner saved it as `version`; `None` if it never did, and for
+    /// An owned record as it was when its owner last saved it as `version`; `None` if it never did, and for
     /// replicas.
     #[must_use]
     pub fn at_version<R: Record>(&self, id: RecordId, version: Version) -> Option<&Versioned<R>> {
@@ -376,7 +427,13 @@ impl Store {
         version.place_in(self.history::<R>(id))
     }
 
-    /// The saves of the step that just ran, if that was one of this store's service; else of the last
+    /// Whether a record was there and its owner has removed it; never for replicas.
+    #[must_use]
+    pub fn was_removed<R: Record>(&self, id: RecordId) -> bool {
+        self.table::<R>().live(id).is_none() && !self.history::<R>(id).is_empty()
+    }
+
+    /// The saves and removals of the step that just ran, if that was one of this store's service; else of the last
     /// one that was.
     pub fn changes<R: Record>(&self) -> impl Iterator<Item = Change<'_, R>> {
         self.table::<R>().changes(self.step_began)
@@ -419,7 +476,7 @@ impl Store {
         self.tables.iter().flat_map(|table| table.texts()).collect()
     }
 
-    /// The rows the step that just ran saved, in words.
+    /// The rows the step that just ran saved or removed, in words.
     #[must_use]
     pub fn changed_texts(&self) -> Vec<RowText> {
         self.tables.iter().flat_map(|table| table.changed_texts(self.step_began)).collect()
@@ -505,6 +562,12 @@ impl Store {
         (progress.saved, progress.collections) = (0, 0);
     }
 
+    /// Whether a record was ever removed; perhaps also if that was taken back.
+    #[inline]
+    pub(crate) fn has_removed(&self) -> bool {
+        self.progress.has_removed
+    }
+
     /// Whether the time of a save decides any version.
     pub(crate) fn saves_by_time(&self) -> bool {
         self.saves_by_time
@@ -566,7 +629,7 @@ impl Store {
         }
     }
 
-    /// The hash of what the running step saved, in the order it was saved.
+    /// The hash of what the running step saved and removed, in that order.
     #[inline]
     pub(crate) fn saved(&self) -> u64 {
         self.progress.saved
@@ -574,13 +637,18 @@ impl Store {
 }
 
 impl Version {
-    /// The place of this version in an owned record's [`history`](Store::history).
+    /// The place of this version in an owned record's [`history`](Store::history): the last one, if a record that was
+    /// removed and inserted again had it twice.
     #[must_use]
     #[inline]
     pub fn place_in<R>(self, history: &[Versioned<R>]) -> Option<usize> {
-        // Nearly always the version says it.
-        let counted = usize::try_from(self.0).ok().filter(|at| history.get(*at).is_some_and(|row| row.version == self));
-        counted.or_else(|| history.iter().rposition(|row| row.version == self))
+        // Nearly always the version says it, unless they have begun anew.
+        let counts = history.last().is_some_and(|last| last.version.0 == history.len() as u64 - 1);
+        let counted = usize::try_from(self.0).ok().filter(|at| counts && *at < history.len());
+        match counted {
+            Some(at) if history[at].version == self => counted,
+            _ => history.iter().rposition(|row| row.version == self),
+        }
     }
 }
 

@@ -20,7 +20,10 @@ struct Replaced<R> {
     before: Option<Versioned<R>>,
 }
 
-/// What every save moves on, whichever table it goes to.
+/// Tells a removal from a save in the hash of what a step saved.
+const REMOVED: u64 = 0x7265_6d6f_7665;
+
+/// What every save moves on, whichever table it goes to; a removal is one.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Progress {
     /// Counts the changes ever made; a moment in the store's life.
@@ -33,6 +36,8 @@ pub(super) struct Progress {
     pub(super) saves: u64,
     /// Whether there is a mark to go back to, so that nothing is forgotten.
     pub(super) is_marked: bool,
+    /// Whether a record was ever removed.
+    pub(super) has_removed: bool,
     /// Nobody reads as of a tick before this one.
     pub(super) read_since: u64,
     pub(super) now: Time,
@@ -277,7 +282,27 @@ impl<R: Record> Table<R> {
             let grown = history.entry(R::KIND, id).push(row.clone());
             self.history_digest = self.history_digest.wrapping_add(grown);
         }
-        let before = self.replace(id, Some(row));
+        self.change_to(id, Some(row), progress);
+    }
+
+    /// Removes the row that is there if it meets a condition, and returns it. The history keeps what it was.
+    pub(super) fn remove(
+        &mut self,
+        id: RecordId,
+        condition: impl FnOnce(&R) -> bool,
+        progress: &mut Progress,
+    ) -> Option<Versioned<R>> {
+        let removed = self.live(id).filter(|row| condition(&row.value))?.clone();
+        progress.saved = hash::mix3(progress.saved, removed.hash(), REMOVED);
+        progress.has_removed = true;
+        self.change_to(id, None, progress);
+        Some(removed)
+    }
+
+    /// Puts a row, or nothing, in the place of what is there, and notes what it replaced.
+    #[inline(always)]
+    fn change_to(&mut self, id: RecordId, row: Option<Versioned<R>>, progress: &mut Progress) {
+        let before = self.replace(id, row);
         if let Some(earlier) = &mut self.earlier {
             earlier.push(id, before.as_ref());
         }
@@ -360,14 +385,14 @@ impl<'a, R: Record> Iterator for Changes<'a, R> {
     }
 }
 
-/// One save: what the row was and what it became.
+/// One save or removal: what the row was and what it became.
 #[derive(Clone, Copy, Debug)]
 pub struct Change<'a, R> {
     /// The record.
     pub id: RecordId,
     /// The row before; `None` if the save inserted it.
     pub before: Option<&'a Versioned<R>>,
-    /// The row after.
+    /// The row after; `None` if it was removed.
     pub after: Option<&'a Versioned<R>>,
 }
 
@@ -378,10 +403,12 @@ pub struct RowText {
     pub collection: &'static str,
     /// The record.
     pub id: RecordId,
-    /// Its version.
+    /// Its version; the last one that it had, if it was removed.
     pub version: Version,
-    /// Its fields as a JSON object.
+    /// Its fields as a JSON object; what they were, if it was removed.
     pub fields: serde_json::Value,
+    /// Whether it was removed.
+    pub removed: bool,
 }
 
 /// What the store does with a table without knowing its record type.
@@ -471,7 +498,10 @@ impl<R: Record> AnyTable for Table<R> {
 
     fn roll_back(&mut self, tick: u64) {
         while let Some(replaced) = self.replaced.pop_if(|last| last.tick >= tick) {
-            self.truncate_history(replaced.id, |len| len - 1);
+            // A removal has added no version.
+            if self.live(replaced.id).is_some() {
+                self.truncate_history(replaced.id, |len| len - 1);
+            }
             self.earlier.iter_mut().for_each(|earlier| earlier.truncate(replaced.id, |len| len.saturating_sub(1)));
             self.replace(replaced.id, replaced.before);
         }
@@ -529,11 +559,12 @@ impl<R: Record> AnyTable for Table<R> {
     }
 
     fn texts(&self) -> Vec<RowText> {
-        self.ids().filter_map(|id| self.live(id).map(|row| text(id, row))).collect()
+        self.ids().filter_map(|id| self.live(id).map(|row| text(id, row, false))).collect()
     }
 
     fn changed_texts(&self, tick: u64) -> Vec<RowText> {
-        self.changes(tick).filter_map(|change| change.after.map(|row| text(change.id, row))).collect()
+        let of = |Change { id, before, after }: Change<'_, R>| Some(text(id, after.or(before)?, after.is_none()));
+        self.changes(tick).filter_map(of).collect()
     }
 }
 
@@ -542,7 +573,7 @@ fn assert_kind<R: Record>(id: RecordId) {
     assert!(id.kind() == R::KIND, "ids in `{}` start with `{}`, not `{}`", R::COLLECTION, R::KIND, id.kind());
 }
 
-fn text<R: Record>(id: RecordId, row: &Versioned<R>) -> RowText {
+fn text<R: Record>(id: RecordId, row: &Versioned<R>, removed: bool) -> RowText {
     let fields = serde_json::to_value(&row.value).unwrap_or_else(|error| error.to_string().into());
-    RowText { collection: R::COLLECTION, id, version: row.version, fields }
+    RowText { collection: R::COLLECTION, id, version: row.version, fields, removed }
 }

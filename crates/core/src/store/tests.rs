@@ -153,6 +153,121 @@ fn the_owner_keeps_every_version() {
 }
 
 #[test]
+fn a_removed_record_is_not_there_and_may_be_inserted_again_with_the_first_version() {
+    let mut store = store(VersionPolicy::EVERY_SAVE);
+    assert_eq!(store.remove::<Ticket>(T1), None);
+    store.insert(T1, Ticket { price: 5 }).expect("free key");
+    save(&mut store, 10, 0).expect("current");
+    let conflict = VersionConflict { expected: Version(0), found: Some(Version(1)) };
+    assert_eq!(store.remove_if_current::<Ticket>(T1, Version(0)), Err(conflict));
+    assert_eq!(store.remove_if::<Ticket>(T1, |ticket| ticket.price == 5), None);
+    let removed = store.remove_if::<Ticket>(T1, |ticket| ticket.price == 10);
+    assert_eq!(removed.map(|row| (row.price, row.version)), Some((10, Version(1))));
+    assert!(store.find::<Ticket>(T1).is_none() && store.all::<Ticket>().next().is_none() && !store.holds(T1));
+    assert!(store.texts().is_empty() && store.was_removed::<Ticket>(T1));
+    assert_eq!(save(&mut store, 15, 1), Err(VersionConflict { expected: Version(1), found: None }));
+    assert_eq!(store.change::<Ticket>(T1, |ticket| ticket.price = 15), None);
+    let gone = VersionConflict { expected: Version(1), found: None };
+    assert_eq!(store.remove_if_current::<Ticket>(T1, Version(1)), Err(gone));
+    assert_eq!(store.insert(T1, Ticket { price: 20 }), Ok(Version(0)));
+    assert!(!store.was_removed::<Ticket>(T1));
+    assert_eq!(store.remove_if_current::<Ticket>(T1, Version(0)).map(|row| row.price), Ok(20));
+}
+
+#[test]
+fn the_history_of_a_record_goes_on_behind_its_removal_and_a_version_is_found_at_its_last_place() {
+    let mut store = store(VersionPolicy::EVERY_SAVE);
+    store.insert(T1, Ticket { price: 5 }).expect("free key");
+    save(&mut store, 10, 0).expect("current");
+    store.remove::<Ticket>(T1).expect("it is there");
+    let prices = |store: &Store| store.history::<Ticket>(T1).iter().map(|row| row.price).collect::<Vec<_>>();
+    assert_eq!(prices(&store), [5, 10]);
+    store.insert(T1, Ticket { price: 15 }).expect("free key");
+    assert_eq!(prices(&store), [5, 10, 15]);
+    assert_eq!(store.position::<Ticket>(T1, Version(0)), Some(2));
+    assert_eq!(store.position::<Ticket>(T1, Version(1)), Some(1));
+    assert_eq!(store.at_version::<Ticket>(T1, Version(0)).map(|row| row.price), Some(15));
+}
+
+#[test]
+fn a_handler_that_read_before_a_removal_sees_the_record_and_its_save_is_refused() {
+    let mut store = store(VersionPolicy::EVERY_SAVE);
+    store.insert(T1, Ticket { price: 5 }).expect("free key");
+    let read = store.tick();
+    store.begin_step(Time(1), Some(read));
+    store.remove::<Ticket>(T1).expect("it is there");
+    store.begin_step(Time(2), Some(read));
+    store.open_at(read);
+    assert_eq!(store.find::<Ticket>(T1).map(|row| row.price), Some(5));
+    assert_eq!(store.all::<Ticket>().count(), 1);
+    assert_eq!(save(&mut store, 10, 0), Err(VersionConflict { expected: Version(0), found: None }));
+    assert_eq!(store.overwrite(T1, Ticket { price: 10 }, Some(Version(0))), Version(1));
+    store.remove::<Ticket>(T1).expect("it is there again");
+    assert!(store.find::<Ticket>(T1).is_none(), "who removes sees that it is removed");
+    store.close();
+    assert!(store.find::<Ticket>(T1).is_none());
+}
+
+#[test]
+fn a_removal_is_a_change_of_its_step_and_is_taken_back_with_it() {
+    let mut store = store(VersionPolicy::EVERY_SAVE);
+    store.insert(T1, Ticket { price: 5 }).expect("free key");
+    store.begin_step(Time(1), None);
+    let (digest, tick) = (store.digest(), store.tick());
+    save(&mut store, 10, 0).expect("current");
+    let saved = store.saved();
+    let point = store.point();
+    store.remove::<Ticket>(T1).expect("it is there");
+    assert!(store.saved() != saved && store.changed());
+    let prices = |row: Option<&Versioned<Ticket>>| row.map(|row| row.price);
+    let seen: Vec<_> = store.changes::<Ticket>().map(|change| (prices(change.before), prices(change.after))).collect();
+    assert_eq!(seen, [(Some(5), Some(10)), (Some(10), None)]);
+    let texts: Vec<_> = store.changed_texts().iter().map(|row| (row.version.0, row.removed)).collect();
+    assert_eq!(texts, [(1, false), (1, true)]);
+    store.roll_back_to(point);
+    assert_eq!((prices(store.find::<Ticket>(T1)), store.history::<Ticket>(T1).len()), (Some(10), 2));
+    store.remove::<Ticket>(T1).expect("it is there");
+    store.roll_back();
+    assert_eq!((store.digest(), store.tick(), store.history::<Ticket>(T1).len()), (digest, tick, 1));
+}
+
+/// A replica that has removed a record is as one that never had it, and an owner is not: it knows what was there.
+#[test]
+fn what_was_removed_leaves_something_where_a_history_is_kept_and_nothing_elsewhere() {
+    for owned in [true, false] {
+        let mut schema = Schema::default();
+        if owned {
+            schema.owns::<Ticket>(VersionPolicy::EVERY_SAVE)
+        } else {
+            schema.keeps::<Ticket>(VersionPolicy::EVERY_SAVE)
+        };
+        let mut store = schema.into_store(false);
+        let never = store.digest();
+        store.insert(T1, Ticket { price: 5 }).expect("free key");
+        let there = store.digest();
+        store.remove::<Ticket>(T1).expect("it is there");
+        assert!(store.digest() != there);
+        assert_eq!((store.digest() != never, store.was_removed::<Ticket>(T1)), (owned, owned));
+    }
+}
+
+#[test]
+fn a_stale_answer_about_what_was_removed_is_what_it_was_and_about_what_is_back_that_it_is_not_there() {
+    let mut schema = Schema::default();
+    schema.owns::<Ticket>(VersionPolicy::EVERY_SAVE);
+    let mut store = schema.into_store(true);
+    let asked = |store: &Store| {
+        let (told, there) = store.asked::<Ticket>(T1, None, true);
+        (told.map(|row| row.price), there.map(|row| row.price))
+    };
+    store.insert(T1, Ticket { price: 5 }).expect("free key");
+    store.remove::<Ticket>(T1).expect("it is there");
+    assert_eq!(asked(&store), (Some(5), None));
+    store.insert(T1, Ticket { price: 10 }).expect("free key");
+    assert_eq!(asked(&store), (None, Some(10)));
+}
+
+#[test]
 fn the_digest_depends_on_the_rows_alone() {
     let mut one = store(VersionPolicy::EVERY_SAVE);
     let mut two = store(VersionPolicy::EVERY_SAVE);
@@ -165,7 +280,7 @@ fn the_digest_depends_on_the_rows_alone() {
     assert_eq!(one.digest(), two.digest());
 }
 
-/// Saves at random, takes them back or keeps them, and begins anew.
+/// Saves and removes at random, takes that back or keeps it, and begins anew.
 #[test]
 fn the_digest_that_is_kept_is_the_one_worked_out_anew() {
     let mut prng = Prng::new(7, Stream::Workload);
@@ -176,7 +291,11 @@ fn the_digest_that_is_kept_is_the_one_worked_out_anew() {
         let before = store.digest();
         for _ in 0..prng.below(4) {
             let (id, price) = (RecordId::new('t', 1 + prng.below(5)), prng.below(3));
-            store.overwrite(id, Ticket { price }, None);
+            if prng.below(4) == 0 {
+                store.remove::<Ticket>(id);
+            } else {
+                store.overwrite(id, Ticket { price }, None);
+            }
         }
         if prng.below(3) == 0 {
             taken_back += u32::from(store.changed());

@@ -7,7 +7,7 @@
 //! - [`replay`] and [`Replay`] play a schedule: what a failure left when it was shrunk, pasted into a test.
 //! - `schedules` is a strategy for [proptest](https://docs.rs/proptest), which shrinks in the same way,
 //!   and `kept_in` keeps what failed, in words (feature `proptest`, which is on by default).
-//! - [`service`], [`Snapshot`] and [`at_quiescence`] are for small systems.
+//! - [`service`], [`Snapshot`], [`converges`] and [`at_quiescence`] are for small systems.
 //!
 //! Nothing here can do what the rest of the interface cannot. A service of some size is better
 //! written as a type that implements [`Service`](crate::Service), an event with a meaning of its own
@@ -29,7 +29,7 @@ use crate::run::Judges;
 use crate::simulation::Simulation;
 
 pub use self::check::{Check, Checked, Replay};
-pub use self::small::{Closures, Snapshot, at_most_once_outside, at_quiescence, service};
+pub use self::small::{Closures, Snapshot, at_most_once_outside, at_quiescence, converges, service};
 
 /// Judges runs of a simulation: those that depart from the calm run once, each of them, with the kinds of faults
 /// that `plan` has ([`HoldSweep`](crate::search::HoldSweep)); and then one for each seed, under the schedulers of

@@ -10,7 +10,7 @@ use crate::property::{Moment, Property, View, Violation, Watch};
 use crate::service::{
     AckTiming, Context, NO_COMMANDS, NO_EVENTS, Outcome, PublishMode, Rejection, Relay, Service, Timer, Work,
 };
-use crate::store::{Record, Schema, VersionPolicy};
+use crate::store::{Record, Schema, VersionPolicy, Versioned};
 
 /// An event that carries a whole record: this is what it is from this version on.
 ///
@@ -293,6 +293,36 @@ pub fn at_most_once_outside<S: System>(
     outside: impl Into<Cow<'static, str>>,
 ) -> Box<dyn Property<S>> {
     Box::new(AtMostOnceOutside { name: name.into(), outside: outside.into() })
+}
+
+/// A property: whenever nothing is under way, the service `copies` has a copy, under the same id, of each record that
+/// `owner` has, and of no other, so of none that its owner has removed ([`Moment::judge_copies`]). `agree` says
+/// whether a copy is what it should be.
+///
+/// ```
+/// # use pellmell::doc_example::{Item, Shop};
+/// use pellmell::testing;
+/// let converged = testing::converges::<Shop, Item, Item>("SearchConverged", "shop", "search", |item, copy| {
+///     (copy.version, copy.price) == (item.version, item.price)
+/// });
+/// assert_eq!(converged.name(), "SearchConverged");
+/// ```
+#[must_use]
+pub fn converges<S: System, O: Record, C: Record>(
+    name: impl Into<Cow<'static, str>>,
+    owner: &'static str,
+    copies: &'static str,
+    agree: impl Fn(&Versioned<O>, &Versioned<C>) -> bool + Send + Sync + 'static,
+) -> Box<dyn Property<S>> {
+    at_quiescence(name, move |moment: &Moment<'_, S>| {
+        moment.judge_copies(owner, copies, |record: &Versioned<O>, copy: Option<&Versioned<C>>| {
+            if copy.is_some_and(|copy| agree(record, copy)) {
+                return None;
+            }
+            let found = copy.map_or("nothing".to_owned(), |copy| format!("version {} {:?}", copy.version, copy.value));
+            Some(format!("expected version {} {:?}, found {found}", record.version, record.value))
+        })
+    })
 }
 
 struct AtMostOnceOutside {

@@ -146,9 +146,20 @@ impl<S: System> World<S> {
 
     #[cold]
     fn meets_terms(&self, client: ClientIndex, next: &HostedCommand<S::Command>, terms: &Terms) -> bool {
-        terms.waits_for.iter().all(|(record, service)| self.host.stores[service.get()].holds(*record))
+        self.has_all(terms)
             && !(self.parks_futile && self.was_refused(client))
             && (!terms.is_held_back || self.would_accept(next))
+    }
+
+    /// Whether all records are there that these terms wait for.
+    fn has_all(&self, terms: &Terms) -> bool {
+        terms.waits_for.iter().all(|(record, service)| self.host.stores[service.get()].holds(*record))
+    }
+
+    /// Whether all records are there that a client waits for, or has waited for, with its next command.
+    pub(super) fn finds_all(&self, client: ClientIndex) -> bool {
+        let terms = self.hosted_next(client).and_then(|next| next.terms.as_deref());
+        terms.is_none_or(|terms| self.has_all(terms))
     }
 
     /// Whether a command would be accepted now; what it would do is forgotten.
@@ -331,11 +342,7 @@ impl<S: System> World<S> {
     pub(crate) fn release_held_back(&mut self) -> bool {
         let is_held = |client: &ClientIndex| {
             let terms = self.hosted_next(*client).and_then(|next| next.terms.as_deref());
-            terms.is_some_and(|terms| {
-                terms.is_held_back
-                    && terms.waits_for.iter().all(|(record, at)| self.host.stores[at.get()].holds(*record))
-                    && !self.was_refused(*client)
-            })
+            terms.is_some_and(|terms| terms.is_held_back && self.has_all(terms) && !self.was_refused(*client))
         };
         let Some(client) = self.host.small.waiting.iter().copied().filter(is_held).min() else { return false };
         take_out(&mut self.host.small.waiting, &client);

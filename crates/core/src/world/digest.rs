@@ -120,7 +120,10 @@ impl<S: System> World<S> {
             && self.host.unpublished.is_empty()
             && self.broker.waiting().is_empty();
         let (now, log) = (self.host.small.now, self.broker.log_sum());
-        (is_idle && self.host.small.absent.is_empty()).then_some(Still { digest, now, log, lengths, messages })
+        // Where records are removed, a client may send although what it waited for is gone, and that is all else.
+        let may_be_gone = || self.inner().has_terms && self.host.stores.iter().any(Store::has_removed);
+        let is_still = is_idle && self.host.small.absent.is_empty() && !may_be_gone();
+        is_still.then_some(Still { digest, now, log, lengths, messages })
     }
 
     /// A hash of the state: what two worlds share that will go on in the same way and be judged in
@@ -223,9 +226,19 @@ impl<S: System> World<S> {
         });
         let timers = timers.fold(0u64, u64::wrapping_add);
         let rest = hash::mix3(self.broker.rest_digest(), paused, timers);
-        // Most worlds have neither.
-        let more = [(self.unpublished_digest(), 1), (self.host.done_outside.digest(), 2)];
+        // Most worlds have none of these.
+        let more = [(self.unpublished_digest(), 1), (self.host.done_outside.digest(), 2), (self.digest_of_gone(), 3)];
         more.into_iter().filter(|(hash, _)| *hash != 0).fold(rest, |rest, (hash, which)| hash::mix3(rest, hash, which))
+    }
+
+    /// The hash of the clients that have waited for a record and may send although it was removed; 0 if there are
+    /// none. Of all others stores and commands sent say whether they may.
+    fn digest_of_gone(&self) -> u64 {
+        if !self.inner().has_terms {
+            return 0;
+        }
+        let idle = self.host.small.idle.iter().filter(|client| !self.finds_all(**client));
+        idle.fold(0, |sum, client| sum.wrapping_add(sent_digest(*client, 3)))
     }
 
     /// What decides the outcome of a delivery or a command in a still world if it is handled and answered in one go

@@ -257,9 +257,9 @@
     return JSON.stringify(value);
   }
 
-  const asFields = (value) => (value && typeof value === "object" && !Array.isArray(value) ? value : { "": value });
+  const asFields = (value) => (value === null || (typeof value === "object" && !Array.isArray(value)) ? value : { "": value });
 
-  // The records that a step saved, before and after, and of them what changed.
+  // The records that a step saved or removed, before and after, and of them what changed.
   function records(place) {
     const { changes } = run;
     const table = element("table", "records");
@@ -270,11 +270,14 @@
     table.append(head);
     for (; changes.step[first] === place; first++) {
       const before = changes.before[first];
-      const old = before < 0 ? null : asFields(JSON.parse(text(changes.fields[before])));
-      const now = asFields(JSON.parse(text(changes.fields[first])));
-      const lines = [["version", before < 0 ? null : changes.version[before], changes.version[first]]];
-      for (const name of new Set([...Object.keys(old || {}), ...Object.keys(now)])) {
-        lines.push([name, old && name in old ? plain(old[name]) : null, name in now ? plain(now[name]) : null]);
+      // Null is what a removal leaves.
+      const held = (at) => (at < 0 ? null : asFields(JSON.parse(text(changes.fields[at]))));
+      const [old, now] = [held(before), held(first)];
+      const of = (at, fields) => (fields && changes.version[at]);
+      const lines = [["version", of(before, old), of(first, now)]];
+      const value = (fields, name) => (fields && name in fields ? plain(fields[name]) : null);
+      for (const name of new Set([...Object.keys(old || {}), ...Object.keys(now || {})])) {
+        lines.push([name, value(old, name), value(now, name)]);
       }
       const changed = lines.filter(([, one, other]) => one !== other);
       if (changed.length === 0) changed.push(["nothing changed", null, null]);

@@ -83,6 +83,21 @@ fn picture() -> Picture {
     picture_of(|_| {})
 }
 
+#[test]
+fn a_record_that_was_removed_has_no_fields_any_more() {
+    let removes = |trace: &mut Trace| {
+        let saved = trace.records.iter_mut().flat_map(|record| &mut record.saved);
+        saved.for_each(|row| row.removed = true);
+    };
+    let steps = [picture(), picture_of(removes)].map(|picture| {
+        let changed = picture.run.steps.iter().filter(|step| !step.changes.is_empty());
+        changed.map(|step| (step.outcome.clone(), step.changes[0].fields.clone())).collect::<Vec<_>>()
+    });
+    let price = json!({ "price": 5 });
+    assert_eq!(steps[0], [("✓ saves i1@0".to_owned(), price)]);
+    assert_eq!(steps[1], [("✓ removes i1@0".to_owned(), serde_json::Value::Null)]);
+}
+
 /// Names and payloads that would like to be something else.
 const HOSTILE: [&str; 6] = [
     "<script>alert(1)</script>",
