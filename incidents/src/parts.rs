@@ -220,15 +220,12 @@ pub(crate) fn copied<R: Record>(
     copy: &'static str,
 ) -> Box<dyn Property<Facts>> {
     at_quiescence(name, move |moment: &Moment<'_, Facts>| {
-        let copies = moment.store_of(copy);
-        for (id, owned) in moment.store_of(owner).all::<R>() {
-            let found = copies.find::<R>(id).map(|found| &found.value);
-            if found != Some(&owned.value) {
+        moment.judge_copies(owner, copy, |owned: &Versioned<R>, found: Option<&Versioned<R>>| {
+            let found = found.map(|found| &found.value);
+            (found != Some(&owned.value)).then(|| {
                 let found = found.map_or("nothing".to_owned(), |found| format!("{found:?}"));
-                let detail = format!("expected {:?}, found {found}", owned.value);
-                return Err(Violation::at(copy).of(id).because(detail));
-            }
-        }
-        Ok(())
+                format!("expected {:?}, found {found}", owned.value)
+            })
+        })
     })
 }

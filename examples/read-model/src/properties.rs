@@ -103,13 +103,8 @@ impl Property<ReadModel> for NeverOlder {
 
 /// Whenever nothing is under way, each account has a copy, and it is right.
 fn balances_converged(moment: &Moment<'_, ReadModel>) -> Result<(), Violation> {
-    let copies = moment.store_of("balances");
-    for (id, account) in moment.store_of("accounts").all::<Account>() {
-        let found = copies.find::<Balance>(id).map(|copy| copy.balance);
-        if found != Some(account.balance) {
-            let detail = format!("expected {}, found {found:?}", account.balance);
-            return Err(Violation::at("balances").of(id).because(detail));
-        }
-    }
-    Ok(())
+    moment.judge_copies("accounts", "balances", |account: &Versioned<Account>, copy: Option<&Versioned<Balance>>| {
+        let found = copy.map(|copy| copy.balance);
+        (found != Some(account.balance)).then(|| format!("expected {}, found {found:?}", account.balance))
+    })
 }
