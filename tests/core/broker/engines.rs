@@ -164,6 +164,28 @@ fn a_session_that_is_kept_sends_again_what_was_not_acked_and_a_clean_one_does_no
 }
 
 #[test]
+fn a_client_that_lives_knows_what_it_was_sent_exactly_once_and_one_that_begins_anew_does_not() {
+    let setup = Setup::on(on("mqtt-qos2", &[]), 3);
+    // What it has it goes on with over the next connection, also what it has not begun to handle.
+    check(&setup, "publish; n1 reconnect", "1 2 3");
+    check(&setup, "publish; n1 fetch 2 paused reconnect; resume n1", "1 2 3");
+    check(&setup, "publish; n1 paused restarted; resume n1", "1 2 3");
+    // What it has to say it says once more.
+    check(&setup, "publish; n1 lost", "1 2 3");
+    check(&setup, "publish; n1 reconnect lost", "1 2 3");
+    // A client that crashes, or is closed, has lost all that; what it had acked is done nevertheless.
+    check(&setup, "publish; n1 fetch 1 crash before save", "1 1r1 2r1 3");
+    check(&setup, "publish; n1 crash before ack", "1 1r1 2 3");
+    check(&setup, "publish; n1 crash after ack", "1 2 3");
+    check(&setup, "publish; n1 fetch 1 paused close; resume n1", "1 1r1 2r1 3");
+    // Whoever cannot handle a message gets it from the next client.
+    let refused = Setup::on(on("mqtt-qos2", &[]), 2).answers(&[(1, 1, SILENT)]);
+    check(&refused, "publish; n1; n1 #2; n2", "1 1r1 2");
+    // The server says that it has not heard of an ack, and the client has forgotten it by then.
+    check(&setup, "publish; n1; n2 forgotten", "1 2 2r1 3");
+}
+
+#[test]
 fn an_endpoint_that_fails_is_tried_again_and_then_given_up() {
     let setup = Setup::on(on("sns", &[("deliveries", json!(2))]), 1);
     let mut play = setup.after("publish; n1 lost; clock; clock; n1 #2 lost");
@@ -238,7 +260,16 @@ impl Recorder {
         }
         let breaks = matches!(rules, Rules::Push(rules) if rules.timeout.is_none() && !rules.at_most_once);
         if breaks && !paused && ack == AckFate::Lost && crash.is_none() {
-            self.tell(play, Told::Left(member, How::Reconnect));
+            let knows = matches!(rules, Rules::Push(rules) if rules.exactly_once);
+            match (knows, step.acked()) {
+                (false, _) => self.tell(play, Told::Left(member, How::Reconnect)),
+                // It is said once more.
+                (true, Some(_)) => self.answer(play, actor.member, index.get(), Answer::Ack),
+                (true, None) => {
+                    self.tell(play, Told::Left(member, How::Close));
+                    self.joins(play, actor.member);
+                }
+            }
         }
         if crash.is_some() && !paused {
             self.tell(play, Told::Left(member, How::Crash));

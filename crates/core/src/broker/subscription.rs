@@ -202,6 +202,11 @@ impl Subscription {
 }
 
 impl Profile {
+    /// Whether members commit how far they are, and nobody waits for their acks.
+    pub(crate) fn keeps_offsets(&self) -> bool {
+        self.engine.as_ref().is_some_and(|engine| matches!(engine.rules, Rules::Offsets(_)))
+    }
+
     /// What may happen to the members of a group at this broker.
     #[must_use]
     pub fn changes(&self) -> MemberChanges {
@@ -209,7 +214,7 @@ impl Profile {
         use MemberChange::{
             Cancel, Claim, Close, CommitAhead, ForgetAck, Rebalance, Reconnect, Restart, Rewind, Truncate,
         };
-        let keeps_offsets = matches!(engine.rules, Rules::Offsets(_));
+        let keeps_offsets = self.keeps_offsets();
         let failures = [
             (Restart, true),
             (ForgetAck, engine.loses.acks),
@@ -397,7 +402,19 @@ impl<E: Event> Broker<E> {
             }
             _ if subscription.due(number).is_none() && !subscription.claims() && subscription.engine.holds(number) => {
                 // Only a connection that breaks loses an ack, or makes it come again.
-                subscription.tell(now, &Told::Left(member, How::Reconnect));
+                match (subscription.rules().keeps_at(How::Reconnect), silence) {
+                    (false, _) => _ = subscription.tell(now, &Told::Left(member, How::Reconnect)),
+                    // The client says it once more over the next one.
+                    (true, Silence::AckLost) => {
+                        self.tell_ack(index);
+                        return self.finish(index);
+                    }
+                    // Nothing but a client that begins anew makes it come again.
+                    (true, _) => {
+                        self.begin_waiting(index);
+                        return self.member_leaves_group(group, member.0, How::Close);
+                    }
+                }
             }
             _ => {}
         }
@@ -487,10 +504,11 @@ impl<E: Event> Broker<E> {
     fn member_leaves_group(&mut self, group: GroupIndex, place: u16, how: How) {
         let (now, is_mine) = (self.now, |unread: &mut Unread| unread.place == place);
         let subscription = self.subscription(group);
-        let lost: Vec<Unread> = match how {
-            // What it has it goes on with.
-            How::Cancel => Vec::new(),
-            _ => subscription.inbox.extract_if(.., is_mine).collect(),
+        // Otherwise it goes on with what it has.
+        let lost: Vec<Unread> = if subscription.rules().keeps_at(how) {
+            Vec::new()
+        } else {
+            subscription.inbox.extract_if(.., is_mine).collect()
         };
         subscription.tell(now, &Told::Left(MemberId(place), how));
         if how == How::Crash && matches!(subscription.rules(), Rules::Offsets(_)) {

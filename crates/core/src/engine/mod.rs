@@ -132,6 +132,14 @@ impl Rules {
         }
     }
 
+    /// Whether what a member was sent stays with it if it leaves so.
+    pub(crate) const fn keeps_at(&self, how: How) -> bool {
+        match self {
+            Rules::Push(rules) => rules.keeps_at(how) || matches!(how, How::Cancel),
+            Rules::Queue(_) | Rules::Offsets(_) | Rules::Keyed(_) => matches!(how, How::Cancel),
+        }
+    }
+
     /// The engine's name.
     #[must_use]
     pub const fn engine(&self) -> &'static str {

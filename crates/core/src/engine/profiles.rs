@@ -270,6 +270,7 @@ fn push() -> PushRules {
         then: Then::Drop,
         at_most_once: false,
         session: true,
+        exactly_once: false,
     }
 }
 
@@ -507,6 +508,12 @@ impl Profile {
                 Flag,
             )
             .losing(Loses::TAIL),
+            of_push(
+                "mqtt-qos2",
+                "MQTT: a subscription with quality of service 2 and a session that is kept",
+                PushRules { ordered: true, window: Limit::Of(20), exactly_once: true, ..push() },
+                Flag,
+            ),
         ]
     }
 
