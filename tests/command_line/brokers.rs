@@ -112,6 +112,11 @@ fn what_is_no_recording_profile_or_setting_ends_with_2_and_what_was_expected() {
         (&format!("admit {CLASSIC} --set sharing=owned"), 2, &["sqs-fifo, pubsub-ordered, servicebus-session have it"]),
         (&format!("admit {CLASSIC} --set window=0"), 2, &["`window`: expected a number from 1"]),
         (&format!("admit {CLASSIC} --set window"), 2, &["expected SETTING=VALUE"]),
+        (
+            &format!("admit {CLASSIC} --profile adversarial"),
+            2,
+            &["`adversarial` is no broker, so no recording is of it"],
+        ),
         ("profiles kafca", 2, &["did you mean `kafka`?"]),
     ]);
 }
@@ -119,8 +124,14 @@ fn what_is_no_recording_profile_or_setting_ends_with_2_and_what_was_expected() {
 #[test]
 fn each_profile_is_listed_and_shown_with_its_settings() {
     let (code, list, _) = pellmell("profiles");
-    assert_eq!((code, list.lines().count()), (0, pellmell::engine::Profile::names().len()));
+    let listed: Vec<&str> = list.lines().filter_map(|line| line.split(' ').next()).collect();
+    let names = pellmell::engine::Profile::names();
+    assert_eq!((code, listed), (0, [names.as_slice(), &["adversarial"]].concat()));
     check(&[("profiles sqs-fifo", 0, &["engine = keyed", "sharing = \"blocked\"", "docs/brokers/sqs-fifo.md"])]);
+    let told = ["no broker: all of them at once", "in any order", "docs/broker.md has its parameters"];
+    check(&[("profiles adversarial", 0, &told)]);
+    let json = [r#""about":"no broker: all of them at once""#, r#""engine":null"#];
+    check(&[("profiles adversarial --message-format json", 0, &json)]);
 }
 
 /// A scenario of two changes on a broker, with some lines in its tables.
