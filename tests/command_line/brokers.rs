@@ -215,3 +215,50 @@ fn the_table_of_profiles_says_where_a_design_holds_and_what_fails_elsewhere() {
         ("zoo --profiles NoSuchDefect", 2, &["NoSuchDefect"]),
     ]);
 }
+
+#[test]
+fn counts_are_forgotten_and_dead_letters_put_back_where_messages_are_given_up() {
+    let forget = "schedule = [\"forget counts after ticket:created t1@0 -> orders\"]";
+    let redrive = "schedule = [\"redrive dead letters after ticket:created t1@0 -> orders\"]";
+    let drawn = "[faults]\nforget_counts = \"1/2\"\nredrive = \"1/2\"";
+    check_runs(&[
+        ("profile = \"rabbitmq-quorum\"\nengine = true", forget, 0, &["counts forgotten", "HELD"]),
+        (
+            "profile = \"rabbitmq-quorum\"",
+            forget,
+            2,
+            &["nothing like `forget counts after` happens on `rabbitmq-quorum`", "write `engine = true`"],
+        ),
+        (
+            "profile = \"jetstream\"\nengine = true",
+            forget,
+            2,
+            &["`jetstream` never gives a message up, so it needs no count: set `deliveries = 5`", ":4:13"],
+        ),
+        (
+            "profile = \"servicebus\"\nengine = true",
+            forget,
+            2,
+            &["happens on `servicebus`", "it does on kafka-share, rabbitmq-quorum, rabbitmq-single-active"],
+        ),
+        (
+            "profile = \"servicebus\"\nengine = true",
+            redrive,
+            4,
+            &["dead letters redriven", "its group had no dead letter then"],
+        ),
+        (
+            "profile = \"rabbitmq-quorum\"\nengine = true",
+            redrive,
+            2,
+            &["`rabbitmq-quorum` drops what was delivered too often: set `then = \"dead-letter\"`"],
+        ),
+        ("profile = \"kafka\"", redrive, 2, &["`kafka` never gives a message up", "a handler can publish"]),
+        (
+            "profile = \"kafka\"",
+            drawn,
+            4,
+            &["idle-fault forget_counts", "does not count", "idle-fault redrive", "never gives a message up"],
+        ),
+    ]);
+}

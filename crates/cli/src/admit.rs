@@ -297,9 +297,9 @@ fn tell_adversarial(out: &mut Out, at_length: bool, format: MessageFormat) -> Re
             out.line(ABOUT_ADVERSARIAL)?;
             out.line("")?;
             out.line(
-                "Any delivery comes at any time, in any order, and again as soon as no ack came. It loses nothing, gives \
-                 nothing up and says which attempt it is; `max_deliver`, `sees`, `start` and `[faults]` take that \
-                 back.",
+                "Any delivery comes at any time, in any order, and again as soon as no ack came. It loses nothing, \
+                 gives nothing up and says which attempt it is; `max_deliver`, `sees`, `start` and `[faults]` take \
+                 that back.",
             )?;
             out.line("")?;
             out.line("docs/broker.md has its parameters and says what a design that holds on it is safe from.")?;

@@ -308,6 +308,7 @@ impl Recorder {
             Some(MemberChange::Restart) => return self.all_reconnect(play),
             Some(MemberChange::ForgetAck) => return self.fails(play, Failure::Forgot(message)),
             Some(MemberChange::Rewind) => return self.fails(play, Failure::Rewound(PartitionId(0))),
+            Some(MemberChange::ForgetCounts) => return self.fails(play, Failure::Counts),
             Some(MemberChange::Truncate) => {
                 let last = MessageId(play.world.broker().messages().len() as u32 - 1);
                 return self.tell(play, Told::Failed(Failure::Lost(last)));
@@ -357,6 +358,10 @@ fn recorded(profile: &Profile, members: u16, seed: u64) -> (Vec<Line>, Vec<Strin
             // A recording has no word for a partition that became shorter.
             fate.change = None;
         }
+        if fate.change == Some(MemberChange::Redrive) {
+            // A message is one there, and what is put back is another one.
+            fate.change = None;
+        }
         steps.push(format!("{} {:?}", play.world.describe(action), fate.faults()));
         let had = match action {
             Action::Advance => play.world.enabled().ack_wait().map(|index| play.world.broker().delivery(index).member),
@@ -372,7 +377,7 @@ fn recorded(profile: &Profile, members: u16, seed: u64) -> (Vec<Line>, Vec<Strin
 fn any_fate(numbers: &mut Numbers) -> Fate {
     let ack = [AckFate::Prompt, AckFate::Prompt, AckFate::Late, AckFate::Lost][numbers.below(4) as usize];
     let crash = (numbers.below(5) == 0).then(|| Window::ALL[numbers.below(4) as usize]);
-    let change = (numbers.below(3) == 0).then(|| MemberChange::all().nth(numbers.below(10) as usize)).flatten();
+    let change = (numbers.below(3) == 0).then(|| MemberChange::all().nth(numbers.below(12) as usize)).flatten();
     let fetch = if numbers.below(3) == 0 { numbers.below(3) as u8 + 1 } else { 0 };
     Fate { ack, crash, pause: numbers.below(3) == 0, fetch, change, ..Fate::CALM }
 }
@@ -491,12 +496,53 @@ fn a_log_that_is_truncated_lacks_what_nobody_was_sent_yet() {
 }
 
 #[test]
+fn a_broker_that_has_forgotten_its_counts_delivers_more_often_than_it_may() {
+    let dead = |name: &str, picks: &str| {
+        let setup = Setup::on(on(name, &[("deliveries", json!(2))]), 1).answers(&[(1, 1, NAK), (1, 2, NAK)]);
+        let mut play = setup.after(picks);
+        play.drain();
+        play.dead()
+    };
+    for name in ["rabbitmq-quorum", "kafka-share", "jetstream", "sqs-fifo", "pubsub-exactly-once"] {
+        assert_eq!(dead(name, "publish"), "n1 #2", "on {name}");
+        // The consumer sees the count of which nobody knows that it is a third one.
+        assert_eq!(dead(name, "publish; n1 uncounted"), "n1 #3", "on {name}");
+        assert_eq!(dead(name, "publish; n1 uncounted; n1 #2 uncounted"), "n1 #4", "on {name}");
+    }
+    // The connections of the group break with it.
+    let setup = Setup::on(on("rabbitmq-quorum", &[]), 2);
+    check(&setup, "publish; n1 paused uncounted; resume n1", "1 1r1 2");
+}
+
+#[test]
+fn dead_letters_that_are_put_back_come_behind_all_others_and_count_from_zero() {
+    for name in ["rabbitmq-quorum", "servicebus", "sqs-fifo", "servicebus-session", "jetstream"] {
+        let settings = [("deliveries", json!(2)), ("then", json!("dead-letter"))];
+        let refused = Setup::on(on(name, &settings), 3).answers(&[(1, 1, NAK), (1, 2, NAK)]);
+        let mut play = refused.after("publish; n1; n1 #2 redriven; n2; n3");
+        assert_eq!((play.ready(), play.dead()), ("n1 #3".to_owned(), "n1 #2".to_owned()), "on {name}");
+        // It dies once more, and is put back once more; what was put back is no dead letter any more.
+        play.drain();
+        assert_eq!((play.open(), play.dead()), (String::new(), "n1 #2, n1 #4".to_owned()), "on {name}");
+        let mut later = refused.after("publish; n1; n1 #2; n2; n3 redriven");
+        assert_eq!(later.ready(), "n1 #3", "on {name}");
+        later.pick("n1 #3 redriven");
+        assert_eq!(later.ready(), "n1 #4", "on {name}: nothing is put back twice");
+    }
+    let has = |name: &str, settings: &[_]| on(name, settings).changes().has(MemberChange::Redrive);
+    assert!(has("servicebus", &[]) && has("sqs-standard", &[("deliveries", json!(3))]));
+    assert!(!has("sqs-standard", &[]) && !has("rabbitmq-quorum", &[]) && !has("kafka", &[]));
+}
+
+#[test]
 fn what_a_broker_may_lose_is_up_to_the_broker() {
     let has = |change: MemberChange| {
         let of = |profile: &Profile| profile.changes().has(change).then_some(profile.name);
         driven().iter().filter_map(of).collect::<Vec<_>>()
     };
     assert_eq!(has(MemberChange::Restart).len(), driven().len());
+    // Of those that give messages up by default.
+    assert_eq!(has(MemberChange::ForgetCounts), ["kafka-share", "rabbitmq-quorum", "rabbitmq-single-active"]);
     assert_eq!(has(MemberChange::Rewind), ["kafka", "kafka-auto-commit", "kafka-cooperative"]);
     let keeps_acks = driven().len() - has(MemberChange::ForgetAck).len();
     assert_eq!(keeps_acks, 8, "{:?}", has(MemberChange::ForgetAck));

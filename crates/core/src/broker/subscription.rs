@@ -15,7 +15,7 @@ use super::delivery::{Delivery, DeliveryIndex, GroupIndex, State};
 use super::hand_out::{Reply, Silence};
 use super::{Broker, Member, MessageIndex, Profile, take_out};
 use crate::engine::{self, Answer, Choice, Clock, Commits, Engine, Entry, How, KeyId, MemberId, MessageId, Rules};
-use crate::engine::{Failure, OffsetsRules, PartitionId, Sent, Start, Told, TopicId, Wait};
+use crate::engine::{Failure, Limit, OffsetsRules, PartitionId, Sent, Start, Told, TopicId, Wait};
 use crate::event::Event;
 use crate::faults::{MemberChange, MemberChanges};
 use crate::hash::{self, StableHasher};
@@ -212,14 +212,18 @@ impl Profile {
     pub fn changes(&self) -> MemberChanges {
         let Some(engine) = &self.engine else { return MemberChanges::NONE };
         use MemberChange::{
-            Cancel, Claim, Close, CommitAhead, ForgetAck, Rebalance, Reconnect, Restart, Rewind, Truncate,
+            Cancel, Claim, Close, CommitAhead, ForgetAck, ForgetCounts, Rebalance, Reconnect, Redrive, Restart, Rewind,
+            Truncate,
         };
         let keeps_offsets = self.keeps_offsets();
+        let gives_up = engine.rules.deliveries() != Limit::Unlimited;
         let failures = [
             (Restart, true),
             (ForgetAck, engine.loses.acks),
             (Rewind, engine.loses.acks && keeps_offsets),
             (Truncate, engine.loses.tail),
+            (ForgetCounts, engine.loses.counts && gives_up),
+            (Redrive, self.dead_letters().is_ok()),
         ];
         let failures = failures.into_iter().filter_map(|(failure, may_be)| may_be.then_some(failure));
         let of_members = MemberChanges::of(match &engine.rules {
@@ -230,6 +234,22 @@ impl Profile {
             Rules::Keyed(_) | Rules::Push(_) => &[Reconnect, Close],
         });
         failures.fold(of_members, MemberChanges::with)
+    }
+}
+
+impl Profile {
+    /// Why something that has to do with messages that are given up cannot happen, if that is up to a setting.
+    #[must_use]
+    pub fn why_not(&self, change: MemberChange) -> Option<String> {
+        let engine = self.engine.as_ref()?;
+        match change {
+            MemberChange::Redrive => self.dead_letters().err(),
+            MemberChange::ForgetCounts if engine.loses.counts && engine.rules.deliveries() == Limit::Unlimited => {
+                let why = "so it needs no count: set `deliveries = 5`, or another number";
+                Some(format!("`{}` never gives a message up, {why}", self.name))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -549,6 +569,8 @@ impl<E: Event> Broker<E> {
                 self.fail_over(group, Failure::Rewound(partition));
             }
             MemberChange::Truncate => self.truncate(),
+            MemberChange::ForgetCounts => self.fail_over(group, Failure::Counts),
+            MemberChange::Redrive => self.redrive(group),
         }
     }
 
@@ -563,6 +585,20 @@ impl<E: Event> Broker<E> {
     fn break_connections(&mut self, group: GroupIndex) {
         let members = if self.groups[group.get()].joined { self.groups[group.get()].members.len() } else { 0 };
         (0..members).for_each(|place| self.member_leaves_group(group, place as u16, How::Reconnect));
+    }
+
+    /// Publishes the dead letters of a group to it, and to nobody else, once more.
+    fn redrive(&mut self, group: GroupIndex) {
+        let is_there = |index: &DeliveryIndex| {
+            let delivery = self.delivery(*index);
+            delivery.group == group && delivery.successor.is_none()
+        };
+        let letters: Vec<DeliveryIndex> = self.dead.iter().copied().filter(is_there).collect();
+        for letter in letters {
+            let again = self.add_twin(letter, false);
+            self.deliveries.change(letter).successor = Some(again);
+            self.append(again);
+        }
     }
 
     /// Takes the last message out of the log of each group that has not been sent it.

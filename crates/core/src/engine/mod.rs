@@ -132,6 +132,16 @@ impl Rules {
         }
     }
 
+    /// How often a message is sent at most.
+    pub(crate) fn deliveries(&self) -> Limit {
+        match self {
+            Rules::Queue(rules) => rules.deliveries,
+            Rules::Offsets(_) => Limit::Unlimited,
+            Rules::Keyed(rules) => rules.deliveries,
+            Rules::Push(rules) => rules.deliveries,
+        }
+    }
+
     /// Whether what a member was sent stays with it if it leaves so.
     pub(crate) const fn keeps_at(&self, how: How) -> bool {
         match self {

@@ -103,7 +103,7 @@ impl Push {
                 }
             }
             Told::Failed(Failure::Forgot(message)) => {
-                let is_done = self.counts.of(*message) > 0 && !self.holds(*message);
+                let is_done = self.counts.has_sent(*message) && !self.holds(*message);
                 if is_done
                     && now.rules.session
                     && let Err(place) = self.waiting.binary_search(message)
@@ -111,9 +111,10 @@ impl Push {
                     self.waiting.insert(place, *message);
                 }
             }
-            Told::Failed(Failure::Lost(message)) if self.counts.of(*message) == 0 => {
+            Told::Failed(Failure::Lost(message)) if !self.counts.has_sent(*message) => {
                 self.waiting.retain(|other| other != message);
             }
+            Told::Failed(Failure::Counts) => self.counts.forget(),
             Told::Left(..) | Told::Committed(..) | Told::Sought(..) | Told::Claimed(..) | Told::Failed(_) => {}
         }
     }

@@ -244,6 +244,14 @@ impl<S: System> Story<'_, S> {
             MemberChange::ForgetAck => format!("The broker fails over and has forgotten the ack of {at}"),
             MemberChange::Rewind => format!("After {at} the broker has lost the positions of the group"),
             MemberChange::Truncate => format!("After {at} the broker fails over and has lost the last message"),
+            MemberChange::ForgetCounts => {
+                let sent = format!("how often {} was sent what is open", what.group);
+                format!("After {at} the broker fails over and has forgotten {sent}, which counts from zero")
+            }
+            MemberChange::Redrive => {
+                let back = format!("the dead letters of {} go back to it as new messages", what.group);
+                return format!("After {at} {back}.");
+            }
         };
         format!("{changed}{}.", self.comes_again(what, place))
     }

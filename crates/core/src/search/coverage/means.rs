@@ -76,7 +76,8 @@ impl Means {
         let crashes = !self.crash.is_empty();
         let gives_up = !profile.ack_wait.is_empty() || self.takes_away(profile);
         let delivers_once = matches!(profile.max_deliver, MaxDeliver::Times { times: 1, .. });
-        let redelivers = !delivers_once && (gives_up || profile.release_on.crash && crashes);
+        let redrives = self.changes.contains(&MemberChange::Redrive) && profile.changes().has(MemberChange::Redrive);
+        let redelivers = redrives || !delivers_once && (gives_up || profile.release_on.crash && crashes);
         let unless = |can: bool, why| (!can).then_some(why);
         match situation {
             Situation::UpdateBeforeCreate | Situation::GapOfTwo | Situation::RefusedThenAcked => None,
@@ -91,7 +92,7 @@ impl Means {
                 unless(unheard, RuledOut::EveryAckHeard).or(unless(again, RuledOut::NoRedelivery))
             }
             Situation::RedeliveryDuringHandler => {
-                let again = gives_up && !delivers_once || self.duplicate;
+                let again = gives_up && !delivers_once || redrives || self.duplicate;
                 unless(pause, RuledOut::NoPauses).or(unless(again, RuledOut::NoRedelivery))
             }
             Situation::LateAck => unless(self.delay_ack, RuledOut::NoLateAcks),
@@ -136,7 +137,8 @@ impl Means {
         let forgets = MemberChange::OF_BROKERS.into_iter().any(|change| change != MemberChange::Restart && has(change));
         // The copy was sent before the ack came, and waits to be handled.
         let is_late = self.delay_ack || self.is_slow(profile, group);
-        let sends_ahead = self.fetch || has(MemberChange::Claim);
+        let claims = matches!(&engine.rules, Rules::Queue(rules) if rules.claims);
+        let sends_ahead = self.fetch || claims;
         let goes_back = match &engine.rules {
             Rules::Offsets(_) => true,
             Rules::Keyed(rules) => rules.sharing == Sharing::Replayed,
@@ -144,7 +146,8 @@ impl Means {
             Rules::Push(rules) => is_late && !rules.retries.is_empty(),
             Rules::Queue(_) => false,
         };
-        forgets || goes_back || is_late && sends_ahead
+        // What was given up while it was handled is acked all the same.
+        forgets || goes_back || has(MemberChange::Redrive) || is_late && sends_ahead
     }
 
     fn unless_crash(&self, window: Window) -> Option<RuledOut> {
