@@ -112,6 +112,11 @@ fn what_is_no_recording_profile_or_setting_ends_with_2_and_what_was_expected() {
         (&format!("admit {CLASSIC} --set sharing=owned"), 2, &["sqs-fifo, pubsub-ordered, servicebus-session have it"]),
         (&format!("admit {CLASSIC} --set window=0"), 2, &["`window`: expected a number from 1"]),
         (&format!("admit {CLASSIC} --set window"), 2, &["expected SETTING=VALUE"]),
+        (
+            &format!("admit {CLASSIC} --profile adversarial"),
+            2,
+            &["`adversarial` is no broker, so no recording is of it"],
+        ),
         ("profiles kafca", 2, &["did you mean `kafka`?"]),
     ]);
 }
@@ -119,8 +124,14 @@ fn what_is_no_recording_profile_or_setting_ends_with_2_and_what_was_expected() {
 #[test]
 fn each_profile_is_listed_and_shown_with_its_settings() {
     let (code, list, _) = pellmell("profiles");
-    assert_eq!((code, list.lines().count()), (0, pellmell::engine::Profile::names().len()));
+    let listed: Vec<&str> = list.lines().filter_map(|line| line.split(' ').next()).collect();
+    let names = pellmell::engine::Profile::names();
+    assert_eq!((code, listed), (0, [names.as_slice(), &["adversarial"]].concat()));
     check(&[("profiles sqs-fifo", 0, &["engine = keyed", "sharing = \"blocked\"", "docs/brokers/sqs-fifo.md"])]);
+    let told = ["no broker: all of them at once", "in any order", "docs/broker.md has its parameters"];
+    check(&[("profiles adversarial", 0, &told)]);
+    let json = [r#""about":"no broker: all of them at once""#, r#""engine":null"#];
+    check(&[("profiles adversarial --message-format json", 0, &json)]);
 }
 
 /// A scenario of two changes on a broker, with some lines in its tables.
@@ -202,5 +213,52 @@ fn the_table_of_profiles_says_where_a_design_holds_and_what_fails_elsewhere() {
     check(&[
         (&format!("{line} --message-format json"), 0, &["\"profile\":\"rabbitmq-quorum\"", "\"verdict\":"]),
         ("zoo --profiles NoSuchDefect", 2, &["NoSuchDefect"]),
+    ]);
+}
+
+#[test]
+fn counts_are_forgotten_and_dead_letters_put_back_where_messages_are_given_up() {
+    let forget = "schedule = [\"forget counts after ticket:created t1@0 -> orders\"]";
+    let redrive = "schedule = [\"redrive dead letters after ticket:created t1@0 -> orders\"]";
+    let drawn = "[faults]\nforget_counts = \"1/2\"\nredrive = \"1/2\"";
+    check_runs(&[
+        ("profile = \"rabbitmq-quorum\"\nengine = true", forget, 0, &["counts forgotten", "HELD"]),
+        (
+            "profile = \"rabbitmq-quorum\"",
+            forget,
+            2,
+            &["nothing like `forget counts after` happens on `rabbitmq-quorum`", "write `engine = true`"],
+        ),
+        (
+            "profile = \"jetstream\"\nengine = true",
+            forget,
+            2,
+            &["`jetstream` never gives a message up, so it needs no count: set `deliveries = 5`", ":4:13"],
+        ),
+        (
+            "profile = \"servicebus\"\nengine = true",
+            forget,
+            2,
+            &["happens on `servicebus`", "it does on kafka-share, rabbitmq-quorum, rabbitmq-single-active"],
+        ),
+        (
+            "profile = \"servicebus\"\nengine = true",
+            redrive,
+            4,
+            &["dead letters redriven", "its group had no dead letter then"],
+        ),
+        (
+            "profile = \"rabbitmq-quorum\"\nengine = true",
+            redrive,
+            2,
+            &["`rabbitmq-quorum` drops what was delivered too often: set `then = \"dead-letter\"`"],
+        ),
+        ("profile = \"kafka\"", redrive, 2, &["`kafka` never gives a message up", "a handler can publish"]),
+        (
+            "profile = \"kafka\"",
+            drawn,
+            4,
+            &["idle-fault forget_counts", "does not count", "idle-fault redrive", "never gives a message up"],
+        ),
     ]);
 }

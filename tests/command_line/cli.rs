@@ -446,7 +446,7 @@ fn an_unknown_name_gets_the_nearest_known_one() {
             9 | profile = "kafca"
               |           ^^^^^^^
               = help: did you mean `kafka`? Known are stan, adversarial, jetstream, jetstream-ack-all, jetstream-ordered, kafka, kafka-auto-commit, kafka-cooperative, kafka-share, rabbitmq-classic, rabbitmq-quorum, rabbitmq-quorum-3, rabbitmq-single-active, sqs-standard, sqs-fifo, sns, pubsub, pubsub-ordered, pubsub-exactly-once, redis-streams, servicebus, servicebus-session, mqtt-qos0, mqtt-qos1,
-                      mqtt-qos1-clean"#]],
+                      mqtt-qos1-clean, mqtt-qos2"#]],
     );
     check_file(
         "service.toml",
@@ -524,7 +524,8 @@ fn a_departure_that_cannot_be_is_refused() {
             3 | schedule = ["delay ticket:created t1@0 -> orders"]
               |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
               = help: expected `hold H until X`, `hold join of GROUP until X`, `pause H until X`, `duplicate D`, `lose D`, `lose ack of D`, `delay ack of D until X`, `run past ack wait of D`, `slow publish of H until X`, `crash SERVICE before save|between saves|before publish|before ack|after ack of T`, `fetch N with D`, `rebalance|reconnect|close|cancel after D`, `claim D`, `commit ahead of D`, `restart
-                      broker|rewind|truncate log after D`, `forget ack of D`, `publish twice T`, `stale answer to T` or `no answer to T`, where D is a delivery like `item:changed i1@2 -> search #1`, H is D or a command like `seller: change i1 to 6`, T is H or a timer like `timer i1 of shop`, X is T, `pause of H`, `publish of H`, `ack of D`, `ack wait of D`, `join of GROUP` or `quiescence`"#]],
+                      broker|rewind|truncate log|forget counts|redrive dead letters after D`, `forget ack of D`, `publish twice T`, `stale answer to T` or `no answer to T`, where D is a delivery like `item:changed i1@2 -> search #1`, H is D or a command like `seller: change i1 to 6`, T is H or a timer like `timer i1 of shop`, X is T, `pause of H`, `publish of H`, `ack of D`, `ack wait of D`, `join of GROUP`
+                      or `quiescence`"#]],
     );
     check_file(
         "subject.toml",

@@ -78,7 +78,14 @@ const TEXTS: [(&str, &[&str]); 14] = [
     ("zoo", &["zoo DoubleCharge --tries 2"]),
     (
         "admit",
-        &["admit jetstream.jsonl", "admit jetstream.jsonl --profile kafka", "profiles", "profiles kafka", "man man1"],
+        &[
+            "admit jetstream.jsonl",
+            "admit jetstream.jsonl --profile kafka",
+            "profiles",
+            "profiles kafka",
+            "profiles adversarial",
+            "man man1",
+        ],
     ),
     ("help", &["--help", "run --help", "sweep --help", "corpus --help", "man --help"]),
     (

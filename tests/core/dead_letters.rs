@@ -2,13 +2,15 @@
 
 use pellmell::doc_example::{Change, Changed, Item, Shop};
 use pellmell::engine;
+use pellmell::explain::{Explain, NotExplained};
 use pellmell::scheduler::Departing;
+use pellmell::search::HoldSweep;
 use pellmell::simulation::SimulationBuilder;
 use pellmell::testing::{at_quiescence, service};
 use pellmell::trace::Recorder;
 use pellmell::{
-    Context, Hosting, Judges, Limits, Moment, Outcome, Profile, RecordId, Simulation, Subject, Verdict, VersionPolicy,
-    Violation,
+    Context, Departure, FaultPlan, Hosting, Judges, Limits, Moment, Outcome, Outside, Profile, Rate, Ratio, RecordId,
+    Simulation, Subject, Verdict, VersionPolicy, Violation,
 };
 use serde_json::json;
 
@@ -150,6 +152,78 @@ fn an_old_event_that_is_taken_from_the_dead_letters_overwrites_what_came_after_i
     };
     assert!(verdict(11).is_held(), "{:?}", verdict(11));
     assert!(!verdict(12).is_held());
+}
+
+#[test]
+fn a_sweep_puts_dead_letters_back_behind_what_came_after_them() {
+    let broker = engine::Profile::named("servicebus").expect("it ships");
+    let profile = Profile::driven(&broker.with("deliveries", json!(2)).expect("a limit"));
+    // It takes an item at any price once it has it, and at first only a low one.
+    let search = || {
+        service::<Shop>("search").keeps::<Item>(VersionPolicy::EVERY_SAVE).on_event(CHANGED, |event, ctx| {
+            let is_known = ctx.store.find::<Item>(event.item).is_some();
+            if event.price > 10 && !is_known { Outcome::nak("too dear") } else { keep(event, ctx) }
+        })
+    };
+    let change = |price| Change { item: RecordId::new('i', 1), price };
+    let on = Simulation::on(profile).service(crate::shop::shop()).service(search());
+    let simulation = on.client("ann", vec![change(12), change(5)]).build().expect("the parts fit");
+    let judges = latest();
+    let always = Rate::of(Ratio::new(1, 1));
+    let swept = |faults| HoldSweep::new(&simulation, &judges).with_faults(faults).run();
+    let held = swept(FaultPlan::NONE);
+    assert!(
+        held.buckets.is_empty(),
+        "{:?}",
+        held.buckets.values().map(|bucket| &bucket.departures).collect::<Vec<_>>()
+    );
+    let found = swept(FaultPlan { redrive: always, ..FaultPlan::NONE });
+    let first = found.buckets.values().min_by_key(|bucket| bucket.place).expect("it is found");
+    let departures: Vec<String> = first.departures.iter().map(ToString::to_string).collect();
+    assert_eq!(departures, ["redrive dead letters after item:changed i1@1 -> search"]);
+    let explanation = Explain::new(&simulation, &judges).with_continuations(5);
+    let explanation = explanation.departures(first.departures.clone()).expect("it fails and is small");
+    assert_eq!(
+        explanation.why.first().map(String::as_str),
+        Some("After `item:changed i1@1 -> search` (step 5) the dead letters of search go back to it as new messages.")
+    );
+    // It is drawn as well.
+    let faults = FaultPlan { redrive: always, ..FaultPlan::NONE };
+    let explained = Explain::new(&simulation, &judges).with_continuations(5);
+    assert!((0..20).any(|seed| explained.seed(seed, faults).is_ok()), "a seed finds it");
+    // After what nothing has died before it does nothing, and that is said.
+    let early: Departure = "redrive dead letters after item:changed i1@0 -> search".parse().expect("a departure");
+    let shrunk = Explain::new(&simulation, &judges).departures(vec![early]).err();
+    assert_eq!(shrunk, Some(NotExplained::Holds));
+}
+
+#[test]
+fn a_sweep_forgets_the_counts_of_what_is_refused_and_it_is_delivered_once_more() {
+    let broker = engine::Profile::named("kafka-share").expect("it ships");
+    let profile = Profile::driven(&broker.with("deliveries", json!(2)).expect("a limit"));
+    let search = service::<Shop>("search").keeps::<Item>(VersionPolicy::EVERY_SAVE).on_event(CHANGED, |event, ctx| {
+        ctx.outside(Outside::of("lookup", event.item));
+        Outcome::nak("too dear")
+    });
+    let change = Change { item: RecordId::new('i', 1), price: 12 };
+    let on = Simulation::on(profile).service(crate::shop::shop()).service(search);
+    let simulation = on.client("ann", vec![change]).build().expect("the parts fit");
+    let judges = Judges::new(vec![at_quiescence("LooksUpTwice", |moment: &Moment<'_, Shop>| {
+        match moment.times_outside("lookup", RecordId::new('i', 1)) {
+            0..=2 => Ok(()),
+            _ => Err(Violation::at("search").because("it was looked up more often than it may be delivered")),
+        }
+    })]);
+    let swept = |faults| HoldSweep::new(&simulation, &judges).with_faults(faults).run();
+    assert!(swept(FaultPlan::NONE).buckets.is_empty());
+    let found = swept(FaultPlan { forget_counts: Rate::of(Ratio::new(1, 1)), ..FaultPlan::NONE });
+    let first = found.buckets.values().min_by_key(|bucket| bucket.place).expect("it is found");
+    let departures: Vec<String> = first.departures.iter().map(ToString::to_string).collect();
+    assert_eq!(departures, ["forget counts after item:changed i1@0 -> search"]);
+    let explanation = Explain::new(&simulation, &judges).with_continuations(5);
+    let explanation = explanation.departures(first.departures.clone()).expect("it fails and is small");
+    let why = "the broker fails over and has forgotten how often search was sent what is open, which counts from zero";
+    assert!(explanation.why[0].contains(why), "{}", explanation.why[0]);
 }
 
 #[test]

@@ -296,6 +296,25 @@ fn the_step_that_panics_is_shown_and_told_with_what_it_found() {
 }
 
 #[test]
+fn a_lost_commit_brings_nothing_back_by_itself() {
+    let kafka = Profile::named("kafka").expect("it ships");
+    let simulation = shop(kafka, Search::OnlyInserts, Hosting::ALONE, &[(1, 5)]);
+    let departures =
+        ["lose ack of item:changed i1@0 -> search", "rebalance after item:changed i1@0 -> search"].as_slice();
+    check(
+        &simulation,
+        Box::new(NoPoison),
+        departures,
+        expect![[r#"
+        The commit of `item:changed i1@0 -> search` is lost (step 2), and whoever has the partition next begins behind the last commit that arrived: it comes again (step 3).
+        The group is rebalanced after `item:changed i1@0 -> search` (step 2), so the broker delivers it again (step 3).
+        At step 3 search, which holds i1@0, handles `item:changed i1@0 #2` and gives no answer (duplicate key).
+        So NoPoison is violated for i1 at search: still unacked: item:changed i1@0 -> search #3 is never redelivered: the broker has no ack wait. It says that every message is acked in the end, if each is redelivered as often as it takes.
+    "#]],
+    );
+}
+
+#[test]
 fn an_explanation_is_one_call_from_departures_or_a_seed_and_prints_itself() {
     let simulation = shop(Profile::adversarial(), Search::OnlyInserts, Hosting::ALONE, &[(1, 5), (2, 5)]);
     let judges = judges(Box::new(NoPoison));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use expect_test::{Expect, expect};
+use pellmell::engine;
 use pellmell::scenario::SchedulerKind;
 use pellmell::search::{Coverage, PctRuns, RuledOut, Seen, Situation, SituationWatch, Standing, Sweep};
 use pellmell::ticketing::Scenario;
@@ -309,6 +310,44 @@ proptest! {
             let possible = seen.runs == 0 || seen.ruled_out.is_none() && seen.occasions > 0;
             prop_assert!(possible, "{name}: {seen:?}");
             prop_assert!(seen.runs <= seen.occasions && seen.occasions <= coverage.runs, "{name}: {seen:?}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_met_that_is_ruled_out_on_any_broker_whatever_happens_to_members() {
+    let rate = |on: bool| if on { Rate::of(Ratio::new(1, 3)) } else { Rate::NEVER };
+    for profile in engine::Profile::all() {
+        for kinds in 0..1_u32 << 9 {
+            // Of all that may go wrong each pair, and now and then more.
+            if kinds.count_ones() > 2 && kinds % 13 != 0 {
+                continue;
+            }
+            let on = |place: u32| rate(kinds >> place & 1 == 1);
+            let faults = FaultPlan {
+                lose_ack: on(0),
+                delay_ack: on(1),
+                duplicate: on(2),
+                crash: on(3),
+                pause: on(4),
+                fetch: on(5),
+                change: on(6),
+                broker_failure: on(7),
+                truncate: on(8),
+                ..FaultPlan::NONE
+            };
+            let mut scenario = Scenario { design: Design::REFERENCE, ..shipped("happy-path-all-services") };
+            (scenario.profile, scenario.faults) = (Profile::driven(&profile), faults);
+            scenario.scheduler = Some(SchedulerKind::Random);
+            for name in ["orders", "tickets"] {
+                let (members, overlapping) = (1 + (kinds % 2) as u16, kinds % 3 == 0);
+                scenario.hostings.set(name, Hosting { members, overlapping, ..Hosting::ALONE });
+            }
+            let coverage = swept(&scenario, 0..3, 1);
+            for (situation, lanes) in &coverage.situations {
+                let met = lanes.iter().find(|(_, seen)| seen.runs > 0 && seen.ruled_out.is_some());
+                assert_eq!(met, None, "{situation} on {} with {faults:?}", profile.name);
+            }
         }
     }
 }

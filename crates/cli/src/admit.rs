@@ -222,9 +222,19 @@ fn recording(args: &AdmitArgs, mapping: &Mapping, path: &Path) -> Result<(Foreig
     Ok((read, profile))
 }
 
+/// What scenarios are played on that are for any broker: no recording is of it.
+const ADVERSARIAL: &str = "adversarial";
+
+/// What that is.
+const ABOUT_ADVERSARIAL: &str = "no broker: all of them at once";
+
 /// The profile of that name.
 fn named(name: &str) -> Result<Profile, Failure> {
     Profile::named(name).ok_or_else(|| {
+        if name == ADVERSARIAL {
+            let message = "`adversarial` is no broker, so no recording is of it: it is what scenarios are played on";
+            return Failure::Input(format!("{message}\n  = help: `pellmell profiles` lists the brokers"));
+        }
         let names = Profile::names();
         let near = nearest(name, names.iter().copied()).map(|near| format!("\n  = help: did you mean `{near}`?"));
         let message = format!("there is no profile `{name}`: there are {}", names.join(", "));
@@ -234,7 +244,8 @@ fn named(name: &str) -> Result<Profile, Failure> {
 
 pub(super) fn profiles(args: &ProfilesArgs, format: MessageFormat) -> Result<Ending, Failure> {
     let mut out = Out::new();
-    let told = match &args.name {
+    let told = match args.name.as_deref() {
+        Some(ADVERSARIAL) => Vec::new(),
         Some(name) => vec![named(name)?],
         None => Profile::all(),
     };
@@ -265,5 +276,34 @@ pub(super) fn profiles(args: &ProfilesArgs, format: MessageFormat) -> Result<End
             }
         }
     }
+    if args.name.as_deref().is_none_or(|name| name == ADVERSARIAL) {
+        tell_adversarial(&mut out, args.name.is_some(), format)?;
+    }
     Ok(Ending::Held)
+}
+
+/// What is no broker and can be named where one can: in a line of the list, or at length.
+fn tell_adversarial(out: &mut Out, at_length: bool, format: MessageFormat) -> Result<(), Failure> {
+    match format {
+        MessageFormat::Json => {
+            out.json(&json!({
+                "profile": ADVERSARIAL, "about": ABOUT_ADVERSARIAL, "engine": null, "settings": {},
+            }))?;
+        }
+        MessageFormat::Human if !at_length => {
+            out.behind(Style::new(), &format!("{ADVERSARIAL:<24}"), ABOUT_ADVERSARIAL)?;
+        }
+        MessageFormat::Human => {
+            out.line(ABOUT_ADVERSARIAL)?;
+            out.line("")?;
+            out.line(
+                "Any delivery comes at any time, in any order, and again as soon as no ack came. It loses nothing, \
+                 gives nothing up and says which attempt it is; `max_deliver`, `sees`, `start` and `[faults]` take \
+                 that back.",
+            )?;
+            out.line("")?;
+            out.line("docs/broker.md has its parameters and says what a design that holds on it is safe from.")?;
+        }
+    }
+    Ok(())
 }

@@ -247,6 +247,10 @@ pub struct FaultPlan {
     pub broker_failure: Rate,
     /// The broker loses the last message of its log: [`MemberChange::Truncate`].
     pub truncate: Rate,
+    /// The broker forgets how often it had sent messages: [`MemberChange::ForgetCounts`].
+    pub forget_counts: Rate,
+    /// The broker is told to put dead letters back: [`MemberChange::Redrive`].
+    pub redrive: Rate,
     /// A publisher hears no confirm, and publishes a second time.
     pub republish: Rate,
     /// What a handler publishes is out only some time after its saves.
@@ -277,6 +281,8 @@ impl FaultPlan {
         change: Rate::NEVER,
         broker_failure: Rate::NEVER,
         truncate: Rate::NEVER,
+        forget_counts: Rate::NEVER,
+        redrive: Rate::NEVER,
         republish: Rate::NEVER,
         slow_publish: Rate::NEVER,
         crash_between_saves: Rate::NEVER,
@@ -306,6 +312,8 @@ impl FaultPlan {
         change: Rate::NEVER,
         broker_failure: Rate::NEVER,
         truncate: Rate::NEVER,
+        forget_counts: Rate::NEVER,
+        redrive: Rate::NEVER,
         republish: Rate::NEVER,
         slow_publish: Rate::NEVER,
         crash_between_saves: Rate::NEVER,
@@ -325,6 +333,8 @@ impl FaultPlan {
     pub(crate) fn of_change(&mut self, change: MemberChange) -> &mut Rate {
         match change {
             MemberChange::Truncate => &mut self.truncate,
+            MemberChange::ForgetCounts => &mut self.forget_counts,
+            MemberChange::Redrive => &mut self.redrive,
             change if MemberChange::OF_BROKERS.contains(&change) => &mut self.broker_failure,
             _ => &mut self.change,
         }
@@ -339,7 +349,7 @@ impl FaultPlan {
     }
 
     /// How often each kind of fault happens; in the order they were added, so that a seed keeps its coins.
-    fn kinds(&mut self) -> [&mut Rate; 15] {
+    fn kinds(&mut self) -> [&mut Rate; 17] {
         [
             &mut self.lose_ack,
             &mut self.delay_ack,
@@ -356,6 +366,8 @@ impl FaultPlan {
             &mut self.truncate,
             &mut self.stale_answer,
             &mut self.no_answer,
+            &mut self.forget_counts,
+            &mut self.redrive,
         ]
     }
 
@@ -388,12 +400,14 @@ pub struct Fates {
     change: Coin,
     broker_failure: Coin,
     truncate: Coin,
+    forget_counts: Coin,
+    redrive: Coin,
     republish: Coin,
     slow_publish: Coin,
     crash_between_saves: Coin,
     stale_answer: Coin,
     no_answer: Coin,
-    /// Whether any of those nine may happen, which are to be asked for.
+    /// Whether any of those eleven may happen, which are to be asked for.
     has_more: bool,
     /// Whether no more than acks are lost and deliveries duplicated.
     is_sparse: bool,
@@ -406,15 +420,18 @@ impl Fates {
     #[must_use]
     pub fn new(plan: &FaultPlan, key: RunKey) -> Fates {
         let coin = |rate, purpose| Coin::new(rate, key, purpose);
-        let members = [plan.fetch, plan.change, plan.broker_failure, plan.truncate];
+        let members = [plan.fetch, plan.change];
+        let brokers = [plan.broker_failure, plan.truncate, plan.forget_counts, plan.redrive];
         let handlers = [plan.republish, plan.slow_publish, plan.crash_between_saves];
-        let asked_for = [&members[..], &handlers, &[plan.stale_answer, plan.no_answer]].concat();
+        let asked_for = [&members[..], &brokers, &handlers, &[plan.stale_answer, plan.no_answer]].concat();
         let usual = [plan.delay_ack, plan.crash, plan.pause, plan.lose_message];
         Fates {
             fetch: coin(plan.fetch, Purpose::Fetch),
             change: coin(plan.change, Purpose::MemberChange),
             broker_failure: coin(plan.broker_failure, Purpose::BrokerFailure),
             truncate: coin(plan.truncate, Purpose::Truncate),
+            forget_counts: coin(plan.forget_counts, Purpose::ForgetCounts),
+            redrive: coin(plan.redrive, Purpose::Redrive),
             republish: coin(plan.republish, Purpose::Republish),
             has_more: asked_for.iter().any(Rate::can_happen),
             is_sparse: !usual.iter().chain(&asked_for).any(Rate::can_happen),
@@ -479,6 +496,12 @@ impl Fates {
         }
         if self.truncate.takes(identity) {
             fate.change = Some(MemberChange::Truncate);
+        }
+        if self.forget_counts.takes(identity) {
+            fate.change = Some(MemberChange::ForgetCounts);
+        }
+        if self.redrive.takes(identity) {
+            fate.change = Some(MemberChange::Redrive);
         }
         fate.republish = self.republish.takes(identity);
         fate.slow_publish = self.slow_publish.takes(identity);

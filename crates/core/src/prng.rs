@@ -161,6 +161,10 @@ pub enum Purpose {
     StaleAnswer = 24,
     /// Whether a handler that asks other services is told nothing.
     NoAnswer = 25,
+    /// Whether the broker forgets how often it had sent messages.
+    ForgetCounts = 26,
+    /// Whether dead letters are put back.
+    Redrive = 27,
 }
 
 /// A probability as a fraction, written `1/20`.

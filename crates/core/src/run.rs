@@ -153,6 +153,12 @@ pub struct Counts {
     /// Of those, failovers that lost the last message of the log.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub truncations: u64,
+    /// Of those, failovers that forgot how often messages had been sent.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub counts_forgotten: u64,
+    /// Of those, times that dead letters were put back.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub redrives: u64,
     /// Handlers whose events were published twice.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub republished: u64,
@@ -210,6 +216,8 @@ impl Counts {
         self.member_changes += other.member_changes;
         self.broker_failures += other.broker_failures;
         self.truncations += other.truncations;
+        self.counts_forgotten += other.counts_forgotten;
+        self.redrives += other.redrives;
         self.republished += other.republished;
         self.recognised += other.recognised;
         self.slow_publishes += other.slow_publishes;
@@ -565,7 +573,10 @@ impl RunNotes {
             counts.member_changes += u64::from(fate.change.is_some());
             let fails = |change| MemberChange::OF_BROKERS.contains(&change);
             counts.broker_failures += u64::from(fate.change.is_some_and(fails));
-            counts.truncations += u64::from(fate.change == Some(MemberChange::Truncate));
+            let is = |change| u64::from(fate.change == Some(change));
+            counts.truncations += is(MemberChange::Truncate);
+            counts.counts_forgotten += is(MemberChange::ForgetCounts);
+            counts.redrives += is(MemberChange::Redrive);
             counts.add_handler(step);
         }
         let delivery = broker.delivery(index);

@@ -212,7 +212,8 @@ pub(crate) fn marks(record: &TraceRecord, action: &Action<'_>) -> Vec<Mark> {
     let refused = ["nak", "silent", "rejected"].iter().any(|word| answer.starts_with(word));
     let handled = matches!(answer, "ack" | "accepted" | "done") && !has(Fate::ACK_LOST) && !has(Fate::ACK_LATE);
     // What breaks the broker's connections is a change of members, too.
-    let mut member_changes = MemberChange::OF_MEMBERS.iter().chain(&MemberChange::OF_BROKERS);
+    let breaks = |change: &MemberChange| MemberChange::OF_MEMBERS.contains(change) || change.is_failure();
+    let mut member_changes = MemberChange::all().filter(breaks);
     let of_the_record = [
         (Mark::Handled, handled || action.kind == Kind::Ack),
         (Mark::Refused, refused),
@@ -281,7 +282,8 @@ mod tests {
             let faults = vec![change.name().to_owned()];
             let record = TraceRecord { faults, ..record("deliver a:b t1@0 -> orders #1", Some("ack")) };
             let is_marked = marks(&record, &Action::of(&record)).contains(&Mark::Rebalance);
-            assert_eq!(is_marked, change != MemberChange::Truncate, "{}", change.name());
+            let keeps_members = [MemberChange::Truncate, MemberChange::Redrive].contains(&change);
+            assert_eq!(is_marked, !keeps_members, "{}", change.name());
         }
     }
 

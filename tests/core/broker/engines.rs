@@ -164,6 +164,28 @@ fn a_session_that_is_kept_sends_again_what_was_not_acked_and_a_clean_one_does_no
 }
 
 #[test]
+fn a_client_that_lives_knows_what_it_was_sent_exactly_once_and_one_that_begins_anew_does_not() {
+    let setup = Setup::on(on("mqtt-qos2", &[]), 3);
+    // What it has it goes on with over the next connection, also what it has not begun to handle.
+    check(&setup, "publish; n1 reconnect", "1 2 3");
+    check(&setup, "publish; n1 fetch 2 paused reconnect; resume n1", "1 2 3");
+    check(&setup, "publish; n1 paused restarted; resume n1", "1 2 3");
+    // What it has to say it says once more.
+    check(&setup, "publish; n1 lost", "1 2 3");
+    check(&setup, "publish; n1 reconnect lost", "1 2 3");
+    // A client that crashes, or is closed, has lost all that; what it had acked is done nevertheless.
+    check(&setup, "publish; n1 fetch 1 crash before save", "1 1r1 2r1 3");
+    check(&setup, "publish; n1 crash before ack", "1 1r1 2 3");
+    check(&setup, "publish; n1 crash after ack", "1 2 3");
+    check(&setup, "publish; n1 fetch 1 paused close; resume n1", "1 1r1 2r1 3");
+    // Whoever cannot handle a message gets it from the next client.
+    let refused = Setup::on(on("mqtt-qos2", &[]), 2).answers(&[(1, 1, SILENT)]);
+    check(&refused, "publish; n1; n1 #2; n2", "1 1r1 2");
+    // The server says that it has not heard of an ack, and the client has forgotten it by then.
+    check(&setup, "publish; n1; n2 forgotten", "1 2 2r1 3");
+}
+
+#[test]
 fn an_endpoint_that_fails_is_tried_again_and_then_given_up() {
     let setup = Setup::on(on("sns", &[("deliveries", json!(2))]), 1);
     let mut play = setup.after("publish; n1 lost; clock; clock; n1 #2 lost");
@@ -238,7 +260,16 @@ impl Recorder {
         }
         let breaks = matches!(rules, Rules::Push(rules) if rules.timeout.is_none() && !rules.at_most_once);
         if breaks && !paused && ack == AckFate::Lost && crash.is_none() {
-            self.tell(play, Told::Left(member, How::Reconnect));
+            let knows = matches!(rules, Rules::Push(rules) if rules.exactly_once);
+            match (knows, step.acked()) {
+                (false, _) => self.tell(play, Told::Left(member, How::Reconnect)),
+                // It is said once more.
+                (true, Some(_)) => self.answer(play, actor.member, index.get(), Answer::Ack),
+                (true, None) => {
+                    self.tell(play, Told::Left(member, How::Close));
+                    self.joins(play, actor.member);
+                }
+            }
         }
         if crash.is_some() && !paused {
             self.tell(play, Told::Left(member, How::Crash));
@@ -277,6 +308,7 @@ impl Recorder {
             Some(MemberChange::Restart) => return self.all_reconnect(play),
             Some(MemberChange::ForgetAck) => return self.fails(play, Failure::Forgot(message)),
             Some(MemberChange::Rewind) => return self.fails(play, Failure::Rewound(PartitionId(0))),
+            Some(MemberChange::ForgetCounts) => return self.fails(play, Failure::Counts),
             Some(MemberChange::Truncate) => {
                 let last = MessageId(play.world.broker().messages().len() as u32 - 1);
                 return self.tell(play, Told::Failed(Failure::Lost(last)));
@@ -326,6 +358,10 @@ fn recorded(profile: &Profile, members: u16, seed: u64) -> (Vec<Line>, Vec<Strin
             // A recording has no word for a partition that became shorter.
             fate.change = None;
         }
+        if fate.change == Some(MemberChange::Redrive) {
+            // A message is one there, and what is put back is another one.
+            fate.change = None;
+        }
         steps.push(format!("{} {:?}", play.world.describe(action), fate.faults()));
         let had = match action {
             Action::Advance => play.world.enabled().ack_wait().map(|index| play.world.broker().delivery(index).member),
@@ -341,7 +377,7 @@ fn recorded(profile: &Profile, members: u16, seed: u64) -> (Vec<Line>, Vec<Strin
 fn any_fate(numbers: &mut Numbers) -> Fate {
     let ack = [AckFate::Prompt, AckFate::Prompt, AckFate::Late, AckFate::Lost][numbers.below(4) as usize];
     let crash = (numbers.below(5) == 0).then(|| Window::ALL[numbers.below(4) as usize]);
-    let change = (numbers.below(3) == 0).then(|| MemberChange::all().nth(numbers.below(10) as usize)).flatten();
+    let change = (numbers.below(3) == 0).then(|| MemberChange::all().nth(numbers.below(12) as usize)).flatten();
     let fetch = if numbers.below(3) == 0 { numbers.below(3) as u8 + 1 } else { 0 };
     Fate { ack, crash, pause: numbers.below(3) == 0, fetch, change, ..Fate::CALM }
 }
@@ -460,12 +496,53 @@ fn a_log_that_is_truncated_lacks_what_nobody_was_sent_yet() {
 }
 
 #[test]
+fn a_broker_that_has_forgotten_its_counts_delivers_more_often_than_it_may() {
+    let dead = |name: &str, picks: &str| {
+        let setup = Setup::on(on(name, &[("deliveries", json!(2))]), 1).answers(&[(1, 1, NAK), (1, 2, NAK)]);
+        let mut play = setup.after(picks);
+        play.drain();
+        play.dead()
+    };
+    for name in ["rabbitmq-quorum", "kafka-share", "jetstream", "sqs-fifo", "pubsub-exactly-once"] {
+        assert_eq!(dead(name, "publish"), "n1 #2", "on {name}");
+        // The consumer sees the count of which nobody knows that it is a third one.
+        assert_eq!(dead(name, "publish; n1 uncounted"), "n1 #3", "on {name}");
+        assert_eq!(dead(name, "publish; n1 uncounted; n1 #2 uncounted"), "n1 #4", "on {name}");
+    }
+    // The connections of the group break with it.
+    let setup = Setup::on(on("rabbitmq-quorum", &[]), 2);
+    check(&setup, "publish; n1 paused uncounted; resume n1", "1 1r1 2");
+}
+
+#[test]
+fn dead_letters_that_are_put_back_come_behind_all_others_and_count_from_zero() {
+    for name in ["rabbitmq-quorum", "servicebus", "sqs-fifo", "servicebus-session", "jetstream"] {
+        let settings = [("deliveries", json!(2)), ("then", json!("dead-letter"))];
+        let refused = Setup::on(on(name, &settings), 3).answers(&[(1, 1, NAK), (1, 2, NAK)]);
+        let mut play = refused.after("publish; n1; n1 #2 redriven; n2; n3");
+        assert_eq!((play.ready(), play.dead()), ("n1 #3".to_owned(), "n1 #2".to_owned()), "on {name}");
+        // It dies once more, and is put back once more; what was put back is no dead letter any more.
+        play.drain();
+        assert_eq!((play.open(), play.dead()), (String::new(), "n1 #2, n1 #4".to_owned()), "on {name}");
+        let mut later = refused.after("publish; n1; n1 #2; n2; n3 redriven");
+        assert_eq!(later.ready(), "n1 #3", "on {name}");
+        later.pick("n1 #3 redriven");
+        assert_eq!(later.ready(), "n1 #4", "on {name}: nothing is put back twice");
+    }
+    let has = |name: &str, settings: &[_]| on(name, settings).changes().has(MemberChange::Redrive);
+    assert!(has("servicebus", &[]) && has("sqs-standard", &[("deliveries", json!(3))]));
+    assert!(!has("sqs-standard", &[]) && !has("rabbitmq-quorum", &[]) && !has("kafka", &[]));
+}
+
+#[test]
 fn what_a_broker_may_lose_is_up_to_the_broker() {
     let has = |change: MemberChange| {
         let of = |profile: &Profile| profile.changes().has(change).then_some(profile.name);
         driven().iter().filter_map(of).collect::<Vec<_>>()
     };
     assert_eq!(has(MemberChange::Restart).len(), driven().len());
+    // Of those that give messages up by default.
+    assert_eq!(has(MemberChange::ForgetCounts), ["kafka-share", "rabbitmq-quorum", "rabbitmq-single-active"]);
     assert_eq!(has(MemberChange::Rewind), ["kafka", "kafka-auto-commit", "kafka-cooperative"]);
     let keeps_acks = driven().len() - has(MemberChange::ForgetAck).len();
     assert_eq!(keeps_acks, 8, "{:?}", has(MemberChange::ForgetAck));

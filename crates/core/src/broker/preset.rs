@@ -7,7 +7,7 @@ use super::profile::{
     AckMode, Dedup, Dispatch, Exhausted, Granularity, InFlight, Limit, MaxDeliver, Ordering, Profile, RedeliverAt,
     ReleaseOn, Scope, Sees, Stale, Start,
 };
-use crate::engine::{self, How, Place, QueueOrder, QueueRules, Rules, Then, Wait, WindowOf};
+use crate::engine::{self, How, KeyedRules, Place, QueueOrder, QueueRules, Rules, Then, Wait, WindowOf};
 
 impl Profile {
     /// The fake broker as this broker is: by the parameters if they can say what it does, and else as its
@@ -38,6 +38,11 @@ impl Profile {
             Rules::Queue(rules) => (Ordering::Log, rules.naks),
             Rules::Offsets(_) | Rules::Keyed(_) | Rules::Push(_) => (Ordering::None, true),
         };
+        let stale = match &broker.rules {
+            Rules::Queue(QueueRules { stale, .. }) | Rules::Keyed(KeyedRules { stale, .. }) => *stale,
+            // A former owner cannot commit, and an endpoint answers a request.
+            Rules::Offsets(_) | Rules::Push(_) => engine::Stale::Reject,
+        };
         let mut engine = broker.clone();
         if let Rules::Queue(rules) = &mut engine.rules {
             // That a message comes once more is drawn, or said in a schedule.
@@ -50,7 +55,11 @@ impl Profile {
             reorder_window: Limit::Unlimited,
             dispatch: Dispatch::Competing,
             max_in_flight: InFlight { limit: Limit::Unlimited, scope: Scope::Group },
-            ack: AckMode { granularity: Granularity::Individual, stale: Stale::Accept },
+            ack: AckMode {
+                granularity: Granularity::Individual,
+                // What may count does.
+                stale: if stale == engine::Stale::Reject { Stale::Reject } else { Stale::Accept },
+            },
             ack_wait: durations(wait),
             redeliver_at: RedeliverAt::Any,
             release_on: ReleaseOn { crash: true, ..ReleaseOn::NOTHING },

@@ -227,7 +227,7 @@ impl fmt::Display for Dedup {
 
 impl Profile {
     /// The names [`Profile::named`] knows.
-    pub const NAMES: [&'static str; 25] = [
+    pub const NAMES: [&'static str; 26] = [
         "stan",
         "adversarial",
         "jetstream",
@@ -253,6 +253,7 @@ impl Profile {
         "mqtt-qos0",
         "mqtt-qos1",
         "mqtt-qos1-clean",
+        "mqtt-qos2",
     ];
 
     /// The profile of that name.

@@ -85,6 +85,17 @@ impl<E: Event> Broker<E> {
         &self.dead
     }
 
+    /// Whether any of those is of the group of a delivery.
+    pub(crate) fn has_dead_of(&self, index: DeliveryIndex) -> bool {
+        let group = self.delivery(index).group;
+        self.dead.iter().any(|dead| self.delivery(*dead).group == group)
+    }
+
+    /// How many of those were put back where they came from.
+    pub(crate) fn redriven(&self) -> usize {
+        self.dead.iter().filter(|index| self.delivery(**index).successor.is_some()).count()
+    }
+
     /// The deliveries that still have to be done, in message order.
     pub fn open(&self) -> impl Iterator<Item = DeliveryIndex> + '_ {
         let indices = 0..self.deliveries.all().len() as u32;

@@ -15,7 +15,7 @@ use super::delivery::{Delivery, DeliveryIndex, GroupIndex, State};
 use super::hand_out::{Reply, Silence};
 use super::{Broker, Member, MessageIndex, Profile, take_out};
 use crate::engine::{self, Answer, Choice, Clock, Commits, Engine, Entry, How, KeyId, MemberId, MessageId, Rules};
-use crate::engine::{Failure, OffsetsRules, PartitionId, Sent, Start, Told, TopicId, Wait};
+use crate::engine::{Failure, Limit, OffsetsRules, PartitionId, Sent, Start, Told, TopicId, Wait};
 use crate::event::Event;
 use crate::faults::{MemberChange, MemberChanges};
 use crate::hash::{self, StableHasher};
@@ -202,19 +202,28 @@ impl Subscription {
 }
 
 impl Profile {
+    /// Whether members commit how far they are, and nobody waits for their acks.
+    pub(crate) fn keeps_offsets(&self) -> bool {
+        self.engine.as_ref().is_some_and(|engine| matches!(engine.rules, Rules::Offsets(_)))
+    }
+
     /// What may happen to the members of a group at this broker.
     #[must_use]
     pub fn changes(&self) -> MemberChanges {
         let Some(engine) = &self.engine else { return MemberChanges::NONE };
         use MemberChange::{
-            Cancel, Claim, Close, CommitAhead, ForgetAck, Rebalance, Reconnect, Restart, Rewind, Truncate,
+            Cancel, Claim, Close, CommitAhead, ForgetAck, ForgetCounts, Rebalance, Reconnect, Redrive, Restart, Rewind,
+            Truncate,
         };
-        let keeps_offsets = matches!(engine.rules, Rules::Offsets(_));
+        let keeps_offsets = self.keeps_offsets();
+        let gives_up = engine.rules.deliveries() != Limit::Unlimited;
         let failures = [
             (Restart, true),
             (ForgetAck, engine.loses.acks),
             (Rewind, engine.loses.acks && keeps_offsets),
             (Truncate, engine.loses.tail),
+            (ForgetCounts, engine.loses.counts && gives_up),
+            (Redrive, self.dead_letters().is_ok()),
         ];
         let failures = failures.into_iter().filter_map(|(failure, may_be)| may_be.then_some(failure));
         let of_members = MemberChanges::of(match &engine.rules {
@@ -225,6 +234,22 @@ impl Profile {
             Rules::Keyed(_) | Rules::Push(_) => &[Reconnect, Close],
         });
         failures.fold(of_members, MemberChanges::with)
+    }
+}
+
+impl Profile {
+    /// Why something that has to do with messages that are given up cannot happen, if that is up to a setting.
+    #[must_use]
+    pub fn why_not(&self, change: MemberChange) -> Option<String> {
+        let engine = self.engine.as_ref()?;
+        match change {
+            MemberChange::Redrive => self.dead_letters().err(),
+            MemberChange::ForgetCounts if engine.loses.counts && engine.rules.deliveries() == Limit::Unlimited => {
+                let why = "so it needs no count: set `deliveries = 5`, or another number";
+                Some(format!("`{}` never gives a message up, {why}", self.name))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -397,7 +422,19 @@ impl<E: Event> Broker<E> {
             }
             _ if subscription.due(number).is_none() && !subscription.claims() && subscription.engine.holds(number) => {
                 // Only a connection that breaks loses an ack, or makes it come again.
-                subscription.tell(now, &Told::Left(member, How::Reconnect));
+                match (subscription.rules().keeps_at(How::Reconnect), silence) {
+                    (false, _) => _ = subscription.tell(now, &Told::Left(member, How::Reconnect)),
+                    // The client says it once more over the next one.
+                    (true, Silence::AckLost) => {
+                        self.tell_ack(index);
+                        return self.finish(index);
+                    }
+                    // Nothing but a client that begins anew makes it come again.
+                    (true, _) => {
+                        self.begin_waiting(index);
+                        return self.member_leaves_group(group, member.0, How::Close);
+                    }
+                }
             }
             _ => {}
         }
@@ -487,10 +524,11 @@ impl<E: Event> Broker<E> {
     fn member_leaves_group(&mut self, group: GroupIndex, place: u16, how: How) {
         let (now, is_mine) = (self.now, |unread: &mut Unread| unread.place == place);
         let subscription = self.subscription(group);
-        let lost: Vec<Unread> = match how {
-            // What it has it goes on with.
-            How::Cancel => Vec::new(),
-            _ => subscription.inbox.extract_if(.., is_mine).collect(),
+        // Otherwise it goes on with what it has.
+        let lost: Vec<Unread> = if subscription.rules().keeps_at(how) {
+            Vec::new()
+        } else {
+            subscription.inbox.extract_if(.., is_mine).collect()
         };
         subscription.tell(now, &Told::Left(MemberId(place), how));
         if how == How::Crash && matches!(subscription.rules(), Rules::Offsets(_)) {
@@ -531,6 +569,8 @@ impl<E: Event> Broker<E> {
                 self.fail_over(group, Failure::Rewound(partition));
             }
             MemberChange::Truncate => self.truncate(),
+            MemberChange::ForgetCounts => self.fail_over(group, Failure::Counts),
+            MemberChange::Redrive => self.redrive(group),
         }
     }
 
@@ -545,6 +585,20 @@ impl<E: Event> Broker<E> {
     fn break_connections(&mut self, group: GroupIndex) {
         let members = if self.groups[group.get()].joined { self.groups[group.get()].members.len() } else { 0 };
         (0..members).for_each(|place| self.member_leaves_group(group, place as u16, How::Reconnect));
+    }
+
+    /// Publishes the dead letters of a group to it, and to nobody else, once more.
+    fn redrive(&mut self, group: GroupIndex) {
+        let is_there = |index: &DeliveryIndex| {
+            let delivery = self.delivery(*index);
+            delivery.group == group && delivery.successor.is_none()
+        };
+        let letters: Vec<DeliveryIndex> = self.dead.iter().copied().filter(is_there).collect();
+        for letter in letters {
+            let again = self.add_twin(letter, false);
+            self.deliveries.change(letter).successor = Some(again);
+            self.append(again);
+        }
     }
 
     /// Takes the last message out of the log of each group that has not been sent it.

@@ -115,11 +115,12 @@ impl Keyed {
                 }
             }
             Told::Failed(Failure::Forgot(message)) => {
-                if self.counts.of(*message) > 0 && !self.is_pending(*message) {
+                if self.counts.has_sent(*message) && !self.is_pending(*message) {
                     self.bring_back(now, *message);
                 }
             }
-            Told::Failed(Failure::Lost(message)) if self.counts.of(*message) == 0 => self.settle(*message),
+            Told::Failed(Failure::Lost(message)) if !self.counts.has_sent(*message) => self.settle(*message),
+            Told::Failed(Failure::Counts) => self.counts.forget(),
             Told::Committed(..) | Told::Sought(..) | Told::Claimed(..) | Told::Failed(_) => {}
         }
     }
@@ -153,7 +154,7 @@ impl Keyed {
         let later = self.counts.sent().filter(|other| replays && *other > message);
         let later = later.filter(|other| now.log.entry(*other).key == key);
         // What was answered or given up after its last delivery has none left.
-        let has_left = |other: MessageId| now.rules.deliveries.admits(self.counts.of(other).into());
+        let has_left = |other: MessageId| now.rules.deliveries.admits(self.counts.in_truth(other).into());
         let later = later.filter(|other| has_left(*other) || self.is_pending(*other));
         let again: Vec<MessageId> = std::iter::once(message).chain(later).collect();
         for message in again {

@@ -118,15 +118,12 @@ impl Link {
                 self.arrive(rules, log, told);
             }
             Told::Left(_, how) => {
-                use super::How::{Cancel, Close, Crash, Reconnect};
-                match how {
-                    // It goes on with what it has.
-                    Cancel => {}
-                    Close | Crash => {
-                        way.is_there = false;
-                        way.inbox.clear();
-                    }
-                    Reconnect => way.inbox.clear(),
+                if matches!(how, How::Close | How::Crash) {
+                    way.is_there = false;
+                }
+                // Otherwise it goes on with what it has.
+                if !rules.keeps_at(*how) {
+                    way.inbox.clear();
                 }
                 way.words.push_back((time, told.clone()));
             }
@@ -204,6 +201,8 @@ impl Link {
                     };
                     hops.extend(ways.filter(is_answer).map(|way| Hop::Lose(way.member)));
                 }
+                // What is on its way is said again then, and comes of nothing else.
+                Gap::Reconnect if rules.keeps_at(How::Reconnect) => {}
                 Gap::Reconnect => hops.extend(ways.filter(|way| way.is_there).map(|way| Hop::Break(way.member))),
             }
         }

@@ -132,6 +132,24 @@ impl Rules {
         }
     }
 
+    /// How often a message is sent at most.
+    pub(crate) fn deliveries(&self) -> Limit {
+        match self {
+            Rules::Queue(rules) => rules.deliveries,
+            Rules::Offsets(_) => Limit::Unlimited,
+            Rules::Keyed(rules) => rules.deliveries,
+            Rules::Push(rules) => rules.deliveries,
+        }
+    }
+
+    /// Whether what a member was sent stays with it if it leaves so.
+    pub(crate) const fn keeps_at(&self, how: How) -> bool {
+        match self {
+            Rules::Push(rules) => rules.keeps_at(how) || matches!(how, How::Cancel),
+            Rules::Queue(_) | Rules::Offsets(_) | Rules::Keyed(_) => matches!(how, How::Cancel),
+        }
+    }
+
     /// The engine's name.
     #[must_use]
     pub const fn engine(&self) -> &'static str {

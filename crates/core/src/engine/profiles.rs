@@ -86,16 +86,22 @@ pub struct Loses {
     pub acks: bool,
     /// The end of what was published to it.
     pub tail: bool,
+    /// How often it had sent each message.
+    pub counts: bool,
 }
 
 impl Loses {
     /// Who runs the broker for others keeps what it took.
-    const NOTHING: Loses = Loses { acks: false, tail: false };
+    const NOTHING: Loses = Loses { acks: false, tail: false, counts: false };
+    /// How often SQS and Pub/Sub sent a message is said to be approximate.
+    const COUNTS: Loses = Loses { counts: true, ..Loses::NOTHING };
     /// A deleted message of SQS may come back, and acks of Pub/Sub are a matter of best effort.
-    const ACKS: Loses = Loses { acks: true, tail: false };
+    const ACKS: Loses = Loses { acks: true, ..Loses::COUNTS };
     /// The consumer itself knows where it was, or there is nothing to know.
-    const TAIL: Loses = Loses { acks: false, tail: true };
-    const BOTH: Loses = Loses { acks: true, tail: true };
+    const TAIL: Loses = Loses { tail: true, ..Loses::NOTHING };
+    /// It does not count.
+    const BOTH: Loses = Loses { acks: true, ..Loses::TAIL };
+    const ALL: Loses = Loses { counts: true, ..Loses::BOTH };
 }
 
 /// What a consumer can see of a delivery beside the message.
@@ -270,6 +276,7 @@ fn push() -> PushRules {
         then: Then::Drop,
         at_most_once: false,
         session: true,
+        exactly_once: false,
     }
 }
 
@@ -290,7 +297,7 @@ impl Profile {
             let recognises = Recognises::Nothing;
             Profile { name, about, rules, sees, loses: Loses::BOTH, recognises }
         };
-        let of_queue = |name, about, rules, sees| profile(name, about, Rules::Queue(rules), sees);
+        let of_queue = |name, about, rules, sees| profile(name, about, Rules::Queue(rules), sees).losing(Loses::ALL);
         let of_offsets = |name, about, rules| profile(name, about, Rules::Offsets(rules), Nothing);
         let of_keyed = |name, about, rules, sees| profile(name, about, Rules::Keyed(rules), sees);
         let of_push = |name, about, rules, sees| profile(name, about, Rules::Push(rules), sees);
@@ -369,7 +376,8 @@ impl Profile {
                     ..rabbitmq()
                 },
                 Flag,
-            ),
+            )
+            .losing(Loses::BOTH),
             of_queue("rabbitmq-quorum", "RabbitMQ 4: a quorum queue", quorum(), Count),
             of_queue(
                 "rabbitmq-quorum-3",
@@ -404,7 +412,7 @@ impl Profile {
                 Count,
             )
             .recognising(Recognises::Ids(Some(secs(300))))
-            .losing(Loses::NOTHING),
+            .losing(Loses::COUNTS),
             of_push(
                 "sns",
                 "Amazon SNS: a subscription of an HTTP endpoint",
@@ -451,7 +459,7 @@ impl Profile {
                 },
                 Nothing,
             )
-            .losing(Loses::NOTHING),
+            .losing(Loses::COUNTS),
             of_queue(
                 "redis-streams",
                 "Redis Streams: a consumer group with a claimer",
@@ -507,6 +515,12 @@ impl Profile {
                 Flag,
             )
             .losing(Loses::TAIL),
+            of_push(
+                "mqtt-qos2",
+                "MQTT: a subscription with quality of service 2 and a session that is kept",
+                PushRules { ordered: true, window: Limit::Of(20), exactly_once: true, ..push() },
+                Flag,
+            ),
         ]
     }
 

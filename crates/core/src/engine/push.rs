@@ -33,6 +33,15 @@ pub struct PushRules {
     /// Whether what was not answered is kept for an endpoint that is away, and sent again, in order, when it is
     /// back.
     pub session: bool,
+    /// Whether an endpoint knows what it was sent for as long as it lives, and goes on with it over a new connection.
+    pub exactly_once: bool,
+}
+
+impl PushRules {
+    /// Whether what an endpoint was sent stays with it when it leaves so.
+    pub(crate) const fn keeps_at(&self, how: How) -> bool {
+        self.exactly_once && matches!(how, How::Reconnect)
+    }
 }
 
 /// The state of a subscription of an endpoint.
@@ -71,6 +80,9 @@ impl Push {
             Told::Left(member, how) if self.endpoint.is_none_or(|(endpoint, _)| endpoint == *member) => {
                 let presence = if *how == How::Reconnect { Presence::Up } else { Presence::Gone };
                 self.endpoint = Some((*member, presence));
+                if now.rules.keeps_at(*how) {
+                    return;
+                }
                 let held: Vec<MessageId> = self.leases.drain(..).map(|lease| lease.message).collect();
                 if now.rules.session {
                     self.waiting.splice(0..0, held);
@@ -91,7 +103,7 @@ impl Push {
                 }
             }
             Told::Failed(Failure::Forgot(message)) => {
-                let is_done = self.counts.of(*message) > 0 && !self.holds(*message);
+                let is_done = self.counts.has_sent(*message) && !self.holds(*message);
                 if is_done
                     && now.rules.session
                     && let Err(place) = self.waiting.binary_search(message)
@@ -99,9 +111,10 @@ impl Push {
                     self.waiting.insert(place, *message);
                 }
             }
-            Told::Failed(Failure::Lost(message)) if self.counts.of(*message) == 0 => {
+            Told::Failed(Failure::Lost(message)) if !self.counts.has_sent(*message) => {
                 self.waiting.retain(|other| other != message);
             }
+            Told::Failed(Failure::Counts) => self.counts.forget(),
             Told::Left(..) | Told::Committed(..) | Told::Sought(..) | Told::Claimed(..) | Told::Failed(_) => {}
         }
     }

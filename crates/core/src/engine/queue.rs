@@ -199,11 +199,12 @@ impl Queue {
                 }
             }
             Told::Failed(Failure::Forgot(message)) => {
-                if self.counts.of(*message) > 0 && !self.is_pending(*message) {
+                if self.counts.has_sent(*message) && !self.is_pending(*message) {
                     self.put([*message], now.rules.on_loss);
                 }
             }
-            Told::Failed(Failure::Lost(message)) if self.counts.of(*message) == 0 => self.settle(*message),
+            Told::Failed(Failure::Lost(message)) if !self.counts.has_sent(*message) => self.settle(*message),
+            Told::Failed(Failure::Counts) => self.counts.forget(),
             Told::Claimed(..) | Told::Committed(..) | Told::Sought(..) | Told::Failed(_) => {}
         }
     }

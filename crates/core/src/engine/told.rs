@@ -173,6 +173,8 @@ pub enum Failure {
     Rewound(PartitionId),
     /// A message that was not sent yet.
     Lost(MessageId),
+    /// How often each message was sent.
+    Counts,
 }
 
 /// What an engine may do by itself.
@@ -201,27 +203,47 @@ pub enum Choice {
 
 /// How often each message was sent to a subscription.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Counts(Vec<u16>);
+pub(super) struct Counts {
+    sent: Vec<u16>,
+    /// How often each had been sent when that was forgotten; nothing of those that had not been.
+    forgotten: Vec<u16>,
+}
 
 impl Counts {
-    /// How often a message was sent.
+    /// How often a message was sent, as far as that is known.
     pub(super) fn of(&self, message: MessageId) -> u16 {
-        self.0.get(message.0 as usize).copied().unwrap_or_default()
+        let forgotten = self.forgotten.get(message.0 as usize).copied().unwrap_or_default();
+        self.in_truth(message).saturating_sub(forgotten)
+    }
+
+    /// How often a message was sent, also before that was forgotten.
+    pub(super) fn in_truth(&self, message: MessageId) -> u16 {
+        self.sent.get(message.0 as usize).copied().unwrap_or_default()
+    }
+
+    /// Whether a message was ever sent.
+    pub(super) fn has_sent(&self, message: MessageId) -> bool {
+        self.in_truth(message) > 0
+    }
+
+    /// Forgets how often each message was sent.
+    pub(super) fn forget(&mut self) {
+        self.forgotten.clone_from(&self.sent);
     }
 
     /// The messages that were sent, in order.
     pub(super) fn sent(&self) -> impl Iterator<Item = MessageId> + '_ {
-        (0..).zip(&self.0).filter(|(_, count)| **count > 0).map(|(place, _)| MessageId(place))
+        (0..).zip(&self.sent).filter(|(_, count)| **count > 0).map(|(place, _)| MessageId(place))
     }
 
     /// Sends a message to a member once more.
     pub(super) fn send(&mut self, message: MessageId, member: MemberId) -> Sent {
         let place = message.0 as usize;
-        if self.0.len() <= place {
-            self.0.resize(place + 1, 0);
+        if self.sent.len() <= place {
+            self.sent.resize(place + 1, 0);
         }
-        self.0[place] = self.0[place].saturating_add(1);
-        Sent { message, member, count: self.0[place] }
+        self.sent[place] = self.sent[place].saturating_add(1);
+        Sent { message, member, count: self.of(message) }
     }
 }
 

@@ -52,6 +52,11 @@ pub(super) struct ObservedRun<S: System> {
 }
 
 impl<S: System> ObservedRun<S> {
+    /// Whether members commit how far they are, and nobody waits for their acks.
+    pub(super) fn keeps_offsets(&self) -> bool {
+        self.worlds.first().is_some_and(|world| world.broker().profile().keeps_offsets())
+    }
+
     /// Plays the run that departs so from the calm one.
     pub(super) fn departing(
         simulation: &Simulation<S>,

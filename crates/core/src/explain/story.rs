@@ -101,8 +101,8 @@ impl<S: System> Story<'_, S> {
                 self.number(place?)
             )),
             Departure::LoseAck(what) => {
-                let lost = format!("The ack of `{what}` is lost (step {})", self.number(place?));
-                Some(format!("{lost}{}.", self.comes_again(what, place?)))
+                let (ack, again) = self.unheard(what, place?);
+                Some(format!("The {ack} of `{what}` is lost (step {}){again}.", self.number(place?)))
             }
             Departure::DelayAck { what, .. } | Departure::RunPast(what) => {
                 let ack = Target::Ack(what.clone());
@@ -110,8 +110,8 @@ impl<S: System> Story<'_, S> {
                     Some(step) => format!("arrives only at step {}", step.record.step),
                     None => "has not arrived yet".to_owned(),
                 };
-                let late = format!("The ack of `{what}` (step {}) {arrives}", self.number(place?));
-                Some(format!("{late}{}.", self.comes_again(what, place?)))
+                let (ack, again) = self.unheard(what, place?);
+                Some(format!("The {ack} of `{what}` (step {}) {arrives}{again}.", self.number(place?)))
             }
             Departure::Crash { service, window, what } => Some(self.crashes(service, *window, what, place?)),
             Departure::Fetch { inbox, what } => {
@@ -169,6 +169,17 @@ impl<S: System> Story<'_, S> {
         let wait = ended.map(|step| step.record.time_us.saturating_sub(self.steps()[place].record.time_us));
         let after = wait.map(|wait| format!("after the ack wait of {} ", duration(wait))).unwrap_or_default();
         format!(", so {after}the broker delivers it again (step {})", self.number(again))
+    }
+
+    /// What an ack is called, and what comes of it that it is not there. Nothing waits for a commit: it is whoever goes
+    /// on from the last one that arrived, who meets the message again.
+    fn unheard(&self, what: &DeliverySpec, place: usize) -> (&'static str, String) {
+        if !self.observed.keeps_offsets() {
+            return ("ack", self.comes_again(what, place));
+        }
+        let owner = "whoever has the partition next begins behind the last commit that arrived";
+        let again = self.again(what, place).map(|again| self.number(again));
+        ("commit", again.map(|step| format!(", and {owner}: it comes again (step {step})")).unwrap_or_default())
     }
 
     /// What waited, and what came before it meanwhile.
@@ -233,6 +244,14 @@ impl<S: System> Story<'_, S> {
             MemberChange::ForgetAck => format!("The broker fails over and has forgotten the ack of {at}"),
             MemberChange::Rewind => format!("After {at} the broker has lost the positions of the group"),
             MemberChange::Truncate => format!("After {at} the broker fails over and has lost the last message"),
+            MemberChange::ForgetCounts => {
+                let sent = format!("how often {} was sent what is open", what.group);
+                format!("After {at} the broker fails over and has forgotten {sent}, which counts from zero")
+            }
+            MemberChange::Redrive => {
+                let back = format!("the dead letters of {} go back to it as new messages", what.group);
+                return format!("After {at} {back}.");
+            }
         };
         format!("{changed}{}.", self.comes_again(what, place))
     }

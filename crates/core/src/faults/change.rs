@@ -27,6 +27,12 @@ pub enum MemberChange {
     /// The broker fails over to a copy that has not got the last message: no group gets it that has not been sent
     /// it.
     Truncate = 10,
+    /// The broker fails over to a copy that does not know how often the group was sent its messages: the connections
+    /// of the group break, and all its messages count from zero.
+    ForgetCounts = 11,
+    /// The broker is told to put the dead letters of the group back: each is a new message there, behind all others,
+    /// and counts from zero.
+    Redrive = 12,
 }
 
 impl MemberChange {
@@ -43,9 +49,21 @@ impl MemberChange {
     /// What happens to the broker, and loses no message.
     pub const OF_BROKERS: [MemberChange; 3] = [MemberChange::Restart, MemberChange::ForgetAck, MemberChange::Rewind];
 
+    /// Those that are drawn each for itself.
+    const ALONE: [MemberChange; 3] = [MemberChange::Truncate, MemberChange::ForgetCounts, MemberChange::Redrive];
+
     /// All of them.
     pub fn all() -> impl Iterator<Item = MemberChange> {
-        MemberChange::OF_MEMBERS.into_iter().chain(MemberChange::OF_BROKERS).chain([MemberChange::Truncate])
+        MemberChange::OF_MEMBERS.into_iter().chain(MemberChange::OF_BROKERS).chain(MemberChange::ALONE)
+    }
+
+    /// Whether the broker fails in it and loses no message.
+    #[must_use]
+    pub const fn is_failure(self) -> bool {
+        matches!(
+            self,
+            MemberChange::Restart | MemberChange::ForgetAck | MemberChange::Rewind | MemberChange::ForgetCounts
+        )
     }
 
     /// Those of its kind, of which one stands for another where a broker has not got it.
@@ -53,6 +71,8 @@ impl MemberChange {
         match self {
             MemberChange::Restart | MemberChange::ForgetAck | MemberChange::Rewind => &MemberChange::OF_BROKERS,
             MemberChange::Truncate => &[MemberChange::Truncate],
+            MemberChange::ForgetCounts => &[MemberChange::ForgetCounts],
+            MemberChange::Redrive => &[MemberChange::Redrive],
             _ => &MemberChange::OF_MEMBERS,
         }
     }
@@ -71,6 +91,8 @@ impl MemberChange {
             MemberChange::ForgetAck => "forget ack of",
             MemberChange::Rewind => "rewind after",
             MemberChange::Truncate => "truncate log after",
+            MemberChange::ForgetCounts => "forget counts after",
+            MemberChange::Redrive => "redrive dead letters after",
         }
     }
 
@@ -88,6 +110,8 @@ impl MemberChange {
             MemberChange::ForgetAck => "ack forgotten",
             MemberChange::Rewind => "rewound",
             MemberChange::Truncate => "log truncated",
+            MemberChange::ForgetCounts => "counts forgotten",
+            MemberChange::Redrive => "dead letters redriven",
         }
     }
 
@@ -136,7 +160,7 @@ impl MemberChanges {
 
     /// What of them happens to the broker, and loses no message.
     pub fn of_brokers(self) -> impl Iterator<Item = MemberChange> {
-        MemberChange::OF_BROKERS.into_iter().filter(move |change| self.has(*change))
+        MemberChange::all().filter(move |change| change.is_failure() && self.has(*change))
     }
 
     /// This change if it is among them, and else one of its kind that is.

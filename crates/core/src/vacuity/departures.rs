@@ -93,6 +93,7 @@ pub(super) fn found<S: System>(
                 unused_because(departure, "its handler commits nothing between two saves (`Context::commit`)")
             }
             DepartureOutcome::CannotAsk => unused_because(departure, why.cannot_ask().unwrap_or_else(|| why.never())),
+            DepartureOutcome::NothingDead => unused_because(departure, "its group had no dead letter then"),
             DepartureOutcome::NothingAsked => unused_because(departure, "its handler asked no other service"),
             DepartureOutcome::SameAnswer => {
                 unused_because(departure, "what its handler asked for was the same before it was last saved")

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::System;
-use crate::faults::{AckFate, Window};
+use crate::faults::{AckFate, MemberChange, Window};
 use crate::hash;
 use crate::property::Watch;
 use crate::run::{Counts, Observer, Report};
@@ -39,6 +39,8 @@ pub struct Occurred {
     lost_answers: BTreeSet<u64>,
     /// The keys of those whose member crashed between two saves.
     cut_between: BTreeSet<u64>,
+    /// The keys of those after which dead letters were put back.
+    redriven: BTreeSet<u64>,
     /// What came of the questions of handlers, by the keys of those that asked other services.
     asked: BTreeMap<u64, Asking>,
 }
@@ -73,6 +75,7 @@ impl Occurred {
     fn note_departures(&mut self, departing: &Departing) {
         let lost_answers = std::mem::take(&mut self.lost_answers);
         let cut_between = std::mem::take(&mut self.cut_between);
+        let redriven = std::mem::take(&mut self.redriven);
         let asked = std::mem::take(&mut self.asked);
         // A handler that paused answers under another key.
         let is_in = |keys: &BTreeSet<u64>, key: u64| keys.contains(&key) || keys.contains(&hash::mix(key, 3));
@@ -87,6 +90,11 @@ impl Occurred {
                     if came == DepartureOutcome::InFull && !is_in(&cut_between, what.key()) =>
                 {
                     DepartureOutcome::NothingCommitted
+                }
+                Departure::MemberChange { change: MemberChange::Redrive, what }
+                    if came == DepartureOutcome::InFull && !is_in(&redriven, what.key()) =>
+                {
+                    DepartureOutcome::NothingDead
                 }
                 Departure::Answer { what, .. } if came == DepartureOutcome::InFull => {
                     let keys = [what.key(), hash::mix(what.key(), 3)];
@@ -205,6 +213,8 @@ pub struct Looking<'a, S: System> {
     beside: &'a mut dyn Observer<S>,
     /// The client whose paused command is resumed.
     resumed: Option<usize>,
+    /// How many dead letters had been put back before the step.
+    redriven: usize,
     /// Whether nothing is looked for but commands that are accepted.
     commands_only: bool,
 }
@@ -212,7 +222,7 @@ pub struct Looking<'a, S: System> {
 impl<'a, S: System> Looking<'a, S> {
     /// Notes in `occurred` what steps do, and lets `beside` see them as well.
     pub fn new(occurred: &'a mut Occurred, beside: &'a mut dyn Observer<S>) -> Looking<'a, S> {
-        Looking { occurred, beside, resumed: None, commands_only: false }
+        Looking { occurred, beside, resumed: None, redriven: 0, commands_only: false }
     }
 
     /// Notes in `occurred` no more than whose commands are accepted.
@@ -230,6 +240,7 @@ impl<S: System> Observer<S> for Looking<'_, S> {
             }
             _ => None,
         };
+        self.redriven = world.broker().redriven();
         self.beside.before(world, action);
     }
 
@@ -237,6 +248,9 @@ impl<S: System> Observer<S> for Looking<'_, S> {
         match self.commands_only {
             true => self.occurred.look_at_command(step, self.resumed),
             false => self.occurred.look(world, step, self.resumed),
+        }
+        if step.fate.change == Some(MemberChange::Redrive) && world.broker().redriven() > self.redriven {
+            self.occurred.redriven.insert(step.key());
         }
         self.beside.after(world, step);
     }

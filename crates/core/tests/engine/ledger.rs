@@ -186,7 +186,9 @@ impl Walk<'_> {
     fn leave(&mut self, member: MemberId, how: How) {
         let (is_there, hand) = &mut self.members[usize::from(member.0)];
         *is_there = how == How::Reconnect;
-        if how != How::Cancel {
+        // What it was sent it has still.
+        let knows = matches!(&self.profile.rules, Rules::Push(rules) if rules.exactly_once) && how == How::Reconnect;
+        if how != How::Cancel && !knows {
             hand.clear();
             let its = |page: &&mut Page| page.held.is_some_and(|(holder, _)| holder == member);
             self.book.iter_mut().filter(its).for_each(|page| page.held = None);

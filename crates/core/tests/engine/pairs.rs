@@ -11,7 +11,7 @@ const STATES_MAX: u32 = 1_000;
 
 /// The pairs that no recording tells apart: given the same window, all that the first does the second may do.
 /// docs/brokers/README.md says why.
-const INCLUDED: [(&str, &[&str]); 14] = [
+const INCLUDED: [(&str, &[&str]); 15] = [
     ("stan", &["pubsub"]),
     ("jetstream", &["sqs-standard", "pubsub"]),
     ("kafka", &["kafka-auto-commit"]),
@@ -26,6 +26,7 @@ const INCLUDED: [(&str, &[&str]); 14] = [
     ("redis-streams", &["pubsub"]),
     ("mqtt-qos1", &["sqs-standard", "pubsub"]),
     ("mqtt-qos1-clean", &["kafka-share", "sns", "mqtt-qos0"]),
+    ("mqtt-qos2", &["sqs-standard", "pubsub"]),
 ];
 
 pub(crate) fn repository() -> PathBuf {

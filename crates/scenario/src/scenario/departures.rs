@@ -125,6 +125,9 @@ pub(super) fn check<C: Command>(
                 );
             }
             Departure::MemberChange { change, .. } if !known.profile.changes().has(*change) => {
+                if let Some(reason) = known.profile.why_not(*change) {
+                    return Err(source.at(departure.span(), format!("`{}`: {reason}", change.verb())));
+                }
                 let what = format!("nothing like `{}` happens", change.verb());
                 return Err(at.no_such_change(&what, known.profile, |changes| changes.has(*change)));
             }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Situation;
 use crate::broker::{GroupSetup, MaxDeliver, Profile, Stale};
-use crate::faults::{FaultPlan, Rate, Window};
+use crate::engine::{How, Rules, Sharing};
+use crate::faults::{FaultPlan, MemberChange, Rate, Window};
 use crate::schedule::Departure;
 
 /// Which faults runs may meet.
@@ -17,6 +18,10 @@ pub struct Means {
     duplicate: bool,
     pause: bool,
     lose_message: bool,
+    /// Whether members have fetched more than they handle.
+    fetch: bool,
+    /// What may happen to members, to what they have, and to their broker, if it knows that.
+    changes: Vec<MemberChange>,
     /// The windows in which members may crash.
     crash: Vec<Window>,
 }
@@ -28,12 +33,15 @@ impl Means {
         let can = |rate: Rate| rate.most > 0 && !rate.ratio.is_never();
         // Faults fall on the first attempts only, and on none if there are none of those.
         let may = |rate: Rate| plan.attempts_max > 0 && can(rate);
+        let mut rates = *plan;
         Means {
             lose_ack: may(plan.lose_ack),
             delay_ack: may(plan.delay_ack),
             duplicate: may(plan.duplicate),
             pause: may(plan.pause),
             lose_message: can(plan.lose_message),
+            fetch: may(plan.fetch),
+            changes: MemberChange::all().filter(|change| may(*rates.of_change(*change))).collect(),
             crash: if may(plan.crash) { Window::ALL.to_vec() } else { Vec::new() },
         }
     }
@@ -46,10 +54,10 @@ impl Means {
             match departure {
                 Departure::Hold { .. }
                 | Departure::SlowPublish { .. }
-                | Departure::Fetch { .. }
-                | Departure::MemberChange { .. }
                 | Departure::Republish(_)
                 | Departure::Answer { .. } => {}
+                Departure::Fetch { .. } => means.fetch = true,
+                Departure::MemberChange { change, .. } => means.changes.push(*change),
                 Departure::Pause { .. } => means.pause = true,
                 Departure::Duplicate(_) => means.duplicate = true,
                 Departure::Lose(_) => means.lose_message = true,
@@ -64,33 +72,82 @@ impl Means {
     /// Why a situation cannot come about at a group; `None` if it can as far as this tells.
     pub(super) fn rule_out(&self, situation: Situation, profile: &Profile, group: &GroupSetup) -> Option<RuledOut> {
         let pause = self.pause && group.may_pause;
-        let gives_up = !profile.ack_wait.is_empty();
+        let is_slow = self.is_slow(profile, group);
         let crashes = !self.crash.is_empty();
+        let gives_up = !profile.ack_wait.is_empty() || self.takes_away(profile);
         let delivers_once = matches!(profile.max_deliver, MaxDeliver::Times { times: 1, .. });
-        let redelivers = !delivers_once && (gives_up || profile.release_on.crash && crashes);
+        let redrives = self.changes.contains(&MemberChange::Redrive) && profile.changes().has(MemberChange::Redrive);
+        let redelivers = redrives || !delivers_once && (gives_up || profile.release_on.crash && crashes);
         let unless = |can: bool, why| (!can).then_some(why);
         match situation {
             Situation::UpdateBeforeCreate | Situation::GapOfTwo | Situation::RefusedThenAcked => None,
-            Situation::DuplicateAfterAck => unless(self.duplicate, RuledOut::NoDuplicates),
+            Situation::DuplicateAfterAck => {
+                let again = self.duplicate || self.repeats_acked(profile, group);
+                unless(again, RuledOut::NoDuplicates)
+            }
             Situation::RedeliveryAfterUnheardAck => {
-                let ignored = pause && gives_up && profile.ack.stale == Stale::Reject;
+                let ignored = is_slow && gives_up && profile.ack.stale == Stale::Reject;
                 let unheard = self.lose_ack || self.delay_ack || crashes || ignored;
                 let again = redelivers || self.duplicate;
                 unless(unheard, RuledOut::EveryAckHeard).or(unless(again, RuledOut::NoRedelivery))
             }
             Situation::RedeliveryDuringHandler => {
-                let again = gives_up && !delivers_once || self.duplicate;
+                let again = gives_up && !delivers_once || redrives || self.duplicate;
                 unless(pause, RuledOut::NoPauses).or(unless(again, RuledOut::NoRedelivery))
             }
             Situation::LateAck => unless(self.delay_ack, RuledOut::NoLateAcks),
             Situation::StaleAck => {
-                unless(gives_up, RuledOut::NeverGivesUp).or(unless(self.delay_ack || pause, RuledOut::NoLateAcks))
+                unless(gives_up, RuledOut::NeverGivesUp).or(unless(self.delay_ack || is_slow, RuledOut::NoLateAcks))
             }
             Situation::CrashBeforeSave => self.unless_crash(Window::BeforeSave),
             Situation::CrashBeforePublish => self.unless_crash(Window::BeforePublish),
             Situation::CrashBeforeAck => self.unless_crash(Window::BeforeAck),
             Situation::CrashAfterAck => self.unless_crash(Window::AfterAck),
         }
+    }
+
+    /// Whether an answer may come long after its message was sent: of a handler that pauses, or to what waited in an
+    /// inbox.
+    fn is_slow(&self, profile: &Profile, group: &GroupSetup) -> bool {
+        self.pause && group.may_pause || self.fetch && profile.engine.is_some()
+    }
+
+    /// Whether something other than an ack wait may take a message from a member that has it: what happens to
+    /// members, and what goes wrong with another message of the same member. A broker that parameters say does not.
+    fn takes_away(&self, profile: &Profile) -> bool {
+        let Some(engine) = &profile.engine else { return false };
+        let by_change = self.changes.iter().any(|change| profile.changes().has(*change));
+        let of_another = match &engine.rules {
+            // Members that leave what they have idle lose it to others.
+            Rules::Queue(rules) => rules.claims,
+            Rules::Offsets(_) => true,
+            Rules::Keyed(rules) => rules.sharing == Sharing::Replayed,
+            // The connection breaks for what is not answered, or the client begins anew.
+            Rules::Push(_) => true,
+        };
+        let with_member = !self.crash.is_empty() && engine.rules.releases_at(How::Crash);
+        by_change || of_another || with_member
+    }
+
+    /// Whether a message may come again, or be in an inbox still, although the broker has heard its ack and nothing
+    /// duplicates it.
+    fn repeats_acked(&self, profile: &Profile, group: &GroupSetup) -> bool {
+        let Some(engine) = &profile.engine else { return false };
+        let has = |change: MemberChange| self.changes.contains(&change) && profile.changes().has(change);
+        let forgets = MemberChange::OF_BROKERS.into_iter().any(|change| change != MemberChange::Restart && has(change));
+        // The copy was sent before the ack came, and waits to be handled.
+        let is_late = self.delay_ack || self.is_slow(profile, group);
+        let claims = matches!(&engine.rules, Rules::Queue(rules) if rules.claims);
+        let sends_ahead = self.fetch || claims;
+        let goes_back = match &engine.rules {
+            Rules::Offsets(_) => true,
+            Rules::Keyed(rules) => rules.sharing == Sharing::Replayed,
+            // What is tried again later does not wait for an answer any more.
+            Rules::Push(rules) => is_late && !rules.retries.is_empty(),
+            Rules::Queue(_) => false,
+        };
+        // What was given up while it was handled is acked all the same.
+        forgets || goes_back || has(MemberChange::Redrive) || is_late && sends_ahead
     }
 
     fn unless_crash(&self, window: Window) -> Option<RuledOut> {

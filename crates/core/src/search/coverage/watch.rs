@@ -338,7 +338,8 @@ impl SituationWatch {
             // An answer that does not come leaves a delivery open, unless the broker gave up on it.
             let heard = match delivery.superseded {
                 true => step.fate.ack == AckFate::Prompt && !cut_off,
-                false => delivery.state == State::Settled,
+                // A position that is not committed is made up for by the next one, and until then not there.
+                false => delivery.state == State::Settled && step.fate.ack != AckFate::Lost,
             };
             if heard {
                 self.hears(world, index, about);

@@ -363,7 +363,7 @@ fn with_members(bounds: &Bounds, known: MemberChanges, fate: Fate) -> impl Itera
 
 fn cost_of(bounds: &Bounds, fate: Fate) -> Budget {
     let truncates = fate.change == Some(MemberChange::Truncate);
-    let is_failure = fate.change.is_some_and(|change| MemberChange::OF_BROKERS.contains(&change));
+    let is_failure = fate.change.is_some_and(MemberChange::is_failure);
     let faults = [
         (fate.ack != AckFate::Prompt, bounds.lost_acks, Budget::LOST_ACK),
         (fate.crash.is_some(), bounds.crashes, Budget::CRASH),

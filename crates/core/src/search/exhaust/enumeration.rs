@@ -69,7 +69,7 @@ impl Left {
             pauses: self.pauses.checked_sub(fate.pause.into())?,
             messages: self.messages.checked_sub(u8::from(lose) + is_of(&[MemberChange::Truncate]))?,
             changes: self.changes.checked_sub(is_of(&MemberChange::OF_MEMBERS))?,
-            broker_failures: self.broker_failures.checked_sub(is_of(&MemberChange::OF_BROKERS))?,
+            broker_failures: { self.broker_failures.checked_sub(change.is_some_and(MemberChange::is_failure).into())? },
         })
     }
 }
@@ -88,7 +88,9 @@ fn fates<S: System>(world: &World<S>, action: Action, bounds: &Bounds) -> Vec<Fa
     let may_copy = matches!(action, Action::Deliver(index) if copies(index) <= bounds.duplicates.into());
     let windows: &[Window] = if chosen.is_delivery { &Window::ALL } else { &Window::ALL[..3] };
     let crashes = || std::iter::once(None).chain(windows.iter().copied().map(Some));
-    let changes = || std::iter::once(None).chain(MemberChange::all().map(Some));
+    // Nobody tells the broker to put dead letters back.
+    let told = |change: &MemberChange| *change != MemberChange::Redrive;
+    let changes = || std::iter::once(None).chain(MemberChange::all().filter(told).map(Some));
     let mut fates = Vec::new();
     for ack in [AckFate::Prompt, AckFate::Late, AckFate::Lost] {
         for crash in crashes() {

@@ -21,7 +21,7 @@ pub(super) struct Singles {
 /// The kinds of departures in the order in which they are tried: first what overtakes, then what comes
 /// twice, then what is half done, last what hardly ever matters. Those that need a clock or two members come
 /// early, because there are few of them where there is neither.
-const KINDS: [Kind; 41] = [
+const KINDS: [Kind; 45] = [
     Kind::Hold,
     Kind::HoldPastTimer,
     Kind::Duplicate,
@@ -63,6 +63,10 @@ const KINDS: [Kind; 41] = [
     Kind::Change(MemberChange::ForgetAck),
     Kind::Change(MemberChange::Rewind),
     Kind::Change(MemberChange::Truncate),
+    Kind::Change(MemberChange::ForgetCounts),
+    Kind::Change(MemberChange::Redrive),
+    Kind::Zombie(MemberChange::Close),
+    Kind::Zombie(MemberChange::Cancel),
 ];
 
 /// A kind of departure.
@@ -123,6 +127,10 @@ struct Happening {
     may_publish_late: bool,
     may_crash: bool,
     changes: MemberChanges,
+    /// Whether it is a message that was not acked.
+    is_refused: bool,
+    /// Whether its group has dead letters when it is done.
+    leaves_dead: bool,
     /// Whether it committed before it was done.
     commits: bool,
     /// Whether it asked another service.
@@ -202,7 +210,7 @@ impl<S: System> Observer<S> for Happenings {
             matches!(target, Target::Delivery(_) | Target::Command(_) | Target::Timer(_) | Target::Join(_))
         };
         let may_ask = chosen.is_some_and(|chosen| chosen.may_ask);
-        let (service, commits) = (None, false);
+        let (service, commits, is_refused, leaves_dead) = (None, false, false, false);
         let happening = |target| Happening {
             target,
             service,
@@ -211,6 +219,8 @@ impl<S: System> Observer<S> for Happenings {
             may_crash,
             commits,
             asks: may_ask,
+            is_refused,
+            leaves_dead,
             changes,
         };
         self.all.extend(target.filter(is_met).map(happening));
@@ -222,6 +232,8 @@ impl<S: System> Observer<S> for Happenings {
             last.may_publish_late &= !step.published.is_empty();
             last.commits = world.committed_between();
             last.asks &= step.asks();
+            last.is_refused |= step.delivery.is_some() && step.acked().is_none();
+            last.leaves_dead |= step.delivery.is_some_and(|index| world.broker().has_dead_of(index));
         }
     }
 }
@@ -253,7 +265,8 @@ impl Kind {
 
     /// The departure of this kind from something, if it can be departed from so with this broker.
     fn of(self, what: &Happening, profile: &Profile) -> Option<Vec<Departure>> {
-        let Happening { target, service, may_pause, may_publish_late, may_crash, commits, asks, changes } = what;
+        let Happening { target, service, may_pause, may_publish_late, may_crash, commits, asks, changes, .. } = what;
+        let leaves_dead = what.leaves_dead;
         let (target, until) = (target.clone(), None);
         let one = |departure| Some(vec![departure]);
         match (self, &target) {
@@ -278,6 +291,9 @@ impl Kind {
             (Kind::DelayAck, Target::Delivery(delivery)) => one(Departure::DelayAck { what: delivery.clone(), until }),
             (Kind::RunPast, Target::Delivery(delivery)) => one(Departure::RunPast(delivery.clone())),
             (Kind::Lose, Target::Delivery(delivery)) => one(Departure::Lose(delivery.clone())),
+            // It counts from zero when it comes again.
+            (Kind::Change(MemberChange::ForgetCounts), _) if !what.is_refused => None,
+            (Kind::Change(MemberChange::Redrive), _) if !leaves_dead => None,
             (Kind::Change(change), Target::Delivery(delivery)) if changes.has(change) => {
                 one(Departure::MemberChange { change, what: delivery.clone() })
             }
