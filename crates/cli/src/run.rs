@@ -176,6 +176,8 @@ pub(super) fn exercised(counts: &CountsText) -> String {
         "member_changes",
         "broker_failures",
         "truncations",
+        "compactions",
+        "expirations",
         "republished",
         "recognised",
         "slow_publishes",

@@ -247,6 +247,10 @@ pub struct FaultPlan {
     pub broker_failure: Rate,
     /// The broker loses the last message of its log: [`MemberChange::Truncate`].
     pub truncate: Rate,
+    /// The log is compacted: [`MemberChange::Compact`].
+    pub compact: Rate,
+    /// The broker deletes what it has kept for long enough: [`MemberChange::Expire`].
+    pub expire: Rate,
     /// A publisher hears no confirm, and publishes a second time.
     pub republish: Rate,
     /// What a handler publishes is out only some time after its saves.
@@ -277,6 +281,8 @@ impl FaultPlan {
         change: Rate::NEVER,
         broker_failure: Rate::NEVER,
         truncate: Rate::NEVER,
+        compact: Rate::NEVER,
+        expire: Rate::NEVER,
         republish: Rate::NEVER,
         slow_publish: Rate::NEVER,
         crash_between_saves: Rate::NEVER,
@@ -306,6 +312,8 @@ impl FaultPlan {
         change: Rate::NEVER,
         broker_failure: Rate::NEVER,
         truncate: Rate::NEVER,
+        compact: Rate::NEVER,
+        expire: Rate::NEVER,
         republish: Rate::NEVER,
         slow_publish: Rate::NEVER,
         crash_between_saves: Rate::NEVER,
@@ -325,6 +333,8 @@ impl FaultPlan {
     pub(crate) fn of_change(&mut self, change: MemberChange) -> &mut Rate {
         match change {
             MemberChange::Truncate => &mut self.truncate,
+            MemberChange::Compact => &mut self.compact,
+            MemberChange::Expire => &mut self.expire,
             change if MemberChange::OF_BROKERS.contains(&change) => &mut self.broker_failure,
             _ => &mut self.change,
         }
@@ -339,7 +349,7 @@ impl FaultPlan {
     }
 
     /// How often each kind of fault happens; in the order they were added, so that a seed keeps its coins.
-    fn kinds(&mut self) -> [&mut Rate; 15] {
+    fn kinds(&mut self) -> [&mut Rate; 17] {
         [
             &mut self.lose_ack,
             &mut self.delay_ack,
@@ -356,6 +366,8 @@ impl FaultPlan {
             &mut self.truncate,
             &mut self.stale_answer,
             &mut self.no_answer,
+            &mut self.compact,
+            &mut self.expire,
         ]
     }
 
@@ -388,12 +400,14 @@ pub struct Fates {
     change: Coin,
     broker_failure: Coin,
     truncate: Coin,
+    compact: Coin,
+    expire: Coin,
     republish: Coin,
     slow_publish: Coin,
     crash_between_saves: Coin,
     stale_answer: Coin,
     no_answer: Coin,
-    /// Whether any of those nine may happen, which are to be asked for.
+    /// Whether any of those eleven may happen, which are to be asked for.
     has_more: bool,
     /// Whether no more than acks are lost and deliveries duplicated.
     is_sparse: bool,
@@ -406,7 +420,7 @@ impl Fates {
     #[must_use]
     pub fn new(plan: &FaultPlan, key: RunKey) -> Fates {
         let coin = |rate, purpose| Coin::new(rate, key, purpose);
-        let members = [plan.fetch, plan.change, plan.broker_failure, plan.truncate];
+        let members = [plan.fetch, plan.change, plan.broker_failure, plan.truncate, plan.compact, plan.expire];
         let handlers = [plan.republish, plan.slow_publish, plan.crash_between_saves];
         let asked_for = [&members[..], &handlers, &[plan.stale_answer, plan.no_answer]].concat();
         let usual = [plan.delay_ack, plan.crash, plan.pause, plan.lose_message];
@@ -415,6 +429,8 @@ impl Fates {
             change: coin(plan.change, Purpose::MemberChange),
             broker_failure: coin(plan.broker_failure, Purpose::BrokerFailure),
             truncate: coin(plan.truncate, Purpose::Truncate),
+            compact: coin(plan.compact, Purpose::Compact),
+            expire: coin(plan.expire, Purpose::Expire),
             republish: coin(plan.republish, Purpose::Republish),
             has_more: asked_for.iter().any(Rate::can_happen),
             is_sparse: !usual.iter().chain(&asked_for).any(Rate::can_happen),
@@ -479,6 +495,12 @@ impl Fates {
         }
         if self.truncate.takes(identity) {
             fate.change = Some(MemberChange::Truncate);
+        }
+        if self.compact.takes(identity) {
+            fate.change = Some(MemberChange::Compact);
+        }
+        if self.expire.takes(identity) {
+            fate.change = Some(MemberChange::Expire);
         }
         fate.republish = self.republish.takes(identity);
         fate.slow_publish = self.slow_publish.takes(identity);

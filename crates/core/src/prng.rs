@@ -161,6 +161,10 @@ pub enum Purpose {
     StaleAnswer = 24,
     /// Whether a handler that asks other services is told nothing.
     NoAnswer = 25,
+    /// Whether the log is compacted.
+    Compact = 26,
+    /// Whether the log is without what was kept for long enough.
+    Expire = 27,
 }
 
 /// A probability as a fraction, written `1/20`.

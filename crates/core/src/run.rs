@@ -153,6 +153,12 @@ pub struct Counts {
     /// Of those, failovers that lost the last message of the log.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub truncations: u64,
+    /// Of those, times that a log was compacted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub compactions: u64,
+    /// Of those, times that a log was without what was kept for long enough.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub expirations: u64,
     /// Handlers whose events were published twice.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub republished: u64,
@@ -210,6 +216,8 @@ impl Counts {
         self.member_changes += other.member_changes;
         self.broker_failures += other.broker_failures;
         self.truncations += other.truncations;
+        self.compactions += other.compactions;
+        self.expirations += other.expirations;
         self.republished += other.republished;
         self.recognised += other.recognised;
         self.slow_publishes += other.slow_publishes;
@@ -565,7 +573,12 @@ impl RunNotes {
             counts.member_changes += u64::from(fate.change.is_some());
             let fails = |change| MemberChange::OF_BROKERS.contains(&change);
             counts.broker_failures += u64::from(fate.change.is_some_and(fails));
-            counts.truncations += u64::from(fate.change == Some(MemberChange::Truncate));
+            match fate.change.filter(|_| step.cleans()) {
+                Some(MemberChange::Truncate) => counts.truncations += 1,
+                Some(MemberChange::Compact) => counts.compactions += 1,
+                Some(MemberChange::Expire) => counts.expirations += 1,
+                _ => {}
+            }
             counts.add_handler(step);
         }
         let delivery = broker.delivery(index);

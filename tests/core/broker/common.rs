@@ -501,6 +501,8 @@ fn fate(words: &[&str]) -> Fate {
             "restarted" => fate.change = Some(MemberChange::Restart),
             "forgotten" => fate.change = Some(MemberChange::ForgetAck),
             "truncated" => fate.change = Some(MemberChange::Truncate),
+            "compacted" => fate.change = Some(MemberChange::Compact),
+            "expired" => fate.change = Some(MemberChange::Expire),
             word if MemberChange::all().any(|change| change.name() == word) => {
                 fate.change = MemberChange::all().find(|change| change.name() == word);
             }

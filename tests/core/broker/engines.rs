@@ -16,7 +16,7 @@ use super::world::{assert_sound, busy};
 use super::{NAK, SILENT, check_ready};
 
 /// A broker on its engine, with settings.
-fn on(name: &str, settings: &[(&str, Value)]) -> Profile {
+pub(super) fn on(name: &str, settings: &[(&str, Value)]) -> Profile {
     let broker = engine::Profile::named(name).expect("a broker of that name");
     let with = settings.iter().fold(broker, |broker, (name, value)| broker.with(name, value.clone()).expect("a value"));
     Profile::driven(&with)
@@ -281,6 +281,7 @@ impl Recorder {
                 let last = MessageId(play.world.broker().messages().len() as u32 - 1);
                 return self.tell(play, Told::Failed(Failure::Lost(last)));
             }
+            Some(MemberChange::Compact | MemberChange::Expire) => unreachable!("recordings have none"),
             Some(MemberChange::Reconnect) => How::Reconnect,
             Some(MemberChange::Close) => How::Close,
             Some(_) => How::Cancel,
@@ -322,8 +323,9 @@ fn recorded(profile: &Profile, members: u16, seed: u64) -> (Vec<Line>, Vec<Strin
             Some(chosen) if chosen.is_delivery => chosen.restrict(any_fate(&mut numbers)),
             _ => Fate::CALM,
         };
-        if matches!(broker.rules, Rules::Offsets(_)) && fate.change == Some(MemberChange::Truncate) {
-            // A recording has no word for a partition that became shorter.
+        let shortens = fate.change == Some(MemberChange::Truncate) && matches!(broker.rules, Rules::Offsets(_));
+        if shortens || matches!(fate.change, Some(MemberChange::Compact | MemberChange::Expire)) {
+            // A recording has no word for a log that has not got all that was published.
             fate.change = None;
         }
         steps.push(format!("{} {:?}", play.world.describe(action), fate.faults()));
@@ -341,7 +343,7 @@ fn recorded(profile: &Profile, members: u16, seed: u64) -> (Vec<Line>, Vec<Strin
 fn any_fate(numbers: &mut Numbers) -> Fate {
     let ack = [AckFate::Prompt, AckFate::Prompt, AckFate::Late, AckFate::Lost][numbers.below(4) as usize];
     let crash = (numbers.below(5) == 0).then(|| Window::ALL[numbers.below(4) as usize]);
-    let change = (numbers.below(3) == 0).then(|| MemberChange::all().nth(numbers.below(10) as usize)).flatten();
+    let change = (numbers.below(3) == 0).then(|| MemberChange::all().nth(numbers.below(12) as usize)).flatten();
     let fetch = if numbers.below(3) == 0 { numbers.below(3) as u8 + 1 } else { 0 };
     Fate { ack, crash, pause: numbers.below(3) == 0, fetch, change, ..Fate::CALM }
 }

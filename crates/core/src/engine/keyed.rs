@@ -121,6 +121,8 @@ impl Keyed {
             }
             Told::Failed(Failure::Lost(message)) if self.counts.of(*message) == 0 => self.settle(*message),
             Told::Committed(..) | Told::Sought(..) | Told::Claimed(..) | Told::Failed(_) => {}
+            // It keeps a message until it is done with it.
+            Told::Compacted(_) | Told::Expired(..) => {}
         }
     }
 

@@ -103,6 +103,8 @@ impl Push {
                 self.waiting.retain(|other| other != message);
             }
             Told::Left(..) | Told::Committed(..) | Told::Sought(..) | Told::Claimed(..) | Told::Failed(_) => {}
+            // It keeps a message until it is done with it.
+            Told::Compacted(_) | Told::Expired(..) => {}
         }
     }
 

@@ -233,6 +233,8 @@ impl<S: System> Story<'_, S> {
             MemberChange::ForgetAck => format!("The broker fails over and has forgotten the ack of {at}"),
             MemberChange::Rewind => format!("After {at} the broker has lost the positions of the group"),
             MemberChange::Truncate => format!("After {at} the broker fails over and has lost the last message"),
+            MemberChange::Compact => format!("After {at} the log is compacted: of each key only the latest is left"),
+            MemberChange::Expire => format!("After {at} the broker deletes what it has kept for long enough"),
         };
         format!("{changed}{}.", self.comes_again(what, place))
     }

@@ -27,6 +27,12 @@ pub enum MemberChange {
     /// The broker fails over to a copy that has not got the last message: no group gets it that has not been sent
     /// it.
     Truncate = 10,
+    /// The partition of the delivery is compacted: of several messages with one key only the latest is left, and no
+    /// group gets the others that has not been sent them, or gets them again.
+    Compact = 11,
+    /// The broker deletes what it has kept for long enough from the partition of the delivery, up to the first message
+    /// that some group is still to be sent.
+    Expire = 12,
 }
 
 impl MemberChange {
@@ -43,16 +49,20 @@ impl MemberChange {
     /// What happens to the broker, and loses no message.
     pub const OF_BROKERS: [MemberChange; 3] = [MemberChange::Restart, MemberChange::ForgetAck, MemberChange::Rewind];
 
+    /// What the log is without then.
+    pub const OF_LOGS: [MemberChange; 3] = [MemberChange::Truncate, MemberChange::Compact, MemberChange::Expire];
+
     /// All of them.
     pub fn all() -> impl Iterator<Item = MemberChange> {
-        MemberChange::OF_MEMBERS.into_iter().chain(MemberChange::OF_BROKERS).chain([MemberChange::Truncate])
+        MemberChange::OF_MEMBERS.into_iter().chain(MemberChange::OF_BROKERS).chain(MemberChange::OF_LOGS)
     }
 
     /// Those of its kind, of which one stands for another where a broker has not got it.
     const fn alike(self) -> &'static [MemberChange] {
         match self {
             MemberChange::Restart | MemberChange::ForgetAck | MemberChange::Rewind => &MemberChange::OF_BROKERS,
-            MemberChange::Truncate => &[MemberChange::Truncate],
+            // Each of these is drawn by itself.
+            MemberChange::Truncate | MemberChange::Compact | MemberChange::Expire => &[],
             _ => &MemberChange::OF_MEMBERS,
         }
     }
@@ -71,6 +81,8 @@ impl MemberChange {
             MemberChange::ForgetAck => "forget ack of",
             MemberChange::Rewind => "rewind after",
             MemberChange::Truncate => "truncate log after",
+            MemberChange::Compact => "compact log after",
+            MemberChange::Expire => "expire log after",
         }
     }
 
@@ -88,6 +100,8 @@ impl MemberChange {
             MemberChange::ForgetAck => "ack forgotten",
             MemberChange::Rewind => "rewound",
             MemberChange::Truncate => "log truncated",
+            MemberChange::Compact => "log compacted",
+            MemberChange::Expire => "log expired",
         }
     }
 
@@ -137,6 +151,11 @@ impl MemberChanges {
     /// What of them happens to the broker, and loses no message.
     pub fn of_brokers(self) -> impl Iterator<Item = MemberChange> {
         MemberChange::OF_BROKERS.into_iter().filter(move |change| self.has(*change))
+    }
+
+    /// What of them a log is without then.
+    pub fn of_logs(self) -> impl Iterator<Item = MemberChange> {
+        MemberChange::OF_LOGS.into_iter().filter(move |change| self.has(*change))
     }
 
     /// This change if it is among them, and else one of its kind that is.

@@ -34,6 +34,8 @@ pub enum DepartureOutcome {
     NothingPublished,
     /// A member was to crash between two saves of a handler that committed nothing in between.
     NothingCommitted,
+    /// A log was to be without something, and had nothing that it could be without.
+    NothingCleaned,
     /// What other services answer was to be wrong, to a handler whose service asks none.
     CannotAsk,
     /// The same, to a handler that asked nothing.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::System;
-use crate::faults::{AckFate, Window};
+use crate::faults::{AckFate, MemberChange, Window};
 use crate::hash;
 use crate::property::Watch;
 use crate::run::{Counts, Observer, Report};
@@ -39,6 +39,8 @@ pub struct Occurred {
     lost_answers: BTreeSet<u64>,
     /// The keys of those whose member crashed between two saves.
     cut_between: BTreeSet<u64>,
+    /// The keys of the deliveries after which a log was without something.
+    cleaned: BTreeSet<u64>,
     /// What came of the questions of handlers, by the keys of those that asked other services.
     asked: BTreeMap<u64, Asking>,
 }
@@ -74,6 +76,7 @@ impl Occurred {
         let lost_answers = std::mem::take(&mut self.lost_answers);
         let cut_between = std::mem::take(&mut self.cut_between);
         let asked = std::mem::take(&mut self.asked);
+        let cleaned = std::mem::take(&mut self.cleaned);
         // A handler that paused answers under another key.
         let is_in = |keys: &BTreeSet<u64>, key: u64| keys.contains(&key) || keys.contains(&hash::mix(key, 3));
         let mut places = self.came.iter_mut();
@@ -87,6 +90,13 @@ impl Occurred {
                     if came == DepartureOutcome::InFull && !is_in(&cut_between, what.key()) =>
                 {
                     DepartureOutcome::NothingCommitted
+                }
+                Departure::MemberChange { change, what }
+                    if came == DepartureOutcome::InFull
+                        && MemberChange::OF_LOGS.contains(change)
+                        && !is_in(&cleaned, what.key()) =>
+                {
+                    DepartureOutcome::NothingCleaned
                 }
                 Departure::Answer { what, .. } if came == DepartureOutcome::InFull => {
                     let keys = [what.key(), hash::mix(what.key(), 3)];
@@ -177,6 +187,9 @@ impl Occurred {
         };
         if step.crashed_between() {
             self.cut_between.insert(step.key());
+        }
+        if step.cleans() {
+            self.cleaned.insert(step.key());
         }
         if step.fate.answer.is_some() && step.asking != Asking::Nothing {
             self.asked.insert(step.key(), step.asking);

@@ -237,6 +237,8 @@ pub(super) fn faults(source: &Source<'_>, read: &File) -> Result<FaultPlan, File
         change: rate(table.member_change, table.member_change_most.as_ref())?,
         broker_failure: rate(table.broker_failure, table.broker_failure_most.as_ref())?,
         truncate: rate(table.truncate, table.truncate_most.as_ref())?,
+        compact: rate(table.compact, table.compact_most.as_ref())?,
+        expire: rate(table.expire, table.expire_most.as_ref())?,
         republish: rate(table.publish_twice, table.publish_twice_most.as_ref())?,
         slow_publish: rate(table.slow_publish, table.slow_publish_most.as_ref())?,
         crash_between_saves: rate(table.crash_between_saves, table.crash_between_saves_most.as_ref())?,
