@@ -13,6 +13,7 @@ mod explain;
 mod gaps;
 mod hold_sweep;
 mod identity;
+mod logs;
 mod memory;
 mod outside;
 mod panics;

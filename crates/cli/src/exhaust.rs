@@ -67,7 +67,7 @@ pub(super) struct ExhaustArgs {
     /// At most so many handlers pause between read and save.
     #[arg(long, default_value = "0", value_name = "N", value_parser = most)]
     pauses: Most,
-    /// At most so many messages are lost, on their way or from the end of the broker's log.
+    /// At most so many messages are lost on their way, or times the broker's log is without something.
     #[arg(long, default_value = "0", value_name = "N", value_parser = most)]
     lost_messages: Most,
     /// At most so many times a member is cut off, stopped or relieved of what it has, or partitions move,

@@ -178,6 +178,8 @@ pub(super) fn exercised(counts: &CountsText) -> String {
         "truncations",
         "counts_forgotten",
         "redrives",
+        "compactions",
+        "expirations",
         "republished",
         "recognised",
         "slow_publishes",

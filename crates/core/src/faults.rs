@@ -251,6 +251,10 @@ pub struct FaultPlan {
     pub forget_counts: Rate,
     /// The broker is told to put dead letters back: [`MemberChange::Redrive`].
     pub redrive: Rate,
+    /// The log is compacted: [`MemberChange::Compact`].
+    pub compact: Rate,
+    /// The broker deletes what it has kept for long enough: [`MemberChange::Expire`].
+    pub expire: Rate,
     /// A publisher hears no confirm, and publishes a second time.
     pub republish: Rate,
     /// What a handler publishes is out only some time after its saves.
@@ -283,6 +287,8 @@ impl FaultPlan {
         truncate: Rate::NEVER,
         forget_counts: Rate::NEVER,
         redrive: Rate::NEVER,
+        compact: Rate::NEVER,
+        expire: Rate::NEVER,
         republish: Rate::NEVER,
         slow_publish: Rate::NEVER,
         crash_between_saves: Rate::NEVER,
@@ -314,6 +320,8 @@ impl FaultPlan {
         truncate: Rate::NEVER,
         forget_counts: Rate::NEVER,
         redrive: Rate::NEVER,
+        compact: Rate::NEVER,
+        expire: Rate::NEVER,
         republish: Rate::NEVER,
         slow_publish: Rate::NEVER,
         crash_between_saves: Rate::NEVER,
@@ -335,6 +343,8 @@ impl FaultPlan {
             MemberChange::Truncate => &mut self.truncate,
             MemberChange::ForgetCounts => &mut self.forget_counts,
             MemberChange::Redrive => &mut self.redrive,
+            MemberChange::Compact => &mut self.compact,
+            MemberChange::Expire => &mut self.expire,
             change if MemberChange::OF_BROKERS.contains(&change) => &mut self.broker_failure,
             _ => &mut self.change,
         }
@@ -349,7 +359,7 @@ impl FaultPlan {
     }
 
     /// How often each kind of fault happens; in the order they were added, so that a seed keeps its coins.
-    fn kinds(&mut self) -> [&mut Rate; 17] {
+    fn kinds(&mut self) -> [&mut Rate; 19] {
         [
             &mut self.lose_ack,
             &mut self.delay_ack,
@@ -368,6 +378,8 @@ impl FaultPlan {
             &mut self.no_answer,
             &mut self.forget_counts,
             &mut self.redrive,
+            &mut self.compact,
+            &mut self.expire,
         ]
     }
 
@@ -402,6 +414,8 @@ pub struct Fates {
     truncate: Coin,
     forget_counts: Coin,
     redrive: Coin,
+    compact: Coin,
+    expire: Coin,
     republish: Coin,
     slow_publish: Coin,
     crash_between_saves: Coin,
@@ -421,7 +435,7 @@ impl Fates {
     pub fn new(plan: &FaultPlan, key: RunKey) -> Fates {
         let coin = |rate, purpose| Coin::new(rate, key, purpose);
         let members = [plan.fetch, plan.change];
-        let brokers = [plan.broker_failure, plan.truncate, plan.forget_counts, plan.redrive];
+        let brokers = [plan.broker_failure, plan.truncate, plan.forget_counts, plan.redrive, plan.compact, plan.expire];
         let handlers = [plan.republish, plan.slow_publish, plan.crash_between_saves];
         let asked_for = [&members[..], &brokers, &handlers, &[plan.stale_answer, plan.no_answer]].concat();
         let usual = [plan.delay_ack, plan.crash, plan.pause, plan.lose_message];
@@ -432,6 +446,8 @@ impl Fates {
             truncate: coin(plan.truncate, Purpose::Truncate),
             forget_counts: coin(plan.forget_counts, Purpose::ForgetCounts),
             redrive: coin(plan.redrive, Purpose::Redrive),
+            compact: coin(plan.compact, Purpose::Compact),
+            expire: coin(plan.expire, Purpose::Expire),
             republish: coin(plan.republish, Purpose::Republish),
             has_more: asked_for.iter().any(Rate::can_happen),
             is_sparse: !usual.iter().chain(&asked_for).any(Rate::can_happen),
@@ -502,6 +518,12 @@ impl Fates {
         }
         if self.redrive.takes(identity) {
             fate.change = Some(MemberChange::Redrive);
+        }
+        if self.compact.takes(identity) {
+            fate.change = Some(MemberChange::Compact);
+        }
+        if self.expire.takes(identity) {
+            fate.change = Some(MemberChange::Expire);
         }
         fate.republish = self.republish.takes(identity);
         fate.slow_publish = self.slow_publish.takes(identity);

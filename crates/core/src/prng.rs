@@ -165,6 +165,10 @@ pub enum Purpose {
     ForgetCounts = 26,
     /// Whether dead letters are put back.
     Redrive = 27,
+    /// Whether the log is compacted.
+    Compact = 28,
+    /// Whether the log is without what was kept for long enough.
+    Expire = 29,
 }
 
 /// A probability as a fraction, written `1/20`.

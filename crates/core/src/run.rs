@@ -159,6 +159,12 @@ pub struct Counts {
     /// Of those, times that dead letters were put back.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub redrives: u64,
+    /// Of those, times that a log was compacted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub compactions: u64,
+    /// Of those, times that a log was without what was kept for long enough.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub expirations: u64,
     /// Handlers whose events were published twice.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub republished: u64,
@@ -218,6 +224,8 @@ impl Counts {
         self.truncations += other.truncations;
         self.counts_forgotten += other.counts_forgotten;
         self.redrives += other.redrives;
+        self.compactions += other.compactions;
+        self.expirations += other.expirations;
         self.republished += other.republished;
         self.recognised += other.recognised;
         self.slow_publishes += other.slow_publishes;
@@ -574,9 +582,14 @@ impl RunNotes {
             let fails = |change| MemberChange::OF_BROKERS.contains(&change);
             counts.broker_failures += u64::from(fate.change.is_some_and(fails));
             let is = |change| u64::from(fate.change == Some(change));
-            counts.truncations += is(MemberChange::Truncate);
             counts.counts_forgotten += is(MemberChange::ForgetCounts);
             counts.redrives += is(MemberChange::Redrive);
+            match fate.change.filter(|_| step.cleans()) {
+                Some(MemberChange::Truncate) => counts.truncations += 1,
+                Some(MemberChange::Compact) => counts.compactions += 1,
+                Some(MemberChange::Expire) => counts.expirations += 1,
+                _ => {}
+            }
             counts.add_handler(step);
         }
         let delivery = broker.delivery(index);

@@ -282,7 +282,7 @@ mod tests {
             let faults = vec![change.name().to_owned()];
             let record = TraceRecord { faults, ..record("deliver a:b t1@0 -> orders #1", Some("ack")) };
             let is_marked = marks(&record, &Action::of(&record)).contains(&Mark::Rebalance);
-            let keeps_members = [MemberChange::Truncate, MemberChange::Redrive].contains(&change);
+            let keeps_members = change == MemberChange::Redrive || MemberChange::OF_LOGS.contains(&change);
             assert_eq!(is_marked, !keeps_members, "{}", change.name());
         }
     }

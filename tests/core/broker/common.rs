@@ -503,6 +503,8 @@ fn fate(words: &[&str]) -> Fate {
             "truncated" => fate.change = Some(MemberChange::Truncate),
             "uncounted" => fate.change = Some(MemberChange::ForgetCounts),
             "redriven" => fate.change = Some(MemberChange::Redrive),
+            "compacted" => fate.change = Some(MemberChange::Compact),
+            "expired" => fate.change = Some(MemberChange::Expire),
             word if MemberChange::all().any(|change| change.name() == word) => {
                 fate.change = MemberChange::all().find(|change| change.name() == word);
             }

@@ -16,7 +16,7 @@ use super::world::{assert_sound, busy};
 use super::{NAK, SILENT, check_ready};
 
 /// A broker on its engine, with settings.
-fn on(name: &str, settings: &[(&str, Value)]) -> Profile {
+pub(super) fn on(name: &str, settings: &[(&str, Value)]) -> Profile {
     let broker = engine::Profile::named(name).expect("a broker of that name");
     let with = settings.iter().fold(broker, |broker, (name, value)| broker.with(name, value.clone()).expect("a value"));
     Profile::driven(&with)
@@ -313,6 +313,7 @@ impl Recorder {
                 let last = MessageId(play.world.broker().messages().len() as u32 - 1);
                 return self.tell(play, Told::Failed(Failure::Lost(last)));
             }
+            Some(MemberChange::Compact | MemberChange::Expire) => unreachable!("recordings have none"),
             Some(MemberChange::Reconnect) => How::Reconnect,
             Some(MemberChange::Close) => How::Close,
             Some(_) => How::Cancel,
@@ -354,8 +355,9 @@ fn recorded(profile: &Profile, members: u16, seed: u64) -> (Vec<Line>, Vec<Strin
             Some(chosen) if chosen.is_delivery => chosen.restrict(any_fate(&mut numbers)),
             _ => Fate::CALM,
         };
-        if matches!(broker.rules, Rules::Offsets(_)) && fate.change == Some(MemberChange::Truncate) {
-            // A recording has no word for a partition that became shorter.
+        let shortens = fate.change == Some(MemberChange::Truncate) && matches!(broker.rules, Rules::Offsets(_));
+        if shortens || matches!(fate.change, Some(MemberChange::Compact | MemberChange::Expire)) {
+            // A recording has no word for a log that has not got all that was published.
             fate.change = None;
         }
         if fate.change == Some(MemberChange::Redrive) {

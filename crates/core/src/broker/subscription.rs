@@ -4,6 +4,7 @@
 //! at once: a partition goes to a member, a message that came too often is given up, a late ack counts. Its waits
 //! are timers of the world.
 
+mod logs;
 mod refresh;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,11 +12,12 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::logs::Missing;
 use super::delivery::{Delivery, DeliveryIndex, GroupIndex, State};
 use super::hand_out::{Reply, Silence};
-use super::{Broker, Member, MessageIndex, Profile, take_out};
+use super::{Broker, Member, Profile, take_out};
 use crate::engine::{self, Answer, Choice, Clock, Commits, Engine, Entry, How, KeyId, MemberId, MessageId, Rules};
-use crate::engine::{Failure, Limit, OffsetsRules, PartitionId, Sent, Start, Told, TopicId, Wait};
+use crate::engine::{Compacts, Failure, Limit, OffsetsRules, PartitionId, Sent, Start, Told, TopicId, Wait};
 use crate::event::Event;
 use crate::faults::{MemberChange, MemberChanges};
 use crate::hash::{self, StableHasher};
@@ -47,6 +49,8 @@ pub(super) struct Subscription {
     handling: Vec<DeliveryIndex>,
     /// How often the owners of partitions changed on purpose.
     turn: u16,
+    /// What the log is without when it joins.
+    missing: Vec<Missing>,
 }
 
 /// A delivery in the inbox of a member.
@@ -71,6 +75,7 @@ impl Subscription {
             inbox: Vec::new(),
             handling: Vec::new(),
             turn: 0,
+            missing: Vec::new(),
         };
         if joined {
             subscription.join(members, Time(0));
@@ -171,12 +176,13 @@ impl Subscription {
         matches!(self.rules(), Rules::Queue(rules) if rules.claims)
     }
 
-    /// How many partitions there are, of which each message goes to one by its key.
-    fn partitions(&self) -> u16 {
-        match self.rules() {
+    /// The partition of what is published about a record.
+    fn partition_of(&self, record: RecordId) -> PartitionId {
+        let partitions = match self.rules() {
             Rules::Offsets(rules) => rules.partitions.max(1),
             _ => 1,
-        }
+        };
+        PartitionId((hash::mix(record.word(), 0) % u64::from(partitions)) as u16)
     }
 
     /// Whether a delivery is the newest one of the message of this number.
@@ -194,6 +200,9 @@ impl Subscription {
         let mut hasher = StableHasher::default();
         self.engine.hash(&mut hasher);
         self.turn.hash(&mut hasher);
+        if !self.log.gone().is_empty() || !self.missing.is_empty() {
+            (self.log.gone(), self.log.beginnings(), &self.missing).hash(&mut hasher);
+        }
         for Unread { place, delivery, count } in &self.inbox {
             (place, delivery, count).hash(&mut hasher);
         }
@@ -212,8 +221,8 @@ impl Profile {
     pub fn changes(&self) -> MemberChanges {
         let Some(engine) = &self.engine else { return MemberChanges::NONE };
         use MemberChange::{
-            Cancel, Claim, Close, CommitAhead, ForgetAck, ForgetCounts, Rebalance, Reconnect, Redrive, Restart, Rewind,
-            Truncate,
+            Cancel, Claim, Close, CommitAhead, Compact, Expire, ForgetAck, ForgetCounts, Rebalance, Reconnect, Redrive,
+            Restart, Rewind, Truncate,
         };
         let keeps_offsets = self.keeps_offsets();
         let gives_up = engine.rules.deliveries() != Limit::Unlimited;
@@ -224,6 +233,8 @@ impl Profile {
             (Truncate, engine.loses.tail),
             (ForgetCounts, engine.loses.counts && gives_up),
             (Redrive, self.dead_letters().is_ok()),
+            (Compact, engine.cleanup.compacts != Compacts::Nothing),
+            (Expire, engine.cleanup.expires),
         ];
         let failures = failures.into_iter().filter_map(|(failure, may_be)| may_be.then_some(failure));
         let of_members = MemberChanges::of(match &engine.rules {
@@ -291,8 +302,8 @@ impl<E: Event> Broker<E> {
         let Delivery { message, group, .. } = *self.delivery(index);
         let (record, route) = (self.message(message).name.record, self.message(message).route);
         let subscription = self.subscription(group);
-        let partition = (hash::mix(record.word(), 0) % u64::from(subscription.partitions())) as u16;
-        let entry = Entry { topic: TopicId(route), key: subscription.key(record), partition: PartitionId(partition) };
+        let partition = subscription.partition_of(record);
+        let entry = Entry { topic: TopicId(route), key: subscription.key(record), partition };
         let number = subscription.append(index, entry);
         subscription.tell(now, &Told::Published(number));
         self.deliveries.change(index).unit = number.0;
@@ -302,6 +313,9 @@ impl<E: Event> Broker<E> {
     /// Lets the members of a group in that joins late.
     pub(super) fn let_in(&mut self, group: GroupIndex) {
         let (now, members) = (self.now, self.groups[group.get()].members.len());
+        for missing in std::mem::take(&mut self.subscription(group).missing) {
+            self.take_out_of_log(group, missing);
+        }
         self.subscription(group).join(members, now);
         self.refresh(group);
     }
@@ -544,8 +558,9 @@ impl<E: Event> Broker<E> {
         self.refresh(group);
     }
 
-    /// Does what happens to a member, or to what it has, after it was handed a delivery.
-    pub(crate) fn change(&mut self, index: DeliveryIndex, change: MemberChange) {
+    /// Does what happens to a member, or to what it has, after it was handed a delivery. Whether it took something out
+    /// of a log.
+    pub(crate) fn change(&mut self, index: DeliveryIndex, change: MemberChange) -> bool {
         let Delivery { group, member: place, .. } = *self.delivery(index);
         match change {
             MemberChange::Rebalance => self.rebalance(group),
@@ -568,10 +583,13 @@ impl<E: Event> Broker<E> {
                 let partition = self.known(group).log.entry(number).partition;
                 self.fail_over(group, Failure::Rewound(partition));
             }
-            MemberChange::Truncate => self.truncate(),
+            MemberChange::Truncate => return self.truncate(),
+            MemberChange::Compact => return self.compact(index),
+            MemberChange::Expire => return self.expire(index),
             MemberChange::ForgetCounts => self.fail_over(group, Failure::Counts),
             MemberChange::Redrive => self.redrive(group),
         }
+        false
     }
 
     /// Lets the broker of a group fail over to a copy that lacks something.
@@ -598,25 +616,6 @@ impl<E: Event> Broker<E> {
             let again = self.add_twin(letter, false);
             self.deliveries.change(letter).successor = Some(again);
             self.append(again);
-        }
-    }
-
-    /// Takes the last message out of the log of each group that has not been sent it.
-    fn truncate(&mut self) {
-        let now = self.now;
-        let Some(last) = self.log.messages.len().checked_sub(1).map(|last| MessageIndex(last as u32)) else { return };
-        for group in self.group_indices() {
-            let mut newest = self.known(group).newest.iter().copied().enumerate();
-            let of_last = newest.rfind(|(_, index)| self.delivery(*index).message == last);
-            let Some((number, index)) = of_last else { continue };
-            let number = MessageId(number as u32);
-            let Delivery { state, attempt, .. } = *self.delivery(index);
-            if state == State::Queued && attempt == 1 && !self.known(group).is_unread(index) {
-                let subscription = self.subscription(group);
-                subscription.log.withdraw(number);
-                subscription.tell(now, &Told::Failed(Failure::Lost(number)));
-                self.refresh(group);
-            }
         }
     }
 

@@ -122,6 +122,8 @@ impl Keyed {
             Told::Failed(Failure::Lost(message)) if !self.counts.has_sent(*message) => self.settle(*message),
             Told::Failed(Failure::Counts) => self.counts.forget(),
             Told::Committed(..) | Told::Sought(..) | Told::Claimed(..) | Told::Failed(_) => {}
+            // It keeps a message until it is done with it.
+            Told::Compacted(_) | Told::Expired(..) => {}
         }
     }
 

@@ -103,7 +103,9 @@ impl Link {
     pub(super) fn tell(&mut self, rules: &Rules, log: &Log, time: Time, told: &Told) {
         self.time = time;
         let member = match told {
-            Told::Published(_) | Told::Failed(_) => return self.arrive(rules, log, told),
+            Told::Published(_) | Told::Failed(_) | Told::Compacted(_) | Told::Expired(..) => {
+                return self.arrive(rules, log, told);
+            }
             Told::Joined(member, _)
             | Told::Left(member, _)
             | Told::Committed(member, ..)

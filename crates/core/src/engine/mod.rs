@@ -32,7 +32,7 @@ pub use gap::Gap;
 pub use keyed::{Keyed, KeyedRules, Sharing};
 pub use link::Link;
 pub use offsets::{Commits, Offsets, OffsetsRules, Rebalance};
-pub use profiles::{Loses, Profile, ProfileError, Recognises, Sees, Setting};
+pub use profiles::{Cleanup, Compacts, Loses, Profile, ProfileError, Recognises, Sees, Setting};
 pub use push::{Push, PushRules};
 pub use queue::{Place, Queue, QueueOrder, QueueRules, Stale, Then, WindowOf};
 pub use recording::{Header, RecordedLine, Recording, SomeAnswer, VERSION as RECORDING_VERSION};

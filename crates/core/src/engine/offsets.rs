@@ -105,10 +105,7 @@ impl Offsets {
     /// What is going to be sent.
     pub(super) fn pending<'a>(&'a self, log: &'a Log) -> impl Iterator<Item = MessageId> + 'a {
         let parts = (0..).zip(&self.parts);
-        parts.flat_map(|(place, part)| {
-            let of_part = log.partition(PartitionId(place));
-            of_part.get(part.position as usize..).unwrap_or_default().iter().copied()
-        })
+        parts.flat_map(|(place, part)| log.from(PartitionId(place), part.position))
     }
 
     fn change(&mut self) {
@@ -133,18 +130,26 @@ impl Offsets {
             Told::Left(member, How::Crash) => self.members.set(*member, Presence::Mute(now.time)),
             Told::Left(member, How::Reconnect) => {
                 // What it was sent and has not seen is sent again.
-                let mine = self.parts.iter_mut().zip(&self.begin).filter(|(part, _)| part.owner == Some(*member));
-                mine.for_each(|(part, begin)| part.position = part.done(*begin));
+                for place in 0..self.parts.len() {
+                    if self.parts[place].owner == Some(*member) {
+                        self.go_back(now.log, PartitionId(place as u16));
+                    }
+                }
             }
             Told::Left(member, How::Close | How::Cancel) => self.evict(*member),
-            Told::Committed(member, partition, upto) => self.commit(*member, *partition, *upto),
+            Told::Committed(member, partition, upto) => self.commit(now.log, *member, *partition, *upto),
             Told::Answered { member, message, answer: Answer::Ack | Answer::AckUpTo | Answer::Term, .. } => {
                 let (partition, before) = now.log.position(*message);
-                self.commit(*member, partition, before + 1);
+                self.commit(now.log, *member, partition, before + 1);
             }
             Told::Sought(member, partition, to) => {
-                if let Some(part) = self.part(*partition).filter(|part| part.owner == Some(*member)) {
-                    part.position = *to;
+                if self.part(*partition).is_some_and(|part| part.owner == Some(*member)) {
+                    self.go_to(now.log, *partition, *to);
+                }
+            }
+            Told::Expired(partition, _) => {
+                if let Some(Part { owner: Some(_), position, .. }) = self.part(*partition).copied() {
+                    self.go_to(now.log, *partition, position);
                 }
             }
             Told::Failed(Failure::Forgot(message)) => {
@@ -158,12 +163,37 @@ impl Offsets {
                     part.committed = Some(0);
                 }
             }
-            Told::Published(_) | Told::Answered { .. } | Told::Claimed(..) | Told::Failed(_) => {}
+            Told::Published(_) | Told::Answered { .. } | Told::Claimed(..) | Told::Failed(_) | Told::Compacted(_) => {}
         }
     }
 
-    /// A commit of one that is not the owner any more is refused. Before anybody joined it is an administrator's.
-    fn commit(&mut self, member: MemberId, partition: PartitionId, upto: u32) {
+    /// The owner of a partition goes on from there, or, where that was deleted, from where one begins that has no
+    /// offset.
+    fn go_to(&mut self, log: &Log, partition: PartitionId, to: u32) {
+        let (place, beginning, begins_at_end) =
+            (usize::from(partition.0), log.beginning(partition), self.begins_at_end);
+        let (Some(part), Some(begin)) = (self.parts.get_mut(place), self.begin.get_mut(place)) else { return };
+        part.position = to;
+        if to < beginning {
+            part.position = if begins_at_end { log.partition(partition).len() as u32 } else { beginning };
+            if part.done(*begin) < beginning {
+                (part.committed, *begin) = (None, part.position);
+            }
+        }
+    }
+
+    /// The owner of a partition goes on behind what is done.
+    fn go_back(&mut self, log: &Log, partition: PartitionId) {
+        let place = usize::from(partition.0);
+        self.go_to(log, partition, self.parts[place].done(self.begin[place]));
+    }
+
+    /// A commit of one that is not the owner any more is refused. Before anybody joined it is an administrator's. An
+    /// offset before the beginning of the log is as good as none.
+    fn commit(&mut self, log: &Log, member: MemberId, partition: PartitionId, upto: u32) {
+        if upto < log.beginning(partition) {
+            return;
+        }
         let (is_member, is_before) = (self.is_member(member), self.members.is_empty());
         if let Some(part) = self.part(partition).filter(|part| is_before || is_member && part.owner == Some(member)) {
             part.committed = Some(upto);
@@ -190,13 +220,12 @@ impl Offsets {
             if part.generation != self.generation {
                 choices.extend(self.members.counted().map(|member| Choice::Move(partition, member)));
             }
-            let begin = self.begin[usize::from(place)];
-            let ahead = part.position.saturating_sub(part.done(begin));
+            let done = part.done(self.begin[usize::from(place)]);
             if let Some(owner) = part.owner
-                && let Some(message) = now.log.partition(partition).get(part.position as usize)
-                && now.rules.window.admits(ahead)
+                && let Some(message) = now.log.from(partition, part.position).next()
+                && now.rules.window.admits(now.log.between(partition, done, part.position))
             {
-                choices.push(Choice::Send(*message, owner));
+                choices.push(Choice::Send(message, owner));
             }
         }
         if now.rules.commits == Commits::Auto {
@@ -224,8 +253,9 @@ impl Offsets {
                     if begins_at_end && part.committed.is_none() {
                         *begin = now.log.partition(*partition).len() as u32;
                     }
-                    part.position = part.done(*begin);
+                    self.go_back(now.log, *partition);
                 }
+                let part = self.part(*partition)?;
                 (part.owner, part.generation) = (Some(*to), generation);
             }
             Choice::AutoCommit(member) => {

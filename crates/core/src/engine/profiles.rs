@@ -31,6 +31,37 @@ pub struct Profile {
     pub loses: Loses,
     /// What of that which a publisher sends once more it recognises.
     pub recognises: Recognises,
+    /// What its log may be without, although nothing failed.
+    pub cleanup: Cleanup,
+}
+
+/// What a log may be without, although nothing failed, where it is set up so. A queue keeps what is not done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cleanup {
+    /// Whether what was kept for as long as it is kept is deleted, done or not.
+    pub expires: bool,
+    /// Whether of several messages only the latest is kept.
+    pub compacts: Compacts,
+}
+
+/// Of which messages a log that is compacted keeps the latest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Compacts {
+    /// It keeps all.
+    #[default]
+    Nothing,
+    /// Of those with one key.
+    Keys,
+    /// Of those with one key on one subject.
+    Subjects,
+}
+
+impl Cleanup {
+    const NONE: Cleanup = Cleanup { expires: false, compacts: Compacts::Nothing };
+    const EXPIRES: Cleanup = Cleanup { expires: true, ..Cleanup::NONE };
+    const OF_KEYS: Cleanup = Cleanup { compacts: Compacts::Keys, ..Cleanup::EXPIRES };
+    const OF_SUBJECTS: Cleanup = Cleanup { compacts: Compacts::Subjects, ..Cleanup::EXPIRES };
 }
 
 /// How a broker recognises what a publisher sends once more, because it has heard no confirm.
@@ -289,13 +320,17 @@ impl Profile {
         Profile { recognises, ..self }
     }
 
+    fn cleaning(self, cleanup: Cleanup) -> Profile {
+        Profile { cleanup, ..self }
+    }
+
     /// All of them, in the order in which they are listed.
     #[must_use]
     pub fn all() -> Vec<Profile> {
         use Sees::{Count, Flag, Nothing};
         let profile = |name, about, rules, sees| {
-            let recognises = Recognises::Nothing;
-            Profile { name, about, rules, sees, loses: Loses::BOTH, recognises }
+            let (recognises, cleanup) = (Recognises::Nothing, Cleanup::NONE);
+            Profile { name, about, rules, sees, loses: Loses::BOTH, recognises, cleanup }
         };
         let of_queue = |name, about, rules, sees| profile(name, about, Rules::Queue(rules), sees).losing(Loses::ALL);
         let of_offsets = |name, about, rules| profile(name, about, Rules::Offsets(rules), Nothing);
@@ -315,42 +350,49 @@ impl Profile {
                     ..queue()
                 },
                 Count,
-            ),
+            )
+            .cleaning(Cleanup::EXPIRES),
             of_queue(
                 "jetstream",
                 "NATS JetStream: a consumer with an ack for each message, pushed or pulled",
                 jetstream(),
                 Count,
             )
-            .recognising(Recognises::Ids(None)),
+            .recognising(Recognises::Ids(None))
+            .cleaning(Cleanup::OF_SUBJECTS),
             of_queue(
                 "jetstream-ack-all",
                 "NATS JetStream: a consumer whose acks are for all up to a message",
                 QueueRules { cumulative: true, ..jetstream() },
                 Count,
             )
-            .recognising(Recognises::Ids(None)),
+            .recognising(Recognises::Ids(None))
+            .cleaning(Cleanup::OF_SUBJECTS),
             of_offsets(
                 "jetstream-ordered",
                 "NATS JetStream: an ordered consumer, which goes on after what it saw last",
                 OffsetsRules { session: secs(5), commits: Commits::Auto, start: Start::Earliest, ..kafka() },
             )
             .recognising(Recognises::Ids(None))
+            .cleaning(Cleanup::OF_SUBJECTS)
             .losing(Loses::TAIL),
             of_offsets("kafka", "Kafka: a consumer group that commits by hand", kafka())
-                .recognising(Recognises::Sessions(true)),
+                .recognising(Recognises::Sessions(true))
+                .cleaning(Cleanup::OF_KEYS),
             of_offsets(
                 "kafka-auto-commit",
                 "Kafka: a consumer group whose client commits every five seconds",
                 OffsetsRules { commits: Commits::Auto, ..kafka() },
             )
-            .recognising(Recognises::Sessions(true)),
+            .recognising(Recognises::Sessions(true))
+            .cleaning(Cleanup::OF_KEYS),
             of_offsets(
                 "kafka-cooperative",
                 "Kafka: a consumer group with cooperative rebalancing that commits by hand",
                 OffsetsRules { rebalance: Rebalance::Cooperative, ..kafka() },
             )
-            .recognising(Recognises::Sessions(true)),
+            .recognising(Recognises::Sessions(true))
+            .cleaning(Cleanup::OF_KEYS),
             of_queue(
                 "kafka-share",
                 "Kafka: a share group",
@@ -364,7 +406,8 @@ impl Profile {
                 },
                 Count,
             )
-            .recognising(Recognises::Sessions(true)),
+            .recognising(Recognises::Sessions(true))
+            .cleaning(Cleanup::OF_KEYS),
             of_queue(
                 "rabbitmq-classic",
                 "RabbitMQ: a classic queue",
@@ -465,7 +508,8 @@ impl Profile {
                 "Redis Streams: a consumer group with a claimer",
                 QueueRules { releases: set(&[]), stale: Stale::Accept, naks: false, claims: true, ..queue() },
                 Count,
-            ),
+            )
+            .cleaning(Cleanup::EXPIRES),
             of_queue(
                 "servicebus",
                 "Azure Service Bus: a queue or subscription without sessions",

@@ -116,6 +116,8 @@ impl Push {
             }
             Told::Failed(Failure::Counts) => self.counts.forget(),
             Told::Left(..) | Told::Committed(..) | Told::Sought(..) | Told::Claimed(..) | Told::Failed(_) => {}
+            // It keeps a message until it is done with it.
+            Told::Compacted(_) | Told::Expired(..) => {}
         }
     }
 

@@ -199,11 +199,16 @@ impl Queue {
                 }
             }
             Told::Failed(Failure::Forgot(message)) => {
-                if self.counts.has_sent(*message) && !self.is_pending(*message) {
+                if self.counts.has_sent(*message) && !self.is_pending(*message) && now.log.has(*message) {
                     self.put([*message], now.rules.on_loss);
                 }
             }
             Told::Failed(Failure::Lost(message)) if !self.counts.has_sent(*message) => self.settle(*message),
+            // Who has it goes on, and it is not waited for.
+            Told::Compacted(message) => self.settle(*message),
+            Told::Expired(partition, upto) => {
+                now.log.partition(*partition).iter().take(*upto as usize).for_each(|message| self.settle(*message));
+            }
             Told::Failed(Failure::Counts) => self.counts.forget(),
             Told::Claimed(..) | Told::Committed(..) | Told::Sought(..) | Told::Failed(_) => {}
         }

@@ -1,5 +1,7 @@
 //! The words between an engine and the world.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::wait::Wait;
@@ -35,11 +37,15 @@ pub struct Entry {
     pub partition: PartitionId,
 }
 
-/// Everything that was published, in order.
+/// Everything that was published, in order, and what of it is not there any more.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Log {
     entries: Vec<Entry>,
     partitions: Vec<Vec<MessageId>>,
+    /// What was lost, compacted away or deleted. The positions of all others stay as they are.
+    gone: BTreeSet<MessageId>,
+    /// By partition, how many messages come before its beginning; none where nothing is said.
+    begins: Vec<u32>,
 }
 
 impl Log {
@@ -69,17 +75,72 @@ impl Log {
         (self.entries.len() as u32).checked_sub(1).map(MessageId)
     }
 
-    /// Takes a message out of its partition, if it is the last one there. Nobody gets it any more who goes by
-    /// positions.
-    pub(crate) fn withdraw(&mut self, message: MessageId) {
-        let partition = &mut self.partitions[usize::from(self.entries[message.0 as usize].partition.0)];
-        partition.pop_if(|last| *last == message);
+    /// Takes a message out: it was compacted away, or lost. Positions stay as they are.
+    pub fn remove(&mut self, message: MessageId) {
+        self.gone.insert(message);
     }
 
-    /// The messages of a partition, in order.
+    /// Deletes the first so many messages of a partition, which begins behind them.
+    pub fn expire_before(&mut self, partition: PartitionId, upto: u32) {
+        let place = usize::from(partition.0);
+        if self.begins.len() <= place {
+            self.begins.resize(place + 1, 0);
+        }
+        self.begins[place] = self.begins[place].max(upto);
+        let messages = self.partitions.get(place).into_iter().flatten().take(upto as usize);
+        self.gone.extend(messages);
+    }
+
+    /// Whether a message is there.
+    pub(super) fn has(&self, message: MessageId) -> bool {
+        self.gone.is_empty() || !self.gone.contains(&message)
+    }
+
+    /// What is not there any more.
+    pub(crate) const fn gone(&self) -> &BTreeSet<MessageId> {
+        &self.gone
+    }
+
+    /// By partition, how many messages come before its beginning; none where nothing is said.
+    pub(crate) fn beginnings(&self) -> &[u32] {
+        &self.begins
+    }
+
+    /// How many messages of a partition come before its beginning.
+    pub(super) fn beginning(&self, partition: PartitionId) -> u32 {
+        self.begins.get(usize::from(partition.0)).copied().unwrap_or_default()
+    }
+
+    /// The messages of a partition, in order, those that are not there any more included.
     #[must_use]
     pub fn partition(&self, partition: PartitionId) -> &[MessageId] {
         self.partitions.get(usize::from(partition.0)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The messages of a partition that are there, from a position on.
+    pub(super) fn from(&self, partition: PartitionId, position: u32) -> impl Iterator<Item = MessageId> + '_ {
+        let messages = self.partition(partition).get(position as usize..).unwrap_or_default();
+        messages.iter().copied().filter(|message| self.has(*message))
+    }
+
+    /// How many messages of a partition are there between two positions.
+    pub(super) fn between(&self, partition: PartitionId, from: u32, to: u32) -> u32 {
+        if self.gone.is_empty() {
+            return to.saturating_sub(from);
+        }
+        self.from(partition, from).take_while(|message| self.position(*message).1 < to).count() as u32
+    }
+
+    /// Of the first so many messages of a partition, those that are there and have a later one among them of the same
+    /// key, and of the same topic where each is compacted for itself.
+    pub(crate) fn outdated(&self, partition: PartitionId, upto: usize, of_topic: bool) -> Vec<MessageId> {
+        let mut known = BTreeSet::new();
+        let mut is_latest = |message: MessageId| {
+            let Entry { topic, key, .. } = self.entry(message);
+            known.insert((of_topic.then_some(topic), key))
+        };
+        let messages = self.partition(partition).iter().take(upto).rev().copied();
+        messages.filter(|message| !is_latest(*message) && self.has(*message)).collect()
     }
 
     /// How many messages of a partition come before this one, and whether it is one of them.
@@ -161,6 +222,10 @@ pub enum Told {
     Claimed(MemberId, Vec<MessageId>),
     /// The broker fails over to a copy of itself, or restarts, and something is not there.
     Failed(Failure),
+    /// The log was compacted and has not got a message any more: nobody is sent it who was not, and nobody again.
+    Compacted(MessageId),
+    /// The log of a partition begins behind so many messages: those before were kept for as long as they are kept.
+    Expired(PartitionId, u32),
 }
 
 /// What a broker has lost when it failed.

@@ -252,6 +252,8 @@ impl<S: System> Story<'_, S> {
                 let back = format!("the dead letters of {} go back to it as new messages", what.group);
                 return format!("After {at} {back}.");
             }
+            MemberChange::Compact => format!("After {at} the log is compacted: of each key only the latest is left"),
+            MemberChange::Expire => format!("After {at} the broker deletes what it has kept for long enough"),
         };
         format!("{changed}{}.", self.comes_again(what, place))
     }

@@ -33,6 +33,12 @@ pub enum MemberChange {
     /// The broker is told to put the dead letters of the group back: each is a new message there, behind all others,
     /// and counts from zero.
     Redrive = 12,
+    /// The partition of the delivery is compacted: of several messages with one key only the latest is left, and no
+    /// group gets the others that has not been sent them, or gets them again.
+    Compact = 13,
+    /// The broker deletes what it has kept for long enough from the partition of the delivery, up to the first message
+    /// that some group is still to be sent.
+    Expire = 14,
 }
 
 impl MemberChange {
@@ -49,12 +55,14 @@ impl MemberChange {
     /// What happens to the broker, and loses no message.
     pub const OF_BROKERS: [MemberChange; 3] = [MemberChange::Restart, MemberChange::ForgetAck, MemberChange::Rewind];
 
-    /// Those that are drawn each for itself.
-    const ALONE: [MemberChange; 3] = [MemberChange::Truncate, MemberChange::ForgetCounts, MemberChange::Redrive];
+    /// What the log is without then.
+    pub const OF_LOGS: [MemberChange; 3] = [MemberChange::Truncate, MemberChange::Compact, MemberChange::Expire];
 
     /// All of them.
     pub fn all() -> impl Iterator<Item = MemberChange> {
-        MemberChange::OF_MEMBERS.into_iter().chain(MemberChange::OF_BROKERS).chain(MemberChange::ALONE)
+        let others = [MemberChange::ForgetCounts, MemberChange::Redrive];
+        let of_brokers = MemberChange::OF_BROKERS.into_iter().chain(MemberChange::OF_LOGS);
+        MemberChange::OF_MEMBERS.into_iter().chain(of_brokers).chain(others)
     }
 
     /// Whether the broker fails in it and loses no message.
@@ -70,9 +78,12 @@ impl MemberChange {
     const fn alike(self) -> &'static [MemberChange] {
         match self {
             MemberChange::Restart | MemberChange::ForgetAck | MemberChange::Rewind => &MemberChange::OF_BROKERS,
-            MemberChange::Truncate => &[MemberChange::Truncate],
-            MemberChange::ForgetCounts => &[MemberChange::ForgetCounts],
-            MemberChange::Redrive => &[MemberChange::Redrive],
+            // Each of these is drawn by itself.
+            MemberChange::Truncate
+            | MemberChange::Compact
+            | MemberChange::Expire
+            | MemberChange::ForgetCounts
+            | MemberChange::Redrive => &[],
             _ => &MemberChange::OF_MEMBERS,
         }
     }
@@ -93,6 +104,8 @@ impl MemberChange {
             MemberChange::Truncate => "truncate log after",
             MemberChange::ForgetCounts => "forget counts after",
             MemberChange::Redrive => "redrive dead letters after",
+            MemberChange::Compact => "compact log after",
+            MemberChange::Expire => "expire log after",
         }
     }
 
@@ -112,6 +125,8 @@ impl MemberChange {
             MemberChange::Truncate => "log truncated",
             MemberChange::ForgetCounts => "counts forgotten",
             MemberChange::Redrive => "dead letters redriven",
+            MemberChange::Compact => "log compacted",
+            MemberChange::Expire => "log expired",
         }
     }
 
@@ -161,6 +176,11 @@ impl MemberChanges {
     /// What of them happens to the broker, and loses no message.
     pub fn of_brokers(self) -> impl Iterator<Item = MemberChange> {
         MemberChange::all().filter(move |change| change.is_failure() && self.has(*change))
+    }
+
+    /// What of them a log is without then.
+    pub fn of_logs(self) -> impl Iterator<Item = MemberChange> {
+        MemberChange::OF_LOGS.into_iter().filter(move |change| self.has(*change))
     }
 
     /// This change if it is among them, and else one of its kind that is.

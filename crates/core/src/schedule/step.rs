@@ -98,9 +98,9 @@ impl FromStr for NamedStep {
 const FORM: &str = "behind a delivery may stand `, message lost`, `, ack lost`, `, ack late`, `, duplicated`, \
 `, slow publish`, `, crash before save|between saves|before publish|before ack|after ack`, `, fetched with 3 more`, \
 `, published twice`, `, stale answer`, `, no answer`, and `, rebalance|reconnect|close|cancel|claimed|committed \
-ahead|broker restarted|ack forgotten|rewound|log truncated|counts forgotten|dead letters redriven`, behind a command \
-`, slow publish`, `, published twice`, \
-the answers and the crash, behind a timer the same but `, slow publish`, behind anything else nothing";
+ahead|broker restarted|ack forgotten|rewound|log truncated|log compacted|log expired|counts forgotten|dead letters \
+redriven`, behind a command `, slow publish`, `, published twice`, the answers and the crash, behind a timer the same \
+but `, slow publish`, behind anything else nothing";
 
 /// One thing that goes wrong.
 enum Fault {

@@ -36,6 +36,8 @@ pub enum DepartureOutcome {
     NothingCommitted,
     /// Dead letters were to be put back, and there were none.
     NothingDead,
+    /// A log was to be without something, and had nothing that it could be without.
+    NothingCleaned,
     /// What other services answer was to be wrong, to a handler whose service asks none.
     CannotAsk,
     /// The same, to a handler that asked nothing.

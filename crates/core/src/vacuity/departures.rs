@@ -5,6 +5,7 @@ use super::plans::recognised_at_once;
 use super::{Kind, Vacuous};
 use crate::broker::{MaxDeliver, Ordering, RedeliverAt};
 use crate::event::System;
+use crate::faults::MemberChange;
 use crate::schedule::{CommandSpec, DeliverySpec, Departure, Target};
 use crate::scheduler::DepartureOutcome;
 use crate::service::{PublishMode, Work};
@@ -94,6 +95,7 @@ pub(super) fn found<S: System>(
             }
             DepartureOutcome::CannotAsk => unused_because(departure, why.cannot_ask().unwrap_or_else(|| why.never())),
             DepartureOutcome::NothingDead => unused_because(departure, "its group had no dead letter then"),
+            DepartureOutcome::NothingCleaned => unused_because(departure, why.nothing_cleaned()),
             DepartureOutcome::NothingAsked => unused_because(departure, "its handler asked no other service"),
             DepartureOutcome::SameAnswer => {
                 unused_because(departure, "what its handler asked for was the same before it was last saved")
@@ -216,6 +218,19 @@ impl<S: System> Why<'_, S> {
         match &profile.engine {
             None => format!("members have no inboxes and do not change on `{}` as its parameters say it", profile.name),
             Some(_) => format!("that does not happen on {}", profile.name),
+        }
+    }
+
+    /// That a log had nothing that it could be without.
+    fn nothing_cleaned(&self) -> &'static str {
+        match self.departure {
+            Departure::MemberChange { change: MemberChange::Compact, .. } => {
+                "no message of its partition had a later one of the same key by then"
+            }
+            Departure::MemberChange { change: MemberChange::Expire, .. } => {
+                "all groups had been sent all messages of its partition by then"
+            }
+            _ => "all groups had been sent the last message by then",
         }
     }
 

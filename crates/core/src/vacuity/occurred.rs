@@ -41,6 +41,8 @@ pub struct Occurred {
     cut_between: BTreeSet<u64>,
     /// The keys of those after which dead letters were put back.
     redriven: BTreeSet<u64>,
+    /// The keys of the deliveries after which a log was without something.
+    cleaned: BTreeSet<u64>,
     /// What came of the questions of handlers, by the keys of those that asked other services.
     asked: BTreeMap<u64, Asking>,
 }
@@ -77,6 +79,7 @@ impl Occurred {
         let cut_between = std::mem::take(&mut self.cut_between);
         let redriven = std::mem::take(&mut self.redriven);
         let asked = std::mem::take(&mut self.asked);
+        let cleaned = std::mem::take(&mut self.cleaned);
         // A handler that paused answers under another key.
         let is_in = |keys: &BTreeSet<u64>, key: u64| keys.contains(&key) || keys.contains(&hash::mix(key, 3));
         let mut places = self.came.iter_mut();
@@ -95,6 +98,13 @@ impl Occurred {
                     if came == DepartureOutcome::InFull && !is_in(&redriven, what.key()) =>
                 {
                     DepartureOutcome::NothingDead
+                }
+                Departure::MemberChange { change, what }
+                    if came == DepartureOutcome::InFull
+                        && MemberChange::OF_LOGS.contains(change)
+                        && !is_in(&cleaned, what.key()) =>
+                {
+                    DepartureOutcome::NothingCleaned
                 }
                 Departure::Answer { what, .. } if came == DepartureOutcome::InFull => {
                     let keys = [what.key(), hash::mix(what.key(), 3)];
@@ -185,6 +195,9 @@ impl Occurred {
         };
         if step.crashed_between() {
             self.cut_between.insert(step.key());
+        }
+        if step.cleans() {
+            self.cleaned.insert(step.key());
         }
         if step.fate.answer.is_some() && step.asking != Asking::Nothing {
             self.asked.insert(step.key(), step.asking);

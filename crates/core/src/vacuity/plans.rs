@@ -39,7 +39,7 @@ struct Fault {
     of_deliveries: bool,
 }
 
-fn faults(plan: &FaultPlan, occurred: &Occurred) -> [Fault; 17] {
+fn faults(plan: &FaultPlan, occurred: &Occurred) -> [Fault; 19] {
     let counts = &occurred.counts;
     let fault = |name, rate, times, of_deliveries| Fault { name, rate, times, of_deliveries };
     [
@@ -55,6 +55,8 @@ fn faults(plan: &FaultPlan, occurred: &Occurred) -> [Fault; 17] {
         fault("truncate", plan.truncate, counts.truncations, true),
         fault("forget_counts", plan.forget_counts, counts.counts_forgotten, true),
         fault("redrive", plan.redrive, counts.redrives, true),
+        fault("compact", plan.compact, counts.compactions, true),
+        fault("expire", plan.expire, counts.expirations, true),
         fault("publish_twice", plan.republish, counts.republished, false),
         fault("slow_publish", plan.slow_publish, counts.slow_publishes, false),
         fault("crash_between_saves", plan.crash_between_saves, counts.crashes_between_saves, false),
@@ -119,7 +121,8 @@ fn cannot<S: System>(simulation: &Simulation<S>, plan: &FaultPlan, fault: &Fault
     let unlimited = profile.max_in_flight.limit == Limit::Unlimited;
     match fault.name {
         "pause" => pauses_nowhere(simulation).map(str::to_owned),
-        "fetch" | "member_change" | "broker_failure" | "truncate" | "forget_counts" | "redrive"
+        "fetch" | "member_change" | "broker_failure" | "truncate" | "forget_counts" | "redrive" | "compact"
+        | "expire"
             if profile.engine.is_none() =>
         {
             Some(format!(
@@ -135,6 +138,12 @@ fn cannot<S: System>(simulation: &Simulation<S>, plan: &FaultPlan, fault: &Fault
         "redrive" => profile.why_not(MemberChange::Redrive),
         "truncate" if !profile.changes().has(MemberChange::Truncate) => {
             Some(format!("`{}` keeps what was published when it fails", profile.name))
+        }
+        "compact" if !profile.changes().has(MemberChange::Compact) => {
+            Some(format!("`{}` has no log that could be compacted", profile.name))
+        }
+        "expire" if !profile.changes().has(MemberChange::Expire) => {
+            Some(format!("`{}` keeps a message until it is done with it", profile.name))
         }
         "slow_publish" => publishes_late_nowhere(simulation),
         "publish_twice" if plan.slow_publish.ratio.is_never() => {

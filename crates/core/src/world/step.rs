@@ -35,7 +35,7 @@ impl<S: System> World<S> {
     pub(crate) fn step_into(&mut self, action: Action, fate: Fate, step: &mut Step) {
         (step.action, step.actor, step.saved, step.acted) = (action, None, false, false);
         (step.says_twice, step.republished, step.recognised) = (false, false, false);
-        step.asking = Asking::Nothing;
+        (step.asking, step.cleans) = (Asking::Nothing, false);
         step.published.start = self.broker.messages().len();
         self.host.small.steps += 1;
         match action {
@@ -123,8 +123,8 @@ impl<S: System> World<S> {
 
     /// Does what happens to a member right after it was handed a delivery.
     #[inline(never)]
-    fn change(&mut self, index: DeliveryIndex, change: MemberChange, step: &Step) {
-        self.broker.change(index, change);
+    fn change(&mut self, index: DeliveryIndex, change: MemberChange, step: &mut Step) {
+        step.cleans = self.broker.change(index, change);
         if change == MemberChange::Close
             && let Some(actor) = step.actor
         {

@@ -118,6 +118,8 @@ pub struct Step {
     pub(super) republished: bool,
     /// Whether something was published once more, and the broker has it already.
     pub(super) recognised: bool,
+    /// Whether a log is without something that it had.
+    pub(super) cleans: bool,
 }
 
 impl Step {
@@ -142,6 +144,7 @@ impl Step {
             says_twice: false,
             republished: false,
             recognised: false,
+            cleans: false,
         }
     }
 
@@ -229,6 +232,13 @@ impl Step {
     #[inline]
     pub const fn is_recognised(&self) -> bool {
         self.recognised
+    }
+
+    /// Whether a log is without something then that it had before.
+    #[must_use]
+    #[inline]
+    pub const fn cleans(&self) -> bool {
+        self.cleans
     }
 
     /// Whether its handler saved and still has to publish and to answer.

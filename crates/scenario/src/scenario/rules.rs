@@ -239,6 +239,8 @@ pub(super) fn faults(source: &Source<'_>, read: &File) -> Result<FaultPlan, File
         truncate: rate(table.truncate, table.truncate_most.as_ref())?,
         forget_counts: rate(table.forget_counts, table.forget_counts_most.as_ref())?,
         redrive: rate(table.redrive, table.redrive_most.as_ref())?,
+        compact: rate(table.compact, table.compact_most.as_ref())?,
+        expire: rate(table.expire, table.expire_most.as_ref())?,
         republish: rate(table.publish_twice, table.publish_twice_most.as_ref())?,
         slow_publish: rate(table.slow_publish, table.slow_publish_most.as_ref())?,
         crash_between_saves: rate(table.crash_between_saves, table.crash_between_saves_most.as_ref())?,

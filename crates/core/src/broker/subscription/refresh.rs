@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{CLAIMED_AFTER, Sendable, Unread};
 use crate::broker::delivery::{Delivery, DeliveryIndex, GroupIndex, State};
-use crate::broker::{Broker, MessageIndex};
+use crate::broker::{Broker, MessageIndex, take_out};
 use crate::engine::{Choice, MemberId, MessageId, PartitionId, Rules};
 use crate::event::Event;
 use crate::ids::Time;
@@ -117,9 +117,14 @@ impl<E: Event> Broker<E> {
             let subscription = self.subscription(group);
             let index = subscription.newest[number.0 as usize];
             let (is_unread, holds) = (subscription.is_unread(index), subscription.engine.holds(number));
+            let is_gone = subscription.log.gone().contains(&number);
             let Delivery { state, parked, .. } = *self.delivery(index);
             match state {
-                State::Queued if !is_unread && !parked && !pending.contains(&number) => {
+                State::Queued if !is_unread && (!parked || is_gone) && !pending.contains(&number) => {
+                    if parked {
+                        self.deliveries.change(index).parked = false;
+                        take_out(&mut self.groups[group.get()].parked, &index);
+                    }
                     self.leave_ready(index);
                     self.close(index);
                 }

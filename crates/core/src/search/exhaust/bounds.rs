@@ -60,8 +60,8 @@ pub struct Bounds {
     pub crashes: Most,
     /// How many handlers pause between their reads and their saves.
     pub pauses: Most,
-    /// How many messages are lost: on their way to a group, or from the end of the log where the simulation's broker
-    /// may lose them there.
+    /// How many messages are lost on their way to a group, and how often the log of the simulation's broker loses its
+    /// end, is compacted or is without what was kept for long enough, where it may (see [`MemberChange::OF_LOGS`]).
     pub lost_messages: Most,
     /// How often something happens to the members of a group, or to what one of them has (see
     /// [`MemberChange::OF_MEMBERS`]), of what the simulation's broker knows. What is above [`Most::FEW`] is as if it
@@ -350,11 +350,11 @@ fn with_members(bounds: &Bounds, known: MemberChanges, fate: Fate) -> impl Itera
     let of_members =
         known.of_members().filter(move |change| fate.crash.is_none() || *change == MemberChange::CommitAhead);
     let of_brokers = known.of_brokers().filter(move |_| fate.crash.is_none());
-    let truncated = Some(MemberChange::Truncate).filter(|change| known.has(*change) && fate.crash.is_none());
+    let of_logs = known.of_logs().filter(move |_| fate.crash.is_none());
     let known = [
         (changes, of_members.collect::<Vec<_>>()),
         (broker_failures, of_brokers.collect()),
-        (lost_messages, truncated.into_iter().collect()),
+        (lost_messages, of_logs.collect()),
     ];
     let known = known.into_iter().filter(|(most, _)| !most.is_none() && !fate.lose).flat_map(|(_, known)| known);
     let changes: Vec<_> = std::iter::once(None).chain(known.map(Some)).collect();
@@ -362,15 +362,15 @@ fn with_members(bounds: &Bounds, known: MemberChanges, fate: Fate) -> impl Itera
 }
 
 fn cost_of(bounds: &Bounds, fate: Fate) -> Budget {
-    let truncates = fate.change == Some(MemberChange::Truncate);
+    let cleans = fate.change.is_some_and(|change| MemberChange::OF_LOGS.contains(&change));
     let is_failure = fate.change.is_some_and(MemberChange::is_failure);
     let faults = [
         (fate.ack != AckFate::Prompt, bounds.lost_acks, Budget::LOST_ACK),
         (fate.crash.is_some(), bounds.crashes, Budget::CRASH),
         (fate.pause, bounds.pauses, Budget::PAUSE),
-        (fate.lose || truncates, bounds.lost_messages, Budget::LOST_MESSAGE),
+        (fate.lose || cleans, bounds.lost_messages, Budget::LOST_MESSAGE),
         (is_failure, bounds.broker_failures, Budget::BROKER_FAILURE),
-        (fate.change.is_some() && !is_failure && !truncates, bounds.changes, Budget::CHANGE),
+        (fate.change.is_some() && !is_failure && !cleans, bounds.changes, Budget::CHANGE),
         // As many as are pending at a time.
         (fate.duplicate, Most::Any, Budget::NOTHING),
         (fate.fetch > 0, Most::Any, Budget::NOTHING),

@@ -67,7 +67,7 @@ impl Left {
             acks: self.acks.checked_sub((fate.ack != AckFate::Prompt).into())?,
             crashes: self.crashes.checked_sub(fate.crash.is_some().into())?,
             pauses: self.pauses.checked_sub(fate.pause.into())?,
-            messages: self.messages.checked_sub(u8::from(lose) + is_of(&[MemberChange::Truncate]))?,
+            messages: self.messages.checked_sub(u8::from(lose) + is_of(&MemberChange::OF_LOGS))?,
             changes: self.changes.checked_sub(is_of(&MemberChange::OF_MEMBERS))?,
             broker_failures: { self.broker_failures.checked_sub(change.is_some_and(MemberChange::is_failure).into())? },
         })

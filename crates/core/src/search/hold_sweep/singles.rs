@@ -21,7 +21,7 @@ pub(super) struct Singles {
 /// The kinds of departures in the order in which they are tried: first what overtakes, then what comes
 /// twice, then what is half done, last what hardly ever matters. Those that need a clock or two members come
 /// early, because there are few of them where there is neither.
-const KINDS: [Kind; 45] = [
+const KINDS: [Kind; 49] = [
     Kind::Hold,
     Kind::HoldPastTimer,
     Kind::Duplicate,
@@ -67,6 +67,10 @@ const KINDS: [Kind; 45] = [
     Kind::Change(MemberChange::Redrive),
     Kind::Zombie(MemberChange::Close),
     Kind::Zombie(MemberChange::Cancel),
+    Kind::Change(MemberChange::Compact),
+    Kind::Lagging(MemberChange::Compact),
+    Kind::Change(MemberChange::Expire),
+    Kind::Lagging(MemberChange::Expire),
 ];
 
 /// A kind of departure.
@@ -100,6 +104,8 @@ enum Kind {
     Change(MemberChange),
     /// The change happens while the handler is at work, which goes on until nothing else happens.
     Zombie(MemberChange),
+    /// The change happens when the group is far behind: after what waited until nothing else happened.
+    Lagging(MemberChange),
     /// What was handed to a member is committed, which then crashes before it saves.
     CommitAhead,
     /// A member crashes before it saves, with others in its inbox.
@@ -253,7 +259,7 @@ impl Kind {
             Kind::SlowPublish | Kind::SlowPublishPastClock => faults.slow_publish,
             Kind::Crash(Window::BetweenSaves) => faults.crash_between_saves,
             Kind::Crash(_) => faults.crash,
-            Kind::Change(change) | Kind::Zombie(change) => *faults.of_change(change),
+            Kind::Change(change) | Kind::Zombie(change) | Kind::Lagging(change) => *faults.of_change(change),
             Kind::CommitAhead => *faults.of_change(MemberChange::CommitAhead),
             Kind::CrashOfInbox | Kind::OutliveWithInbox => faults.fetch,
             Kind::RepublishLater | Kind::RepublishPastClock if !Kind::SlowPublish.is_in(&faults) => return false,
@@ -300,6 +306,10 @@ impl Kind {
             (Kind::Zombie(change), Target::Delivery(delivery)) if changes.has(change) && *may_pause => {
                 let change = Departure::MemberChange { change, what: delivery.clone() };
                 Some(vec![Departure::Pause { what: target, until }, change])
+            }
+            (Kind::Lagging(change), Target::Delivery(delivery)) if changes.has(change) => {
+                let change = Departure::MemberChange { change, what: delivery.clone() };
+                Some(vec![Departure::Hold { what: target, until }, change])
             }
             (Kind::CommitAhead, Target::Delivery(delivery)) if changes.has(MemberChange::CommitAhead) => {
                 let ahead = Departure::MemberChange { change: MemberChange::CommitAhead, what: delivery.clone() };

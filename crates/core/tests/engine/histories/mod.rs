@@ -70,6 +70,18 @@ impl History {
         self.sent().filter(|sent| sent.message == message).count() as u16
     }
 
+    /// Whether a message is still in the log, of which these are the partitions.
+    fn has(&self, message: MessageId, entries: &[Entry]) -> bool {
+        let partition = |message: MessageId| entries[message.0 as usize].partition;
+        let before =
+            || (0..message.0).filter(|other| partition(MessageId(*other)) == partition(message)).count() as u32;
+        !self.told().any(|told| match told {
+            Told::Compacted(gone) => *gone == message,
+            Told::Expired(of, upto) => *of == partition(message) && before() < *upto,
+            _ => false,
+        })
+    }
+
     fn published(&self) -> u32 {
         self.told().filter(|told| matches!(told, Told::Published(_))).count() as u32
     }
@@ -136,6 +148,10 @@ struct World {
     commits: usize,
     seeks: usize,
     claims: usize,
+    /// How often a message is compacted away that has a later one of its key, and how often the beginning of a
+    /// partition is deleted.
+    compactions: usize,
+    expirations: usize,
     /// How often anything is sent at most.
     sends: usize,
     /// How many steps a history has at most.
@@ -213,9 +229,36 @@ impl World {
                 may.extend([Told::Claimed(member, all[..1.min(all.len())].to_vec()), Told::Claimed(member, all)]);
             }
         }
+        may.extend(self.cleanups(history));
         let mut may: Vec<Event> = may.into_iter().map(Event::Told).collect();
         if history.steps.iter().filter(|step| matches!(step.event, Event::Passed(_))).count() < self.seconds {
             may.push(Event::Passed(SECOND));
+        }
+        may
+    }
+
+    /// What may be taken out of the log.
+    fn cleanups(&self, history: &History) -> Vec<Told> {
+        let published: Vec<MessageId> = (0..history.published()).map(MessageId).collect();
+        let entry = |message: &MessageId| self.entries[message.0 as usize];
+        let like = |one: &MessageId, other: &MessageId| {
+            let (one, other) = (entry(one), entry(other));
+            (one.key, one.partition) == (other.key, other.partition)
+        };
+        let is_outdated = |message: &MessageId| published.iter().any(|other| other > message && like(other, message));
+        let done = |is_it: &dyn Fn(&Told) -> bool| history.told().filter(|told| is_it(told)).count();
+        let mut may = Vec::new();
+        if done(&|told| matches!(told, Told::Compacted(_))) < self.compactions {
+            let outdated =
+                published.iter().filter(|message| is_outdated(message) && history.has(**message, &self.entries));
+            may.extend(outdated.map(|message| Told::Compacted(*message)));
+        }
+        if done(&|told| matches!(told, Told::Expired(..))) < self.expirations {
+            let partitions: BTreeSet<PartitionId> = published.iter().map(|message| entry(message).partition).collect();
+            for partition in partitions {
+                let most = published.iter().filter(|message| entry(message).partition == partition).count() as u32;
+                may.extend((1..=most).map(|upto| Told::Expired(partition, upto)));
+            }
         }
         may
     }
@@ -306,6 +349,11 @@ impl Walk<'_> {
             Event::Told(told) => {
                 if let Told::Published(message) = told {
                     assert_eq!(log.append(self.world.entries[message.0 as usize]), *message);
+                }
+                match told {
+                    Told::Compacted(message) => log.remove(*message),
+                    Told::Expired(partition, upto) => log.expire_before(*partition, *upto),
+                    _ => {}
                 }
                 if let Told::Claimed(member, messages) = told {
                     let taken = self.page.taken_over(&history, messages);

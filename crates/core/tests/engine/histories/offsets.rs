@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use pellmell_core::engine::{Answer, Choice, How, MemberId, MessageId, PartitionId, Start, Told};
+use pellmell_core::engine::{Answer, Choice, Entry, How, KeyId, MemberId, MessageId, PartitionId, Start, Told};
 
-use super::{A, B, Event, History, Page, SECOND, World, walk, with};
+use super::{A, B, Event, History, Page, SECOND, World, entry, walk, with};
 
 /// What a page says of a group that keeps offsets.
 #[derive(Clone, Debug)]
@@ -33,11 +33,23 @@ struct Part {
     next: u32,
     committed: Option<u32>,
     begin: u32,
+    /// How many messages were deleted from its beginning.
+    deleted: u32,
 }
 
 impl Part {
     fn done(&self) -> u32 {
         self.committed.unwrap_or(self.begin)
+    }
+
+    /// Whoever goes on at what was deleted begins as one does that has no offset.
+    fn in_range(&mut self, published: u32, from_the_end: bool) {
+        if self.next < self.deleted {
+            self.next = if from_the_end { published } else { self.deleted };
+            if self.done() < self.deleted {
+                (self.committed, self.begin) = (None, self.next);
+            }
+        }
     }
 }
 
@@ -51,6 +63,14 @@ struct Group {
 }
 
 impl Offsets {
+    /// The messages of a partition that are there, each with how many come before it.
+    fn there(&self, history: &History, partition: u16) -> Vec<(u32, MessageId)> {
+        let entries: Vec<Entry> =
+            self.partitions.iter().map(|partition| Entry { partition: PartitionId(*partition), ..entry(0) }).collect();
+        let messages = (0..).zip(self.messages(history, partition));
+        messages.filter(|(_, message)| history.has(*message, &entries)).collect()
+    }
+
     fn messages(&self, history: &History, partition: u16) -> Vec<MessageId> {
         let published = (0..history.published()).zip(&self.partitions);
         published.filter(|(_, other)| **other == partition).map(|(message, _)| MessageId(message)).collect()
@@ -84,15 +104,27 @@ impl Offsets {
                     its.for_each(|(_, silent)| *silent = Some(happened.ms));
                 }
                 Event::Told(Told::Left(member, How::Reconnect)) => {
-                    let its = group.parts.iter_mut().filter(|part| part.owner == Some(*member));
-                    its.for_each(|part| part.next = part.done());
+                    let its = group.parts.iter_mut().zip(&published).filter(|(part, _)| part.owner == Some(*member));
+                    its.for_each(|(part, published)| {
+                        part.next = part.done();
+                        part.in_range(*published, from_the_end == Some(true));
+                    });
+                }
+                Event::Told(Told::Expired(partition, upto)) => {
+                    let place = usize::from(partition.0);
+                    let part = &mut group.parts[place];
+                    part.deleted = part.deleted.max(*upto);
+                    if part.owner.is_some() {
+                        part.in_range(published[place], from_the_end == Some(true));
+                    }
                 }
                 Event::Told(Told::Left(member, _)) | Event::Did(Choice::Evict(member)) => gone = Some(*member),
                 Event::Told(Told::Committed(member, partition, upto)) => {
                     // Whoever sets offsets of a group that nobody has joined yet is no member.
                     let is_before = from_the_end.is_none();
                     let part = &mut group.parts[usize::from(partition.0)];
-                    if is_before || part.owner == Some(*member) {
+                    // An offset of what was deleted is none.
+                    if (is_before || part.owner == Some(*member)) && *upto >= part.deleted {
                         part.committed = Some(*upto);
                     }
                 }
@@ -100,7 +132,7 @@ impl Offsets {
                     let partition = self.partitions[message.0 as usize];
                     let before = self.messages(history, partition).iter().filter(|other| *other <= message).count();
                     let part = &mut group.parts[usize::from(partition)];
-                    if part.owner == Some(*member) {
+                    if part.owner == Some(*member) && before as u32 >= part.deleted {
                         part.committed = Some(before as u32);
                     }
                 }
@@ -108,6 +140,7 @@ impl Offsets {
                     let part = &mut group.parts[usize::from(partition.0)];
                     if part.owner == Some(*member) {
                         part.next = *to;
+                        part.in_range(published[usize::from(partition.0)], from_the_end == Some(true));
                     }
                 }
                 Event::Did(Choice::Move(partition, member)) => {
@@ -117,6 +150,7 @@ impl Offsets {
                             part.begin = published[usize::from(partition.0)];
                         }
                         part.next = part.done();
+                        part.in_range(published[usize::from(partition.0)], from_the_end == Some(true));
                     }
                     (part.owner, part.given) = (Some(*member), step);
                 }
@@ -160,9 +194,11 @@ impl Page for Offsets {
             if anybody && part.given <= changed {
                 may.extend(members.iter().map(|(member, _)| Choice::Move(PartitionId(partition), *member)));
             }
+            let there = self.there(history, partition);
+            let ahead = there.iter().filter(|(before, _)| (part.done()..part.next).contains(before)).count() as u32;
             if let Some(owner) = part.owner
-                && let Some(message) = self.messages(history, partition).get(part.next as usize)
-                && part.next.saturating_sub(part.done()) < self.window
+                && let Some((_, message)) = there.iter().find(|(before, _)| *before >= part.next)
+                && ahead < self.window
             {
                 may.insert(Choice::Send(*message, owner));
             }
@@ -279,6 +315,33 @@ fn a_group_begins_where_the_page_and_the_first_member_say() {
         let profile = with(name, &[("start", "\"earliest\"")]);
         walk(&profile, &page, "from the first message", &steps(7, World { first: first.clone(), ..World::of(1, 2) }));
     }
+}
+
+#[test]
+fn what_is_not_in_the_log_any_more_is_passed_over_and_an_offset_of_what_was_deleted_is_none() {
+    let of_one_key = |mut world: World| {
+        world.entries.iter_mut().for_each(|entry| entry.key = KeyId(0));
+        World { in_order: true, ..world }
+    };
+    let compacted = |compactions, world| of_one_key(World { compactions, ..world });
+    each("compacted", &[], &[0, 0, 0], steps(7, compacted(2, World::of(1, 3))));
+    each("compacted, a window of one", &[("window", "1")], &[0, 0, 0], steps(7, compacted(1, World::of(1, 3))));
+    each("compacted, two partitions", &[], &[0, 1, 0], steps(6, compacted(1, World::of(1, 3))));
+    each("compacted and back", &[], &[0, 0, 0], steps(6, World { seeks: 1, ..compacted(1, World::of(1, 3)) }));
+    each("compacted, another joins", &[], &[0, 0], steps(7, World { joins: 1, ..compacted(1, World::of(1, 2)) }));
+    let expired = |expirations, world| of_one_key(World { expirations, ..world });
+    each("deleted", &[], &[0, 0, 0], steps(7, expired(1, World::of(1, 3))));
+    each("deleted twice", &[], &[0, 0, 0], steps(6, expired(2, World::of(1, 2).and_one_later())));
+    each("deleted, a window of one", &[("window", "1")], &[0, 0, 0], steps(7, expired(1, World::of(1, 3))));
+    each("deleted and back", &[], &[0, 0], steps(7, World { seeks: 1, ..expired(1, World::of(1, 2)) }));
+    each("deleted and committed", &[], &[0, 0], steps(6, World { commits: 1, ..expired(1, World::of(1, 2)) }));
+    each("deleted, another joins", &[], &[0, 0], steps(7, World { joins: 1, ..expired(1, World::of(1, 2)) }));
+    for how in [How::Close, How::Reconnect] {
+        let world = World { leaves: vec![(how, 1)], ..expired(1, World::of(2, 2)) };
+        each(&format!("deleted, {how:?}"), &[], &[0, 0], steps(6, world));
+    }
+    let both = World { expirations: 1, ..compacted(1, World::of(1, 3)) };
+    each("compacted and deleted", &[], &[0, 0, 0], steps(6, both));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pellmell_core::engine::{Answer, Choice, How, MemberId, MessageId, PartitionId, Start, Told, TopicId, Wait};
+use pellmell_core::engine::{Answer, Choice, How, KeyId, MemberId, MessageId, PartitionId, Start, Told, TopicId, Wait};
 
 use super::{A, B, Ending, Event, History, Page, SECOND, Walked, World, first_ending, walk, with};
 
@@ -124,6 +124,9 @@ impl Queue {
                 Event::Told(Told::Answered { member, message, count, answer }) => {
                     self.answered(&mut fates, (*member, *message, *count), *answer, (step, happened.ms));
                 }
+                // What is not in the log any more comes to nobody, and nobody is waited for who has it.
+                Event::Told(Told::Compacted(message)) => fates[message.0 as usize].over(),
+                Event::Told(Told::Expired(_, upto)) => fates[..*upto as usize].iter_mut().for_each(Fate::over),
                 Event::Did(Choice::Expire(message)) => {
                     let fate = &mut fates[message.0 as usize];
                     let place = match fate.later {
@@ -475,6 +478,34 @@ fn an_ack_of_all_before_it_is_for_all_before_it() {
 #[test]
 fn who_takes_over_gets_what_is_pending_at_once() {
     each("taken over", window(2), |_| World { claims: 1, in_order: true, ..World::of(2, 2) });
+}
+
+#[test]
+fn what_is_not_in_the_log_any_more_comes_to_nobody() {
+    let has_a_log = |name: &str| {
+        name == "stan" || name.starts_with("jetstream") || name == "kafka-share" || name.starts_with("redis")
+    };
+    for (compactions, expirations) in [(1, 0), (0, 1)] {
+        let world = |name: &str, mut world: World| {
+            world.entries.iter_mut().for_each(|entry| entry.key = KeyId(0));
+            let (compactions, expirations) = if has_a_log(name) { (compactions, expirations) } else { (0, 0) };
+            World { compactions, expirations, in_order: true, ..world }
+        };
+        each("without something", window(2), |name| world(name, World::of(1, 3)));
+        let nak = [(Answer::Nak(None), 1)];
+        each("without something that was refused", window(1), |name| World {
+            answers: nak.to_vec(),
+            ..world(name, World::of(1, 2).and_one_later())
+        });
+        each("without something whose wait ends", window(2), |name| World {
+            seconds: 1,
+            ..world(name, World::of(1, 2))
+        });
+        each("without something that is claimed", window(2), |name| World {
+            claims: 1,
+            ..world(name, World::of(2, 2))
+        });
+    }
 }
 
 #[test]
