@@ -82,8 +82,10 @@ struct Collection {
     is_owned: bool,
     find: fn(&Store, RecordId) -> Option<Found>,
     all: fn(&Store) -> Vec<Found>,
-    save: fn(&mut Store, RecordId, Value, Put, Option<Version>) -> Result<Saved, String>,
+    save: Save,
 }
+
+type Save = fn(&mut Store, RecordId, Value, Put, Option<Version>) -> Result<Saved, String>;
 
 /// The version that a save made, or the one that it found instead.
 type Saved = Result<Version, Option<Version>>;

@@ -32,6 +32,7 @@ impl Kept {
 impl Record for Kept {
     const COLLECTION: &'static str = "state";
     const KIND: char = 'z';
+    const IS_SHOWN: bool = false;
 }
 
 /// A snapshot as text, its keys in order.

@@ -529,10 +529,16 @@ impl<R: Record> AnyTable for Table<R> {
     }
 
     fn texts(&self) -> Vec<RowText> {
+        if !R::IS_SHOWN {
+            return Vec::new();
+        }
         self.ids().filter_map(|id| self.live(id).map(|row| text(id, row))).collect()
     }
 
     fn changed_texts(&self, tick: u64) -> Vec<RowText> {
+        if !R::IS_SHOWN {
+            return Vec::new();
+        }
         self.changes(tick).filter_map(|change| change.after.map(|row| text(change.id, row))).collect()
     }
 }
