@@ -13,6 +13,8 @@
 //!   `<!-- file: FILE -->` that it is a file of the page's folder; `<!-- test: NAME -->` that it is what that test
 //!   of this program panics with.
 
+#![expect(clippy::print_stdout, reason = "what is left out is said")]
+
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,8 @@
 //! Scenarios whose services are processes.
 
+#![cfg(unix)]
+#![expect(clippy::print_stdout, reason = "what is left out is said")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

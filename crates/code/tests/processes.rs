@@ -1,6 +1,7 @@
 //! Services that are processes, in simulations beside one another.
 
 #![cfg(unix)]
+#![expect(clippy::print_stdout, reason = "what is left out is said")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -183,7 +184,7 @@ fn all_schedules_are_searched_where_a_service_keeps_records_a_snapshot_or_its_ow
         let searched = |arguments: &[&str]| {
             let search = search(program, arguments);
             let simulation = shop(Profile::adversarial(), search, PublishMode::Outbox, &[5, 10]);
-            Exhaust::new(&simulation, &judges).with_bounds(bounds.clone()).run()
+            Exhaust::new(&simulation, &judges).with_bounds(bounds).run()
         };
         let right = searched(arguments);
         assert_eq!(right.ended, Ended::All, "{arguments:?}");
