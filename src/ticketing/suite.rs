@@ -6,14 +6,20 @@ use super::messages::Ticketing;
 use super::properties::{self, Independence};
 use super::stored::StoredTicket;
 use super::workload::Workload;
+use crate::any::{AnySystem, Erased};
 use crate::property::{Property, Sometimes};
 use crate::scenario::{Comparison, Display, Services, Suite, TakingPart};
 
-/// The command line of the ticketing system. It is here, and not in the program, so that what the compiler makes
-/// of the core for these services is made once, for the program and all tests.
+/// The command line of the ticketing system, and of scenarios whose services are processes. It is here, and not in the
+/// program, so that what the compiler makes of the core for these services is made once, for the program and all tests.
 #[must_use]
 pub fn main() -> std::process::ExitCode {
-    crate::cli::main::<Ticketing>()
+    let ticketing: Box<dyn AnySystem> = Box::new(Erased::<Ticketing>::default());
+    #[cfg(unix)]
+    let others = [pellmell_processes::system()];
+    #[cfg(not(unix))]
+    let others = [];
+    crate::cli::main_of(std::iter::once(ticketing).chain(others).collect())
 }
 
 impl Suite for Ticketing {

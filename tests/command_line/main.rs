@@ -15,6 +15,7 @@ mod foreign;
 mod help;
 mod misfits;
 mod pages;
+mod processes;
 mod report;
 mod robustness;
 mod sharding;

@@ -7,10 +7,13 @@
 //!   stands for any lines. A command with nothing below it is only shown. `$ echo $?` is the exit code of the
 //!   command before, and `$ mkdir` and `$ sed` are done. A page's commands run one after the other in a folder of its
 //!   own, with a copy of scenarios/ unless the page is about examples/shop.
+//! - A page that begins with `<!-- needs: PROGRAM, … -->` is left out where one of these is not installed.
 //! - The line before a block may say more: `<!-- run: mended -->` that its commands are those of examples/shop, `as written` or `mended`;
 //!   `<!-- from: FILE -->` that its text stands in that file of the repository, which is compiled or played by a test;
 //!   `<!-- file: FILE -->` that it is a file of the page's folder; `<!-- test: NAME -->` that it is what that test
 //!   of this program panics with.
+
+#![expect(clippy::print_stdout, reason = "what is left out is said")]
 
 use std::fmt::Write;
 use std::fs;
@@ -38,6 +41,13 @@ fn the_guide_shows_what_happens() {
 #[track_caller]
 fn shown(path: &Path) {
     let page = fs::read_to_string(path).expect("a page");
+    let needs = page.strip_prefix("<!-- needs: ").and_then(|needs| needs.split_once(" -->"));
+    for program in needs.into_iter().flat_map(|(needs, _)| needs.split(", ")) {
+        if Command::new(program).arg("--version").output().is_err() {
+            println!("SKIPPED {}: `{program}` is not installed", path.display());
+            return;
+        }
+    }
     let of_the_shop = page.contains("<!-- run: ");
     let wanted = Page { path, of_the_shop, folder: None, code: 0 }.wanted(&page);
     if std::env::var_os("PELLMELL_BLESS").is_some() {
@@ -112,7 +122,8 @@ impl Page<'_> {
             let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pages-{name}"));
             let _ = fs::remove_dir_all(&folder);
             fs::create_dir_all(&folder).expect("a folder");
-            for from in ["scenarios", "tests/recordings"].iter().filter(|_| !self.of_the_shop) {
+            let copied = ["scenarios", "tests/recordings", "examples/processes"];
+            for from in copied.iter().filter(|_| !self.of_the_shop) {
                 copy(Path::new(from), &folder.join(from));
             }
             folder

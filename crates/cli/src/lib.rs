@@ -32,6 +32,7 @@ mod run;
 mod shrink;
 mod stopwatch;
 mod sweep;
+mod system;
 mod table;
 mod timeline;
 mod vacuous;
@@ -311,6 +312,14 @@ impl From<io::Error> for Failure {
 pub fn main<T: Suite>() -> ExitCode {
     // It lives as long as the process; parsers of flags keep it.
     run_verb(Box::leak(Box::new(Erased::<T>::default())))
+}
+
+/// [`main`] for several systems: that of the first scenario, trace or result that the command line names and that says
+/// of which system it is, with `system = "NAME"`; else the first one.
+#[must_use]
+pub fn main_of(systems: Vec<Box<dyn AnySystem>>) -> ExitCode {
+    let systems: &'static [Box<dyn AnySystem>] = Box::leak(systems.into_boxed_slice());
+    run_verb(system::of_arguments(systems, std::env::args_os().skip(1)))
 }
 
 /// Writes a report to a folder, as `--report FOLDER` does: the pages of its counterexamples, and last the page that

@@ -102,6 +102,10 @@ pub trait Service<S: System>: Send + Sync {
     /// Runs when a timer is due that a handler has armed (see [`Context::arm`] and [`Context::arm_timer`]).
     fn on_timer(&self, _timer: &Timer, _ctx: &mut Context<'_, S>) {}
 
+    /// A member has crashed: what of the service's store dies with it, such as what stands for the memory of a
+    /// process. Nothing by default: what is saved survives.
+    fn crashed(&self, _store: &mut Store) {}
+
     /// How saves and publishes hang together when a member crashes between them. By default
     /// [`PublishMode::Outbox`], which forgives: under it no crash between save and publish loses an event.
     fn publish_mode(&self, _work: Work) -> PublishMode {
@@ -390,6 +394,13 @@ impl<S: System> Context<'_, S> {
     #[must_use]
     pub fn subject(&self) -> Option<Subject> {
         self.subject
+    }
+
+    /// The attempt and the time, to be passed on to code that is told both and of which nobody knows whether it looks
+    /// at them: it is taken not to, so what it does not change now it does not change when it is told the same again.
+    #[must_use]
+    pub fn passed_on(&self) -> (u16, Time) {
+        (self.attempt, self.now)
     }
 
     /// Which delivery attempt this is, from 1; 0 outside a delivery.

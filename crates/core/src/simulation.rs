@@ -653,6 +653,14 @@ fn terms_of<S: System>(
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildError(String);
 
+impl BuildError {
+    /// What does not fit, in words.
+    #[must_use]
+    pub fn new(what: impl Into<String>) -> BuildError {
+        BuildError(what.into())
+    }
+}
+
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -291,6 +291,14 @@ impl Store {
         version
     }
 
+    /// Saves a record as `version` without looking, whether it is there or not: the last writer wins, with a version
+    /// that came from elsewhere, such as one that a database has counted.
+    pub fn overwrite_as<R: Record>(&mut self, id: RecordId, value: R, version: Version) {
+        let (table, progress) = self.table_mut::<R>();
+        let held = table.live(id).map(|held| held.version);
+        table.put(id, version, held, value, progress);
+    }
+
     /// Changes a record as it is at this very moment: an atomic change such as `UPDATE … SET n = n + 1` or `$inc`.
     /// Returns the new version, or `None` if there is no such record.
     ///

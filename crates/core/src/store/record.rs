@@ -29,6 +29,9 @@ pub trait Record: Clone + Debug + Eq + Hash + Serialize + Send + Sync + 'static 
     const COLLECTION: &'static str;
     /// The letter of its ids.
     const KIND: char;
+    /// Whether traces and reports show such records. They do unless said otherwise: not where a record is no data of
+    /// the service, but what stands for the state of a process.
+    const IS_SHOWN: bool = true;
 }
 
 /// A value with the version it was saved as. Reads through to the value.

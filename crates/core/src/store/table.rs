@@ -559,10 +559,16 @@ impl<R: Record> AnyTable for Table<R> {
     }
 
     fn texts(&self) -> Vec<RowText> {
+        if !R::IS_SHOWN {
+            return Vec::new();
+        }
         self.ids().filter_map(|id| self.live(id).map(|row| text(id, row, false))).collect()
     }
 
     fn changed_texts(&self, tick: u64) -> Vec<RowText> {
+        if !R::IS_SHOWN {
+            return Vec::new();
+        }
         let of = |Change { id, before, after }: Change<'_, R>| Some(text(id, after.or(before)?, after.is_none()));
         self.changes(tick).filter_map(of).collect()
     }

@@ -359,6 +359,17 @@ impl<S: System> World<S> {
             }
         }
         self.forget_memory(actor);
+        self.store_after_crash(actor.service);
+    }
+
+    /// Takes from the store of a service what dies with a member.
+    fn store_after_crash(&mut self, service: ServiceIndex) {
+        let store = &mut self.host.stores[service.get()];
+        let before = store.tick();
+        self.simulation.inner.services[service.get()].service.crashed(store);
+        if store.tick() != before {
+            self.broker.unpark(service);
+        }
     }
 
     /// Forgets what a member keeps in memory.

@@ -17,6 +17,8 @@ use pellmell_core::prng::Ratio;
 pub(super) struct File {
     pub(super) version: Spanned<u32>,
     pub(super) about: String,
+    /// The system it is a scenario of, where a program has several.
+    pub(super) system: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) seed: u64,
     pub(super) design: Option<Spanned<String>>,
@@ -32,6 +34,9 @@ pub(super) struct File {
     pub(super) broker: BrokerTable,
     #[serde(default)]
     pub(super) services: BTreeMap<Spanned<String>, ServiceTable>,
+    /// What messages are about, by subject, where services are processes.
+    #[serde(default)]
+    pub(super) messages: BTreeMap<Spanned<String>, MessageTable>,
     pub(super) faults: Option<Spanned<FaultsTable>>,
     pub(super) workload: Option<Spanned<IgnoredAny>>,
     #[serde(default)]
@@ -298,6 +303,45 @@ pub(super) struct ServiceTable {
     pub(super) overlapping: Option<bool>,
     pub(super) joins_late: Option<bool>,
     pub(super) dead_letters: Option<Spanned<String>>,
+    /// The program and its arguments, if it is code in a process of its own.
+    pub(super) command: Option<Spanned<Vec<String>>>,
+    // What is said of such a service alone.
+    pub(super) folder: Option<String>,
+    #[serde(default)]
+    pub(super) listens: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) owns: Vec<Spanned<char>>,
+    #[serde(default)]
+    pub(super) keeps: Vec<Spanned<char>>,
+    pub(super) publishes: Option<PublishesWord>,
+    pub(super) within: Option<Wait>,
+}
+
+impl ServiceTable {
+    /// The first key that is there and says something of a service with a command alone.
+    pub(super) fn only_with_a_command(&self) -> Option<(&'static str, Range<usize>)> {
+        let listens = self.listens.first().map(|subject| ("listens", subject.span()));
+        let kinds = [("owns", &self.owns), ("keeps", &self.keeps)];
+        listens.or_else(|| kinds.into_iter().find_map(|(key, kinds)| Some((key, kinds.first()?.span()))))
+    }
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum PublishesWord {
+    /// In one transaction with what it saves.
+    Outbox,
+    AfterSaves,
+    BeforeSaves,
+}
+
+/// What messages on some subjects are about.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MessageTable {
+    pub(super) kind: Spanned<char>,
+    pub(super) record: Option<Spanned<String>>,
+    pub(super) version: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize, Default)]

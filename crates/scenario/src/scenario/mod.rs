@@ -4,6 +4,7 @@
 //! what should come of it under which design. The library parses text; it opens no files.
 
 mod changes;
+mod coded;
 mod counterexample;
 mod defect;
 mod departures;
@@ -22,6 +23,7 @@ mod write;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use pellmell_core::broker::Profile;
 use pellmell_core::faults::FaultPlan;
@@ -35,6 +37,7 @@ use pellmell_core::vacuity::Allow;
 use pellmell_core::world::World;
 
 pub use self::changes::{Changes, Gone};
+pub use self::coded::{Coded, MessageNames, Place};
 pub use self::counterexample::{Counterexample, ShrinkError};
 pub use self::defect::{Alternative, Defect, Level, planted};
 pub use self::source::Unknown;
@@ -104,6 +107,8 @@ pub struct Settings {
 #[derive(Clone, Debug, Default)]
 pub struct Hostings {
     named: Vec<(String, Hosting)>,
+    /// Those that are code in a process of their own, in the order of the file.
+    coded: Vec<(String, Arc<Coded>)>,
 }
 
 impl Hostings {
@@ -124,6 +129,12 @@ impl Hostings {
             Some((_, known)) => *known = hosting,
             None => self.push(service, hosting),
         }
+    }
+
+    /// What the file says of a service that is code in a process of its own; `None` if it is not.
+    #[must_use]
+    pub fn coded(&self, service: &str) -> Option<&Coded> {
+        self.coded.iter().find(|(name, _)| name == service).map(|(_, coded)| &**coded)
     }
 
     /// Says that a service does not take part.
@@ -304,7 +315,11 @@ impl<T: Suite> Scenario<T> {
     pub fn simulation(&self, seed: u64) -> Result<Simulation<T>, BuildError> {
         let design = self.planted();
         let mut builder = Simulation::on(self.profile.clone());
-        for part in T::services(&design).parts {
+        let mut services = T::services(&design);
+        for (name, coded) in &self.hostings.coded {
+            services.put(T::coded(&design, name, coded).map_err(BuildError::new)?);
+        }
+        for part in services.parts {
             if let Some(hosting) = self.hostings.get(part.service.name()) {
                 // A scenario says nothing of groups, and a planted design may.
                 let hosting = Hosting { group: part.hosting.group, ..hosting.clone() };

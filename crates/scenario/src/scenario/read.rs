@@ -1,11 +1,13 @@
 //! From the file as it is written to a scenario: what serde cannot check is checked here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::DeTable;
 
+use super::coded::{self, Coded};
 use super::departures::{self, Known};
 use super::file::{ClientTable, File, ServiceTable};
 use super::own::{self, Own, WrittenClient};
@@ -37,13 +39,17 @@ pub(super) fn leniently<T: Suite>(
 
 fn read<T: Suite>(source: &Source<'_>, build: &Build<'_, T>) -> Result<Scenario<T>, FileError> {
     let (read, own) = written(source)?;
+    if let Some(system) = read.system.as_ref().filter(|system| system.get_ref() != T::NAME) {
+        return Err(source.unknown(system, "system", &[T::NAME]));
+    }
     let design = design::<T>(source, read.design.as_ref())?;
     let scheduler = scheduler(source, &read)?;
     let workload = own.workload::<T>(source)?;
     check_names(source, &read.client, |name| workload.as_ref().is_some_and(|workload| workload.names(name)))?;
-    let known_services = T::services(&design);
+    let (known_services, coded) = services::<T>(source, &read, &design)?;
     let profile = rules::profile(source, &read.broker)?;
-    let hostings = hostings(source, &read.services, &known_services, &profile)?;
+    let mut hostings = hostings(source, &read.services, &known_services, &profile)?;
+    hostings.coded = coded;
     let services: Vec<&str> = hostings.names().collect();
     let clients = read.client.iter().enumerate().map(|client| own.client::<T>(source, client, &services));
     let clients = clients.collect::<Result<Vec<_>, _>>()?;
@@ -176,6 +182,34 @@ fn defects<T: Suite>(source: &Source<'_>, names: &[Spanned<String>]) -> Result<V
     names.iter().filter_map(|name| find(name).transpose()).collect()
 }
 
+/// The services of a design, and those that are processes because the file says so.
+#[expect(clippy::type_complexity, reason = "two lists that come of one")]
+fn services<T: Suite>(
+    source: &Source<'_>,
+    read: &File,
+    design: &T::Design,
+) -> Result<(Services<T>, Vec<(String, Arc<Coded>)>), FileError> {
+    let mut services = T::services(design);
+    let known: Vec<String> = services.names().map(str::to_owned).collect();
+    let mut all = Vec::new();
+    for (name, coded) in coded::read(source, &read.services, &read.messages)? {
+        if !T::OF_PROCESSES && !known.contains(name.get_ref()) {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            return Err(source.unknown(&name, "service", &known));
+        }
+        let service = T::coded(design, name.get_ref(), &coded);
+        let command = read.services.get(&name).and_then(|table| table.command.as_ref());
+        let place = command.map_or_else(|| name.span(), Spanned::span);
+        services.put(service.map_err(|message| source.at(place, message))?);
+        all.push((name.into_inner(), coded));
+    }
+    if let Some((subjects, _)) = read.messages.first_key_value().filter(|_| !T::OF_PROCESSES) {
+        let error = source.at(subjects.span(), "this system knows what its messages are about");
+        return Err(error.help("leave the table [messages] out"));
+    }
+    Ok((services, all))
+}
+
 fn hostings<T: Suite>(
     source: &Source<'_>,
     tables: &BTreeMap<Spanned<String>, ServiceTable>,
@@ -234,11 +268,8 @@ fn dead_letters<T: Suite>(
     profile: &Profile,
 ) -> Result<Subject, FileError> {
     let (place, name) = (subject.span(), subject.get_ref());
-    if name.is_empty() || name.contains(char::is_whitespace) || name.contains(char::is_control) || name.contains("->") {
-        let error = source.at(place, "this names no subject");
-        return Err(
-            error.help("a subject has at least one letter, and no space, line break or `->`: departures name it")
-        );
+    if !coded::is_subject(name) {
+        return Err(coded::no_subject(source, subject));
     }
     if part.service.subjects().is_empty() {
         return Err(source.at(place, format!("`{}` listens to nothing, so nothing of it dies", part.service.name())));

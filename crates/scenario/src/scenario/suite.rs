@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error};
 
+use super::coded::Coded;
 use super::defect::{Alternative, Defect};
 use pellmell_core::broker::Profile;
 use pellmell_core::event::{Command, System};
@@ -93,6 +94,19 @@ pub trait Suite: System<Command: DeserializeOwned> {
 
     /// The services of a design.
     fn services(design: &Self::Design) -> Services<Self>;
+
+    /// Whether the services of a scenario are those that its file names, each of them a process; unless said otherwise
+    /// they are those of a design.
+    const OF_PROCESSES: bool = false;
+
+    /// A service that is code in a process of its own, because the file says so with `command`, in the place of the
+    /// one of that name. Refused unless said otherwise.
+    ///
+    /// # Errors
+    /// Why it cannot be one, or does not start.
+    fn coded(_design: &Self::Design, name: &str, _coded: &Coded) -> Result<Box<dyn Service<Self>>, String> {
+        Err(format!("the services of `{}` are rules in Rust, and `{name}` cannot be a process", Self::NAME))
+    }
 
     /// What must hold of a design.
     fn properties(design: &Self::Design) -> Vec<Box<dyn Property<Self>>>;
@@ -234,6 +248,14 @@ impl<S: System> Services<S> {
     pub fn on(self, profile: Profile) -> SimulationBuilder<S> {
         let on = Simulation::on(profile);
         self.parts.into_iter().fold(on, |on, part| on.boxed(part.service, part.hosting))
+    }
+
+    /// A service in the place of the one of its name, if there is one.
+    pub(super) fn put(&mut self, service: Box<dyn Service<S>>) {
+        match self.parts.iter_mut().find(|part| part.service.name() == service.name()) {
+            Some(part) => part.service = service,
+            None => self.parts.push(Part { service, hosting: Hosting::ALONE, is_optional: false }),
+        }
     }
 
     fn and(mut self, part: Part<S>) -> Services<S> {

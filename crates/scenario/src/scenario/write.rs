@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 
+use toml_edit::{DocumentMut, Item};
+
 use super::suite::{Design, Stored, Suite};
 use super::{Scenario, SchedulerKind};
 use pellmell_core::escape::{file_for_shell, for_shell, for_terminal};
@@ -79,6 +81,9 @@ impl<T: Suite> Scenario<T> {
         let mut text = String::from("version = 1\n");
         // Writing to a string cannot fail.
         let _ = writeln!(text, "about = {}", quoted(&format!("Shrunk from {}, seed {seed}: {what}.", self.name)));
+        if T::OF_PROCESSES {
+            let _ = writeln!(text, "system = {}", quoted(T::NAME));
+        }
         let _ = writeln!(text, "design = {}", quoted(self.design.name()));
         if !self.defects.is_empty() {
             let _ = writeln!(text, "defects = {}", list(self.defects.iter().cloned()));
@@ -162,14 +167,18 @@ impl<T: Suite> Scenario<T> {
 
     /// The tables about the broker and the services that take part, as they stand in the file this was read from.
     fn tables_as_written(&self) -> String {
-        let mut read: toml::Table = self.source.parse().unwrap_or_default();
-        if let Some(toml::Value::Table(services)) = read.get_mut("services") {
+        let mut document: DocumentMut = self.source.parse().unwrap_or_default();
+        document.retain(|key, _| ["broker", "messages", "services"].contains(&key));
+        if let Some(services) = document.get_mut("services").and_then(Item::as_table_mut) {
             services.retain(|name, _| self.hostings.get(name).is_some());
         }
-        let kept = read.into_iter().filter(|(key, _)| key == "broker" || key == "services");
-        let kept: toml::Table = kept.collect();
-        let written = toml::to_string(&kept).unwrap_or_default();
-        if written.is_empty() { written } else { format!("\n{written}") }
+        let written = document.to_string();
+        // What stands between tables that are left out.
+        let lines: Vec<&str> = written.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+        lines.iter().fold(String::new(), |text, line| {
+            let space = if line.starts_with('[') { "\n" } else { "" };
+            text + space + line + "\n"
+        })
     }
 }
 

@@ -1,0 +1,43 @@
+//! What is wrong with code that cannot go on.
+
+use std::fmt;
+
+/// Code did not do what it was asked for, so nothing can be said of its service: it ended, hung, flooded, spoke what
+/// nobody understands, or did something else when it was told the same again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    what: String,
+    last_lines: Vec<String>,
+}
+
+impl Failure {
+    /// A failure in words.
+    #[must_use]
+    pub fn new(what: impl Into<String>) -> Failure {
+        Failure { what: what.into(), last_lines: Vec::new() }
+    }
+
+    /// With the last lines that it wrote before.
+    #[must_use]
+    pub fn with_last_lines(self, last_lines: Vec<String>) -> Failure {
+        Failure { last_lines, ..self }
+    }
+
+    /// Says first where it happened.
+    #[must_use]
+    pub fn at(self, place: &str) -> Failure {
+        Failure { what: format!("{place}: {}", self.what), ..self }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        if !self.last_lines.is_empty() {
+            f.write_str("; the last it wrote:")?;
+        }
+        self.last_lines.iter().try_for_each(|line| write!(f, "\n    {line}"))
+    }
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,50 @@
+//! Records of which nothing is known but their kind.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use pellmell_code::Body;
+use pellmell_core::store::Record;
+
+/// A record of the kind whose ids begin with a letter: any JSON.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Document<const KIND: char>(pub Body);
+
+impl<const KIND: char> fmt::Debug for Document<KIND> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+const LETTERS: &str = "abcdefghijklmnopqrstuvwxyz";
+
+impl<const KIND: char> Record for Document<KIND> {
+    const COLLECTION: &'static str = LETTERS.split_at(KIND as usize - 'a' as usize).1.split_at(1).0;
+    const KIND: char = KIND;
+}
+
+/// Does something for the kind that a letter stands for, or for each kind: `z` is the kind of what services keep
+/// besides records.
+macro_rules! of_kind {
+    ($letter:expr, $kind:ident => $does:expr, else $other:expr) => {
+        of_kind!(@ $letter, $kind, $does, $other,
+            'a' 'b' 'c' 'd' 'e' 'f' 'g' 'h' 'i' 'j' 'k' 'l' 'm' 'n' 'o' 'p' 'q' 'r' 's' 't' 'u' 'v' 'w' 'x' 'y')
+    };
+    (@ $letter:expr, $kind:ident, $does:expr, $other:expr, $($known:literal)*) => {
+        match $letter {
+            $($known => {
+                const $kind: char = $known;
+                $does
+            })*
+            _ => $other,
+        }
+    };
+}
+pub(crate) use of_kind;
+
+/// The letters of all kinds.
+pub(crate) fn kinds() -> impl Iterator<Item = char> {
+    'a'..='y'
+}

@@ -1,0 +1,162 @@
+//! Services of a scenario that are code in a process of their own: what the file says of them.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::FileError;
+use super::file::{MessageTable, PublishesWord, ServiceTable};
+use super::source::Source;
+use pellmell_core::service::PublishMode;
+
+/// How long a process may take to be ready, and for each answer, unless said otherwise.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// A service of a scenario that is code in a process of its own.
+pub struct Coded {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// The folder in which it runs; that of this process if there is none.
+    pub folder: Option<String>,
+    /// The subjects that it listens to, where the system does not know them.
+    pub listens: Vec<String>,
+    /// The kinds of records that it alone changes.
+    pub owns: Vec<char>,
+    /// The kinds of records that it has copies of, or keeps for itself.
+    pub keeps: Vec<char>,
+    /// How its saves and publishes hang together.
+    pub publishing: PublishMode,
+    /// How long it may take to be ready, and for each answer.
+    pub within: Duration,
+    /// What messages are about, by subject, in the order of the file.
+    pub messages: Arc<[MessageNames]>,
+    /// What is started, so that it goes on as long as the scenario is there.
+    held: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
+}
+
+/// What the messages on some subjects are about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MessageNames {
+    /// A subject, or how subjects begin and `*`.
+    pub subjects: String,
+    /// The kind of the records.
+    pub kind: char,
+    /// Where the id is.
+    pub record: Place,
+    /// Where the version is, if there is one.
+    pub version: Option<Place>,
+}
+
+/// Where something is in a message.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// At a JSON pointer in its body.
+    Body(String),
+    /// In the header of that name.
+    Header(String),
+}
+
+impl Coded {
+    /// Keeps what was started for it as long as the scenario and its copies are there.
+    pub fn hold(&self, started: Arc<dyn Any + Send + Sync>) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(started);
+    }
+}
+
+impl fmt::Debug for Coded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Coded").field("command", &self.command).finish_non_exhaustive()
+    }
+}
+
+/// What was read of a service, and where its name stands.
+type Named = (Spanned<String>, Arc<Coded>);
+
+/// The services of a file that have a command, in the order of the file.
+pub(super) fn read(
+    source: &Source<'_>,
+    tables: &BTreeMap<Spanned<String>, ServiceTable>,
+    messages: &BTreeMap<Spanned<String>, MessageTable>,
+) -> Result<Vec<Named>, FileError> {
+    let mut named: Vec<(&Spanned<String>, &MessageTable)> = messages.iter().collect();
+    named.sort_by_key(|(subjects, _)| subjects.span().start);
+    let messages: Arc<[MessageNames]> =
+        named.into_iter().map(|(subjects, table)| names(source, subjects, table)).collect::<Result<_, _>>()?;
+    let mut coded = Vec::new();
+    for (name, table) in tables {
+        let Some(command) = &table.command else {
+            if let Some((key, place)) = table.only_with_a_command() {
+                let error = source.at(place, format!("`{key}` says nothing of a service without a command"));
+                return Err(error.help("a process has `command = [\"PROGRAM\", \"ARGUMENT\"]`"));
+            }
+            continue;
+        };
+        if command.get_ref().first().is_none_or(String::is_empty) {
+            let error = source.at(command.span(), "a command has at least a program");
+            return Err(error.help("write for example command = [\"node\", \"orders.js\"]"));
+        }
+        let listens = table.listens.iter().map(|subject| {
+            is_subject(subject.get_ref()).then(|| subject.get_ref().clone()).ok_or_else(|| no_subject(source, subject))
+        });
+        let publishing = match table.publishes {
+            Some(PublishesWord::Outbox) => PublishMode::Outbox,
+            Some(PublishesWord::AfterSaves) | None => PublishMode::DualWrite,
+            Some(PublishesWord::BeforeSaves) => PublishMode::BeforeSave,
+        };
+        let kinds = |kinds: &[Spanned<char>]| {
+            let kind = |kind: &Spanned<char>| match kind.get_ref().is_ascii_lowercase() && *kind.get_ref() != 'z' {
+                true => Ok(*kind.get_ref()),
+                false => Err(source.at(kind.span(), "a kind of records is a letter from a to y, with which ids begin")),
+            };
+            kinds.iter().map(kind).collect::<Result<Vec<char>, FileError>>()
+        };
+        let service = Coded {
+            command: command.get_ref().clone(),
+            folder: table.folder.clone(),
+            listens: listens.collect::<Result<_, _>>()?,
+            owns: kinds(&table.owns)?,
+            keeps: kinds(&table.keeps)?,
+            publishing,
+            within: table.within.map_or(WITHIN, |within| within.0),
+            messages: Arc::clone(&messages),
+            held: Mutex::new(None),
+        };
+        coded.push((name.clone(), Arc::new(service)));
+    }
+    coded.sort_by_key(|(name, _)| name.span().start);
+    Ok(coded)
+}
+
+fn names(source: &Source<'_>, subjects: &Spanned<String>, table: &MessageTable) -> Result<MessageNames, FileError> {
+    let place = |text: &Spanned<String>| match text.get_ref().split_once(' ') {
+        Some(("header", name)) if !name.is_empty() => Ok(Place::Header(name.to_owned())),
+        _ if text.get_ref().starts_with('/') => Ok(Place::Body(text.get_ref().clone())),
+        _ => {
+            let error = source.at(text.span(), format!("`{}` is no place in a message", text.get_ref()));
+            Err(error.help("write a JSON pointer into its body, such as \"/id\", or \"header NAME\""))
+        }
+    };
+    if !is_subject(subjects.get_ref()) {
+        return Err(no_subject(source, subjects));
+    }
+    if !table.kind.get_ref().is_ascii_lowercase() {
+        return Err(source.at(table.kind.span(), "a kind of records is a letter from a to y, with which ids begin"));
+    }
+    let record = table.record.as_ref().map_or_else(|| Ok(Place::Body("/id".to_owned())), place)?;
+    let version = table.version.as_ref().map(place).transpose()?;
+    Ok(MessageNames { subjects: subjects.get_ref().clone(), kind: *table.kind.get_ref(), record, version })
+}
+
+/// Whether departures can name a subject so.
+pub(super) fn is_subject(name: &str) -> bool {
+    !name.is_empty() && !name.contains(char::is_whitespace) && !name.contains(char::is_control) && !name.contains("->")
+}
+
+pub(super) fn no_subject(source: &Source<'_>, subject: &Spanned<String>) -> FileError {
+    let error = source.at(subject.span(), "this names no subject");
+    error.help("a subject has at least one letter, and no space, line break or `->`: departures name it")
+}

@@ -1,0 +1,126 @@
+//! Scenarios whose services are processes.
+
+#![cfg(unix)]
+#![expect(clippy::print_stdout, reason = "what is left out is said")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::ran::pellmell;
+
+/// A scenario with one process, for `sh`, in a folder for a test.
+fn scenario(name: &str, service: &str, rest: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("processes");
+    fs::create_dir_all(&folder).expect("a folder");
+    let path = folder.join(format!("{name}.toml"));
+    let text = format!(
+        "version = 1\nsystem = \"processes\"\nabout = \"one\"\n\n[services.worker]\n{service}\n{rest}\n\
+         [[client]]\nname = \"ann\"\n\
+         commands = [{{ service = \"worker\", call = \"work\", record = \"i1\" }}]\n"
+    );
+    fs::write(&path, text).expect("a file");
+    path
+}
+
+fn run(path: &Path) -> (i32, String, String) {
+    let ran = pellmell(&["run", &path.to_string_lossy()]);
+    (ran.code, ran.stdout, ran.stderr)
+}
+
+const WORKS: &str = r#"command = ["sh", "-c", '''read hello; echo '{"ready":{"protocol":1,"keeps":"own"}}'
+while read line; do echo '{"saved":{"record":"i1","version":0,"value":{"price":1}}}'; echo '{"done":true}'; done''']"#;
+
+#[test]
+fn a_process_is_a_service_of_a_scenario() {
+    let path = scenario("works", &format!("{WORKS}\nowns = [\"i\"]"), "");
+    let (code, stdout, stderr) = run(&path);
+    // What stands for its state is none of its records.
+    assert!(stdout.contains("ann: work i1 ✓ saves i1@0 ") && !stdout.contains("state"), "{stdout}");
+    assert_eq!((code, stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn what_is_wrong_with_a_process_in_a_file_has_its_place() {
+    let cases = [
+        (
+            "missing",
+            "command = [\"no-such-program\"]",
+            "",
+            ["`no-such-program` does not start", "command = [\"no-such"],
+        ),
+        ("empty", "command = []", "", ["a command has at least a program", "command = [\"node\", \"orders.js\"]"]),
+        (
+            "rules",
+            "listens = [\"item:changed\"]",
+            "",
+            ["`listens` says nothing of a service without a command", "^^^^"],
+        ),
+        ("kind", "command = [\"true\"]\nowns = [\"Item\"]", "", ["expected a character", "owns"]),
+        ("capital", "command = [\"true\"]\nowns = [\"I\"]", "", ["a kind of records is a letter from a to y", "owns"]),
+        ("subject", "command = [\"true\"]\nlistens = [\"a b\"]", "", ["this names no subject", "a b"]),
+        ("ends", "command = [\"true\"]", "", ["worker: it ended (exit status: 0) and had not answered", "command"]),
+        (
+            "place",
+            "command = [\"true\"]",
+            "[messages.news]\nkind = \"i\"\nrecord = \"id\"\n",
+            ["`id` is no place in a message", "JSON pointer into its body, such as \"/id\""],
+        ),
+        ("unknown", "command = [\"true\"]\ncomand = 1", "", ["unknown field `comand`", "comand"]),
+    ];
+    for (name, service, rest, expected) in cases {
+        let (code, stdout, stderr) = run(&scenario(name, service, rest));
+        assert_eq!((code, stdout.as_str()), (2, ""), "{name}: {stderr}");
+        assert!(expected.iter().all(|text| stderr.contains(text)), "{name}: {stderr}");
+    }
+}
+
+#[test]
+fn the_system_of_a_file_is_that_of_its_command_line() {
+    let path = scenario("design", &format!("{WORKS}\nowns = [\"i\"]"), "");
+    let ran = pellmell(&["run", &path.to_string_lossy(), "--design", "course"]);
+    assert!(ran.code == 2 && ran.stderr.contains("[possible values: usual]"), "{}", ran.stderr);
+    let text = fs::read_to_string("scenarios/one-lost-ack.toml").expect("a scenario");
+    let other = path.with_file_name("other.toml");
+    fs::write(&other, text.replacen("version = 1\n", "version = 1\nsystem = \"shop\"\n", 1)).expect("a file");
+    let (code, _, stderr) = run(&other);
+    assert!(code == 2 && stderr.contains("unknown system `shop`"), "{stderr}");
+    let process = text.replacen("[services", "[services.orders]\ncommand = [\"true\"]\n\n[other", 1);
+    let process = if process == text { format!("{text}\n[services.orders]\ncommand = [\"true\"]\n") } else { process };
+    fs::write(&other, process).expect("a file");
+    let (code, _, stderr) = run(&other);
+    assert!(code == 2 && stderr.contains("the services of `ticketing` are rules in Rust"), "{stderr}");
+}
+
+#[test]
+fn a_counterexample_of_processes_is_a_scenario_that_fails_as_it_does() {
+    if Command::new("node").arg("--version").output().is_err() {
+        println!("SKIPPED: `node` is not installed");
+        return;
+    }
+    let small = Path::new(env!("CARGO_TARGET_TMPDIR")).join("processes-small.toml");
+    let (lost, small) = ("lose ack of item:changed i1@0 -> search", small.to_string_lossy().into_owned());
+    let file = "examples/processes/two-prices.toml";
+    let _ = fs::remove_file(&small);
+    let ran = pellmell(&["shrink", file, "--departure", lost, "--write", &small]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let text = fs::read_to_string(&small).expect("it was written");
+    let places = ["system = \"processes\"", "[services.shop]", "[services.search]", "[messages.\"item:*\"]"];
+    let places = places.map(|part| text.find(part).unwrap_or_else(|| panic!("no {part}: {text}")));
+    assert!(places.is_sorted(), "{text}");
+    let ran = pellmell(&["run", &small]);
+    assert!(ran.code == 1 && ran.stdout.contains("VIOLATED VersionsNeverFall"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_trace_of_processes_is_replayed_by_the_same_processes() {
+    if Command::new("node").arg("--version").output().is_err() {
+        println!("SKIPPED: `node` is not installed");
+        return;
+    }
+    let trace = Path::new(env!("CARGO_TARGET_TMPDIR")).join("processes.jsonl").to_string_lossy().into_owned();
+    let ran = pellmell(&["run", "examples/processes/in-order.toml", "--seed", "3", "--trace", &trace]);
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    let ran = pellmell(&["replay", &trace]);
+    assert!(ran.code == 0 && ran.stdout.contains("Same"), "{}{}", ran.stdout, ran.stderr);
+}
