@@ -23,10 +23,11 @@ const ctx = {
   insert: (record, value, version) => save({ insert: { record, value, version } }),
   update: (record, value, expected, version) => save({ update: { record, value, expected, version } }),
   overwrite: (record, value, version) => save({ overwrite: { record, value, version } }),
+  remove: (record, expected) => save({ remove: { record, expected } }),
   commit: () => write({ commit: true }),
 };
 // What the lines have, by name: ctx.publish({ subject, body }), ctx.saved({ record, version, value }), …
-for (const what of ['saved', 'publish', 'arm', 'call_off', 'outside', 'log']) ctx[what] = (line) => write({ [what]: line });
+for (const what of ['saved', 'removed', 'publish', 'arm', 'call_off', 'outside', 'log']) ctx[what] = (line) => write({ [what]: line });
 
 async function serve(service) {
   console.log = console.error; // stdout has lines of the protocol alone

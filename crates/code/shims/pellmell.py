@@ -4,7 +4,6 @@ import sys
 
 out, sys.stdout = sys.stdout, sys.stderr  # stdout has lines of the protocol alone
 
-
 class Answer(Exception):
     """nak(…) or refused(…), to be raised."""
 def nak(reason, delay_ms=None): return Answer({"nak": {"reason": reason, "delay_ms": delay_ms}})
@@ -31,7 +30,8 @@ class Context:
     def update(self, record, value, expected, version=None):
         return save("update", record=record, value=value, expected=expected, version=version)
     def overwrite(self, record, value, version=None): return save("overwrite", record=record, value=value, version=version)
-    def __getattr__(self, what):  # saved, publish, arm, call_off, outside: what the line has, by name
+    def remove(self, record, expected=None): return save("remove", record=record, expected=expected)
+    def __getattr__(self, what):  # saved, removed, publish, arm, call_off, outside: what the line has, by name
         return lambda **line: write({what: line})
 
 def serve(service):

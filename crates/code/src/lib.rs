@@ -19,7 +19,6 @@ mod failure;
 mod message;
 mod pool;
 mod port;
-mod property;
 mod service;
 mod state;
 
@@ -32,7 +31,6 @@ pub use codec::{Codec, Names, Naming};
 pub use failure::Failure;
 pub use message::{Body, Call, Message};
 pub use port::{Answer, Code, Delivered, Found, Input, Port, Put, Running, State};
-pub use property::ReplicasAgree;
 pub use service::{CodeService, Started};
 
 #[cfg(unix)]

@@ -28,7 +28,7 @@ pub(crate) enum Told<'a> {
     // What it asked for.
     Found(Option<Record>),
     All(Vec<Record>),
-    Version(Version),
+    Version(Option<Version>),
     Conflict(Option<Version>),
 }
 
@@ -80,7 +80,15 @@ pub(crate) enum Said {
     Insert(Saving),
     Update(Saving),
     Overwrite(Saving),
+    Remove {
+        record: RecordId,
+        #[serde(default)]
+        expected: Option<Version>,
+    },
     // What it does.
+    Removed {
+        record: RecordId,
+    },
     Saved {
         record: RecordId,
         version: Version,
@@ -210,6 +218,14 @@ impl Said {
                 return saving.act(Put::IfCurrent(expected), port);
             }
             Said::Overwrite(saving) => return saving.act(Put::Overwrite, port),
+            Said::Remove { record, expected } => {
+                let reply = match port.remove(record, expected)? {
+                    Ok(version) => Told::Version(version),
+                    Err(found) => Told::Conflict(found),
+                };
+                return Ok(Next::Reply(reply.line()));
+            }
+            Said::Removed { record } => port.removed(record)?,
             Said::Saved { record, version, value } => port.saved(record, version, value)?,
             Said::Publish(Publishing { subject, headers, body }) => port.publish(&subject, headers, body)?,
             Said::Arm(Arming { record, after_ms, purpose, carries }) => {
@@ -237,7 +253,7 @@ impl Saving {
     fn act(self, put: Put, port: &mut dyn Port) -> Result<Next, Failure> {
         let Saving { record, value, version, .. } = self;
         let reply = match port.save(record, value, put, version)? {
-            Ok(version) => Told::Version(version),
+            Ok(version) => Told::Version(Some(version)),
             Err(found) => Told::Conflict(found),
         };
         Ok(Next::Reply(reply.line()))

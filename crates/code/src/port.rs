@@ -187,6 +187,23 @@ pub trait Port {
         version: Option<Version>,
     ) -> Result<Result<Version, Option<Version>>, Failure>;
 
+    /// Removes a record that pellmell keeps, in this version if there is one. Returns the version it had, if it was
+    /// there, or the version that is there and that it must not have.
+    ///
+    /// # Errors
+    /// As [`Port::find`].
+    fn remove(
+        &mut self,
+        record: RecordId,
+        expected: Option<Version>,
+    ) -> Result<Result<Option<Version>, Option<Version>>, Failure>;
+
+    /// Says that the service has removed a record itself.
+    ///
+    /// # Errors
+    /// If the service keeps no such records.
+    fn removed(&mut self, record: RecordId) -> Result<(), Failure>;
+
     /// Says that the service has saved a record itself.
     ///
     /// # Errors

@@ -83,9 +83,12 @@ struct Collection {
     find: fn(&Store, RecordId) -> Option<Found>,
     all: fn(&Store) -> Vec<Found>,
     save: Save,
+    remove: Remove,
 }
 
 type Save = fn(&mut Store, RecordId, Value, Put, Option<Version>) -> Result<Saved, String>;
+
+type Remove = fn(&mut Store, RecordId, Option<Version>) -> Result<Option<Version>, Option<Version>>;
 
 /// The version that a save made, or the one that it found instead.
 type Saved = Result<Version, Option<Version>>;
@@ -116,6 +119,13 @@ impl Collection {
                 let value: R = serde_json::from_value(value)
                     .map_err(|error| format!("`{record}` is none of `{}`: {error}: {text}", R::COLLECTION))?;
                 Ok(save(store, record, value, put, version))
+            },
+            remove: |store, record, expected| match expected {
+                None => Ok(store.remove::<R>(record).map(|row| row.version)),
+                Some(expected) => match store.remove_if_current::<R>(record, expected) {
+                    Ok(row) => Ok(Some(row.version)),
+                    Err(conflict) => Err(conflict.found),
+                },
             },
         }
     }
@@ -486,6 +496,21 @@ impl<S: System> Port for StorePort<'_, '_, S> {
         (self.service.collection_of(record)?.save)(self.ctx.store, record, value, put, version).map_err(Failure::new)
     }
 
+    fn remove(
+        &mut self,
+        record: RecordId,
+        expected: Option<Version>,
+    ) -> Result<Result<Option<Version>, Option<Version>>, Failure> {
+        self.only_with_records()?;
+        Ok((self.service.collection_of(record)?.remove)(self.ctx.store, record, expected))
+    }
+
+    fn removed(&mut self, record: RecordId) -> Result<(), Failure> {
+        // What is not there need not be removed.
+        let _ = (self.service.collection_of(record)?.remove)(self.ctx.store, record, None);
+        Ok(())
+    }
+
     fn saved(&mut self, record: RecordId, version: Version, value: Value) -> Result<(), Failure> {
         let collection = self.service.collection_of(record)?;
         let saved = (collection.save)(self.ctx.store, record, value, Put::Overwrite, Some(version));
@@ -565,6 +590,19 @@ impl Port for Noting<'_> {
         version: Option<Version>,
     ) -> Result<Result<Version, Option<Version>>, Failure> {
         self.port.as_mut().map_or(Ok(Err(None)), |port| port.save(record, value, put, version))
+    }
+
+    fn remove(
+        &mut self,
+        record: RecordId,
+        expected: Option<Version>,
+    ) -> Result<Result<Option<Version>, Option<Version>>, Failure> {
+        self.port.as_mut().map_or(Ok(Err(None)), |port| port.remove(record, expected))
+    }
+
+    fn removed(&mut self, record: RecordId) -> Result<(), Failure> {
+        self.note(format_args!("removed {record}"));
+        self.port.as_mut().map_or(Ok(()), |port| port.removed(record))
     }
 
     fn saved(&mut self, record: RecordId, version: Version, value: Value) -> Result<(), Failure> {

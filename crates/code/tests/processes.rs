@@ -11,9 +11,9 @@ use pellmell::search::{Bounds, DeliveryOrder, Ended, Exhaust, Most};
 use pellmell::testing;
 use pellmell::{
     Calm, FaultPlan, Judges, Limits, Profile, PublishMode, Rate, Ratio, Record, RecordId, Simulation, System, Verdict,
-    run,
+    Versioned, run,
 };
-use pellmell_code::{Call, CodeService, Message, Names, Naming, Process, ReplicasAgree, State};
+use pellmell_code::{Call, CodeService, Message, Names, Naming, Process, State};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -75,7 +75,9 @@ fn shop(profile: Profile, search: CodeService<Shop>, publishing: PublishMode, pr
 }
 
 fn judges() -> Judges<Shop> {
-    Judges::new(vec![Box::new(ReplicasAgree::<Item>::between("shop", "search"))])
+    let agree =
+        |item: &Versioned<Item>, copy: &Versioned<Item>| (copy.version, copy.price) == (item.version, item.price);
+    Judges::new(vec![testing::converges("SearchAgreesWithShop", "shop", "search", agree)])
 }
 
 fn mailed_once() -> Judges<Shop> {

@@ -27,12 +27,13 @@ impl Property<Processes> for Converged {
     fn without_occasion(&self, simulation: &Simulation<Processes>) -> Option<String> {
         let world = simulation.world();
         let stores: Vec<&Store> = simulation.service_names().map(|name| world.store_of(name)).collect();
-        let keeping = |kind: char| {
-            let keeps = |store: &&Store| of_kind!(kind, K => store.has::<Document<K>>(), else false);
-            stores.iter().copied().filter(keeps).count()
+        let is_copied = |kind: char| {
+            let owns = |store: &&Store| of_kind!(kind, K => store.owns::<Document<K>>(), else false);
+            let has = |store: &&Store| of_kind!(kind, K => store.has::<Document<K>>(), else false);
+            stores.iter().copied().any(|store| owns(&store)) && stores.iter().copied().filter(has).count() > 1
         };
-        let is_compared = kinds().any(|kind| keeping(kind) > 1);
-        (!is_compared).then(|| "no two services have records of one kind".to_owned())
+        let is_compared = kinds().any(is_copied);
+        (!is_compared).then(|| "no service keeps copies of what another one owns".to_owned())
     }
 
     fn at_quiescence(&self, moment: &Moment<'_, Processes>) -> Result<(), Violation> {
@@ -44,24 +45,9 @@ impl Property<Processes> for Converged {
 fn compare<const KIND: char>(moment: &Moment<'_, Processes>, names: &[&'static str]) -> Result<(), Violation> {
     let stores = names.iter().map(|name| (*name, moment.store_of(name)));
     let stores: Vec<(&str, &Store)> = stores.filter(|(_, store)| store.has::<Document<KIND>>()).collect();
-    for (place, (_, store)) in stores.iter().enumerate() {
-        for id in store.unjudged::<Document<KIND>>() {
-            let owner = stores.iter().find(|(_, store)| !store.history::<Document<KIND>>(id).is_empty());
-            let Some((owner, owned)) = owner else { continue };
-            let Some(own) = owned.find::<Document<KIND>>(id) else { continue };
-            // What an owner saved is compared at all others, and what another one saved is compared there.
-            let saved_by_owner = stores[place].0 == *owner;
-            let others = stores
-                .iter()
-                .enumerate()
-                .filter(|(other, (name, _))| name != owner && (saved_by_owner || *other == place));
-            for (_, (replica, store)) in others {
-                difference(own, store.find::<Document<KIND>>(id))
-                    .map_or(Ok(()), |why| Err(Violation::at(*replica).of(id).because(format!("{owner} has {why}"))))?;
-            }
-        }
-    }
-    Ok(())
+    let Some((owner, _)) = stores.iter().find(|(_, store)| store.owns::<Document<KIND>>()) else { return Ok(()) };
+    let mut copies = stores.iter().filter(|(name, _)| name != owner);
+    copies.try_for_each(|(copies, _)| moment.judge_copies(owner, copies, difference::<KIND>))
 }
 
 /// How a copy differs from what its owner has, if it does.
@@ -70,7 +56,7 @@ fn difference<const KIND: char>(
     copy: Option<&Versioned<Document<KIND>>>,
 ) -> Option<String> {
     let shown = |row: &Versioned<Document<KIND>>| format!("version {} {:?}", row.version, row.value);
-    let Some(copy) = copy else { return Some(format!("{}, and there is no copy", shown(own))) };
+    let Some(copy) = copy else { return Some(format!("expected {}, found no copy", shown(own))) };
     let same = match (own.value.0.value(), copy.value.0.value()) {
         (Value::Object(own), Value::Object(copy)) => {
             own.iter().all(|(field, value)| copy.get(field).is_none_or(|other| other == value))
@@ -78,7 +64,7 @@ fn difference<const KIND: char>(
         (own, copy) => own == copy,
     };
     let is_right = same && own.version == copy.version;
-    (!is_right).then(|| format!("{}, and the copy is {}", shown(own), shown(copy)))
+    (!is_right).then(|| format!("expected {}, found {}", shown(own), shown(copy)))
 }
 
 /// No save gives a record a lower version than it had.

@@ -435,6 +435,12 @@ impl Store {
         version.place_in(self.history::<R>(id))
     }
 
+    /// Whether the service declared a collection of this type as one whose records it alone changes.
+    #[must_use]
+    pub fn owns<R: Record>(&self) -> bool {
+        self.known_table::<R>().is_some_and(Table::is_owned)
+    }
+
     /// Whether a record was there and its owner has removed it; never for replicas.
     #[must_use]
     pub fn was_removed<R: Record>(&self, id: RecordId) -> bool {

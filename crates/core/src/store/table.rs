@@ -170,6 +170,11 @@ impl<R: Record> Table<R> {
         }
     }
 
+    /// Whether its records are those of an owner, of which every version is kept.
+    pub(super) fn is_owned(&self) -> bool {
+        self.history.is_some()
+    }
+
     /// Whether a version of a record was there from the beginning.
     pub(super) fn began_with(&self, id: RecordId, version: Version) -> bool {
         let first = self.first.as_deref().unwrap_or_default();
