@@ -361,7 +361,7 @@ fn an_unknown_key_is_shown_at_its_place() {
         "unknown-key.toml",
         &format!("{HEAD}sede = 7\n{CLIENT}"),
         expect![[r#"
-            error: unknown field `sede`, expected one of `version`, `about`, `seed`, `design`, `defects`, `scheduler`, `properties`, `schedule`, `allow`, `broker`, `services`, `faults`, `workload`, `record`, `client`, `limits`, `expect`, `entry`
+            error: unknown field `sede`, expected one of `version`, `about`, `system`, `seed`, `design`, `defects`, `scheduler`, `properties`, `schedule`, `allow`, `broker`, `services`, `messages`, `faults`, `workload`, `record`, `client`, `limits`, `expect`, `entry`
              --> unknown-key.toml:3:1
               |
             3 | sede = 7
@@ -524,8 +524,8 @@ fn a_departure_that_cannot_be_is_refused() {
             3 | schedule = ["delay ticket:created t1@0 -> orders"]
               |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
               = help: expected `hold H until X`, `hold join of GROUP until X`, `pause H until X`, `duplicate D`, `lose D`, `lose ack of D`, `delay ack of D until X`, `run past ack wait of D`, `slow publish of H until X`, `crash SERVICE before save|between saves|before publish|before ack|after ack of T`, `fetch N with D`, `rebalance|reconnect|close|cancel after D`, `claim D`, `commit ahead of D`, `restart
-                      broker|rewind|truncate log|compact log|expire log|compact log|expire log|forget counts|redrive dead letters after D`, `forget ack of D`, `publish twice T`, `stale answer to T` or `no answer to T`, where D is a delivery like `item:changed i1@2 -> search #1`, H is D or a command like `seller: change i1 to 6`, T is H or a timer like `timer i1 of shop`, X is T, `pause of H`, `publish of H`, `ack of D`, `ack wait of D`, `join of GROUP`
-                      or `quiescence`"#]],
+                      broker|rewind|truncate log|compact log|expire log|forget counts|redrive dead letters after D`, `forget ack of D`, `publish twice T`, `stale answer to T` or `no answer to T`, where D is a delivery like `item:changed i1@2 -> search #1`, H is D or a command like `seller: change i1 to 6`, T is H or a timer like `timer i1 of shop`, X is T, `pause of H`, `publish of H`, `ack of D`, `ack wait
+                      of D`, `join of GROUP` or `quiescence`"#]],
     );
     check_file(
         "subject.toml",
@@ -838,8 +838,8 @@ fn a_failing_seed_is_shrunk_to_a_scenario_that_fails_in_the_same_way() {
             ]
 
             [broker]
-            ack_wait = ["5s"]
             profile = "stan"
+            ack_wait = ["5s"]
 
             [services.orders]
             members = 4
@@ -886,6 +886,6 @@ fn a_shrunk_run_is_json_on_request() {
         0,
         expect![[r#"
             $ pellmell shrink scenarios/one-lost-ack.toml --message-format json
-            {"anchors":[],"because":[{"item":"lose ack of ticket:created t1@0 -> orders","without":"held"},{"item":"alice: create t1 at 5","without":null}],"before":{"commands":1,"departures":1,"steps":4},"commands":1,"departures":["lose ack of ticket:created t1@0 -> orders"],"executions":8,"minimal":true,"reason":"shrink","scenario":"one-lost-ack","seed":0,"signature":"NoPoison at orders of t on ticket:created","steps":4,"toml":"version = 1\nabout = \"Shrunk from one-lost-ack, seed 0: violates NoPoison.\"\ndesign = \"course\"\nschedule = [\n    \"lose ack of ticket:created t1@0 -> orders\",\n]\n\n[broker]\nack_wait = [\"5s\"]\nprofile = \"stan\"\n\n[[client]]\nname = \"alice\"\ncommands = [\n    { create_ticket = { ticket = \"t1\", title = \"concert\", price = 5 } },\n]\n\n[expect]\ncourse = \"violated NoPoison\"\n","verdict":"violated"}"#]],
+            {"anchors":[],"because":[{"item":"lose ack of ticket:created t1@0 -> orders","without":"held"},{"item":"alice: create t1 at 5","without":null}],"before":{"commands":1,"departures":1,"steps":4},"commands":1,"departures":["lose ack of ticket:created t1@0 -> orders"],"executions":8,"minimal":true,"reason":"shrink","scenario":"one-lost-ack","seed":0,"signature":"NoPoison at orders of t on ticket:created","steps":4,"toml":"version = 1\nabout = \"Shrunk from one-lost-ack, seed 0: violates NoPoison.\"\ndesign = \"course\"\nschedule = [\n    \"lose ack of ticket:created t1@0 -> orders\",\n]\n\n[broker]\nprofile = \"stan\"\nack_wait = [\"5s\"]\n\n[[client]]\nname = \"alice\"\ncommands = [\n    { create_ticket = { ticket = \"t1\", title = \"concert\", price = 5 } },\n]\n\n[expect]\ncourse = \"violated NoPoison\"\n","verdict":"violated"}"#]],
     );
 }
