@@ -339,7 +339,8 @@ impl<S: System> CodeService<S> {
     fn tell_with_inputs(&self, input: Input<'static>, ctx: &mut Context<'_, S>) -> Result<Answer, Failure> {
         let inputs = inputs_of(ctx.store);
         let mut instance = self.instance_after(&inputs)?;
-        let mut port = Noting { port: Some(&mut StorePort { service: self, ctx }), did: String::new() };
+        let mut store = StorePort { service: self, ctx: &mut *ctx };
+        let mut port = Noting { port: Some(&mut store), did: String::new() };
         let answer = instance.tell(&input, &mut port)?;
         let did = port.finish(&answer);
         if answer != Answer::Done && did.lines().count() == 1 {
