@@ -255,6 +255,7 @@ fn an_explanation_says_that_the_record_had_been_removed() {
     let schedule = vec![LATE_UPDATE.parse().expect("a departure")];
     let explanation = Explain::new(&simulation, &converged()).departures(schedule).expect("a failure");
     expect![[r#"
+        explained:
           Explaining a failure, shrunk to 6 steps, 1 departure, 3 commands
              Departs hold item:updated i1@1 -> search until quiescence
 
@@ -281,7 +282,7 @@ fn an_explanation_says_that_the_record_had_been_removed() {
                      `hold item:updated i1@1 -> search` until step 5 (`item:deleted i1@2 -> search`) is enough; until step 4 (`seller: delete i1`) only: every property
                      holds
                      it fails as well if the calm run serves the groups in other orders
-    "#]].assert_eq(&explanation.to_string());
+    "#]].assert_eq(&format!("explained:\n{explanation}"));
 }
 
 /// Traces say what was removed, and are read back.
