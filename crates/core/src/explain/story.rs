@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::held_up;
 use super::judged::Judged;
 use super::observed::{ObservedRun, ObservedStep};
-use super::words::{became, does, duration, enumerated, in_words, message, missing, row_in_words, short, ticked};
+use super::words::{self, became, does, duration, enumerated, in_words, message, missing, row_in_words, short, ticked};
 use crate::event::{Command, System};
 use crate::faults::{AnswerFault, MemberChange, Window};
 use crate::ids::RecordId;
@@ -232,29 +232,10 @@ impl<S: System> Story<'_, S> {
     /// What a change of members comes to.
     fn changes(&self, change: MemberChange, what: &DeliverySpec, place: usize) -> String {
         let at = format!("`{what}` (step {})", self.number(place));
-        let member = "the member that was handed";
-        let changed = match change {
-            MemberChange::Rebalance => format!("The group is rebalanced after {at}"),
-            MemberChange::Reconnect => format!("The connection of {member} {at} breaks"),
-            MemberChange::Close => format!("After {at} its member is stopped and started again"),
-            MemberChange::Cancel => format!("After {at} its member asks for no more, and then asks again"),
-            MemberChange::Claim => format!("Another member takes over {at}"),
-            MemberChange::CommitAhead => format!("What was handed out up to {at} is committed before it is handled"),
-            MemberChange::Restart => format!("After {at} the broker restarts, and all connections break"),
-            MemberChange::ForgetAck => format!("The broker fails over and has forgotten the ack of {at}"),
-            MemberChange::Rewind => format!("After {at} the broker has lost the positions of the group"),
-            MemberChange::Truncate => format!("After {at} the broker fails over and has lost the last message"),
-            MemberChange::ForgetCounts => {
-                let sent = format!("how often {} was sent what is open", what.group);
-                format!("After {at} the broker fails over and has forgotten {sent}, which counts from zero")
-            }
-            MemberChange::Redrive => {
-                let back = format!("the dead letters of {} go back to it as new messages", what.group);
-                return format!("After {at} {back}.");
-            }
-            MemberChange::Compact => format!("After {at} the log is compacted: of each key only the latest is left"),
-            MemberChange::Expire => format!("After {at} the broker deletes what it has kept for long enough"),
-        };
+        let changed = words::changed(change, &at, &what.group);
+        if change == MemberChange::Redrive {
+            return format!("{changed}.");
+        }
         format!("{changed}{}.", self.comes_again(what, place))
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::observed::ObservedStep;
+use crate::faults::MemberChange;
 use crate::ids::Time;
 use crate::schedule::{DeliverySpec, Target};
 use crate::trace::{SavedRecord, TraceRecord, plain, saves_in_words};
@@ -104,5 +105,32 @@ pub(super) fn duration(us: u64) -> String {
         (0, millis) => format!("{millis} ms"),
         (seconds, 0) => format!("{seconds} s"),
         _ => Time(us).to_string().trim_start_matches('+').to_owned(),
+    }
+}
+
+/// What happens to members or to the broker at a delivery, as half a sentence.
+pub(super) fn changed(change: MemberChange, at: &str, group: &str) -> String {
+    let member = "the member that was handed";
+    match change {
+        MemberChange::Rebalance => format!("The group is rebalanced after {at}"),
+        MemberChange::Reconnect => format!("The connection of {member} {at} breaks"),
+        MemberChange::Close => format!("After {at} its member is stopped and started again"),
+        MemberChange::Cancel => format!("After {at} its member asks for no more, and then asks again"),
+        MemberChange::Claim => format!("Another member takes over {at}"),
+        MemberChange::CommitAhead => format!("What was handed out up to {at} is committed before it is handled"),
+        MemberChange::Restart => format!("After {at} the broker restarts, and all connections break"),
+        MemberChange::ForgetAck => format!("The broker fails over and has forgotten the ack of {at}"),
+        MemberChange::Rewind => format!("After {at} the broker has lost the positions of the group"),
+        MemberChange::Truncate => format!("After {at} the broker fails over and has lost the last message"),
+        MemberChange::ForgetCounts => {
+            let sent = format!("how often {group} was sent what is open");
+            format!("After {at} the broker fails over and has forgotten {sent}, which counts from zero")
+        }
+        MemberChange::Redrive => {
+            let back = format!("the dead letters of {group} go back to it as new messages");
+            format!("After {at} {back}")
+        }
+        MemberChange::Compact => format!("After {at} the log is compacted: of each key only the latest is left"),
+        MemberChange::Expire => format!("After {at} the broker deletes what it has kept for long enough"),
     }
 }
