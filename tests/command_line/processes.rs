@@ -113,6 +113,29 @@ fn a_counterexample_of_processes_is_a_scenario_that_fails_as_it_does() {
 }
 
 #[test]
+fn a_command_of_several_lines_is_the_same_in_a_counterexample() {
+    let saved = |version| format!(r#"echo '{{"saved":{{"record":"i1","version":{version},"value":1}}}}'"#);
+    let command = format!(
+        "command = [\"sh\", \"-c\", '''read hello; echo '{{\"ready\":{{\"protocol\":1,\"keeps\":\"own\"}}}}'\n\
+         # what a comment is to a shell\n\n\
+         [ -n \"$hello\" ] && while read line; do {}; {}; echo '{{\"done\":true}}'; done''']\n",
+        saved(1),
+        saved(0)
+    );
+    let service = format!("{command}# of items\nowns = [\"i\"] # and nothing else\n");
+    let path = scenario("lines", &service, "# the broker\n[broker]\nprofile = \"stan\"\n\n# and who asks\n");
+    let small = path.with_file_name("small-lines.toml");
+    let _ = fs::remove_file(&small);
+    let ran = pellmell(&["shrink", &path.to_string_lossy(), "--write", &small.to_string_lossy()]);
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    let text = fs::read_to_string(&small).expect("it was written");
+    let tables =
+        format!("\n[services.worker]\n{command}owns = [\"i\"]\n\n[broker]\nprofile = \"stan\"\n\n[[client]]\n");
+    assert!(text.contains(&tables), "{text}");
+    assert_eq!(run(&small).0, 1);
+}
+
+#[test]
 fn a_trace_of_processes_is_replayed_by_the_same_processes() {
     if Command::new("node").arg("--version").output().is_err() {
         println!("SKIPPED: `node` is not installed");

@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::message::{Body, Call, Message, Text};
-use pellmell_core::event::{Event, System};
+use pellmell_core::event::System;
 use pellmell_core::ids::{RecordId, Subject, Version};
 
 /// Events and commands of a system as code knows them: JSON and headers.
@@ -144,25 +144,25 @@ impl Naming {
     /// The same, with the id at a JSON pointer in the body.
     #[must_use]
     pub fn record_at(self, pointer: impl Into<String>) -> Naming {
-        self.found(|_, record, _| *record = At::Body(pointer.into()))
+        self.found(|record, _| *record = At::Body(pointer.into()))
     }
 
     /// The same, with the id in a header.
     #[must_use]
     pub fn record_in_header(self, name: impl Into<String>) -> Naming {
-        self.found(|_, record, _| *record = At::Header(name.into()))
+        self.found(|record, _| *record = At::Header(name.into()))
     }
 
     /// The same, with a version at a JSON pointer in the body.
     #[must_use]
     pub fn version_at(self, pointer: impl Into<String>) -> Naming {
-        self.found(|_, _, version| *version = Some(At::Body(pointer.into())))
+        self.found(|_, version| *version = Some(At::Body(pointer.into())))
     }
 
     /// The same, with a version in a header.
     #[must_use]
     pub fn version_in_header(self, name: impl Into<String>) -> Naming {
-        self.found(|_, _, version| *version = Some(At::Header(name.into())))
+        self.found(|_, version| *version = Some(At::Header(name.into())))
     }
 
     /// Messages about what a closure says, which is given subject, headers and body.
@@ -176,9 +176,9 @@ impl Naming {
         Naming { how: How::By(Box::new(by)) }
     }
 
-    fn found(mut self, change: impl FnOnce(&mut char, &mut At, &mut Option<At>)) -> Naming {
-        if let How::Found { kind, record, version } = &mut self.how {
-            change(kind, record, version);
+    fn found(mut self, change: impl FnOnce(&mut At, &mut Option<At>)) -> Naming {
+        if let How::Found { record, version, .. } = &mut self.how {
+            change(record, version);
         }
         self
     }
@@ -203,7 +203,7 @@ impl Naming {
 }
 
 /// The id of a record of a kind: what reads as one, or a text.
-pub(crate) fn record_of(kind: char, text: &str) -> Result<RecordId, String> {
+fn record_of(kind: char, text: &str) -> Result<RecordId, String> {
     match text.parse::<RecordId>() {
         Ok(record) if record.kind() == kind => Ok(record),
         _ => format!("{kind}:{text}").parse().map_err(|error| format!("`{text}` names no record: {error}")),
@@ -229,9 +229,4 @@ impl<S: System<Event = Message, Command = Call>> Codec<S> for Names {
     fn call(&self, command: &Call) -> (String, Value) {
         (command.call().to_owned(), command.body().value())
     }
-}
-
-/// The subject of an event, for what is said of it.
-pub(crate) fn subject_of<E: Event>(event: &E) -> &'static str {
-    event.subject().name()
 }

@@ -128,12 +128,17 @@ pub struct Call {
     service: String,
     call: String,
     record: RecordId,
-    #[serde(default = "no_body")]
+    // A file has no word for nothing.
+    #[serde(default = "no_body", skip_serializing_if = "is_nothing")]
     body: Body,
 }
 
 fn no_body() -> Body {
     Body::json(&Value::Null)
+}
+
+fn is_nothing(body: &Body) -> bool {
+    *body == no_body()
 }
 
 impl Call {

@@ -160,6 +160,25 @@ pub enum Put {
     Overwrite,
 }
 
+/// The version that a save made, or the one that it found instead.
+pub(crate) type Saved = Result<Version, Option<Version>>;
+
+/// The version that a removed record had, if it was there, or the one that was found instead.
+pub(crate) type Removed = Result<Option<Version>, Option<Version>>;
+
+impl Input<'_> {
+    /// It in words: what makes one input another one than the next.
+    pub(crate) fn in_words(&self) -> String {
+        match self {
+            Input::Delivery(Delivered { subject, body, attempt, now, .. }) => {
+                format!("delivery #{attempt} on `{subject}` at {now}: {body}")
+            }
+            Input::Call { name, record, body, now } => format!("call `{name}` about {record} at {now}: {body}"),
+            Input::Timer { record, purpose, carries, now } => format!("timer {record} {purpose} at {now}: {carries}"),
+        }
+    }
+}
+
 /// What code can do while it handles an input.
 pub trait Port {
     /// Finds a record that pellmell keeps.
@@ -179,24 +198,14 @@ pub trait Port {
     ///
     /// # Errors
     /// As [`Port::find`], or if the value is none of such a record.
-    fn save(
-        &mut self,
-        record: RecordId,
-        value: Value,
-        put: Put,
-        version: Option<Version>,
-    ) -> Result<Result<Version, Option<Version>>, Failure>;
+    fn save(&mut self, record: RecordId, value: Value, put: Put, version: Option<Version>) -> Result<Saved, Failure>;
 
     /// Removes a record that pellmell keeps, in this version if there is one. Returns the version it had, if it was
     /// there, or the version that is there and that it must not have.
     ///
     /// # Errors
     /// As [`Port::find`].
-    fn remove(
-        &mut self,
-        record: RecordId,
-        expected: Option<Version>,
-    ) -> Result<Result<Option<Version>, Option<Version>>, Failure>;
+    fn remove(&mut self, record: RecordId, expected: Option<Version>) -> Result<Removed, Failure>;
 
     /// Says that the service has removed a record itself.
     ///

@@ -117,8 +117,8 @@ impl Code for Process {
 struct Instance {
     process: Process,
     service: String,
-    // Dropped after the process, which may be writing to it.
     channel: Channel,
+    // Dropped after the process, which may be writing to it.
     folder: StateFolder,
     state: State,
     /// Whether it goes back to its beginning when it is told to.
@@ -150,10 +150,15 @@ impl Instance {
         self.greet(restarted)
     }
 
-    fn ask(&mut self, told: &Told<'_>) -> Result<Said, Failure> {
+    fn say(&mut self, told: &Told<'_>) -> Result<(), Failure> {
         self.channel.begin();
         self.channel.silent_so_far()?;
         self.channel.send(&told.line());
+        Ok(())
+    }
+
+    fn ask(&mut self, told: &Told<'_>) -> Result<Said, Failure> {
+        self.say(told)?;
         self.channel.hear()
     }
 }
@@ -164,9 +169,7 @@ impl Running for Instance {
     }
 
     fn tell(&mut self, input: &Input<'_>, port: &mut dyn Port) -> Result<Answer, Failure> {
-        self.channel.begin();
-        self.channel.silent_so_far()?;
-        self.channel.send(&Told::input(input).line());
+        self.say(&Told::input(input))?;
         for _ in 0..LINES_MAX {
             let said = self.channel.hear()?;
             match said.act(port).map_err(|failure| self.channel.and_last_lines(failure))? {
@@ -370,7 +373,7 @@ impl Channel {
 
     /// Reads what it wrote to stdout, as far as it can be read at once.
     fn read_lines(&mut self) -> Result<(), Failure> {
-        let mut chunk = [0; 1 << 16];
+        let mut chunk = [0; 1 << 13];
         match self.stdout.read(&mut chunk) {
             Ok(0) => Err(self.ended()),
             Ok(read) => {

@@ -9,11 +9,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::Failure;
-use crate::codec::{Codec, subject_of};
+use crate::codec::Codec;
 use crate::pool::{FRESH, Pool};
-use crate::port::{Answer, Code, Delivered, Found, Input, Port, Put, Running, State};
-use crate::state::{Inputs, Kept, Owned, Snapshot, What};
-use pellmell_core::event::{Command, System};
+use crate::port::{Answer, Code, Delivered, Found, Input, Port, Put, Removed, Running, Saved, State};
+use crate::state::{Inputs, Kept, Snapshot, What};
+use pellmell_core::event::{Command, Event, System};
 use pellmell_core::hash;
 use pellmell_core::ids::{Reason, RecordId, Subject, Version};
 use pellmell_core::service::{AckTiming, Context, Outcome, Outside, PublishMode, Rejection, Service, Timer, Work};
@@ -88,10 +88,7 @@ struct Collection {
 
 type Save = fn(&mut Store, RecordId, Value, Put, Option<Version>) -> Result<Saved, String>;
 
-type Remove = fn(&mut Store, RecordId, Option<Version>) -> Result<Option<Version>, Option<Version>>;
-
-/// The version that a save made, or the one that it found instead.
-type Saved = Result<Version, Option<Version>>;
+type Remove = fn(&mut Store, RecordId, Option<Version>) -> Removed;
 
 impl Collection {
     fn of<R: Record + DeserializeOwned>(policy: VersionPolicy, is_owned: bool) -> Collection {
@@ -184,7 +181,7 @@ impl<S: System> CodeService<S> {
         for (place, what) in (rest.count()..).zip(lacks.into_iter().rev()) {
             match what {
                 What::Crash => instance.crash()?,
-                What::Input { text, did, input } => tell_again(&mut *instance, text, did, &input.0, place)?,
+                What::Input { did, input } => tell_again(&mut *instance, did, input, place)?,
             }
         }
         Ok(instance)
@@ -192,7 +189,7 @@ impl<S: System> CodeService<S> {
 }
 
 /// Tells an instance an input that another one was told in the same state.
-fn tell_again(instance: &mut dyn Running, text: &str, did: &str, input: &Input<'_>, place: u32) -> Result<(), Failure> {
+fn tell_again(instance: &mut dyn Running, did: &str, input: &Input<'_>, place: u32) -> Result<(), Failure> {
     let mut port = Noting { port: None, did: String::new() };
     let answer = instance.tell(input, &mut port)?;
     let now = port.finish(&answer);
@@ -200,7 +197,7 @@ fn tell_again(instance: &mut dyn Running, text: &str, did: &str, input: &Input<'
         return Ok(());
     }
     let (first, second) = first_difference(did, &now);
-    let told = format!("told the same again, it does something else: after {place} inputs, {text}");
+    let told = format!("told the same again, it does something else: after {place} inputs, {}", input.in_words());
     Err(Failure::new(format!("{told}: `{first}` the first time, `{second}` now")))
 }
 
@@ -348,8 +345,7 @@ impl<S: System> CodeService<S> {
             self.started.pool.give(inputs.hash(), instance);
             return Ok(answer);
         }
-        let text = words(&input).into();
-        let after = inputs.and(What::Input { text, did: did.into(), input: Arc::new(Owned(input)) });
+        let after = inputs.and(What::Input { did: did.into(), input: Arc::new(input) });
         self.started.pool.give(after.hash(), instance);
         keep(ctx.store, Kept::Inputs(after));
         Ok(answer)
@@ -379,17 +375,6 @@ fn first_difference<'t>(one: &'t str, other: &'t str) -> (&'t str, &'t str) {
     }
 }
 
-/// An input in words.
-fn words(input: &Input<'_>) -> String {
-    match input {
-        Input::Delivery(Delivered { subject, body, attempt, now, .. }) => {
-            format!("delivery #{attempt} on `{subject}` at {now}: {body}")
-        }
-        Input::Call { name, record, body, now } => format!("call `{name}` about {record} at {now}: {body}"),
-        Input::Timer { record, purpose, carries, now } => format!("timer {record} {purpose} at {now}: {carries}"),
-    }
-}
-
 impl<S: System> Service<S> for CodeService<S> {
     fn name(&self) -> &str {
         &self.name
@@ -414,7 +399,7 @@ impl<S: System> Service<S> for CodeService<S> {
             // It may look at that.
             ctx.attempt();
         }
-        let subject = ctx.subject().map_or_else(|| subject_of(event), Subject::name);
+        let subject = ctx.subject().map_or_else(|| event.subject().name(), Subject::name);
         let (body, headers) = (self.codec.body(event), self.codec.headers(event));
         match self.tell(Input::Delivery(Delivered { subject, body, headers, attempt, now }), ctx) {
             Answer::Done => Outcome::Ack,
@@ -486,22 +471,12 @@ impl<S: System> Port for StorePort<'_, '_, S> {
         Ok((self.service.of_kind(kind)?.all)(self.ctx.store))
     }
 
-    fn save(
-        &mut self,
-        record: RecordId,
-        value: Value,
-        put: Put,
-        version: Option<Version>,
-    ) -> Result<Result<Version, Option<Version>>, Failure> {
+    fn save(&mut self, record: RecordId, value: Value, put: Put, version: Option<Version>) -> Result<Saved, Failure> {
         self.only_with_records()?;
         (self.service.collection_of(record)?.save)(self.ctx.store, record, value, put, version).map_err(Failure::new)
     }
 
-    fn remove(
-        &mut self,
-        record: RecordId,
-        expected: Option<Version>,
-    ) -> Result<Result<Option<Version>, Option<Version>>, Failure> {
+    fn remove(&mut self, record: RecordId, expected: Option<Version>) -> Result<Removed, Failure> {
         self.only_with_records()?;
         Ok((self.service.collection_of(record)?.remove)(self.ctx.store, record, expected))
     }
@@ -583,21 +558,11 @@ impl Port for Noting<'_> {
         self.port.as_mut().map_or(Ok(Vec::new()), |port| port.all(kind))
     }
 
-    fn save(
-        &mut self,
-        record: RecordId,
-        value: Value,
-        put: Put,
-        version: Option<Version>,
-    ) -> Result<Result<Version, Option<Version>>, Failure> {
+    fn save(&mut self, record: RecordId, value: Value, put: Put, version: Option<Version>) -> Result<Saved, Failure> {
         self.port.as_mut().map_or(Ok(Err(None)), |port| port.save(record, value, put, version))
     }
 
-    fn remove(
-        &mut self,
-        record: RecordId,
-        expected: Option<Version>,
-    ) -> Result<Result<Option<Version>, Option<Version>>, Failure> {
+    fn remove(&mut self, record: RecordId, expected: Option<Version>) -> Result<Removed, Failure> {
         self.port.as_mut().map_or(Ok(Err(None)), |port| port.remove(record, expected))
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use crate::port::Input;
 use pellmell_core::hash;
 use pellmell_core::ids::RecordId;
 use pellmell_core::store::Record;
@@ -61,25 +62,20 @@ pub(crate) struct Inputs(Option<Arc<Told>>);
 
 /// One input, and what came of it.
 pub(crate) struct Told {
-    pub(crate) before: Inputs,
-    pub(crate) what: What,
+    before: Inputs,
+    what: What,
     /// Of this one and all before.
     hash: u64,
     count: u32,
 }
 
 /// What code was told.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum What {
     /// It was cut off and started again.
     Crash,
-    /// An input as text, and what it did and answered, a line each.
-    Input { text: Arc<str>, did: Arc<str>, input: Arc<Owned> },
+    /// An input, and what it did and answered, a line each.
+    Input { did: Arc<str>, input: Arc<Input<'static>> },
 }
-
-/// An input that is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Owned(pub(crate) crate::port::Input<'static>);
 
 impl Inputs {
     pub(crate) const NONE: Inputs = Inputs(None);
@@ -96,7 +92,7 @@ impl Inputs {
     pub(crate) fn and(&self, what: What) -> Inputs {
         let this = match &what {
             What::Crash => 1,
-            What::Input { text, did, .. } => hash::mix(hash::of_name(text), hash::of_name(did)),
+            What::Input { did, input } => hash::mix(hash::of_name(&input.in_words()), hash::of_name(did)),
         };
         let (hash, count) = (hash::mix(self.hash().wrapping_add(1), this), self.count().saturating_add(1));
         Inputs(Some(Arc::new(Told { before: self.clone(), what, hash, count })))

@@ -35,6 +35,19 @@ impl Record for Item {
     const KIND: char = 'i';
 }
 
+// In the examples, from where the services are that only these tests have.
+const SHOP: &str = "../../../../examples/processes/shop.js";
+const IN_ORDER: &str = "../../../../examples/processes/search-in-order.js";
+const CARELESS: &str = "../../../../examples/processes/search.js";
+
+/// The arguments of the same service, which takes whatever comes.
+fn careless<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    match arguments {
+        [IN_ORDER] => vec![CARELESS],
+        _ => arguments.iter().copied().chain(["careless"]).collect(),
+    }
+}
+
 const I1: RecordId = RecordId::new('i', 1);
 
 fn services() -> PathBuf {
@@ -67,7 +80,7 @@ fn search(program: &str, arguments: &[&str]) -> CodeService<Shop> {
 
 /// A seller who sets prices at a shop in Node, and a search service that hears of them.
 fn shop(profile: Profile, search: CodeService<Shop>, publishing: PublishMode, prices: &[u32]) -> Simulation<Shop> {
-    let shop = CodeService::new("shop", process("node", &["shop.js"]), names()).expect("a shop");
+    let shop = CodeService::new("shop", process("node", &[SHOP]), names()).expect("a shop");
     let shop = shop.owns::<Item>().publishing(publishing);
     let set = |price: &u32| Call::new("shop", "set_price", I1).with(&json!({ "price": price }));
     let on = Simulation::on(profile).service(shop).service(search);
@@ -112,7 +125,7 @@ fn replay(simulation: &Simulation<Shop>, judges: &Judges<Shop>, schedule: &[&str
 #[test]
 fn services_that_look_at_versions_hold_and_careless_ones_do_not_whatever_they_keep() {
     let cases: [(&str, &[&str], State); 3] = [
-        ("node", &["search.js"], State::Records),
+        ("node", &[IN_ORDER], State::Records),
         ("python3", &["search.py", "resets"], State::Own),
         ("python3", &["search.py", "snapshot"], State::Snapshot),
     ];
@@ -121,7 +134,7 @@ fn services_that_look_at_versions_hold_and_careless_ones_do_not_whatever_they_ke
         assert_eq!(right.state(), state);
         let on = |search| shop(Profile::stan(), search, PublishMode::Outbox, &[5, 10]);
         assert_eq!(check(&on(right), 6), "held", "{arguments:?}");
-        let careless: Vec<&str> = arguments.iter().copied().chain(["careless"]).collect();
+        let careless: Vec<&str> = careless(arguments);
         let said = check(&on(search(program, &careless)), 6);
         assert!(said.contains("SearchAgreesWithShop"), "{careless:?}: {said}");
     }
@@ -130,7 +143,7 @@ fn services_that_look_at_versions_hold_and_careless_ones_do_not_whatever_they_ke
 #[test]
 fn a_shop_that_saves_and_then_publishes_loses_the_event_in_a_crash_between() {
     if has(&["node"]) {
-        let simulation = shop(Profile::stan(), search("node", &["search.js"]), PublishMode::DualWrite, &[5]);
+        let simulation = shop(Profile::stan(), search("node", &[IN_ORDER]), PublishMode::DualWrite, &[5]);
         let said = check(&simulation, 1);
         assert!(said.contains("crash shop before publish of seller: set_price i1"), "{said}");
     }
@@ -179,7 +192,7 @@ fn what_depends_on_chance_or_the_clock_of_the_machine_is_named() {
 #[test]
 fn all_schedules_are_searched_where_a_service_keeps_records_a_snapshot_or_its_own_state() {
     let cases: [(&str, &[&str]); 3] =
-        [("node", &["search.js"]), ("python3", &["search.py", "snapshot"]), ("python3", &["search.py", "resets"])];
+        [("node", &[IN_ORDER]), ("python3", &["search.py", "snapshot"]), ("python3", &["search.py", "resets"])];
     for (program, arguments) in cases.into_iter().filter(|(program, _)| has(&["node", program])) {
         let judges = judges();
         let bounds = Bounds { lost_acks: Most::Of(1), ..Bounds::of(DeliveryOrder::Any) };
@@ -190,7 +203,7 @@ fn all_schedules_are_searched_where_a_service_keeps_records_a_snapshot_or_its_ow
         };
         let right = searched(arguments);
         assert_eq!(right.ended, Ended::All, "{arguments:?}");
-        let careless: Vec<&str> = arguments.iter().copied().chain(["careless"]).collect();
+        let careless: Vec<&str> = careless(arguments);
         assert_eq!(searched(&careless).ended, Ended::Failing, "{careless:?}");
     }
 }

@@ -107,13 +107,7 @@ pub(super) fn read(
             Some(PublishesWord::AfterSaves) | None => PublishMode::DualWrite,
             Some(PublishesWord::BeforeSaves) => PublishMode::BeforeSave,
         };
-        let kinds = |kinds: &[Spanned<char>]| {
-            let kind = |kind: &Spanned<char>| match kind.get_ref().is_ascii_lowercase() && *kind.get_ref() != 'z' {
-                true => Ok(*kind.get_ref()),
-                false => Err(source.at(kind.span(), "a kind of records is a letter from a to y, with which ids begin")),
-            };
-            kinds.iter().map(kind).collect::<Result<Vec<char>, FileError>>()
-        };
+        let kinds = |kinds: &[Spanned<char>]| kinds.iter().map(|letter| kind(source, letter)).collect::<Result<_, _>>();
         let service = Coded {
             command: command.get_ref().clone(),
             folder: table.folder.clone(),
@@ -143,12 +137,17 @@ fn names(source: &Source<'_>, subjects: &Spanned<String>, table: &MessageTable) 
     if !is_subject(subjects.get_ref()) {
         return Err(no_subject(source, subjects));
     }
-    if !table.kind.get_ref().is_ascii_lowercase() {
-        return Err(source.at(table.kind.span(), "a kind of records is a letter from a to y, with which ids begin"));
-    }
     let record = table.record.as_ref().map_or_else(|| Ok(Place::Body("/id".to_owned())), place)?;
     let version = table.version.as_ref().map(place).transpose()?;
-    Ok(MessageNames { subjects: subjects.get_ref().clone(), kind: *table.kind.get_ref(), record, version })
+    Ok(MessageNames { subjects: subjects.get_ref().clone(), kind: kind(source, &table.kind)?, record, version })
+}
+
+/// A kind of records: `z` is the kind of what stands for the state of a process.
+fn kind(source: &Source<'_>, letter: &Spanned<char>) -> Result<char, FileError> {
+    match *letter.get_ref() {
+        kind @ 'a'..='y' => Ok(kind),
+        _ => Err(source.at(letter.span(), "a kind of records is a letter from a to y, with which ids begin")),
+    }
 }
 
 /// Whether departures can name a subject so.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 
-use toml_edit::{DocumentMut, Item};
+use toml_edit::{DocumentMut, Item, Table};
 
 use super::suite::{Design, Stored, Suite};
 use super::{Scenario, SchedulerKind};
@@ -172,13 +172,26 @@ impl<T: Suite> Scenario<T> {
         if let Some(services) = document.get_mut("services").and_then(Item::as_table_mut) {
             services.retain(|name, _| self.hostings.get(name).is_some());
         }
+        document.set_trailing("");
+        bare(document.as_table_mut());
+        document.decor_mut().clear();
         let written = document.to_string();
-        // What stands between tables that are left out.
-        let lines: Vec<&str> = written.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
-        lines.iter().fold(String::new(), |text, line| {
-            let space = if line.starts_with('[') { "\n" } else { "" };
-            text + space + line + "\n"
-        })
+        if written.is_empty() || written.starts_with('\n') { written } else { format!("\n{written}") }
+    }
+}
+
+/// Takes from a table what stands between its values, and puts an empty line before each of those in it.
+fn bare(table: &mut Table) {
+    table.decor_mut().set_prefix("\n");
+    for (mut key, item) in table.iter_mut() {
+        match item {
+            Item::Table(table) => bare(table),
+            Item::Value(value) => {
+                key.leaf_decor_mut().clear();
+                value.decor_mut().clear();
+            }
+            _ => {}
+        }
     }
 }
 
