@@ -146,7 +146,8 @@ fn two_changes(broker: &str, rest: &str) -> String {
 /// Runs scenario texts and looks for parts of what is said.
 #[track_caller]
 fn check_runs(cases: &[(&str, &str, i32, &[&str])]) {
-    let folder = std::env::temp_dir().join(format!("pellmell-brokers-{}-{}", std::process::id(), line!()));
+    let called = std::panic::Location::caller().line();
+    let folder = std::env::temp_dir().join(format!("pellmell-brokers-{}-{called}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
     for (place, (broker, rest, code, parts)) in cases.iter().enumerate() {
         let file = folder.join(format!("{place}.toml"));

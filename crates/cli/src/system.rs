@@ -21,8 +21,8 @@ pub(super) fn of_arguments(
 
 fn of_path(systems: &'static [Box<dyn AnySystem>], path: &Path) -> Option<&'static dyn AnySystem> {
     let path = if path.is_dir() { first_in(path)? } else { path.to_owned() };
-    // A pipe is for who was given it.
-    let file = File::open(path).ok().filter(|file| file.metadata().is_ok_and(|about| about.is_file()))?;
+    // A pipe is for who was given it, and to open one waits for its other end.
+    let file = path.metadata().is_ok_and(|about| about.is_file()).then(|| File::open(path).ok())??;
     let mut text = Vec::new();
     file.take(LOOKED_AT).read_to_end(&mut text).ok()?;
     let text = String::from_utf8_lossy(&text).into_owned();

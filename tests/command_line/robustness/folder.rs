@@ -59,8 +59,9 @@ impl Folder {
         Ran::of(self.command("pellmell").args(args).env("COLUMNS", "400").output().expect("the binary runs"))
     }
 
+    /// What waits for ever ends as 124 after five minutes, with all that it began.
     pub(crate) fn bash(&self, line: &str) -> Ran {
-        Ran::of(self.command("bash").args(["-c", line]).output().expect("bash runs"))
+        Ran::of(self.command("timeout").args(["300", "bash", "-c", line]).output().expect("bash runs"))
     }
 }
 
