@@ -67,6 +67,36 @@ fn what_is_wrong_with_a_process_in_a_file_has_its_place() {
             ["`id` is no place in a message", "JSON pointer into its body, such as \"/id\""],
         ),
         ("unknown", "command = [\"true\"]\ncomand = 1", "", ["unknown field `comand`", "comand"]),
+        (
+            "speaks",
+            "command = [\"true\"]\nspeaks = \"nats\"",
+            "",
+            ["unknown variant `nats`, expected `lines` or `nats-streaming`", "speaks"],
+        ),
+        (
+            "calls-of-lines",
+            "command = [\"true\"]\ncalls = { work = \"POST /work\" }",
+            "",
+            ["`calls` says nothing of a service that speaks lines of JSON", "has `speaks = \"nats-streaming\"`"],
+        ),
+        (
+            "no-request",
+            "command = [\"true\"]\nspeaks = \"nats-streaming\"\ncalls = { work = \"work\" }",
+            "",
+            ["`work` is no request", "such as \"POST /api/tickets/{record}\""],
+        ),
+        (
+            "no-records",
+            "command = [\"true\"]\nspeaks = \"nats-streaming\"\nrecords = \"records.json\"",
+            "",
+            ["`records.json` is no request", "\"file NAME\" for a file in PELLMELL_FOLDER"],
+        ),
+        (
+            "no-client",
+            "command = [\"true\"]\nspeaks = \"nats-streaming\"\nlistens = [\"item:changed\"]",
+            "",
+            ["worker: it has not subscribed to `item:changed` at NATS_URL: it ended", "command"],
+        ),
     ];
     for (name, service, rest, expected) in cases {
         let (code, stdout, stderr) = run(&scenario(name, service, rest));

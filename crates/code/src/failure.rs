@@ -23,6 +23,18 @@ impl Failure {
         Failure { last_lines, ..self }
     }
 
+    /// It on one line, for who shows it in a place in a file: the last lines that are not about where in itself it threw.
+    #[must_use]
+    pub fn on_one_line(&self) -> String {
+        let lines = self.last_lines.iter().map(|line| line.trim()).filter(|line| !line.starts_with("at "));
+        let lines: Vec<&str> = lines.collect();
+        if lines.is_empty() {
+            self.what.clone()
+        } else {
+            format!("{}; the last it wrote: {}", self.what, lines.join(" | "))
+        }
+    }
+
     /// Says first where it happened.
     #[must_use]
     pub fn at(self, place: &str) -> Failure {

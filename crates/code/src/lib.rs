@@ -23,9 +23,13 @@ mod service;
 mod state;
 
 #[cfg(unix)]
+mod child;
+#[cfg(unix)]
 mod lines;
 #[cfg(unix)]
 mod process;
+#[cfg(unix)]
+mod streaming;
 
 pub use codec::{Codec, Names, Naming};
 pub use failure::Failure;
@@ -35,3 +39,5 @@ pub use service::{CodeService, Started};
 
 #[cfg(unix)]
 pub use process::Process;
+#[cfg(unix)]
+pub use streaming::Streaming;

@@ -3,14 +3,12 @@
 //! A process is the head of a process group, so that what it starts ends with it. Nothing here waits longer than a
 //! limit of real time, which decides whether there is a result, and never which.
 
-use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, ChildStdout};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 #[expect(clippy::disallowed_types, reason = "how long a process may take decides whether there is a result")]
@@ -18,24 +16,18 @@ use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::ioctl_fionbio;
-use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 
 use crate::Failure;
+use crate::child::{LINE_BYTES_MAX, Spawned, now};
 use crate::lines::{Next, PROTOCOL, Said, Told};
 use crate::port::{Answer, Code, Input, Port, Running, State};
 
 /// How long a process may take to be ready, and for each answer, unless said otherwise.
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// The most bytes of a line.
-const LINE_BYTES_MAX: usize = 4 << 20;
-
 /// The most lines that it may write before it answers.
 const LINES_MAX: u32 = 100_000;
-
-/// How many of its last lines a failure shows.
-const LAST_LINES: usize = 12;
 
 /// Code in a process of its own.
 ///
@@ -56,11 +48,11 @@ const LAST_LINES: usize = 12;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Process {
-    program: OsString,
-    arguments: Vec<OsString>,
-    folder: Option<PathBuf>,
-    environment: Vec<(OsString, OsString)>,
-    within: Duration,
+    pub(crate) program: OsString,
+    pub(crate) arguments: Vec<OsString>,
+    pub(crate) folder: Option<PathBuf>,
+    pub(crate) environment: Vec<(OsString, OsString)>,
+    pub(crate) within: Duration,
 }
 
 impl Process {
@@ -96,7 +88,7 @@ impl Process {
     }
 
     /// The command line, to be shown.
-    fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         let words = std::iter::once(&self.program).chain(&self.arguments);
         words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
@@ -142,7 +134,7 @@ impl Instance {
     }
 
     fn start_again(&mut self, restarted: bool) -> Result<(), Failure> {
-        self.channel.end();
+        self.channel.spawned.end();
         if !restarted {
             self.folder.clear()?;
         }
@@ -172,7 +164,7 @@ impl Running for Instance {
         self.say(&Told::input(input))?;
         for _ in 0..LINES_MAX {
             let said = self.channel.hear()?;
-            match said.act(port).map_err(|failure| self.channel.and_last_lines(failure))? {
+            match said.act(port).map_err(|failure| self.channel.spawned.wrong(failure))? {
                 Next::GoOn => {}
                 Next::Reply(line) => self.channel.send(&line),
                 Next::Answer(answer) => return Ok(answer),
@@ -212,10 +204,14 @@ impl Running for Instance {
 }
 
 /// A folder that is there as long as an instance is.
-struct StateFolder(PathBuf);
+pub(crate) struct StateFolder(PathBuf);
 
 impl StateFolder {
-    fn make() -> Result<StateFolder, Failure> {
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn make() -> Result<StateFolder, Failure> {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("pellmell-{}-{number}", std::process::id()));
@@ -223,7 +219,7 @@ impl StateFolder {
     }
 
     /// Takes out what is in it.
-    fn clear(&self) -> Result<(), Failure> {
+    pub(crate) fn clear(&self) -> Result<(), Failure> {
         let is_empty = fs::read_dir(&self.0).is_ok_and(|mut entries| entries.next().is_none());
         if is_empty {
             return Ok(());
@@ -244,19 +240,16 @@ impl Drop for StateFolder {
     }
 }
 
-/// A process and the three pipes to it.
+/// A process and the pipes to it.
 struct Channel {
-    child: Child,
+    spawned: Spawned,
     stdin: ChildStdin,
     stdout: ChildStdout,
-    stderr: Option<ChildStderr>,
     /// What is to be written to it.
     out: Vec<u8>,
     /// What it wrote and nobody has read, of which so many bytes have no line break.
     read: Vec<u8>,
     looked: usize,
-    errors: Vec<u8>,
-    last_lines: VecDeque<String>,
     within: Duration,
     #[expect(clippy::disallowed_types, reason = "how long a process may take decides whether there is a result")]
     until: Instant,
@@ -264,27 +257,12 @@ struct Channel {
 
 impl Channel {
     fn open(process: &Process, folder: &StateFolder) -> Result<Channel, Failure> {
-        let mut command = Command::new(&process.program);
-        command.args(&process.arguments).envs(process.environment.iter().cloned());
-        command.env("PELLMELL_FOLDER", &folder.0).process_group(0);
-        if let Some(folder) = &process.folder {
-            command.current_dir(folder);
-        }
-        let wrong = |error: io::Error| {
-            let place = process.folder.as_ref().map_or(String::new(), |folder| format!(" in {}", folder.display()));
-            let next = "is the program installed, and on the PATH?";
-            Failure::new(format!("`{}` does not start{place}: {error}: {next}", process.shown()))
-        };
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(wrong)?;
-        let (stdin, stdout) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
-        let stderr = child.stderr.take();
-        let (out, read, errors, last_lines) = (Vec::new(), Vec::new(), Vec::new(), VecDeque::new());
-        let (within, until) = (process.within, now());
-        let channel = Channel { child, stdin, stdout, stderr, out, read, looked: 0, errors, last_lines, within, until };
+        let mut spawned = Spawned::new(process, folder, &[])?;
+        let (stdin, stdout) = spawned.take_pipes();
+        let (out, read, within, until) = (Vec::new(), Vec::new(), process.within, now());
         // Who does not read must not hold up who writes.
-        ioctl_fionbio(&channel.stdin, true).map_err(|error| wrong(error.into()))?;
-        Ok(channel)
+        ioctl_fionbio(&stdin, true).map_err(|error| Failure::new(format!("nobody can write to it: {error}")))?;
+        Ok(Channel { spawned, stdin, stdout, out, read, looked: 0, within, until })
     }
 
     /// From now on it has its time for an answer.
@@ -315,7 +293,7 @@ impl Channel {
     /// The next line, as what it says.
     fn hear(&mut self) -> Result<Said, Failure> {
         let line = self.next_line()?;
-        Said::read(&line).map_err(|failure| self.and_last_lines(failure))
+        Said::read(&line).map_err(|failure| self.spawned.wrong(failure))
     }
 
     fn next_line(&mut self) -> Result<String, Failure> {
@@ -342,9 +320,9 @@ impl Channel {
             return Err(self.wrong(&waited));
         }
         let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
-        let ready = {
+        let (stdout, last) = {
             let mut polled = vec![PollFd::new(&self.stdout, PollFlags::IN)];
-            polled.extend(self.stderr.as_ref().map(|stderr| PollFd::new(stderr, PollFlags::IN)));
+            polled.extend(self.spawned.polled());
             if !self.out.is_empty() {
                 polled.push(PollFd::new(&self.stdin, PollFlags::OUT));
             }
@@ -353,13 +331,9 @@ impl Channel {
                 Err(error) => return Err(Failure::new(format!("nobody can wait for it: {error}"))),
             }
             let is_ready = |polled: &PollFd<'_>| !polled.revents().is_empty();
-            let has_stderr = self.stderr.is_some();
-            (is_ready(&polled[0]), has_stderr && is_ready(&polled[1]), polled.last().is_some_and(is_ready))
+            (is_ready(&polled[0]), polled.last().is_some_and(is_ready))
         };
-        let (stdout, stderr, last) = ready;
-        if stderr {
-            self.read_errors();
-        }
+        self.spawned.read();
         if !self.out.is_empty() && last {
             match self.stdin.write(&self.out) {
                 Ok(written) => drop(self.out.drain(..written)),
@@ -385,94 +359,21 @@ impl Channel {
         }
     }
 
-    /// Reads what it wrote to stderr, as far as it can be read at once.
-    fn read_errors(&mut self) {
-        let Some(stderr) = &mut self.stderr else { return };
-        let mut chunk = [0; 1 << 14];
-        match stderr.read(&mut chunk) {
-            Ok(0) | Err(_) => self.stderr = None,
-            Ok(read) => self.errors.extend_from_slice(&chunk[..read]),
-        }
-        while let Some(end) = self.errors.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.errors.drain(..=end).collect();
-            self.note(&line);
-        }
-        if self.errors.len() > LINE_BYTES_MAX {
-            self.errors.clear();
-        }
-    }
-
-    fn note(&mut self, line: &[u8]) {
-        let line: String = String::from_utf8_lossy(line).trim_end().chars().take(300).collect();
-        if !line.is_empty() {
-            self.last_lines.push_back(line);
-            self.last_lines.drain(..self.last_lines.len().saturating_sub(LAST_LINES));
-        }
-    }
-
     /// What is wrong, and the last lines that it wrote. It is of no use any more.
     fn wrong(&mut self, what: &str) -> Failure {
-        self.and_last_lines(Failure::new(what))
-    }
-
-    fn and_last_lines(&mut self, failure: Failure) -> Failure {
-        self.read_what_is_there();
-        let rest = std::mem::take(&mut self.errors);
-        self.note(&rest);
-        failure.with_last_lines(self.last_lines.iter().cloned().collect())
-    }
-
-    /// Reads what is left on stderr, without waiting for more.
-    fn read_what_is_there(&mut self) {
-        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-        for _ in 0..64 {
-            if !self.stderr.as_ref().is_some_and(|stderr| has_something(stderr, &at_once)) {
-                return;
-            }
-            self.read_errors();
-        }
+        self.spawned.wrong(Failure::new(what))
     }
 
     /// It wrote its last line: how it ended.
     fn ended(&mut self) -> Failure {
-        let until = now() + Duration::from_millis(500);
-        let status = loop {
-            match self.child.try_wait() {
-                Ok(None) if now() < until => {
-                    let _ = poll(&mut [], Some(&Timespec { tv_sec: 0, tv_nsec: 1_000_000 }));
-                }
-                Ok(status) => break status,
-                Err(_) => break None,
-            }
-        };
-        match status {
+        match self.spawned.ended() {
             Some(status) => self.wrong(&format!("it ended ({status}) and had not answered")),
             None => self.wrong("it closed its stdout and had not answered"),
         }
-    }
-
-    /// Ends the process and all that it has started and not set apart.
-    fn end(&mut self) {
-        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for Channel {
-    fn drop(&mut self) {
-        self.end();
     }
 }
 
 /// Whether something can be read from a pipe, or it is at its end.
 fn has_something(pipe: &impl AsFd, within: &Timespec) -> bool {
     poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(within)).is_ok_and(|ready| ready > 0)
-}
-
-#[expect(clippy::disallowed_types, reason = "how long a process may take decides whether there is a result")]
-fn now() -> Instant {
-    Instant::now()
 }

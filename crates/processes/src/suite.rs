@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::documents::{Document, of_kind};
 use crate::properties::{Converged, DoneOnce, VersionsNeverFall};
-use pellmell_code::{Call, CodeService, Message, Names, Naming, Process, Started};
+use pellmell_code::{Call, CodeService, Failure, Message, Names, Naming, Process, Started, Streaming};
 use pellmell_core::event::System;
 use pellmell_core::property::{NoPoison, NoUnboundedGrowth, Property};
 use pellmell_core::service::Service;
 use pellmell_core::store::VersionPolicy;
-use pellmell_scenario::scenario::{Coded, NoRecords, NoWorkload, Place, Services, Suite};
+use pellmell_scenario::scenario::{Coded, NoRecords, NoWorkload, Place, Services, Speaks, Suite};
 
 /// Services that are processes, whichever there are.
 #[derive(Clone, Copy, Debug)]
@@ -72,13 +72,14 @@ fn declare(service: CodeService<Processes>, kind: char, is_owned: bool) -> CodeS
     of_kind!(kind, K => service.collection::<Document<K>>(VersionPolicy::EVERY_SAVE, is_owned), else service)
 }
 
-/// What a service with a command runs, by name, command, folder and limit.
-type Running = BTreeMap<(String, Vec<String>, Option<String>, u128), Weak<Started>>;
+/// What a service with a command runs, by name, command, folder, limit, and what it speaks and subscribes to.
+type Running = BTreeMap<(String, Vec<String>, Option<String>, u128, Speaks, Vec<String>), Weak<Started>>;
 
 /// The process of a service: one that a scenario read before has started, if it is still there.
 fn started(name: &str, coded: &Coded) -> Result<Arc<Started>, String> {
     static RUNNING: Mutex<Running> = Mutex::new(BTreeMap::new());
-    let key = (name.to_owned(), coded.command.clone(), coded.folder.clone(), coded.within.as_nanos());
+    let Coded { command, folder, within, speaks, listens, .. } = coded;
+    let key = (name.to_owned(), command.clone(), folder.clone(), within.as_nanos(), speaks.clone(), listens.clone());
     let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let started = match running.get(&key).and_then(Weak::upgrade) {
         Some(started) => started,
@@ -86,11 +87,24 @@ fn started(name: &str, coded: &Coded) -> Result<Arc<Started>, String> {
             let (program, arguments) = coded.command.split_first().ok_or("a command has at least a program")?;
             let process = Process::new(program, arguments).answering_within(coded.within);
             let process = coded.folder.iter().fold(process, |process, folder| process.in_folder(folder));
-            Arc::new(Started::new(name, process).map_err(|failure| failure.to_string())?)
+            Arc::new(start(name, coded, process).map_err(|failure| failure.on_one_line())?)
         }
     };
     running.retain(|_, known| known.strong_count() > 0);
     running.insert(key, Arc::downgrade(&started));
     coded.hold(Arc::clone(&started) as Arc<_>);
     Ok(started)
+}
+
+fn start(name: &str, coded: &Coded, process: Process) -> Result<Started, Failure> {
+    match &coded.speaks {
+        Speaks::Lines => Started::new(name, process),
+        Speaks::NatsStreaming { calls, records } => {
+            let streaming = Streaming::new(process).subscribing(&coded.listens);
+            let streaming =
+                calls.iter().try_fold(streaming, |streaming, (name, request)| streaming.calling(name, request))?;
+            let streaming = records.iter().try_fold(streaming, |streaming, records| streaming.with_records(records))?;
+            Started::new(name, streaming)
+        }
+    }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::FileError;
-use super::file::{MessageTable, PublishesWord, ServiceTable};
+use super::file::{MessageTable, PublishesWord, ServiceTable, SpeaksWord};
 use super::source::Source;
 use pellmell_core::service::PublishMode;
 
@@ -32,10 +32,26 @@ pub struct Coded {
     pub publishing: PublishMode,
     /// How long it may take to be ready, and for each answer.
     pub within: Duration,
+    /// What it speaks.
+    pub speaks: Speaks,
     /// What messages are about, by subject, in the order of the file.
     pub messages: Arc<[MessageNames]>,
     /// What is started, so that it goes on as long as the scenario is there.
     held: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
+}
+
+/// What a process speaks.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Speaks {
+    /// Lines of JSON, on its stdin and stdout.
+    Lines,
+    /// NATS Streaming, as a client on loopback, and HTTP.
+    NatsStreaming {
+        /// By which request each command is called, such as `POST /api/tickets`, in the order of their names.
+        calls: Vec<(String, String)>,
+        /// The request that it answers with its records, or `file` and the name of the file where it keeps them.
+        records: Option<String>,
+    },
 }
 
 /// What the messages on some subjects are about.
@@ -116,6 +132,7 @@ pub(super) fn read(
             keeps: kinds(&table.keeps)?,
             publishing,
             within: table.within.map_or(WITHIN, |within| within.0),
+            speaks: speaks(source, table)?,
             messages: Arc::clone(&messages),
             held: Mutex::new(None),
         };
@@ -123,6 +140,34 @@ pub(super) fn read(
     }
     coded.sort_by_key(|(name, _)| name.span().start);
     Ok(coded)
+}
+
+fn speaks(source: &Source<'_>, table: &ServiceTable) -> Result<Speaks, FileError> {
+    if table.speaks != Some(SpeaksWord::NatsStreaming) {
+        let Some((key, place)) = table.only_with_nats_streaming() else { return Ok(Speaks::Lines) };
+        let error = source.at(place, format!("`{key}` says nothing of a service that speaks lines of JSON"));
+        return Err(error.help("a client of NATS Streaming has `speaks = \"nats-streaming\"`"));
+    }
+    let is_request = |text: &str| {
+        text.split_once(' ').is_some_and(|(method, path)| {
+            let is_method = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase());
+            is_method && path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic())
+        })
+    };
+    let no_request = |text: &Spanned<String>, help: &str| {
+        source.at(text.span(), format!("`{}` is no request", text.get_ref())).help(help)
+    };
+    let calls = table.calls.iter().map(|(name, request)| match is_request(request.get_ref()) {
+        true => Ok((name.get_ref().clone(), request.get_ref().clone())),
+        false => Err(no_request(request, "write a method and a path, such as \"POST /api/tickets/{record}\"")),
+    });
+    let records = table.records.as_ref().map(|records| {
+        let text = records.get_ref();
+        let is_file = text.strip_prefix("file ").is_some_and(|name| !name.is_empty());
+        let help = "write a request such as \"GET /records\", or \"file NAME\" for a file in PELLMELL_FOLDER";
+        if is_file || is_request(text) { Ok(text.clone()) } else { Err(no_request(records, help)) }
+    });
+    Ok(Speaks::NatsStreaming { calls: calls.collect::<Result<_, _>>()?, records: records.transpose()? })
 }
 
 fn names(source: &Source<'_>, subjects: &Spanned<String>, table: &MessageTable) -> Result<MessageNames, FileError> {

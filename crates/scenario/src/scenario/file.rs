@@ -315,6 +315,10 @@ pub(super) struct ServiceTable {
     pub(super) keeps: Vec<Spanned<char>>,
     pub(super) publishes: Option<PublishesWord>,
     pub(super) within: Option<Wait>,
+    pub(super) speaks: Option<SpeaksWord>,
+    #[serde(default)]
+    pub(super) calls: BTreeMap<Spanned<String>, Spanned<String>>,
+    pub(super) records: Option<Spanned<String>>,
 }
 
 impl ServiceTable {
@@ -322,8 +326,26 @@ impl ServiceTable {
     pub(super) fn only_with_a_command(&self) -> Option<(&'static str, Range<usize>)> {
         let listens = self.listens.first().map(|subject| ("listens", subject.span()));
         let kinds = [("owns", &self.owns), ("keeps", &self.keeps)];
-        listens.or_else(|| kinds.into_iter().find_map(|(key, kinds)| Some((key, kinds.first()?.span()))))
+        let others = || self.only_with_nats_streaming();
+        listens
+            .or_else(|| kinds.into_iter().find_map(|(key, kinds)| Some((key, kinds.first()?.span()))))
+            .or_else(others)
     }
+
+    /// The first key that is there and says something of a service that speaks NATS Streaming alone.
+    pub(super) fn only_with_nats_streaming(&self) -> Option<(&'static str, Range<usize>)> {
+        let calls = self.calls.keys().next().map(|name| ("calls", name.span()));
+        calls.or_else(|| self.records.as_ref().map(|records| ("records", records.span())))
+    }
+}
+
+/// What a process speaks.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum SpeaksWord {
+    /// Lines of JSON.
+    Lines,
+    NatsStreaming,
 }
 
 #[derive(Deserialize, Clone, Copy)]
