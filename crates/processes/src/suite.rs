@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::documents::{Document, of_kind};
 use crate::properties::{Converged, DoneOnce, VersionsNeverFall};
-use pellmell_code::{Call, CodeService, Message, Names, Naming, Process, Started};
+use pellmell_code::{Call, CodeService, Message, Names, Naming, Process, Started, State};
 use pellmell_core::event::System;
 use pellmell_core::property::{NoPoison, NoUnboundedGrowth, Property};
 use pellmell_core::service::Service;
@@ -50,8 +50,9 @@ impl Suite for Processes {
             };
             names.on(&of.subjects, naming)
         });
-        let started = started(name, coded)?;
-        let service = CodeService::of(name, started, names).listening(&coded.listens).publishing(coded.publishing);
+        let started = started(name, coded, &[])?;
+        let service = CodeService::of(name, started, names).listening(&coded.listens);
+        let service = coded.publishing.into_iter().fold(service, CodeService::publishing);
         let owned = coded.owns.iter().map(|kind| (*kind, true));
         let kinds = owned.chain(coded.keeps.iter().map(|kind| (*kind, false)));
         Ok(Box::new(kinds.fold(service, |service, (kind, is_owned)| declare(service, kind, is_owned))))
@@ -72,13 +73,20 @@ fn declare(service: CodeService<Processes>, kind: char, is_owned: bool) -> CodeS
     of_kind!(kind, K => service.collection::<Document<K>>(VersionPolicy::EVERY_SAVE, is_owned), else service)
 }
 
-/// What a service with a command runs, by name, command, folder and limit.
-type Running = BTreeMap<(String, Vec<String>, Option<String>, u128), Weak<Started>>;
+/// What a service with a command runs, by name, command, folder, limit and environment.
+type Running = BTreeMap<(String, Vec<String>, Option<String>, u128, Vec<(String, String)>), Weak<Started>>;
 
-/// The process of a service: one that a scenario read before has started, if it is still there.
-fn started(name: &str, coded: &Coded) -> Result<Arc<Started>, String> {
+/// The process of a service of any system, with these variables in its environment: one that a scenario read before has
+/// started, if it is still there.
+///
+/// # Errors
+/// If it does not start, or keeps a state of its own and the scenario has records that are there before it starts.
+pub fn started(name: &str, coded: &Coded, environment: &[(&str, &str)]) -> Result<Arc<Started>, String> {
     static RUNNING: Mutex<Running> = Mutex::new(BTreeMap::new());
-    let key = (name.to_owned(), coded.command.clone(), coded.folder.clone(), coded.within.as_nanos());
+    let environment: Vec<(String, String)> =
+        environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let within = coded.within.as_nanos();
+    let key = (name.to_owned(), coded.command.clone(), coded.folder.clone(), within, environment.clone());
     let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let started = match running.get(&key).and_then(Weak::upgrade) {
         Some(started) => started,
@@ -86,11 +94,18 @@ fn started(name: &str, coded: &Coded) -> Result<Arc<Started>, String> {
             let (program, arguments) = coded.command.split_first().ok_or("a command has at least a program")?;
             let process = Process::new(program, arguments).answering_within(coded.within);
             let process = coded.folder.iter().fold(process, |process, folder| process.in_folder(folder));
+            let process = environment.into_iter().fold(process, |process, (name, value)| process.with_env(name, value));
             Arc::new(Started::new(name, process).map_err(|failure| failure.to_string())?)
         }
     };
     running.retain(|_, known| known.strong_count() > 0);
     running.insert(key, Arc::downgrade(&started));
     coded.hold(Arc::clone(&started) as Arc<_>);
+    if coded.has_stored && started.state() != State::Records {
+        return Err(format!(
+            "{name} keeps a state of its own, and cannot begin with the records of [[record]]: \
+                            let a client's command create them"
+        ));
+    }
     Ok(started)
 }
