@@ -1,5 +1,6 @@
 //! The expiration service: sets a timer for every order and says when its time is over.
 
+use super::coded::{Declared, Declares};
 use super::messages::{ORDER_CREATED, Request, Ticketing, TicketingEvent};
 use super::records::Job;
 use super::rules::ExpirationRules;
@@ -14,13 +15,19 @@ pub struct Expiration(pub ExpirationRules);
 
 type Ctx<'a> = Context<'a, Ticketing>;
 
+impl Declares for Expiration {
+    fn declare(&self, to: &mut impl Declared) {
+        to.keeps::<Job>(VersionPolicy::EVERY_SAVE);
+    }
+}
+
 impl Service<Ticketing> for Expiration {
     fn name(&self) -> &'static str {
         "expiration"
     }
 
     fn collections(&self, schema: &mut Schema) {
-        schema.keeps::<Job>(VersionPolicy::EVERY_SAVE);
+        self.declare(schema);
     }
 
     fn subjects(&self) -> &[Subject] {

@@ -288,11 +288,11 @@ pub(super) fn ticket<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Recor
     of_kind(deserializer, 't', "tickets")
 }
 
-fn order<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RecordId, D::Error> {
+pub(super) fn order<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RecordId, D::Error> {
     of_kind(deserializer, 'o', "orders")
 }
 
-fn payment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RecordId, D::Error> {
+pub(super) fn payment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RecordId, D::Error> {
     of_kind(deserializer, 'p', "payments")
 }
 

@@ -6,6 +6,7 @@
 //! pluggable, so the same services are right, wrong in one place, or wrong the way a well-known
 //! course leaves them (see [`Design`]).
 
+mod coded;
 mod defects;
 mod designs;
 mod expiration;
@@ -19,6 +20,7 @@ mod rules;
 mod stored;
 mod suite;
 mod tickets;
+mod wire;
 mod workload;
 
 pub use crate::scenario::Level;
@@ -42,6 +44,7 @@ pub use rules::{
 pub use stored::StoredTicket;
 pub use suite::main;
 pub use tickets::Tickets;
+pub use wire::Wire;
 pub use workload::Workload;
 
 /// A scenario of the ticketing services.

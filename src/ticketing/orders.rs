@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::coded::{Declared, Declares};
 use super::messages::{
     EXPIRATION_COMPLETE, PAYMENT_CREATED, Request, TICKET_CREATED, TICKET_UPDATED, Ticketing, TicketingEvent, What,
 };
@@ -28,14 +29,20 @@ pub(super) const NO_ORDER: Rejection = Rejection { status: 404, reason: "no such
 pub(super) const RESERVED: Rejection = Rejection { status: 400, reason: "ticket is already reserved" };
 const COMPLETE: Rejection = Rejection { status: 400, reason: "order is complete" };
 
+impl Declares for Orders {
+    fn declare(&self, to: &mut impl Declared) {
+        to.keeps::<TicketReplica>(self.0.tickets.versions);
+        to.owns::<Order>(VersionPolicy::EVERY_SAVE);
+    }
+}
+
 impl Service<Ticketing> for Orders {
     fn name(&self) -> &'static str {
         "orders"
     }
 
     fn collections(&self, schema: &mut Schema) {
-        schema.keeps::<TicketReplica>(self.0.tickets.versions);
-        schema.owns::<Order>(VersionPolicy::EVERY_SAVE);
+        self.declare(schema);
     }
 
     fn subjects(&self) -> &[Subject] {

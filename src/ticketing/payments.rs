@@ -1,5 +1,6 @@
 //! The payments service: keeps replicas of orders, charges for them, gives payments back.
 
+use super::coded::{Declared, Declares};
 use super::messages::{
     ORDER_CANCELLED, ORDER_COMPLETED, ORDER_CREATED, ORDER_RESERVED, REFUND_REQUESTED, Request, Ticketing,
     TicketingEvent, What,
@@ -25,14 +26,20 @@ const CANCELLED: Rejection = Rejection { status: 400, reason: "order is cancelle
 const NOT_RESERVED: Rejection = Rejection { status: 400, reason: "ticket is not reserved yet" };
 const PAID: Rejection = Rejection { status: 400, reason: "order is paid" };
 
+impl Declares for Payments {
+    fn declare(&self, to: &mut impl Declared) {
+        to.keeps::<OrderReplica>(self.0.orders.versions);
+        to.keeps::<Payment>(VersionPolicy::EVERY_SAVE);
+    }
+}
+
 impl Service<Ticketing> for Payments {
     fn name(&self) -> &'static str {
         "payments"
     }
 
     fn collections(&self, schema: &mut Schema) {
-        schema.keeps::<OrderReplica>(self.0.orders.versions);
-        schema.keeps::<Payment>(VersionPolicy::EVERY_SAVE);
+        self.declare(schema);
     }
 
     fn subjects(&self) -> &[Subject] {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::ids::{RecordId, Time, Version};
 use crate::store::Record;
@@ -11,7 +11,8 @@ use crate::store::Record;
 pub type Text = Arc<str>;
 
 /// A ticket for sale. Owned by the tickets service.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Ticket {
     /// What it is for.
     pub title: Text,
@@ -29,7 +30,7 @@ impl Record for Ticket {
 }
 
 /// The reservation of a ticket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lock {
     /// Nobody has it.
@@ -52,7 +53,8 @@ impl Lock {
 }
 
 /// The orders service's replica of a ticket.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TicketReplica {
     /// What it is for.
     pub title: Text,
@@ -66,7 +68,8 @@ impl Record for TicketReplica {
 }
 
 /// An order for one ticket. Owned by the orders service.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Order {
     /// Who buys.
     pub user: Text,
@@ -86,7 +89,7 @@ impl Record for Order {
 }
 
 /// How far an order is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Status {
     /// It exists.
     #[serde(rename = "created")]
@@ -118,7 +121,8 @@ impl Status {
 
 /// What the tickets service remembers of an order: the last version it has seen. Inbox and
 /// tombstone in one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SeenOrder {
     /// The version.
     pub seen: Version,
@@ -132,7 +136,8 @@ impl Record for SeenOrder {
 }
 
 /// The reservation of a ticket, where the tickets service keeps it beside the ticket.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Reservation {
     /// The reservation.
     pub lock: Lock,
@@ -144,7 +149,8 @@ impl Record for Reservation {
 }
 
 /// The payments service's replica of an order.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OrderReplica {
     /// Who buys.
     pub user: Text,
@@ -160,7 +166,8 @@ impl Record for OrderReplica {
 }
 
 /// A payment that was charged. Kept by the payments service.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Payment {
     /// What was paid for.
     pub order: RecordId,
@@ -176,7 +183,8 @@ impl Record for Payment {
 }
 
 /// The expiration service's jobs for one order.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Job {
     /// When the last one fires.
     pub due: Time,

@@ -1,5 +1,6 @@
 //! What scenario files and the command line need to know of the ticketing services.
 
+use super::coded;
 use super::defects::{ALTERNATIVES, Alternative, CANARY, DEFECTS, Defect};
 use super::designs::Design;
 use super::messages::Ticketing;
@@ -8,7 +9,8 @@ use super::stored::StoredTicket;
 use super::workload::Workload;
 use crate::any::{AnySystem, Erased};
 use crate::property::{Property, Sometimes};
-use crate::scenario::{Comparison, Display, Services, Suite, TakingPart};
+use crate::scenario::{Coded, Comparison, Display, Services, Suite, TakingPart};
+use crate::service::Service;
 
 /// The command line of the ticketing system, and of scenarios whose services are processes. It is here, and not in the
 /// program, so that what the compiler makes of the core for these services is made once, for the program and all tests.
@@ -43,6 +45,10 @@ impl Suite for Ticketing {
 
     fn services(design: &Design) -> Services<Ticketing> {
         design.services()
+    }
+
+    fn coded(design: &Design, name: &str, coded: &Coded) -> Result<Box<dyn Service<Ticketing>>, String> {
+        coded::service(design, name, coded)
     }
 
     fn properties(design: &Design) -> Vec<Box<dyn Property<Ticketing>>> {

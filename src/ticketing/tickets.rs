@@ -1,5 +1,6 @@
 //! The tickets service: owns tickets, locks those that are ordered.
 
+use super::coded::{Declared, Declares};
 use super::messages::{Request, Ticketing, TicketingEvent, What};
 use super::records::{Lock, Reservation, SeenOrder, Text, Ticket};
 use super::rules::{LockKind, LockPlace, OrderMemory, ReleaseRule, TakeRule, TicketsRules};
@@ -23,17 +24,23 @@ const BAD_TITLE: Rejection = Rejection { status: 400, reason: "title is empty" }
 const BAD_PRICE: Rejection = Rejection { status: 400, reason: "price is not above 0" };
 pub(super) const TAKEN_ID: Rejection = Rejection { status: 400, reason: "id is taken" };
 
+impl Declares for Tickets {
+    fn declare(&self, to: &mut impl Declared) {
+        to.owns::<Ticket>(self.0.versions);
+        if self.0.lock.memory != OrderMemory::Nothing {
+            to.keeps::<SeenOrder>(VersionPolicy::EVERY_SAVE);
+        }
+        to.keeps::<Reservation>(VersionPolicy::EVERY_SAVE);
+    }
+}
+
 impl Service<Ticketing> for Tickets {
     fn name(&self) -> &'static str {
         "tickets"
     }
 
     fn collections(&self, schema: &mut Schema) {
-        schema.owns::<Ticket>(self.0.versions);
-        if self.0.lock.memory != OrderMemory::Nothing {
-            schema.keeps::<SeenOrder>(VersionPolicy::EVERY_SAVE);
-        }
-        schema.keeps::<Reservation>(VersionPolicy::EVERY_SAVE);
+        self.declare(schema);
     }
 
     fn subjects(&self) -> &[Subject] {

@@ -8,6 +8,7 @@ mod brokers;
 mod cases;
 mod claims;
 mod cli;
+mod coded;
 mod exhaust;
 mod export;
 mod foreign;

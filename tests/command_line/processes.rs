@@ -115,11 +115,6 @@ fn the_system_of_a_file_is_that_of_its_command_line() {
     fs::write(&other, text.replacen("version = 1\n", "version = 1\nsystem = \"shop\"\n", 1)).expect("a file");
     let (code, _, stderr) = run(&other);
     assert!(code == 2 && stderr.contains("unknown system `shop`"), "{stderr}");
-    let process = text.replacen("[services", "[services.orders]\ncommand = [\"true\"]\n\n[other", 1);
-    let process = if process == text { format!("{text}\n[services.orders]\ncommand = [\"true\"]\n") } else { process };
-    fs::write(&other, process).expect("a file");
-    let (code, _, stderr) = run(&other);
-    assert!(code == 2 && stderr.contains("the services of `ticketing` are rules in Rust"), "{stderr}");
 }
 
 #[test]

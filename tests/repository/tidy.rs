@@ -6,7 +6,17 @@ use std::path::{Path, PathBuf};
 
 /// The packages, each with the others that it depends on. Tests may use more.
 const PACKAGES: [(&str, &[&str]); 11] = [
-    (".", &["pellmell-cli", "pellmell-core", "pellmell-processes", "pellmell-proptest", "pellmell-scenario"]),
+    (
+        ".",
+        &[
+            "pellmell-cli",
+            "pellmell-code",
+            "pellmell-core",
+            "pellmell-processes",
+            "pellmell-proptest",
+            "pellmell-scenario",
+        ],
+    ),
     ("crates/cli", &["pellmell-core", "pellmell-report", "pellmell-scenario"]),
     ("crates/report", &["pellmell-core"]),
     ("crates/scenario", &["pellmell-core"]),

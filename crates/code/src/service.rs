@@ -29,7 +29,8 @@ pub struct CodeService<S: System> {
     started: Arc<Started>,
     collections: Vec<Collection>,
     subjects: Vec<Subject>,
-    publishing: PublishMode,
+    /// How saves and publishes hang together, for commands, deliveries and timers.
+    publishing: [PublishMode; 3],
     acking: AckTiming,
     tries_looked_at: u16,
 }
@@ -71,6 +72,12 @@ impl Started {
         };
         pool.give(if state == State::Snapshot { first.hash() } else { FRESH }, instance);
         Ok(Started { state, first, pool })
+    }
+
+    /// What it keeps, and where.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
     }
 }
 
@@ -217,7 +224,7 @@ impl<S: System> CodeService<S> {
     pub fn of(name: impl Into<String>, started: Arc<Started>, codec: impl Codec<S>) -> CodeService<S> {
         let (name, codec, tries_looked_at) = (name.into(), Arc::new(codec), TRIES);
         let (collections, subjects) = (Vec::new(), Vec::new());
-        let (publishing, acking) = (PublishMode::DualWrite, AckTiming::AfterSave);
+        let (publishing, acking) = ([PublishMode::DualWrite; 3], AckTiming::AfterSave);
         CodeService { name, codec, started, collections, subjects, publishing, acking, tries_looked_at }
     }
 
@@ -256,13 +263,22 @@ impl<S: System> CodeService<S> {
     /// How its saves and publishes hang together.
     #[must_use]
     pub fn publishing(self, publishing: PublishMode) -> CodeService<S> {
-        CodeService { publishing, ..self }
+        CodeService { publishing: [publishing; 3], ..self }
     }
 
     /// Whether it acks after or before its saves.
     #[must_use]
     pub fn acking(self, acking: AckTiming) -> CodeService<S> {
         CodeService { acking, ..self }
+    }
+
+    /// It listens to what another service listens to, and publishes and acks as that one does: it stands in its place.
+    /// What it owns and keeps is still to be said.
+    #[must_use]
+    pub fn like(mut self, other: &impl Service<S>) -> CodeService<S> {
+        self.subjects = other.subjects().to_vec();
+        self.publishing = [Work::Command, Work::Delivery, Work::Timer].map(|work| other.publish_mode(work));
+        self.acking(other.ack_timing())
     }
 
     /// Up to which attempt its handlers may do something else than at the attempt before although nothing has changed
@@ -424,8 +440,8 @@ impl<S: System> Service<S> for CodeService<S> {
         let _ = self.tell(Input::Timer { record, purpose, carries, now }, ctx);
     }
 
-    fn publish_mode(&self, _: Work) -> PublishMode {
-        self.publishing
+    fn publish_mode(&self, work: Work) -> PublishMode {
+        self.publishing[work as usize]
     }
 
     fn ack_timing(&self) -> AckTiming {
@@ -502,7 +518,8 @@ impl<S: System> Port for StorePort<'_, '_, S> {
 
     fn arm(&mut self, record: RecordId, after: Duration, purpose: String, carries: Value) {
         let (_, now) = self.ctx.passed_on();
-        let timer = Timer::of(record, now.after(after)).with_purpose(purpose);
+        let timer = Timer::of(record, now.after(after));
+        let timer = if purpose.is_empty() { timer } else { timer.with_purpose(purpose) };
         self.ctx.arm_timer(if carries.is_null() { timer } else { timer.carrying(carries.to_string()) });
     }
 

@@ -317,7 +317,8 @@ fn a_process_that_does_not_start_as_it_should_is_told_of_before_anything_runs() 
 #[test]
 fn what_is_written_after_an_answer_is_told_of() {
     let twice =
-        r#"echo '{"done":true}'; echo '{"publish":{"subject":"item:changed","body":{}}}'; read line; sleep 600"#;
+        // In one go, so that both are there when the next call is made.
+        r#"printf '{"done":true}\n{"publish":{"subject":"item:changed","body":{}}}\n'; read line; sleep 600"#;
     let process = process("sh", &["-c", &format!("{READY}{twice}")]).answering_within(Duration::from_secs(5));
     let service = CodeService::<Shop>::new("worker", process, names()).expect("it starts").keeps::<Item>();
     let calls = vec![Call::new("worker", "work", I1), Call::new("worker", "rest", I1)];

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use crate::documents::{Document, of_kind};
 use crate::properties::{Converged, DoneOnce, VersionsNeverFall};
-use pellmell_code::{Call, CodeService, Failure, Message, Names, Naming, Process, Started, Streaming};
+use pellmell_code::{Call, CodeService, Failure, Message, Names, Naming, Process, Started, State, Streaming};
 use pellmell_core::event::System;
 use pellmell_core::property::{NoPoison, NoUnboundedGrowth, Property};
 use pellmell_core::service::Service;
@@ -50,8 +51,9 @@ impl Suite for Processes {
             };
             names.on(&of.subjects, naming)
         });
-        let started = started(name, coded)?;
-        let service = CodeService::of(name, started, names).listening(&coded.listens).publishing(coded.publishing);
+        let started = started(name, coded, !coded.listens.is_empty(), &[])?;
+        let service = CodeService::of(name, started, names).listening(&coded.listens);
+        let service = coded.publishing.into_iter().fold(service, CodeService::publishing);
         let owned = coded.owns.iter().map(|kind| (*kind, true));
         let kinds = owned.chain(coded.keeps.iter().map(|kind| (*kind, false)));
         Ok(Box::new(kinds.fold(service, |service, (kind, is_owned)| declare(service, kind, is_owned))))
@@ -72,14 +74,37 @@ fn declare(service: CodeService<Processes>, kind: char, is_owned: bool) -> CodeS
     of_kind!(kind, K => service.collection::<Document<K>>(VersionPolicy::EVERY_SAVE, is_owned), else service)
 }
 
-/// What a service with a command runs, by name, command, folder, limit, and what it speaks and subscribes to.
-type Running = BTreeMap<(String, Vec<String>, Option<String>, u128, Speaks, Vec<String>), Weak<Started>>;
+/// What a service with a command runs.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    name: String,
+    command: Vec<String>,
+    folder: Option<String>,
+    within: Duration,
+    speaks: Speaks,
+    listens: Vec<String>,
+    environment: Vec<(String, String)>,
+}
 
-/// The process of a service: one that a scenario read before has started, if it is still there.
-fn started(name: &str, coded: &Coded) -> Result<Arc<Started>, String> {
-    static RUNNING: Mutex<Running> = Mutex::new(BTreeMap::new());
-    let Coded { command, folder, within, speaks, listens, .. } = coded;
-    let key = (name.to_owned(), command.clone(), folder.clone(), within.as_nanos(), speaks.clone(), listens.clone());
+/// The process of a service of any system, with these variables in its environment: one that a scenario read before has
+/// started, if it is still there. It `listens` if it hears of anything, whether or not the file says of what.
+///
+/// # Errors
+/// If it does not start, or keeps a state of its own and the scenario has records that are there before it starts.
+pub fn started(name: &str, coded: &Coded, listens: bool, environment: &[(&str, &str)]) -> Result<Arc<Started>, String> {
+    static RUNNING: Mutex<BTreeMap<Key, Weak<Started>>> = Mutex::new(BTreeMap::new());
+    let environment: Vec<(String, String)> =
+        environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let Coded { command, folder, within, speaks, .. } = coded;
+    let key = Key {
+        name: name.to_owned(),
+        command: command.clone(),
+        folder: folder.clone(),
+        within: *within,
+        speaks: speaks.clone(),
+        listens: coded.listens.clone(),
+        environment: environment.clone(),
+    };
     let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     let started = match running.get(&key).and_then(Weak::upgrade) {
         Some(started) => started,
@@ -87,20 +112,28 @@ fn started(name: &str, coded: &Coded) -> Result<Arc<Started>, String> {
             let (program, arguments) = coded.command.split_first().ok_or("a command has at least a program")?;
             let process = Process::new(program, arguments).answering_within(coded.within);
             let process = coded.folder.iter().fold(process, |process, folder| process.in_folder(folder));
-            Arc::new(start(name, coded, process).map_err(|failure| failure.on_one_line())?)
+            let process = environment.into_iter().fold(process, |process, (name, value)| process.with_env(name, value));
+            Arc::new(start(name, coded, process, listens).map_err(|failure| failure.on_one_line())?)
         }
     };
     running.retain(|_, known| known.strong_count() > 0);
     running.insert(key, Arc::downgrade(&started));
     coded.hold(Arc::clone(&started) as Arc<_>);
+    if coded.has_stored && started.state() != State::Records {
+        return Err(format!(
+            "{name} keeps a state of its own, and cannot begin with the records of [[record]]: \
+                            let a client's command create them"
+        ));
+    }
     Ok(started)
 }
 
-fn start(name: &str, coded: &Coded, process: Process) -> Result<Started, Failure> {
+fn start(name: &str, coded: &Coded, process: Process, listens: bool) -> Result<Started, Failure> {
     match &coded.speaks {
         Speaks::Lines => Started::new(name, process),
         Speaks::NatsStreaming { calls, records } => {
             let streaming = Streaming::new(process).subscribing(&coded.listens);
+            let streaming = if listens { streaming.subscribing_to_some() } else { streaming };
             let streaming =
                 calls.iter().try_fold(streaming, |streaming, (name, request)| streaming.calling(name, request))?;
             let streaming = records.iter().try_fold(streaming, |streaming, records| streaming.with_records(records))?;

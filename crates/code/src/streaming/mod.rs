@@ -61,6 +61,8 @@ const TIMEOUT: &str = "timeout";
 pub struct Streaming {
     process: Process,
     subjects: Vec<String>,
+    /// Whether it subscribes to something, whatever that is.
+    listens: bool,
     calls: BTreeMap<String, Request>,
     records: Option<Records>,
 }
@@ -85,7 +87,7 @@ impl Streaming {
     /// A process.
     #[must_use]
     pub fn new(process: Process) -> Streaming {
-        Streaming { process, subjects: Vec::new(), calls: BTreeMap::new(), records: None }
+        Streaming { process, subjects: Vec::new(), listens: false, calls: BTreeMap::new(), records: None }
     }
 
     /// The same, which is ready when it has subscribed to these subjects.
@@ -93,6 +95,12 @@ impl Streaming {
     pub fn subscribing<T: Into<String>>(mut self, subjects: impl IntoIterator<Item = T>) -> Streaming {
         self.subjects.extend(subjects.into_iter().map(Into::into));
         self
+    }
+
+    /// The same, which is ready when it has subscribed to something and is quiet, whatever it has subscribed to.
+    #[must_use]
+    pub fn subscribing_to_some(self) -> Streaming {
+        Streaming { listens: true, ..self }
     }
 
     /// The same, of which something is called by a request: a method and a path, in which `{record}` stands for the id
@@ -176,14 +184,23 @@ fn open(
     let mut server = Server::new(spawned, listeners, streaming.process.within);
     let is_there = |server: &mut Server| -> Result<(), Stop> {
         let has_loaded = |server: &Server| server.has_loaded() || !preloaded.exists();
-        while !(streaming.subjects.iter().all(|subject| server.has_subscribed(subject)) && has_loaded(server)) {
+        let listens = |server: &Server| {
+            let is_all = streaming.subjects.iter().all(|subject| server.has_subscribed(subject));
+            is_all && (server.subscribed() > 0 || !streaming.listens)
+        };
+        while !(listens(server) && has_loaded(server)) {
             server.turn(None)?;
         }
         while streaming.is_called() && TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             server.turn(Some(Duration::from_millis(2)))?;
         }
-        server.settle("", QUIET, |_| true)?;
-        Ok(())
+        loop {
+            let subscribed = server.subscribed();
+            server.settle("", QUIET, |_| !streaming.listens)?;
+            if server.subscribed() == subscribed {
+                return Ok(());
+            }
+        }
     };
     match is_there(&mut server) {
         Ok(()) => Ok((server, port)),
@@ -191,6 +208,9 @@ fn open(
             let lacks = streaming.subjects.iter().find(|subject| !server.has_subscribed(subject));
             let lacks = match lacks {
                 Some(subject) => format!("it has not subscribed to `{subject}` at NATS_URL"),
+                None if streaming.listens && server.subscribed() == 0 => {
+                    "it has subscribed to nothing at NATS_URL".to_owned()
+                }
                 None => "nothing listens for HTTP at PORT".to_owned(),
             };
             Err(match stop {

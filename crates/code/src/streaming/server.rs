@@ -225,6 +225,11 @@ impl Server {
         self.subscription(subject).is_some()
     }
 
+    /// How often it has subscribed.
+    pub(super) fn subscribed(&self) -> u64 {
+        self.subscribed
+    }
+
     pub(super) fn subscription(&self, subject: &str) -> Option<u64> {
         self.subscriptions.iter().find(|(_, known)| known.subject == subject).map(|(number, _)| *number)
     }

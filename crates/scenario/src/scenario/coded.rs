@@ -28,14 +28,16 @@ pub struct Coded {
     pub owns: Vec<char>,
     /// The kinds of records that it has copies of, or keeps for itself.
     pub keeps: Vec<char>,
-    /// How its saves and publishes hang together.
-    pub publishing: PublishMode,
+    /// How its saves and publishes hang together, if the file says it.
+    pub publishing: Option<PublishMode>,
     /// How long it may take to be ready, and for each answer.
     pub within: Duration,
     /// What it speaks.
     pub speaks: Speaks,
     /// What messages are about, by subject, in the order of the file.
     pub messages: Arc<[MessageNames]>,
+    /// Whether the scenario has records that are there before a run begins.
+    pub has_stored: bool,
     /// What is started, so that it goes on as long as the scenario is there.
     held: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
 }
@@ -97,6 +99,7 @@ pub(super) fn read(
     source: &Source<'_>,
     tables: &BTreeMap<Spanned<String>, ServiceTable>,
     messages: &BTreeMap<Spanned<String>, MessageTable>,
+    has_stored: bool,
 ) -> Result<Vec<Named>, FileError> {
     let mut named: Vec<(&Spanned<String>, &MessageTable)> = messages.iter().collect();
     named.sort_by_key(|(subjects, _)| subjects.span().start);
@@ -118,11 +121,11 @@ pub(super) fn read(
         let listens = table.listens.iter().map(|subject| {
             is_subject(subject.get_ref()).then(|| subject.get_ref().clone()).ok_or_else(|| no_subject(source, subject))
         });
-        let publishing = match table.publishes {
-            Some(PublishesWord::Outbox) => PublishMode::Outbox,
-            Some(PublishesWord::AfterSaves) | None => PublishMode::DualWrite,
-            Some(PublishesWord::BeforeSaves) => PublishMode::BeforeSave,
-        };
+        let publishing = table.publishes.as_ref().map(|word| match word {
+            PublishesWord::Outbox => PublishMode::Outbox,
+            PublishesWord::AfterSaves => PublishMode::DualWrite,
+            PublishesWord::BeforeSaves => PublishMode::BeforeSave,
+        });
         let kinds = |kinds: &[Spanned<char>]| kinds.iter().map(|letter| kind(source, letter)).collect::<Result<_, _>>();
         let service = Coded {
             command: command.get_ref().clone(),
@@ -134,6 +137,7 @@ pub(super) fn read(
             within: table.within.map_or(WITHIN, |within| within.0),
             speaks: speaks(source, table)?,
             messages: Arc::clone(&messages),
+            has_stored,
             held: Mutex::new(None),
         };
         coded.push((name.clone(), Arc::new(service)));

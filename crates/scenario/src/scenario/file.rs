@@ -39,8 +39,8 @@ pub(super) struct File {
     pub(super) messages: BTreeMap<Spanned<String>, MessageTable>,
     pub(super) faults: Option<Spanned<FaultsTable>>,
     pub(super) workload: Option<Spanned<IgnoredAny>>,
+    /// They are read by the system.
     #[serde(default)]
-    #[expect(dead_code, reason = "they are read by the system")]
     pub(super) record: Vec<IgnoredAny>,
     #[serde(default)]
     pub(super) client: Vec<ClientTable>,

@@ -192,7 +192,7 @@ fn services<T: Suite>(
     let mut services = T::services(design);
     let known: Vec<String> = services.names().map(str::to_owned).collect();
     let mut all = Vec::new();
-    for (name, coded) in coded::read(source, &read.services, &read.messages)? {
+    for (name, coded) in coded::read(source, &read.services, &read.messages, !read.record.is_empty())? {
         if !T::OF_PROCESSES && !known.contains(name.get_ref()) {
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
             return Err(source.unknown(&name, "service", &known));

@@ -1,0 +1,1 @@
+../../crates/code/shims/pellmell.js
