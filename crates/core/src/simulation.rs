@@ -482,8 +482,7 @@ impl<S: System> SimulationBuilder<S> {
             let delivered = groups.iter_mut().filter(|group| group.services.iter().any(|(other, _)| *other == index));
             delivered.for_each(|group| group.may_publish_late |= publishes_late[Work::Delivery as usize]);
             let ack_timing = service.ack_timing();
-            let takes = checks::takes(name, Work::ALL.map(|work| service.takes(work)), hosting.takes)?;
-            checks::ends(name, takes, &hosting, &self.profile)?;
+            let takes = checks::takes(service.as_ref(), &hosting, &self.profile)?;
             let takes_turns = !hosting.overlapping && takes.iter().any(|takes| !takes.is_zero());
             checks::one_pace(&mut groups, index, takes, takes_turns, &services)?;
             let (members, hash) = (hosting.members, hash::of_name(name));

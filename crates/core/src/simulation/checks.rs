@@ -9,7 +9,7 @@ use super::{Awaited, BuildError, Hosted, Hosting};
 use crate::broker::{GroupSetup, Profile};
 use crate::event::System;
 use crate::ids::{ServiceIndex, Subject};
-use crate::service::Work;
+use crate::service::{Service, Work};
 use crate::store::Schema;
 
 /// Who a name is of, for messages.
@@ -98,36 +98,26 @@ impl Declared {
 }
 
 /// How long handlers of a service work, by what they run for: as it says itself, or for deliveries as its hosting says.
-pub(super) fn takes(
-    service: &str,
-    says: [Duration; 3],
-    for_deliveries: Option<Duration>,
+pub(super) fn takes<S: System>(
+    service: &dyn Service<S>,
+    hosting: &Hosting,
+    profile: &Profile,
 ) -> Result<[Duration; 3], BuildError> {
-    let [for_commands, says_for_deliveries, for_timers] = says;
+    let (name, [for_commands, says, for_timers]) = (service.name(), Work::ALL.map(|work| service.takes(work)));
+    let for_deliveries = hosting.takes.unwrap_or(says);
     if !for_timers.is_zero() {
-        let message = format!("service `{service}` takes {for_timers:?} for a timer");
+        let message = format!("service `{name}` takes {for_timers:?} for a timer");
         let why = "the clock stands while a timer's handler runs, so it takes no time";
         let next = "let the timer publish an event, and take the time to handle that";
         return Err(BuildError(format!("{message}: {why}; {next}")));
     }
-    Ok([for_commands, for_deliveries.unwrap_or(says_for_deliveries), for_timers])
-}
-
-/// Whether a handler that works is handed its message only so often meanwhile.
-pub(super) fn ends(
-    service: &str,
-    takes: [Duration; 3],
-    hosting: &Hosting,
-    profile: &Profile,
-) -> Result<(), BuildError> {
-    let takes = takes[Work::Delivery as usize];
     let waits = profile.engine.is_some() || profile.ack_wait.last().is_none_or(|wait| !wait.is_zero());
-    if takes.is_zero() || !hosting.overlapping || waits {
-        return Ok(());
+    if !for_deliveries.is_zero() && hosting.overlapping && !waits {
+        let message = format!("service `{name}` takes {for_deliveries:?} for a delivery, any number of them at a time");
+        let why = format!("on `{}`, which waits for no answer, a message would come again without end", profile.name);
+        return Err(BuildError(format!("{message}: {why}; set an ack wait, or leave `overlapping` out")));
     }
-    let message = format!("service `{service}` takes {takes:?} for a delivery, any number of them at a time");
-    let why = format!("on `{}`, which waits for no answer, a message would come again without end", profile.name);
-    Err(BuildError(format!("{message}: {why}; set an ack wait, or leave `overlapping` out")))
+    Ok([for_commands, for_deliveries, for_timers])
 }
 
 /// Notes whether handlers of a group work for some time over a delivery, which all of its services do or none.
