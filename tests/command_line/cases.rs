@@ -58,6 +58,34 @@ fn a_limit_of_one_hides_no_redelivery_of_work_that_is_under_way() {
 }
 
 #[test]
+fn a_handler_that_is_always_slower_than_the_ack_wait_is_stuck_and_one_that_is_not_holds() {
+    let case = "handler-always-slower-than-the-ack-wait";
+    let why = "orders takes 12s, its ack wait is 10s: ticket:created t1@0 was handled 20 times";
+    check(&[
+        (&format!("run {case}"), 1, &[why, "ticket:created t1@0 #20 …"]),
+        (&format!("sweep {case} --seeds 0..20"), 1, &["stuck: orders takes 12s, its ack wait is 10s"]),
+        (&format!("exhaust {case} --order any"), 4, &["`--order broker`"]),
+        (&format!("exhaust {case}"), 1, &[why]),
+        (&format!("explain {case}"), 0, &["STUCK", "orders takes 12s"]),
+    ]);
+    let text = std::fs::read_to_string(format!("tests/cases/{case}.toml")).expect("the case");
+    let file = std::env::temp_dir().join(format!("pellmell-takes-{}.toml", std::process::id()));
+    for (from, to, code, said) in [
+        ("takes = \"12s\"", "takes = \"9s\"", 0, "worked 1"),
+        ("stale_acks = \"reject\"", "", 0, "-> orders #1 runs out"),
+        ("takes = \"12s\"", "takes = \"12\"", 2, "`12` is not a duration"),
+    ] {
+        std::fs::write(&file, text.replace(from, to)).expect("it is written");
+        let ran = Command::new(env!("CARGO_BIN_EXE_pellmell")).env("COLUMNS", "400").arg("run").arg(&file).output();
+        let ran = ran.expect("pellmell runs");
+        let printed = String::from_utf8_lossy(&ran.stdout).into_owned() + &String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(code), "{to}: {printed}");
+        assert!(printed.contains(said), "{to}: {printed}");
+    }
+    std::fs::remove_file(&file).expect("it is removed");
+}
+
+#[test]
 fn a_departure_that_cannot_be_done_is_told_with_the_reason_and_is_not_green() {
     let order = "cannot come before it: stan keeps the order of a subject";
     let second =
@@ -136,7 +164,6 @@ fn what_is_not_modelled_comes_to_what_it_did_and_the_docs_say_not_to_conclude() 
     let (_, list) = docs.split_once("## Not modelled, so do not conclude").expect("the list");
     for (line, code, listed) in [
         ("run card-charged-before-a-crash", 0, "a card that is charged before the save"),
-        ("run handler-always-slower-than-the-ack-wait", 0, "one that is always slower than the ack wait"),
         ("run owner-that-never-changes", 0, "With `exclusive` a record has one owner for good"),
         ("run crash-with-an-inbox", 4, "So a crash takes one delivery"),
         // Alarms that these brokers never give.

@@ -25,6 +25,7 @@ mod schedules;
 mod shop;
 mod shrink;
 mod slow_publish;
+mod takes;
 mod testing;
 mod timers;
 mod vacuity;

@@ -172,6 +172,7 @@ pub(super) fn exercised(counts: &CountsText) -> String {
         "crashes",
         "crashes_between_saves",
         "pauses",
+        "worked",
         "fetches",
         "member_changes",
         "broker_failures",

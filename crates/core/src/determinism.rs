@@ -102,6 +102,7 @@ fn in_words(answer: Answer) -> String {
         Answer::Command(Err(rejection)) => format!("refused with {} ({})", rejection.status, rejection.reason),
         Answer::Timer => "done".to_owned(),
         Answer::Paused => "paused".to_owned(),
+        Answer::Works => "works".to_owned(),
         Answer::Crashed { .. } | Answer::CrashedBetween { .. } => "crashed".to_owned(),
         Answer::Lost => "lost".to_owned(),
     }

@@ -99,11 +99,16 @@ pub(crate) struct Temper {
     commands: (u32, u32),
     /// How many messages long the chain is that a command starts, at most.
     chain: u8,
+    /// Whether handlers of some services work for some time.
+    works: bool,
 }
 
 impl Temper {
     /// They may do anything.
-    pub(crate) const ANY: Temper = Temper { looks_around: true, is_endless: true, commands: (3, 4), chain: 2 };
+    pub(crate) const ANY: Temper =
+        Temper { looks_around: true, is_endless: true, commands: (3, 4), chain: 2, works: false };
+    /// They may do anything, and take their time.
+    pub(crate) const SLOW: Temper = Temper { works: true, ..Temper::ANY };
     /// What a handler does is up to its event and its store.
     pub(crate) const STEADY: Temper = Temper { looks_around: false, ..Temper::ANY };
     /// Steady, with few messages, and nothing is left of what is refused: often all states can be searched.
@@ -236,6 +241,11 @@ impl Service<Erratic> for Character {
         self.modes[work as usize]
     }
 
+    fn takes(&self, work: Work) -> Duration {
+        let works = self.temper.works && work == Work::Command && (self.word >> 17).is_multiple_of(2);
+        if works { Duration::from_secs(7) } else { Duration::ZERO }
+    }
+
     fn ack_timing(&self) -> AckTiming {
         self.timing
     }
@@ -313,7 +323,13 @@ pub(crate) fn drawn(temper: Temper, profile: Profile, seed: u64) -> SimulationBu
             group: is_shared.then(|| "all".to_owned()),
             // What dies of those of one service the others hear, so no message dies for ever.
             dead_letters: (gives_up && !is_shared && place == 1).then_some(Said::SUBJECTS[2]),
+            takes: None,
         };
+        // By its word, too. Services that share a group all work, or none does.
+        let works = temper.works && (is_shared || (word >> 11).is_multiple_of(2));
+        let takes = works.then(|| Duration::from_secs(1 + (word >> 13) % 40));
+        let overlapping = hosting.overlapping && !works;
+        let hosting = Hosting { takes, overlapping, ..hosting };
         // By its word, which draws nothing.
         let asks = (word >> 7).is_multiple_of(3).then(|| NAMES[(place + 1) % NAMES.len()]).into_iter().collect();
         simulation = simulation.hosted(Character { temper, place, word, modes, timing, asks }, hosting);

@@ -124,6 +124,8 @@ struct Beside {
     tie: Tie,
     /// What happened, step by step, and whose handler ran for it.
     targets: Vec<Target>,
+    /// Whether a handler began to work in it, and goes on in it that had begun before.
+    works: Vec<(bool, bool)>,
     services: Vec<Option<String>>,
     /// In the order in which they were held.
     keys: Vec<Key>,
@@ -148,13 +150,15 @@ impl<S: System> Observer<S> for Beside {
                 }
             }
         }
-        if enabled.ack_wait().is_some() && action == Action::Advance && !enabled.has_service_timer() {
+        let moves_anyway = enabled.has_service_timer() || enabled.works;
+        if enabled.ack_wait().is_some() && action == Action::Advance && !moves_anyway {
             self.clocks.push(EarlyClock { step, others });
         }
         self.targets.extend(world.target(action));
     }
 
     fn after(&mut self, world: &World<S>, step: &Step) {
+        self.works.push((step.works(), step.goes_on_with()));
         self.services.push(step.actor.map(|actor| world.service_name(actor.service).to_owned()));
     }
 
@@ -166,6 +170,7 @@ impl<S: System> Observer<S> for Beside {
 /// The departure by which an action waits.
 fn waiting(held: &Held, until: Option<Target>) -> Departure {
     match (held.action, held.what.clone()) {
+        (Action::Resume(_), Target::Start(what)) => Departure::Pause { what: *what, until },
         (Action::Resume(_), what) => Departure::Pause { what, until },
         (_, Target::Ack(what)) => Departure::DelayAck { what, until },
         (_, Target::Publish(what)) => Departure::SlowPublish { what: *what, until },
@@ -211,9 +216,13 @@ impl Beside {
 
     /// How departures name the steps that others wait for.
     fn ends(&self, steps: &[Move]) -> Vec<Target> {
-        let ends = self.targets.iter().zip(steps).map(|(target, Move { action, fate })| {
-            let begins = fate.pause && !matches!(action, Action::Resume(_));
-            if begins { Target::Pause(Box::new(target.clone())) } else { target.clone() }
+        let ends = self.targets.iter().zip(steps).enumerate().map(|(place, (target, Move { action, fate }))| {
+            let begins = !matches!(action, Action::Resume(_));
+            match self.works.get(place) {
+                _ if fate.pause && begins => Target::Pause(Box::new(target.clone())),
+                Some((true, false)) => Target::Start(Box::new(target.clone())),
+                _ => target.clone(),
+            }
         });
         ends.collect()
     }
@@ -222,7 +231,8 @@ impl Beside {
     fn add_fate(&self, departures: &mut Vec<Departure>, place: usize, fate: Fate) {
         let what = &self.targets[place];
         let is_held = |key: Key| self.held.contains_key(&key);
-        if fate.pause && !is_held((1, what.key())) {
+        let resumes = [what.key(), Target::Start(Box::new(what.clone())).key()];
+        if fate.pause && !resumes.into_iter().any(|key| is_held((1, key))) {
             let until = Some(Target::Pause(Box::new(what.clone())));
             departures.push(Departure::Pause { what: what.clone(), until });
         }

@@ -141,6 +141,9 @@ pub struct Counts {
     pub crashes: u64,
     /// Handlers paused between read and save.
     pub pauses: u64,
+    /// Handlers that worked for some time before they answered.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub worked: u64,
     /// Deliveries with which a member fetched others.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub fetches: u64,
@@ -218,6 +221,7 @@ impl Counts {
         self.duplicates += other.duplicates;
         self.crashes += other.crashes;
         self.pauses += other.pauses;
+        self.worked += other.worked;
         self.fetches += other.fetches;
         self.member_changes += other.member_changes;
         self.broker_failures += other.broker_failures;
@@ -541,9 +545,10 @@ impl Counts {
     /// Counts a step in which no delivery was handed out.
     #[inline(never)]
     fn add_other(&mut self, step: &Step) {
-        let begins = matches!(step.action, Action::Command(_) | Action::Advance);
+        let begins = matches!(step.action, Action::Command(_) | Action::Advance) && !step.goes_on_with();
         self.crashes += u64::from(step.crashes() && begins);
         self.pauses += u64::from(step.fate.pause && matches!(step.action, Action::Command(_)));
+        self.worked += u64::from(step.works());
         self.add_handler(step);
     }
 
@@ -592,6 +597,7 @@ impl RunNotes {
             }
             counts.add_handler(step);
         }
+        counts.worked += u64::from(step.works());
         let delivery = broker.delivery(index);
         counts.deliveries += 1;
         counts.redeliveries += u64::from(delivery.is_repeated());
@@ -621,7 +627,7 @@ fn check_limits<S: System>(world: &World<S>, limits: Limits) -> Result<(), Verdi
     if world.broker().open_count() > limits.in_flight_max.into() {
         return Err(stuck(world, "in-flight", limits.in_flight_max.into(), "more is published than handled"));
     }
-    Ok(())
+    world.too_slow().map_or(Ok(()), |reason| Err(Verdict::Stuck { reason }))
 }
 
 #[cold]

@@ -118,6 +118,40 @@ pub trait Service<S: System>: Send + Sync {
         AckTiming::AfterSave
     }
 
+    /// How long its handlers work, in simulated time: between what one reads when it begins and the moment at which
+    /// its saves and its answer are there. By default no time.
+    ///
+    /// Meanwhile the ack wait of its delivery runs, and one that ends at the very moment at which the work does ends
+    /// before it. A member gets nothing more, neither a delivery nor a command, until it is done, unless its handlers
+    /// overlap ([`Hosting::overlapping`](crate::simulation::Hosting::overlapping)). A handler that pauses as well
+    /// works when it goes on. Timers take no time: a simulation of a service for which [`Work::Timer`] does is not
+    /// built. [`Hosting::takes`](crate::simulation::Hosting::takes) says it from outside.
+    ///
+    /// ```
+    /// # use pellmell::doc_example::Shop;
+    /// use std::time::Duration;
+    ///
+    /// use pellmell::{Schema, Service, Work};
+    ///
+    /// /// Renders a page for each item, which takes its time.
+    /// struct Pages;
+    ///
+    /// impl Service<Shop> for Pages {
+    ///     fn name(&self) -> &'static str {
+    ///         "pages"
+    ///     }
+    ///
+    ///     fn collections(&self, _: &mut Schema) {}
+    ///
+    ///     fn takes(&self, work: Work) -> Duration {
+    ///         if work == Work::Delivery { Duration::from_secs(12) } else { Duration::ZERO }
+    ///     }
+    /// }
+    /// ```
+    fn takes(&self, _work: Work) -> Duration {
+        Duration::ZERO
+    }
+
     /// In which order the relay of its outbox publishes, where it has one. By default [`Relay::InOrder`].
     fn relay(&self) -> Relay {
         Relay::InOrder

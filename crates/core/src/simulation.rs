@@ -5,6 +5,7 @@ mod sending;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use crate::broker::{GroupSetup, Member, Ordering, Profile};
 use crate::event::{Command, System};
@@ -37,12 +38,15 @@ pub struct Hosting {
     /// topic. Whoever listens to it gets the same event, and [`Context::subject`](crate::Context::subject) tells
     /// where from.
     pub dead_letters: Option<Subject>,
+    /// How long its handlers work for each delivery, if not as long as the service says
+    /// ([`Service::takes`]).
+    pub takes: Option<Duration>,
 }
 
 impl Hosting {
     /// One member, its own group, from the start, one handler at a time.
     pub const ALONE: Hosting =
-        Hosting { members: 1, group: None, joins_late: false, overlapping: false, dead_letters: None };
+        Hosting { members: 1, group: None, joins_late: false, overlapping: false, dead_letters: None, takes: None };
 
     /// Whether its handlers can pause between their reads and their saves.
     #[must_use]
@@ -78,6 +82,10 @@ pub(crate) struct Hosted<S: System> {
     pub(crate) relay: Relay,
     /// By what the handler runs for, whether others can come between its saves and what it publishes.
     pub(crate) publishes_late: [bool; 3],
+    /// By what the handler runs for, how long it works.
+    pub(crate) takes: [Duration; 3],
+    /// Whether a member of it that works gets nothing more until it is done.
+    pub(crate) takes_turns: bool,
     /// The services that its handlers ask.
     pub(crate) asks: Vec<AskedService>,
     /// The services that ask it.
@@ -149,6 +157,8 @@ pub(crate) struct Inner<S: System> {
     pub(crate) has_terms: bool,
     /// Whether any service asks another one.
     pub(crate) has_askers: bool,
+    /// Whether handlers of any service work for some time.
+    pub(crate) has_workers: bool,
     pub(crate) seeds: Arc<[(ServiceIndex, Box<Seed>)]>,
     pub(crate) redeliver_futile: bool,
     /// What happens in its calm run, once somebody asked.
@@ -299,13 +309,14 @@ impl<S: System> Simulation<S> {
     }
 
     fn with_clients(&self, clients: Vec<HostedClient<S::Command>>) -> Simulation<S> {
-        let Inner { services, profile, groups, seeds, redeliver_futile, has_askers, .. } = &*self.inner;
+        let Inner { services, profile, groups, seeds, redeliver_futile, has_askers, has_workers, .. } = &*self.inner;
         let inner = Inner {
             services: Arc::clone(services),
             profile: profile.clone(),
             groups: groups.clone(),
             has_terms: any_terms(&clients),
             has_askers: *has_askers,
+            has_workers: *has_workers,
             clients,
             seeds: Arc::clone(seeds),
             redeliver_futile: *redeliver_futile,
@@ -429,7 +440,8 @@ impl<S: System> SimulationBuilder<S> {
     /// records, or collections or subjects cannot be told apart; if one order is to be kept over all that a group
     /// gets, and services that share it listen to different subjects; if a group has dead letters and the broker
     /// never gives a message up, or drops it, or if services that share a group name two subjects for them; if a
-    /// service asks itself, or what is no service.
+    /// service asks itself, or what is no service; if the handlers of a service work for some time over timers, or
+    /// over deliveries of a group that others share who take none.
     pub fn build(self) -> Result<Simulation<S>, BuildError> {
         self.profile.supported().map_err(|error| BuildError(error.to_string()))?;
         let mut services: Vec<Hosted<S>> = Vec::new();
@@ -470,6 +482,9 @@ impl<S: System> SimulationBuilder<S> {
             let delivered = groups.iter_mut().filter(|group| group.services.iter().any(|(other, _)| *other == index));
             delivered.for_each(|group| group.may_publish_late |= publishes_late[Work::Delivery as usize]);
             let ack_timing = service.ack_timing();
+            let takes = checks::takes(service.as_ref(), &hosting, &self.profile)?;
+            let takes_turns = !hosting.overlapping && takes.iter().any(|takes| !takes.is_zero());
+            checks::one_pace(&mut groups, index, takes, takes_turns, &services)?;
             let (members, hash) = (hosting.members, hash::of_name(name));
             services.push(Hosted {
                 service,
@@ -482,6 +497,8 @@ impl<S: System> SimulationBuilder<S> {
                 ack_timing,
                 relay,
                 publishes_late,
+                takes,
+                takes_turns,
                 asks: Vec::new(),
                 asked_by: Vec::new(),
             });
@@ -510,9 +527,19 @@ impl<S: System> SimulationBuilder<S> {
         let has_terms = any_terms(&clients);
         let (profile, redeliver_futile, expected) = (self.profile, self.redeliver_futile, OnceLock::new());
         let has_askers = services.iter().any(|hosted| !hosted.asks.is_empty());
-        let services = services.into();
-        let inner =
-            Inner { services, profile, groups, clients, has_terms, has_askers, seeds, redeliver_futile, expected };
+        let has_workers = services.iter().flat_map(|hosted| hosted.takes).any(|takes| !takes.is_zero());
+        let inner = Inner {
+            services: services.into(),
+            profile,
+            groups,
+            clients,
+            has_terms,
+            has_askers,
+            has_workers,
+            seeds,
+            redeliver_futile,
+            expected,
+        };
         Ok(Simulation { inner: Arc::new(inner) })
     }
 }
@@ -580,6 +607,7 @@ fn join_group<S: System>(
             let (members, joins_late) = (members.collect(), hosting.joins_late);
             let services = vec![(index, subjects.clone())];
             let (overlaps, may_publish_late, may_ask) = (hosting.overlapping, false, false);
+            let (works, takes_turns) = (false, false);
             groups.push(GroupSetup {
                 name,
                 subjects,
@@ -590,6 +618,8 @@ fn join_group<S: System>(
                 overlaps,
                 may_publish_late,
                 may_ask,
+                works,
+                takes_turns,
                 dead_letters: hosting.dead_letters,
             });
         }

@@ -185,7 +185,7 @@ impl TraceRecord {
         let member = self.member.filter(|member| *member > 0).map(|member| format!("[{member}] ")).unwrap_or_default();
         let answer = match self.answer.as_deref() {
             Some("ack" | "accepted" | "done") => " ✓".to_owned(),
-            Some("paused" | "crashed") | None => " …".to_owned(),
+            Some("paused" | "works" | "crashed") | None => " …".to_owned(),
             Some(answer) => format!(" ✗ {}", answer.strip_prefix("silent: ").unwrap_or(answer)),
         };
         let saved = saves_in_words(&self.saved, SavedRecord::name).map(|saves| format!(" {saves}")).unwrap_or_default();
@@ -336,7 +336,7 @@ impl<S: System> Observer<S> for Recorder {
 
 fn faults_in_words(step: &Step) -> Vec<String> {
     match step.action {
-        Action::Resume(_) if step.fate == (Fate { pause: true, ..Fate::CALM }) => Vec::new(),
+        _ if step.goes_on_with() && step.fate == (Fate { pause: true, ..Fate::CALM }) => Vec::new(),
         _ => step.fate.faults(),
     }
 }
@@ -351,6 +351,7 @@ fn answer_in_words(answer: Answer) -> String {
         Answer::Command(Err(rejection)) => format!("rejected {}: {}", rejection.status, rejection.reason),
         Answer::Timer => "done".to_owned(),
         Answer::Paused => "paused".to_owned(),
+        Answer::Works => "works".to_owned(),
         Answer::Crashed { acked: false } | Answer::CrashedBetween { acked: false } => "crashed".to_owned(),
         Answer::Crashed { acked: true } | Answer::CrashedBetween { acked: true } => "acked, then crashed".to_owned(),
         Answer::Lost => "lost".to_owned(),
@@ -379,9 +380,9 @@ impl<S: System> Observer<S> for Naming {
 
     fn after(&mut self, _: &World<S>, step: &Step) {
         // A handler that goes on has the fate that was decided when it began.
-        let goes_on = matches!(step.action, Action::Resume(_) | Action::Publish(_));
+        let goes_on = step.goes_on_with() || matches!(step.action, Action::Publish(_));
         let fate = if goes_on { Fate::CALM } else { step.fate };
-        self.steps.extend(self.what.take().map(|what| NamedStep::new(what, fate)));
+        self.steps.extend(self.what.take().map(|what| NamedStep { what: step.named(what), fate }));
     }
 
     fn panicked(&mut self, world: &World<S>, step: &Step, _: &str) {

@@ -182,7 +182,7 @@ impl<'a> Action<'a> {
         if let Some(name) = action.strip_prefix("late ack of ") {
             return about(Kind::Ack, name);
         }
-        if let Some(name) = action.strip_prefix("resume ") {
+        if let Some(name) = action.strip_prefix("resume ").or_else(|| action.strip_prefix("finish ")) {
             return about(Kind::Resume, name);
         }
         if let Some(name) = action.strip_prefix("publish of ") {
@@ -219,7 +219,7 @@ pub(crate) fn marks(record: &TraceRecord, action: &Action<'_>) -> Vec<Mark> {
         (Mark::Refused, refused),
         (Mark::AckLost, has(Fate::ACK_LOST)),
         (Mark::AckLate, has(Fate::ACK_LATE)),
-        (Mark::Paused, answer == "paused"),
+        (Mark::Paused, matches!(answer, "paused" | "works")),
         (Mark::Crash, answer.ends_with("crashed") || record.faults.iter().any(|fault| fault.starts_with("crash "))),
         (Mark::Lost, has(Fate::LOST)),
         (Mark::Panic, answer.starts_with("panics")),
@@ -235,6 +235,7 @@ pub(crate) fn outcome(record: &TraceRecord, kind: Kind) -> String {
     match record.answer.as_deref() {
         Some("ack" | "accepted" | "done") => parts.push("✓".to_owned()),
         Some("paused") => parts.push("… paused after it read".to_owned()),
+        Some("works") => parts.push("… works".to_owned()),
         Some(answer @ ("crashed" | "acked, then crashed")) => parts.push(format!("✖ {answer}")),
         Some(answer) => parts.push(format!("✗ {}", answer.strip_prefix("silent: ").unwrap_or(answer))),
         None if kind == Kind::AckWait => parts.push("ack wait is over".to_owned()),
@@ -293,6 +294,7 @@ mod tests {
             ("deliver a:b t1@0 -> orders #2", Some("ack"), Kind::Delivery, "a:b t1@0 -> orders #2"),
             ("late ack of a:b t1@0 -> orders #1", None, Kind::Ack, "a:b t1@0 -> orders #1"),
             ("resume ann: order t1 as o1", Some("accepted"), Kind::Resume, "ann: order t1 as o1"),
+            ("finish ann: order t1 as o1", Some("accepted"), Kind::Resume, "ann: order t1 as o1"),
             ("publish of ann: order t1 as o1", None, Kind::Publish, "ann: order t1 as o1"),
             ("clock: ack wait of a:b t1@0 -> orders #1 runs out", None, Kind::AckWait, "a:b t1@0 -> orders #1"),
             ("clock: timer o1 of expiration fires", Some("done"), Kind::Timer, "timer o1 of expiration fires"),

@@ -113,7 +113,7 @@ pub(crate) fn legend(picture: &Picture) -> Vec<(&'static str, &'static str, &'st
         ("refused", "need", "refused or no answer"),
         ("ack-lost", "need", "ack lost"),
         ("ack-late", "need", "ack comes late"),
-        ("paused", "need", "paused after its read"),
+        ("paused", "need", "paused after its read, or works"),
         ("crash", "bad", "crash"),
         ("lost", "bad", "message lost"),
         ("dead", "bad", "given up: dead letter"),

@@ -21,6 +21,12 @@ pub(crate) trait Consumer<E> {
     /// Why it gave no answer, if it gave none.
     fn silence(&self) -> Silence;
 
+    /// Whether it may answer some other time although it does not pause, because it works for some time.
+    #[inline(always)]
+    fn may_work(&self) -> bool {
+        false
+    }
+
     /// What it has to say to the world, which the broker takes before it takes the answer.
     fn outbox(&mut self) -> &mut Vec<E>;
 }
@@ -131,9 +137,9 @@ impl<E: Event> Broker<E> {
             self.let_handle_apart(index, message, attempt, consumer);
             return Some(HandedOut { reply: Reply::NotYet, wait });
         }
-        if fate.slow_publish {
+        if fate.slow_publish || consumer.may_work() {
             let handed_out = self.let_handle_apart(index, message, attempt, consumer);
-            // Who has not published yet answers some other time, and the broker waits from now on.
+            // Who works or has not published yet answers some other time, and the broker waits from now on.
             let wait = if handed_out.reply == Reply::NotYet { self.wait_for_answer(index) } else { handed_out.wait };
             return Some(HandedOut { wait, ..handed_out });
         }

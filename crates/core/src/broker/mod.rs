@@ -168,16 +168,20 @@ impl<E: Event> Broker<E> {
                 }
             }
         }
-        let groups: Vec<Group> = setups.into_iter().map(|setup| Group::new(setup, &routes, &profile)).collect();
+        // What waits for a member to be done waits in a queue.
+        let takes_turns = setups.iter().any(|setup| setup.takes_turns);
+        let is_free = profile.is_free() && !takes_turns;
+        let groups: Vec<Group> =
+            setups.into_iter().map(|setup| Group::new(setup, &routes, &profile, is_free)).collect();
         Broker {
-            is_free: profile.is_free(),
+            is_free,
             is_driven: profile.engine.is_some(),
             changes: profile.changes(),
             recognises: profile.dedup_window != Dedup::None,
             sees: profile.sees,
             now: Time(0),
             waits: Vec::new(),
-            at_once: profile.redelivers_at_once(),
+            at_once: profile.redelivers_at_once() && !takes_turns,
             tries_that_count: profile.tries_that_count(),
             has_dead_letters: groups.iter().any(|group| group.dead_letters.is_some()),
             has_shared: groups.iter().any(|group| group.service.is_none()),

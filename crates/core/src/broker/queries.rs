@@ -1,9 +1,12 @@
 //! Read access to the broker: its rules, deliveries and messages by name, and the digest of its state.
 
+use std::time::Duration;
+
 use super::{
-    Broker, Delivery, DeliveryIndex, DeliveryName, GroupIndex, Member, Message, MessageIndex, Ordering, Profile,
-    RedeliverAt, State,
+    Broker, Delivery, DeliveryIndex, DeliveryName, GroupIndex, MaxDeliver, Member, Message, MessageIndex, Ordering,
+    Profile, RedeliverAt, State,
 };
+use crate::engine;
 use crate::event::Event;
 use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Version};
@@ -47,6 +50,28 @@ impl<E: Event> Broker<E> {
     pub(crate) fn groups_of(&self, index: MessageIndex) -> impl Iterator<Item = (u32, GroupIndex)> + '_ {
         let message = self.message(index);
         (message.first_entry..).zip(self.routes[usize::from(message.route)].groups.iter().copied())
+    }
+
+    /// Whether a message is given up that came too often.
+    pub(crate) fn gives_up(&self) -> bool {
+        match &self.profile.engine {
+            Some(engine) => engine.rules.deliveries() != engine::Limit::Unlimited,
+            None => self.profile.max_deliver != MaxDeliver::Unlimited,
+        }
+    }
+
+    /// Whether another delivery has taken the place of one, and is not done.
+    pub(crate) fn comes_again(&self, index: DeliveryIndex) -> bool {
+        let next = |index: &DeliveryIndex| self.delivery(*index).successor;
+        std::iter::successors(next(&index), next).any(|successor| self.delivery(successor).is_open())
+    }
+
+    /// How long the broker waits for the answer to a delivery that was handed out just now; `None` if for ever.
+    pub(crate) fn lease_of(&self, index: DeliveryIndex) -> Option<Duration> {
+        match self.is_driven {
+            true => self.lease_by_engine(index),
+            false => self.profile.wait_for(self.delivery(index).tries),
+        }
     }
 
     /// Every delivery of the run so far.

@@ -82,6 +82,10 @@ pub(crate) struct GroupSetup {
     pub(crate) may_publish_late: bool,
     /// Whether a handler of one of its members may ask other services.
     pub(crate) may_ask: bool,
+    /// Whether its handlers work for some time over a delivery.
+    pub(crate) works: bool,
+    /// Whether one of its members that works gets nothing more until it is done.
+    pub(crate) takes_turns: bool,
     /// Where what it was sent too often goes.
     pub(crate) dead_letters: Option<Subject>,
 }
@@ -121,6 +125,10 @@ pub(super) struct Group {
     keys: BTreeMap<(u16, RecordId), usize>,
     /// How many deliveries each member has in flight; 0 where that is not counted.
     in_flight: Vec<u32>,
+    /// Which members work and get nothing more until they are done; none where no member does.
+    at_work: Vec<bool>,
+    /// How many of them there are.
+    busy: u16,
     /// How many all of them have.
     held: u32,
     /// Whether that is counted: where a limit or several members make it matter.
@@ -177,6 +185,7 @@ impl Clone for Group {
             owners: self.owners.clone(),
             keys: self.keys.clone(),
             in_flight: self.in_flight.clone(),
+            at_work: self.at_work.clone(),
             parked: self.parked.clone(),
             loose: self.loose.clone(),
             subscription: self.subscription.clone(),
@@ -193,6 +202,8 @@ impl Clone for Group {
         (self.hash, self.service, self.rules) = (source.hash, source.service, source.rules);
         (self.may_pause, self.joins_late, self.counts) = (source.may_pause, source.joins_late, source.counts);
         self.in_flight.clone_from(&source.in_flight);
+        copy_few(&mut self.at_work, &source.at_work);
+        self.busy = source.busy;
         // Without a key there is no unit, or none that anything waits in.
         if !(self.keys.is_empty() && source.keys.is_empty()) {
             self.routes.clone_from(&source.routes);
@@ -216,17 +227,17 @@ impl Clone for Group {
 impl Group {
     /// What its queues have taken of the heap, in bytes: about that.
     pub(super) fn heap_bytes(&self) -> u64 {
-        let Group { units, fronts, owners, routes, keys, in_flight, parked, queued, .. } = self;
+        let Group { units, fronts, owners, routes, keys, in_flight, at_work, parked, queued, .. } = self;
         // A queue of one delivery has room for four, and one that grew for twice as many as it has.
         let queues = heap_bytes_of(units) + ((4 * units.len() + 2 * queued) * size_of::<DeliveryIndex>()) as u64;
         let by_key = (2 * keys.len() * size_of::<((u16, RecordId), usize)>()) as u64;
         let lists = heap_bytes_of(fronts) + heap_bytes_of(owners) + heap_bytes_of(routes) + heap_bytes_of(in_flight);
-        queues + by_key + lists + heap_bytes_of(parked)
+        queues + by_key + lists + heap_bytes_of(parked) + heap_bytes_of(at_work)
     }
 }
 
 impl Group {
-    pub(super) fn new(setup: GroupSetup, routes: &[Route], profile: &Profile) -> Group {
+    pub(super) fn new(setup: GroupSetup, routes: &[Route], profile: &Profile, is_free: bool) -> Group {
         let members = setup.members.len();
         let rules = Rules::new(profile, members);
         let engine = profile.engine.as_ref();
@@ -235,7 +246,7 @@ impl Group {
             subscription: subscription.map(Box::new),
             overlaps: setup.overlaps,
             dead_letters: setup.dead_letters,
-            counts: members > 1 || !profile.is_free(),
+            counts: members > 1 || !is_free,
             fitting: fitting(&setup, routes).into(),
             service: setup.services.first().filter(|_| setup.services.len() == 1).map(|(service, _)| *service),
             hash: hash::of_name(&setup.name),
@@ -249,6 +260,8 @@ impl Group {
             routes: Vec::new(),
             keys: BTreeMap::new(),
             in_flight: vec![0; members],
+            at_work: vec![false; if setup.takes_turns { members } else { 0 }],
+            busy: 0,
             held: 0,
             parked: Vec::new(),
             loose: Vec::new(),
@@ -268,7 +281,8 @@ impl Group {
         self.fronts.fill(Front::default());
         self.keys.clear();
         self.in_flight.fill(0);
-        self.held = 0;
+        self.at_work.fill(false);
+        (self.busy, self.held) = (0, 0);
         self.parked.clear();
         self.loose.clear();
         self.queued = 0;
@@ -384,6 +398,7 @@ impl Group {
     #[inline]
     fn sure_room(&self, unit: usize) -> usize {
         match self.rules.max_in_flight.limit {
+            _ if self.busy > 0 => self.room(unit),
             // What all members hold is more than any of them holds.
             Limit::Of(limit) if self.is_far_from(limit) => limit.saturating_sub(self.held) as usize,
             _ => self.room(unit),
@@ -422,8 +437,33 @@ impl Group {
         self.keys.get(&self.unit_key(message.route, message.name.record)).copied()
     }
 
+    /// Whether a member works and gets nothing more until it is done.
+    pub(super) fn is_at_work(&self, member: u16) -> bool {
+        self.busy > 0 && self.at_work[usize::from(member)]
+    }
+
+    /// Notes that a member works, or is done.
+    pub(super) fn set_at_work(&mut self, member: u16, works: bool) {
+        if std::mem::replace(&mut self.at_work[usize::from(member)], works) != works {
+            self.busy = if works { self.busy + 1 } else { self.busy - 1 };
+        }
+    }
+
+    /// Whether every member works that may be handed what is in a unit's queue.
+    fn is_all_at_work(&self, unit: usize) -> bool {
+        match self.routes.get(unit).and_then(|route| self.fitting(*route)) {
+            _ if self.busy == 0 => false,
+            _ if self.rules.exclusive => self.at_work[self.owner(unit)],
+            None => usize::from(self.busy) == self.members.len(),
+            Some(fitting) => fitting.iter().all(|member| self.is_at_work(*member)),
+        }
+    }
+
     /// How many more deliveries of a unit may be in flight.
     pub(super) fn room(&self, unit: usize) -> usize {
+        if self.is_all_at_work(unit) {
+            return 0;
+        }
         let Limit::Of(limit) = self.rules.max_in_flight.limit else {
             return usize::MAX;
         };
@@ -432,10 +472,14 @@ impl Group {
             Scope::Group => left(self.held),
             Scope::Member if self.rules.exclusive => left(self.in_flight[self.owner(unit)]),
             Scope::Member => {
-                let add = |sum: usize, held: u32| sum.saturating_add(left(held));
+                let of = |member: u16| match self.is_at_work(member) {
+                    true => 0,
+                    false => left(self.in_flight[usize::from(member)]),
+                };
+                let add = |sum: usize, member: u16| sum.saturating_add(of(member));
                 match self.routes.get(unit).and_then(|route| self.fitting(*route)) {
-                    None => self.in_flight.iter().copied().fold(0, add),
-                    Some(fitting) => fitting.iter().map(|member| self.in_flight[usize::from(*member)]).fold(0, add),
+                    None => (0..self.members.len() as u16).fold(0, add),
+                    Some(fitting) => fitting.iter().copied().fold(0, add),
                 }
             }
         }
@@ -450,6 +494,7 @@ impl Group {
         let parked = self.parked.len();
         let left = |held: u32| limit.saturating_sub(held) as usize;
         match self.rules.max_in_flight.scope {
+            _ if self.busy > 0 => true,
             _ if self.is_far_from(limit) && self.fitting.is_empty() => false,
             // Not every member fits every unit, and it is not worth while to work out which.
             _ if !self.fitting.is_empty() => true,
@@ -477,10 +522,12 @@ impl Group {
         }
         if let Some(fitting) = self.fitting(route) {
             let turns = (0..fitting.len()).map(|i| fitting[(i + turn as usize) % fitting.len()]);
-            return turns.min_by_key(|member| self.in_flight[usize::from(*member)]).unwrap_or_default();
+            let order = |member: &u16| (self.is_at_work(*member), self.in_flight[usize::from(*member)]);
+            return turns.min_by_key(order).unwrap_or_default();
         }
         let turns = (0..members).map(|i| (i + turn as usize) % members);
-        turns.min_by_key(|member| self.in_flight[*member]).map_or(0, |member| member as u16)
+        let order = |member: &usize| (self.is_at_work(*member as u16), self.in_flight[*member]);
+        turns.min_by_key(order).map_or(0, |member| member as u16)
     }
 }
 

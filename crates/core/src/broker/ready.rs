@@ -3,7 +3,7 @@
 use super::delivery::{Delivery, DeliveryIndex, GroupIndex, NOWHERE};
 use super::profile::RedeliverAt;
 use super::queue::Front;
-use super::{Broker, MessageIndex, take_out};
+use super::{Broker, Member, MessageIndex, take_out};
 use crate::event::Event;
 
 impl<E: Event> Broker<E> {
@@ -79,6 +79,21 @@ impl<E: Event> Broker<E> {
         }
         for place in 0..self.groups[group.get()].loose.len() {
             self.refresh_loose(self.groups[group.get()].loose[place]);
+        }
+    }
+
+    /// Notes that a member works and gets nothing more until it is done, or that it is done.
+    #[inline(never)]
+    pub(crate) fn set_at_work(&mut self, member: Member, works: bool) {
+        for group in self.group_indices() {
+            let here = &mut self.groups[group.get()];
+            let Some(place) = here.members.iter().position(|other| *other == member) else { continue };
+            here.set_at_work(place as u16, works);
+            match self.is_driven {
+                true if here.joined => self.refresh(group),
+                true => {}
+                false => self.refresh_group(group),
+            }
         }
     }
 

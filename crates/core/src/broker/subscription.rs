@@ -290,6 +290,13 @@ impl<E: Event> Broker<E> {
         self.groups[group.get()].subscription.as_ref().expect("a subscription")
     }
 
+    /// How long the engine waits from now on for the answer to a delivery.
+    pub(super) fn lease_by_engine(&self, index: DeliveryIndex) -> Option<Duration> {
+        let (group, number) = self.of_engine(index);
+        let due = self.known(group).timers[number.0 as usize]?;
+        Some(Duration::from_micros(due.0.saturating_sub(self.now.0)))
+    }
+
     /// The group of a delivery, and the number that its message has there.
     fn of_engine(&self, index: DeliveryIndex) -> (GroupIndex, MessageId) {
         let Delivery { group, unit, .. } = *self.delivery(index);

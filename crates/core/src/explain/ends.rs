@@ -70,7 +70,9 @@ fn waited<'a, S: System>(observed: &'a ObservedRun<S>, departure: &Departure) ->
     let what = departure.what();
     let begins = |step: &&ObservedStep| step.is(&what) && step.begins();
     let goes_on = |step: &&ObservedStep| match departure {
-        Departure::Pause { .. } => step.is(&what) && !step.begins(),
+        Departure::Pause { .. } => {
+            !step.begins() && (step.is(&what) || step.is(&Target::Start(Box::new(what.clone()))))
+        }
         Departure::DelayAck { what, .. } => step.is(&Target::Ack(what.clone())),
         Departure::SlowPublish { what, .. } => step.is(&Target::Publish(Box::new(what.clone()))),
         _ => begins(step),
@@ -90,5 +92,9 @@ fn waited<'a, S: System>(observed: &'a ObservedRun<S>, departure: &Departure) ->
 /// How a departure names the end of a step.
 fn moment(step: &ObservedStep) -> Option<Target> {
     let target = step.target.clone()?;
-    Some(if step.pauses() { Target::Pause(Box::new(target)) } else { target })
+    Some(match (step.pauses(), step.fate.pause) {
+        (true, true) => Target::Pause(Box::new(target)),
+        (true, false) => Target::Start(Box::new(target)),
+        (false, _) => target,
+    })
 }

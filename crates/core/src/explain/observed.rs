@@ -14,6 +14,10 @@ use crate::world::{Answer, Step, World};
 pub(super) struct ObservedStep {
     pub(super) action: Action,
     pub(super) fate: Fate,
+    /// Whether its handler works from then on.
+    pub(super) works: bool,
+    /// Whether a handler goes on in it that had begun before.
+    pub(super) goes_on: bool,
     /// By which name a scheduler knows it in any run of the same simulation.
     pub(super) name: u64,
     pub(super) target: Option<Target>,
@@ -27,7 +31,7 @@ pub(super) struct ObservedStep {
 impl ObservedStep {
     /// Whether a handler began to work in it, or the broker lost what it was for.
     pub(super) fn begins(&self) -> bool {
-        !matches!(self.action, Action::Resume(_))
+        !self.goes_on
     }
 
     /// Whether it is about what a departure names.
@@ -37,7 +41,7 @@ impl ObservedStep {
 
     /// Whether the handler of it read, and will save later.
     pub(super) fn pauses(&self) -> bool {
-        self.fate.pause && self.begins()
+        (self.fate.pause || self.works) && self.begins()
     }
 }
 
@@ -157,7 +161,8 @@ impl<S: System> Observing<S> {
         let Pending { name, target, passed } = pending;
         let (record, is_refused) = (record.clone(), matches!(step.answer, Some(Answer::Command(Err(_)))));
         let (action, fate) = (step.action, step.fate);
-        self.steps.push(ObservedStep { action, fate, name, target, record, is_refused, passed });
+        let (works, goes_on) = (step.works(), step.goes_on_with());
+        self.steps.push(ObservedStep { action, fate, works, goes_on, name, target, record, is_refused, passed });
     }
 }
 

@@ -412,13 +412,13 @@ impl<S: System> Story<'_, S> {
     /// Whether a handler worked in a step to its end.
     fn handles(&self, place: usize) -> bool {
         let step = &self.steps()[place];
-        let cut_off = step.pauses() || step.fate.crash.is_some() || step.fate.lose;
+        let cut_off = step.pauses() || step.works || step.fate.crash.is_some() || step.fate.lose;
         step.record.service.is_some() && step.record.answer.is_some() && !cut_off
     }
 
     /// Whether a handler did something else than in the calm run; a paused one did so later.
     fn is_other(&self, place: usize) -> bool {
-        if !self.steps()[place].begins() {
+        if !self.steps()[place].begins() && self.steps()[place].fate.pause {
             return true;
         }
         let record = &self.steps()[place].record;

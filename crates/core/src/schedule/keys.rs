@@ -12,6 +12,11 @@ pub(crate) fn pause_key(handled: u64) -> u64 {
     hash::mix(handled, 5)
 }
 
+/// The key of the moment at which a handler begins to work on what it handles.
+pub(crate) fn start_key(handled: u64) -> u64 {
+    hash::mix(handled, 8)
+}
+
 /// The key of the publishing of what a handler was slow to publish.
 pub(crate) fn publish_key(handled: u64) -> u64 {
     hash::mix(handled, 7)

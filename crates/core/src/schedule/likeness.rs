@@ -59,7 +59,7 @@ impl Target {
     pub(crate) fn delivery(&self) -> Option<&DeliverySpec> {
         match self {
             Target::Delivery(delivery) | Target::Ack(delivery) | Target::AckWait(delivery) => Some(delivery),
-            Target::Pause(what) | Target::Publish(what) => what.delivery(),
+            Target::Pause(what) | Target::Start(what) | Target::Publish(what) => what.delivery(),
             Target::Command(_) | Target::Timer(_) | Target::Join(_) => None,
         }
     }
@@ -71,9 +71,9 @@ fn distance(one: &Target, other: &Target, subjects: &[&str]) -> Option<(u64, u64
         (Target::Delivery(one), Target::Delivery(other))
         | (Target::Ack(one), Target::Ack(other))
         | (Target::AckWait(one), Target::AckWait(other)) => Some(of_deliveries(one, other, subjects)),
-        (Target::Pause(one), Target::Pause(other)) | (Target::Publish(one), Target::Publish(other)) => {
-            distance(one, other, subjects)
-        }
+        (Target::Pause(one), Target::Pause(other))
+        | (Target::Start(one), Target::Start(other))
+        | (Target::Publish(one), Target::Publish(other)) => distance(one, other, subjects),
         (Target::Command(one), Target::Command(other)) => Some(of_commands(one, other)),
         (Target::Timer(one), Target::Timer(other)) => Some((of_timers(one, other), 0)),
         (Target::Join(one), Target::Join(other)) => Some((of_places(one, other), 0)),

@@ -21,7 +21,7 @@ use crate::hash;
 use crate::ids::{RecordId, Version};
 
 pub(crate) use attempts::attempt_label;
-pub(crate) use keys::{ack_key, ack_wait_key, command_key, pause_key, publish_key};
+pub(crate) use keys::{ack_key, ack_wait_key, command_key, pause_key, publish_key, start_key};
 pub use step::NamedStep;
 pub use timer::TimerSpec;
 pub(crate) use timer::timer_key;
@@ -237,6 +237,9 @@ pub enum Target {
     Timer(TimerSpec),
     /// The handler of a delivery or a command has read and pauses, written `pause of H`.
     Pause(Box<Target>),
+    /// The handler of a delivery or a command begins to work, which takes some time
+    /// ([`Service::takes`](crate::Service::takes)), written `start of H`.
+    Start(Box<Target>),
     /// The late ack of a delivery arrives, written `ack of D`.
     Ack(DeliverySpec),
     /// The ack wait of a delivery ends, written `ack wait of D`.
@@ -256,6 +259,7 @@ impl Target {
             Target::Command(command) => command.key(),
             Target::Timer(timer) => timer.key(),
             Target::Pause(what) => pause_key(what.key()),
+            Target::Start(what) => start_key(what.key()),
             Target::Ack(delivery) => ack_key(delivery.key()),
             Target::AckWait(delivery) => ack_wait_key(delivery.key()),
             Target::Join(group) => hash::of_name(group),
@@ -335,6 +339,7 @@ impl fmt::Display for Target {
             Target::Command(command) => command.fmt(f),
             Target::Timer(timer) => timer.fmt(f),
             Target::Pause(what) => write!(f, "pause of {what}"),
+            Target::Start(what) => write!(f, "start of {what}"),
             Target::Ack(delivery) => write!(f, "ack of {delivery}"),
             Target::AckWait(delivery) => write!(f, "ack wait of {delivery}"),
             Target::Join(group) => write!(f, "join of {group}"),
@@ -406,7 +411,7 @@ const FORMS: &str = "expected `hold H until X`, `hold join of GROUP until X`, `p
 `forget ack of D`, `publish twice T`, `stale answer to T` or `no answer to T`, \
 where D is a delivery like `item:changed i1@2 -> search #1`, H is D or a command like `seller: change i1 to 6`, \
 T is H or a timer like `timer i1 of shop`, \
-X is T, `pause of H`, `publish of H`, `ack of D`, `ack wait of D`, `join of GROUP` or `quiescence`";
+X is T, `pause of H`, `start of H`, `publish of H`, `ack of D`, `ack wait of D`, `join of GROUP` or `quiescence`";
 
 impl FromStr for Departure {
     type Err = ParseDepartureError;
@@ -558,6 +563,12 @@ impl FromStr for Target {
             return match what.parse()? {
                 what @ (Target::Delivery(_) | Target::Command(_)) => Ok(Target::Pause(Box::new(what))),
                 _ => Err(wrong(what, "cannot pause", "a delivery or a command can")),
+            };
+        }
+        if let Some(what) = text.strip_prefix("start of ") {
+            return match what.parse()? {
+                what @ (Target::Delivery(_) | Target::Command(_)) => Ok(Target::Start(Box::new(what))),
+                _ => Err(wrong(what, "takes no time", "a delivery or a command can")),
             };
         }
         if let Some(what) = text.strip_prefix("publish of ") {

@@ -7,7 +7,7 @@ impl Target {
     #[must_use]
     pub(crate) fn handled(&self) -> Target {
         match self {
-            Target::Pause(what) | Target::Publish(what) => what.handled(),
+            Target::Pause(what) | Target::Start(what) | Target::Publish(what) => what.handled(),
             Target::Ack(delivery) | Target::AckWait(delivery) => {
                 Target::Delivery(DeliverySpec { attempt: 1, ..delivery.clone() })
             }
@@ -25,6 +25,7 @@ impl Target {
         };
         let instead = match self {
             Target::Pause(inner) => Some(Target::Pause(Box::new(inner.of(what)))),
+            Target::Start(inner) => Some(Target::Start(Box::new(inner.of(what)))),
             Target::Publish(inner) => Some(Target::Publish(Box::new(inner.of(what)))),
             Target::Ack(delivery) => again(delivery.attempt).map(Target::Ack),
             Target::AckWait(delivery) => again(delivery.attempt).map(Target::AckWait),
@@ -43,6 +44,7 @@ impl Target {
             Target::Ack(delivery) => Target::Ack(first(delivery)),
             Target::AckWait(delivery) => Target::AckWait(first(delivery)),
             Target::Pause(what) => Target::Pause(Box::new(what.at_first_attempt())),
+            Target::Start(what) => Target::Start(Box::new(what.at_first_attempt())),
             Target::Publish(what) => Target::Publish(Box::new(what.at_first_attempt())),
             other @ (Target::Command(_) | Target::Timer(_) | Target::Join(_)) => other,
         }
@@ -52,7 +54,7 @@ impl Target {
     fn command(&mut self) -> Option<&mut CommandSpec> {
         match self {
             Target::Command(command) => Some(command),
-            Target::Pause(what) | Target::Publish(what) => what.command(),
+            Target::Pause(what) | Target::Start(what) | Target::Publish(what) => what.command(),
             Target::Delivery(_) | Target::Timer(_) | Target::Ack(_) | Target::AckWait(_) | Target::Join(_) => None,
         }
     }

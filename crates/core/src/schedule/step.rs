@@ -9,7 +9,7 @@ use crate::faults::{AckFate, AnswerFault, Fate, MemberChange, Window};
 /// A step of a run by name, with what went wrong with it.
 ///
 /// A handler that paused makes two steps: `pause of H`, which has what goes wrong with it, and, when
-/// it is resumed, H alone.
+/// it is resumed, H alone. So does one that works for some time: `start of H`, and, when it is done, H alone.
 ///
 /// ```
 /// use pellmell::schedule::NamedStep;
@@ -21,6 +21,7 @@ use crate::faults::{AckFate, AnswerFault, Fate, MemberChange, Window};
 ///     "order:created o1@0 -> tickets, crash before publish",
 ///     "pause of bob: edit t1 to 6, crash before save",
 ///     "bob: edit t1 to 6",
+///     "start of ticket:created t1@0 -> orders, ack lost, crash before save",
 ///     "bob: edit t1 to 7, slow publish",
 ///     "publish of bob: edit t1 to 7",
 ///     "ack of ticket:created t1@0 -> orders",
@@ -171,7 +172,7 @@ fn possible(what: &Target, fate: Fate) -> bool {
         Target::Delivery(_) => true,
         Target::Command(_) => fate == of_handler,
         Target::Timer(_) => fate == crash,
-        Target::Pause(what) => match **what {
+        Target::Pause(what) | Target::Start(what) => match **what {
             Target::Delivery(_) => !fate.lose,
             _ => fate == of_handler,
         },
@@ -236,7 +237,7 @@ mod tests {
 
         #[test]
         fn no_text_makes_the_parser_of_steps_panic(text in ".{0,80}") {
-            for around in ["", "pause of ", "ack of ", "timer ", "a: ", "ticket:created t1@0 -> "] {
+            for around in ["", "pause of ", "start of ", "ack of ", "timer ", "a: ", "ticket:created t1@0 -> "] {
                 let _ = format!("{around}{text}").parse::<NamedStep>();
                 let _ = format!("{around}{text}, ack lost").parse::<NamedStep>();
             }
@@ -272,6 +273,8 @@ mod tests {
         refused("timer o1 of expiration, no answer, stale answer", "says twice what went wrong");
         refused("join of orders, no answer", "cannot go wrong like that");
         refused("pause of timer o1 of expiration", "cannot pause");
+        refused("start of timer o1 of expiration", "takes no time");
+        refused(&format!("start of {delivery}, message lost"), "cannot go wrong like that");
         refused(&"a: b".repeat(TEXT_BYTES_MAX), "longer than");
     }
 }

@@ -1,6 +1,6 @@
 //! The calm run with departures.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -92,8 +92,10 @@ pub struct Departing {
     tie: Tie,
     /// The keys of what departures wait for, and whether it has happened.
     happened: BTreeMap<u64, bool>,
-    /// The key of what was told to pause in the running step.
-    pausing: Option<u64>,
+    /// The key of what was told to pause in the running step, and whether it works when it goes on.
+    pausing: Option<(u64, bool)>,
+    /// The paused handlers that begin to work when they go on.
+    working: BTreeSet<Action>,
     /// The keys of what can be held or goes on, as far as departures are about it or wait for it: for a
     /// paused handler, of what it handles.
     keys: BTreeMap<Action, u64>,
@@ -151,6 +153,7 @@ impl Departing {
             late,
             tie,
             pausing: None,
+            working: BTreeSet::new(),
             keys: BTreeMap::new(),
             order: CalmOrder::with_tie(tie),
             held: Vec::new(),
@@ -307,6 +310,8 @@ impl Departing {
         };
         let next = enabled
             .calm_before_clock(|action| wait(action) == Wait::Nothing, past, ready)
+            // Nothing is at rest as long as somebody works.
+            .or_else(|| clock().filter(|_| enabled.works))
             .or_else(|| enabled.first_waiting(self.tie, |action| wait(action) == Wait::Quiescence))
             .or_else(|| clock().filter(|_| clock_helps()))
             .or_else(|| enabled.first_waiting(self.tie, |action| wait(action) > Wait::Nothing))
@@ -333,10 +338,13 @@ impl Departing {
             }
         }
         let happened = match action {
+            Action::Resume(_) if self.working.remove(&action) => self.keys.remove(&action).map(schedule::start_key),
             Action::Resume(_) | Action::Join(_) => self.keys.remove(&action),
             Action::Publish(_) => self.keys.remove(&action).map(schedule::publish_key),
             Action::Ack(index) => Some(schedule::ack_key(enabled.delivery(index).key)),
-            Action::Advance => enabled.ack_wait().map(|index| schedule::ack_wait_key(enabled.delivery(index).key)),
+            Action::Advance => enabled
+                .done
+                .or_else(|| enabled.ack_wait().map(|index| schedule::ack_wait_key(enabled.delivery(index).key))),
             Action::Command(_) => {
                 self.keys.remove(&action);
                 None
@@ -359,7 +367,12 @@ impl Scheduler for Departing {
         let Offer { action, key, .. } = offer;
         self.order.offer(action);
         match action {
-            Action::Resume(_) => self.keys.extend(self.pausing.take().map(|key| (action, key))),
+            Action::Resume(_) => {
+                if let Some((key, works)) = self.pausing.take() {
+                    self.keys.insert(action, key);
+                    self.working.extend(works.then_some(action));
+                }
+            }
             Action::Ack(_) | Action::Publish(_) => {
                 let Some(handled) = self.late.get(&key).copied() else { return };
                 for place in self.places.get(&handled).into_iter().flatten() {
@@ -447,8 +460,10 @@ impl Scheduler for Departing {
         let fate = chosen.restrict(fate);
         self.note_fate(chosen.key, fate);
         if fate.pause {
-            self.pausing = Some(chosen.key);
+            self.pausing = Some((chosen.key, chosen.works));
             self.note(schedule::pause_key(chosen.key));
+        } else if chosen.works && !fate.lose {
+            self.note(schedule::start_key(chosen.key));
         } else {
             self.note(chosen.key);
         }

@@ -137,6 +137,8 @@ pub struct Chosen {
     pub changes: MemberChanges,
     /// Whether the broker recognises what is published a second time right after the first.
     pub recognises: bool,
+    /// Whether its handler works for some time, and so is done in a step of its own.
+    pub works: bool,
 }
 
 impl Chosen {
@@ -145,8 +147,19 @@ impl Chosen {
     pub(crate) fn delivery(delivery: &Delivery, may_publish_late: bool) -> Chosen {
         let Delivery { key, attempt, may_pause, .. } = *delivery;
         let (may_ask, may_crash, changes, recognises) = (false, true, MemberChanges::NONE, false);
-        let is_delivery = true;
-        Chosen { key, attempt, may_pause, may_publish_late, may_ask, may_crash, is_delivery, changes, recognises }
+        let (is_delivery, works) = (true, false);
+        Chosen {
+            key,
+            attempt,
+            may_pause,
+            may_publish_late,
+            may_ask,
+            may_crash,
+            is_delivery,
+            changes,
+            recognises,
+            works,
+        }
     }
 
     /// What the faults of a run do to this.
@@ -220,6 +233,10 @@ pub struct Enabled<'a> {
     /// The delivery whose ack wait ends if the clock moves.
     pub(crate) ack_wait: Option<DeliveryIndex>,
     pub(crate) service_timer: bool,
+    /// Whether any handler works.
+    pub(crate) works: bool,
+    /// What a handler is done with if the clock moves: the key by which departures name it.
+    pub(crate) done: Option<u64>,
 }
 
 /// In which order the calm run does what it could do in any order. In each of them every group gets

@@ -56,7 +56,7 @@ impl Replayed {
             Action::Ack(index) => Some((schedule::ack_key(enabled.delivery(index).key), false)),
             Action::Advance => match enabled.ack_wait() {
                 Some(index) => Some((schedule::ack_wait_key(enabled.delivery(index).key), false)),
-                None => enabled.clock().map(|key| (key, false)),
+                None => enabled.done.or(enabled.clock()).map(|key| (key, false)),
             },
             Action::Command(_) => self.keys.get(&action).map(|key| (*key, true)),
             Action::Resume(_) | Action::Join(_) | Action::Publish(_) => self.keys.get(&action).map(|key| (*key, false)),
@@ -66,7 +66,8 @@ impl Replayed {
     /// The first step that an action would be, with its key.
     fn first_of(&self, action: Action, enabled: &Enabled<'_>) -> Option<(usize, u64)> {
         let (key, begins) = self.key_of(action, enabled)?;
-        let keys = [Some(key), begins.then(|| schedule::pause_key(key))];
+        let begun = [schedule::pause_key(key), schedule::start_key(key)];
+        let keys = [Some(key), begun.first().copied().filter(|_| begins), begun.last().copied().filter(|_| begins)];
         let first = |key: u64| self.places.get(&key)?.front().map(|place| (*place, key));
         keys.into_iter().flatten().filter_map(first).min()
     }
@@ -116,7 +117,7 @@ impl Scheduler for Replayed {
     fn fate(&mut self, chosen: &Chosen) -> Fate {
         let fate = chosen.restrict(self.fate);
         if fate.pause {
-            self.pausing = Some(chosen.key);
+            self.pausing = Some(if chosen.works { schedule::start_key(chosen.key) } else { chosen.key });
         }
         fate
     }

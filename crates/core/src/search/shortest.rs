@@ -235,7 +235,8 @@ impl<'a, S: System> Shortest<'a, S> {
         Shortest { cost_max: Some(cost_max), ..self }
     }
 
-    /// Searches until every state was expanded.
+    /// Searches until every state was expanded. Where handlers work for some time
+    /// ([`Service::takes`](crate::Service::takes)) none is, and the result is not complete.
     ///
     /// # Panics
     /// If a handler or a property panics.
@@ -250,6 +251,9 @@ impl<'a, S: System> Shortest<'a, S> {
     /// # Panics
     /// If a handler or a property panics.
     pub fn run_until(&self, enough: impl FnMut(&Found) -> bool) -> ShortestResult {
+        if self.simulation.inner.has_workers {
+            return ShortestResult { found: Vec::new(), states: 0, complete: false };
+        }
         Search::new(self).run(enough)
     }
 }

@@ -41,7 +41,9 @@ struct Handlers {
 impl<S: System> Observer<S> for Handlers {
     fn before(&mut self, world: &World<S>, action: Action) {
         let is_handler = matches!(action, Action::Command(_) | Action::Deliver(_) | Action::Resume(_));
-        self.target = is_handler.then(|| world.target(action)).flatten().map(|target| target.at_first_attempt());
+        let target = is_handler.then(|| world.target(action)).flatten();
+        let target = target.filter(|target| !matches!(target, Target::Start(_)));
+        self.target = target.map(|target| target.at_first_attempt());
     }
 
     fn after(&mut self, world: &World<S>, step: &Step) {

@@ -3,9 +3,13 @@
 use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Awaited, BuildError};
-use crate::broker::GroupSetup;
-use crate::ids::Subject;
+use std::time::Duration;
+
+use super::{Awaited, BuildError, Hosted, Hosting};
+use crate::broker::{GroupSetup, Profile};
+use crate::event::System;
+use crate::ids::{ServiceIndex, Subject};
+use crate::service::{Service, Work};
 use crate::store::Schema;
 
 /// Who a name is of, for messages.
@@ -90,6 +94,55 @@ impl Declared {
             false => format!("the ids of its records begin with {}", kinds.join(", ")),
         };
         Err(BuildError(format!("`{label}` waits for `{awaited}`, which can never be there: {known}")))
+    }
+}
+
+/// How long handlers of a service work, by what they run for: as it says itself, or for deliveries as its hosting says.
+pub(super) fn takes<S: System>(
+    service: &dyn Service<S>,
+    hosting: &Hosting,
+    profile: &Profile,
+) -> Result<[Duration; 3], BuildError> {
+    let (name, [for_commands, says, for_timers]) = (service.name(), Work::ALL.map(|work| service.takes(work)));
+    let for_deliveries = hosting.takes.unwrap_or(says);
+    if !for_timers.is_zero() {
+        let message = format!("service `{name}` takes {for_timers:?} for a timer");
+        let why = "the clock stands while a timer's handler runs, so it takes no time";
+        let next = "let the timer publish an event, and take the time to handle that";
+        return Err(BuildError(format!("{message}: {why}; {next}")));
+    }
+    let waits = profile.engine.is_some() || profile.ack_wait.last().is_none_or(|wait| !wait.is_zero());
+    if !for_deliveries.is_zero() && hosting.overlapping && !waits {
+        let message = format!("service `{name}` takes {for_deliveries:?} for a delivery, any number of them at a time");
+        let why = format!("on `{}`, which waits for no answer, a message would come again without end", profile.name);
+        return Err(BuildError(format!("{message}: {why}; set an ack wait, or leave `overlapping` out")));
+    }
+    Ok([for_commands, for_deliveries, for_timers])
+}
+
+/// Notes whether handlers of a group work for some time over a delivery, which all of its services do or none.
+pub(super) fn one_pace<S: System>(
+    groups: &mut [GroupSetup],
+    service: ServiceIndex,
+    takes: [Duration; 3],
+    takes_turns: bool,
+    before: &[Hosted<S>],
+) -> Result<(), BuildError> {
+    let works = !takes[Work::Delivery as usize].is_zero();
+    let is_in = |group: &&mut GroupSetup| group.services.iter().any(|(other, _)| *other == service);
+    let Some(group) = groups.iter_mut().find(is_in) else { return Ok(()) };
+    group.takes_turns |= takes_turns;
+    match group.services.iter().find(|(other, _)| *other != service) {
+        Some((other, _)) if group.works != works => {
+            let name = &group.name;
+            let message = format!("`{}` shares the group `{name}`, and only some who do", before[other.get()].name);
+            let next = "let all of them take some, or give each a group of its own";
+            Err(BuildError(format!("{message} take time for a delivery: {next}")))
+        }
+        _ => {
+            group.works = works;
+            Ok(())
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Services, events and properties of a small system in few words.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -70,8 +71,8 @@ impl<R: Record> Event for Snapshot<R> {
 pub fn service<S: System>(name: impl Into<Cow<'static, str>>) -> Closures<S> {
     let (name, subjects) = (name.into(), Cow::Borrowed(&[] as &[Subject]));
     let (publish, ack, relay) = (PublishMode::default(), AckTiming::default(), Relay::default());
-    let (declare, asks) = (Vec::new(), Vec::new());
-    Closures { name, declare, subjects, handle: None, execute: None, fire: None, publish, ack, relay, asks }
+    let (declare, asks, takes) = (Vec::new(), Vec::new(), [Duration::ZERO; 3]);
+    Closures { name, declare, subjects, handle: None, execute: None, fire: None, publish, ack, relay, asks, takes }
 }
 
 type Declare = dyn Fn(&mut Schema) + Send + Sync;
@@ -92,6 +93,7 @@ pub struct Closures<S: System> {
     ack: AckTiming,
     relay: Relay,
     asks: Vec<&'static str>,
+    takes: [Duration; 3],
 }
 
 impl<S: System> Closures<S> {
@@ -203,6 +205,13 @@ impl<S: System> Closures<S> {
         self
     }
 
+    /// Lets its handlers work for so long when they run for this ([`Service::takes`]); no time unless said otherwise.
+    #[must_use]
+    pub fn taking(mut self, work: Work, takes: Duration) -> Closures<S> {
+        self.takes[work as usize] = takes;
+        self
+    }
+
     /// Acks at this time; [`AckTiming::AfterSave`] unless said otherwise.
     #[must_use]
     pub fn acking(mut self, timing: AckTiming) -> Closures<S> {
@@ -253,6 +262,10 @@ impl<S: System> Service<S> for Closures<S> {
 
     fn asks(&self) -> &[&str] {
         &self.asks
+    }
+
+    fn takes(&self, work: Work) -> Duration {
+        self.takes[work as usize]
     }
 }
 

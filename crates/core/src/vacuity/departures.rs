@@ -50,7 +50,7 @@ fn impossible<S: System>(simulation: &Simulation<S>, target: &Target) -> Option<
             let is_there = simulation.inner.groups.iter().any(|known| known.name == *group);
             (!is_there).then(|| format!("there is no group `{group}`"))
         }
-        Target::Pause(what) | Target::Publish(what) => impossible(simulation, what),
+        Target::Pause(what) | Target::Start(what) | Target::Publish(what) => impossible(simulation, what),
     }
 }
 
@@ -298,6 +298,13 @@ impl<S: System> Why<'_, S> {
                 let name = services.get(*handlers.first()?)?.name;
                 let none = handlers.iter().all(|place| !services[*place].pauses[work_of(of) as usize]);
                 none.then(|| format!("handlers of `{name}` cannot pause"))
+            }
+            (_, Target::Start(of)) => {
+                let handlers = self.handlers(of);
+                let services = &self.simulation.inner.services;
+                let name = services.get(*handlers.first()?)?.name;
+                let none = handlers.iter().all(|place| services[*place].takes[work_of(of) as usize].is_zero());
+                none.then(|| format!("handlers of `{name}` take no time: they do not begin before they are done"))
             }
             (_, Target::Publish(of)) => {
                 let is_slow = |other: &Departure| matches!(other, Departure::SlowPublish { what, .. } if what == &**of);

@@ -214,7 +214,7 @@ impl Occurred {
             (Action::Command(client), Some(Answer::Command(Ok(())))) => {
                 self.accepted.insert(client.get());
             }
-            (Action::Resume(_), Some(Answer::Command(Ok(())))) => self.accepted.extend(resumed),
+            (Action::Resume(_) | Action::Advance, Some(Answer::Command(Ok(())))) => self.accepted.extend(resumed),
             _ => {}
         }
     }
@@ -246,7 +246,7 @@ impl<'a, S: System> Looking<'a, S> {
 
 impl<S: System> Observer<S> for Looking<'_, S> {
     fn before(&mut self, world: &World<S>, action: Action) {
-        let target = Some(action).filter(|action| matches!(action, Action::Resume(_)));
+        let target = Some(action).filter(|action| world.goes_on(*action));
         self.resumed = match target.and_then(|action| world.target(action)) {
             Some(Target::Command(command)) => {
                 world.simulation().inner.clients.iter().position(|client| client.name == command.client)

@@ -142,6 +142,7 @@ impl<S: System> World<S> {
     #[inline]
     fn may_send_now(&self, client: ClientIndex, next: &HostedCommand<S::Command>) -> bool {
         next.terms.as_deref().is_none_or(|terms| self.meets_terms(client, next, terms))
+            && !(self.inner().has_workers && self.waits_for_member(client, next))
     }
 
     #[cold]

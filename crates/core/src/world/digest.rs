@@ -1,6 +1,6 @@
 //! The hash of a world's state, in parts that change apart.
 
-use super::{Job, Timer, World};
+use super::{Job, Paused, Timer, World};
 use crate::event::System;
 use crate::hash;
 use crate::ids::{ServiceIndex, Time};
@@ -205,10 +205,7 @@ impl<S: System> World<S> {
 
     fn rest_digest(&self) -> u64 {
         let paused = self.host.small.paused.iter().map(|paused| {
-            let job = match paused.job {
-                Job::Delivery(index) => self.broker.digest_of(index),
-                Job::Command { .. } | Job::Timer { .. } => paused.key,
-            };
+            let job = self.digest_of_job(paused);
             let published = u64::from(paused.begun.published) << 32;
             hash::mix3(job, paused.fate.word() | published, paused.begun.read)
         });
@@ -216,6 +213,9 @@ impl<S: System> World<S> {
         let live = self.host.timers.iter().filter(|(_, timer)| self.is_live(timer));
         let timers = live.map(|(due, timer)| match timer {
             Timer::AckWait { delivery, .. } => hash::mix(due.0, self.broker.digest_of(*delivery)),
+            Timer::Working(index) => {
+                hash::mix3(due.0, self.paused(*index).map_or(0, |paused| self.digest_of_job(paused)), 1)
+            }
             // Only what is in memory dies with its member.
             Timer::Service { service, record, purpose, nth, volatile, member, .. } => {
                 let held_by = if *volatile { 1 + u64::from(*member) } else { 0 };
@@ -229,6 +229,14 @@ impl<S: System> World<S> {
         // Most worlds have none of these.
         let more = [(self.unpublished_digest(), 1), (self.host.done_outside.digest(), 2), (self.digest_of_gone(), 3)];
         more.into_iter().filter(|(hash, _)| *hash != 0).fold(rest, |rest, (hash, which)| hash::mix3(rest, hash, which))
+    }
+
+    /// The hash of what a handler handles that has not answered yet.
+    fn digest_of_job(&self, paused: &Paused) -> u64 {
+        match paused.job {
+            Job::Delivery(index) => self.broker.digest_of(index),
+            Job::Command { .. } | Job::Timer { .. } => paused.key,
+        }
     }
 
     /// The hash of the clients that have waited for a record and may send although it was removed; 0 if there are

@@ -45,6 +45,8 @@ pub(super) struct Execution<'w, S: System> {
     step: &'w mut Step,
     /// What it did before it paused, if it goes on.
     begun: Option<Begun>,
+    /// Whether it may work for some time before it answers.
+    pub(super) may_work: bool,
 }
 
 impl<S: System> World<S> {
@@ -57,7 +59,7 @@ impl<S: System> World<S> {
         begun: Option<Begun>,
     ) -> (&'w mut Broker<S::Event>, Execution<'w, S>) {
         let World { simulation, broker, host, .. } = self;
-        (broker, Execution { inner: &simulation.inner, host, fate, step, begun })
+        (broker, Execution { inner: &simulation.inner, host, fate, step, begun, may_work: false })
     }
 }
 
@@ -66,17 +68,18 @@ impl<S: System> Execution<'_, S> {
     /// is done again, if it came to its answer.
     #[inline(always)]
     pub(super) fn run(&mut self, actor: Actor, task: Task<'_, S>, cause: u32) -> Option<FutileAt> {
-        let Execution { inner, host, fate, step, begun } = self;
+        let Execution { inner, host, fate, step, begun, may_work } = self;
         let hosted = &inner.services[actor.service.get()];
         let is_cut = fate.is_cut();
         step.actor = Some(actor);
         host.effects.clear();
+        if begun.is_none() && (fate.pause || *may_work && !hosted.takes[task.work() as usize].is_zero()) {
+            step.late = Late::Nobody;
+            host.pause(hosted, actor, task, step);
+            return None;
+        }
         if is_cut {
             step.late = Late::Nobody;
-            if fate.pause && begun.is_none() {
-                host.pause(hosted, actor, task, step);
-                return None;
-            }
             if fate.crash == Some(Window::BeforeSave) {
                 host.crash_before_save(hosted, actor, task, *begun, step);
                 return None;
@@ -142,7 +145,7 @@ impl<S: System> Execution<'_, S> {
     #[inline(always)]
     fn reply(&self, service: ServiceIndex) -> Reply {
         let (fate, step) = (self.fate, &*self.step);
-        if fate.pause && step.is_paused() {
+        if (fate.pause || self.may_work) && step.is_paused() {
             return Reply::NotYet;
         }
         let cut_off = matches!(fate.crash, Some(Window::BeforePublish | Window::BeforeAck))
@@ -415,6 +418,11 @@ impl<S: System> Consumer<S::Event> for Execution<'_, S> {
 
     fn silence(&self) -> Silence {
         Silence::of(self.fate, self.step.answered_ack())
+    }
+
+    #[inline(always)]
+    fn may_work(&self) -> bool {
+        self.may_work
     }
 
     fn outbox(&mut self) -> &mut Vec<S::Event> {

@@ -15,9 +15,11 @@ mod small;
 mod step;
 mod taken;
 mod timers;
+mod working;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::broker::{Broker, DeliveryIndex, MaxDeliver, copy_few};
 use crate::event::System;
@@ -65,6 +67,8 @@ enum Timer {
         /// The process whose handler armed it, with which it dies if it is volatile.
         member: u16,
     },
+    /// The handler is done that works for so long. What ends at the same time ends before.
+    Working(PauseIndex),
 }
 
 /// Who works: what a handler runs for.
@@ -97,6 +101,14 @@ struct Paused {
     begun: Begun,
     fate: crate::faults::Fate,
     key: u64,
+    /// The key of what it handles.
+    handles: u64,
+    /// How long it works.
+    takes: Duration,
+    /// Whether it works by now, and goes on when its timer fires.
+    works: bool,
+    /// How long the broker waits for its answer, if it works and the broker does.
+    lease: Option<Duration>,
 }
 
 /// What there is at a moment of a run at which nothing is under way: of two that are equal nothing that is
@@ -417,6 +429,8 @@ impl<S: System> World<S> {
                 _ => None,
             },
             service_timer: self.host.timers.of_services() > 0,
+            works: self.host.timers.of_handlers() > 0,
+            done: self.works_until_next(timer),
         }
     }
 
@@ -446,7 +460,7 @@ impl<S: System> World<S> {
             }
             Action::Command(client) => return Some(self.offer_of_command(client, self.hosted_next(client)?)),
             Action::Resume(index) => {
-                let paused = self.host.small.paused.iter().find(|paused| paused.index == index)?;
+                let paused = self.paused(index)?;
                 (paused.key, paused.key, self.inner().services[paused.actor.service.get()].hash)
             }
             Action::Ack(index) => (self.ack_key(index), self.ack_key(index), self.ack_key(index)),
@@ -480,7 +494,7 @@ impl<S: System> World<S> {
                 let (may_ask, changes) = (group.may_ask, self.broker.changes());
                 let recognises = self.broker.recognises_at_once();
                 let plain = Chosen::delivery(delivery, group.may_publish_late);
-                Some(Chosen { may_ask, changes, recognises, ..plain })
+                Some(Chosen { may_ask, changes, recognises, works: group.works, ..plain })
             }
             Action::Command(client) => Some(self.chosen_command(client)),
             Action::Advance => self.chosen_timer(),
@@ -494,17 +508,25 @@ impl<S: System> World<S> {
         let hosted = &self.inner().services[command.service.get()];
         let may_publish_late = hosted.publishes_late[Work::Command as usize];
         let (key, may_pause) = (command.key, hosted.pauses[Work::Command as usize]);
-        let (attempt, changes, may_ask) = (1, MemberChanges::NONE, !hosted.asks.is_empty());
-        let (may_crash, is_delivery, recognises) = (true, false, self.broker.recognises_at_once());
-        let plain =
-            Chosen { key, attempt, may_pause, may_publish_late, may_ask, may_crash, is_delivery, changes, recognises };
+        let plain = Chosen {
+            key,
+            attempt: 1,
+            may_pause,
+            may_publish_late,
+            may_ask: !hosted.asks.is_empty(),
+            may_crash: true,
+            is_delivery: false,
+            changes: MemberChanges::NONE,
+            recognises: self.broker.recognises_at_once(),
+            works: !hosted.takes[Work::Command as usize].is_zero(),
+        };
         if command.terms.is_none() { plain } else { self.chosen_on_terms(client, command, plain) }
     }
 
     fn chosen_timer(&self) -> Option<Chosen> {
         let (_, timer) = self.host.timers.first()?;
         match timer {
-            Timer::AckWait { .. } => None,
+            Timer::AckWait { .. } | Timer::Working(_) => None,
             Timer::Service { attempt, service, .. } => {
                 let (key, attempt) = (self.timer_key(timer), *attempt);
                 let slow = false;
@@ -518,6 +540,7 @@ impl<S: System> World<S> {
                     is_delivery: false,
                     changes: MemberChanges::NONE,
                     recognises: self.broker.recognises_at_once(),
+                    works: slow,
                 };
                 Some(chosen)
             }
@@ -599,14 +622,16 @@ impl<S: System> World<S> {
             Action::Deliver(index) => format!("deliver {}", self.broker.name(index)),
             Action::Ack(index) => format!("late ack of {}", self.broker.name(index)),
             Action::Join(group) => format!("{} joins", self.broker.group_name(group)),
-            Action::Resume(index) => match self.host.small.paused.iter().find(|paused| paused.index == index) {
-                Some(paused) => format!("resume {}", self.describe_job(paused.job)),
-                None => "resume".to_owned(),
-            },
+            Action::Resume(index) => self
+                .paused(index)
+                .map_or_else(String::new, |paused| format!("resume {}", self.describe_job(paused.job))),
             Action::Publish(index) => {
                 self.target_of_publish(index).map_or_else(|| "publish".to_owned(), |what| what.to_string())
             }
             Action::Advance => match self.host.timers.first() {
+                Some((_, Timer::Working(index))) => self
+                    .paused(*index)
+                    .map_or_else(String::new, |done| format!("finish {}", self.describe_job(done.job))),
                 Some((_, timer)) => format!("clock: {}", self.describe_timer(timer)),
                 None => "clock".to_owned(),
             },
@@ -636,13 +661,14 @@ impl<S: System> World<S> {
             Action::Ack(index) => Some(Target::Ack(self.delivery_spec(index))),
             Action::Join(group) => Some(Target::Join(self.broker.group_name(group).to_owned())),
             Action::Resume(index) => {
-                let paused = self.host.small.paused.iter().find(|paused| paused.index == index)?;
-                self.target_of_job(paused.job)
+                let what = self.target_of_job(self.paused(index)?.job)?;
+                Some(if self.begins_to_work(action) { Target::Start(Box::new(what)) } else { what })
             }
             Action::Publish(index) => self.target_of_publish(index),
             Action::Advance => match self.host.timers.first()?.1 {
                 Timer::AckWait { delivery, .. } => Some(Target::AckWait(self.delivery_spec(delivery))),
                 ref timer @ Timer::Service { .. } => self.timer_spec(timer).map(Target::Timer),
+                Timer::Working(index) => self.target_of_job(self.paused(index)?.job),
             },
         }
     }

@@ -2,6 +2,7 @@
 
 use super::Paused;
 use super::clients::Tried;
+use super::working::TooSlow;
 use crate::broker::{DeliveryIndex, GroupIndex, copy_few};
 use crate::ids::Time;
 use crate::scheduler::{ClientIndex, PauseIndex, PublishIndex};
@@ -36,6 +37,8 @@ pub(super) struct Small {
     pub(super) steps: u64,
     pub(super) commands_run: u32,
     pub(super) fingerprint: u64,
+    /// What takes as long as its ack wait each time.
+    pub(super) too_slow: Option<TooSlow>,
 }
 
 impl Clone for Small {
@@ -59,7 +62,7 @@ impl Clone for Small {
         copy_few(&mut self.acks, acks);
         copy_few(&mut self.absent, absent);
         copy_few(&mut self.publishes, &source.publishes);
-        self.late = late;
+        (self.late, self.too_slow) = (late, source.too_slow);
         self.memories.clone_from(memories);
         (self.pauses, self.now, self.steps) = (*pauses, now, steps);
         (self.commands_run, self.fingerprint) = (commands_run, fingerprint);
@@ -79,7 +82,7 @@ impl Small {
         self.acks.clear();
         self.absent.clear();
         self.publishes.clear();
-        self.late = 0;
+        (self.late, self.too_slow) = (0, None);
         self.memories.clear();
         (self.pauses, self.now, self.steps) = (0, Time(0), 0);
         (self.commands_run, self.fingerprint) = (0, 0);

@@ -35,12 +35,14 @@ impl<S: System> World<S> {
     pub(crate) fn step_into(&mut self, action: Action, fate: Fate, step: &mut Step) {
         (step.action, step.actor, step.saved, step.acted) = (action, None, false, false);
         (step.says_twice, step.republished, step.recognised) = (false, false, false);
-        (step.asking, step.cleans) = (Asking::Nothing, false);
+        (step.asking, step.cleans, step.goes_on_with) = (Asking::Nothing, false, false);
         step.published.start = self.broker.messages().len();
         self.host.small.steps += 1;
         match action {
             // Somebody handles it and answers, and the compiler leaves out what a calm fate does not come to.
-            Action::Deliver(index) if fate.is_calm() => self.deliver(index, Fate::CALM, step),
+            Action::Deliver(index) if fate.is_calm() && !self.inner().has_workers => {
+                self.deliver(index, Fate::CALM, false, step);
+            }
             _ => self.take(action, fate, step),
         }
         (step.number, step.time) = (self.host.small.steps, self.host.small.now);
@@ -56,7 +58,10 @@ impl<S: System> World<S> {
         }
         self.drop_dead_timers();
         if !self.host.small.waiting.is_empty()
-            && (step.saved || self.host.effects.remembers || matches!(action, Action::Command(_) | Action::Advance))
+            && (step.saved
+                || self.host.effects.remembers
+                || matches!(action, Action::Command(_) | Action::Advance)
+                || self.inner().has_workers)
         {
             self.wake_clients();
         }
@@ -69,7 +74,7 @@ impl<S: System> World<S> {
         (step.delivery, step.answer, step.answer_word) = (None, None, 0);
         step.set_fate(fate);
         match action {
-            Action::Deliver(index) => self.deliver(index, fate, step),
+            Action::Deliver(index) => self.deliver(index, fate, self.inner().has_workers, step),
             Action::Command(client) => self.send(client, step),
             Action::Resume(index) => self.resume(index, step),
             Action::Ack(index) => self.ack_arrives(index, step),
@@ -90,6 +95,7 @@ impl<S: System> World<S> {
             Action::Deliver(index) => (Some(index), step.fate),
             // What was decided when it began is told there.
             Action::Resume(_) => (None, Fate::CALM),
+            _ if step.goes_on_with => (None, Fate::CALM),
             _ => (None, step.fate),
         };
         let published = self.broker.messages().len();
@@ -105,17 +111,21 @@ impl<S: System> World<S> {
 
     /// Hands a delivery to a member.
     #[inline(always)]
-    fn deliver(&mut self, index: DeliveryIndex, fate: Fate, step: &mut Step) {
+    fn deliver(&mut self, index: DeliveryIndex, fate: Fate, may_work: bool, step: &mut Step) {
         step.set_fate(fate);
         step.key = self.broker.delivery(index).key;
         step.delivery = Some(index);
         let (broker, mut execution) = self.execution(fate, step, None);
+        execution.may_work = may_work;
         let Some(handed_out) = broker.hand_out(index, fate, &mut execution) else {
             step.set_answer(Answer::Lost);
             return;
         };
         self.hear(index, handed_out);
         self.after_handler(Job::Delivery(index), fate, step);
+        if may_work && step.is_paused() {
+            self.begins(Job::Delivery(index), step);
+        }
         if let Some(change) = fate.change.filter(|_| fate.crash.is_none()) {
             self.change(index, change, step);
         }
@@ -151,23 +161,28 @@ impl<S: System> World<S> {
     #[inline(always)]
     fn execute(&mut self, client: ClientIndex, ordinal: u32, at: (Actor, Option<Begun>), step: &mut Step) {
         let ((actor, begun), cause) = (at, self.host.small.commands_run);
-        let fate = step.fate;
+        let (fate, may_work) = (step.fate, begun.is_none() && self.inner().has_workers);
         let (broker, mut execution) = self.execution(fate, step, begun);
+        execution.may_work = may_work;
         let command = &execution.inner.clients[client.get()].commands[ordinal as usize].command;
         execution.run(actor, Task::Command(command), cause);
         broker.publish(execution.outbox(), cause);
         self.after_handler(Job::Command { client, ordinal }, fate, step);
-        if !step.is_paused() && !step.goes_on() {
+        if may_work && step.is_paused() {
+            self.begins(Job::Command { client, ordinal }, step);
+        }
+        if !step.is_paused() && !step.works() && !step.goes_on() {
             self.after_command(client, step);
         }
     }
 
+    /// A handler goes on that has read.
     #[inline(never)]
-    fn resume(&mut self, index: PauseIndex, step: &mut Step) {
+    pub(super) fn finish(&mut self, index: PauseIndex, step: &mut Step) {
         let place = self.host.small.paused.iter().position(|paused| paused.index == index).expect("a paused handler");
-        let Paused { job, actor, begun, fate, key, .. } = self.host.small.paused.remove(place);
-        self.host.small.paused_indices.remove(place);
-        step.key = key;
+        let paused = self.host.small.paused.remove(place);
+        let Paused { job, actor, begun, fate, key, .. } = paused;
+        (step.key, step.goes_on_with) = (key, true);
         step.set_fate(fate);
         match job {
             Job::Delivery(index) => {
@@ -176,11 +191,15 @@ impl<S: System> World<S> {
                 let handed_out = broker.resume(index, &mut execution);
                 self.hear(index, handed_out);
                 self.after_handler(job, fate, step);
+                self.note_slowness(index, &paused);
             }
             Job::Command { client, ordinal } => self.execute(client, ordinal, (actor, Some(begun)), step),
             Job::Timer { .. } => {}
         }
         self.host.small.asked_at.retain(|at| at.pause != begun.pause);
+        if !paused.takes.is_zero() {
+            self.set_free(actor);
+        }
     }
 
     /// Notes what the broker does with a delivery that was handed out and answered, or not yet.
@@ -255,8 +274,30 @@ impl<S: System> World<S> {
         }
     }
 
+    /// A handler has read that may work for some time, whether or not it pauses before.
+    #[inline(never)]
+    fn begins(&mut self, job: Job, step: &mut Step) {
+        let Some(actor) = step.actor else { return };
+        if !step.fate.is_cut() {
+            self.note_pause(job, actor, step);
+        }
+        let Some(Paused { index, takes, .. }) = self.host.small.paused.last().copied() else { return };
+        if takes.is_zero() {
+            return;
+        }
+        self.occupy(actor);
+        if !step.fate.pause {
+            self.begin_work(index, step);
+        }
+    }
+
     /// A handler has read and will save later.
     fn note_pause(&mut self, job: Job, actor: Actor, step: &Step) {
+        let (takes, is_paused) = (self.takes(actor, job), step.fate.pause);
+        let lease = match job {
+            Job::Delivery(index) if !takes.is_zero() => self.broker.lease_of(index),
+            _ => None,
+        };
         let Host { small, begun, stores, .. } = &mut self.host;
         let index = PauseIndex(small.pauses);
         small.pauses += 1;
@@ -265,9 +306,12 @@ impl<S: System> World<S> {
             let tick = stores[service.get()].tick();
             small.asked_at.push(AskedAt { pause: index.0, service: *service, tick });
         }
-        small.paused.push(Paused { index, job, actor, begun, fate: step.fate, key });
-        small.paused_indices.push(index);
-        self.push_offer(Action::Resume(index));
+        let (fate, handles, works) = (step.fate, step.key, false);
+        small.paused.push(Paused { index, job, actor, begun, fate, key, handles, takes, works, lease });
+        if is_paused {
+            small.paused_indices.push(index);
+            self.push_offer(Action::Resume(index));
+        }
     }
 
     /// The key of the late ack of a delivery: what was offered is what happens.
@@ -321,6 +365,7 @@ impl<S: System> World<S> {
                 }
                 self.after_handler(Job::Timer { record, cause }, fate, step);
             }
+            Timer::Working(index) => self.finish(index, step),
         }
     }
 
@@ -341,8 +386,15 @@ impl<S: System> World<S> {
         self.host.small.paused = kept;
         self.host.small.asked_at.retain(|at| cut_off.iter().all(|paused| paused.index.0 != at.pause));
         self.host.small.paused_indices.clear();
-        self.host.small.paused_indices.extend(self.host.small.paused.iter().map(|paused| paused.index));
+        let pausing = self.host.small.paused.iter().filter(|paused| !paused.works);
+        self.host.small.paused_indices.extend(pausing.map(|paused| paused.index));
+        let ends =
+            |timer: &Timer| matches!(timer, Timer::Working(index) if cut_off.iter().any(|cut| cut.index == *index));
+        self.host.timers.retain(|timer| !ends(timer));
         for paused in cut_off {
+            if !paused.takes.is_zero() {
+                self.set_free(actor);
+            }
             match paused.job {
                 Job::Delivery(index) => self.broker.begin_waiting(index),
                 Job::Command { client, .. } => self.command_cut_off(client),
@@ -397,7 +449,7 @@ impl<S: System> World<S> {
                 let delivery = self.broker.delivery(*delivery);
                 (delivery.is_in_flight() || is_unread) && delivery.tries == *tries
             }
-            Timer::Service { .. } => true,
+            Timer::Service { .. } | Timer::Working(_) => true,
         }
     }
 

@@ -7,6 +7,7 @@ use super::publishing::Late;
 use crate::broker::DeliveryIndex;
 use crate::faults::{AnswerFault, Fate, Window};
 use crate::ids::{ServiceIndex, Time};
+use crate::schedule::Target;
 use crate::scheduler::Action;
 use crate::service::{Asking, Outcome, Rejection};
 
@@ -31,6 +32,8 @@ pub enum Answer {
     Timer,
     /// The handler read and paused.
     Paused,
+    /// The handler works for some time, and answers then (see [`Service::takes`](crate::Service::takes)).
+    Works,
     /// The member crashed before it saved.
     Crashed {
         /// Whether it had answered ack by then (see [`AckTiming`](crate::AckTiming)).
@@ -57,6 +60,7 @@ impl Answer {
     const ACKED_CRASHED: u64 = 10;
     const CRASHED_BETWEEN: u64 = 11;
     const ACKED_CRASHED_BETWEEN: u64 = 12;
+    const WORKS: u64 = 13;
 
     /// The answer as one word, for hashing; 0 is none. The low byte is the kind, a rejection's status is above it.
     #[inline(always)]
@@ -69,6 +73,7 @@ impl Answer {
             Answer::Command(Err(rejection)) => 5 | u64::from(rejection.status) << 8,
             Answer::Timer => Answer::FIRED,
             Answer::Paused => Answer::PAUSED,
+            Answer::Works => Answer::WORKS,
             Answer::Crashed { acked: false } => 8,
             Answer::Crashed { acked: true } => Answer::ACKED_CRASHED,
             Answer::Lost => 9,
@@ -120,6 +125,8 @@ pub struct Step {
     pub(super) recognised: bool,
     /// Whether a log is without something that it had.
     pub(super) cleans: bool,
+    /// Whether a handler goes on in it that had begun before, or begins to work then.
+    pub(super) goes_on_with: bool,
 }
 
 impl Step {
@@ -145,6 +152,7 @@ impl Step {
             republished: false,
             recognised: false,
             cleans: false,
+            goes_on_with: false,
         }
     }
 
@@ -245,6 +253,28 @@ impl Step {
     #[inline]
     pub(super) fn goes_on(&self) -> bool {
         self.fate.slow_publish && self.late == Late::Process
+    }
+
+    /// Whether its handler works from then on, and answers later.
+    #[inline]
+    pub(crate) fn works(&self) -> bool {
+        self.answer_word == Answer::WORKS
+    }
+
+    /// Whether a handler goes on in it that had begun before.
+    #[inline]
+    pub(crate) const fn goes_on_with(&self) -> bool {
+        self.goes_on_with
+    }
+
+    /// What began or was done in it, given what it is about: a handler that pauses or works is not done.
+    #[must_use]
+    pub(crate) fn named(&self, what: Target) -> Target {
+        match (self.action, self.fate.pause, self.works()) {
+            (Action::Deliver(_) | Action::Command(_), true, _) if !self.fate.lose => Target::Pause(Box::new(what)),
+            (Action::Deliver(_) | Action::Command(_), _, true) => Target::Start(Box::new(what)),
+            _ => what,
+        }
     }
 
     /// Whether its handler read and paused.

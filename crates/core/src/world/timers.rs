@@ -29,6 +29,8 @@ pub(super) struct Timers {
     ack_waits: BTreeSet<(DeliveryIndex, Time, u16)>,
     /// How many of them are services'.
     of_services: u32,
+    /// How many of them are of handlers that work.
+    of_handlers: u32,
     /// Whether changes are logged. No run needs that.
     is_marked: bool,
     undos: Vec<Undo>,
@@ -50,7 +52,7 @@ pub(super) struct TimersMark(usize);
 /// The copy has no marks.
 impl Clone for Timers {
     fn clone(&self) -> Timers {
-        let Timers { by_time, numbers, fired, payloads, ack_waits, of_services, is_marked: _, undos: _ } = self;
+        let Timers { by_time, numbers, fired, payloads, ack_waits, of_services, of_handlers, .. } = self;
         Timers {
             by_time: by_time.clone(),
             numbers: numbers.clone(),
@@ -58,12 +60,13 @@ impl Clone for Timers {
             payloads: payloads.clone(),
             ack_waits: ack_waits.clone(),
             of_services: *of_services,
+            of_handlers: *of_handlers,
             ..Timers::default()
         }
     }
 
     fn clone_from(&mut self, source: &Timers) {
-        let Timers { by_time, numbers, fired, payloads, ack_waits, of_services, is_marked: _, undos: _ } = source;
+        let Timers { by_time, numbers, fired, payloads, ack_waits, of_services, of_handlers, .. } = source;
         self.unmark();
         // Nearly always there are none.
         if self.by_time.is_empty() && self.fired.is_empty() && by_time.is_empty() && fired.is_empty() {
@@ -74,7 +77,7 @@ impl Clone for Timers {
         self.fired.clone_from(fired);
         self.payloads.clone_from(payloads);
         self.ack_waits.clone_from(ack_waits);
-        self.of_services = *of_services;
+        (self.of_services, self.of_handlers) = (*of_services, *of_handlers);
     }
 }
 
@@ -133,7 +136,7 @@ impl Timers {
         self.fired.clear();
         self.payloads.clear();
         self.ack_waits.clear();
-        self.of_services = 0;
+        (self.of_services, self.of_handlers) = (0, 0);
         self.unmark();
     }
 
@@ -145,6 +148,12 @@ impl Timers {
     #[inline]
     pub(super) fn of_services(&self) -> u32 {
         self.of_services
+    }
+
+    /// How many of them are of handlers that work.
+    #[inline]
+    pub(super) fn of_handlers(&self) -> u32 {
+        self.of_handlers
     }
 
     /// The one that fires first, and when.
@@ -171,7 +180,8 @@ impl Timers {
             Timer::AckWait { delivery, tries } => {
                 self.ack_waits.insert((delivery, due, tries));
             }
-            Timer::Service { .. } => {}
+            Timer::Working(_) if is_new => self.of_handlers += 1,
+            Timer::Service { .. } | Timer::Working(_) => {}
         }
     }
 
@@ -207,7 +217,7 @@ impl Timers {
                 Timer::Service { service, record, purpose, volatile, member, .. } => {
                     (service, record, purpose) != name || volatile && member != by
                 }
-                Timer::AckWait { .. } => true,
+                Timer::AckWait { .. } | Timer::Working(_) => true,
             });
         }
     }
@@ -254,8 +264,8 @@ impl Timers {
     /// All that is in them, in words.
     #[cfg(test)]
     pub(super) fn shown(&self) -> String {
-        let Timers { by_time, numbers, fired, payloads, ack_waits, of_services, is_marked: _, undos: _ } = self;
-        format!("{by_time:?} {numbers:?} {fired:?} {payloads:?} {ack_waits:?} {of_services}")
+        let Timers { by_time, numbers, fired, payloads, ack_waits, of_services, of_handlers, .. } = self;
+        format!("{by_time:?} {numbers:?} {fired:?} {payloads:?} {ack_waits:?} {of_services} {of_handlers}")
     }
 
     /// What they have taken of the heap, in bytes: about that.
@@ -271,6 +281,10 @@ impl Timers {
         let payload = match *timer {
             Timer::AckWait { delivery, tries } => {
                 self.ack_waits.remove(&(delivery, *due, tries));
+                None
+            }
+            Timer::Working(_) => {
+                self.of_handlers -= 1;
                 None
             }
             Timer::Service { service, record, purpose, nth, .. } => {
@@ -299,6 +313,9 @@ impl<S: System> World<S> {
                 format!("ack wait of {} {over}", self.broker.name(*delivery))
             }
             Timer::Service { .. } => self.timer_spec(timer).map_or_else(String::new, |timer| format!("{timer} fires")),
+            Timer::Working(index) => {
+                self.paused(*index).map_or_else(String::new, |done| format!("{} is done", self.describe_job(done.job)))
+            }
         }
     }
 
@@ -313,6 +330,7 @@ impl<S: System> World<S> {
         match timer {
             Timer::AckWait { delivery, tries } => hash::mix3(self.broker.delivery(*delivery).key, 1, u64::from(*tries)),
             Timer::Service { nth, .. } => self.timer_key_as(timer, *nth),
+            Timer::Working(index) => self.paused(*index).map_or(0, |paused| hash::mix(paused.key, 1)),
         }
     }
     /// The key of a timer if it had this number.

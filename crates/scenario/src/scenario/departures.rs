@@ -85,7 +85,7 @@ fn records_in<T: Suite>(simulation: &Simulation<T>, schedule: Vec<Departure>, li
     let records = naming.into_steps().into_iter().filter_map(|step| match step.what {
         Target::Delivery(delivery) | Target::Ack(delivery) | Target::AckWait(delivery) => Some(delivery.record),
         Target::Timer(timer) => Some(timer.record),
-        Target::Command(_) | Target::Pause(_) | Target::Publish(_) | Target::Join(_) => None,
+        Target::Command(_) | Target::Pause(_) | Target::Start(_) | Target::Publish(_) | Target::Join(_) => None,
     });
     records.collect()
 }
@@ -206,7 +206,7 @@ impl Place<'_> {
                 self.target(what, known)?;
                 self.can_pause(what, known)
             }
-            Target::Publish(what) => self.target(what, known),
+            Target::Start(what) | Target::Publish(what) => self.target(what, known),
             Target::Join(group) => {
                 self.one_of(group, "group", &known.groups)?;
                 match known.hostings.get(group).is_some_and(|hosting| !hosting.joins_late) {

@@ -303,6 +303,8 @@ pub(super) struct ServiceTable {
     pub(super) overlapping: Option<bool>,
     pub(super) joins_late: Option<bool>,
     pub(super) dead_letters: Option<Spanned<String>>,
+    /// How long its handlers work for each delivery.
+    pub(super) takes: Option<Spanned<Wait>>,
     /// The program and its arguments, if it is code in a process of its own.
     pub(super) command: Option<Spanned<Vec<String>>>,
     // What is said of such a service alone.

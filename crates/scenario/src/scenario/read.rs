@@ -250,12 +250,20 @@ fn hosting<T: Suite>(
         None => usual.members,
     };
     let dead_letters = table.dead_letters.as_ref().map(|subject| dead_letters(source, subject, part, profile));
+    let takes = table.takes.as_ref().map(|takes| match part.service.subjects() {
+        [] => {
+            let message = format!("`{}` listens to nothing, so it handles no delivery", part.service.name());
+            Err(source.at(takes.span(), message).help("`takes` is how long its handlers work for each delivery"))
+        }
+        _ => Ok(takes.get_ref().0),
+    });
     let (overlapping, joins_late) = (table.overlapping, table.joins_late);
     Ok(Hosting {
         dead_letters: dead_letters.transpose()?.or(usual.dead_letters),
         members,
         overlapping: overlapping.unwrap_or(usual.overlapping),
         joins_late: joins_late.unwrap_or(usual.joins_late),
+        takes: takes.transpose()?.or(usual.takes),
         ..usual.clone()
     })
 }

@@ -200,10 +200,11 @@ impl<E: Event> Broker<E> {
         }
     }
 
-    /// Whether a member handles one message at a time and has one.
+    /// Whether a member handles one message at a time and has one, or works.
     fn is_busy(&self, group: GroupIndex, place: u16) -> bool {
-        let handling = &self.known(group).handling;
-        !self.groups[group.get()].overlaps && handling.iter().any(|index| self.delivery(*index).member == place)
+        let (handling, here) = (&self.known(group).handling, &self.groups[group.get()]);
+        let has_one = || handling.iter().any(|index| self.delivery(*index).member == place);
+        here.is_at_work(place) || !here.overlaps && has_one()
     }
 
     /// Whether a member's service listens to the subject of a delivery.

@@ -389,13 +389,13 @@ impl<S: System> Observer<S> for SituationWatch {
             (Action::Deliver(index), _) if !matches!(step.answer, Some(Answer::Lost)) => {
                 let about = self.about(world, index);
                 self.begins(about);
-                if matches!(step.answer, Some(Answer::Paused)) {
+                if matches!(step.answer, Some(Answer::Paused | Answer::Works)) {
                     self.paused.push((about.entry as u32, index));
                 } else {
                     self.ends(world, step, index, about);
                 }
             }
-            (Action::Resume(_), Some(index)) => {
+            (Action::Resume(_) | Action::Advance, Some(index)) if step.goes_on_with() => {
                 self.paused.retain(|(_, paused)| *paused != index);
                 self.ends(world, step, index, self.about(world, index));
             }

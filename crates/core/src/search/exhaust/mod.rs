@@ -134,10 +134,13 @@ pub enum Ended {
     /// Nothing was searched, because the simulation's broker does not allow the order of the bounds
     /// ([`DeliveryOrder::is_allowed_by`]).
     Order,
+    /// Nothing was searched, because handlers work for some time ([`Service::takes`](crate::Service::takes)), which
+    /// only the simulation's own broker says anything about ([`DeliveryOrder::Broker`]).
+    Works,
 }
 
 impl Ended {
-    /// It in one word, as JSON output has it: `all`, `failing`, `memory`, `steps` or `order`.
+    /// It in one word, as JSON output has it: `all`, `failing`, `memory`, `steps`, `order` or `works`.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -146,6 +149,7 @@ impl Ended {
             Ended::Memory => "memory",
             Ended::Steps => "steps",
             Ended::Order => "order",
+            Ended::Works => "works",
         }
     }
 }
@@ -295,6 +299,9 @@ impl<'a, S: System> Exhaust<'a, S> {
         if !self.bounds.order.is_allowed_by(self.simulation.profile()) {
             return self.result(SearchStats::default(), Ended::Order, None);
         }
+        if self.simulation.inner.has_workers && self.bounds.order != DeliveryOrder::Broker {
+            return self.result(SearchStats::default(), Ended::Works, None);
+        }
         let sample = self.sample();
         let mut exhausted = match self.search_apart(&mut progress) {
             Ok(exhausted) => exhausted,
@@ -435,7 +442,7 @@ impl<'a, S: System> Exhaust<'a, S> {
         let mut judge = |Move { action, fate }: &Move| {
             let_go_on(&mut world, self.bounds.order);
             let step = step_apart(&mut world, *action, *fate);
-            self.judges.on_step(&world, &step).err()
+            self.judges.on_step(&world, &step).err().or_else(|| too_slow(&world))
         };
         let verdict = own.iter().find_map(&mut judge);
         let_go_on(&mut world, self.bounds.order);
@@ -552,6 +559,11 @@ impl fmt::Display for ImpossibleStep {
 
 impl std::error::Error for ImpossibleStep {}
 
+/// The verdict on a handler that takes longer than its ack wait each time, if there is one.
+fn too_slow<S: System>(world: &World<S>) -> Option<Verdict> {
+    world.too_slow().map(|reason| Verdict::Stuck { reason })
+}
+
 /// The steps of these names in a simulation that is searched in this order. Where it redelivers at once, what was
 /// only the end of an ack wait elsewhere is left out.
 ///
@@ -566,7 +578,13 @@ pub fn steps_named<S: System>(
     let mut steps = Vec::new();
     for (place, step) in named.iter().enumerate() {
         let_go_on(&mut world, order);
-        let action = world.enabled().iter().find(|action| world.target(*action).as_ref() == Some(&step.what));
+        let is_it = |action: &Action| match (action, &step.what) {
+            (Action::Deliver(_) | Action::Command(_), Target::Pause(what) | Target::Start(what)) => {
+                world.target(*action).as_ref() == Some(&**what)
+            }
+            (_, what) => world.target(*action).as_ref() == Some(what),
+        };
+        let action = world.enabled().iter().find(is_it);
         match action {
             None if matches!(step.what, Target::AckWait(_)) && order != DeliveryOrder::Broker => {}
             None => return Err(ImpossibleStep { step: place as u64 + 1, what: step.what.clone() }),

@@ -25,6 +25,10 @@ impl ExhaustResult {
                 "the broker's rules are not those of `{}`: build the simulation on `bounds.order.profile()`",
                 bounds.order_in_words()
             ),
+            (Ended::Works, _) => {
+                let why = "handlers work for some time (`takes`), and `--order broker` alone knows ack waits";
+                format!("{why}: search with that, or without `takes`")
+            }
         }
     }
 }
@@ -61,7 +65,9 @@ impl fmt::Display for ExhaustResult {
         match self.ended {
             Ended::All => write!(f, "held, {}", self.summary())?,
             Ended::Failing => f.write_str(&self.summary())?,
-            Ended::Memory | Ended::Steps | Ended::Order => write!(f, "not complete, {}", self.summary())?,
+            Ended::Memory | Ended::Steps | Ended::Order | Ended::Works => {
+                write!(f, "not complete, {}", self.summary())?
+            }
         }
         match &self.reduction {
             Reduction::None => {}

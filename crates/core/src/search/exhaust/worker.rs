@@ -588,7 +588,7 @@ fn is_futile<S: System>(world: &World<S>, action: Action, notes_futile: bool) ->
 }
 
 fn mark<S: System>(marks: &mut Marks, world: &World<S>, step: &Step) {
-    if world.timers_armed() > 0 {
+    if world.timers_armed() > 0 || world.enabled().works {
         marks.couple("timers share a clock");
     }
     if let Some(actor) = step.actor.filter(|_| step.saved()) {

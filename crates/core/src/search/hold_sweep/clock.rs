@@ -87,7 +87,11 @@ impl<S: System> Observer<S> for Passing {
         let is_what = match action {
             Action::Deliver(index) => world.broker().delivery(index).key == self.what.key(),
             Action::Advance => false,
-            action => world.target(action).as_ref() == Some(&self.what),
+            action => world.target(action).is_some_and(|target| match target {
+                // It has paused, and goes on with that.
+                Target::Start(what) => *what == self.what,
+                target => target == self.what,
+            }),
         };
         if is_what {
             self.at_what = Some(self.ends.take());

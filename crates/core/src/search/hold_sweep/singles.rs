@@ -156,7 +156,7 @@ impl Singles {
         let mut calm = Departing::new(Vec::new());
         let calm = run(&mut simulation.world(), &mut calm, judges, limits, &mut happenings);
         let clock = Clock::new(simulation, limits, &calm);
-        let Happenings { all, has_timers } = happenings;
+        let Happenings { all, has_timers, .. } = happenings;
         // What waits behind the clock waits as what waits for quiescence does, but for its end.
         let behind = |kind: Kind| {
             let wanted = has_timers && kind.is_in(faults);
@@ -198,12 +198,15 @@ struct Happenings {
     all: Vec<Happening>,
     /// Whether a service armed a timer.
     has_timers: bool,
+    /// What goes on in the step that is taken.
+    goes_on: Option<Target>,
 }
 
 impl<S: System> Observer<S> for Happenings {
     fn before(&mut self, world: &World<S>, action: Action) {
         self.has_timers |= world.timers_armed() > 0;
-        if matches!(action, Action::Resume(_) | Action::Ack(_) | Action::Publish(_)) {
+        self.goes_on = world.goes_on(action).then(|| world.target(action)).flatten();
+        if world.goes_on(action) {
             return;
         }
         let chosen = world.chosen(action);
@@ -233,8 +236,17 @@ impl<S: System> Observer<S> for Happenings {
     }
 
     fn after(&mut self, world: &World<S>, step: &Step) {
-        if let (Some(actor), Some(last)) = (step.actor, self.all.last_mut()) {
+        let goes_on = self.goes_on.take();
+        let place = match &goes_on {
+            Some(what) => self.all.iter().rposition(|happening| happening.target == *what),
+            None => self.all.len().checked_sub(1),
+        };
+        if let (Some(actor), Some(last)) = (step.actor, place.and_then(|place| self.all.get_mut(place))) {
             last.service.get_or_insert_with(|| world.service_name(actor.service).to_owned());
+            if step.works() {
+                // What comes of it shows when it is done.
+                return;
+            }
             last.may_publish_late &= !step.published.is_empty();
             last.commits = world.committed_between();
             last.asks &= step.asks();

@@ -58,7 +58,8 @@ pub(crate) fn simulation(seed: u64) -> Simulation<Erratic> {
         None => profiles[seed as usize % 3].clone(),
         Some(more) => Profile::named(ENGINES[more as usize % ENGINES.len()]).expect("it ships"),
     };
-    let on = drawn(Temper::ANY, profile, seed).redeliver_futile(true);
+    let temper = if seed % 4 == 3 { Temper::SLOW } else { Temper::ANY };
+    let on = drawn(temper, profile, seed).redeliver_futile(true);
     let (r1, r2) = (RecordId::new('r', 1), RecordId::new('r', 2));
     let sendings = [(0, r1), (1, r1), (0, r2)].map(|(to, about)| Sending::of(Bid::of(to, about)));
     let wait = |sending: Sending<Bid>| sending.waits_for(r1, NAMES[1]).until_accepted();

@@ -1,6 +1,7 @@
 //! The state a step leads to: from a memoised transition, or by executing the step.
 
 use super::super::memo::{Contradiction, MemoKey, Transition};
+use super::super::too_slow;
 use super::{Stop, Worker, failing};
 use crate::event::System;
 use crate::faults::Fate;
@@ -103,6 +104,9 @@ impl<S: System> Worker<'_, '_, S> {
     pub(super) fn judge(&mut self, successor: &Successor) -> Result<(), Stop> {
         let is_asked = successor.is_executed && !successor.is_judged;
         let Some(step) = self.step.as_ref().filter(|_| is_asked) else { return Ok(()) };
+        if let Some(stuck) = too_slow(&self.world) {
+            return Err(failing(stuck));
+        }
         let looked_at = self.judges.on_step_noting(&self.world, step).map_err(failing)?;
         if looked_at.is_further() { Ok(()) } else { self.memoise(successor, Some(looked_at)) }
     }
@@ -128,7 +132,7 @@ fn not_a_function() -> Stop {
     Stop::Failing(Box::new(Verdict::Panicked { message: message.to_owned() }))
 }
 
-/// Whether the broker gets an answer by a step.
+/// Whether the broker gets an answer by a step, or may get one when the handler is done.
 fn answers(step: &Step) -> bool {
-    matches!(step.answer, Some(Answer::Delivery(Outcome::Ack | Outcome::Nak { .. })))
+    matches!(step.answer, Some(Answer::Delivery(Outcome::Ack | Outcome::Nak { .. }) | Answer::Works))
 }
