@@ -8,7 +8,7 @@ mod suite;
 
 pub use documents::Document;
 pub use properties::{Converged, DoneOnce, VersionsNeverFall};
-pub use suite::Processes;
+pub use suite::{Processes, declare};
 
 use pellmell_scenario::any::{AnySystem, Erased};
 
