@@ -302,8 +302,8 @@ fn jetstream(wanted: &[Wanted]) -> Result<Profile, String> {
         if asks(other) != asks(first) {
             let what = format!("the consumers `{}` and `{}` ask for other `ack_wait`", first.name, other.name);
             return Err(format!(
-                "{what}, `max_deliver` or `max_ack_pending`: all services of a test are on one broker; say with \
-                 `.on(Profile::named(\"jetstream\").unwrap())` on which"
+                "{what}, `max_deliver` or `max_ack_pending`: all services of a test are on one broker; say which with \
+                 `.on(profile)`"
             ));
         }
     }
