@@ -234,6 +234,9 @@ pub trait Port {
     /// Does something outside of its state.
     fn outside(&mut self, name: String, record: RecordId);
 
+    /// Does something outside of its state once what it saves is saved, or with it.
+    fn outside_after_saving(&mut self, name: String, record: RecordId);
+
     /// Commits what was saved and published so far.
     fn commit(&mut self);
 

@@ -531,6 +531,10 @@ impl<S: System> Port for StorePort<'_, '_, S> {
         self.ctx.outside(Outside::of(name, record));
     }
 
+    fn outside_after_saving(&mut self, name: String, record: RecordId) {
+        self.ctx.outside(Outside::of(name, record).after_saving());
+    }
+
     fn commit(&mut self) {
         self.ctx.commit();
     }
@@ -616,6 +620,13 @@ impl Port for Noting<'_> {
         self.note(format_args!("outside {name} {record}"));
         if let Some(port) = &mut self.port {
             port.outside(name, record);
+        }
+    }
+
+    fn outside_after_saving(&mut self, name: String, record: RecordId) {
+        self.note(format_args!("outside {name} {record} after saving"));
+        if let Some(port) = &mut self.port {
+            port.outside_after_saving(name, record);
         }
     }
 

@@ -8,7 +8,7 @@ mod suite;
 
 pub use documents::Document;
 pub use properties::{Converged, DoneOnce, VersionsNeverFall};
-pub use suite::{Processes, started};
+pub use suite::{Processes, declare, started};
 
 use pellmell_scenario::any::{AnySystem, Erased};
 

@@ -70,7 +70,10 @@ impl Suite for Processes {
     }
 }
 
-fn declare(service: CodeService<Processes>, kind: char, is_owned: bool) -> CodeService<Processes> {
+/// A service that owns or keeps records of a kind of which nothing else is known: a letter from `a` to `y`. With any
+/// other it is as it was.
+#[must_use]
+pub fn declare(service: CodeService<Processes>, kind: char, is_owned: bool) -> CodeService<Processes> {
     of_kind!(kind, K => service.collection::<Document<K>>(VersionPolicy::EVERY_SAVE, is_owned), else service)
 }
 

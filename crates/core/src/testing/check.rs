@@ -72,6 +72,7 @@ pub struct Check<'a, S: System> {
     allowed: Vec<Allow>,
     threads: u32,
     stops: bool,
+    command: Option<&'a story::Command<'a>>,
 }
 
 impl<'a, S: System> Check<'a, S> {
@@ -80,7 +81,8 @@ impl<'a, S: System> Check<'a, S> {
     pub fn new(simulation: &'a Simulation<S>, judges: &'a Judges<S>) -> Check<'a, S> {
         let (seeds, plan, limits) = (0..1000, FaultPlan::SOME, Limits::OF_A_TEST);
         let allowed = Vec::new();
-        Check { simulation, judges, seeds, departures_max: None, plan, limits, allowed, threads: 0, stops: false }
+        let (threads, stops, command) = (0, false, None);
+        Check { simulation, judges, seeds, departures_max: None, plan, limits, allowed, threads, stops, command }
     }
 
     /// How many schedules that depart from the calm run are played first, those that depart once before those
@@ -101,6 +103,13 @@ impl<'a, S: System> Check<'a, S> {
     /// unless said otherwise.
     pub fn stopping_at_first(mut self, stops: bool) -> Check<'a, S> {
         self.stops = stops;
+        self
+    }
+
+    /// The command line that plays a schedule of these lines, which a failure then prints instead of a call of
+    /// [`replay`](super::replay).
+    pub fn with_command(mut self, command: &'a (dyn Fn(&[String]) -> String + Sync)) -> Check<'a, S> {
+        self.command = Some(command);
         self
     }
 
@@ -142,7 +151,7 @@ impl<'a, S: System> Check<'a, S> {
     /// As [`check`](super::check) does.
     #[track_caller]
     pub fn run(self) -> Checked {
-        let Check { simulation, judges, ref seeds, plan, limits, ref allowed, stops, .. } = self;
+        let Check { simulation, judges, ref seeds, plan, limits, ref allowed, stops, command, .. } = self;
         assert!(!seeds.is_empty(), "no seed was run: {seeds:?} is empty");
         let threads = match self.threads {
             0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().try_into().unwrap_or(u32::MAX)),
@@ -159,7 +168,7 @@ impl<'a, S: System> Check<'a, S> {
             panic!("{}", story::of_two_runs(seed, &divergence));
         }
         let failures = Failures::new(&departed, played.as_ref(), stops);
-        if let Some(told) = failures.story(simulation, (plan, limits), judges) {
+        if let Some(told) = failures.story(simulation, (plan, limits), judges, command) {
             panic!("{told}");
         }
         let (occurred, coverage) = played.map(|played| (played.occurred, played.coverage)).unwrap_or_default();

@@ -57,9 +57,10 @@ impl<'a> Failures<'a> {
         simulation: &Simulation<S>,
         (plan, limits): (FaultPlan, Limits),
         judges: &Judges<S>,
+        command: Option<&story::Command<'_>>,
     ) -> Option<String> {
         let (first, others) = self.ways.split_first()?;
-        let teller = story::Teller { simulation, judges, plan, limits };
+        let teller = story::Teller { simulation, judges, plan, limits, command };
         let mut text = match (first.departed, first.seeds) {
             (Some(bucket), _) => teller.departures(&bucket.departures, first.signature),
             (None, Some(failing)) => teller.seed(failing.first, &failing.verdict, &self.departed.finds()),

@@ -31,7 +31,12 @@ pub(super) struct Teller<'a, S: System> {
     pub(super) judges: &'a Judges<S>,
     pub(super) plan: FaultPlan,
     pub(super) limits: Limits,
+    /// The command line that plays a schedule of these lines, if the test has one.
+    pub(super) command: Option<&'a Command<'a>>,
 }
+
+/// The command line that plays a schedule of these lines.
+pub(super) type Command<'a> = dyn Fn(&[String]) -> String + Sync + 'a;
 
 impl<S: System> Teller<'_, S> {
     /// What a failing seed did. `finds` are departures that fail in some way.
@@ -93,7 +98,12 @@ impl<S: System> Teller<'_, S> {
         let case = Case { commands: shrunk.commands.clone(), departures: shrunk.departures.clone() };
         let mut departing = Departing::new(case.departures.clone());
         let (_, records) = recorded(&case.simulation(simulation), &mut departing, judges, limits);
-        call(&lines::lines_of(simulation, &case), limits) + &minimal(before, &shrunk, &records)
+        let lines = lines::lines_of(simulation, &case);
+        let how = match self.command {
+            Some(command) => format!("to play what is left of it:\n    {}\n", command(&lines)),
+            None => call(&lines, limits),
+        };
+        how + &minimal(before, &shrunk, &records)
     }
 }
 

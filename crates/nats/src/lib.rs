@@ -1,0 +1,40 @@
+//! Services on `async-nats` as they are, in a [pellmell](https://docs.rs/pellmell) simulation of NATS and JetStream.
+//!
+//! A service is started with the address of a server on 127.0.0.1, which is pellmell's: it speaks NATS and JetStream to
+//! the clients that the service makes, whatever version of `async-nats` that is, and nothing of the service is changed.
+//! Which message comes next, which comes again and which ack is lost is up to the simulation's broker, so that all of
+//! pellmell works: schedules, departures, shrinking, explanations, complete searches.
+//!
+//! - [`System`] is what a test is about, and [`check`] the one call that judges it.
+//! - [`Service`] is a service, with what is seen of what it keeps.
+//! - [`Conversation`] takes down what its clients and the server say.
+//!
+//! Each instance of a service has a thread, on which it runs beside its server in a tokio runtime of one thread with a
+//! paused clock. The clock moves only when nothing can go on and every byte that was written has been read: a ping that
+//! was sent then has come back and nothing else came before it. So a run is the same each time, down to what is said,
+//! except for the names of inboxes, which clients draw.
+//!
+//! What a service keeps is its own state ([`pellmell_code::State::Own`]): the world has the inputs that led to it, and
+//! where no instance is in that state one is told them again, and must do the same.
+//!
+//! `docs/guide/nats.md` in the repository goes through an example, and says what is played and what is not.
+#![cfg(unix)]
+
+mod about;
+mod connection;
+mod handed;
+mod instance;
+mod jetstream;
+mod runtime;
+mod server;
+mod service;
+mod system;
+mod wire;
+
+pub use service::{Conversation, Row, Service, record};
+pub use system::{Request, System, check, request};
+
+pub use pellmell_code::Naming;
+pub use pellmell_core::broker::Profile;
+pub use pellmell_core::faults::FaultPlan;
+pub use pellmell_processes::{Converged, DoneOnce, Processes, VersionsNeverFall};

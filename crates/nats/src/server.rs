@@ -1,0 +1,438 @@
+//! The server that clients of NATS talk to: connections, subscriptions, and what is handed over to the service.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::about::About;
+use crate::connection::{Connection, Subscription};
+use crate::handed::{Handed, REPLIES};
+use crate::jetstream::{JetStream, Says};
+use crate::service::Conversation;
+use crate::wire::{self, Masks, Op, Published, body, fits};
+use pellmell_code::Failure;
+
+/// How many of the last lines between server and clients a failure shows.
+const LINES_SHOWN: usize = 24;
+/// How much a service may say before it is at rest.
+const OPS_MAX: u32 = 100_000;
+
+/// What a service does that the simulation hears of.
+#[derive(Debug)]
+pub(crate) struct Publishes {
+    pub(crate) subject: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Value,
+}
+
+pub(crate) struct Server {
+    listener: TcpListener,
+    about: Arc<About>,
+    pub(crate) jetstream: JetStream,
+    pub(crate) connections: Vec<Connection>,
+    clients: u64,
+    /// The simulated time.
+    pub(crate) now: Duration,
+    pub(crate) published: Vec<Publishes>,
+    pub(crate) said: Vec<String>,
+    wrong: Option<Failure>,
+    pub(crate) handed: Option<Handed>,
+    /// The sequence numbers of messages that came from elsewhere, by what they are.
+    pub(crate) sequences: BTreeMap<String, Sequence>,
+    lines: VecDeque<String>,
+    conversation: Option<Conversation>,
+    masks: Masks,
+    ops: u32,
+    pub(crate) requests: u64,
+    /// Whether the server has written something that it does not know to have been read.
+    unread: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sequence {
+    pub(crate) number: u64,
+    pub(crate) is_delivered: bool,
+}
+
+impl Server {
+    pub(crate) fn new(listener: TcpListener, about: Arc<About>, conversation: Option<Conversation>) -> Server {
+        let mut jetstream = JetStream::default();
+        about.streams().for_each(|(name, subjects)| jetstream.declare(name, subjects));
+        Server {
+            listener,
+            about,
+            jetstream,
+            connections: Vec::new(),
+            clients: 0,
+            now: Duration::ZERO,
+            published: Vec::new(),
+            said: Vec::new(),
+            wrong: None,
+            handed: None,
+            sequences: BTreeMap::new(),
+            lines: VecDeque::new(),
+            conversation,
+            masks: Masks::default(),
+            ops: 0,
+            requests: 0,
+            unread: false,
+        }
+    }
+
+    /// The same listener with nothing of what it has heard.
+    pub(crate) fn renewed(self) -> Server {
+        Server::new(self.listener, self.about, self.conversation)
+    }
+
+    pub(crate) fn url(&self) -> io::Result<String> {
+        Ok(format!("nats://{}", self.listener.local_addr()?))
+    }
+
+    /// Lets go of all connections.
+    pub(crate) fn cut_off(&mut self) {
+        self.connections.clear();
+        self.jetstream.keep_pulls(|_| false);
+        self.handed = None;
+        self.unread = false;
+    }
+
+    /// What is wrong, if something is, with the last lines that were said.
+    pub(crate) fn wrong(&mut self) -> Option<Failure> {
+        let wrong = self.wrong.take()?;
+        Some(self.with_lines(wrong))
+    }
+
+    pub(crate) fn with_lines(&self, failure: Failure) -> Failure {
+        let mut masks = Masks::default();
+        failure.with_last_lines(self.lines.iter().map(|line| masks.mask(line)).collect())
+    }
+
+    /// Begins with an input.
+    pub(crate) fn begin(&mut self) {
+        self.ops = 0;
+    }
+
+    pub(crate) fn refuse(&mut self, what: &str, next: &str) {
+        self.wrong.get_or_insert_with(|| Failure::new(format!("{what}: {next}")));
+    }
+
+    pub(crate) fn note(&mut self, line: String) {
+        if let Some(conversation) = &self.conversation {
+            conversation.add(format!("{} {}", self.now.as_micros(), self.masks.mask(&line)));
+        }
+        if self.lines.len() == LINES_SHOWN {
+            self.lines.pop_front();
+        }
+        self.lines.push_back(line);
+    }
+
+    // What moves bytes.
+
+    /// Writes what is to be written and asks each client to say when it has read all of it. Returns whether all was
+    /// known to be read before.
+    pub(crate) fn ask_whether_read(&mut self) -> bool {
+        let was_read = !self.unread;
+        self.unread = false;
+        for connection in self.connections.iter_mut().filter(|connection| connection.is_open) {
+            connection.output.extend_from_slice(b"PING\r\n");
+            connection.awaits_pong = true;
+            connection.write();
+        }
+        was_read
+    }
+
+    /// Whether nothing was written since, and all have said that they have read all.
+    pub(crate) fn is_read(&self) -> bool {
+        !self.unread && self.connections.iter().all(|connection| connection.is_open && !connection.awaits_pong)
+    }
+
+    pub(crate) fn waits(&self) -> bool {
+        self.connections.iter().any(|connection| !connection.is_open || connection.awaits_pong)
+    }
+
+    pub(crate) fn has_connections(&self) -> bool {
+        !self.connections.is_empty()
+    }
+
+    /// Reads what clients wrote and does it. Returns whether there was anything but that all is read.
+    pub(crate) fn turn(&mut self) -> bool {
+        let mut heard = self.accept();
+        for at in 0..self.connections.len() {
+            self.connections[at].write();
+            if !self.connections[at].read() {
+                continue;
+            }
+            let mut input = std::mem::take(&mut self.connections[at].input);
+            let mut done = 0;
+            loop {
+                match wire::read(&input[done..]) {
+                    Ok(Some((op, taken))) => {
+                        done += taken;
+                        heard |= self.hear(at, op);
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        self.refuse(&format!("a client wrote {error}"), "that is nothing that the server understands");
+                        done = input.len();
+                    }
+                }
+            }
+            input.drain(..done);
+            self.connections[at].input = input;
+        }
+        if self.connections.iter().any(|connection| connection.is_closed) {
+            heard = true;
+            self.connections.retain(|connection| !connection.is_closed);
+            self.forget_unheard();
+        }
+        self.send_handed();
+        heard
+    }
+
+    fn accept(&mut self) -> bool {
+        let mut accepted = false;
+        while let Ok((socket, _)) = self.listener.accept() {
+            if socket.set_nonblocking(true).and_then(|()| socket.set_nodelay(true)).is_err() {
+                continue;
+            }
+            self.clients += 1;
+            accepted = true;
+            let info = json!({
+                "server_id": "PELLMELL", "server_name": "pellmell", "version": "2.11.0", "go": "", "host": "127.0.0.1",
+                "port": 4222, "headers": true, "max_payload": wire::PAYLOAD_MAX, "proto": 1, "client_id": self.clients,
+                "jetstream": true,
+            });
+            let mut connection = Connection {
+                socket,
+                client: self.clients,
+                input: Vec::new(),
+                output: format!("INFO {info}\r\n").into_bytes(),
+                is_open: false,
+                is_closed: false,
+                awaits_pong: false,
+                subscriptions: BTreeMap::new(),
+            };
+            connection.write();
+            self.connections.push(connection);
+        }
+        accepted
+    }
+
+    fn forget_unheard(&mut self) {
+        let subscriptions = || self.connections.iter().flat_map(|connection| connection.subscriptions.values());
+        self.jetstream.keep_pulls(|inbox| subscriptions().any(|subscription| fits(&subscription.subject, inbox)));
+    }
+
+    /// Does what a client wants. Returns whether it was anything but that it has read all.
+    fn hear(&mut self, at: usize, op: Op) -> bool {
+        if op == Op::Pong {
+            self.connections[at].awaits_pong = false;
+            return false;
+        }
+        self.ops += 1;
+        if self.ops > OPS_MAX {
+            self.refuse(&format!("it said more than {OPS_MAX} things"), "it does not come to rest");
+            return false;
+        }
+        let client = self.connections[at].client;
+        match &op {
+            Op::Pub(Published { subject, reply, payload, .. }) => {
+                let reply = reply.as_ref().map(|reply| format!(" reply {reply}")).unwrap_or_default();
+                self.note(format!("{client} > PUB {subject}{reply} {}", String::from_utf8_lossy(payload)));
+            }
+            Op::Ping => {}
+            other => self.note(format!("{client} > {other:?}")),
+        }
+        match op {
+            Op::Connect => self.connections[at].is_open = true,
+            Op::Ping => {
+                self.connections[at].output.extend_from_slice(b"PONG\r\n");
+                self.connections[at].write();
+                self.unread = true;
+            }
+            Op::Pong => {}
+            Op::Sub { subject, queue, sid } => {
+                self.connections[at].subscriptions.insert(sid, Subscription { subject, queue, left: None });
+            }
+            Op::Unsub { sid, after: None } => {
+                self.connections[at].subscriptions.remove(&sid);
+                self.forget_unheard();
+            }
+            Op::Unsub { sid, after } => {
+                if let Some(subscription) = self.connections[at].subscriptions.get_mut(&sid) {
+                    subscription.left = after;
+                }
+            }
+            Op::Pub(message) => self.published(message),
+        }
+        true
+    }
+
+    /// A message to all who listen on a subject, one of each queue. Returns how many there are.
+    pub(crate) fn route(&mut self, to: &str, message: &Published) -> usize {
+        self.note(format!("< {to} {}", String::from_utf8_lossy(&message.payload)));
+        self.each_of(to, |output, sid| wire::message(output, sid, message))
+    }
+
+    fn each_of(&mut self, to: &str, write: impl Fn(&mut Vec<u8>, u64)) -> usize {
+        let (mut queues, mut count) = (Vec::new(), 0);
+        for connection in &mut self.connections {
+            let mut ended = Vec::new();
+            for (sid, subscription) in &mut connection.subscriptions {
+                if !fits(&subscription.subject, to) {
+                    continue;
+                }
+                if let Some(queue) = &subscription.queue {
+                    if queues.contains(queue) {
+                        continue;
+                    }
+                    queues.push(queue.clone());
+                }
+                write(&mut connection.output, *sid);
+                count += 1;
+                self.unread = true;
+                if let Some(left) = &mut subscription.left {
+                    *left = left.saturating_sub(1);
+                    if *left == 0 {
+                        ended.push(*sid);
+                    }
+                }
+            }
+            ended.iter().for_each(|sid| {
+                connection.subscriptions.remove(sid);
+            });
+        }
+        count
+    }
+
+    pub(crate) fn say(&mut self, says: &Says) {
+        self.note(format!("< {} {}", says.to, says.status));
+        self.each_of(&says.to, |output, sid| wire::status(output, sid, &says.to, says.status, &says.headers));
+    }
+
+    pub(crate) fn reply(&mut self, to: Option<&str>, payload: &Value) {
+        if let Some(to) = to {
+            let payload = if payload.is_null() { Vec::new() } else { payload.to_string().into_bytes() };
+            let message = Published { subject: to.to_owned(), payload, ..Published::default() };
+            self.route(to, &message);
+        }
+    }
+
+    /// Does what the server does by itself at this time.
+    pub(crate) fn at(&mut self, now: Duration) {
+        self.now = now;
+        for says in self.jetstream.due(now) {
+            self.say(&says);
+        }
+    }
+
+    // What a service publishes.
+
+    fn published(&mut self, message: Published) {
+        let subject = message.subject.as_str();
+        if let Some(request) = subject.strip_prefix("$JS.API.") {
+            self.requested(request, &message);
+        } else if subject.starts_with("$JS.ACK.") {
+            self.answered(&message);
+        } else if subject.starts_with(REPLIES) {
+            self.replied(&message);
+        } else if subject.starts_with('$') {
+            let what = format!("it publishes on `{subject}`");
+            self.refuse(&what, "subjects that begin with `$` are the server's, and only JetStream's are played");
+        } else if self.jetstream.stream_of(subject).is_some() {
+            self.stored(message);
+        } else if subject.starts_with("_INBOX.") {
+            self.route(&message.subject, &message);
+        } else if self.about.is_known(subject) {
+            match message.reply {
+                None => self.published.push(Publishes::of(message)),
+                Some(_) => {
+                    let what = format!("it publishes on `{subject}` and waits for an answer, and no stream takes that");
+                    self.refuse(&what, "say which one does with `.stream(\"NAME\", [\"SUBJECT\"])`");
+                }
+            }
+        } else if self.listens(subject) {
+            self.route(&message.subject, &message);
+        } else if self.about.is_ignored(subject) {
+            let to = message.reply.clone();
+            if let Some(to) = to {
+                self.say(&Says { to, status: "503", headers: String::new() });
+            }
+        } else {
+            let what = format!("it publishes on `{subject}`, of which nothing is said");
+            let next = "say what its messages are about with `.about(\"SUBJECT\", Naming::of('x'))`, \
+                        or that nobody cares with `.ignoring(\"SUBJECT\")`";
+            self.refuse(&what, next);
+        }
+    }
+
+    fn requested(&mut self, request: &str, message: &Published) {
+        let tokens: Vec<&str> = request.split('.').collect();
+        if let ["CONSUMER", "MSG", "NEXT", stream, consumer] = tokens.as_slice() {
+            let key = ((*stream).to_owned(), (*consumer).to_owned());
+            let inbox = message.reply.as_deref().unwrap_or_default();
+            if let Err(what) = self.jetstream.pull(key, inbox, &message.payload, self.now) {
+                self.refuse(&what, NOT_PLAYED);
+            }
+            return;
+        }
+        match self.jetstream.answer(request, &message.payload, self.now) {
+            Ok(answer) => self.reply(message.reply.as_deref(), &answer),
+            Err(what) => {
+                self.refuse(&what, NOT_PLAYED);
+                let error = json!({ "error": { "code": 501, "err_code": 10_000, "description": "not played" } });
+                self.reply(message.reply.as_deref(), &error);
+            }
+        }
+    }
+
+    fn stored(&mut self, message: Published) {
+        let expects = message.headers.keys().find(|name| name.starts_with("Nats-Expected-")).cloned();
+        if let Some(header) = expects {
+            self.refuse(&format!("a message with the header `{header}`"), NOT_PLAYED);
+        }
+        let id = message.headers.get("Nats-Msg-Id").map(String::as_str);
+        let Some(stored) = self.jetstream.store(&message.subject, id, self.now) else { return };
+        let mut ack = json!({ "stream": stored.stream, "seq": stored.sequence });
+        if stored.duplicate {
+            ack["duplicate"] = true.into();
+            self.said.push(format!("published once more on {}, and the id is known", message.subject));
+        }
+        self.reply(message.reply.as_deref(), &ack);
+        if stored.duplicate || self.about.is_ignored(&message.subject) {
+            return;
+        }
+        let publishes = Publishes::of(message);
+        let content = content(&publishes.subject, &publishes.headers, &publishes.body);
+        self.sequences.insert(content, Sequence { number: stored.sequence, is_delivered: false });
+        self.published.push(publishes);
+    }
+
+    /// Whether a client listens on a subject that is no inbox.
+    pub(crate) fn listens(&self, subject: &str) -> bool {
+        let pushes: Vec<&str> =
+            self.jetstream.consumers.values().filter_map(|consumer| consumer.pushes_to.as_deref()).collect();
+        let mut all = self.connections.iter().flat_map(|connection| connection.subscriptions.values());
+        all.any(|of| {
+            fits(&of.subject, subject) && !of.subject.starts_with("_INBOX.") && !pushes.contains(&&*of.subject)
+        })
+    }
+}
+
+pub(crate) const NOT_PLAYED: &str = "pellmell-nats does not play that; docs/guide/nats.md says what it does";
+
+impl Publishes {
+    fn of(message: Published) -> Publishes {
+        let Published { subject, headers, payload, .. } = message;
+        Publishes { subject, headers, body: body(payload) }
+    }
+}
+
+/// A message from elsewhere, by what it is.
+pub(crate) fn content(subject: &str, headers: &BTreeMap<String, String>, body: &Value) -> String {
+    format!("{subject}\n{headers:?}\n{body}")
+}
