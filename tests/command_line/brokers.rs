@@ -208,7 +208,7 @@ fn what_a_broker_does_not_have_is_refused_with_what_it_has() {
 fn the_table_of_profiles_says_where_a_design_holds_and_what_fails_elsewhere() {
     let line = "zoo --profiles AckUnknownTicket --scenario scenarios/zoo/two.toml";
     let (code, out, _) = pellmell(line);
-    let said = ["design", "24 mqtt-qos1", "AckUnknownTicket on", "hold ticket:"];
+    let said = ["design", "26 mqtt-qos1", "AckUnknownTicket on", "hold ticket:"];
     assert!(code == 0 && said.iter().all(|said| out.contains(said)), "{out}");
     assert!(out.lines().all(|line| line.chars().count() <= 60), "{out}");
     check(&[

@@ -445,8 +445,8 @@ fn an_unknown_name_gets_the_nearest_known_one() {
               |
             9 | profile = "kafca"
               |           ^^^^^^^
-              = help: did you mean `kafka`? Known are stan, adversarial, jetstream, jetstream-ack-all, jetstream-ordered, kafka, kafka-auto-commit, kafka-cooperative, kafka-share, rabbitmq-classic, rabbitmq-quorum, rabbitmq-quorum-3, rabbitmq-single-active, sqs-standard, sqs-fifo, sns, pubsub, pubsub-ordered, pubsub-exactly-once, redis-streams, servicebus, servicebus-session, mqtt-qos0, mqtt-qos1,
-                      mqtt-qos1-clean, mqtt-qos2"#]],
+              = help: did you mean `kafka`? Known are stan, adversarial, jetstream, jetstream-ack-all, jetstream-ordered, kafka, kafka-auto-commit, kafka-cooperative, kafka-retry-topics, kafka-transactions, kafka-share, rabbitmq-classic, rabbitmq-quorum, rabbitmq-quorum-3, rabbitmq-single-active, sqs-standard, sqs-fifo, sns, pubsub, pubsub-ordered, pubsub-exactly-once, redis-streams, servicebus,
+                      servicebus-session, mqtt-qos0, mqtt-qos1, mqtt-qos1-clean, mqtt-qos2"#]],
     );
     check_file(
         "service.toml",

@@ -62,7 +62,7 @@ fn the_report_of_each_verb_leads_to_its_counterexamples_and_says_what_the_termin
         ("sweep", &SWEEP[..], 1, &["FAILED", "9 of 17 situations and pairs", "MISS stale ack", "until quiescence"][..]),
         ("exhaust", &EXHAUST, 1, &["VIOLATED EffectivelyOnce", "5 steps, no run fails in fewer", "ack lost"]),
         ("zoo", &ZOO, 0, &["ALL CAUGHT", "1 defect: 1 caught", "an order can be paid twice", "2d/4c", "lockstep"]),
-        ("profiles", &PROFILES, 0, &["26 profiles", "violated by 3 departures at least", "rabbitmq-quorum"]),
+        ("profiles", &PROFILES, 0, &["28 profiles", "violated by 3 departures at least", "rabbitmq-quorum"]),
     ] {
         let folder = temp(&format!("report-{name}"));
         let ran = reported(args, &folder);

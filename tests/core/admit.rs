@@ -228,7 +228,7 @@ fn a_setting_that_a_profile_has_not_names_those_that_have_it() {
         "\"profile\":\"kafca\"",
     ];
     expect![[r#"
-        `stale` is no setting of this profile, which has commits, dedup, partitions, rebalance, session, start, window; stan, jetstream, jetstream-ack-all, kafka-share, rabbitmq-classic, rabbitmq-quorum, rabbitmq-quorum-3, rabbitmq-single-active, sqs-standard, sqs-fifo, pubsub, pubsub-ordered, pubsub-exactly-once, redis-streams, servicebus, servicebus-session have it
+        `stale` is no setting of this profile, which has commits, dedup, partitions, rebalance, retries, session, start, transactions, window; stan, jetstream, jetstream-ack-all, kafka-share, rabbitmq-classic, rabbitmq-quorum, rabbitmq-quorum-3, rabbitmq-single-active, sqs-standard, sqs-fifo, pubsub, pubsub-ordered, pubsub-exactly-once, redis-streams, servicebus, servicebus-session have it
          --> it.jsonl:1:41
           |
         1 | {"recording":1,"profile":"kafka","set":{"stale":"reject"}}
@@ -245,7 +245,7 @@ fn a_setting_that_a_profile_has_not_names_those_that_have_it() {
           |
         1 | {"recording":1,"profile":"kafca"}
           |                ^^^^^^^^^
-          = help: did you mean `kafka`? there are stan, jetstream, jetstream-ack-all, jetstream-ordered, kafka, kafka-auto-commit, kafka-cooperative, kafka-share, rabbitmq-classic, rabbitmq-quorum, rabbitmq-quorum-3, rabbitmq-single-active, sqs-standard, sqs-fifo, sns, pubsub, pubsub-ordered, pubsub-exactly-once, redis-streams, servicebus, servicebus-session, mqtt-qos0, mqtt-qos1, mqtt-qos1-clean, mqtt-qos2"#]].assert_eq(&told.map(error).join("\n\n"));
+          = help: did you mean `kafka`? there are stan, jetstream, jetstream-ack-all, jetstream-ordered, kafka, kafka-auto-commit, kafka-cooperative, kafka-retry-topics, kafka-transactions, kafka-share, rabbitmq-classic, rabbitmq-quorum, rabbitmq-quorum-3, rabbitmq-single-active, sqs-standard, sqs-fifo, sns, pubsub, pubsub-ordered, pubsub-exactly-once, redis-streams, servicebus, servicebus-session, mqtt-qos0, mqtt-qos1, mqtt-qos1-clean, mqtt-qos2"#]].assert_eq(&told.map(error).join("\n\n"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod departures;
 mod engines;
 mod faults;
 mod groups;
+mod kafka;
 mod logs;
 mod traces;
 mod world;

@@ -89,6 +89,44 @@ fn retries_of_a_publisher_are_recognised_as_the_broker_can_recognise_them() {
 }
 
 #[test]
+fn retry_topics_and_transactions_are_settings_of_brokers_that_keep_offsets() {
+    let on = |broker: &str, rest: &str| {
+        let client = "[[client]]\nname = \"a\"\ncommands = [{ create_ticket = { ticket = \"t1\", price = 5 } }]\n";
+        let text = format!("version = 1\nabout = \"A broker.\"\n{rest}[broker]\n{broker}\n{client}");
+        Scenario::parse("broker.toml", &text)
+    };
+    let settings = |broker: &str| {
+        let scenario = on(broker, "").unwrap_or_else(|error| panic!("{broker}: {error}"));
+        let engine = scenario.profile.engine.clone().expect("an engine plays it");
+        engine.settings().into_iter().map(|setting| (setting.name, setting.value)).collect::<Vec<_>>()
+    };
+    let has = |broker: &str, name: &str, value: &str| settings(broker).contains(&(name.to_owned(), value.to_owned()));
+    let (retried, together) = ("profile = \"kafka-retry-topics\"", "profile = \"kafka-transactions\"");
+    assert!(has(retried, "retries", "{\"attempts\":3,\"delay\":\"1s\"}") && has(together, "transactions", "true"));
+    let more = format!("{retried}\nretries = {{ attempts = 5, delay = \"10s\" }}\ntransactions = true");
+    assert!(has(&more, "retries", "{\"attempts\":5,\"delay\":\"10s\"}") && has(&more, "transactions", "true"));
+    for (broker, place, said) in [
+        ("profile = \"sqs-fifo\"\ntransactions = true", "broker.toml:5:16", "kafka-transactions"),
+        (
+            "profile = \"sqs-fifo\"\nretries = { attempts = 3, delay = \"1s\" }",
+            "broker.toml:5:11",
+            "kafka-retry-topics",
+        ),
+        ("profile = \"kafka-retry-topics\"\nretries = [\"1s\"]", "broker.toml:5:11", "retries"),
+        ("profile = \"kafka\"\nretries = { attempts = 0, delay = \"1s\" }", "broker.toml:5:11", "nonzero"),
+        ("profile = \"kafka-transactions\"\ntransactions = \"yes\"", "broker.toml:5:16", "boolean"),
+    ] {
+        let error = on(broker, "").expect_err(broker).to_string();
+        assert!(error.contains(place) && error.contains(said), "{broker}: {error}");
+    }
+    let redriven = "schedule = [\"redrive dead letters after ticket:created t1@0 -> orders\"]\n";
+    let error = on(retried, redriven).expect_err("the broker has no dead letters of its own").to_string();
+    assert!(error.contains("puts nothing back") && error.contains("broker.toml:3:"), "{error}");
+    let dead = format!("{retried}\n[services.orders]\ndead_letters = \"orders:dead\"");
+    assert!(on(&dead, "").is_ok() && on(&dead.replace("-retry-topics", ""), "").is_err());
+}
+
+#[test]
 fn what_a_broker_can_do_and_is_not_simulated_is_refused_where_it_stands_and_by_its_name() {
     for (broker, said) in [
         (

@@ -30,7 +30,7 @@ pub(super) fn driven() -> Vec<Profile> {
 /// Plays the picks, hands out the rest in turn, lets the clock run as long as anything is open, and compares what was
 /// handed out.
 #[track_caller]
-fn check(setup: &Setup, picks: &str, handled: &str) {
+pub(super) fn check(setup: &Setup, picks: &str, handled: &str) {
     let mut play = setup.after(picks);
     for _ in 0..20 {
         if play.drain().open().is_empty() {
@@ -258,6 +258,19 @@ impl Recorder {
         if answers && step.acked().is_some() && matches!(crash, None | Some(Window::AfterAck)) {
             self.answer(play, actor.member, index.get(), Answer::Ack);
         }
+        if let Rules::Offsets(rules) = rules
+            && !paused
+            && crash.is_none()
+        {
+            match step.acked() {
+                None if rules.retries.is_some() => self.answer(play, actor.member, index.get(), Answer::Nak(None)),
+                // It goes back to what it could not commit together with what it published.
+                Some(_) if rules.transactions && ack == AckFate::Lost => {
+                    self.tell(play, Told::Sought(member, PartitionId(0), message.0));
+                }
+                _ => {}
+            }
+        }
         let breaks = matches!(rules, Rules::Push(rules) if rules.timeout.is_none() && !rules.at_most_once);
         if breaks && !paused && ack == AckFate::Lost && crash.is_none() {
             let knows = matches!(rules, Rules::Push(rules) if rules.exactly_once);
@@ -341,6 +354,9 @@ fn recorded(profile: &Profile, members: u16, seed: u64) -> (Vec<Line>, Vec<Strin
     let mut numbers = Numbers(seed);
     let mut setup = Setup::on(profile.clone(), 0).members(members);
     setup.commands[0] = vec![Publish::now([1, 2]), Publish::now([1])];
+    if matches!(&broker.rules, Rules::Offsets(rules) if rules.retries.is_some()) {
+        (setup.rule, setup.mode) = (Rule::FailsOnce, pellmell::PublishMode::DualWrite);
+    }
     let mut play = setup.play();
     let mut recorder = Recorder { lines: Vec::new(), members };
     (0..members).for_each(|member| recorder.joins(&play, member));
@@ -421,7 +437,8 @@ fn every_group_comes_to_rest_after_any_steps_whatever_the_broker() {
             let mut numbers = Numbers(seed);
             let mut setup = busy(profile.clone()).members(1 + (seed % 3) as u16);
             // Who refuses what comes first, and cannot see that, refuses it for ever.
-            setup.rule = Rule::Answers(&[]);
+            let gives_up = matches!(&profile.engine, Some(broker) if broker.name == "kafka-retry-topics");
+            setup.rule = if gives_up { Rule::Answers(&[(1, 1, NAK), (2, 1, SILENT)]) } else { Rule::Answers(&[]) };
             setup.other.iter_mut().for_each(|(rule, _)| *rule = Rule::Answers(&[]));
             let mut play = setup.play();
             let mut steps = Vec::new();
@@ -545,7 +562,9 @@ fn what_a_broker_may_lose_is_up_to_the_broker() {
     assert_eq!(has(MemberChange::Restart).len(), driven().len());
     // Of those that give messages up by default.
     assert_eq!(has(MemberChange::ForgetCounts), ["kafka-share", "rabbitmq-quorum", "rabbitmq-single-active"]);
-    assert_eq!(has(MemberChange::Rewind), ["kafka", "kafka-auto-commit", "kafka-cooperative"]);
+    let manual = ["kafka-retry-topics", "kafka-transactions"];
+    let kafka = ["kafka", "kafka-auto-commit", "kafka-cooperative"].into_iter().chain(manual).collect::<Vec<_>>();
+    assert_eq!(has(MemberChange::Rewind), kafka);
     let keeps_acks = driven().len() - has(MemberChange::ForgetAck).len();
     assert_eq!(keeps_acks, 8, "{:?}", has(MemberChange::ForgetAck));
     for managed in ["sqs-standard", "sqs-fifo", "sns", "pubsub", "servicebus"] {

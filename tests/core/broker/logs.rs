@@ -10,13 +10,15 @@ use serde_json::json;
 use super::common::{Play, Publish, Rule, Setup};
 use super::engines::{driven, on};
 
-const LOGS: [&str; 7] = [
+const LOGS: [&str; 9] = [
     "jetstream",
     "jetstream-ack-all",
     "jetstream-ordered",
     "kafka",
     "kafka-auto-commit",
     "kafka-cooperative",
+    "kafka-retry-topics",
+    "kafka-transactions",
     "kafka-share",
 ];
 

@@ -1,7 +1,7 @@
 //! Whether the reference and the saga hold on each broker, with every fault that it knows.
 //!
 //! `cargo run --release -p figures --bin verdicts`: the table of docs/brokers/README.md, of 100,000 runs each; with
-//! a number behind it, of as many runs.
+//! a number behind it, of as many runs, and with names of brokers behind that, of those.
 
 #![expect(clippy::print_stdout, reason = "it measures and tells")]
 
@@ -26,7 +26,9 @@ fn verdict(broker: &str, (design, file): (&str, &str), runs: u64) -> String {
 fn main() {
     let runs = std::env::args().nth(1).map_or(RUNS, |runs| runs.parse().expect("a number of runs"));
     println!("| profile | `reference` | `saga` |\n|---|---|---|");
-    for broker in verdicts::brokers() {
+    let named: Vec<String> = std::env::args().skip(2).collect();
+    let is_named = |broker: &&str| named.is_empty() || named.iter().any(|name| name == broker);
+    for broker in verdicts::brokers().into_iter().filter(is_named) {
         let [reference, saga] = verdicts::DESIGNS;
         let (reference, saga) = thread::scope(|scope| {
             let other = scope.spawn(|| verdict(broker, saga, runs));

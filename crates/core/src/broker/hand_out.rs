@@ -27,6 +27,9 @@ pub(crate) trait Consumer<E> {
         false
     }
 
+    /// Whether it publishes what it says by itself, and not a relay.
+    fn publishes_itself(&self) -> bool;
+
     /// What it has to say to the world, which the broker takes before it takes the answer.
     fn outbox(&mut self) -> &mut Vec<E>;
 }
@@ -179,6 +182,7 @@ impl<E: Event> Broker<E> {
         let cause = message.cause;
         let handled = consumer.consume(message, attempt);
         if !consumer.outbox().is_empty() {
+            self.keep_in_transaction(index, handled.reply, consumer);
             self.publish(consumer.outbox(), cause);
         }
         self.take_answer(index, attempt.member, handled, consumer)

@@ -19,6 +19,7 @@ pub(crate) struct BrokerMark {
     log: LogMark,
     groups: ListMark,
     deliveries: DeliveriesMark,
+    transactions: ListMark,
     ready: Vec<DeliveryIndex>,
     waiting: Vec<DeliveryIndex>,
     dead: Vec<DeliveryIndex>,
@@ -42,7 +43,7 @@ impl<E: Event> Broker<E> {
         let lists = [&self.ready, &self.fresh, &self.waiting, &self.dead].map(heap_bytes_of);
         let groups = self.groups.iter().map(Group::heap_bytes).sum::<u64>() + self.groups.heap_bytes();
         let rest = lists.iter().sum::<u64>() + futile_bytes(&self.futile_for);
-        self.log.heap_bytes() + self.deliveries.heap_bytes() + rest + groups
+        self.log.heap_bytes() + self.deliveries.heap_bytes() + rest + groups + self.transactions.heap_bytes()
     }
 
     /// Marks this moment, in memory that may have been another mark's.
@@ -52,6 +53,7 @@ impl<E: Event> Broker<E> {
         self.fresh.clear();
         (mark.routes, mark.log) = (self.routes.len(), self.log.mark());
         (mark.groups, mark.deliveries) = (self.groups.mark(), self.deliveries.mark());
+        mark.transactions = self.transactions.mark();
         mark.ready.clone_from(&self.ready);
         copy_few(&mut mark.waiting, &self.waiting);
         copy_few(&mut mark.dead, &self.dead);
@@ -67,6 +69,7 @@ impl<E: Event> Broker<E> {
         self.log.rewind(mark.log);
         self.groups.rewind(mark.groups);
         self.deliveries.rewind(mark.deliveries);
+        self.transactions.rewind(mark.transactions);
         self.deliveries.rewind_ready(&mut self.ready, &mark.ready);
         self.fresh.clear();
         self.waits.clear();
@@ -81,6 +84,7 @@ impl<E: Event> Broker<E> {
     pub(crate) fn unmark(&mut self) {
         self.groups.unmark();
         self.deliveries.unmark();
+        self.transactions.unmark();
     }
 
     /// Notes the digests of what changed.

@@ -23,6 +23,7 @@ mod queries;
 mod queue;
 mod ready;
 mod subscription;
+mod transactions;
 mod undoable;
 
 use std::collections::BTreeMap;
@@ -50,6 +51,7 @@ pub use profile::{
 pub(crate) use queue::GroupSetup;
 pub use queue::Member;
 use queue::{Group, Route};
+use transactions::Transactions;
 use undoable::Undoable;
 
 /// Takes out of a list the one element that is equal to this, if it is there; the others stay in order.
@@ -109,6 +111,7 @@ pub struct Broker<E> {
     now: Time,
     /// The waits of engines that the world does not know of yet.
     waits: Vec<(DeliveryIndex, Time)>,
+    transactions: Transactions<E>,
 }
 
 impl<E: Event> Clone for Broker<E> {
@@ -125,6 +128,7 @@ impl<E: Event> Clone for Broker<E> {
             dead: self.dead.clone(),
             futile_for: self.futile_for.clone(),
             waits: self.waits.clone(),
+            transactions: self.transactions.clone(),
             ..*self
         }
     }
@@ -150,6 +154,7 @@ impl<E: Event> Clone for Broker<E> {
         (self.recognises, self.sees) = (source.recognises, source.sees);
         (self.dead_lettered, self.has_dead_letters) = (source.dead_lettered, source.has_dead_letters);
         copy_few(&mut self.waits, &source.waits);
+        self.transactions.clone_from(&source.transactions);
     }
 }
 
@@ -186,6 +191,7 @@ impl<E: Event> Broker<E> {
             has_dead_letters: groups.iter().any(|group| group.dead_letters.is_some()),
             has_shared: groups.iter().any(|group| group.service.is_none()),
             log: Log::new(routes.len()),
+            transactions: Transactions::at(&profile),
             profile: Arc::new(profile),
             routes,
             groups: groups.into(),
@@ -207,6 +213,7 @@ impl<E: Event> Broker<E> {
         self.groups.iter_mut_unmarked().for_each(Group::clear);
         self.now = Time(0);
         self.waits.clear();
+        self.transactions.clear();
         self.deliveries.clear();
         self.ready.clear();
         self.fresh.clear();
@@ -443,6 +450,7 @@ impl<E: Event> Broker<E> {
     pub(crate) fn begin_waiting(&mut self, index: DeliveryIndex) {
         if self.is_driven {
             self.stop_handling(index);
+            self.abort_transaction(index);
         }
         if self.deliveries[index].superseded {
             return self.retire(index);

@@ -29,7 +29,10 @@ impl Profile {
     pub fn driven(broker: &engine::Profile) -> Profile {
         let (wait, deliveries, then) = match &broker.rules {
             Rules::Queue(rules) => (rules.wait.as_slice(), rules.deliveries, rules.then),
-            Rules::Offsets(_) => ([].as_slice(), Limit::Unlimited, Then::Drop),
+            Rules::Offsets(rules) => {
+                let attempts = rules.retries.map(|retries| Limit::Of(retries.attempts.get().into()));
+                ([].as_slice(), attempts.unwrap_or(Limit::Unlimited), Then::DeadLetter)
+            }
             Rules::Keyed(rules) => (rules.wait.as_slice(), rules.deliveries, rules.then),
             Rules::Push(rules) => (rules.timeout.as_slice(), rules.deliveries, rules.then),
         };

@@ -227,7 +227,7 @@ impl fmt::Display for Dedup {
 
 impl Profile {
     /// The names [`Profile::named`] knows.
-    pub const NAMES: [&'static str; 26] = [
+    pub const NAMES: [&'static str; 28] = [
         "stan",
         "adversarial",
         "jetstream",
@@ -236,6 +236,8 @@ impl Profile {
         "kafka",
         "kafka-auto-commit",
         "kafka-cooperative",
+        "kafka-retry-topics",
+        "kafka-transactions",
         "kafka-share",
         "rabbitmq-classic",
         "rabbitmq-quorum",
@@ -352,7 +354,7 @@ impl Profile {
     pub fn dead_letters(&self) -> Result<(), String> {
         let name = self.name;
         let (times, then) = match &self.engine {
-            Some(broker) if matches!(broker.rules, engine::Rules::Offsets(_)) => {
+            Some(broker) if matches!(broker.rules, engine::Rules::Offsets(_)) && !broker.rules.takes_naks() => {
                 let why = "a group that keeps offsets gets a message again until it is past it";
                 return Err(format!(
                     "`{name}` never gives a message up: {why}; a handler can publish what it gives up"
@@ -370,6 +372,21 @@ impl Profile {
             MaxDeliver::Times { action: Exhausted::Park, .. } => "keeps",
         };
         Err(format!("`{name}` {does} what was delivered too often: set `{then} = \"dead-letter\"`"))
+    }
+
+    /// Checks that the broker can put back what it has given up.
+    ///
+    /// # Errors
+    /// What keeps it from that.
+    pub(super) fn redrives(&self) -> Result<(), String> {
+        self.dead_letters()?;
+        match &self.engine {
+            Some(broker) if matches!(broker.rules, engine::Rules::Offsets(_)) => {
+                let why = "to the broker its dead letter topic is a topic like any other";
+                Err(format!("`{}` puts nothing back: {why}; a handler of dead letters can publish them", self.name))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Checks that the simulation can do what the profile says.

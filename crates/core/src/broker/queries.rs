@@ -250,6 +250,7 @@ impl<E: Event> Broker<E> {
             joined = hash::mix(joined, group.joined.into());
         }
         let dead = self.dead.iter().fold(0u64, |sum, index| sum.wrapping_add(self.digest_of(*index)));
+        let dead = dead.wrapping_add(self.transactions_digest());
         hash::mix3(hash::mix(order, self.places_digest()), hash::mix(joined, dead), self.log_order())
     }
 

@@ -51,6 +51,8 @@ pub(super) struct Subscription {
     turn: u16,
     /// What the log is without when it joins.
     missing: Vec<Missing>,
+    /// What waits to be tried again in the place of a delivery that is done, and was not handed out itself.
+    standing_in: Vec<DeliveryIndex>,
 }
 
 /// A delivery in the inbox of a member.
@@ -76,6 +78,7 @@ impl Subscription {
             handling: Vec::new(),
             turn: 0,
             missing: Vec::new(),
+            standing_in: Vec::new(),
         };
         if joined {
             subscription.join(members, Time(0));
@@ -138,8 +141,9 @@ impl Subscription {
 
     fn join(&mut self, members: usize, now: Time) {
         // It is a group that has an offset, or a crash before its first commit would send it to the end.
-        if let Rules::Offsets(OffsetsRules { start: Start::New, partitions, .. }) = *self.rules() {
-            for partition in (0..partitions).map(PartitionId) {
+        if let Rules::Offsets(OffsetsRules { start: Start::New, partitions, retries, .. }) = *self.rules() {
+            // The retry topic is one as well.
+            for partition in (0..partitions + u16::from(retries.is_some())).map(PartitionId) {
                 let end = self.log.partition(partition).len() as u32;
                 self.tell(now, &Told::Committed(MemberId(0), partition, end));
             }
@@ -169,6 +173,11 @@ impl Subscription {
     /// When the wait for a message ends that is with a member, or comes back later.
     fn due(&self, number: MessageId) -> Option<Time> {
         self.engine.due(self.rules(), number)
+    }
+
+    /// Whether a commit of a member for the so-manieth delivery of the message of this number would be taken.
+    pub(super) fn takes_commit(&self, number: u32, place: u16, count: u16) -> bool {
+        self.engine.takes_commit(&self.log, MemberId(place), MessageId(number), count)
     }
 
     /// Whether a member can take over what another one holds.
@@ -232,7 +241,7 @@ impl Profile {
             (Rewind, engine.loses.acks && keeps_offsets),
             (Truncate, engine.loses.tail),
             (ForgetCounts, engine.loses.counts && gives_up),
-            (Redrive, self.dead_letters().is_ok()),
+            (Redrive, self.redrives().is_ok()),
             (Compact, engine.cleanup.compacts != Compacts::Nothing),
             (Expire, engine.cleanup.expires),
         ];
@@ -254,7 +263,7 @@ impl Profile {
     pub fn why_not(&self, change: MemberChange) -> Option<String> {
         let engine = self.engine.as_ref()?;
         match change {
-            MemberChange::Redrive => self.dead_letters().err(),
+            MemberChange::Redrive => self.redrives().err(),
             MemberChange::ForgetCounts if engine.loses.counts && engine.rules.deliveries() == Limit::Unlimited => {
                 let why = "so it needs no count: set `deliveries = 5`, or another number";
                 Some(format!("`{}` never gives a message up, {why}", self.name))
@@ -383,7 +392,9 @@ impl<E: Event> Broker<E> {
             let newest = |number: MessageId| subscription.newest[number.0 as usize];
             let next = choices.iter().filter_map(to_it).find(|number| {
                 let delivery = &self.deliveries[newest(*number)];
-                delivery.state == State::Queued && !delivery.parked && self.fits(group, place, newest(*number))
+                // Another copy of it may be in an inbox already, and this one is sent some other time.
+                let may_be = delivery.state == State::Queued && !delivery.parked;
+                may_be && !subscription.is_unread(newest(*number)) && self.fits(group, place, newest(*number))
             });
             let Some(number) = next else { break };
             self.put_into_inbox(group, number, place, None);
@@ -411,11 +422,12 @@ impl<E: Event> Broker<E> {
         self.stop_handling(index);
         match reply {
             Reply::Ack => {
+                self.commit_transaction(index);
                 self.tell_ack(index);
                 self.finish(index);
             }
             Reply::LateAck => self.deliveries.change(index).state = State::Acking,
-            Reply::Nak if !matches!(self.known(group).rules(), Rules::Offsets(_)) => {
+            Reply::Nak if self.known(group).rules().takes_naks() => {
                 self.tell_answer(index, Answer::Nak(delay.map(wait_of)));
                 self.begin_waiting(index);
             }
@@ -435,9 +447,13 @@ impl<E: Event> Broker<E> {
         let subscription = self.subscription(group);
         match (subscription.rules(), silence) {
             // A commit that is lost is made up for by the next one.
-            (Rules::Offsets(_), Silence::AckLost) => return self.finish(index),
-            // The client goes back to what it could not handle.
-            (Rules::Offsets(_), Silence::Failed) => {
+            (Rules::Offsets(rules), Silence::AckLost) if !rules.transactions => return self.finish(index),
+            // It could not handle it, whether it says so or not.
+            (Rules::Offsets(rules), Silence::Failed) if rules.retries.is_some() => {
+                self.tell_answer(index, Answer::Nak(None));
+            }
+            // The client goes back to what it could not handle, or could not commit together with what it published.
+            (Rules::Offsets(_), Silence::Failed | Silence::AckLost) => {
                 let (partition, before) = subscription.log.position(number);
                 subscription.tell(now, &Told::Sought(member, partition, before));
             }
@@ -486,6 +502,7 @@ impl<E: Event> Broker<E> {
     /// Takes an ack that comes late.
     pub(super) fn hear_late_ack(&mut self, index: DeliveryIndex) {
         let group = self.delivery(index).group;
+        self.commit_transaction(index);
         self.tell_ack(index);
         self.finish(index);
         self.refresh(group);

@@ -20,6 +20,7 @@ mod profiles;
 mod push;
 mod queue;
 mod recording;
+mod retry;
 mod told;
 mod wait;
 
@@ -36,6 +37,7 @@ pub use profiles::{Cleanup, Compacts, Loses, Profile, ProfileError, Recognises, 
 pub use push::{Push, PushRules};
 pub use queue::{Place, Queue, QueueOrder, QueueRules, Stale, Then, WindowOf};
 pub use recording::{Header, RecordedLine, Recording, SomeAnswer, VERSION as RECORDING_VERSION};
+pub use retry::Retries;
 pub use told::{
     Answer, Choice, Entry, Failure, How, KeyId, Log, MemberId, MessageId, PartitionId, Sent, Start, Told, TopicId,
 };
@@ -142,6 +144,15 @@ impl Rules {
         }
     }
 
+    /// Whether a member's word that it could not handle a message comes to anything.
+    pub(crate) const fn takes_naks(&self) -> bool {
+        match self {
+            Rules::Queue(rules) => rules.naks,
+            Rules::Offsets(rules) => rules.retries.is_some(),
+            Rules::Keyed(_) | Rules::Push(_) => true,
+        }
+    }
+
     /// Whether what a member was sent stays with it if it leaves so.
     pub(crate) const fn keeps_at(&self, how: How) -> bool {
         match self {
@@ -213,9 +224,18 @@ impl Engine {
     pub(crate) fn holds(&self, message: MessageId) -> bool {
         match self {
             Engine::Queue(queue) => queue.holds(message),
-            Engine::Offsets(_) => false,
+            Engine::Offsets(offsets) => offsets.holds(message),
             Engine::Keyed(keyed) => keyed.holds(message),
             Engine::Push(push) => push.holds(message),
+        }
+    }
+
+    /// Whether it would take what a member commits with the answer to the so-manieth delivery of a message, where
+    /// commits may be refused.
+    pub(crate) fn takes_commit(&self, log: &Log, member: MemberId, message: MessageId, count: u16) -> bool {
+        match self {
+            Engine::Offsets(offsets) => offsets.takes_commit(log, member, message, count),
+            Engine::Queue(_) | Engine::Keyed(_) | Engine::Push(_) => true,
         }
     }
 
@@ -226,6 +246,7 @@ impl Engine {
             (Engine::Queue(queue), Rules::Queue(rules)) => queue.dues(&rules.wait).find_map(of_it),
             (Engine::Keyed(keyed), Rules::Keyed(rules)) => keyed.dues(&rules.wait).find_map(of_it),
             (Engine::Push(push), Rules::Push(rules)) => push.dues(rules.timeout).find_map(of_it),
+            (Engine::Offsets(offsets), _) => offsets.dues().find_map(of_it),
             _ => None,
         }
     }

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Now;
 use super::members::{Members, Presence};
+use super::retry::{Retries, RetryTopic};
 use super::told::{Answer, Choice, Counts, Failure, How, Log, MemberId, MessageId, PartitionId, Sent, Start, Told};
 use super::wait::{Limit, Wait};
+use crate::ids::Time;
 
 /// What a group that keeps offsets does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +27,11 @@ pub struct OffsetsRules {
     pub rebalance: Rebalance,
     /// Where a partition without a committed offset begins whenever it is given to a member.
     pub start: Start,
+    /// What the client does with a message that it could not handle, if it has retry topics for that; if not it goes
+    /// back to it.
+    pub retries: Option<Retries>,
+    /// Whether a member commits an answer in one transaction with what its handler published.
+    pub transactions: bool,
 }
 
 /// Who commits offsets.
@@ -83,11 +90,13 @@ pub struct Offsets {
     generation: u16,
     /// How often each message was sent.
     counts: Counts,
+    /// The retry topic, if the client has one; its partition is the last one.
+    retry: Option<RetryTopic>,
 }
 
 impl Offsets {
     pub(super) fn new(rules: &OffsetsRules) -> Offsets {
-        let partitions = usize::from(rules.partitions.max(1));
+        let partitions = usize::from(rules.partitions.max(1)) + usize::from(rules.retries.is_some());
         Offsets {
             parts: vec![Part::default(); partitions],
             begin: vec![0; partitions],
@@ -95,7 +104,65 @@ impl Offsets {
             members: Members::default(),
             generation: 0,
             counts: Counts::default(),
+            retry: rules.retries.map(|_| RetryTopic::default()),
         }
+    }
+
+    /// The retry topic, if a partition is that.
+    fn retry_of(&self, partition: PartitionId) -> Option<&RetryTopic> {
+        self.retry.as_ref().filter(|_| usize::from(partition.0) + 1 == self.parts.len())
+    }
+
+    /// The partition of the retry topic.
+    fn retry_partition(&self) -> PartitionId {
+        PartitionId(self.parts.len() as u16 - 1)
+    }
+
+    /// How many messages a partition has, those that are not there any more included.
+    fn end(&self, log: &Log, partition: PartitionId) -> u32 {
+        self.retry_of(partition).map_or_else(|| log.partition(partition).len() as u32, RetryTopic::len)
+    }
+
+    /// The partition that a delivery was of, and how many come before it there.
+    fn place_of(&self, log: &Log, message: MessageId, count: u16) -> (PartitionId, u32) {
+        let retried = self.retry.as_ref().and_then(|retry| retry.place_of(message, count));
+        retried.map_or_else(|| log.position(message), |place| (self.retry_partition(), place))
+    }
+
+    /// Whether a transaction of a member is taken that ends with its answer to the so-manieth delivery of a message: it
+    /// has the partition still, and has not been sent the message again or is going to be.
+    pub(super) fn takes_commit(&self, log: &Log, member: MemberId, message: MessageId, count: u16) -> bool {
+        let place = self.place_of(log, message, count);
+        let part = self.parts[usize::from(place.0.0)];
+        let mut counts = (1..=self.counts.in_truth(message)).rev();
+        let last = counts.find(|other| self.place_of(log, message, *other) == place);
+        self.is_member(member) && part.owner == Some(member) && part.position > place.1 && last == Some(count)
+    }
+
+    /// What may be sent next of a partition, and to whom.
+    fn next(&self, now: Now<'_, OffsetsRules>, partition: PartitionId) -> Option<(MessageId, MemberId)> {
+        let place = usize::from(partition.0);
+        let (part, retry) = (self.parts[place], self.retry_of(partition));
+        let (owner, done) = (part.owner?, part.done(self.begin[place]));
+        let message = match retry {
+            Some(retry) => retry.from(part.position).next()?,
+            None => now.log.from(partition, part.position).next()?,
+        };
+        let ahead = match retry {
+            Some(_) => part.position.saturating_sub(done),
+            None => now.log.between(partition, done, part.position),
+        };
+        now.rules.window.admits(ahead).then_some((message, owner))
+    }
+
+    /// Whether a message waits to be tried again.
+    pub(super) fn holds(&self, message: MessageId) -> bool {
+        self.dues().any(|(_, other)| other == message)
+    }
+
+    /// What waits to be tried again, and from when on it may be.
+    pub(super) fn dues(&self) -> impl Iterator<Item = (Time, MessageId)> + '_ {
+        self.retry.iter().flat_map(RetryTopic::dues)
     }
 
     fn part(&mut self, partition: PartitionId) -> Option<&mut Part> {
@@ -104,8 +171,10 @@ impl Offsets {
 
     /// What is going to be sent.
     pub(super) fn pending<'a>(&'a self, log: &'a Log) -> impl Iterator<Item = MessageId> + 'a {
+        let retried = self.retry.iter().zip(self.parts.last());
+        let retried = retried.flat_map(|(retry, part)| retry.from(part.position));
         let parts = (0..).zip(&self.parts);
-        parts.flat_map(|(place, part)| log.from(PartitionId(place), part.position))
+        parts.flat_map(|(place, part)| log.from(PartitionId(place), part.position)).chain(retried)
     }
 
     fn change(&mut self) {
@@ -138,8 +207,20 @@ impl Offsets {
             }
             Told::Left(member, How::Close | How::Cancel) => self.evict(*member),
             Told::Committed(member, partition, upto) => self.commit(now.log, *member, *partition, *upto),
-            Told::Answered { member, message, answer: Answer::Ack | Answer::AckUpTo | Answer::Term, .. } => {
-                let (partition, before) = now.log.position(*message);
+            Told::Answered { member, message, count, answer } => {
+                let failed = match (answer, now.rules.retries) {
+                    (Answer::Ack | Answer::AckUpTo | Answer::Term, _) => None,
+                    (Answer::Nak(_), Some(retries)) => Some(retries),
+                    // What nobody takes back and nobody waits for.
+                    (Answer::Nak(_) | Answer::Extend, _) => return,
+                };
+                if now.rules.transactions && !self.takes_commit(now.log, *member, *message, *count) {
+                    return;
+                }
+                let (partition, before) = self.place_of(now.log, *message, *count);
+                if let (Some(retry), Some(retries)) = (&mut self.retry, failed) {
+                    retry.fail(retries, now.time, (*message, *count));
+                }
                 self.commit(now.log, *member, partition, before + 1);
             }
             Told::Sought(member, partition, to) => {
@@ -153,7 +234,10 @@ impl Offsets {
                 }
             }
             Told::Failed(Failure::Forgot(message)) => {
-                let (partition, before) = now.log.position(*message);
+                // What is forgotten is what was committed last.
+                let retried = self.retry.as_ref().and_then(|retry| retry.last_place_of(*message));
+                let retried = retried.map(|place| (self.retry_partition(), place));
+                let (partition, before) = retried.unwrap_or_else(|| now.log.position(*message));
                 if let Some(part) = self.part(partition) {
                     part.committed = part.committed.map(|committed| committed.min(before));
                 }
@@ -163,19 +247,19 @@ impl Offsets {
                     part.committed = Some(0);
                 }
             }
-            Told::Published(_) | Told::Answered { .. } | Told::Claimed(..) | Told::Failed(_) | Told::Compacted(_) => {}
+            Told::Published(_) | Told::Claimed(..) | Told::Failed(_) | Told::Compacted(_) => {}
         }
     }
 
     /// The owner of a partition goes on from there, or, where that was deleted, from where one begins that has no
     /// offset.
     fn go_to(&mut self, log: &Log, partition: PartitionId, to: u32) {
-        let (place, beginning, begins_at_end) =
-            (usize::from(partition.0), log.beginning(partition), self.begins_at_end);
+        let (place, beginning) = (usize::from(partition.0), log.beginning(partition));
+        let (begins_at_end, end) = (self.begins_at_end, self.end(log, partition));
         let (Some(part), Some(begin)) = (self.parts.get_mut(place), self.begin.get_mut(place)) else { return };
         part.position = to;
         if to < beginning {
-            part.position = if begins_at_end { log.partition(partition).len() as u32 } else { beginning };
+            part.position = if begins_at_end { end } else { beginning };
             if part.done(*begin) < beginning {
                 (part.committed, *begin) = (None, part.position);
             }
@@ -220,13 +304,11 @@ impl Offsets {
             if part.generation != self.generation {
                 choices.extend(self.members.counted().map(|member| Choice::Move(partition, member)));
             }
-            let done = part.done(self.begin[usize::from(place)]);
-            if let Some(owner) = part.owner
-                && let Some(message) = now.log.from(partition, part.position).next()
-                && now.rules.window.admits(now.log.between(partition, done, part.position))
-            {
-                choices.push(Choice::Send(message, owner));
-            }
+            choices.extend(self.next(now, partition).map(|(message, owner)| Choice::Send(message, owner)));
+        }
+        if let Some(retry) = &self.retry {
+            choices.extend(retry.ending(now.late).map(Choice::Expire));
+            choices.extend(retry.over().map(Choice::GiveUp));
         }
         if now.rules.commits == Commits::Auto {
             let is_ahead =
@@ -240,18 +322,38 @@ impl Offsets {
         match choice {
             Choice::Send(message, member) => {
                 let (partition, before) = now.log.position(*message);
-                self.part(partition)?.position = before + 1;
-                return Some(self.counts.send(*message, *member));
+                let retried = self.retry_partition();
+                let is_it = |partition| self.next(now, partition) == Some((*message, *member));
+                // What is next in both is sent from its own partition first.
+                let is_retried = self.retry.is_some() && !is_it(partition) && is_it(retried);
+                let sent = self.counts.send(*message, *member);
+                match &mut self.retry {
+                    Some(retry) if is_retried => {
+                        let part = self.parts.last_mut()?;
+                        retry.note(sent, part.position);
+                        part.position += 1;
+                    }
+                    _ => self.part(partition)?.position = before + 1,
+                }
+                return Some(sent);
             }
+            Choice::Expire(message) => {
+                if let Some(retry) = self.retry.as_mut().filter(|retry| retry.dues().any(|(_, m)| m == *message)) {
+                    retry.end_wait();
+                }
+            }
+            Choice::GiveUp(message) => self.retry.iter_mut().for_each(|retry| retry.give_up(*message)),
             Choice::Evict(member) => self.evict(*member),
             Choice::Move(partition, to) => {
                 let (generation, begins_at_end) = (self.generation, self.begins_at_end);
-                let place = usize::from(partition.0);
+                let (place, end) = (usize::from(partition.0), self.end(now.log, *partition));
                 let (part, begin) = (self.parts.get_mut(place)?, self.begin.get_mut(place)?);
                 let stays = part.owner == Some(*to) && now.rules.rebalance == Rebalance::Cooperative;
                 if !stays {
                     if begins_at_end && part.committed.is_none() {
-                        *begin = now.log.partition(*partition).len() as u32;
+                        *begin = end;
+                        // A framework that has retry topics commits where it begins.
+                        part.committed = now.rules.retries.map(|_| end);
                     }
                     self.go_back(now.log, *partition);
                 }
@@ -263,7 +365,7 @@ impl Offsets {
                     part.committed = Some(part.position);
                 }
             }
-            Choice::Copy(..) | Choice::Expire(_) | Choice::GiveUp(_) | Choice::Accept(_) | Choice::Ignore(_) => {}
+            Choice::Copy(..) | Choice::Accept(_) | Choice::Ignore(_) => {}
         }
         None
     }

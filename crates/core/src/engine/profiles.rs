@@ -12,6 +12,7 @@ use super::keyed::{KeyedRules, Sharing};
 use super::offsets::{Commits, OffsetsRules, Rebalance};
 use super::push::PushRules;
 use super::queue::{Place, QueueOrder, QueueRules, Stale, Then, WindowOf};
+use super::retry::Retries;
 use super::told::{How, Start};
 use super::wait::{Limit, Wait};
 
@@ -281,6 +282,8 @@ fn kafka() -> OffsetsRules {
         commits: Commits::Manual,
         rebalance: Rebalance::Eager,
         start: Start::New,
+        retries: None,
+        transactions: false,
     }
 }
 
@@ -390,6 +393,20 @@ impl Profile {
                 "kafka-cooperative",
                 "Kafka: a consumer group with cooperative rebalancing that commits by hand",
                 OffsetsRules { rebalance: Rebalance::Cooperative, ..kafka() },
+            )
+            .recognising(Recognises::Sessions(true))
+            .cleaning(Cleanup::OF_KEYS),
+            of_offsets(
+                "kafka-retry-topics",
+                "Kafka: a consumer group whose client has a retry topic and a dead letter topic",
+                OffsetsRules { retries: Some(Retries::of(3, secs(1))), ..kafka() },
+            )
+            .recognising(Recognises::Sessions(true))
+            .cleaning(Cleanup::OF_KEYS),
+            of_offsets(
+                "kafka-transactions",
+                "Kafka: a consumer group that commits in one transaction with what it publishes",
+                OffsetsRules { transactions: true, ..kafka() },
             )
             .recognising(Recognises::Sessions(true))
             .cleaning(Cleanup::OF_KEYS),

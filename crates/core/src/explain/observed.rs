@@ -61,6 +61,11 @@ impl<S: System> ObservedRun<S> {
         self.worlds.first().is_some_and(|world| world.broker().profile().keeps_offsets())
     }
 
+    /// Whether what handlers publish is out with their commits alone.
+    pub(super) fn has_transactions(&self) -> bool {
+        self.worlds.first().is_some_and(|world| world.broker().profile().has_transactions())
+    }
+
     /// Plays the run that departs so from the calm one.
     pub(super) fn departing(
         simulation: &Simulation<S>,

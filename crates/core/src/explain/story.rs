@@ -177,7 +177,10 @@ impl<S: System> Story<'_, S> {
         if !self.observed.keeps_offsets() {
             return ("ack", self.comes_again(what, place));
         }
-        let owner = "whoever has the partition next begins behind the last commit that arrived";
+        let owner = match self.observed.has_transactions() {
+            true => "its transaction is aborted, so what it published is gone",
+            false => "whoever has the partition next begins behind the last commit that arrived",
+        };
         let again = self.again(what, place).map(|again| self.number(again));
         ("commit", again.map(|step| format!(", and {owner}: it comes again (step {step})")).unwrap_or_default())
     }

@@ -425,6 +425,11 @@ impl<S: System> Consumer<S::Event> for Execution<'_, S> {
         self.may_work
     }
 
+    fn publishes_itself(&self) -> bool {
+        let mode = |actor: Actor| self.inner.services[actor.service.get()].publish_modes[Work::Delivery as usize];
+        self.step.actor.is_none_or(|actor| mode(actor) != PublishMode::Outbox)
+    }
+
     fn outbox(&mut self) -> &mut Vec<S::Event> {
         &mut self.host.effects.published
     }

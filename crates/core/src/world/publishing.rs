@@ -351,6 +351,10 @@ impl<E> Consumer<E> for Publisher<'_, E> {
         self.silence
     }
 
+    fn publishes_itself(&self) -> bool {
+        true
+    }
+
     fn outbox(&mut self) -> &mut Vec<E> {
         self.events
     }

@@ -55,27 +55,33 @@ impl fmt::Display for Ledger {
 }
 
 /// The profiles that may lose messages although nobody says that they are done, as their pages say.
-const MAY_LOSE: [&str; 7] = [
+const MAY_LOSE: [&str; 9] = [
     "jetstream-ack-all",
     "jetstream-ordered",
     "kafka",
     "kafka-auto-commit",
     "kafka-cooperative",
+    "kafka-retry-topics",
+    "kafka-transactions",
     "mqtt-qos0",
     "mqtt-qos1-clean",
 ];
 /// Of these those that lose nothing if the group begins with the first message.
-const ONLY_FROM_THE_END: [&str; 2] = ["kafka", "kafka-cooperative"];
+const ONLY_FROM_THE_END: [&str; 4] = ["kafka", "kafka-cooperative", "kafka-retry-topics", "kafka-transactions"];
 /// Those that may send a message again that was acked in time.
-const MAY_REPEAT: [&str; 7] = [
+const MAY_REPEAT: [&str; 9] = [
     "jetstream-ordered",
     "kafka",
     "kafka-auto-commit",
     "kafka-cooperative",
+    "kafka-retry-topics",
+    "kafka-transactions",
     "sqs-standard",
     "pubsub",
     "pubsub-ordered",
 ];
+/// Those whose members may give up what others are sent still.
+const MAY_REPEAT_DEAD: [&str; 1] = ["kafka-retry-topics"];
 
 /// What the book says of a message.
 #[derive(Clone, Copy, Debug, Default)]
@@ -127,8 +133,9 @@ impl Walk<'_> {
             Choice::GiveUp(message) => {
                 let page = &mut self.book[message.0 as usize];
                 let may_repeat = MAY_REPEAT.contains(&self.profile.name);
-                self.ledger.unexpected += u64::from(page.is_given_up || page.is_settled && !may_repeat);
-                self.ledger.given_up += 1;
+                let is_twice = page.is_given_up && !MAY_REPEAT_DEAD.contains(&self.profile.name);
+                self.ledger.unexpected += u64::from(is_twice || page.is_settled && !may_repeat);
+                self.ledger.given_up += u64::from(!page.is_given_up);
                 page.is_given_up = true;
             }
             _ => {}
@@ -146,7 +153,8 @@ impl Walk<'_> {
             return;
         };
         page.times += 1;
-        let gone = page.is_settled && !MAY_REPEAT.contains(&self.profile.name) || page.is_given_up;
+        let is_dead = page.is_given_up && !MAY_REPEAT_DEAD.contains(&self.profile.name);
+        let gone = page.is_settled && !MAY_REPEAT.contains(&self.profile.name) || is_dead;
         if !page.is_covered || gone || sent.count != page.times {
             self.ledger.unexpected += 1;
         }
@@ -257,8 +265,11 @@ impl Walk<'_> {
                 }
             }
             10..14 => {
-                let may_refuse =
-                    !matches!(&self.profile.rules, Rules::Offsets(_) | Rules::Push(_)) || self.profile.name == "sns";
+                let may_refuse = match &self.profile.rules {
+                    Rules::Offsets(rules) => rules.retries.is_some(),
+                    Rules::Push(_) => self.profile.name == "sns",
+                    _ => true,
+                };
                 let answer = match self.dice.roll(8) {
                     0 | 1 if may_refuse => Answer::Nak(None),
                     2 if may_refuse => Answer::Nak(Some(Wait::of_secs(2))),

@@ -116,6 +116,8 @@ pub(super) struct BrokerTable {
     pub(super) retries: Option<Spanned<toml::Value>>,
     pub(super) ordered: Option<Spanned<toml::Value>>,
     pub(super) at_most_once: Option<Spanned<toml::Value>>,
+    pub(super) exactly_once: Option<Spanned<toml::Value>>,
+    pub(super) transactions: Option<Spanned<toml::Value>>,
 }
 
 /// Each of some fields that are there, with its name.
@@ -158,6 +160,8 @@ impl BrokerTable {
             retries,
             ordered,
             at_most_once,
+            exactly_once,
+            transactions,
         ]
     }
 

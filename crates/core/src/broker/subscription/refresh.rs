@@ -17,6 +17,7 @@ impl<E: Event> Broker<E> {
         let pending: BTreeSet<MessageId> = subscription.engine.pending(&subscription.log).into_iter().collect();
         pending.iter().for_each(|number| self.stand(group, *number));
         self.end_what_is_done(group, &pending);
+        self.keep_what_waits(group);
         self.set_timers(group);
         self.refresh_ready(group, &pending);
     }
@@ -54,6 +55,16 @@ impl<E: Event> Broker<E> {
     /// Ends a delivery whose message came too often.
     fn bury(&mut self, index: DeliveryIndex) {
         let (group, number) = self.of_engine(index);
+        let subscription = self.known(group);
+        let is_last = self.delivery(index).state == State::Waiting && !subscription.engine.holds(number);
+        if matches!(subscription.rules(), Rules::Offsets(_)) && !is_last {
+            // A member that had lost its partition gave it up; whoever has it now goes on.
+            let twin = self.add_twin(index, false);
+            let tries = self.delivery(index).tries;
+            (self.deliveries.change(twin).tries, self.deliveries.change(twin).unit) = (tries, number.0);
+            self.close(twin);
+            return self.die(twin);
+        }
         match self.delivery(index).state {
             State::Settled | State::Dead => return,
             State::Queued if !self.is_unread(index) => {
@@ -90,8 +101,15 @@ impl<E: Event> Broker<E> {
             State::Queued if !is_unread => return,
             State::Waiting => {
                 self.leave_flight(index);
+                let standing_in = &mut self.subscription(group).standing_in;
+                let has_come = !standing_in.contains(&index);
+                take_out(standing_in, &index);
                 let (delivery, entry) = self.deliveries.change_both(index);
-                delivery.come_again(entry.next_attempt());
+                if has_come {
+                    delivery.come_again(entry.next_attempt());
+                } else {
+                    delivery.state = State::Queued;
+                }
             }
             _ => {
                 let tries = self.delivery(index).tries;
@@ -137,6 +155,31 @@ impl<E: Event> Broker<E> {
         }
     }
 
+    /// Sees to it that a message which is to be tried again has a delivery that waits for that, also where another one
+    /// of it is done.
+    fn keep_what_waits(&mut self, group: GroupIndex) {
+        let subscription = self.known(group);
+        if !matches!(subscription.rules(), Rules::Offsets(rules) if rules.retries.is_some()) {
+            return;
+        }
+        let numbers = (0..subscription.newest.len() as u32).map(MessageId);
+        let held: Vec<MessageId> = numbers.filter(|number| subscription.engine.holds(*number)).collect();
+        for number in held {
+            let index = self.known(group).newest[number.0 as usize];
+            if !self.delivery(index).is_open() {
+                let new = self.add_twin(index, false);
+                let tries = self.delivery(index).tries;
+                (self.deliveries.change(new).tries, self.deliveries.change(new).unit) = (tries, number.0);
+                let subscription = self.subscription(group);
+                subscription.newest[number.0 as usize] = new;
+                subscription.timers[number.0 as usize] = None;
+                subscription.open.insert(number.0);
+                subscription.standing_in.push(new);
+                self.begin_waiting(new);
+            }
+        }
+    }
+
     /// Notes which waits the world does not know of yet.
     fn set_timers(&mut self, group: GroupIndex) {
         let now = self.now;
@@ -155,7 +198,9 @@ impl<E: Event> Broker<E> {
                 due => due,
             };
             let parked = self.delivery(index).parked;
-            if let Some(due) = due.filter(|due| Some(*due) != known && !parked) {
+            // It is on its way to a member besides, and waits as soon as it is there.
+            let is_known_later = self.delivery(index).state == State::Queued && !self.is_unread(index);
+            if let Some(due) = due.filter(|due| Some(*due) != known && !parked && !is_known_later) {
                 self.subscription(group).timers[number.0 as usize] = Some(due);
                 self.waits.push((index, due));
             }

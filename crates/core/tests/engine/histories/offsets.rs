@@ -22,6 +22,10 @@ struct Offsets {
     goes_on: bool,
     /// Whether a partition without an offset begins at its end when it is given to somebody.
     begins_at_the_end: bool,
+    /// How often a message is tried that cannot be handled, and after how long each time, if there is a retry topic.
+    retries: Option<(u16, u64)>,
+    /// Whether an answer is committed in a transaction.
+    in_transactions: bool,
 }
 
 /// What the history says of a partition.
@@ -60,6 +64,41 @@ struct Group {
     members: Vec<(MemberId, Option<u64>)>,
     /// The step at which the members changed last.
     changed: usize,
+    retry: Retry,
+}
+
+/// What the history says of a retry topic, the partition of which is the last one.
+#[derive(Default)]
+struct Retry {
+    /// What it holds: a message, which attempt it is, and from when on.
+    records: Vec<(MessageId, u16, u64)>,
+    /// How many of these waits are over.
+    ended: usize,
+    /// What was tried too often.
+    over: Vec<MessageId>,
+    /// What was sent from it: a message, the number of its delivery, and the record.
+    sent: Vec<(MessageId, u16, usize)>,
+}
+
+impl Retry {
+    fn of(&self, message: MessageId, count: u16) -> Option<usize> {
+        self.sent.iter().find(|(other, nth, _)| (*other, *nth) == (message, count)).map(|(.., place)| *place)
+    }
+}
+
+impl Group {
+    /// Whether the group went back behind a delivery of a message, which so many come up to, since it was sent.
+    fn is_fenced(
+        &self,
+        history: &History,
+        step: usize,
+        partition: u16,
+        (message, count, upto): (MessageId, u16, usize),
+    ) -> bool {
+        let mut sent = history.steps[..step].iter().flat_map(|step| &step.sent);
+        let is_last = sent.rfind(|sent| sent.message == message).is_some_and(|sent| sent.count == count);
+        !is_last || (self.parts[usize::from(partition)].next as usize) < upto
+    }
 }
 
 impl Offsets {
@@ -71,14 +110,23 @@ impl Offsets {
         messages.filter(|(_, message)| history.has(*message, &entries)).collect()
     }
 
+    /// What may be sent next of a partition in which these are there, and to whom.
+    fn next(&self, part: &Part, there: &[(u32, MessageId)]) -> Option<(MessageId, MemberId)> {
+        let ahead = there.iter().filter(|(before, _)| (part.done()..part.next).contains(before)).count() as u32;
+        let (_, message) = there.iter().find(|(before, _)| *before >= part.next)?;
+        part.owner.filter(|_| ahead < self.window).map(|owner| (*message, owner))
+    }
+
     fn messages(&self, history: &History, partition: u16) -> Vec<MessageId> {
         let published = (0..history.published()).zip(&self.partitions);
         published.filter(|(_, other)| **other == partition).map(|(message, _)| MessageId(message)).collect()
     }
 
     fn group(&self, history: &History) -> Group {
-        let mut group = Group { parts: vec![Part::default(); self.many.into()], members: Vec::new(), changed: 0 };
-        let mut published = vec![0; self.many.into()];
+        let many = usize::from(self.many) + usize::from(self.retries.is_some());
+        let (members, retry) = (Vec::new(), Retry::default());
+        let mut group = Group { parts: vec![Part::default(); many], members, changed: 0, retry };
+        let mut published = vec![0; many];
         // The first member says it for the group.
         let mut from_the_end = None;
         for (step, happened) in history.steps.iter().enumerate() {
@@ -128,13 +176,39 @@ impl Offsets {
                         part.committed = Some(*upto);
                     }
                 }
-                Event::Told(Told::Answered { member, message, answer: Answer::Ack, .. }) => {
+                Event::Told(Told::Answered {
+                    member,
+                    message,
+                    count,
+                    answer: answer @ (Answer::Ack | Answer::Nak(_)),
+                }) if *answer == Answer::Ack || self.retries.is_some() => {
                     let partition = self.partitions[message.0 as usize];
                     let before = self.messages(history, partition).iter().filter(|other| *other <= message).count();
-                    let part = &mut group.parts[usize::from(partition)];
+                    let retried = group.retry.of(*message, *count);
+                    if self.in_transactions && group.is_fenced(history, step, partition, (*message, *count, before)) {
+                        continue;
+                    }
+                    if let (Answer::Nak(_), Some((attempts, delay))) = (answer, self.retries) {
+                        let attempt = retried.map_or(1, |place| group.retry.records[place].1);
+                        // It is in the next topic whoever has the partition by now.
+                        if attempt < attempts {
+                            group.retry.records.push((*message, attempt + 1, happened.ms + delay));
+                            published[many - 1] += 1;
+                        } else {
+                            group.retry.over.push(*message);
+                        }
+                    }
+                    let (place, before) =
+                        retried.map_or((usize::from(partition), before), |place| (many - 1, place + 1));
+                    let part = &mut group.parts[place];
                     if part.owner == Some(*member) && before as u32 >= part.deleted {
                         part.committed = Some(before as u32);
                     }
+                }
+                Event::Did(Choice::Expire(_)) => group.retry.ended += 1,
+                Event::Did(Choice::GiveUp(message)) => {
+                    let place = group.retry.over.iter().position(|other| other == message);
+                    group.retry.over.remove(place.expect("it was tried too often"));
                 }
                 Event::Told(Told::Sought(member, partition, to)) => {
                     let part = &mut group.parts[usize::from(partition.0)];
@@ -146,6 +220,10 @@ impl Offsets {
                 Event::Did(Choice::Move(partition, member)) => {
                     let part = &mut group.parts[usize::from(partition.0)];
                     if !(self.goes_on && part.owner == Some(*member)) {
+                        // Whoever has a retry topic commits where it begins, once and for all.
+                        if self.retries.is_some() && from_the_end == Some(true) && part.committed.is_none() {
+                            part.committed = Some(published[usize::from(partition.0)]);
+                        }
                         if from_the_end == Some(true) {
                             part.begin = published[usize::from(partition.0)];
                         }
@@ -169,7 +247,19 @@ impl Offsets {
                 let partition = self.partitions[sent.message.0 as usize];
                 let all = self.messages(history, partition);
                 let before = all.iter().filter(|other| **other <= sent.message).count();
-                group.parts[usize::from(partition)].next = before as u32;
+                let own = &group.parts[usize::from(partition)];
+                // What both could send is of its own partition.
+                let is_own = || {
+                    let there = self.there(&History { steps: history.steps[..step].to_vec() }, partition);
+                    self.next(own, &there) == Some((sent.message, sent.member))
+                };
+                if self.retries.is_some() && !is_own() {
+                    let part = &mut group.parts[many - 1];
+                    group.retry.sent.push((sent.message, sent.count, part.next as usize));
+                    part.next += 1;
+                } else {
+                    group.parts[usize::from(partition)].next = before as u32;
+                }
             }
         }
         group
@@ -178,7 +268,7 @@ impl Offsets {
 
 impl Page for Offsets {
     fn may(&self, history: &History) -> BTreeSet<Choice> {
-        let Group { parts, members, changed } = self.group(history);
+        let Group { parts, members, changed, retry } = self.group(history);
         let mut may = BTreeSet::new();
         for (member, silent) in &members {
             if silent.is_some_and(|since| since + self.session <= history.ms()) {
@@ -194,15 +284,22 @@ impl Page for Offsets {
             if anybody && part.given <= changed {
                 may.extend(members.iter().map(|(member, _)| Choice::Move(PartitionId(partition), *member)));
             }
-            let there = self.there(history, partition);
-            let ahead = there.iter().filter(|(before, _)| (part.done()..part.next).contains(before)).count() as u32;
-            if let Some(owner) = part.owner
-                && let Some((_, message)) = there.iter().find(|(before, _)| *before >= part.next)
-                && ahead < self.window
-            {
-                may.insert(Choice::Send(*message, owner));
+            let mut there = self.there(history, partition);
+            if partition == self.many {
+                let records = (0..).zip(&retry.records[..retry.ended]);
+                there.extend(records.map(|(place, (message, ..))| (place, *message)));
             }
+            may.extend(self.next(part, &there).map(|(message, owner)| Choice::Send(message, owner)));
         }
+        // Each record holds up those behind it.
+        may.extend(
+            retry
+                .records
+                .get(retry.ended)
+                .filter(|(.., due)| *due <= history.ms())
+                .map(|(message, ..)| Choice::Expire(*message)),
+        );
+        may.extend(retry.over.iter().map(|message| Choice::GiveUp(*message)));
         may
     }
 }
@@ -217,6 +314,8 @@ fn pages() -> Vec<(&'static str, Offsets)> {
         commits_by_itself: false,
         goes_on: false,
         begins_at_the_end: true,
+        retries: None,
+        in_transactions: false,
     };
     vec![
         (
@@ -225,7 +324,9 @@ fn pages() -> Vec<(&'static str, Offsets)> {
         ),
         ("kafka", plain.clone()),
         ("kafka-auto-commit", Offsets { commits_by_itself: true, ..plain.clone() }),
-        ("kafka-cooperative", Offsets { goes_on: true, ..plain }),
+        ("kafka-cooperative", Offsets { goes_on: true, ..plain.clone() }),
+        ("kafka-transactions", Offsets { in_transactions: true, ..plain.clone() }),
+        ("kafka-retry-topics", Offsets { retries: Some((3, SECOND)), ..plain }),
     ]
 }
 
@@ -246,7 +347,9 @@ fn each(about: &str, settings: &[(&str, &str)], partitions: &[u16], mut world: W
         let profile = with(name, &[&own, settings].concat());
         let partitions = partitions.to_vec();
         let page = Offsets { partitions, many, window, session: SECOND, begins_at_the_end: at_the_end, ..page };
-        let walked = walk(&profile, &page, about, &world);
+        // One more partition moves in more ways.
+        let steps = if page.retries.is_some() { world.steps - 1 } else { world.steps };
+        let walked = walk(&profile, &page, about, &World { steps, ..world.clone() });
         // At the end there may be nothing that comes.
         assert!(walked.all > if at_the_end { 0 } else { 3 }, "{name}, {about}, {start}: {walked:?}");
     }
@@ -342,6 +445,60 @@ fn what_is_not_in_the_log_any_more_is_passed_over_and_an_offset_of_what_was_dele
     }
     let both = World { expirations: 1, ..compacted(1, World::of(1, 3)) };
     each("compacted and deleted", &[], &[0, 0, 0], steps(6, both));
+}
+
+/// Walks over a world in which members fail, with a retry topic, after which so many attempts are made in all.
+fn retried(about: &str, attempts: u16, partitions: &[u16], mut world: World, settings: &[(&str, &str)]) {
+    for (entry, partition) in world.entries.iter_mut().zip(partitions) {
+        entry.partition = PartitionId(*partition);
+    }
+    let many = partitions.iter().max().map_or(1, |last| last + 1);
+    for start in ["earliest", "new"] {
+        let (from, at_the_end) = (format!("\"{start}\""), start == "new");
+        let retries = format!("{{\"attempts\": {attempts}, \"delay\": \"1s\"}}");
+        let many_in_words = many.to_string();
+        let own =
+            [("partitions", many_in_words.as_str()), ("session", "\"1s\""), ("start", &from), ("retries", &retries)];
+        let profile = with("kafka-retry-topics", &[&own, settings].concat());
+        let (_, page) = pages().pop().expect("the last one has a retry topic");
+        let window = if settings.is_empty() { u32::MAX } else { 1 };
+        let retries = Some((attempts, SECOND));
+        let partitions = partitions.to_vec();
+        let page =
+            Offsets { partitions, many, window, session: SECOND, begins_at_the_end: at_the_end, retries, ..page };
+        // The messages come in any case, and nobody has an offset in the retry topic.
+        let offsets = (0..many).map(|partition| Told::Committed(A, PartitionId(partition), 0));
+        let first: Vec<Told> = offsets.chain(world.first.iter().cloned()).collect();
+        let steps = world.steps + usize::from(many);
+        let walked = walk(&profile, &page, about, &World { first, steps, ..world.clone() });
+        assert!(walked.all > 100, "{about}, {start}: {walked:?}");
+    }
+}
+
+#[test]
+fn what_fails_is_tried_again_from_the_retry_topic_while_its_partition_goes_on() {
+    let failing = |naks, world| World { answers: vec![(Answer::Nak(None), naks)], in_order: true, ..world };
+    let world = |naks, seconds, messages| World { seconds, ..failing(naks, World::of(1, messages)) };
+    retried("one fails", 2, &[0, 0], steps(9, world(1, 1, 2)), &[]);
+    retried("two fail", 2, &[0, 0], steps(8, world(2, 1, 2)), &[]);
+    retried("one fails for good", 2, &[0], steps(12, world(2, 2, 1)), &[]);
+    retried("one fails three times", 3, &[0], steps(13, world(3, 2, 1)), &[]);
+    retried("one is not tried again", 1, &[0, 0], steps(8, world(2, 0, 2)), &[]);
+    retried("one fails, a window of one", 2, &[0, 0], steps(9, world(2, 1, 2)), &[("window", "1")]);
+    retried("one fails, two partitions", 2, &[0, 1], steps(8, world(1, 1, 2)), &[]);
+}
+
+#[test]
+fn what_failed_is_in_the_retry_topic_whatever_becomes_of_its_member() {
+    let failing = |world: World| World { answers: vec![(Answer::Nak(None), 1)], in_order: true, seconds: 1, ..world };
+    for how in [How::Close, How::Crash, How::Reconnect] {
+        let world = failing(World { leaves: vec![(how, 1)], joins: 1, ..World::of(1, 1) });
+        let most = if how == How::Reconnect { 7 } else { 8 };
+        retried(&format!("one fails, {how:?}"), 2, &[0], steps(most, world), &[]);
+    }
+    // The one that lost the partition fails as well, and its commit is refused.
+    let world = World { joins: 1, answers: vec![(Answer::Nak(None), 2)], ..World::of(1, 1) };
+    retried("two members fail", 2, &[0], steps(9, World { seconds: 1, ..world }), &[]);
 }
 
 #[test]
