@@ -83,7 +83,7 @@ fn what_is_wrong_with_a_process_in_a_file_has_its_place() {
             "no-request",
             "command = [\"true\"]\nspeaks = \"nats-streaming\"\ncalls = { work = \"work\" }",
             "",
-            ["`work` is no request", "such as \"POST /api/tickets/{record}\""],
+            ["`work` is no request", "such as \"POST /api/orders/{record}\""],
         ),
         (
             "no-records",

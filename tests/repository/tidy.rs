@@ -214,8 +214,12 @@ fn the_library_reads_no_clock_no_files_no_environment_and_prints_only_what_tests
     const TELLS: &str = "crates/core/src/testing/story.rs";
     // The file in which a test keeps its failures is the one that proptest is told to read and write.
     let keeps = |source: &Source| source.name() == "crates/proptest/src/kept_file.rs";
-    // A process takes real time and has a folder: that decides whether there is a result, and never which.
-    let starts = |source: &Source| source.name() == "crates/code/src/process.rs";
+    // A process takes real time, has a folder, and may be a client on loopback: that decides whether there is a result,
+    // and never which.
+    let starts = |source: &Source| {
+        let of_processes = ["crates/code/src/process.rs", "crates/code/src/child.rs"];
+        of_processes.contains(&source.name().as_str()) || source.is_in("crates/code/src/streaming")
+    };
     let libraries = PACKAGES.iter().filter(|(folder, _)| ![".", "crates/cli"].contains(folder));
     let libraries: Vec<String> = libraries.map(|(folder, _)| format!("{folder}/src")).collect();
     let library = rust(libraries.iter().map(String::as_str).chain(["src"])).filter(|source| !keeps(source));

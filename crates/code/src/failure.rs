@@ -23,7 +23,7 @@ impl Failure {
         Failure { last_lines, ..self }
     }
 
-    /// It on one line, for who shows it in a place in a file: the last lines that are not about where in itself it threw.
+    /// It on one line, for who shows it at a place in a file; without the lines that say where in itself it threw.
     #[must_use]
     pub fn on_one_line(&self) -> String {
         let lines = self.last_lines.iter().map(|line| line.trim()).filter(|line| !line.starts_with("at "));

@@ -177,5 +177,5 @@ fn a_client_that_does_not_do_its_part_is_told_of() {
         assert!(verdict.contains("Panicked") && verdict.contains(expected), "{verdict}");
     }
     let wrong = Streaming::new(node(&["shop"])).calling("set_price", "items").expect_err("no request");
-    assert!(wrong.to_string().contains("expected for example \"POST /api/tickets\""), "{wrong}");
+    assert!(wrong.to_string().contains("expected for example \"POST /api/orders\""), "{wrong}");
 }

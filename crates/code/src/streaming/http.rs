@@ -14,7 +14,7 @@ impl Request {
     /// # Errors
     /// If a text is none.
     pub(super) fn parse(text: &str) -> Result<Request, String> {
-        let wrong = || format!("`{text}` is no request: expected for example \"POST /api/tickets\"");
+        let wrong = || format!("`{text}` is no request: expected for example \"POST /api/orders\"");
         let (method, path) = text.split_once(' ').ok_or_else(wrong)?;
         let is_method = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase());
         let is_path = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());

@@ -40,8 +40,8 @@ const TIMEOUT: &str = "timeout";
 
 /// Code in a process of its own that is a client of NATS Streaming.
 ///
-/// In its environment, `NATS_URL`, `NATS_CLUSTER_ID` and `NATS_CLIENT_ID` say where the server is, `PORT` where it shall
-/// listen for commands over HTTP, and `PELLMELL_FOLDER` where it may keep its state.
+/// In its environment, `NATS_URL`, `NATS_CLUSTER_ID` and `NATS_CLIENT_ID` say where the server is, `PORT` where it
+/// shall listen for commands over HTTP, and `PELLMELL_FOLDER` where it may keep its state.
 ///
 /// ```no_run
 /// use pellmell_code::{CodeService, Names, Naming, Process, Streaming};
@@ -221,7 +221,7 @@ fn open(
     }
 }
 
-/// How many timers a process in Node has before it starts again, so that a timer of an earlier start is none of its own.
+/// How many timers a process in Node has before it starts again: a timer of an earlier start is none of its own.
 const TIMERS_OF_A_START: u32 = 2_000;
 
 fn free_port() -> Result<u16, Failure> {

@@ -271,8 +271,8 @@ impl Server {
         }
     }
 
-    /// Tells what is loaded into Node something, such as the time, and hears all that the process says until its clients
-    /// have answered a ping, and it is idle.
+    /// Tells what is loaded into Node something, such as the time, and hears all that the process says until its
+    /// clients have answered a ping, and it is idle.
     ///
     /// # Errors
     /// If it ended, or does not come to that in time.

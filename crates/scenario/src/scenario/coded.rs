@@ -163,7 +163,7 @@ fn speaks(source: &Source<'_>, table: &ServiceTable) -> Result<Speaks, FileError
     };
     let calls = table.calls.iter().map(|(name, request)| match is_request(request.get_ref()) {
         true => Ok((name.get_ref().clone(), request.get_ref().clone())),
-        false => Err(no_request(request, "write a method and a path, such as \"POST /api/tickets/{record}\"")),
+        false => Err(no_request(request, "write a method and a path, such as \"POST /api/orders/{record}\"")),
     });
     let records = table.records.as_ref().map(|records| {
         let text = records.get_ref();
