@@ -373,7 +373,7 @@ fn an_unknown_key_is_shown_at_its_place() {
         &format!("{HEAD}{CLIENT}\n[broker]\nack_weight = [\"5s\"]\n"),
         expect![[r#"
             error: unknown field `ack_weight`, expected one of `profile`, `ordering`, `partitions`, `reorder_window`, `dispatch`, `max_in_flight`, `max_in_flight_of`, `stale_acks`, `ack_wait`, `redeliver_at`, `release_on_crash`, `nak`, `max_deliver`, `when_exhausted`, `dedup`, `sees`, `engine`, `order`, `window`, `window_of`, `wait`, `on_nak`, `on_loss`, `on_timeout`, `releases`, `notices_crash`, `exclusive`,
-            `cumulative`, `stale`, `deliveries`, `then`, `naks`, `requeues_late`, `claims`, `copies`, `session`, `commits`, `rebalance`, `start`, `sharing`, `batch`, `timeout`, `retries`, `ordered`, `at_most_once`
+            `cumulative`, `stale`, `deliveries`, `then`, `naks`, `requeues_late`, `claims`, `copies`, `session`, `commits`, `rebalance`, `start`, `sharing`, `batch`, `timeout`, `retries`, `ordered`, `at_most_once`, `exactly_once`, `transactions`
              --> unknown-broker-key.toml:9:1
               |
             9 | ack_weight = ["5s"]
