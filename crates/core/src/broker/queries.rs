@@ -6,7 +6,6 @@ use super::{
     Broker, Delivery, DeliveryIndex, DeliveryName, GroupIndex, MaxDeliver, Member, Message, MessageIndex, Ordering,
     Profile, RedeliverAt, State,
 };
-use crate::engine;
 use crate::event::Event;
 use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Version};
@@ -54,10 +53,7 @@ impl<E: Event> Broker<E> {
 
     /// Whether a message is given up that came too often.
     pub(crate) fn gives_up(&self) -> bool {
-        match &self.profile.engine {
-            Some(engine) => engine.rules.deliveries() != engine::Limit::Unlimited,
-            None => self.profile.max_deliver != MaxDeliver::Unlimited,
-        }
+        self.profile.max_deliver != MaxDeliver::Unlimited
     }
 
     /// Whether another delivery has taken the place of one, and is not done.

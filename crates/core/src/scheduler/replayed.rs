@@ -66,10 +66,9 @@ impl Replayed {
     /// The first step that an action would be, with its key.
     fn first_of(&self, action: Action, enabled: &Enabled<'_>) -> Option<(usize, u64)> {
         let (key, begins) = self.key_of(action, enabled)?;
-        let begun = [schedule::pause_key(key), schedule::start_key(key)];
-        let keys = [Some(key), begun.first().copied().filter(|_| begins), begun.last().copied().filter(|_| begins)];
+        let begun = begins.then(|| [schedule::pause_key(key), schedule::start_key(key)]);
         let first = |key: u64| self.places.get(&key)?.front().map(|place| (*place, key));
-        keys.into_iter().flatten().filter_map(first).min()
+        std::iter::once(key).chain(begun.into_iter().flatten()).filter_map(first).min()
     }
 
     /// What no step knows and may bring about the next one, in the calm order. A redelivery is not new, and

@@ -21,7 +21,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::broker::{Broker, DeliveryIndex, MaxDeliver, copy_few};
+use crate::broker::{Broker, DeliveryIndex, copy_few};
 use crate::event::System;
 use crate::faults::MemberChanges;
 use crate::hash;
@@ -600,7 +600,7 @@ impl<S: System> World<S> {
     /// Whether a delivery need not be handed out once more, because it would have no effect.
     pub(crate) fn is_futile(&self, index: DeliveryIndex) -> bool {
         // Where redelivery ends, it ends by itself.
-        self.broker.profile().max_deliver == MaxDeliver::Unlimited && self.changes_nothing(index)
+        !self.broker.gives_up() && self.changes_nothing(index)
     }
 
     /// Whether handling a delivery once more would change nothing.
