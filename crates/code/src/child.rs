@@ -40,10 +40,10 @@ impl<T: Read + AsFd + Send> Pipe for T {}
 
 impl Spawned {
     /// Starts a process.
-    pub(crate) fn new(process: &Process, folder: &StateFolder, more: &[(&str, String)]) -> Result<Spawned, Failure> {
+    pub(crate) fn new(process: &Process, folder: &StateFolder) -> Result<Spawned, Failure> {
         let mut command = Command::new(&process.program);
         command.args(&process.arguments).envs(process.environment.iter().cloned());
-        command.env("PELLMELL_FOLDER", folder.path()).envs(more.iter().cloned()).process_group(0);
+        command.env("PELLMELL_FOLDER", folder.path()).process_group(0);
         if let Some(folder) = &process.folder {
             command.current_dir(folder);
         }
@@ -122,10 +122,10 @@ impl Spawned {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// The last line that it wrote to be shown, if any.
-    pub(crate) fn last_line(&mut self) -> Option<&str> {
+    /// The last line that it wrote to be shown, to be put behind what is said of it; nothing if there is none.
+    pub(crate) fn last_line(&mut self) -> String {
         self.read();
-        self.last_lines.back().map(String::as_str)
+        self.last_lines.back().map_or_else(String::new, |line| format!(": {line}"))
     }
 
     /// Ends the process and all that it has started and not set apart.

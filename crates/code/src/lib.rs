@@ -17,6 +17,7 @@
 mod codec;
 mod failure;
 mod message;
+pub mod nats;
 mod pool;
 mod port;
 mod service;

@@ -257,7 +257,7 @@ struct Channel {
 
 impl Channel {
     fn open(process: &Process, folder: &StateFolder) -> Result<Channel, Failure> {
-        let mut spawned = Spawned::new(process, folder, &[])?;
+        let mut spawned = Spawned::new(process, folder)?;
         let (stdin, stdout) = spawned.take_pipes();
         let (out, read, within, until) = (Vec::new(), Vec::new(), process.within, now());
         // Who does not read must not hold up who writes.

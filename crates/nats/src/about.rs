@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::wire::fits;
+use pellmell_code::nats::fits;
 use pellmell_code::{Call, Codec, Message, Names, Naming};
 use pellmell_processes::Processes;
 

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::jetstream::Key;
 use crate::server::{NOT_PLAYED, Sequence, Server, content};
-use crate::wire::{Published, bytes, fits};
+use crate::wire::bytes;
+use pellmell_code::nats::{Published, fits};
 use pellmell_code::{Answer, Failure};
 
 /// In seconds: the time of the world is counted from here in what messages say of themselves.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::wire::fits;
+use pellmell_code::nats::fits;
 
 /// How long the server recognises the id of a message unless a stream says otherwise.
 const DUPLICATES: Duration = Duration::from_secs(120);

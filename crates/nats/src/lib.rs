@@ -21,7 +21,6 @@
 #![cfg(unix)]
 
 mod about;
-mod connection;
 mod handed;
 mod instance;
 mod jetstream;

@@ -9,12 +9,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::about::About;
-use crate::connection::{Connection, Subscription};
 use crate::handed::{Handed, REPLIES};
 use crate::jetstream::{JetStream, Says};
 use crate::service::Conversation;
-use crate::wire::{self, Masks, Op, Published, body, fits};
+use crate::wire::{Masks, body};
 use pellmell_code::Failure;
+use pellmell_code::nats::{self, Connection, Op, Published, Stream, Subscription, fits};
 
 /// How many of the last lines between server and clients a failure shows.
 const LINES_SHOWN: usize = 24;
@@ -138,9 +138,8 @@ impl Server {
         let was_read = !self.unread;
         self.unread = false;
         for connection in self.connections.iter_mut().filter(|connection| connection.is_open) {
-            connection.output.extend_from_slice(b"PING\r\n");
-            connection.awaits_pong = true;
-            connection.write();
+            connection.ping();
+            connection.stream.write();
         }
         was_read
     }
@@ -162,14 +161,15 @@ impl Server {
     pub(crate) fn turn(&mut self) -> bool {
         let mut heard = self.accept();
         for at in 0..self.connections.len() {
-            self.connections[at].write();
-            if !self.connections[at].read() {
+            let stream = &mut self.connections[at].stream;
+            stream.write();
+            if !stream.read() {
                 continue;
             }
-            let mut input = std::mem::take(&mut self.connections[at].input);
+            let mut input = std::mem::take(&mut stream.input);
             let mut done = 0;
             loop {
-                match wire::read(&input[done..]) {
+                match nats::read(&input[done..]) {
                     Ok(Some((op, taken))) => {
                         done += taken;
                         heard |= self.hear(at, op);
@@ -182,11 +182,11 @@ impl Server {
                 }
             }
             input.drain(..done);
-            self.connections[at].input = input;
+            self.connections[at].stream.input = input;
         }
-        if self.connections.iter().any(|connection| connection.is_closed) {
+        if self.connections.iter().any(|connection| connection.stream.is_closed) {
             heard = true;
-            self.connections.retain(|connection| !connection.is_closed);
+            self.connections.retain(|connection| !connection.stream.is_closed);
             self.forget_unheard();
         }
         self.send_handed();
@@ -196,28 +196,17 @@ impl Server {
     fn accept(&mut self) -> bool {
         let mut accepted = false;
         while let Ok((socket, _)) = self.listener.accept() {
-            if socket.set_nonblocking(true).and_then(|()| socket.set_nodelay(true)).is_err() {
-                continue;
-            }
+            let Ok(mut stream) = Stream::new(socket) else { continue };
             self.clients += 1;
             accepted = true;
             let info = json!({
                 "server_id": "PELLMELL", "server_name": "pellmell", "version": "2.11.0", "go": "", "host": "127.0.0.1",
-                "port": 4222, "headers": true, "max_payload": wire::PAYLOAD_MAX, "proto": 1, "client_id": self.clients,
+                "port": 4222, "headers": true, "max_payload": nats::PAYLOAD_MAX, "proto": 1, "client_id": self.clients,
                 "jetstream": true,
             });
-            let mut connection = Connection {
-                socket,
-                client: self.clients,
-                input: Vec::new(),
-                output: format!("INFO {info}\r\n").into_bytes(),
-                is_open: false,
-                is_closed: false,
-                awaits_pong: false,
-                subscriptions: BTreeMap::new(),
-            };
-            connection.write();
-            self.connections.push(connection);
+            stream.output.extend_from_slice(format!("INFO {info}\r\n").as_bytes());
+            stream.write();
+            self.connections.push(Connection::new(self.clients, stream));
         }
         accepted
     }
@@ -238,7 +227,7 @@ impl Server {
             self.refuse(&format!("it said more than {OPS_MAX} things"), "it does not come to rest");
             return false;
         }
-        let client = self.connections[at].client;
+        let client = self.connections[at].number;
         match &op {
             Op::Pub(Published { subject, reply, payload, .. }) => {
                 let reply = reply.as_ref().map(|reply| format!(" reply {reply}")).unwrap_or_default();
@@ -250,21 +239,19 @@ impl Server {
         match op {
             Op::Connect => self.connections[at].is_open = true,
             Op::Ping => {
-                self.connections[at].output.extend_from_slice(b"PONG\r\n");
-                self.connections[at].write();
+                let stream = &mut self.connections[at].stream;
+                stream.output.extend_from_slice(b"PONG\r\n");
+                stream.write();
                 self.unread = true;
             }
             Op::Pong => {}
             Op::Sub { subject, queue, sid } => {
                 self.connections[at].subscriptions.insert(sid, Subscription { subject, queue, left: None });
             }
-            Op::Unsub { sid, after: None } => {
-                self.connections[at].subscriptions.remove(&sid);
-                self.forget_unheard();
-            }
             Op::Unsub { sid, after } => {
-                if let Some(subscription) = self.connections[at].subscriptions.get_mut(&sid) {
-                    subscription.left = after;
+                self.connections[at].unsubscribe(sid, after);
+                if after.is_none() {
+                    self.forget_unheard();
                 }
             }
             Op::Pub(message) => self.published(message),
@@ -275,43 +262,19 @@ impl Server {
     /// A message to all who listen on a subject, one of each queue. Returns how many there are.
     pub(crate) fn route(&mut self, to: &str, message: &Published) -> usize {
         self.note(format!("< {to} {}", String::from_utf8_lossy(&message.payload)));
-        self.each_of(to, |output, sid| wire::message(output, sid, message))
+        self.each_of(to, |output, sid| nats::message(output, sid, message))
     }
 
     fn each_of(&mut self, to: &str, write: impl Fn(&mut Vec<u8>, u64)) -> usize {
-        let (mut queues, mut count) = (Vec::new(), 0);
-        for connection in &mut self.connections {
-            let mut ended = Vec::new();
-            for (sid, subscription) in &mut connection.subscriptions {
-                if !fits(&subscription.subject, to) {
-                    continue;
-                }
-                if let Some(queue) = &subscription.queue {
-                    if queues.contains(queue) {
-                        continue;
-                    }
-                    queues.push(queue.clone());
-                }
-                write(&mut connection.output, *sid);
-                count += 1;
-                self.unread = true;
-                if let Some(left) = &mut subscription.left {
-                    *left = left.saturating_sub(1);
-                    if *left == 0 {
-                        ended.push(*sid);
-                    }
-                }
-            }
-            ended.iter().for_each(|sid| {
-                connection.subscriptions.remove(sid);
-            });
-        }
+        let mut queues = Vec::new();
+        let count = self.connections.iter_mut().map(|connection| connection.each_of(to, &mut queues, &write)).sum();
+        self.unread |= count > 0;
         count
     }
 
     pub(crate) fn say(&mut self, says: &Says) {
         self.note(format!("< {} {}", says.to, says.status));
-        self.each_of(&says.to, |output, sid| wire::status(output, sid, &says.to, says.status, &says.headers));
+        self.each_of(&says.to, |output, sid| nats::status(output, sid, &says.to, says.status, &says.headers));
     }
 
     pub(crate) fn reply(&mut self, to: Option<&str>, payload: &Value) {

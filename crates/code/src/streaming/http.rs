@@ -1,7 +1,9 @@
 //! One request over HTTP on loopback, and what comes back.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{Ipv4Addr, TcpStream};
+
+use crate::nats::Stream;
 
 /// A request, as `METHOD /PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,10 +30,7 @@ impl Request {
 
 /// A request that is under way.
 pub(super) struct Exchange {
-    pub(super) stream: TcpStream,
-    out: Vec<u8>,
-    read: Vec<u8>,
-    is_over: bool,
+    pub(super) stream: Stream,
 }
 
 /// What came back.
@@ -44,55 +43,28 @@ impl Exchange {
     /// Connects, and begins to say it. In version 1.0, so that the answer ends where the connection does.
     pub(super) fn begin(port: u16, request: &Request, body: &str) -> io::Result<Exchange> {
         let Request { method, path } = request;
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
+        let mut stream = Stream::new(TcpStream::connect((Ipv4Addr::LOCALHOST, port))?)?;
         let length = body.len();
         let out = format!(
             "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n\
              Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
         );
-        Ok(Exchange { stream, out: out.into_bytes(), read: Vec::new(), is_over: false })
-    }
-
-    pub(super) fn wants_to_write(&self) -> bool {
-        !self.out.is_empty()
-    }
-
-    /// Writes and reads what can be written and read at once; says whether there was anything.
-    pub(super) fn go_on(&mut self) -> bool {
-        let mut has_any = false;
-        while !self.out.is_empty() {
-            match self.stream.write(&self.out) {
-                Ok(written) if written > 0 => drop(self.out.drain(..written)),
-                _ => break,
-            }
-            has_any = true;
-        }
-        let mut chunk = [0; 1 << 14];
-        while !self.is_over {
-            match self.stream.read(&mut chunk) {
-                Ok(read) if read > 0 => self.read.extend_from_slice(&chunk[..read]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                _ => self.is_over = true,
-            }
-            has_any = true;
-        }
-        has_any
+        stream.output = out.into_bytes();
+        Ok(Exchange { stream })
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.is_over
+        self.stream.is_closed
     }
 
     /// What came back, if that is HTTP.
     pub(super) fn response(&self) -> Option<Response> {
-        let head = self.read.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
-        let first = String::from_utf8_lossy(&self.read[..head]).lines().next()?.to_owned();
+        let head = self.stream.input.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
+        let first = String::from_utf8_lossy(&self.stream.input[..head]).lines().next()?.to_owned();
         let mut words = first.split(' ');
         words.next().filter(|version| version.starts_with("HTTP/"))?;
         let status = words.next()?.parse().ok()?;
-        Some(Response { status, body: self.read[head + 4..].to_vec() })
+        Some(Response { status, body: self.stream.input[head + 4..].to_vec() })
     }
 }
 

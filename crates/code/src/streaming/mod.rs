@@ -6,7 +6,6 @@
 
 mod fields;
 mod http;
-mod nats;
 mod server;
 
 use std::collections::BTreeMap;
@@ -22,6 +21,7 @@ use self::http::{Exchange, Request, Response};
 use self::server::{CLUSTER, Heard, Listeners, Server, Stop};
 use crate::Failure;
 use crate::child::Spawned;
+use crate::message::Body;
 use crate::port::{Answer, Code, Delivered, Input, Port, Running, State};
 use crate::process::{Process, StateFolder};
 use pellmell_core::ids::{RecordId, Version};
@@ -168,7 +168,7 @@ fn open(
     let _ = fs::remove_file(&preloaded);
     #[expect(clippy::disallowed_methods, reason = "a process has the environment of this one, and a word more")]
     let options = std::env::var("NODE_OPTIONS").unwrap_or_default();
-    let environment = [
+    let environment: [(&str, String); 9] = [
         ("NATS_URL", format!("nats://127.0.0.1:{clients}")),
         ("NATS_CLUSTER_ID", CLUSTER.to_owned()),
         ("NATS_CLIENT_ID", service.to_owned()),
@@ -179,7 +179,9 @@ fn open(
         ("PELLMELL_CHANCE", format!("{service} {starts}")),
         ("PELLMELL_TIMERS", (starts % 1_000 * TIMERS_OF_A_START).to_string()),
     ];
-    let mut spawned = Spawned::new(&streaming.process, folder, &environment)?;
+    let process =
+        environment.into_iter().fold(streaming.process.clone(), |process, (name, value)| process.with_env(name, value));
+    let mut spawned = Spawned::new(&process, folder)?;
     spawned.show_stdout();
     let mut server = Server::new(spawned, listeners, streaming.process.within);
     let is_there = |server: &mut Server| -> Result<(), Stop> {
@@ -304,7 +306,7 @@ impl Instance {
         if is_done {
             return Ok(Answer::Done);
         }
-        let last = self.server.spawned.last_line().map_or(String::new(), |line| format!(": {line}"));
+        let last = self.server.spawned.last_line();
         Ok(Answer::Failed(format!("it did not ack{last}")))
     }
 
@@ -390,8 +392,7 @@ impl Instance {
         for heard in std::mem::take(&mut self.server.heard) {
             match heard {
                 Heard::Published { subject, data } => {
-                    let body = serde_json::from_slice(&data)
-                        .unwrap_or_else(|_| String::from_utf8_lossy(&data).into_owned().into());
+                    let body = Body::of(data).value();
                     port.publish(&subject, BTreeMap::new(), body)
                         .map_err(|failure| self.server.spawned.wrong(failure))?;
                 }
@@ -426,7 +427,7 @@ impl Running for Instance {
             // As what keeps a service running does: it is started again.
             Err(Stop::Ended) => {
                 let heard = std::mem::take(&mut self.server.heard);
-                let last = self.server.spawned.last_line().map_or(String::new(), |line| format!(": {line}"));
+                let last = self.server.spawned.last_line();
                 let status = self.server.spawned.ended().map_or_else(String::new, |status| format!(" ({status})"));
                 self.start_again(self.starts + 1)?;
                 self.server.begin();

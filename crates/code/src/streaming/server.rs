@@ -2,8 +2,8 @@
 //! say.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 #[expect(clippy::disallowed_types, reason = "how long a process may take decides whether there is a result")]
@@ -14,9 +14,9 @@ use serde::Deserialize;
 
 use super::fields::{Fields, Read as Message};
 use super::http::Exchange;
-use super::nats::{Op, fits};
 use crate::Failure;
 use crate::child::{Spawned, now};
+use crate::nats::{self, Connection, Op, PAYLOAD_MAX, Published, Stream, Subscription};
 
 /// The name of the cluster that it says it is.
 pub(super) const CLUSTER: &str = "pellmell";
@@ -64,9 +64,10 @@ pub(super) struct Server {
     clients: TcpListener,
     controls: TcpListener,
     connections: Vec<Connection>,
+    connected: u64,
     /// What was loaded into Node before the service, if it is that.
     loaded: Vec<Loaded>,
-    subscriptions: BTreeMap<u64, Subscription>,
+    subscriptions: BTreeMap<u64, Durable>,
     subscribed: u64,
     pub(super) exchange: Option<Exchange>,
     pub(super) heard: Vec<Heard>,
@@ -77,34 +78,13 @@ pub(super) struct Server {
     within: Duration,
 }
 
-/// A group's subscription.
-pub(super) struct Subscription {
-    connection: usize,
-    pub(super) subject: String,
+/// A subscription of NATS Streaming.
+struct Durable {
+    /// The number of its connection.
+    connection: u64,
+    subject: String,
     inbox: String,
     durable: String,
-}
-
-/// A stream of bytes, and what is under way on it.
-struct Stream {
-    stream: TcpStream,
-    read: Vec<u8>,
-    out: Vec<u8>,
-    is_over: bool,
-}
-
-struct Connection {
-    stream: Stream,
-    subs: Vec<Sub>,
-    /// How many pings it has not answered.
-    pinged: u32,
-}
-
-struct Sub {
-    subject: String,
-    sid: String,
-    /// How many messages more it wants.
-    left: Option<u64>,
 }
 
 struct Loaded {
@@ -130,41 +110,10 @@ struct Arm {
     after_ms: u64,
 }
 
-impl Stream {
-    fn new(stream: TcpStream) -> io::Result<Stream> {
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
-        Ok(Stream { stream, read: Vec::new(), out: Vec::new(), is_over: false })
-    }
-
-    /// Writes and reads what can be written and read at once; says whether there was anything to read.
-    fn go_on(&mut self) -> bool {
-        while !self.out.is_empty() {
-            match self.stream.write(&self.out) {
-                Ok(written) if written > 0 => drop(self.out.drain(..written)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                _ => {
-                    self.is_over = true;
-                    break;
-                }
-            }
-        }
-        let (mut chunk, mut has_any) = ([0; 1 << 14], false);
-        while !self.is_over {
-            match self.stream.read(&mut chunk) {
-                Ok(read) if read > 0 => self.read.extend_from_slice(&chunk[..read]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                _ => self.is_over = true,
-            }
-            has_any = true;
-        }
-        has_any
-    }
-
-    fn polled(&self) -> PollFd<'_> {
-        let flags = if self.out.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
-        PollFd::from_borrowed_fd(self.stream.as_fd(), flags)
-    }
+/// To wait until something can be read, or written if there is something to be written.
+fn polled(stream: &Stream) -> PollFd<'_> {
+    let flags = if stream.output.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
+    PollFd::from_borrowed_fd(stream.socket.as_fd(), flags)
 }
 
 /// Two listeners on loopback: for clients, and for what is loaded into Node.
@@ -194,12 +143,13 @@ impl Server {
     pub(super) fn new(spawned: Spawned, Listeners { clients, controls }: Listeners, within: Duration) -> Server {
         let (connections, loaded, subscriptions, heard) = (Vec::new(), Vec::new(), BTreeMap::new(), Vec::new());
         let (exchange, wrong, until) = (None, None, now() + within);
-        let (subscribed, rounds) = (0, 0);
+        let (subscribed, rounds, connected) = (0, 0, 0);
         Server {
             spawned,
             clients,
             controls,
             connections,
+            connected,
             loaded,
             subscriptions,
             subscribed,
@@ -236,9 +186,9 @@ impl Server {
 
     /// Hands a message out.
     pub(super) fn hand_out(&mut self, subscription: u64, message: Fields) {
-        let Some(Subscription { connection, inbox, .. }) = self.subscriptions.get(&subscription) else { return };
+        let Some(Durable { connection, inbox, .. }) = self.subscriptions.get(&subscription) else { return };
         let (connection, inbox) = (*connection, inbox.clone());
-        self.send(connection, &inbox, &message.done());
+        self.send(connection, inbox, message);
     }
 
     /// Hears what it says until it has nothing more to say: until it is idle, or, where that cannot be seen, until what
@@ -279,15 +229,12 @@ impl Server {
     pub(super) fn round(&mut self, told: &str) -> Result<(), Stop> {
         self.rounds += 1;
         let nth = self.rounds;
-        for connection in &mut self.connections {
-            connection.stream.out.extend_from_slice(b"PING\r\n");
-            connection.pinged += 1;
-        }
+        self.connections.iter_mut().for_each(Connection::ping);
         for loaded in &mut self.loaded {
-            loaded.stream.out.extend_from_slice(format!("{{\"nth\":{nth}{told}}}\n").as_bytes());
+            loaded.stream.output.extend_from_slice(format!("{{\"nth\":{nth}{told}}}\n").as_bytes());
         }
         let is_answered = |server: &Server| {
-            let answers = server.connections.iter().all(|connection| connection.pinged == 0);
+            let answers = server.connections.iter().all(|connection| !connection.awaits_pong);
             answers && server.loaded.iter().all(|loaded| loaded.idle >= nth)
         };
         while !is_answered(self) {
@@ -317,21 +264,19 @@ impl Server {
             let waited = format!("it is not quiet after {} ms", self.within.as_millis());
             return Err(self.fail(&waited));
         }
-        self.write();
+        self.streams().for_each(Stream::write);
         let wait = at_most.map_or(left, |at_most| at_most.min(left));
         // A process that ended without a connection is seen when somebody looks.
         let wait = wait.min(Duration::from_millis(50));
         let wait_for = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: wait.subsec_nanos().into() };
         {
-            let mut polled: Vec<PollFd<'_>> = [&self.clients, &self.controls].map(|l| listens(l.as_fd())).into();
-            polled.extend(self.connections.iter().map(|connection| connection.stream.polled()));
-            polled.extend(self.loaded.iter().map(|loaded| loaded.stream.polled()));
-            if let Some(exchange) = self.exchange.as_ref().filter(|exchange| !exchange.is_over()) {
-                let out = if exchange.wants_to_write() { PollFlags::OUT } else { PollFlags::empty() };
-                polled.push(PollFd::from_borrowed_fd(exchange.stream.as_fd(), PollFlags::IN | out));
-            }
-            polled.extend(self.spawned.polled());
-            match poll(&mut polled, Some(&wait_for)) {
+            let mut all: Vec<PollFd<'_>> = [&self.clients, &self.controls].map(|l| listens(l.as_fd())).into();
+            let exchange = self.exchange.iter().filter(|exchange| !exchange.is_over());
+            let streams = self.connections.iter().map(|connection| &connection.stream);
+            let streams = streams.chain(self.loaded.iter().map(|loaded| &loaded.stream));
+            all.extend(streams.chain(exchange.map(|exchange| &exchange.stream)).map(polled));
+            all.extend(self.spawned.polled());
+            match poll(&mut all, Some(&wait_for)) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(Failure::new(format!("nobody can wait for it: {error}")).into()),
             }
@@ -356,73 +301,67 @@ impl Server {
         Stop::Failed(self.spawned.wrong(Failure::new(what)))
     }
 
-    fn write(&mut self) {
-        for connection in &mut self.connections {
-            connection.stream.go_on();
-        }
-        for loaded in &mut self.loaded {
-            loaded.stream.go_on();
-        }
+    /// All that is to be written and read.
+    fn streams(&mut self) -> impl Iterator<Item = &mut Stream> {
+        let streams = self.connections.iter_mut().map(|connection| &mut connection.stream);
+        let streams = streams.chain(self.loaded.iter_mut().map(|loaded| &mut loaded.stream));
+        streams.chain(self.exchange.iter_mut().map(|exchange| &mut exchange.stream))
     }
 
     /// Does what can be done at once; says whether there was anything.
     fn go_on(&mut self) -> bool {
         self.spawned.read();
         let mut has_any = false;
-        while let Ok((stream, _)) = self.clients.accept() {
+        while let Ok((socket, _)) = self.clients.accept() {
             has_any = true;
-            if let Ok(mut stream) = Stream::new(stream) {
-                let info = format!(
-                    "INFO {{\"server_id\":\"{CLUSTER}\",\"version\":\"2.9.10\",\"proto\":1,\"host\":\"127.0.0.1\",\
-                     \"max_payload\":1048576,\"headers\":false}}\r\n"
-                );
-                stream.out.extend_from_slice(info.as_bytes());
-                self.connections.push(Connection { stream, subs: Vec::new(), pinged: 0 });
-            }
+            let Ok(mut stream) = Stream::new(socket) else { continue };
+            let info = format!(
+                "INFO {{\"server_id\":\"{CLUSTER}\",\"version\":\"2.9.10\",\"proto\":1,\"host\":\"127.0.0.1\",\
+                 \"max_payload\":{PAYLOAD_MAX},\"headers\":false}}\r\n"
+            );
+            stream.output.extend_from_slice(info.as_bytes());
+            self.connected += 1;
+            self.connections.push(Connection::new(self.connected, stream));
         }
-        while let Ok((stream, _)) = self.controls.accept() {
+        while let Ok((socket, _)) = self.controls.accept() {
             has_any = true;
-            let stream = Stream::new(stream).map(|stream| Loaded { stream, idle: 0, sockets: 0 });
-            self.loaded.extend(stream.ok());
+            let loaded = Stream::new(socket).map(|stream| Loaded { stream, idle: 0, sockets: 0 });
+            self.loaded.extend(loaded.ok());
+        }
+        for stream in self.streams().filter(|stream| !stream.is_closed) {
+            has_any |= stream.read() || stream.is_closed;
         }
         for place in 0..self.connections.len() {
-            has_any |= self.connections[place].stream.go_on();
+            let mut input = std::mem::take(&mut self.connections[place].stream.input);
+            let mut done = 0;
             loop {
-                match Op::take(&mut self.connections[place].stream.read) {
-                    Ok(Some(op)) => self.hear(place, op),
+                match nats::read(&input[done..]) {
+                    Ok(Some((op, taken))) => {
+                        done += taken;
+                        self.hear(place, op);
+                    }
                     Ok(None) => break,
                     Err(said) => {
-                        self.wrong = Some(format!(
-                            "it says {said}, which pellmell's server of NATS Streaming does not understand"
-                        ));
+                        self.wrong = Some(not_understood(&said));
                         break;
                     }
                 }
             }
+            input.drain(..done);
+            self.connections[place].stream.input = input;
         }
-        has_any |= self.hear_loaded();
-        has_any |= self.exchange.as_mut().is_some_and(Exchange::go_on);
-        self.leave_out_what_is_over();
+        self.hear_loaded();
+        self.loaded.retain(|loaded| !loaded.stream.is_closed);
+        self.connections.retain(|connection| !connection.stream.is_closed);
+        let connections = &self.connections;
+        self.subscriptions.retain(|_, durable| connections.iter().any(|there| there.number == durable.connection));
         has_any
     }
 
-    fn leave_out_what_is_over(&mut self) {
-        self.loaded.retain(|loaded| !loaded.stream.is_over);
-        while let Some(place) = self.connections.iter().position(|connection| connection.stream.is_over) {
-            self.connections.remove(place);
-            self.subscriptions.retain(|_, subscription| subscription.connection != place);
-            for subscription in self.subscriptions.values_mut().filter(|known| known.connection > place) {
-                subscription.connection -= 1;
-            }
-        }
-    }
-
-    fn hear_loaded(&mut self) -> bool {
-        let mut has_any = false;
+    fn hear_loaded(&mut self) {
         for loaded in &mut self.loaded {
-            has_any |= loaded.stream.go_on();
-            while let Some(end) = loaded.stream.read.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = loaded.stream.read.drain(..=end).collect();
+            while let Some(end) = loaded.stream.input.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = loaded.stream.input.drain(..=end).collect();
                 match serde_json::from_slice(&line) {
                     Ok(Line::Idle { idle, sockets }) => (loaded.idle, loaded.sockets) = (idle, sockets),
                     Ok(Line::Arm { arm: Arm { id, after_ms } }) => {
@@ -434,22 +373,24 @@ impl Server {
                 }
             }
         }
-        has_any
     }
 
     fn hear(&mut self, place: usize, op: Op) {
         let connection = &mut self.connections[place];
         match op {
-            Op::Connect => {}
-            Op::Ping => connection.stream.out.extend_from_slice(b"PONG\r\n"),
-            Op::Pong => connection.pinged = connection.pinged.saturating_sub(1),
-            Op::Sub { subject, sid } => connection.subs.push(Sub { subject, sid, left: None }),
-            Op::Unsub { sid, after: None } => connection.subs.retain(|sub| sub.sid != sid),
-            Op::Unsub { sid, after } => {
-                connection.subs.iter_mut().filter(|sub| sub.sid == sid).for_each(|sub| sub.left = after);
+            Op::Connect => connection.is_open = true,
+            Op::Ping => connection.stream.output.extend_from_slice(b"PONG\r\n"),
+            Op::Pong => connection.awaits_pong = false,
+            Op::Sub { subject, queue, sid } => {
+                connection.subscriptions.insert(sid, Subscription { subject, queue, left: None });
             }
-            Op::Pub { subject, reply, payload } => {
-                if let Err(wrong) = self.published(place, &subject, reply.as_deref(), &payload) {
+            Op::Unsub { sid, after } => connection.unsubscribe(sid, after),
+            Op::Pub(Published { headers, subject, .. }) if !headers.is_empty() => {
+                self.wrong = Some(not_understood(&format!("`HPUB {subject}`")));
+            }
+            Op::Pub(message) => {
+                let number = connection.number;
+                if let Err(wrong) = self.published(number, message) {
                     self.wrong = Some(wrong);
                 }
             }
@@ -457,10 +398,11 @@ impl Server {
     }
 
     /// What NATS Streaming does with a message to the server.
-    fn published(&mut self, place: usize, to: &str, reply: Option<&str>, payload: &[u8]) -> Result<(), String> {
+    fn published(&mut self, connection: u64, message: Published) -> Result<(), String> {
+        let Published { subject: to, reply, payload, .. } = message;
         let message =
-            || Message::of(payload).ok_or_else(|| format!("it sent `{to}` what is no message of NATS Streaming"));
-        let answer = match to.split_once('.').map_or((to, ""), |(first, rest)| (first, rest)) {
+            || Message::of(&payload).ok_or_else(|| format!("it sent `{to}` what is no message of NATS Streaming"));
+        let answer = match to.split_once('.').unwrap_or((&to, "")) {
             ("_STAN", "discover.pellmell") => {
                 let names = [(1, "pellmell-pub"), (2, "pellmell-sub"), (3, "pellmell-unsub"), (4, "pellmell-close")];
                 let names = names.into_iter().chain([(6, "pellmell-subclose"), (7, "pellmell-pings")]);
@@ -475,7 +417,7 @@ impl Server {
                 let asked = message()?;
                 self.subscribed += 1;
                 let (inbox, durable) = (asked.text(4), asked.text(7));
-                let subscription = Subscription { connection: place, subject: asked.text(2), inbox, durable };
+                let subscription = Durable { connection, subject: asked.text(2), inbox, durable };
                 self.subscriptions.insert(self.subscribed, subscription);
                 Fields::default().bytes(2, format!("pellmell-ack.{}", self.subscribed))
             }
@@ -489,7 +431,7 @@ impl Server {
                 Fields::default()
             }
             ("pellmell-close", "") => {
-                self.subscriptions.retain(|_, known| known.connection != place);
+                self.subscriptions.retain(|_, known| known.connection != connection);
                 Fields::default()
             }
             ("pellmell-pings", "") => Fields::default(),
@@ -510,22 +452,22 @@ impl Server {
             }
         };
         if let Some(reply) = reply {
-            self.send(place, reply, &answer.done());
+            self.send(connection, reply, answer);
         }
         Ok(())
     }
 
-    fn send(&mut self, place: usize, subject: &str, payload: &[u8]) {
-        let Connection { stream, subs, .. } = &mut self.connections[place];
-        for sub in subs.iter_mut().filter(|sub| fits(&sub.subject, subject)) {
-            let head = format!("MSG {subject} {} {}\r\n", sub.sid, payload.len());
-            stream.out.extend_from_slice(head.as_bytes());
-            stream.out.extend_from_slice(payload);
-            stream.out.extend_from_slice(b"\r\n");
-            sub.left = sub.left.map(|left| left.saturating_sub(1));
+    fn send(&mut self, connection: u64, subject: String, message: Fields) {
+        let message = Published { subject, payload: message.done(), ..Published::default() };
+        for to in self.connections.iter_mut().filter(|to| to.number == connection) {
+            to.each_of(&message.subject, &mut Vec::new(), |output, sid| nats::message(output, sid, &message));
         }
-        subs.retain(|sub| sub.left != Some(0));
     }
+}
+
+/// What a client says that is not to be understood.
+fn not_understood(said: &str) -> String {
+    format!("it says {said}, which pellmell's server of NATS Streaming does not understand")
 }
 
 fn listens(listener: BorrowedFd<'_>) -> PollFd<'_> {
