@@ -14,6 +14,7 @@ use pellmell::{Command as _, Event};
 use pellmell_code::Codec;
 use serde_json::{Value, json};
 
+use super::processes::has_node;
 use super::ran::pellmell;
 
 /// An orders service of tickets alone, which takes what comes in the design `stage1` and waits for the version before
@@ -79,14 +80,6 @@ fn with_service(name: &str, scenario: &str, service: &str, command: &[&str], res
     let path = folder().join(format!("{name}.toml"));
     fs::write(&path, text).expect("a file");
     path.to_string_lossy().into_owned()
-}
-
-fn has_node() -> bool {
-    let has = Command::new("node").arg("--version").output().is_ok();
-    if !has {
-        println!("SKIPPED: `node` is not installed");
-    }
-    has
 }
 
 #[test]

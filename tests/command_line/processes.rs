@@ -31,6 +31,15 @@ fn run(path: &Path) -> (i32, String, String) {
 const WORKS: &str = r#"command = ["sh", "-c", '''read hello; echo '{"ready":{"protocol":1,"keeps":"own"}}'
 while read line; do echo '{"saved":{"record":"i1","version":0,"value":{"price":1}}}'; echo '{"done":true}'; done''']"#;
 
+/// A machine that has only Rust has no Node.
+pub(super) fn has_node() -> bool {
+    let has = Command::new("node").arg("--version").output().is_ok();
+    if !has {
+        println!("SKIPPED: `node` is not installed");
+    }
+    has
+}
+
 #[test]
 fn a_process_is_a_service_of_a_scenario() {
     let path = scenario("works", &format!("{WORKS}\nowns = [\"i\"]"), "");
@@ -119,8 +128,7 @@ fn the_system_of_a_file_is_that_of_its_command_line() {
 
 #[test]
 fn a_counterexample_of_processes_is_a_scenario_that_fails_as_it_does() {
-    if Command::new("node").arg("--version").output().is_err() {
-        println!("SKIPPED: `node` is not installed");
+    if !has_node() {
         return;
     }
     let small = Path::new(env!("CARGO_TARGET_TMPDIR")).join("processes-small.toml");
@@ -162,8 +170,7 @@ fn a_command_of_several_lines_is_the_same_in_a_counterexample() {
 
 #[test]
 fn a_trace_of_processes_is_replayed_by_the_same_processes() {
-    if Command::new("node").arg("--version").output().is_err() {
-        println!("SKIPPED: `node` is not installed");
+    if !has_node() {
         return;
     }
     let trace = Path::new(env!("CARGO_TARGET_TMPDIR")).join("processes.jsonl").to_string_lossy().into_owned();

@@ -3,37 +3,19 @@
 #![cfg(unix)]
 #![expect(clippy::print_stdout, reason = "what is left out is said")]
 
+mod shop;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use pellmell::search::{Bounds, DeliveryOrder, Ended, Exhaust, Most};
 use pellmell::testing;
-use pellmell::{
-    Calm, FaultPlan, Judges, Limits, Profile, PublishMode, Rate, Ratio, Record, RecordId, Simulation, System, Verdict,
-    Versioned, run,
-};
-use pellmell_code::{Call, CodeService, Message, Names, Naming, Process, State};
-use serde::{Deserialize, Serialize};
+use pellmell::{Calm, FaultPlan, Judges, Limits, Profile, PublishMode, Rate, Ratio, Simulation, Verdict, run};
+use pellmell_code::{Call, CodeService, Names, Naming, Process, State};
 use serde_json::json;
 
-struct Shop;
-
-impl System for Shop {
-    type Event = Message;
-    type Command = Call;
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Item {
-    price: u32,
-}
-
-impl Record for Item {
-    const COLLECTION: &'static str = "items";
-    const KIND: char = 'i';
-}
+use shop::{I1, Item, Shop, has, judges, replay, services};
 
 // In the examples, from where the services are that only these tests have.
 const SHOP: &str = "../../../../examples/processes/shop.js";
@@ -48,29 +30,12 @@ fn careless<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
     }
 }
 
-const I1: RecordId = RecordId::new('i', 1);
-
-fn services() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services")
-}
-
 fn names() -> Names {
     Names::new().on("item:changed", Naming::of('i').version_at("/version"))
 }
 
 fn process(program: &str, arguments: &[&str]) -> Process {
     Process::new(program, arguments.iter().copied()).in_folder(services())
-}
-
-/// Whether these programs are there; a machine that has only Rust has neither Node nor Python.
-fn has(programs: &[&str]) -> bool {
-    programs.iter().all(|program| {
-        let is_there = std::process::Command::new(program).arg("--version").output().is_ok();
-        if !is_there {
-            println!("SKIPPED: `{program}` is not installed");
-        }
-        is_there
-    })
 }
 
 fn search(program: &str, arguments: &[&str]) -> CodeService<Shop> {
@@ -85,12 +50,6 @@ fn shop(profile: Profile, search: CodeService<Shop>, publishing: PublishMode, pr
     let set = |price: &u32| Call::new("shop", "set_price", I1).with(&json!({ "price": price }));
     let on = Simulation::on(profile).service(shop).service(search);
     on.client("seller", prices.iter().map(set).collect::<Vec<_>>()).build().expect("parts that fit")
-}
-
-fn judges() -> Judges<Shop> {
-    let agree =
-        |item: &Versioned<Item>, copy: &Versioned<Item>| (copy.version, copy.price) == (item.version, item.price);
-    Judges::new(vec![testing::converges("SearchAgreesWithShop", "shop", "search", agree)])
 }
 
 fn mailed_once() -> Judges<Shop> {
@@ -109,15 +68,6 @@ fn check(simulation: &Simulation<Shop>, seeds: u64) -> String {
             assert!(checked.counts.acks_lost > 0 && checked.counts.crashes > 0 && checked.counts.overtakings > 0);
             "held".to_owned()
         }
-        Err(panic) => panic.downcast_ref::<String>().expect("a text").clone(),
-    }
-}
-
-/// How a schedule ends, in words.
-fn replay(simulation: &Simulation<Shop>, judges: &Judges<Shop>, schedule: &[&str]) -> String {
-    let work = || testing::replay(simulation, schedule, judges);
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(_) => "held".to_owned(),
         Err(panic) => panic.downcast_ref::<String>().expect("a text").clone(),
     }
 }

@@ -3,63 +3,31 @@
 #![cfg(unix)]
 #![expect(clippy::print_stdout, reason = "what is left out is said")]
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+mod shop;
+
 use std::time::Duration;
 
-use pellmell::testing;
-use pellmell::{
-    Calm, FaultPlan, Judges, Limits, Profile, PublishMode, Record, RecordId, Simulation, System, Versioned,
-};
-use pellmell_code::{Call, CodeService, Failure, Message, Names, Naming, Process, Streaming};
-use serde::{Deserialize, Serialize};
+use pellmell::{Calm, FaultPlan, Limits, Profile, PublishMode, Simulation};
+use pellmell_code::{Call, CodeService, Failure, Names, Naming, Process, Streaming};
 use serde_json::json;
 
-struct Shop;
-
-impl System for Shop {
-    type Event = Message;
-    type Command = Call;
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-struct Item {
-    price: u64,
-}
-
-impl Record for Item {
-    const COLLECTION: &'static str = "items";
-    const KIND: char = 'i';
-}
-
-const I1: RecordId = RecordId::new('i', 1);
+use shop::{I1, Item, Shop, has, judges, replay, services};
 
 const THE_FIRST_COMES_LAST: &str = "hold item:changed i1@0 -> search until item:changed i1@1 -> search";
-
-/// A machine that has only Rust has no Node.
-fn has_node() -> bool {
-    let is_there = std::process::Command::new("node").arg("--version").output().is_ok();
-    if !is_there {
-        println!("SKIPPED: `node` is not installed");
-    }
-    is_there
-}
 
 fn names() -> Names {
     Names::new().on("item:*", Naming::of('i').version_at("/version"))
 }
 
 fn node(arguments: &[&str]) -> Process {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services");
     let service = std::iter::once("stan.js").chain(arguments.iter().copied());
-    Process::new("node", service).in_folder(folder).answering_within(Duration::from_secs(60))
+    Process::new("node", service).in_folder(services()).answering_within(Duration::from_secs(60))
 }
 
 /// Without what pellmell loads into Node, as a program is that is no Node.
 fn unseen(arguments: &[&str]) -> Process {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services");
     let script = format!("unset NODE_OPTIONS; exec node stan.js {}", arguments.join(" "));
-    Process::new("sh", ["-c", &script]).in_folder(folder).answering_within(Duration::from_secs(60))
+    Process::new("sh", ["-c", &script]).in_folder(services()).answering_within(Duration::from_secs(60))
 }
 
 fn search(process: Process) -> Result<CodeService<Shop>, Failure> {
@@ -75,38 +43,28 @@ fn shop(arguments: &[&str]) -> Result<CodeService<Shop>, Failure> {
 }
 
 /// A seller who sets prices at a shop, and a search service that hears of them.
-fn simulation(shop: CodeService<Shop>, search: CodeService<Shop>, prices: &[u64]) -> Simulation<Shop> {
-    let set = |price: &u64| Call::new("shop", "set_price", I1).with(&json!({ "price": price }));
+fn simulation(shop: CodeService<Shop>, search: CodeService<Shop>, prices: &[u32]) -> Simulation<Shop> {
+    let set = |price: &u32| Call::new("shop", "set_price", I1).with(&json!({ "price": price }));
     let on = Simulation::on(Profile::adversarial()).service(shop).service(search);
     on.client("seller", prices.iter().map(set).collect::<Vec<_>>()).build().expect("parts that fit")
-}
-
-fn agree() -> Judges<Shop> {
-    let agree =
-        |item: &Versioned<Item>, copy: &Versioned<Item>| (copy.version, copy.price) == (item.version, item.price);
-    Judges::new(vec![testing::converges("SearchAgreesWithShop", "shop", "search", agree)])
 }
 
 /// How a schedule ends with a search service, in words.
 fn replayed(process: Process, schedule: &[&str]) -> String {
     let simulation = simulation(shop(&[]).expect("a shop"), search(process).expect("a search"), &[5, 10]);
-    let judges = agree();
-    match catch_unwind(AssertUnwindSafe(|| testing::replay(&simulation, schedule, &judges))) {
-        Ok(_) => "held".to_owned(),
-        Err(panic) => panic.downcast_ref::<String>().expect("a text").clone(),
-    }
+    replay(&simulation, &judges(), schedule)
 }
 
 /// The verdict of the calm run, in words.
-fn calm(shop: CodeService<Shop>, search: CodeService<Shop>, prices: &[u64]) -> (String, u64) {
+fn calm(shop: CodeService<Shop>, search: CodeService<Shop>, prices: &[u32]) -> (String, u64) {
     let world = &mut simulation(shop, search, prices).world();
-    let report = pellmell::run(world, &mut Calm::new(0, FaultPlan::NONE), &agree(), Limits::default(), &mut ());
+    let report = pellmell::run(world, &mut Calm::new(0, FaultPlan::NONE), &judges(), Limits::default(), &mut ());
     (format!("{:?}", report.verdict), report.fingerprint)
 }
 
 #[test]
 fn a_service_that_looks_at_versions_holds_and_a_careless_one_does_not() {
-    if has_node() {
+    if has(&["node"]) {
         for process in [node, unseen] {
             assert_eq!(replayed(process(&["search"]), &[THE_FIRST_COMES_LAST]), "held");
             let said = replayed(process(&["search", "careless"]), &[THE_FIRST_COMES_LAST]);
@@ -117,7 +75,7 @@ fn a_service_that_looks_at_versions_holds_and_a_careless_one_does_not() {
 
 #[test]
 fn the_clock_the_chance_and_the_timers_of_a_service_in_node_are_those_of_the_simulation() {
-    if has_node() {
+    if has(&["node"]) {
         // What it saves is something else than the price, and the same each time: it is told again what it was told.
         let run = || calm(shop(&[]).expect("a shop"), search(node(&["search", "chance"])).expect("a search"), &[5, 10]);
         let (verdict, fingerprint) = run();
@@ -133,7 +91,7 @@ fn the_clock_the_chance_and_the_timers_of_a_service_in_node_are_those_of_the_sim
 
 #[test]
 fn a_process_that_ends_at_a_message_has_not_acked_it_and_is_started_again() {
-    if has_node() {
+    if has(&["node"]) {
         let ends = replayed(node(&["search", "ends"]), &[THE_FIRST_COMES_LAST]);
         assert_eq!(ends, "held", "it ends, and is handed it again");
     }
@@ -141,7 +99,7 @@ fn a_process_that_ends_at_a_message_has_not_acked_it_and_is_started_again() {
 
 #[test]
 fn a_command_that_is_refused_is_refused_with_its_status() {
-    if has_node() {
+    if has(&["node"]) {
         let (verdict, _) = calm(shop(&[]).expect("a shop"), search(node(&["search"])).expect("a search"), &[5, 1_000]);
         assert_eq!(verdict, "Held");
     }
@@ -149,7 +107,7 @@ fn a_command_that_is_refused_is_refused_with_its_status() {
 
 #[test]
 fn a_client_that_does_not_do_its_part_is_told_of() {
-    if !has_node() {
+    if !has(&["node"]) {
         return;
     }
     let short = |process: Process| process.answering_within(Duration::from_secs(2));
@@ -167,6 +125,7 @@ fn a_client_that_does_not_do_its_part_is_told_of() {
     }
     let runs = [
         (&[][..], &["core"][..], "it published on `news` with NATS itself"),
+        (&[], &["headers"], "it says `HPUB news`, which pellmell's server of NATS Streaming does not understand"),
         (&["garbage"], &[], "its records are no list of records"),
         (&[], &["hangs"], "it is not quiet after 2000 ms"),
     ];

@@ -79,6 +79,7 @@ if (role === 'shop') {
   connect((client) => client.subscribe('item:changed', async ({ id, price, version }, ack) => {
     const held = records.get(id)?.version ?? -1;
     if (is('core')) client.say('news', '', Buffer.from('hello'));
+    if (is('headers')) client.socket.write('HPUB news 18 20\r\nNATS/1.0\r\na: b\r\n\r\nhi\r\n');
     if (is('waits')) await new Promise((done) => setTimeout(done, 5_000));
     if (!is('careless') && version > held + 1) {
       console.error('a version is missing');
