@@ -123,7 +123,7 @@ pub use scenario::{Scenario, Suite};
 pub use schedule::{Departure, NamedStep};
 pub use scheduler::{Balanced, Calm, Departing, Keyed, Pct, Pos, Replayed, Rounds, Scheduler, Swarm, Walk};
 pub use service::{
-    AckTiming, Context, NoAnswer, Outcome, Outside, PublishMode, Rejection, Relay, Service, Timer, Work,
+    AckTiming, Awaits, Context, NoAnswer, Outcome, Outside, Port, PublishMode, Rejection, Relay, Service, Timer, Work,
 };
 pub use simulation::{Hosting, Sending, Simulation};
 pub use store::{Bump, Record, Schema, Store, VersionConflict, VersionPolicy, VersionScheme, Versioned};

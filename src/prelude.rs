@@ -8,7 +8,7 @@ pub use crate::property::{End, Moment, NoPoison, Property, Sometimes, View, Viol
 pub use crate::run::{Judges, Limits};
 #[cfg(feature = "cli")]
 pub use crate::scenario::{Defect, Display, Level, NoRecords, NoWorkload, Services, Stored, Suite, TakingPart};
-pub use crate::service::{Context, Outcome, PublishMode, Rejection, Service, Timer, Work};
+pub use crate::service::{Context, Outcome, Port, PublishMode, Rejection, Service, Timer, Work};
 pub use crate::simulation::{Client, Hosting, Sending, Simulation, SimulationBuilder};
 pub use crate::store::{Record, Schema, Store, VersionPolicy, Versioned};
 pub use crate::testing::{self, Snapshot};

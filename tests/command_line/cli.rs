@@ -523,9 +523,9 @@ fn a_departure_that_cannot_be_is_refused() {
               |
             3 | schedule = ["delay ticket:created t1@0 -> orders"]
               |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-              = help: expected `hold H until X`, `hold join of GROUP until X`, `pause H until X`, `duplicate D`, `lose D`, `lose ack of D`, `delay ack of D until X`, `run past ack wait of D`, `slow publish of H until X`, `crash SERVICE before save|between saves|before publish|before ack|after ack of T`, `fetch N with D`, `rebalance|reconnect|close|cancel after D`, `claim D`, `commit ahead of D`, `restart
-                      broker|rewind|truncate log|compact log|expire log|forget counts|redrive dead letters after D`, `forget ack of D`, `publish twice T`, `stale answer to T` or `no answer to T`, where D is a delivery like `item:changed i1@2 -> search #1`, H is D or a command like `seller: change i1 to 6`, T is H or a timer like `timer i1 of shop`, X is T, `pause of H`, `start of H`, `publish of H`, `ack of
-                      D`, `ack wait of D`, `join of GROUP` or `quiescence`"#]],
+              = help: expected `hold H until X`, `hold join of GROUP until X`, `pause H until X`, `pause await N of H until X`, `duplicate D`, `lose D`, `lose ack of D`, `delay ack of D until X`, `run past ack wait of D`, `slow publish of H until X`, `crash SERVICE before save|between saves|before publish|before ack|after ack of T`, `fetch N with D`, `rebalance|reconnect|close|cancel after D`, `claim D`,
+                      `commit ahead of D`, `restart broker|rewind|truncate log|compact log|expire log|forget counts|redrive dead letters after D`, `forget ack of D`, `publish twice T`, `stale answer to T` or `no answer to T`, where D is a delivery like `item:changed i1@2 -> search #1`, H is D or a command like `seller: change i1 to 6`, T is H or a timer like `timer i1 of shop`, X is T, `pause of H`, `await N
+                      of H`, `start of H`, `publish of H`, `ack of D`, `ack wait of D`, `join of GROUP` or `quiescence`"#]],
     );
     check_file(
         "subject.toml",

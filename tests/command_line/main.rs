@@ -18,6 +18,7 @@ mod misfits;
 mod pages;
 mod processes;
 mod report;
+mod reservations;
 mod robustness;
 mod sharding;
 mod shop;

@@ -4,6 +4,7 @@ mod admit;
 mod adversarial;
 mod asking;
 mod atomic_change;
+mod awaits;
 mod between_saves;
 mod broker;
 mod dead_letters;

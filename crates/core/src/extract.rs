@@ -14,6 +14,7 @@ use crate::faults::{AckFate, Fate};
 use crate::run::{Judges, Limits, Observer, Report, run};
 use crate::schedule::{Departure, Target};
 use crate::scheduler::{Action, Chosen, Departing, Enabled, Move, Offer, Scheduler, Tie};
+use crate::service::Awaits;
 use crate::simulation::Simulation;
 use crate::world::{Step, World};
 
@@ -62,11 +63,20 @@ pub fn extract<S: System>(
     let departures = beside.departures(&steps);
     let mut again = Recording { scheduler: Departing::with_tie(departures.clone(), tie), steps: Vec::new() };
     let report_again = run(&mut simulation.world(), &mut again, judges, limits, &mut ());
-    if (&again.steps, report_again.fingerprint) != (&steps, report.fingerprint) {
-        let same = steps.iter().zip(&again.steps).take_while(|(one, other)| one == other).count();
+    // At which awaits a handler was to be interrupted shows only at those that it came to.
+    let is_same = |(one, other): (&Move, &Move)| one.came_to() == other.came_to();
+    let same = steps.iter().zip(&again.steps).take_while(|pair| is_same(*pair)).count();
+    if (same, steps.len(), report_again.fingerprint) != (steps.len(), again.steps.len(), report.fingerprint) {
         return Err(ExtractError { step: same as u64 + 1 });
     }
     Ok(Extracted { departures, steps, report })
+}
+
+impl Move {
+    /// It without what does not show in its step.
+    fn came_to(&self) -> Move {
+        Move { fate: Fate { awaits: Awaits::NONE, ..self.fate }, ..*self }
+    }
 }
 
 /// Records what a scheduler decides.
@@ -126,6 +136,8 @@ struct Beside {
     targets: Vec<Target>,
     /// Whether a handler began to work in it, and goes on in it that had begun before.
     works: Vec<(bool, bool)>,
+    /// Whether a handler was interrupted in it.
+    paused: Vec<bool>,
     services: Vec<Option<String>>,
     /// In the order in which they were held.
     keys: Vec<Key>,
@@ -158,6 +170,7 @@ impl<S: System> Observer<S> for Beside {
     }
 
     fn after(&mut self, world: &World<S>, step: &Step) {
+        self.paused.push(step.pauses());
         self.works.push((step.works(), step.goes_on_with()));
         self.services.push(step.actor.map(|actor| world.service_name(actor.service).to_owned()));
     }
@@ -207,6 +220,12 @@ impl Beside {
             }
         }
         for (place, Move { action, fate }) in steps.iter().enumerate().take(self.targets.len()) {
+            if let (Action::Resume(_), what @ Target::Await { what: handled, .. }) = (action, &self.targets[place])
+                && !self.held.contains_key(&(1, what.key()))
+            {
+                let until = Some(Target::Pause(handled.clone()));
+                departures.push(Departure::Pause { what: what.clone(), until });
+            }
             if !matches!(action, Action::Resume(_)) && *fate != Fate::CALM {
                 self.add_fate(&mut departures, place, *fate);
             }
@@ -219,7 +238,7 @@ impl Beside {
         let ends = self.targets.iter().zip(steps).enumerate().map(|(place, (target, Move { action, fate }))| {
             let begins = !matches!(action, Action::Resume(_));
             match self.works.get(place) {
-                _ if fate.pause && begins => Target::Pause(Box::new(target.clone())),
+                _ if begins && self.pauses(place, *fate) => Target::Pause(Box::new(target.clone())),
                 Some((true, false)) => Target::Start(Box::new(target.clone())),
                 _ => target.clone(),
             }
@@ -227,12 +246,17 @@ impl Beside {
         ends.collect()
     }
 
+    /// Whether a handler was interrupted in a step; one that was not taken to its end was to be.
+    fn pauses(&self, place: usize, fate: Fate) -> bool {
+        self.paused.get(place).copied().unwrap_or(fate.pause)
+    }
+
     /// Adds the departures for the faults of a step.
     fn add_fate(&self, departures: &mut Vec<Departure>, place: usize, fate: Fate) {
         let what = &self.targets[place];
         let is_held = |key: Key| self.held.contains_key(&key);
         let resumes = [what.key(), Target::Start(Box::new(what.clone())).key()];
-        if fate.pause && !resumes.into_iter().any(|key| is_held((1, key))) {
+        if fate.pause && self.pauses(place, fate) && !resumes.into_iter().any(|key| is_held((1, key))) {
             let until = Some(Target::Pause(Box::new(what.clone())));
             departures.push(Departure::Pause { what: what.clone(), until });
         }

@@ -7,7 +7,7 @@ mod change;
 
 use crate::prng::{Prng, Purpose, Ratio, RunKey, Stream, below};
 
-pub use crate::service::AnswerFault;
+pub use crate::service::{AnswerFault, Awaits};
 pub use change::{MemberChange, MemberChanges};
 
 /// Where a member crashes while it handles something.
@@ -92,6 +92,9 @@ pub struct Fate {
     /// What is wrong with the answers that its handler gets when it asks other services
     /// ([`Context::ask`](crate::Context::ask)).
     pub answer: Option<AnswerFault>,
+    /// At which of its awaits the handler is interrupted, so that others come between: that of a handler that is an
+    /// `async fn` ([`Context::run`](crate::Context::run)).
+    pub awaits: Awaits,
 }
 
 impl Fate {
@@ -107,6 +110,7 @@ impl Fate {
         republish: false,
         slow_publish: false,
         answer: None,
+        awaits: Awaits::NONE,
     };
 
     /// The most messages that are fetched with another one.
@@ -134,6 +138,8 @@ impl Fate {
     pub const DUPLICATED: &'static str = "duplicated";
     /// Said of what a handler published twice.
     pub const REPUBLISHED: &'static str = "published twice";
+    /// Said before the number of an await at which a handler is interrupted.
+    pub(crate) const AT_AWAIT: &'static str = "at await ";
     /// Said before how many messages were fetched with another one.
     pub(crate) const FETCHED: &'static str = "fetched with ";
     /// Said of what is published some time after the saves.
@@ -142,7 +148,7 @@ impl Fate {
     /// What goes wrong, in words: `ack lost`, `crash before save`, …
     #[must_use]
     pub fn faults(self) -> Vec<String> {
-        let Fate { ack, crash, pause, duplicate, lose, fetch, change, republish, slow_publish, answer } = self;
+        let Fate { ack, crash, pause, duplicate, lose, fetch, change, republish, slow_publish, answer, awaits } = self;
         let ack = match ack {
             AckFate::Prompt => None,
             AckFate::Late => Some(Fate::ACK_LATE),
@@ -155,7 +161,8 @@ impl Fate {
         let crash = crash.map(|window| format!("crash {}", window.name()));
         let fetched = (fetch > 0).then(|| format!("{}{fetch} more", Fate::FETCHED));
         let rest = [republish.then_some(Fate::REPUBLISHED), change.map(MemberChange::name)];
-        let words = words.into_iter().flatten().map(str::to_owned).chain(fetched).chain(crash);
+        let awaits = awaits.iter().map(|place| format!("{}{place}", Fate::AT_AWAIT));
+        let words = words.into_iter().flatten().map(str::to_owned).chain(awaits).chain(fetched).chain(crash);
         words.chain(rest.into_iter().flatten().map(str::to_owned)).collect()
     }
 
@@ -167,26 +174,33 @@ impl Fate {
     #[inline(always)]
     pub(crate) fn is_calm(self) -> bool {
         // Of bytes that are all 0 then, so that the compiler asks for all of them at once.
-        let Fate { ack, crash, pause, duplicate, lose, fetch, change, republish, slow_publish, answer } = self;
+        let Fate { ack, crash, pause, duplicate, lose, fetch, change, republish, slow_publish, answer, awaits } = self;
         let (crash, change) = (crash.map_or(0, |window| window as u8), change.map_or(0, |change| change as u8));
         let answer = answer.map_or(0, |fault| fault as u8);
         let flags = u8::from(pause) | u8::from(duplicate) | u8::from(lose) | u8::from(republish);
-        (ack as u8 | crash | flags | u8::from(slow_publish) | fetch | change | answer) == 0
+        (u64::from(ack as u8 | crash | flags | u8::from(slow_publish) | fetch | change | answer) | awaits.word()) == 0
     }
 
     /// Whether its handler pauses, crashes or is slow to publish.
     #[inline(always)]
     pub(crate) fn is_cut(self) -> bool {
-        self.pause || self.slow_publish || self.crash.is_some()
+        self.interrupts() || self.slow_publish || self.crash.is_some()
+    }
+
+    /// Whether its handler is interrupted, and goes on some other time.
+    #[inline(always)]
+    pub(crate) fn interrupts(self) -> bool {
+        self.pause || !self.awaits.is_none()
     }
 
     /// Whether its handler runs, through to its answer, which arrives at once or never.
     #[inline]
     pub(crate) fn lets_through(self) -> bool {
-        self.word() & Fate::INTERRUPTS == 0
+        self.word() & Fate::INTERRUPTS == 0 && self.awaits.is_none()
     }
 
-    /// The fate as one word, for hashing.
+    /// The fate as one word, for hashing; but for its awaits, of which those that a handler came to make steps of their
+    /// own.
     #[inline]
     pub(crate) fn word(self) -> u64 {
         let crash = self.crash.map_or(0, |window| window as u64);
@@ -492,6 +506,20 @@ impl Fates {
             self.draw_more(identity, &mut fate);
         }
         fate
+    }
+
+    /// Draws at which awaits the handler of that attempt is interrupted: at each as often as handlers pause.
+    #[inline(never)]
+    pub(crate) fn draw_awaits(&mut self, identity: u64, attempt: u16) -> Awaits {
+        let mut awaits = Awaits::NONE;
+        if attempt <= self.attempts_max {
+            for place in 1..=Awaits::LAST {
+                if self.pause.takes(Awaits::key(identity, place)) {
+                    awaits.add(place);
+                }
+            }
+        }
+        awaits
     }
 
     /// Draws what is to be asked for.

@@ -48,7 +48,7 @@ pub use run::{Judges, Limits, Report, Verdict, run};
 pub use schedule::{Departure, NamedStep};
 pub use scheduler::{Balanced, Calm, Departing, Keyed, Pct, Pos, Replayed, Rounds, Scheduler, Swarm, Walk};
 pub use service::{
-    AckTiming, Context, NoAnswer, Outcome, Outside, PublishMode, Rejection, Relay, Service, Timer, Work,
+    AckTiming, Awaits, Context, NoAnswer, Outcome, Outside, Port, PublishMode, Rejection, Relay, Service, Timer, Work,
 };
 pub use simulation::{Hosting, Sending, Simulation};
 pub use store::{Bump, Record, Schema, Store, VersionConflict, VersionPolicy, VersionScheme, Versioned};

@@ -547,7 +547,7 @@ impl Counts {
     fn add_other(&mut self, step: &Step) {
         let begins = matches!(step.action, Action::Command(_) | Action::Advance) && !step.goes_on_with();
         self.crashes += u64::from(step.crashes() && begins);
-        self.pauses += u64::from(step.fate.pause && matches!(step.action, Action::Command(_)));
+        self.pauses += u64::from(step.pauses() && matches!(step.action, Action::Command(_)));
         self.worked += u64::from(step.works());
         self.add_handler(step);
     }
@@ -581,7 +581,7 @@ impl RunNotes {
             counts.acks_lost += u64::from(fate.ack == AckFate::Lost);
             counts.acks_late += u64::from(fate.ack == AckFate::Late);
             counts.crashes += u64::from(step.crashes());
-            counts.pauses += u64::from(fate.pause);
+            counts.pauses += u64::from(step.pauses());
             counts.fetches += u64::from(fate.fetch > 0);
             counts.member_changes += u64::from(fate.change.is_some());
             let fails = |change| MemberChange::OF_BROKERS.contains(&change);

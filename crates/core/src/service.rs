@@ -6,6 +6,7 @@
 
 mod answer;
 mod asking;
+mod awaiting;
 mod memory;
 mod outside;
 mod timer;
@@ -22,6 +23,8 @@ use crate::store::{SavePoint, Schema, Store};
 pub use answer::AnswerFault;
 pub use asking::NoAnswer;
 pub(crate) use asking::{Asked, AskedAt, AskedService, Asking, Others};
+pub use awaiting::{Answers, Awaited, Awaits, Port};
+pub(crate) use awaiting::{Left, Progress, Told};
 pub(crate) use memory::Memories;
 pub use outside::Outside;
 pub use timer::Timer;
@@ -152,6 +155,15 @@ pub trait Service<S: System>: Send + Sync {
         Duration::ZERO
     }
 
+    /// Whether its handlers are `async fn`s ([`Context::run`]), which can be interrupted at each of their awaits. By
+    /// default they are not.
+    ///
+    /// What such a handler saves is there when it is done, and nothing takes it back: it publishes by
+    /// [`PublishMode::DualWrite`] then, unless what it saves and what it publishes is one call.
+    fn awaits(&self) -> bool {
+        false
+    }
+
     /// In which order the relay of its outbox publishes, where it has one. By default [`Relay::InOrder`].
     fn relay(&self) -> Relay {
         Relay::InOrder
@@ -270,6 +282,8 @@ pub struct Context<'a, S: System> {
     pub(crate) others: Option<Others<'a>>,
     pub(crate) effects: &'a mut Effects<S::Event>,
     pub(crate) memories: &'a mut Memories,
+    /// How far it comes, if it is an `async fn` that may be interrupted.
+    pub(crate) progress: Option<&'a mut Progress>,
     /// Who runs the handler: service and member.
     pub(crate) member: (ServiceIndex, u16),
     pub(crate) now: Time,

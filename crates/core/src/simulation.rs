@@ -84,6 +84,8 @@ pub(crate) struct Hosted<S: System> {
     pub(crate) publishes_late: [bool; 3],
     /// By what the handler runs for, how long it works.
     pub(crate) takes: [Duration; 3],
+    /// Whether its handlers are `async fn`s, which may be interrupted at each await.
+    pub(crate) awaits: bool,
     /// Whether a member of it that works gets nothing more until it is done.
     pub(crate) takes_turns: bool,
     /// The services that its handlers ask.
@@ -183,6 +185,11 @@ impl<S: System> Simulation<S> {
     #[inline]
     pub fn service_names(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.inner.services.iter().map(|hosted| hosted.name)
+    }
+
+    /// The names of the services whose handlers are `async fn`s ([`Service::awaits`](crate::Service::awaits)).
+    pub fn awaiting(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.inner.services.iter().filter(|hosted| hosted.awaits).map(|hosted| hosted.name)
     }
 
     /// The broker's rules.
@@ -471,7 +478,14 @@ impl<S: System> SimulationBuilder<S> {
                 Work::Timer => false,
             });
             join_group(&mut groups, index, service.as_ref(), &hosting, pauses[Work::Delivery as usize])?;
-            let publish_modes = Work::ALL.map(|work| service.publish_mode(work));
+            let awaits = service.awaits();
+            let publish_modes = Work::ALL.map(|work| match service.publish_mode(work) {
+                // What it has saved nothing takes back.
+                PublishMode::Outbox if awaits => PublishMode::DualWrite,
+                mode => mode,
+            });
+            let handled = groups.iter_mut().filter(|group| group.services.iter().any(|(other, _)| *other == index));
+            handled.for_each(|group| group.awaits |= awaits);
             let relay = service.relay();
             let publishes_late = Work::ALL.map(|work| match publish_modes[work as usize] {
                 _ if work == Work::Timer => false,
@@ -498,12 +512,13 @@ impl<S: System> SimulationBuilder<S> {
                 relay,
                 publishes_late,
                 takes,
+                awaits,
                 takes_turns,
                 asks: Vec::new(),
                 asked_by: Vec::new(),
             });
         }
-        link_askers(&mut services, &mut groups)?;
+        checks::link_askers(&mut services, &mut groups)?;
         if groups.iter().any(|group| group.dead_letters.is_some()) {
             self.profile.dead_letters().map_err(|reason| BuildError(format!("dead letters: {reason}")))?;
         }
@@ -544,34 +559,6 @@ impl<S: System> SimulationBuilder<S> {
     }
 }
 
-/// Notes who asks whom.
-fn link_askers<S: System>(services: &mut [Hosted<S>], groups: &mut [GroupSetup]) -> Result<(), BuildError> {
-    for place in 0..services.len() {
-        let (name, asker) = (services[place].name, ServiceIndex(place as u16));
-        let asked: Vec<String> = services[place].service.asks().iter().map(|&asked| asked.to_owned()).collect();
-        for asked in asked {
-            let Some(service) = place_of(services, &asked) else {
-                let message = format!("service `{name}` asks `{asked}`, which is no service");
-                let near = nearest(&asked, services.iter().map(|hosted| hosted.name));
-                let near = near.map_or(String::new(), |near| format!(": did you mean `{near}`?"));
-                return Err(BuildError(message + &near));
-            };
-            if service == asker {
-                return Err(BuildError(format!("service `{name}` asks itself: what it holds is in `Context::store`")));
-            }
-            let asked = AskedService { name: services[service.get()].name, service };
-            if services[place].asks.iter().all(|other| other.service != service) {
-                services[place].asks.push(asked);
-                services[service.get()].asked_by.push(asker);
-            }
-        }
-        let asks = !services[place].asks.is_empty();
-        let delivered = groups.iter_mut().filter(|group| group.services.iter().any(|(other, _)| *other == asker));
-        delivered.for_each(|group| group.may_ask |= asks);
-    }
-    Ok(())
-}
-
 fn join_group<S: System>(
     groups: &mut Vec<GroupSetup>,
     index: ServiceIndex,
@@ -607,7 +594,7 @@ fn join_group<S: System>(
             let (members, joins_late) = (members.collect(), hosting.joins_late);
             let services = vec![(index, subjects.clone())];
             let (overlaps, may_publish_late, may_ask) = (hosting.overlapping, false, false);
-            let (works, takes_turns) = (false, false);
+            let (works, takes_turns, awaits) = (false, false, false);
             groups.push(GroupSetup {
                 name,
                 subjects,
@@ -620,6 +607,7 @@ fn join_group<S: System>(
                 may_ask,
                 works,
                 takes_turns,
+                awaits,
                 dead_letters: hosting.dead_letters,
             });
         }

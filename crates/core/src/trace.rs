@@ -16,7 +16,7 @@ use crate::file_error::FileError;
 use crate::run::{Counts, Judges, Limits, Observer, Report, Verdict, run};
 use crate::schedule::{NamedStep, Target};
 use crate::scheduler::{Action, Move, Scripted};
-use crate::service::Outcome;
+use crate::service::{Awaits, Outcome};
 use crate::simulation::Simulation;
 use crate::store::RowText;
 use crate::world::{Answer, Step, World};
@@ -336,7 +336,7 @@ impl<S: System> Observer<S> for Recorder {
 
 fn faults_in_words(step: &Step) -> Vec<String> {
     match step.action {
-        _ if step.goes_on_with() && step.fate == (Fate { pause: true, ..Fate::CALM }) => Vec::new(),
+        _ if step.goes_on_with() && (Fate { pause: false, awaits: Awaits::NONE, ..step.fate }).is_calm() => Vec::new(),
         _ => step.fate.faults(),
     }
 }
@@ -382,7 +382,11 @@ impl<S: System> Observer<S> for Naming {
         // A handler that goes on has the fate that was decided when it began.
         let goes_on = step.goes_on_with() || matches!(step.action, Action::Publish(_));
         let fate = if goes_on { Fate::CALM } else { step.fate };
-        self.steps.extend(self.what.take().map(|what| NamedStep { what: step.named(what), fate }));
+        self.steps.extend(self.what.take().map(|what| {
+            let what = step.named(what);
+            let pause = matches!(what, Target::Pause(_)) && fate.awaits.is_none();
+            NamedStep { what, fate: Fate { pause, ..fate } }
+        }));
     }
 
     fn panicked(&mut self, world: &World<S>, step: &Step, _: &str) {

@@ -134,15 +134,9 @@ impl<E: Event> Broker<E> {
         if fate.change == Some(MemberChange::CommitAhead) {
             self.commit_handed(index);
         }
-        if fate.pause {
-            // Who pauses answers some other time, and the broker waits from now on.
-            let wait = self.wait_for_answer(index);
-            self.let_handle_apart(index, message, attempt, consumer);
-            return Some(HandedOut { reply: Reply::NotYet, wait });
-        }
-        if fate.slow_publish || consumer.may_work() {
+        if fate.interrupts() || fate.slow_publish || consumer.may_work() {
             let handed_out = self.let_handle_apart(index, message, attempt, consumer);
-            // Who works or has not published yet answers some other time, and the broker waits from now on.
+            // Who pauses, works or has not published yet answers some other time, and the broker waits from now on.
             let wait = if handed_out.reply == Reply::NotYet { self.wait_for_answer(index) } else { handed_out.wait };
             return Some(HandedOut { wait, ..handed_out });
         }

@@ -84,6 +84,8 @@ pub(crate) struct GroupSetup {
     pub(crate) may_ask: bool,
     /// Whether its handlers work for some time over a delivery.
     pub(crate) works: bool,
+    /// Whether one of its handlers is an `async fn`, which may be interrupted at each await.
+    pub(crate) awaits: bool,
     /// Whether one of its members that works gets nothing more until it is done.
     pub(crate) takes_turns: bool,
     /// Where what it was sent too often goes.

@@ -77,6 +77,13 @@ fn waited<'a, S: System>(observed: &'a ObservedRun<S>, departure: &Departure) ->
         Departure::SlowPublish { what, .. } => step.is(&Target::Publish(Box::new(what.clone()))),
         _ => begins(step),
     };
+    if let (Departure::Pause { .. }, Target::Await { what: handled, .. }) = (departure, &what) {
+        let to = observed.steps.iter().position(|step| step.is(&what)).unwrap_or(observed.steps.len());
+        let goes_on = |step: &ObservedStep| matches!(&step.target, Some(Target::Await { what, .. }) if what == handled);
+        let is_left = |step: &ObservedStep| step.paused && (goes_on(step) || step.is(handled));
+        let from = observed.steps[..to].iter().rposition(is_left).map(|place| place + 1);
+        return from.and_then(|from| observed.steps.get(from..to)).unwrap_or_default();
+    }
     let place = |wanted: &dyn Fn(&&ObservedStep) -> bool| observed.steps.iter().position(|step| wanted(&step));
     let from = match departure {
         Departure::Hold { .. } => place(&|step| step.passed.contains(&what.key())),
@@ -92,7 +99,7 @@ fn waited<'a, S: System>(observed: &'a ObservedRun<S>, departure: &Departure) ->
 /// How a departure names the end of a step.
 fn moment(step: &ObservedStep) -> Option<Target> {
     let target = step.target.clone()?;
-    Some(match (step.pauses(), step.fate.pause) {
+    Some(match (step.pauses(), step.paused) {
         (true, true) => Target::Pause(Box::new(target)),
         (true, false) => Target::Start(Box::new(target)),
         (false, _) => target,

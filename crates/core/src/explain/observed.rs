@@ -18,6 +18,8 @@ pub(super) struct ObservedStep {
     pub(super) works: bool,
     /// Whether a handler goes on in it that had begun before.
     pub(super) goes_on: bool,
+    /// Whether its handler was interrupted.
+    pub(super) paused: bool,
     /// By which name a scheduler knows it in any run of the same simulation.
     pub(super) name: u64,
     pub(super) target: Option<Target>,
@@ -41,7 +43,7 @@ impl ObservedStep {
 
     /// Whether the handler of it read, and will save later.
     pub(super) fn pauses(&self) -> bool {
-        (self.fate.pause || self.works) && self.begins()
+        (self.paused || self.works) && self.begins()
     }
 }
 
@@ -166,8 +168,19 @@ impl<S: System> Observing<S> {
         let Pending { name, target, passed } = pending;
         let (record, is_refused) = (record.clone(), matches!(step.answer, Some(Answer::Command(Err(_)))));
         let (action, fate) = (step.action, step.fate);
-        let (works, goes_on) = (step.works(), step.goes_on_with());
-        self.steps.push(ObservedStep { action, fate, works, goes_on, name, target, record, is_refused, passed });
+        let (works, goes_on, paused) = (step.works(), step.goes_on_with(), step.pauses());
+        self.steps.push(ObservedStep {
+            action,
+            fate,
+            works,
+            goes_on,
+            paused,
+            name,
+            target,
+            record,
+            is_refused,
+            passed,
+        });
     }
 }
 

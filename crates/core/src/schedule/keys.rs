@@ -1,6 +1,7 @@
 //! The keys by which schedulers know what happens in the course of a handling.
 
 use crate::hash;
+use crate::service::Awaits;
 
 /// The key of the late ack of a delivery.
 pub(crate) fn ack_key(delivery: u64) -> u64 {
@@ -10,6 +11,16 @@ pub(crate) fn ack_key(delivery: u64) -> u64 {
 /// The key of the pause of what is handled.
 pub(crate) fn pause_key(handled: u64) -> u64 {
     hash::mix(handled, 5)
+}
+
+/// The key of the moment at which a handler goes on that has paused.
+pub(crate) fn resume_key(handled: u64) -> u64 {
+    hash::mix(handled, 3)
+}
+
+/// The key of the moment at which a handler goes on that was interrupted at one of its awaits.
+pub(crate) fn await_key(handled: u64, place: u8) -> u64 {
+    Awaits::key(handled, place)
 }
 
 /// The key of the moment at which a handler begins to work on what it handles.

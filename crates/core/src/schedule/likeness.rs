@@ -59,7 +59,9 @@ impl Target {
     pub(crate) fn delivery(&self) -> Option<&DeliverySpec> {
         match self {
             Target::Delivery(delivery) | Target::Ack(delivery) | Target::AckWait(delivery) => Some(delivery),
-            Target::Pause(what) | Target::Start(what) | Target::Publish(what) => what.delivery(),
+            Target::Pause(what) | Target::Await { what, .. } | Target::Start(what) | Target::Publish(what) => {
+                what.delivery()
+            }
             Target::Command(_) | Target::Timer(_) | Target::Join(_) => None,
         }
     }
@@ -74,6 +76,10 @@ fn distance(one: &Target, other: &Target, subjects: &[&str]) -> Option<(u64, u64
         (Target::Pause(one), Target::Pause(other))
         | (Target::Start(one), Target::Start(other))
         | (Target::Publish(one), Target::Publish(other)) => distance(one, other, subjects),
+        (Target::Await { what: one, place }, Target::Await { what: other, place: other_place }) => {
+            let (far, near) = distance(one, other, subjects)?;
+            Some((far, near + u64::from(place.abs_diff(*other_place))))
+        }
         (Target::Command(one), Target::Command(other)) => Some(of_commands(one, other)),
         (Target::Timer(one), Target::Timer(other)) => Some((of_timers(one, other), 0)),
         (Target::Join(one), Target::Join(other)) => Some((of_places(one, other), 0)),

@@ -19,9 +19,10 @@ use crate::broker::{delivery_key, message_key, write_message_name};
 use crate::faults::{AnswerFault, Fate, FaultPlan, MemberChange, Rate, Window};
 use crate::hash;
 use crate::ids::{RecordId, Version};
+use crate::service::Awaits;
 
 pub(crate) use attempts::attempt_label;
-pub(crate) use keys::{ack_key, ack_wait_key, command_key, pause_key, publish_key, start_key};
+pub(crate) use keys::{ack_key, ack_wait_key, await_key, command_key, pause_key, publish_key, resume_key, start_key};
 pub use step::NamedStep;
 pub use timer::TimerSpec;
 pub(crate) use timer::timer_key;
@@ -38,6 +39,7 @@ pub(crate) use timer::timer_key;
 ///     "hold join of orders until ticket:updated t1@1 -> tickets",
 ///     "hold ticket:created t1@0 -> orders until pause of ticket:updated t1@1 -> orders",
 ///     "pause alice: edit t1 to 6 until bob: edit t1 to 7",
+///     "pause await 2 of ticket:updated t1@1 -> orders until ticket:updated t1@2 -> orders",
 ///     "duplicate ticket:updated t1@1 -> orders",
 ///     "lose ticket:updated t1@1 -> orders",
 ///     "lose ack of ticket:created t1@0 -> orders #2",
@@ -237,6 +239,14 @@ pub enum Target {
     Timer(TimerSpec),
     /// The handler of a delivery or a command has read and pauses, written `pause of H`.
     Pause(Box<Target>),
+    /// The handler of a delivery or a command, an `async fn` that was interrupted at one of its awaits, goes on from
+    /// there, written `await 2 of H`.
+    Await {
+        /// What it handles.
+        what: Box<Target>,
+        /// Which await it is, from 1.
+        place: u8,
+    },
     /// The handler of a delivery or a command begins to work, which takes some time
     /// ([`Service::takes`](crate::Service::takes)), written `start of H`.
     Start(Box<Target>),
@@ -260,6 +270,7 @@ impl Target {
             Target::Timer(timer) => timer.key(),
             Target::Pause(what) => pause_key(what.key()),
             Target::Start(what) => start_key(what.key()),
+            Target::Await { what, place } => await_key(what.key(), *place),
             Target::Ack(delivery) => ack_key(delivery.key()),
             Target::AckWait(delivery) => ack_wait_key(delivery.key()),
             Target::Join(group) => hash::of_name(group),
@@ -340,6 +351,7 @@ impl fmt::Display for Target {
             Target::Timer(timer) => timer.fmt(f),
             Target::Pause(what) => write!(f, "pause of {what}"),
             Target::Start(what) => write!(f, "start of {what}"),
+            Target::Await { what, place } => write!(f, "await {place} of {what}"),
             Target::Ack(delivery) => write!(f, "ack of {delivery}"),
             Target::AckWait(delivery) => write!(f, "ack wait of {delivery}"),
             Target::Join(group) => write!(f, "join of {group}"),
@@ -403,15 +415,17 @@ fn too_long(what: &str) -> ParseDepartureError {
     ParseDepartureError(format!("a {what} is not longer than {TEXT_BYTES_MAX} bytes"))
 }
 
-const FORMS: &str = "expected `hold H until X`, `hold join of GROUP until X`, `pause H until X`, `duplicate D`, \
-`lose D`, `lose ack of D`, `delay ack of D until X`, `run past ack wait of D`, `slow publish of H until X`, \
+const FORMS: &str = "expected `hold H until X`, `hold join of GROUP until X`, `pause H until X`, \
+`pause await N of H until X`, `duplicate D`, `lose D`, `lose ack of D`, `delay ack of D until X`, \
+`run past ack wait of D`, `slow publish of H until X`, \
 `crash SERVICE before save|between saves|before publish|before ack|after ack of T`, `fetch N with D`, \
 `rebalance|reconnect|close|cancel after D`, `claim D`, `commit ahead of D`, \
 `restart broker|rewind|truncate log|compact log|expire log|forget counts|redrive dead letters after D`, \
 `forget ack of D`, `publish twice T`, `stale answer to T` or `no answer to T`, \
 where D is a delivery like `item:changed i1@2 -> search #1`, H is D or a command like `seller: change i1 to 6`, \
 T is H or a timer like `timer i1 of shop`, \
-X is T, `pause of H`, `start of H`, `publish of H`, `ack of D`, `ack wait of D`, `join of GROUP` or `quiescence`";
+X is T, `pause of H`, `await N of H`, `start of H`, `publish of H`, `ack of D`, `ack wait of D`, `join of GROUP` or \
+`quiescence`";
 
 impl FromStr for Departure {
     type Err = ParseDepartureError;
@@ -436,7 +450,7 @@ impl FromStr for Departure {
         if let Some(rest) = text.strip_prefix("pause ") {
             let (what, until) = parse_until("pause", rest)?;
             return match what {
-                Target::Delivery(_) | Target::Command(_) => Ok(Departure::Pause { what, until }),
+                Target::Delivery(_) | Target::Command(_) | Target::Await { .. } => Ok(Departure::Pause { what, until }),
                 _ => Err(ParseDepartureError(format!("`{what}` cannot pause: {FORMS}"))),
             };
         }
@@ -569,6 +583,17 @@ impl FromStr for Target {
             return match what.parse()? {
                 what @ (Target::Delivery(_) | Target::Command(_)) => Ok(Target::Start(Box::new(what))),
                 _ => Err(wrong(what, "takes no time", "a delivery or a command can")),
+            };
+        }
+        if let Some((place, what)) = text.strip_prefix("await ").and_then(|rest| rest.split_once(" of "))
+            && let Ok(place) = place.parse::<u32>()
+        {
+            let most = Awaits::LAST;
+            let place = u8::try_from(place).ok().filter(|place| (1..=most).contains(place));
+            let place = place.ok_or_else(|| ParseDepartureError(format!("awaits are counted from 1 to {most}")))?;
+            return match what.parse()? {
+                what @ (Target::Delivery(_) | Target::Command(_)) => Ok(Target::Await { what: Box::new(what), place }),
+                _ => Err(wrong(what, "awaits nothing", "a delivery or a command can")),
             };
         }
         if let Some(what) = text.strip_prefix("publish of ") {

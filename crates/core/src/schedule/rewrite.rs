@@ -7,7 +7,9 @@ impl Target {
     #[must_use]
     pub(crate) fn handled(&self) -> Target {
         match self {
-            Target::Pause(what) | Target::Start(what) | Target::Publish(what) => what.handled(),
+            Target::Pause(what) | Target::Await { what, .. } | Target::Start(what) | Target::Publish(what) => {
+                what.handled()
+            }
             Target::Ack(delivery) | Target::AckWait(delivery) => {
                 Target::Delivery(DeliverySpec { attempt: 1, ..delivery.clone() })
             }
@@ -25,6 +27,9 @@ impl Target {
         };
         let instead = match self {
             Target::Pause(inner) => Some(Target::Pause(Box::new(inner.of(what)))),
+            Target::Await { what: inner, place } => {
+                Some(Target::Await { what: Box::new(inner.of(what)), place: *place })
+            }
             Target::Start(inner) => Some(Target::Start(Box::new(inner.of(what)))),
             Target::Publish(inner) => Some(Target::Publish(Box::new(inner.of(what)))),
             Target::Ack(delivery) => again(delivery.attempt).map(Target::Ack),
@@ -44,6 +49,7 @@ impl Target {
             Target::Ack(delivery) => Target::Ack(first(delivery)),
             Target::AckWait(delivery) => Target::AckWait(first(delivery)),
             Target::Pause(what) => Target::Pause(Box::new(what.at_first_attempt())),
+            Target::Await { what, place } => Target::Await { what: Box::new(what.at_first_attempt()), place },
             Target::Start(what) => Target::Start(Box::new(what.at_first_attempt())),
             Target::Publish(what) => Target::Publish(Box::new(what.at_first_attempt())),
             other @ (Target::Command(_) | Target::Timer(_) | Target::Join(_)) => other,
@@ -54,7 +60,9 @@ impl Target {
     fn command(&mut self) -> Option<&mut CommandSpec> {
         match self {
             Target::Command(command) => Some(command),
-            Target::Pause(what) | Target::Start(what) | Target::Publish(what) => what.command(),
+            Target::Pause(what) | Target::Await { what, .. } | Target::Start(what) | Target::Publish(what) => {
+                what.command()
+            }
             Target::Delivery(_) | Target::Timer(_) | Target::Ack(_) | Target::AckWait(_) | Target::Join(_) => None,
         }
     }
@@ -73,6 +81,9 @@ impl Departure {
         match self {
             Departure::Hold { what: Target::Join(_), .. } => None,
             Departure::Hold { until, .. } => Some(Departure::Hold { what, until }),
+            Departure::Pause { what: Target::Await { place, .. }, until } => {
+                Some(Departure::Pause { what: Target::Await { what: Box::new(what), place }, until })
+            }
             Departure::Pause { until, .. } => Some(Departure::Pause { what, until }),
             Departure::SlowPublish { until, .. } => Some(Departure::SlowPublish { what, until }),
             Departure::Crash { window, .. } => Some(Departure::Crash { service: service.to_owned(), window, what }),

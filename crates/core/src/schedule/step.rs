@@ -5,11 +5,13 @@ use std::str::FromStr;
 
 use super::{ParseDepartureError, TEXT_BYTES_MAX, Target};
 use crate::faults::{AckFate, AnswerFault, Fate, MemberChange, Window};
+use crate::service::Awaits;
 
 /// A step of a run by name, with what went wrong with it.
 ///
 /// A handler that paused makes two steps: `pause of H`, which has what goes wrong with it, and, when
-/// it is resumed, H alone. So does one that works for some time: `start of H`, and, when it is done, H alone.
+/// it is resumed, H alone; or, if it was interrupted at an await, `await 2 of H`, once for each. So does
+/// one that works for some time: `start of H`, and, when it is done, H alone.
 ///
 /// ```
 /// use pellmell::schedule::NamedStep;
@@ -20,6 +22,8 @@ use crate::faults::{AckFate, AnswerFault, Fate, MemberChange, Window};
 ///     "ticket:updated t1@1 -> orders, message lost",
 ///     "order:created o1@0 -> tickets, crash before publish",
 ///     "pause of bob: edit t1 to 6, crash before save",
+///     "pause of bob: edit t1 to 6, at await 2, at await 4",
+///     "await 2 of bob: edit t1 to 6",
 ///     "bob: edit t1 to 6",
 ///     "start of ticket:created t1@0 -> orders, ack lost, crash before save",
 ///     "bob: edit t1 to 7, slow publish",
@@ -38,7 +42,7 @@ use crate::faults::{AckFate, AnswerFault, Fate, MemberChange, Window};
 pub struct NamedStep {
     /// What happened.
     pub what: Target,
-    /// What went wrong with it. It has a pause exactly if [`NamedStep::what`] is one.
+    /// What went wrong with it. It has a pause exactly if [`NamedStep::what`] is one and it names no awaits.
     pub fate: Fate,
 }
 
@@ -91,17 +95,18 @@ impl FromStr for NamedStep {
             }
             _ => error,
         })?;
-        fate.pause = matches!(what, Target::Pause(_));
+        fate.pause = matches!(what, Target::Pause(_)) && fate.awaits.is_none();
         if possible(&what, fate) { Ok(NamedStep { what, fate }) } else { Err(wrong("cannot go wrong like that")) }
     }
 }
 
 const FORM: &str = "behind a delivery may stand `, message lost`, `, ack lost`, `, ack late`, `, duplicated`, \
 `, slow publish`, `, crash before save|between saves|before publish|before ack|after ack`, `, fetched with 3 more`, \
-`, published twice`, `, stale answer`, `, no answer`, and `, rebalance|reconnect|close|cancel|claimed|committed \
-ahead|broker restarted|ack forgotten|rewound|log truncated|log compacted|log expired|counts forgotten|dead letters \
-redriven`, behind a command `, slow publish`, `, published twice`, the answers and the crash, behind a timer the same \
-but `, slow publish`, behind anything else nothing";
+`, published twice`, `, stale answer`, `, no answer`, `, at await 2`, and \
+`, rebalance|reconnect|close|cancel|claimed|committed ahead|broker restarted|ack forgotten|rewound|log truncated|\
+log compacted|log expired|counts forgotten|dead letters redriven`, behind a command \
+`, slow publish`, `, published twice`, the answers and the crash, behind a timer the same but \
+`, slow publish`, behind anything else nothing";
 
 /// One thing that goes wrong.
 enum Fault {
@@ -115,6 +120,7 @@ enum Fault {
     Republished,
     Changed(MemberChange),
     Answer(AnswerFault),
+    AtAwait(u8),
 }
 
 impl Fault {
@@ -130,6 +136,10 @@ impl Fault {
                 (1..=Fate::FETCH_MAX).contains(&number).then_some(Fault::Fetched(number))
             }
             Fate::SLOW_PUBLISH => Some(Fault::SlowPublish),
+            _ if name.starts_with(Fate::AT_AWAIT) => {
+                let place = name.strip_prefix(Fate::AT_AWAIT)?.parse().ok()?;
+                (1..=Awaits::LAST).contains(&place).then_some(Fault::AtAwait(place))
+            }
             _ => match name.strip_prefix("crash ") {
                 Some(window) => Window::named(window).map(Fault::Crash),
                 None => {
@@ -152,6 +162,7 @@ impl Fault {
             Fault::Republished => fate.republish = true,
             Fault::Changed(change) => fate.change = Some(change),
             Fault::Answer(fault) => fate.answer = Some(fault),
+            Fault::AtAwait(place) => fate.awaits.add(place),
         }
     }
 }
@@ -165,13 +176,14 @@ fn split_fault(text: &str) -> Option<(&str, Fault)> {
 /// Whether that can go wrong with what happened.
 fn possible(what: &Target, fate: Fate) -> bool {
     let crash = Fate { crash: fate.crash, republish: fate.republish, answer: fate.answer, ..Fate::CALM };
-    let of_handler = Fate { pause: fate.pause, slow_publish: fate.slow_publish, ..crash };
+    let of_handler = Fate { pause: fate.pause, awaits: fate.awaits, slow_publish: fate.slow_publish, ..crash };
     match what {
         // What is lost meets no handler.
         Target::Delivery(_) if fate.lose => fate == Fate { lose: true, duplicate: fate.duplicate, ..Fate::CALM },
         Target::Delivery(_) => true,
         Target::Command(_) => fate == of_handler,
         Target::Timer(_) => fate == crash,
+        Target::Await { .. } => fate == Fate::CALM,
         Target::Pause(what) | Target::Start(what) => match **what {
             Target::Delivery(_) => !fate.lose,
             _ => fate == of_handler,

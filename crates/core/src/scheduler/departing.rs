@@ -18,6 +18,10 @@ pub enum DepartureOutcome {
     Never,
     /// A handler was to pause and cannot.
     CannotPause,
+    /// A handler was to be interrupted at an await, and is no `async fn`.
+    CannotAwait,
+    /// A handler was to be interrupted at an await that it did not come to, or before a change that it did not make.
+    NothingAwaited,
     /// A member was to crash over a command that sets the stage, over which none does.
     CannotCrash,
     /// A handler was to pause until something that had happened when it began.
@@ -96,6 +100,12 @@ pub struct Departing {
     pausing: Option<(u64, bool)>,
     /// The paused handlers that begin to work when they go on.
     working: BTreeSet<Action>,
+    /// By the key of what a handler handles, the places of the departures that interrupt it at an await.
+    interrupts: BTreeMap<u64, Vec<usize>>,
+    /// The interrupted handlers that may be interrupted once more, with the key of what they handle.
+    awaiting: BTreeMap<Action, u64>,
+    /// What was handled in the running step, unless it was interrupted: that shows behind it.
+    unfinished: Option<u64>,
     /// The keys of what can be held or goes on, as far as departures are about it or wait for it: for a
     /// paused handler, of what it handles.
     keys: BTreeMap<Action, u64>,
@@ -145,6 +155,12 @@ impl Departing {
             }
         });
         let late = late.collect();
+        let mut interrupts = BTreeMap::<u64, Vec<usize>>::new();
+        for (place, planned) in schedule.iter().enumerate() {
+            if let Departure::Pause { what: Target::Await { what, .. }, .. } = &planned.departure {
+                interrupts.entry(what.key()).or_default().push(place);
+            }
+        }
         let awaited = schedule.iter().flat_map(|planned| [planned.until, planned.sets_off]).flatten();
         Departing {
             happened: awaited.map(|until| (until, false)).collect(),
@@ -154,6 +170,9 @@ impl Departing {
             tie,
             pausing: None,
             working: BTreeSet::new(),
+            interrupts,
+            awaiting: BTreeMap::new(),
+            unfinished: None,
             keys: BTreeMap::new(),
             order: CalmOrder::with_tie(tie),
             held: Vec::new(),
@@ -187,6 +206,38 @@ impl Departing {
     #[must_use]
     pub fn cannot_pause(&self, departure: &Departure) -> bool {
         self.outcomes().any(|(other, came)| other == departure && came == DepartureOutcome::CannotPause)
+    }
+
+    /// Adds the awaits at which departures interrupt a handler.
+    fn interrupt(&mut self, chosen: &Chosen, fate: &mut Fate) {
+        for place in self.interrupts.get(&chosen.key).into_iter().flatten() {
+            let planned = &mut self.schedule[*place];
+            let Departure::Pause { what: Target::Await { place, .. }, .. } = &planned.departure else { continue };
+            let has_come = planned.until.is_some_and(|until| self.happened.get(&until) == Some(&true));
+            planned.used = true;
+            planned.hindered = match has_come {
+                _ if !chosen.awaits => DepartureOutcome::CannotAwait,
+                _ if !chosen.may_pause => DepartureOutcome::CannotPause,
+                true => DepartureOutcome::TooLate,
+                false => DepartureOutcome::NothingAwaited,
+            };
+            if planned.hindered == DepartureOutcome::NothingAwaited {
+                fate.awaits.add(*place);
+            }
+        }
+    }
+
+    /// Notes that the handler of what has the first key was interrupted where departures name the second one.
+    fn interrupted(&mut self, action: Action, handled: u64, at: u64) {
+        self.awaiting.insert(action, handled);
+        self.note(schedule::pause_key(handled));
+        for place in self.places.get(&at).into_iter().flatten() {
+            let planned = &mut self.schedule[*place];
+            let is_one = matches!(planned.departure, Departure::Pause { .. });
+            if is_one && planned.hindered == DepartureOutcome::NothingAwaited {
+                (planned.hindered, planned.begun) = (DepartureOutcome::Never, true);
+            }
+        }
     }
 
     /// Notes that what has this key goes on, although some departures about it may wait for something.
@@ -273,7 +324,7 @@ impl Departing {
     }
 
     fn has_happened(&self, key: u64) -> bool {
-        self.happened.get(&key).is_some_and(|happened| *happened)
+        self.unfinished == Some(key) || self.happened.get(&key).is_some_and(|happened| *happened)
     }
 
     fn note(&mut self, key: u64) {
@@ -338,6 +389,12 @@ impl Departing {
             }
         }
         let happened = match action {
+            Action::Resume(_) if self.awaiting.contains_key(&action) => {
+                let handled = self.awaiting.remove(&action);
+                let key = self.keys.remove(&action).filter(|key| Some(*key) != handled);
+                (self.pausing, self.unfinished) = (handled.map(|handled| (handled, false)), handled);
+                key
+            }
             Action::Resume(_) if self.working.remove(&action) => self.keys.remove(&action).map(schedule::start_key),
             Action::Resume(_) | Action::Join(_) => self.keys.remove(&action),
             Action::Publish(_) => self.keys.remove(&action).map(schedule::publish_key),
@@ -368,9 +425,14 @@ impl Scheduler for Departing {
         self.order.offer(action);
         match action {
             Action::Resume(_) => {
-                if let Some((key, works)) = self.pausing.take() {
+                if let Some((handled, works)) = self.pausing.take() {
+                    let is_pause = key == schedule::resume_key(handled);
+                    let key = if is_pause { handled } else { key };
                     self.keys.insert(action, key);
                     self.working.extend(works.then_some(action));
+                    if self.unfinished.take().is_some() {
+                        self.interrupted(action, handled, key);
+                    }
                 }
             }
             Action::Ack(_) | Action::Publish(_) => {
@@ -404,6 +466,10 @@ impl Scheduler for Departing {
     }
 
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
+        if let Some(done) = self.unfinished.take() {
+            self.pausing = None;
+            self.note(done);
+        }
         let action = self.next(enabled).expect("a scheduler is asked only when something may happen");
         self.note_picked(action, enabled);
         action
@@ -447,7 +513,12 @@ impl Scheduler for Departing {
                 Departure::Pause { .. } | Departure::SlowPublish { .. } if has_come => {
                     planned.hindered = DepartureOutcome::TooLate;
                 }
-                Departure::Pause { .. } => fate.pause = true,
+                Departure::Pause { .. } => {
+                    fate.pause = true;
+                    if chosen.awaits {
+                        planned.hindered = DepartureOutcome::NothingAwaited;
+                    }
+                }
                 Departure::SlowPublish { .. } => fate.slow_publish = true,
                 Departure::Duplicate(_) => fate.duplicate = true,
                 Departure::LoseAck(_) => fate.ack = AckFate::Lost,
@@ -457,9 +528,12 @@ impl Scheduler for Departing {
             }
             planned.used = true;
         }
+        self.interrupt(chosen, &mut fate);
         let fate = chosen.restrict(fate);
         self.note_fate(chosen.key, fate);
-        if fate.pause {
+        if chosen.awaits && fate.interrupts() {
+            (self.pausing, self.unfinished) = (Some((chosen.key, false)), Some(chosen.key));
+        } else if fate.pause {
             self.pausing = Some((chosen.key, chosen.works));
             self.note(schedule::pause_key(chosen.key));
         } else if chosen.works && !fate.lose {

@@ -36,6 +36,7 @@ pub use walk::Walk;
 
 use crate::broker::{Delivery, DeliveryIndex, GroupIndex};
 use crate::faults::{AckFate, Fate, Fates, MemberChanges};
+use crate::service::Awaits;
 
 /// A client's place in the list of clients.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -139,6 +140,8 @@ pub struct Chosen {
     pub recognises: bool,
     /// Whether its handler works for some time, and so is done in a step of its own.
     pub works: bool,
+    /// Whether its handler is an `async fn`, which can be interrupted at each of its awaits.
+    pub awaits: bool,
 }
 
 impl Chosen {
@@ -147,7 +150,7 @@ impl Chosen {
     pub(crate) fn delivery(delivery: &Delivery, may_publish_late: bool) -> Chosen {
         let Delivery { key, attempt, may_pause, .. } = *delivery;
         let (may_ask, may_crash, changes, recognises) = (false, true, MemberChanges::NONE, false);
-        let (is_delivery, works) = (true, false);
+        let (is_delivery, works, awaits) = (true, false, false);
         Chosen {
             key,
             attempt,
@@ -159,6 +162,7 @@ impl Chosen {
             changes,
             recognises,
             works,
+            awaits,
         }
     }
 
@@ -186,13 +190,22 @@ impl Chosen {
         if self.is_delivery && fates.draw_loss(self.key, self.attempt) {
             return Fate { lose: true, ..Fate::CALM };
         }
-        self.restrict(fates.draw(self.key, self.attempt))
+        let fate = fates.draw(self.key, self.attempt);
+        self.restrict(if self.awaits {
+            Fate { awaits: fates.draw_awaits(self.key, self.attempt), ..fate }
+        } else {
+            fate
+        })
     }
 
     /// Leaves of a fate what can happen to this.
     #[must_use]
     #[inline]
     pub fn restrict(&self, mut fate: Fate) -> Fate {
+        if !fate.awaits.is_none() {
+            fate.pause = false;
+            fate.awaits = if self.awaits && self.may_pause { fate.awaits } else { Awaits::NONE };
+        }
         fate.pause &= self.may_pause;
         fate.slow_publish &= self.may_publish_late;
         fate.answer = fate.answer.filter(|_| self.may_ask);

@@ -18,7 +18,7 @@ use crate::schedule::{self, NamedStep};
 pub struct Replayed {
     steps: Vec<NamedStep>,
     /// The place of the step that is next: behind the last that was played.
-    next: usize,
+    place: usize,
     /// By the key of what happens in them, the places of the steps that were not played yet.
     places: BTreeMap<u64, VecDeque<usize>>,
     /// The keys of the actions that do not tell theirs: for a paused handler, of what it handles.
@@ -26,6 +26,11 @@ pub struct Replayed {
     fate: Fate,
     /// The key of what was told to pause in the running step.
     pausing: Option<u64>,
+    /// The key of what is handled in it, and whether that may be interrupted more than once.
+    handled: u64,
+    awaits: bool,
+    /// The interrupted handlers that may be interrupted once more, with the key of what they handle.
+    awaiting: BTreeMap<Action, u64>,
     order: CalmOrder,
 }
 
@@ -37,8 +42,19 @@ impl Replayed {
         for (place, step) in steps.iter().enumerate() {
             places.entry(step.what.key()).or_default().push_back(place);
         }
-        let (keys, order) = (BTreeMap::new(), CalmOrder::default());
-        Replayed { steps, next: 0, places, keys, fate: Fate::CALM, pausing: None, order }
+        let (keys, awaiting, order) = (BTreeMap::new(), BTreeMap::new(), CalmOrder::default());
+        Replayed {
+            steps,
+            place: 0,
+            places,
+            keys,
+            fate: Fate::CALM,
+            pausing: None,
+            handled: 0,
+            awaits: false,
+            awaiting,
+            order,
+        }
     }
 
     /// The recorded steps that were not replayed so far, in their order.
@@ -71,6 +87,25 @@ impl Replayed {
         std::iter::once(key).chain(begun.into_iter().flatten()).filter_map(first).min()
     }
 
+    /// The next action, with its fate.
+    fn next(&mut self, enabled: &Enabled<'_>) -> Action {
+        let firsts = enabled.iter().filter_map(|action| Some((self.first_of(action, enabled)?, action)));
+        let first = firsts.min();
+        let waits = self.place < self.steps.len() && first.is_none_or(|((place, _), _)| place > self.place);
+        if let Some(action) = self.new_to_it(enabled).filter(|_| waits) {
+            self.fate = Fate::CALM;
+            return action;
+        }
+        let Some(((place, key), action)) = first else {
+            self.fate = Fate::CALM;
+            return self.order.calm(enabled).expect("a scheduler is asked only when something may happen");
+        };
+        self.place = self.place.max(place + 1);
+        self.places.entry(key).or_default().pop_front();
+        self.fate = self.steps[place].fate;
+        action
+    }
+
     /// What no step knows and may bring about the next one, in the calm order. A redelivery is not new, and
     /// nobody waits for the clock.
     fn new_to_it(&self, enabled: &Enabled<'_>) -> Option<Action> {
@@ -87,7 +122,13 @@ impl Scheduler for Replayed {
     fn offer(&mut self, offer: Offer) {
         self.order.offer(offer.action);
         match offer.action {
-            Action::Resume(_) => self.keys.extend(self.pausing.take().map(|key| (offer.action, key))),
+            Action::Resume(_) => {
+                if let Some(handled) = self.pausing.take() {
+                    let is_pause = offer.key == schedule::resume_key(self.handled);
+                    self.keys.insert(offer.action, if is_pause { handled } else { offer.key });
+                    self.awaiting.extend(self.awaits.then_some((offer.action, handled)));
+                }
+            }
             Action::Command(_) | Action::Join(_) | Action::Publish(_) => {
                 self.keys.insert(offer.action, offer.key);
             }
@@ -96,26 +137,18 @@ impl Scheduler for Replayed {
     }
 
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
-        let firsts = enabled.iter().filter_map(|action| Some((self.first_of(action, enabled)?, action)));
-        let first = firsts.min();
-        let waits = self.next < self.steps.len() && first.is_none_or(|((place, _), _)| place > self.next);
-        if let Some(action) = self.new_to_it(enabled).filter(|_| waits) {
-            self.fate = Fate::CALM;
-            return action;
+        let action = self.next(enabled);
+        self.pausing = self.awaiting.remove(&action);
+        if let Some(handled) = self.pausing {
+            (self.handled, self.awaits) = (handled, true);
         }
-        let Some(((place, key), action)) = first else {
-            self.fate = Fate::CALM;
-            return self.order.calm(enabled).expect("a scheduler is asked only when something may happen");
-        };
-        self.next = self.next.max(place + 1);
-        self.places.entry(key).or_default().pop_front();
-        self.fate = self.steps[place].fate;
         action
     }
 
     fn fate(&mut self, chosen: &Chosen) -> Fate {
         let fate = chosen.restrict(self.fate);
-        if fate.pause {
+        (self.handled, self.awaits) = (chosen.key, chosen.awaits);
+        if fate.interrupts() {
             self.pausing = Some(if chosen.works { schedule::start_key(chosen.key) } else { chosen.key });
         }
         fate

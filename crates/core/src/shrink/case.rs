@@ -59,7 +59,7 @@ impl Case {
         let is_kept = |named: &CommandSpec| kept.iter().any(|command| named.is_attempt_of(command));
         let is_gone = |until: &Target| match until {
             Target::Command(command) => !is_kept(command),
-            Target::Pause(what) | Target::Publish(what) => {
+            Target::Pause(what) | Target::Await { what, .. } | Target::Publish(what) => {
                 matches!(&**what, Target::Command(command) if !is_kept(command))
             }
             _ => false,

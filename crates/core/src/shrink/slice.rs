@@ -96,7 +96,9 @@ fn record_of(target: &Target) -> Option<RecordId> {
     match target {
         Target::Delivery(delivery) | Target::Ack(delivery) | Target::AckWait(delivery) => Some(delivery.record),
         Target::Timer(timer) => Some(timer.record),
-        Target::Pause(what) | Target::Start(what) | Target::Publish(what) => record_of(what),
+        Target::Pause(what) | Target::Await { what, .. } | Target::Start(what) | Target::Publish(what) => {
+            record_of(what)
+        }
         Target::Command(_) | Target::Join(_) => None,
     }
 }

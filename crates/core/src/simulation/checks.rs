@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use std::time::Duration;
 
-use super::{Awaited, BuildError, Hosted, Hosting};
+use super::{Awaited, BuildError, Hosted, Hosting, place_of};
 use crate::broker::{GroupSetup, Profile};
 use crate::event::System;
 use crate::ids::{ServiceIndex, Subject};
-use crate::service::{Service, Work};
+use crate::nearest::nearest;
+use crate::service::{AskedService, Service, Work};
 use crate::store::Schema;
 
 /// Who a name is of, for messages.
@@ -111,6 +112,13 @@ pub(super) fn takes<S: System>(
         let next = "let the timer publish an event, and take the time to handle that";
         return Err(BuildError(format!("{message}: {why}; {next}")));
     }
+    if service.awaits() && (for_commands, for_deliveries) != (Duration::ZERO, Duration::ZERO) {
+        let message = format!("service `{name}` takes time, and its handlers are `async fn`s");
+        let why = "others come in between at their awaits, which `takes` knows nothing of";
+        return Err(BuildError(format!(
+            "{message}: {why}; leave `takes` out, or pause the handler until its ack wait"
+        )));
+    }
     let waits = profile.engine.is_some() || profile.ack_wait.last().is_none_or(|wait| !wait.is_zero());
     if !for_deliveries.is_zero() && hosting.overlapping && !waits {
         let message = format!("service `{name}` takes {for_deliveries:?} for a delivery, any number of them at a time");
@@ -144,6 +152,34 @@ pub(super) fn one_pace<S: System>(
             Ok(())
         }
     }
+}
+
+/// Notes who asks whom.
+pub(super) fn link_askers<S: System>(services: &mut [Hosted<S>], groups: &mut [GroupSetup]) -> Result<(), BuildError> {
+    for place in 0..services.len() {
+        let (name, asker) = (services[place].name, ServiceIndex(place as u16));
+        let asked: Vec<String> = services[place].service.asks().iter().map(|&asked| asked.to_owned()).collect();
+        for asked in asked {
+            let Some(service) = place_of(services, &asked) else {
+                let message = format!("service `{name}` asks `{asked}`, which is no service");
+                let near = nearest(&asked, services.iter().map(|hosted| hosted.name));
+                let near = near.map_or(String::new(), |near| format!(": did you mean `{near}`?"));
+                return Err(BuildError(message + &near));
+            };
+            if service == asker {
+                return Err(BuildError(format!("service `{name}` asks itself: what it holds is in `Context::store`")));
+            }
+            let asked = AskedService { name: services[service.get()].name, service };
+            if services[place].asks.iter().all(|other| other.service != service) {
+                services[place].asks.push(asked);
+                services[service.get()].asked_by.push(asker);
+            }
+        }
+        let asks = !services[place].asks.is_empty();
+        let delivered = groups.iter_mut().filter(|group| group.services.iter().any(|(other, _)| *other == asker));
+        delivered.for_each(|group| group.may_ask |= asks);
+    }
+    Ok(())
 }
 
 /// Whether all services of a group listen to the same, so that one queue can be theirs.

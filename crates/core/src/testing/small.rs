@@ -1,6 +1,7 @@
 //! Services, events and properties of a small system in few words.
 
 use std::borrow::Cow;
+use std::future::Future;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -9,7 +10,7 @@ use crate::event::{Event, System};
 use crate::ids::{RecordId, Subject, Version};
 use crate::property::{Moment, Property, View, Violation, Watch};
 use crate::service::{
-    AckTiming, Context, NO_COMMANDS, NO_EVENTS, Outcome, PublishMode, Rejection, Relay, Service, Timer, Work,
+    AckTiming, Context, NO_COMMANDS, NO_EVENTS, Outcome, Port, PublishMode, Rejection, Relay, Service, Timer, Work,
 };
 use crate::store::{Record, Schema, VersionPolicy, Versioned};
 
@@ -72,7 +73,20 @@ pub fn service<S: System>(name: impl Into<Cow<'static, str>>) -> Closures<S> {
     let (name, subjects) = (name.into(), Cow::Borrowed(&[] as &[Subject]));
     let (publish, ack, relay) = (PublishMode::default(), AckTiming::default(), Relay::default());
     let (declare, asks, takes) = (Vec::new(), Vec::new(), [Duration::ZERO; 3]);
-    Closures { name, declare, subjects, handle: None, execute: None, fire: None, publish, ack, relay, asks, takes }
+    Closures {
+        name,
+        declare,
+        subjects,
+        handle: None,
+        execute: None,
+        fire: None,
+        publish,
+        ack,
+        relay,
+        asks,
+        takes,
+        awaits: false,
+    }
 }
 
 type Declare = dyn Fn(&mut Schema) + Send + Sync;
@@ -94,6 +108,7 @@ pub struct Closures<S: System> {
     relay: Relay,
     asks: Vec<&'static str>,
     takes: [Duration; 3],
+    awaits: bool,
 }
 
 impl<S: System> Closures<S> {
@@ -135,6 +150,36 @@ impl<S: System> Closures<S> {
         self.subjects = subjects.into();
         self.handle = Some(Box::new(handle));
         self
+    }
+
+    /// Listens to these subjects and handles their events with an `async fn` ([`Context::run`]), which may be
+    /// interrupted at each of its awaits ([`Service::awaits`]). It has the event for itself.
+    ///
+    /// # Panics
+    /// If it was given a handler for events before, which would never run.
+    #[must_use]
+    #[track_caller]
+    pub fn on_event_async<F: Future<Output = Outcome>>(
+        mut self,
+        subjects: impl Into<Cow<'static, [Subject]>>,
+        handle: impl Fn(S::Event, Port<S>) -> F + Send + Sync + 'static,
+    ) -> Closures<S> {
+        self.awaits = true;
+        self.on_event(subjects, move |event, ctx| ctx.run(|port| handle(event.clone(), port)))
+    }
+
+    /// Executes commands with an `async fn` ([`Context::run`]), which may be interrupted at each of its awaits.
+    ///
+    /// # Panics
+    /// If it was given a handler for commands before, which would never run.
+    #[must_use]
+    #[track_caller]
+    pub fn on_command_async<F: Future<Output = Result<(), Rejection>>>(
+        mut self,
+        execute: impl Fn(S::Command, Port<S>) -> F + Send + Sync + 'static,
+    ) -> Closures<S> {
+        self.awaits = true;
+        self.on_command(move |command, ctx| ctx.run(|port| execute(command.clone(), port)))
     }
 
     /// Executes commands so.
@@ -266,6 +311,10 @@ impl<S: System> Service<S> for Closures<S> {
 
     fn takes(&self, work: Work) -> Duration {
         self.takes[work as usize]
+    }
+
+    fn awaits(&self) -> bool {
+        self.awaits
     }
 }
 

@@ -50,7 +50,9 @@ fn impossible<S: System>(simulation: &Simulation<S>, target: &Target) -> Option<
             let is_there = simulation.inner.groups.iter().any(|known| known.name == *group);
             (!is_there).then(|| format!("there is no group `{group}`"))
         }
-        Target::Pause(what) | Target::Start(what) | Target::Publish(what) => impossible(simulation, what),
+        Target::Pause(what) | Target::Await { what, .. } | Target::Start(what) | Target::Publish(what) => {
+            impossible(simulation, what)
+        }
     }
 }
 
@@ -87,6 +89,8 @@ pub(super) fn found<S: System>(
             DepartureOutcome::CannotPause => {
                 unused_because(departure, why.cannot_pause().unwrap_or_else(|| why.never()))
             }
+            DepartureOutcome::CannotAwait => unused_because(departure, why.cannot_await()),
+            DepartureOutcome::NothingAwaited => unused_because(departure, why.nothing_awaited()),
             DepartureOutcome::CannotPublishLate => {
                 unused_because(departure, why.cannot_publish_late().unwrap_or_else(|| why.never()))
             }
@@ -185,6 +189,7 @@ impl<S: System> Why<'_, S> {
                 listening.map(|(service, _)| service.get()).collect()
             }
             Target::Command(command) => sent(self.simulation, command).into_iter().collect(),
+            Target::Await { what, .. } => self.handlers(what),
             Target::Timer(timer) => {
                 inner.services.iter().position(|hosted| hosted.name == timer.service).into_iter().collect()
             }
@@ -200,6 +205,23 @@ impl<S: System> Why<'_, S> {
         let name = services.get(*handlers.first()?)?.name;
         let none = handlers.iter().all(|place| !services[*place].pauses[work_of(what) as usize]);
         none.then(|| format!("handlers of `{name}` cannot pause: it has one member, which handles one at a time"))
+    }
+
+    /// That no handler of what is to be interrupted at an await has any.
+    fn cannot_await(&self) -> String {
+        let what = self.departure.what();
+        let services = &self.simulation.inner.services;
+        let name = self.handlers(&what).first().and_then(|place| services.get(*place)).map_or("", |hosted| hosted.name);
+        let instead = what.handled();
+        format!("handlers of `{name}` are no `async fn`s (`Service::awaits`): write `pause {instead} until …`")
+    }
+
+    /// That a handler did not come to where it was to be interrupted.
+    fn nothing_awaited(&self) -> &'static str {
+        match self.departure {
+            Departure::Pause { what: Target::Await { .. }, .. } => "its handler did not come to that await",
+            _ => "its handler changed nothing (`Port::call`) that it could be interrupted before",
+        }
     }
 
     /// That no handler of what is to get a wrong answer asks anybody.
@@ -298,6 +320,11 @@ impl<S: System> Why<'_, S> {
                 let name = services.get(*handlers.first()?)?.name;
                 let none = handlers.iter().all(|place| !services[*place].pauses[work_of(of) as usize]);
                 none.then(|| format!("handlers of `{name}` cannot pause"))
+            }
+            (_, until @ Target::Await { .. }) => {
+                let is_left = |other: &Departure| matches!(other, Departure::Pause { what, .. } if what == until);
+                let none = !self.schedule.iter().any(is_left);
+                none.then(|| format!("nothing is interrupted there: write `pause {until} until …`"))
             }
             (_, Target::Start(of)) => {
                 let handlers = self.handlers(of);

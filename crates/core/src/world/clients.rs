@@ -178,6 +178,7 @@ impl<S: System> World<S> {
             others: self.host.others(command.service, &self.inner().services[command.service.get()].asks),
             effects: &mut effects,
             memories: memory,
+            progress: None,
             member,
             now,
             attempt: 0,

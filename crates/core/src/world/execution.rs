@@ -15,7 +15,7 @@ use crate::faults::{AckFate, Fate, Window};
 use crate::hash;
 use crate::ids::{ServiceIndex, Subject};
 use crate::service::{
-    self, AckTiming, Arming, AskedService, Asking, Commit, Context, Effects, Others, PublishMode, Work,
+    self, AckTiming, Arming, AskedService, Asking, Commit, Context, Effects, Left, Others, PublishMode, Work,
 };
 use crate::simulation::{Hosted, Inner};
 use crate::store::Store;
@@ -73,7 +73,9 @@ impl<S: System> Execution<'_, S> {
         let is_cut = fate.is_cut();
         step.actor = Some(actor);
         host.effects.clear();
-        if begun.is_none() && (fate.pause || *may_work && !hosted.takes[task.work() as usize].is_zero()) {
+        if hosted.awaits {
+            host.begin_progress(*begun, *fate);
+        } else if begun.is_none() && (fate.pause || *may_work && !hosted.takes[task.work() as usize].is_zero()) {
             step.late = Late::Nobody;
             host.pause(hosted, actor, task, step);
             return None;
@@ -93,7 +95,7 @@ impl<S: System> Execution<'_, S> {
         let mut tick = store.tick();
         // Most deliveries of a hard run come too early or again, and do nothing.
         if store.changed() || effects.has_any {
-            if is_cut || !step.is_success() {
+            if (is_cut || !step.is_success()) && !step.is_paused() {
                 let has_published = begun.is_some_and(|begun| begun.published);
                 if !cuts_between(store, effects, hosted, work, step) {
                     take_back(store, effects, hosted.publish_modes[work as usize], step);
@@ -117,12 +119,18 @@ impl<S: System> Execution<'_, S> {
             }
             let effects = &host.effects;
             let (arms, says) = (!effects.armed.is_empty(), !effects.published.is_empty());
-            if says && (fate.slow_publish && !step.crashed_between() || !host.unpublished.is_empty()) {
+            let is_late = fate.slow_publish && !step.crashed_between() && !step.is_paused();
+            if says && (is_late || !host.unpublished.is_empty()) {
                 host.keep_back(hosted, actor, work, cause, step);
             }
             if arms {
                 host.arm(actor, cause);
             }
+        }
+        if hosted.awaits {
+            is_inert &= begun.is_none() && !step.is_paused();
+            step.awaits = host.progress.passed();
+            host.note_left(hosted, actor, *begun, step);
         }
         if is_inert && inner.has_askers {
             tick = host.read_tick(hosted, tick);
@@ -145,7 +153,7 @@ impl<S: System> Execution<'_, S> {
     #[inline(always)]
     fn reply(&self, service: ServiceIndex) -> Reply {
         let (fate, step) = (self.fate, &*self.step);
-        if (fate.pause || self.may_work) && step.is_paused() {
+        if (fate.interrupts() || self.may_work) && step.is_paused() {
             return Reply::NotYet;
         }
         let cut_off = matches!(fate.crash, Some(Window::BeforePublish | Window::BeforeAck))
@@ -176,11 +184,12 @@ impl<S: System> Host<S> {
         if !hosted.asks.is_empty() {
             return self.call_asking(hosted, actor, task, begun, step);
         }
-        let Host { stores, effects, small, .. } = self;
-        let read_at = begun.map(|begun| begun.read_at);
+        let Host { stores, effects, small, progress, .. } = self;
+        let read_at = begun.filter(|_| !hosted.awaits).map(|begun| begun.read_at);
+        let progress = hosted.awaits.then_some(progress);
         let store = begin(stores, small, actor.service, read_at);
         let (memories, member, now) = (&mut small.memories, (actor.service, actor.member), small.now);
-        let ctx = Context { store, others: None, effects, memories, member, now, attempt: 0, subject: None };
+        let ctx = Context { store, others: None, effects, memories, progress, member, now, attempt: 0, subject: None };
         answer(hosted, task, ctx, read_at, step)
     }
 
@@ -194,15 +203,18 @@ impl<S: System> Host<S> {
         begun: Option<Begun>,
         step: &mut Step,
     ) -> (&'h mut Store, &'h mut Effects<S::Event>) {
-        let Host { stores, effects, small, .. } = self;
+        let Host { stores, effects, small, progress, .. } = self;
+        // An `async fn` asks when it comes to that.
+        let begun = begun.filter(|_| !hosted.awaits);
         let read_at = begun.map(|begun| begun.read_at);
+        let progress = hosted.awaits.then_some(progress);
         begin(stores, small, actor.service, read_at);
         let (before, rest) = stores.split_at_mut(actor.service.get());
         let (store, after) = rest.split_first_mut().expect("each service has a store");
         let (paused, fault) = (begun.map(|begun| (begun.pause, &*small.asked_at)), step.fate.answer);
         let others = Some(Others { before, after, asks: &hosted.asks, paused, fault });
         let (memories, member, now) = (&mut small.memories, (actor.service, actor.member), small.now);
-        let ctx = Context { store, others, effects, memories, member, now, attempt: 0, subject: None };
+        let ctx = Context { store, others, effects, memories, progress, member, now, attempt: 0, subject: None };
         answer(hosted, task, ctx, read_at, step)
     }
 
@@ -227,12 +239,38 @@ impl<S: System> Host<S> {
             self.small.memories = memories;
         }
         step.set_answer(Answer::Paused);
-        let store = &self.stores[actor.service.get()];
-        let read = hosted
-            .asks
-            .iter()
-            .fold(store.rows_digest(), |read, asked| hash::mix(read, self.stores[asked.service.get()].digest()));
-        self.begun = Begun { read_at: store.tick(), read, published, pause: 0 };
+        let (read, store) = (self.read_by(hosted, actor), &self.stores[actor.service.get()]);
+        self.begun = Begun { read_at: store.tick(), read, published, pause: 0, at: None, handles: step.key };
+    }
+
+    /// How far an `async fn` comes, which begins or goes on.
+    #[inline(never)]
+    fn begin_progress(&mut self, begun: Option<Begun>, fate: Fate) {
+        let Some(begun) = begun else { return self.progress.begins(fate.pause, fate.awaits) };
+        let place = self.small.told.iter().position(|(pause, _)| *pause == begun.pause);
+        let told = place.map(|place| self.small.told.swap_remove(place).1).unwrap_or_default();
+        self.progress.goes_on(told, fate.awaits);
+    }
+
+    /// Notes where an `async fn` was interrupted, if it was.
+    #[inline(never)]
+    fn note_left(&mut self, hosted: &Hosted<S>, actor: Actor, begun: Option<Begun>, step: &Step) {
+        let Some(left) = self.progress.left().filter(|_| step.is_paused()) else { return };
+        let at = match left {
+            Left::BeforeChange => None,
+            Left::At(place) => Some(place),
+        };
+        let read = self.read_by(hosted, actor);
+        let read = hash::mix3(begun.map_or(0, |begun| begun.read), read, self.small.memories.digest_of(actor.service));
+        let read_at = self.stores[actor.service.get()].tick();
+        let handles = begun.map_or(step.key, |begun| begun.handles);
+        self.begun = Begun { read_at, read, published: false, pause: 0, at, handles };
+    }
+
+    /// The hash of what a handler of a service may read.
+    fn read_by(&self, hosted: &Hosted<S>, actor: Actor) -> u64 {
+        let rows = self.stores[actor.service.get()].rows_digest();
+        hosted.asks.iter().fold(rows, |read, asked| hash::mix(read, self.stores[asked.service.get()].digest()))
     }
 
     /// The member crashes before its handler saved. What that did outside by then is done; what it would have
@@ -248,6 +286,10 @@ impl<S: System> Host<S> {
     ) {
         let acks_first = matches!(task, Task::Delivery { .. }) && hosted.ack_timing == AckTiming::BeforeSave;
         let (store, effects) = self.call(hosted, actor, task, begun, step);
+        if step.is_paused() {
+            // It crashes when it has gone on.
+            return;
+        }
         let acked = acks_first && step.answered_ack();
         store.roll_back();
         if let Some((first, _)) = effects.commits {
@@ -329,7 +371,11 @@ fn answer<'h, S: System>(
             step.set_answer(Answer::Timer);
         }
     }
-    let Context { store, effects, .. } = ctx;
+    let Context { store, effects, progress, .. } = ctx;
+    if progress.is_some_and(|progress| progress.left().is_some()) {
+        step.set_answer(Answer::Paused);
+        effects.has_any = true;
+    }
     if read_at.is_some() {
         store.close();
     }

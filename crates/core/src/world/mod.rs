@@ -9,6 +9,7 @@ mod clients;
 mod digest;
 mod execution;
 mod journal;
+mod names;
 mod outside;
 mod publishing;
 mod small;
@@ -26,9 +27,8 @@ use crate::event::System;
 use crate::faults::MemberChanges;
 use crate::hash;
 use crate::ids::{RecordId, ServiceIndex, Time};
-use crate::schedule::{DeliverySpec, Target};
 use crate::scheduler::{Action, Chosen, ClientIndex, Enabled, Offer, PauseIndex};
-use crate::service::{Asked, Asking, Effects, Outside, Work};
+use crate::service::{Asked, Asking, Effects, Outside, Progress, Work};
 use crate::simulation::{Hosted, Inner, Simulation};
 use crate::store::{Schema, Store};
 
@@ -90,6 +90,10 @@ struct Begun {
     published: bool,
     /// Which pause it is.
     pause: u32,
+    /// Which await it was interrupted at, if it was at one.
+    at: Option<u8>,
+    /// The key of what it handles.
+    handles: u64,
 }
 
 /// A handler that has read and will save later.
@@ -142,6 +146,8 @@ struct Host<S: System> {
     effects: Effects<S::Event>,
     /// What the handler did that paused last.
     begun: Begun,
+    /// How far the running handler comes, if it is an `async fn` that may be interrupted.
+    progress: Progress,
     /// What is to be published late, in the order in which it was said.
     unpublished: Vec<Unpublished<S::Event>>,
     /// What the running handler said that is to be published late.
@@ -161,6 +167,7 @@ impl<S: System> Clone for World<S> {
                 timers: self.host.timers.clone(),
                 effects: Effects::default(),
                 begun: self.host.begun,
+                progress: Progress::default(),
                 unpublished: self.host.unpublished.clone(),
                 kept: None,
                 done_outside: self.host.done_outside.clone(),
@@ -223,11 +230,11 @@ impl<S: System> World<S> {
             tried: vec![Tried::default(); if inner.has_terms { inner.clients.len() } else { 0 }],
             ..Small::default()
         };
-        let (timers, effects) = (Timers::default(), Effects::default());
-        let begun = Begun { read_at: 0, read: 0, published: false, pause: 0 };
+        let (timers, effects, progress) = (Timers::default(), Effects::default(), Progress::default());
+        let begun = Begun { read_at: 0, read: 0, published: false, pause: 0, at: None, handles: 0 };
         let (stores, unpublished, kept, done_outside) = (stores.collect(), Vec::new(), None, DoneOutside::default());
         let mut world = World {
-            host: Host { stores, timers, effects, begun, unpublished, kept, done_outside, small },
+            host: Host { stores, timers, effects, begun, progress, unpublished, kept, done_outside, small },
             broker: Broker::new(inner.profile.clone(), inner.groups.clone()),
             parks_futile: !inner.redeliver_futile,
             offers: Vec::new(),
@@ -494,7 +501,7 @@ impl<S: System> World<S> {
                 let (may_ask, changes) = (group.may_ask, self.broker.changes());
                 let recognises = self.broker.recognises_at_once();
                 let plain = Chosen::delivery(delivery, group.may_publish_late);
-                Some(Chosen { may_ask, changes, recognises, works: group.works, ..plain })
+                Some(Chosen { may_ask, changes, recognises, works: group.works, awaits: group.awaits, ..plain })
             }
             Action::Command(client) => Some(self.chosen_command(client)),
             Action::Advance => self.chosen_timer(),
@@ -519,6 +526,7 @@ impl<S: System> World<S> {
             changes: MemberChanges::NONE,
             recognises: self.broker.recognises_at_once(),
             works: !hosted.takes[Work::Command as usize].is_zero(),
+            awaits: hosted.awaits,
         };
         if command.terms.is_none() { plain } else { self.chosen_on_terms(client, command, plain) }
     }
@@ -541,6 +549,7 @@ impl<S: System> World<S> {
                     changes: MemberChanges::NONE,
                     recognises: self.broker.recognises_at_once(),
                     works: slow,
+                    awaits: slow,
                 };
                 Some(chosen)
             }
@@ -608,88 +617,6 @@ impl<S: System> World<S> {
         match self.broker.service_of(self.broker.delivery(index).group) {
             Some(service) => self.broker.is_futile(index, self.read_tick(service)),
             None => self.broker.is_futile_for_all(index, |service| self.read_tick(service)),
-        }
-    }
-
-    /// An action in words, such as `deliver ticket:updated t1@2 -> orders #1`.
-    #[must_use]
-    pub fn describe(&self, action: Action) -> String {
-        match action {
-            Action::Command(client) => {
-                let ordinal = self.host.small.sent[client.get()];
-                self.describe_job(Job::Command { client, ordinal })
-            }
-            Action::Deliver(index) => format!("deliver {}", self.broker.name(index)),
-            Action::Ack(index) => format!("late ack of {}", self.broker.name(index)),
-            Action::Join(group) => format!("{} joins", self.broker.group_name(group)),
-            Action::Resume(index) => self
-                .paused(index)
-                .map_or_else(String::new, |paused| format!("resume {}", self.describe_job(paused.job))),
-            Action::Publish(index) => {
-                self.target_of_publish(index).map_or_else(|| "publish".to_owned(), |what| what.to_string())
-            }
-            Action::Advance => match self.host.timers.first() {
-                Some((_, Timer::Working(index))) => self
-                    .paused(*index)
-                    .map_or_else(String::new, |done| format!("finish {}", self.describe_job(done.job))),
-                Some((_, timer)) => format!("clock: {}", self.describe_timer(timer)),
-                None => "clock".to_owned(),
-            },
-        }
-    }
-
-    fn describe_job(&self, job: Job) -> String {
-        match job {
-            Job::Delivery(index) => self.broker.name(index).to_string(),
-            Job::Command { client, .. } => match self.target_of_job(job) {
-                Some(target) => target.to_string(),
-                None => self.inner().clients[client.get()].name.clone(),
-            },
-            Job::Timer { record, .. } => format!("timer {record}"),
-        }
-    }
-
-    /// What an enabled action makes happen, by the name that departures have for it: for a paused
-    /// handler that goes on, what it handles.
-    #[must_use]
-    pub fn target(&self, action: Action) -> Option<Target> {
-        match action {
-            Action::Command(client) => {
-                self.target_of_job(Job::Command { client, ordinal: self.host.small.sent[client.get()] })
-            }
-            Action::Deliver(index) => Some(Target::Delivery(self.delivery_spec(index))),
-            Action::Ack(index) => Some(Target::Ack(self.delivery_spec(index))),
-            Action::Join(group) => Some(Target::Join(self.broker.group_name(group).to_owned())),
-            Action::Resume(index) => {
-                let what = self.target_of_job(self.paused(index)?.job)?;
-                Some(if self.begins_to_work(action) { Target::Start(Box::new(what)) } else { what })
-            }
-            Action::Publish(index) => self.target_of_publish(index),
-            Action::Advance => match self.host.timers.first()?.1 {
-                Timer::AckWait { delivery, .. } => Some(Target::AckWait(self.delivery_spec(delivery))),
-                ref timer @ Timer::Service { .. } => self.timer_spec(timer).map(Target::Timer),
-                Timer::Working(index) => self.target_of_job(self.paused(index)?.job),
-            },
-        }
-    }
-
-    fn target_of_job(&self, job: Job) -> Option<Target> {
-        match job {
-            Job::Delivery(index) => Some(Target::Delivery(self.delivery_spec(index))),
-            Job::Command { .. } => self.command_spec(job).map(Target::Command),
-            Job::Timer { .. } => None,
-        }
-    }
-
-    fn delivery_spec(&self, index: DeliveryIndex) -> DeliverySpec {
-        let name = self.broker.name(index);
-        DeliverySpec {
-            subject: name.message.subject.name().to_owned(),
-            record: name.message.record,
-            version: name.message.version,
-            nth: name.message.nth,
-            group: name.group.to_owned(),
-            attempt: name.attempt,
         }
     }
 }

@@ -6,7 +6,7 @@ use super::working::TooSlow;
 use crate::broker::{DeliveryIndex, GroupIndex, copy_few};
 use crate::ids::Time;
 use crate::scheduler::{ClientIndex, PauseIndex, PublishIndex};
-use crate::service::{AskedAt, Memories};
+use crate::service::{AskedAt, Memories, Told};
 use crate::store::heap_bytes_of;
 
 /// Clients, what is under way, and the numbers of a run.
@@ -24,6 +24,8 @@ pub(super) struct Small {
     pub(super) paused_indices: Vec<PauseIndex>,
     /// Of paused handlers that may ask other services, how far the stores of those were.
     pub(super) asked_at: Vec<AskedAt>,
+    /// What interrupted handlers were told that are `async fn`s, by their pause.
+    pub(super) told: Vec<(u32, Told)>,
     pub(super) pauses: u32,
     pub(super) acks: Vec<DeliveryIndex>,
     /// What may be published of what is to be published late.
@@ -59,6 +61,9 @@ impl Clone for Small {
         copy_few(&mut self.paused, paused);
         copy_few(&mut self.paused_indices, paused_indices);
         copy_few(&mut self.asked_at, &source.asked_at);
+        if !(self.told.is_empty() && source.told.is_empty()) {
+            self.told.clone_from(&source.told);
+        }
         copy_few(&mut self.acks, acks);
         copy_few(&mut self.absent, absent);
         copy_few(&mut self.publishes, &source.publishes);
@@ -79,6 +84,7 @@ impl Small {
         self.paused.clear();
         self.paused_indices.clear();
         self.asked_at.clear();
+        self.told.clear();
         self.acks.clear();
         self.absent.clear();
         self.publishes.clear();
@@ -93,7 +99,8 @@ impl Small {
         let Small { sent, idle, waiting, tried, paused, paused_indices, acks, absent, memories, .. } = self;
         let clients = heap_bytes_of(sent) + heap_bytes_of(idle) + heap_bytes_of(waiting) + heap_bytes_of(tried);
         let under_way = heap_bytes_of(paused) + heap_bytes_of(paused_indices) + heap_bytes_of(acks);
-        let under_way = under_way + heap_bytes_of(&self.publishes) + heap_bytes_of(&self.asked_at);
+        let under_way =
+            under_way + heap_bytes_of(&self.publishes) + heap_bytes_of(&self.asked_at) + heap_bytes_of(&self.told);
         clients + under_way + heap_bytes_of(absent) + memories.heap_bytes()
     }
 }

@@ -35,7 +35,7 @@ impl<S: System> World<S> {
     pub(crate) fn step_into(&mut self, action: Action, fate: Fate, step: &mut Step) {
         (step.action, step.actor, step.saved, step.acted) = (action, None, false, false);
         (step.says_twice, step.republished, step.recognised) = (false, false, false);
-        (step.asking, step.cleans, step.goes_on_with) = (Asking::Nothing, false, false);
+        (step.asking, step.cleans, step.goes_on_with, step.awaits) = (Asking::Nothing, false, false, 0);
         step.published.start = self.broker.messages().len();
         self.host.small.steps += 1;
         match action {
@@ -286,27 +286,34 @@ impl<S: System> World<S> {
             return;
         }
         self.occupy(actor);
-        if !step.fate.pause {
+        if !step.fate.interrupts() {
             self.begin_work(index, step);
         }
     }
 
     /// A handler has read and will save later.
     fn note_pause(&mut self, job: Job, actor: Actor, step: &Step) {
-        let (takes, is_paused) = (self.takes(actor, job), step.fate.pause);
+        let (takes, is_paused) = (self.takes(actor, job), step.fate.interrupts());
         let lease = match job {
             Job::Delivery(index) if !takes.is_zero() => self.broker.lease_of(index),
             _ => None,
         };
-        let Host { small, begun, stores, .. } = &mut self.host;
+        let Host { small, begun, stores, progress, .. } = &mut self.host;
         let index = PauseIndex(small.pauses);
         small.pauses += 1;
-        let (begun, key) = (Begun { pause: index.0, ..*begun }, hash::mix(step.key, 3));
+        let (begun, handles) = (Begun { pause: index.0, ..*begun }, begun.handles);
+        let key = match begun.at {
+            None => schedule::resume_key(handles),
+            Some(place) => schedule::await_key(handles, place),
+        };
+        if self.simulation.inner.services[actor.service.get()].awaits {
+            small.told.push((index.0, progress.take_told()));
+        }
         for AskedService { service, .. } in &self.simulation.inner.services[actor.service.get()].asks {
             let tick = stores[service.get()].tick();
             small.asked_at.push(AskedAt { pause: index.0, service: *service, tick });
         }
-        let (fate, handles, works) = (step.fate, step.key, false);
+        let (fate, works) = (step.fate, false);
         small.paused.push(Paused { index, job, actor, begun, fate, key, handles, takes, works, lease });
         if is_paused {
             small.paused_indices.push(index);
@@ -384,6 +391,7 @@ impl<S: System> World<S> {
         let (cut_off, kept): (Vec<Paused>, Vec<Paused>) =
             self.host.small.paused.drain(..).partition(|paused| paused.actor == actor);
         self.host.small.paused = kept;
+        self.host.small.told.retain(|(pause, _)| cut_off.iter().all(|paused| paused.index.0 != *pause));
         self.host.small.asked_at.retain(|at| cut_off.iter().all(|paused| paused.index.0 != at.pause));
         self.host.small.paused_indices.clear();
         let pausing = self.host.small.paused.iter().filter(|paused| !paused.works);

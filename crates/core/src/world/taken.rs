@@ -127,6 +127,8 @@ pub struct Step {
     pub(super) cleans: bool,
     /// Whether a handler goes on in it that had begun before, or begins to work then.
     pub(super) goes_on_with: bool,
+    /// To how many awaits its handler came, if it is an `async fn`.
+    pub(crate) awaits: u8,
 }
 
 impl Step {
@@ -153,6 +155,7 @@ impl Step {
             recognised: false,
             cleans: false,
             goes_on_with: false,
+            awaits: 0,
         }
     }
 
@@ -175,7 +178,7 @@ impl Step {
     /// Whether nothing happened besides.
     #[inline]
     pub(crate) fn is_calm(&self) -> bool {
-        self.fate_word == 0
+        self.fate_word == 0 && self.fate.awaits.is_none()
     }
 
     /// Whether a handler ran far enough to save.
@@ -270,11 +273,16 @@ impl Step {
     /// What began or was done in it, given what it is about: a handler that pauses or works is not done.
     #[must_use]
     pub(crate) fn named(&self, what: Target) -> Target {
-        match (self.action, self.fate.pause, self.works()) {
-            (Action::Deliver(_) | Action::Command(_), true, _) if !self.fate.lose => Target::Pause(Box::new(what)),
+        match (self.action, self.pauses(), self.works()) {
+            (Action::Deliver(_) | Action::Command(_), true, _) => Target::Pause(Box::new(what)),
             (Action::Deliver(_) | Action::Command(_), _, true) => Target::Start(Box::new(what)),
             _ => what,
         }
+    }
+
+    /// Whether its handler was interrupted, or, if it panicked, was to be.
+    pub(crate) fn pauses(&self) -> bool {
+        self.fate.interrupts() && (self.is_paused() || self.fate.pause && self.answer.is_none())
     }
 
     /// Whether its handler read and paused.

@@ -70,6 +70,7 @@ fn kind_of_target(target: &Target) -> String {
         Target::Command(command) => without_numbers(&command.label),
         Target::Timer(timer) => format!("timer {} of {}", timer.record.kind(), timer.service),
         Target::Pause(what) => format!("pause of {}", kind_of_target(what)),
+        Target::Await { what, place } => format!("await {place} of {}", kind_of_target(what)),
         Target::Start(what) => format!("start of {}", kind_of_target(what)),
         Target::Publish(what) => format!("publish of {}", kind_of_target(what)),
         Target::Join(group) => format!("join of {group}"),

@@ -34,6 +34,8 @@ pub(super) struct Known<'a, C> {
     subjects: Vec<String>,
     groups: Vec<String>,
     services: Vec<String>,
+    /// The services whose handlers are `async fn`s; `None` if nobody knows.
+    awaiting: Option<Vec<&'static str>>,
     /// The broker.
     profile: &'a Profile,
     /// How the scenario's services take part.
@@ -72,8 +74,9 @@ impl<'a, C> Known<'a, C> {
         let happens: Box<dyn FnOnce() -> BTreeSet<RecordId> + 'a> =
             Box::new(move || simulation.map(|simulation| records_in(simulation, schedule, limits)).unwrap_or_default());
         let (happens, hostings) = (LazyCell::new(happens), &settings.hostings);
-        let profile = &settings.profile;
-        Known { records, happens, subjects, groups, services, profile, hostings, written: clients, generated }
+        let (profile, written) = (&settings.profile, clients);
+        let awaiting = simulation.map(|simulation| simulation.awaiting().collect());
+        Known { records, happens, subjects, groups, services, awaiting, profile, hostings, written, generated }
     }
 }
 
@@ -85,7 +88,7 @@ fn records_in<T: Suite>(simulation: &Simulation<T>, schedule: Vec<Departure>, li
     let records = naming.into_steps().into_iter().filter_map(|step| match step.what {
         Target::Delivery(delivery) | Target::Ack(delivery) | Target::AckWait(delivery) => Some(delivery.record),
         Target::Timer(timer) => Some(timer.record),
-        Target::Command(_) | Target::Pause(_) | Target::Start(_) | Target::Publish(_) | Target::Join(_) => None,
+        _ => None,
     });
     records.collect()
 }
@@ -206,6 +209,11 @@ impl Place<'_> {
                 self.target(what, known)?;
                 self.can_pause(what, known)
             }
+            Target::Await { what, .. } => {
+                self.target(what, known)?;
+                self.can_pause(what, known)?;
+                self.can_await(what, known)
+            }
             Target::Start(what) | Target::Publish(what) => self.target(what, known),
             Target::Join(group) => {
                 self.one_of(group, "group", &known.groups)?;
@@ -256,6 +264,22 @@ impl Place<'_> {
         }
         let labels: Vec<String> = client.commands.iter().map(|sending| sending.label()).collect();
         self.one_of(&command.label, &format!("command of `{}`", client.name), &labels)
+    }
+
+    /// Refuses an await of a handler that has none.
+    fn can_await<C: Command>(&self, what: &Target, known: &Known<'_, C>) -> Result<(), FileError> {
+        let service = match what {
+            Target::Delivery(delivery) => Some(delivery.group.as_str()),
+            Target::Command(command) => service_of(command, known),
+            _ => None,
+        };
+        let (Some(service), Some(awaiting)) = (service, &known.awaiting) else { return Ok(()) };
+        if awaiting.contains(&service) || !known.services.iter().any(|other| other == service) {
+            return Ok(());
+        }
+        let message = format!("handlers of `{service}` are no `async fn`s: they have no awaits");
+        let error = self.source.at(self.span.clone(), message).about_a_name();
+        self.source.leave_out(error.help(format!("write `pause {what} until …`: between its reads and its saves")))
     }
 
     fn can_pause<C: Command>(&self, what: &Target, known: &Known<'_, C>) -> Result<(), FileError> {

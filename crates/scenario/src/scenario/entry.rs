@@ -111,6 +111,8 @@ fn check_pauses(source: &Source<'_>, steps: &[Spanned<NamedStep>]) -> Result<(),
         let NamedStep { what, fate } = step.get_ref();
         if let Target::Pause(what) = what {
             pausing.insert(what.key());
+        } else if let Target::Await { what, .. } = what {
+            pausing.remove(&what.key());
         } else if pausing.remove(&what.key()) && !fate.faults().is_empty() {
             let error = source.at(step.span(), format!("`{what}` goes on here: what goes wrong with it is decided"));
             return Err(error.help(format!("say it at its `pause of {what}`")));

@@ -153,7 +153,9 @@ impl<T: Suite> Scenario<T> {
                 Target::Delivery(spec) | Target::Ack(spec) | Target::AckWait(spec) => is_made(&spec.record),
                 Target::Timer(spec) => is_made(&spec.record),
                 Target::Command(spec) => sent(spec),
-                Target::Pause(what) | Target::Start(what) | Target::Publish(what) => there(what, is_made, sent),
+                Target::Pause(what) | Target::Await { what, .. } | Target::Start(what) | Target::Publish(what) => {
+                    there(what, is_made, sent)
+                }
                 Target::Join(_) => true,
             }
         }

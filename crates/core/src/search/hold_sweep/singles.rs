@@ -129,6 +129,8 @@ struct Happening {
     /// The service whose member handles it; none handles a join.
     service: Option<String>,
     may_pause: bool,
+    /// To how many awaits its handler came, if it is an `async fn`.
+    awaits: u8,
     /// Whether it published something, and others could have come between that and its saves.
     may_publish_late: bool,
     may_crash: bool,
@@ -177,6 +179,7 @@ impl Singles {
             Kind::SlowPublishPastClock => past(&slow, Ends::last),
             Kind::RepublishPastClock => past(&republished, Ends::last),
             Kind::AgainPastClock => past(&again, Ends::last),
+            Kind::Pause => all.iter().flat_map(|what| pauses(what, simulation.profile())).collect(),
             kind => all.iter().filter_map(|what| kind.of(what, simulation.profile())).collect(),
         });
         Singles { calm, departures: departures.collect() }
@@ -219,11 +222,12 @@ impl<S: System> Observer<S> for Happenings {
             matches!(target, Target::Delivery(_) | Target::Command(_) | Target::Timer(_) | Target::Join(_))
         };
         let may_ask = chosen.is_some_and(|chosen| chosen.may_ask);
-        let (service, commits, is_refused, leaves_dead) = (None, false, false, false);
+        let (service, awaits, commits, is_refused, leaves_dead) = (None, 0, false, false, false);
         let happening = |target| Happening {
             target,
             service,
             may_pause,
+            awaits,
             may_publish_late,
             may_crash,
             commits,
@@ -247,6 +251,7 @@ impl<S: System> Observer<S> for Happenings {
                 // What comes of it shows when it is done.
                 return;
             }
+            last.awaits = step.awaits;
             last.may_publish_late &= !step.published.is_empty();
             last.commits = world.committed_between();
             last.asks &= step.asks();
@@ -347,6 +352,17 @@ impl Kind {
             }
             _ => None,
         }
+    }
+}
+
+/// The pauses of what may pause: of an `async fn` one at each of its awaits.
+fn pauses(what: &Happening, profile: &Profile) -> Vec<Vec<Departure>> {
+    let handled = Box::new(what.target.clone());
+    let at = |place| Departure::Pause { what: Target::Await { what: handled.clone(), place }, until: None };
+    match what.awaits {
+        0 => Kind::Pause.of(what, profile).into_iter().collect(),
+        _ if !what.may_pause => Vec::new(),
+        awaits => (1..=awaits).map(|place| vec![at(place)]).collect(),
     }
 }
 
