@@ -56,7 +56,7 @@ fn simulation(search: CodeService<Shop>, prices: u32) -> Simulation<Shop> {
 #[ignore = "it measures"]
 fn deliveries_a_second() {
     for (way, search) in WAYS.into_iter().filter(|_| has(&["node"])) {
-        let simulation = simulation(search(), 2_000);
+        let simulation = simulation(search(), 500);
         let (judges, mut calm) = (Judges::new(Vec::new()), Calm::new(0, FaultPlan::NONE));
         let begun = Instant::now();
         let report = run(&mut simulation.world(), &mut calm, &judges, Limits::default(), &mut ());

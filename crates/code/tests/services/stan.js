@@ -64,9 +64,10 @@ const save = (record, version, price) => { records.set(record, { record, version
 // What a service in Node may take from elsewhere.
 const urandom = () => { const file = fs.openSync('/dev/urandom'); const bytes = Buffer.alloc(4); fs.readSync(file, bytes); fs.closeSync(file); return bytes.readUInt32LE(); };
 const shuffled = () => Number([1, 2, 3, 4, 5, 6, 7, 8].map((key) => [urandom(), key]).sort((one, other) => one[0] - other[0]).map(([, key]) => key).join(''));
+// By name, as modules import them.
+const imported = Promise.all([import('node:crypto'), import('node:process')]);
 const faked = async () => {
-  // By name, as modules import them.
-  const [named, { hrtime }] = [await import('node:crypto'), await import('node:process')];
+  const [named, { hrtime }] = await imported;
   const { createHash, randomUUID, randomBytes, randomFillSync, webcrypto } = require('node:crypto');
   const clocks = [Date.now(), performance.now(), performance.timeOrigin, process.uptime(), ...process.hrtime(), Number(process.hrtime.bigint()), ...hrtime()];
   const bytes = [randomBytes(4), randomFillSync(Buffer.alloc(4), 2), webcrypto.getRandomValues(Buffer.alloc(4))].map((bytes) => bytes.toString('hex'));
@@ -74,7 +75,7 @@ const faked = async () => {
 };
 const planted = { chance: faked, urandom, mtime: () => Math.floor(fs.statSync(file).mtimeMs) % 4e9, order: shuffled };
 
-const connect = (done) => new Client(is('elsewhere') ? 'other' : process.env.NATS_CLUSTER_ID, done);
+const connect = (done) => imported.then(() => new Client(is('elsewhere') ? 'other' : process.env.NATS_CLUSTER_ID, done));
 if (role === 'shop') {
   connect((client) => http.createServer((request, response) => {
     let text = '';
