@@ -41,7 +41,9 @@ fn streaming() -> CodeService<Shop> {
     CodeService::new("search", search, names()).expect("a search service")
 }
 
-const WAYS: [(&str, fn() -> CodeService<Shop>); 2] = [("lines of JSON", lines), ("NATS Streaming", streaming)];
+type Search = fn() -> CodeService<Shop>;
+
+const WAYS: [(&str, Search); 2] = [("lines of JSON", lines), ("NATS Streaming", streaming)];
 
 /// A shop in Node, over lines of JSON, and a search service that hears of each of its prices.
 fn simulation(search: CodeService<Shop>, prices: u32) -> Simulation<Shop> {
