@@ -17,6 +17,7 @@ use crate::run::{Judges, Limits, Observer, run};
 use crate::scheduler::{Action, Scheduler};
 use crate::service::Outcome;
 use crate::simulation::Simulation;
+use crate::store::{RowText, Store};
 use crate::world::{Answer, Step, World};
 
 /// The first step at which two runs of the same thing differ.
@@ -47,9 +48,20 @@ struct Footprint {
     action: String,
     /// What the handler answered, with its reason.
     answer: String,
+    /// What it saved, removed, did outside and published, a line each.
+    did: String,
     enabled: u64,
     state: u64,
     fingerprint: u64,
+}
+
+/// How the answer of a step begins whose handler panicked.
+const PANICS: &str = "panics: ";
+
+impl Footprint {
+    fn panics(&self) -> bool {
+        self.answer.starts_with(PANICS)
+    }
 }
 
 /// What a run did, step by step, to be compared with another one.
@@ -60,6 +72,9 @@ pub(crate) struct Footprints {
     /// Whether what is enabled and the whole state are compared, which takes longer than a step.
     is_thorough: bool,
 }
+
+/// How much is shown of what a step did.
+const DID_MAX: usize = 400;
 
 /// How many steps of a run are kept to be compared.
 const STEPS_MAX: usize = 10_000;
@@ -83,11 +98,52 @@ impl<S: System> Observer<S> for Footprints {
         }
         let mut taken = std::mem::take(&mut self.next);
         taken.answer = step.answer.map(in_words).unwrap_or_default();
+        taken.did = did(world, step);
         taken.fingerprint = world.fingerprint();
         if self.is_thorough {
             taken.state = world.digest();
         }
         self.steps.push(taken);
+    }
+
+    fn panicked(&mut self, world: &World<S>, step: &Step, message: &str) {
+        let steps = self.steps.len();
+        self.after(world, step);
+        if let Some(last) = self.steps.get_mut(steps) {
+            last.answer = format!("{PANICS}{message}");
+        }
+    }
+}
+
+/// What a step's handler did, a line each.
+fn did<S: System>(world: &World<S>, step: &Step) -> String {
+    let store = step.actor.filter(|_| step.ran()).map(|actor| world.store(actor.service));
+    let mut did = String::new();
+    for RowText { id, version, fields, removed, .. } in store.map(Store::changed_texts).unwrap_or_default() {
+        did += &match removed {
+            true => format!("removes {id}@{version}\n"),
+            false => format!("saves {id}@{version} {fields}\n"),
+        };
+    }
+    for outside in world.outside_in(step) {
+        did += &format!("does {outside}\n");
+    }
+    for message in &world.broker().messages()[step.published.clone()] {
+        // An event is in the trace of its own accord; one that cannot be written is there by name.
+        let body = serde_json::to_string(&message.event).unwrap_or_default();
+        did += &format!("publishes {} {body}\n", message.name);
+    }
+    did
+}
+
+/// The first lines in which two texts differ; where one of them ends, it does nothing more.
+fn first_difference<'t>(one: &'t str, other: &'t str) -> (&'t str, &'t str) {
+    let (mut ones, mut others) = (one.lines(), other.lines());
+    loop {
+        match (ones.next(), others.next()) {
+            (Some(one), Some(other)) if one == other => {}
+            (one, other) => return (one.unwrap_or("nothing more"), other.unwrap_or("nothing more")),
+        }
     }
 }
 
@@ -185,17 +241,25 @@ fn compare(first: &[Footprint], second: &[Footprint]) -> Result<u64, Divergence>
         let (one, other) = (first.get(place).unwrap_or(&none), second.get(place).unwrap_or(&none));
         let what = match (one, other) {
             _ if one == other => continue,
+            // What a panic says may have times and addresses in it.
+            _ if one.action == other.action && one.panics() && other.panics() => continue,
             _ if one.enabled != other.enabled => "what was enabled",
             _ if one.action != other.action => "what was picked",
             _ if one.answer != other.answer => "the answer",
+            _ if one.did != other.did => "what it saved or published",
             _ if one.state != other.state => "the state after it",
-            _ => "what it saved or published",
+            _ => "what cannot be seen of it",
         };
-        let told = |of: &Footprint| match what {
-            "the answer" => format!("{}: {}", of.action, of.answer),
-            _ => of.action.clone(),
+        let (did, did_now) = match what {
+            "the answer" => (one.answer.as_str(), other.answer.as_str()),
+            "what it saved or published" => first_difference(&one.did, &other.did),
+            _ => ("", ""),
         };
-        let (first, second) = (told(one), told(other));
+        let told = |action: &str, did: &str| {
+            let did: String = did.chars().take(DID_MAX).collect();
+            if did.is_empty() { action.to_owned() } else { format!("{action}: {did}") }
+        };
+        let (first, second) = (told(&one.action, did), told(&other.action, did_now));
         return Err(Divergence { step: place as u64 + 1, what, first, second });
     }
     Ok(steps as u64)

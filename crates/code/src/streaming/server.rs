@@ -197,6 +197,7 @@ impl Server {
     /// # Errors
     /// If it ended, or goes on and on.
     pub(super) fn settle(&mut self, told: &str, quiet: Duration, done: impl Fn(&Server) -> bool) -> Result<bool, Stop> {
+        let was_loaded = self.has_loaded();
         loop {
             let heard = self.heard.len();
             if self.loaded.is_empty() {
@@ -208,6 +209,10 @@ impl Server {
             let may_wait = self.loaded.iter().map(|loaded| loaded.sockets).sum::<usize>() > open;
             if !is_done && (self.loaded.is_empty() || may_wait) && self.wait_while(quiet, |server| !done(server))? {
                 continue;
+            }
+            // What was loaded into it goes first when it ends: it has no more to say, and is not only quiet.
+            while was_loaded && self.loaded.is_empty() {
+                self.turn(None)?;
             }
             if is_done == done(self)
                 && self.heard.len() == heard

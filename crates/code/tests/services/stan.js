@@ -3,6 +3,7 @@
 const net = require('node:net');
 const fs = require('node:fs');
 const http = require('node:http');
+const { execFile } = require('node:child_process');
 const [role, ...flags] = process.argv.slice(2);
 const is = (flag) => flags.includes(flag);
 
@@ -60,7 +61,21 @@ const file = `${process.env.PELLMELL_FOLDER}/records.json`;
 const records = new Map((fs.existsSync(file) ? JSON.parse(fs.readFileSync(file)) : []).map((row) => [row.record, row]));
 const save = (record, version, price) => { records.set(record, { record, version, value: { price } }); fs.writeFileSync(file, JSON.stringify([...records.values()])); };
 
-const connect = (done) => new Client(is('elsewhere') ? 'other' : process.env.NATS_CLUSTER_ID, done);
+// What a service in Node may take from elsewhere.
+const urandom = () => { const file = fs.openSync('/dev/urandom'); const bytes = Buffer.alloc(4); fs.readSync(file, bytes); fs.closeSync(file); return bytes.readUInt32LE(); };
+const shuffled = () => Number([1, 2, 3, 4, 5, 6, 7, 8].map((key) => [urandom(), key]).sort((one, other) => one[0] - other[0]).map(([, key]) => key).join(''));
+// By name, as modules import them.
+const imported = Promise.all([import('node:crypto'), import('node:process')]);
+const faked = async () => {
+  const [named, { hrtime }] = await imported;
+  const { createHash, randomUUID, randomBytes, randomFillSync, webcrypto } = require('node:crypto');
+  const clocks = [Date.now(), performance.now(), performance.timeOrigin, process.uptime(), ...process.hrtime(), Number(process.hrtime.bigint()), ...hrtime()];
+  const bytes = [randomBytes(4), randomFillSync(Buffer.alloc(4), 2), webcrypto.getRandomValues(Buffer.alloc(4))].map((bytes) => bytes.toString('hex'));
+  return createHash('sha256').update([...clocks, ...bytes, Math.random(), randomUUID(), crypto.randomUUID(), named.randomUUID()].join()).digest().readUInt32LE();
+};
+const planted = { chance: faked, urandom, mtime: () => Math.floor(fs.statSync(file).mtimeMs) % 4e9, order: shuffled };
+
+const connect = (done) => imported.then(() => new Client(is('elsewhere') ? 'other' : process.env.NATS_CLUSTER_ID, done));
 if (role === 'shop') {
   connect((client) => http.createServer((request, response) => {
     let text = '';
@@ -80,13 +95,16 @@ if (role === 'shop') {
     const held = records.get(id)?.version ?? -1;
     if (is('core')) client.say('news', '', Buffer.from('hello'));
     if (is('headers')) client.socket.write('HPUB news 18 20\r\nNATS/1.0\r\na: b\r\n\r\nhi\r\n');
-    if (is('waits')) await new Promise((done) => setTimeout(done, 5_000));
+    if (is('waits')) await Promise.all([new Promise((done) => setTimeout(done, 5_000)), require('node:timers/promises').setTimeout(5_000)]);
     if (!is('careless') && version > held + 1) {
       console.error('a version is missing');
       if (is('ends')) process.exit(3);
       return;
     }
-    if (is('careless') || version > held) save(id, version, is('chance') ? Date.now() + Math.floor(Math.random() * 1e6) : price);
+    const from = Object.keys(planted).find(is);
+    if (from === 'mtime') save(id, version, 0);
+    if (is('careless') || version > held) save(id, version, from ? await planted[from]() : price);
+    if (is('unawaited')) fs.promises.stat(file).then(() => execFile('sleep', ['0.02'], () => save(id, version, price + 1)));
     if (is('reads') && !fs.existsSync(`${file}.seen`)) await fs.promises.writeFile(`${file}.seen`, '');
     ack();
     if (is('late')) setTimeout(() => ack(), 30_000);
