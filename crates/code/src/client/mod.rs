@@ -1,8 +1,8 @@
 //! Code in a process of its own that is a client of NATS or of NATS Streaming, as it is.
 //!
-//! pellmell is the server, on loopback, and hands out one message at a time; commands come over HTTP or as requests, and
-//! what a service keeps is asked for over HTTP, read from a file, or printed by a program. A service in Node is given
-//! pellmell's clock, chance and timers, and says when it is idle.
+//! pellmell is the server, on loopback, and hands out one message at a time; commands come over HTTP or as requests,
+//! and what a service keeps is asked for over HTTP, read from a file, or printed by a program. A service in Node is
+//! given pellmell's clock, chance and timers, and says when it is idle.
 
 mod fields;
 mod http;
@@ -188,8 +188,8 @@ impl Client {
         Client { records: Some(Records::Printed(command.into_iter().map(Into::into).collect())), ..self }
     }
 
-    /// Whether it is not ready before it has subscribed to something: if it hears of anything, or nothing reaches it but
-    /// requests of NATS.
+    /// Whether it is not ready before it has subscribed to something: if it hears of anything, or nothing reaches it
+    /// but requests of NATS.
     fn subscribes(&self) -> bool {
         self.listens || matches!(self.server, Kind::Nats(_)) && !self.is_called()
     }

@@ -190,7 +190,7 @@ impl Spoken for Streaming {
         }
         for place in 0..self.connections.len() {
             let stream = &mut self.connections[place].stream;
-            has_any |= !stream.is_closed && (stream.read() || stream.is_closed);
+            has_any |= stream.read() || stream.is_closed;
             let mut input = std::mem::take(&mut stream.input);
             let mut done = 0;
             while wrong.is_ok() {
