@@ -218,7 +218,7 @@ fn the_library_reads_no_clock_no_files_no_environment_and_prints_only_what_tests
     // and never which.
     let starts = |source: &Source| {
         let of_processes = ["crates/code/src/process.rs", "crates/code/src/child.rs"];
-        let of_clients = ["crates/code/src/streaming", "crates/code/src/nats"];
+        let of_clients = ["crates/code/src/client", "crates/code/src/nats"];
         of_processes.contains(&source.name().as_str()) || of_clients.iter().any(|folder| source.is_in(folder))
     };
     let libraries = PACKAGES.iter().filter(|(folder, _)| ![".", "crates/cli"].contains(folder));

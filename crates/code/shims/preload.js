@@ -1,5 +1,5 @@
 'use strict';
-// Loaded by pellmell before a service in Node that speaks NATS Streaming (NODE_OPTIONS --require): its clock, its chance
+// Loaded by pellmell before a service in Node that is a client of NATS (NODE_OPTIONS --require): its clock, its chance
 // and its timers are those of the simulation, and it says when the process has nothing left to do.
 const control = process.env.PELLMELL_CONTROL;
 if (control) {

@@ -23,6 +23,11 @@ impl Failure {
         Failure { last_lines, ..self }
     }
 
+    /// What is wrong, without the lines before it.
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+
     /// It on one line, for who shows it at a place in a file; without the lines that say where in itself it threw.
     #[must_use]
     pub fn on_one_line(&self) -> String {

@@ -26,11 +26,11 @@ mod state;
 #[cfg(unix)]
 mod child;
 #[cfg(unix)]
+mod client;
+#[cfg(unix)]
 mod lines;
 #[cfg(unix)]
 mod process;
-#[cfg(unix)]
-mod streaming;
 
 pub use codec::{Codec, Names, Naming};
 pub use failure::Failure;
@@ -39,6 +39,6 @@ pub use port::{Answer, Code, Delivered, Found, Input, Port, Put, Running, State}
 pub use service::{CodeService, Started};
 
 #[cfg(unix)]
-pub use process::Process;
+pub use client::Client;
 #[cfg(unix)]
-pub use streaming::Streaming;
+pub use process::Process;

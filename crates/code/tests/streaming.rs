@@ -8,7 +8,7 @@ mod shop;
 use std::time::Duration;
 
 use pellmell::{Calm, FaultPlan, Limits, Profile, PublishMode, Simulation};
-use pellmell_code::{Call, CodeService, Failure, Names, Naming, Process, Streaming};
+use pellmell_code::{Call, Client, CodeService, Failure, Names, Naming, Process};
 use serde_json::json;
 
 use shop::{I1, Item, Shop, has, judges, replay, services};
@@ -31,13 +31,13 @@ fn unseen(arguments: &[&str]) -> Process {
 }
 
 fn search(process: Process) -> Result<CodeService<Shop>, Failure> {
-    let search = Streaming::new(process).subscribing(["item:changed"]).with_records("file records.json")?;
+    let search = Client::of_nats_streaming(process).subscribing(["item:changed"]).with_records("file records.json")?;
     Ok(CodeService::new("search", search, names())?.keeps::<Item>().listening(["item:changed"]))
 }
 
 fn shop(arguments: &[&str]) -> Result<CodeService<Shop>, Failure> {
     let arguments: Vec<&str> = std::iter::once("shop").chain(arguments.iter().copied()).collect();
-    let shop = Streaming::new(node(&arguments)).calling("set_price", "PUT /items/{record}")?;
+    let shop = Client::of_nats_streaming(node(&arguments)).calling("set_price", "PUT /items/{record}")?;
     let shop = CodeService::new("shop", shop.with_records("GET /records")?, names())?;
     Ok(shop.owns::<Item>().publishing(PublishMode::Outbox))
 }
@@ -135,6 +135,6 @@ fn a_client_that_does_not_do_its_part_is_told_of() {
         let (verdict, _) = calm(shop(of_shop).expect("a shop"), search(process).expect("a search"), &[5]);
         assert!(verdict.contains("Panicked") && verdict.contains(expected), "{verdict}");
     }
-    let wrong = Streaming::new(node(&["shop"])).calling("set_price", "items").expect_err("no request");
+    let wrong = Client::of_nats_streaming(node(&["shop"])).calling("set_price", "items").expect_err("no request");
     assert!(wrong.to_string().contains("expected for example \"POST /api/orders\""), "{wrong}");
 }

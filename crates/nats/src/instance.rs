@@ -9,9 +9,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::about::About;
-use crate::jetstream::Wanted;
 use crate::runtime::{Life, panic_in_words};
-use crate::server::{Publishes, Server};
+use crate::server::{Publishes, Server, Wanted, server};
 use crate::service::{Conversation, Host, Hosted, Seen};
 use pellmell_code::{Answer, Code, Delivered, Failure, Input, Port, Put, Running, State};
 use pellmell_core::event::Event;
@@ -60,7 +59,7 @@ impl Code for Program {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
         let listener = listener.and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
         let listener = listener.map_err(|error| Failure::new(format!("no port on 127.0.0.1 can be had: {error}")))?;
-        let server = Server::new(listener, Arc::clone(&self.about), self.conversation.clone());
+        let server = server(listener, Arc::clone(&self.about), self.conversation.clone());
         let (host, subjects, wanted) = (Arc::clone(&self.host), self.subjects.clone(), Arc::clone(&self.wanted));
         let work = move || serve(&*host, server, &subjects, &wanted, &to_do, &done);
         let thread = thread::Builder::new().name(format!("service {service}")).spawn(work);
@@ -210,8 +209,7 @@ fn serve(
             }
             let now = server.as_mut().ok_or_else(|| Failure::new("its server is gone"))?;
             start(&mut life, &*hosted, now, subjects)?;
-            let asked = now.jetstream.consumers.iter().map(|(key, consumer)| Wanted::of(key, consumer));
-            *wanted.lock().unwrap_or_else(PoisonError::into_inner) = asked.collect();
+            *wanted.lock().unwrap_or_else(PoisonError::into_inner) = now.wanted();
             let (published, said, seen) = (Vec::new(), Vec::new(), Vec::new());
             Ok(Told { published, said, seen, answer: Answer::Done })
         });

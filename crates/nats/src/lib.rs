@@ -21,14 +21,11 @@
 #![cfg(unix)]
 
 mod about;
-mod handed;
 mod instance;
-mod jetstream;
 mod runtime;
 mod server;
 mod service;
 mod system;
-mod wire;
 
 pub use service::{Conversation, Row, Service, record};
 pub use system::{Request, System, check, request};

@@ -217,7 +217,7 @@ impl Clock {
 
     /// Moves to the next time at which something happens, or to the last.
     async fn step(&self, server: &mut Server, last: Duration) {
-        let until = server.jetstream.next_due().map_or(last, |due| due.min(last));
+        let until = server.next_due().map_or(last, |due| due.min(last));
         let mut sleep = pin!(sleep_until(self.origin + until.saturating_sub(self.base)));
         self.idle.may_move.store(true, Ordering::Relaxed);
         let mut reached = pin!(self.idle.reached());

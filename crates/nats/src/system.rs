@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::about::{About, Shared};
 use crate::instance::{Program, Publisher};
-use crate::jetstream::Wanted;
+use crate::server::Wanted;
 use crate::service::{Conversation, Host, Service};
 use pellmell_code::{Call, CodeService, Naming, Started};
 use pellmell_core::broker::{Exhausted, InFlight, Limit, MaxDeliver, Profile, Scope};

@@ -3,6 +3,7 @@
 #[path = "shop/worker.rs"]
 mod worker;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, pull, push};
@@ -11,7 +12,7 @@ use async_nats::{Error, HeaderMap};
 use futures_util::StreamExt;
 use pellmell_nats::{Conversation, Service, record, request};
 use serde_json::json;
-use worker::{Done, answers_to, calm, done, jobs, verdict, work};
+use worker::{Done, Work, answers_to, calm, done, jobs, verdict, work};
 
 async fn stream(url: &str) -> Result<(jetstream::Context, stream::Stream), Error> {
     let jetstream = jetstream::new(async_nats::connect(url).await?);
@@ -151,6 +152,43 @@ fn a_message_that_is_never_acked_in_time_is_poison_whatever_becomes_of_it() {
     });
     let said = verdict(&calm(jobs(work(slow_and_seen), 1)));
     assert!(said.contains("NoPoison"), "{said}");
+}
+
+#[test]
+fn a_message_that_is_delivered_as_often_as_it_may_be_is_told_of_once() {
+    fn giving_up(told: &Arc<Mutex<Vec<String>>>, naks: bool) -> Work {
+        let told = Arc::clone(told);
+        work(move |url, _: Done| {
+            let told = Arc::clone(&told);
+            async move {
+                let (jetstream, stream) = stream(&url).await?;
+                let client = jetstream.client();
+                let mut advisories = client.subscribe("$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>").await?;
+                let config = pull::Config { max_deliver: 2, ..durable() };
+                let mut messages = stream.create_consumer(config).await?.messages().await?;
+                loop {
+                    tokio::select! {
+                        Some(message) = messages.next() => {
+                            if naks {
+                                message?.ack_with(AckKind::Nak(None)).await?;
+                            }
+                        }
+                        Some(advisory) = advisories.next() => {
+                            let said: serde_json::Value = serde_json::from_slice(&advisory.payload)?;
+                            let line = format!("{} {} {}", advisory.subject, said["stream_seq"], said["deliveries"]);
+                            told.lock().expect("nobody panics with it").push(line);
+                        }
+                    }
+                }
+            }
+        })
+    }
+    for naks in [true, false] {
+        let told = Arc::default();
+        calm(jobs(giving_up(&told, naks), 1));
+        let told = told.lock().expect("nobody panics with it").clone();
+        assert_eq!(told, ["$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.JOBS.worker 1 2"], "{naks}");
+    }
 }
 
 #[test]

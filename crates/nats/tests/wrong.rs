@@ -69,7 +69,7 @@ fn a_service_that_does_not_begin_is_told_of_before_anything_runs() {
                 stream.purge().await?;
                 Ok(())
             }),
-            "the request `$JS.API.STREAM.PURGE.JOBS`: pellmell-nats does not play that",
+            "the request `$JS.API.STREAM.PURGE.JOBS`: pellmell does not play that",
         ),
         (
             "is listened to twice",

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use crate::documents::{Document, of_kind};
 use crate::properties::{Converged, DoneOnce, VersionsNeverFall};
-use pellmell_code::{Call, CodeService, Failure, Message, Names, Naming, Process, Started, State, Streaming};
+use pellmell_code::{Call, Client, CodeService, Failure, Message, Names, Naming, Process, Started, State};
 use pellmell_core::event::System;
 use pellmell_core::property::{NoPoison, NoUnboundedGrowth, Property};
 use pellmell_core::service::Service;
 use pellmell_core::store::VersionPolicy;
-use pellmell_scenario::scenario::{Coded, NoRecords, NoWorkload, Place, Services, Speaks, Suite};
+use pellmell_scenario::scenario::{ClientOf, Coded, NoRecords, NoWorkload, Place, SeenAt, Services, Speaks, Suite};
 
 /// Services that are processes, whichever there are.
 #[derive(Clone, Copy, Debug)]
@@ -134,13 +134,18 @@ pub fn started(name: &str, coded: &Coded, listens: bool, environment: &[(&str, &
 fn start(name: &str, coded: &Coded, process: Process, listens: bool) -> Result<Started, Failure> {
     match &coded.speaks {
         Speaks::Lines => Started::new(name, process),
-        Speaks::NatsStreaming { calls, records } => {
-            let streaming = Streaming::new(process).subscribing(&coded.listens);
-            let streaming = if listens { streaming.subscribing_to_some() } else { streaming };
-            let streaming =
-                calls.iter().try_fold(streaming, |streaming, (name, request)| streaming.calling(name, request))?;
-            let streaming = records.iter().try_fold(streaming, |streaming, records| streaming.with_records(records))?;
-            Started::new(name, streaming)
+        Speaks::Client(ClientOf { is_streaming, streams, calls, records }) => {
+            let client = if *is_streaming { Client::of_nats_streaming(process) } else { Client::of_nats(process) };
+            let client = client.subscribing(&coded.listens);
+            let client = if listens { client.subscribing_to_some() } else { client };
+            let client = streams.iter().try_fold(client, |client, (name, of)| client.with_stream(name, of))?;
+            let client = calls.iter().try_fold(client, |client, (name, request)| client.calling(name, request))?;
+            let client = match records {
+                None => client,
+                Some(SeenAt::Said(records)) => client.with_records(records)?,
+                Some(SeenAt::Printed(command)) => client.with_records_of(command),
+            };
+            Started::new(name, client)
         }
     }
 }

@@ -1,8 +1,16 @@
-//! What clients and servers of NATS write to one another, for servers that clients talk to in a simulation.
+//! What clients and servers of NATS write to one another, and a server of NATS and JetStream that clients talk to in a
+//! simulation.
 
+mod body;
 mod connection;
+mod handed;
+mod jetstream;
+mod server;
 
 pub use connection::{Connection, Stream, Subscription};
+pub use handed::Handed;
+pub use jetstream::Wanted;
+pub use server::{Around, Interest, Publishes, Server, TakesDown};
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -3,13 +3,14 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use toml::Spanned;
 
 use super::FileError;
-use super::file::{MessageTable, PublishesWord, ServiceTable, SpeaksWord};
+use super::file::{MessageTable, PublishesWord, RecordsWord, ServiceTable, SpeaksWord};
 use super::source::Source;
 use pellmell_core::service::PublishMode;
 
@@ -47,13 +48,31 @@ pub struct Coded {
 pub enum Speaks {
     /// Lines of JSON, on its stdin and stdout.
     Lines,
-    /// NATS Streaming, as a client on loopback, and HTTP.
-    NatsStreaming {
-        /// By which request each command is called, such as `POST /api/tickets`, in the order of their names.
-        calls: Vec<(String, String)>,
-        /// The request that it answers with its records, or `file` and the name of the file where it keeps them.
-        records: Option<String>,
-    },
+    /// NATS, JetStream or NATS Streaming, as a client on loopback, and HTTP.
+    Client(ClientOf),
+}
+
+/// A process that is a client of a server that pellmell is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientOf {
+    /// Whether it speaks NATS Streaming, and not NATS and JetStream.
+    pub is_streaming: bool,
+    /// The streams that are there before it starts, with their subjects, in the order of their names.
+    pub streams: Vec<(String, Vec<String>)>,
+    /// By which request each command is called, such as `POST /api/tickets` or `request tickets.create`, in the order
+    /// of their names.
+    pub calls: Vec<(String, String)>,
+    /// Where its records are seen.
+    pub records: Option<SeenAt>,
+}
+
+/// Where the records of a client are seen.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SeenAt {
+    /// The request that it answers with them, or `file` and the name of the file where it keeps them.
+    Said(String),
+    /// A program that prints them, and its arguments.
+    Printed(Vec<String>),
 }
 
 /// What the messages on some subjects are about.
@@ -147,31 +166,64 @@ pub(super) fn read(
 }
 
 fn speaks(source: &Source<'_>, table: &ServiceTable) -> Result<Speaks, FileError> {
-    if table.speaks != Some(SpeaksWord::NatsStreaming) {
-        let Some((key, place)) = table.only_with_nats_streaming() else { return Ok(Speaks::Lines) };
-        let error = source.at(place, format!("`{key}` says nothing of a service that speaks lines of JSON"));
-        return Err(error.help("a client of NATS Streaming has `speaks = \"nats-streaming\"`"));
-    }
+    let is_streaming = match table.speaks {
+        Some(SpeaksWord::NatsStreaming) => true,
+        Some(SpeaksWord::Nats) => false,
+        Some(SpeaksWord::Lines) | None => {
+            let Some((key, place)) = table.only_of_a_client() else { return Ok(Speaks::Lines) };
+            let error = source.at(place, format!("`{key}` says nothing of a service that speaks lines of JSON"));
+            return Err(
+                error.help("a client of NATS has `speaks = \"nats\"`, one of NATS Streaming \"nats-streaming\"")
+            );
+        }
+    };
+    let streams = table.streams.iter().map(|(name, subjects)| {
+        if is_streaming {
+            let error = source.at(name.span(), "`streams` says nothing of a client of NATS Streaming");
+            return Err(error.help("a client of JetStream has `speaks = \"nats\"`"));
+        }
+        let is_pattern = |subject: &String| is_subject(subject);
+        if subjects.get_ref().is_empty() || !subjects.get_ref().iter().all(is_pattern) {
+            let error = source.at(subjects.span(), "a stream has subjects");
+            return Err(error.help(format!("write for example {} = [\"item.>\"]", name.get_ref())));
+        }
+        Ok((name.get_ref().clone(), subjects.get_ref().clone()))
+    });
     let is_request = |text: &str| {
         text.split_once(' ').is_some_and(|(method, path)| {
             let is_method = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase());
             is_method && path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic())
         })
     };
-    let no_request = |text: &Spanned<String>, help: &str| {
-        source.at(text.span(), format!("`{}` is no request", text.get_ref())).help(help)
+    let no_request = |text: &str, place: Range<usize>, help: &str| {
+        source.at(place, format!("`{text}` is no request")).help(help.to_owned())
     };
-    let calls = table.calls.iter().map(|(name, request)| match is_request(request.get_ref()) {
-        true => Ok((name.get_ref().clone(), request.get_ref().clone())),
-        false => Err(no_request(request, "write a method and a path, such as \"POST /api/orders/{record}\"")),
+    let is_of_nats = |text: &str| !is_streaming && text.strip_prefix("request ").is_some_and(is_subject);
+    let calls = table.calls.iter().map(|(name, request)| {
+        let text = request.get_ref();
+        if is_request(text) || is_of_nats(text) {
+            return Ok((name.get_ref().clone(), text.clone()));
+        }
+        let over_http = "write a method and a path, such as \"POST /api/orders/{record}\"";
+        let help = if is_streaming { over_http.to_owned() } else { format!("{over_http}, or \"request SUBJECT\"") };
+        Err(no_request(text, request.span(), &help))
     });
-    let records = table.records.as_ref().map(|records| {
-        let text = records.get_ref();
-        let is_file = text.strip_prefix("file ").is_some_and(|name| !name.is_empty());
-        let help = "write a request such as \"GET /records\", or \"file NAME\" for a file in PELLMELL_FOLDER";
-        if is_file || is_request(text) { Ok(text.clone()) } else { Err(no_request(records, help)) }
+    let records = table.records.as_ref().map(|records| match records.get_ref() {
+        RecordsWord::Printed(command) if command.first().is_none_or(String::is_empty) => {
+            let error = source.at(records.span(), "a command has at least a program");
+            Err(error.help("write for example records = [\"sh\", \"-c\", \"cat $PELLMELL_FOLDER/records.json\"]"))
+        }
+        RecordsWord::Printed(command) => Ok(SeenAt::Printed(command.clone())),
+        RecordsWord::Said(text) => {
+            let is_file = text.strip_prefix("file ").is_some_and(|name| !name.is_empty());
+            let help = "write a request such as \"GET /records\", or \"file NAME\" for a file in PELLMELL_FOLDER, or \
+                        [\"PROGRAM\", \"ARGUMENT\"] for a program that prints them";
+            let said = || SeenAt::Said(text.clone());
+            if is_file || is_request(text) { Ok(said()) } else { Err(no_request(text, records.span(), help)) }
+        }
     });
-    Ok(Speaks::NatsStreaming { calls: calls.collect::<Result<_, _>>()?, records: records.transpose()? })
+    let (streams, calls) = (streams.collect::<Result<_, _>>()?, calls.collect::<Result<_, _>>()?);
+    Ok(Speaks::Client(ClientOf { is_streaming, streams, calls, records: records.transpose()? }))
 }
 
 fn names(source: &Source<'_>, subjects: &Spanned<String>, table: &MessageTable) -> Result<MessageNames, FileError> {

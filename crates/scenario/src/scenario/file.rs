@@ -323,8 +323,18 @@ pub(super) struct ServiceTable {
     pub(super) within: Option<Wait>,
     pub(super) speaks: Option<SpeaksWord>,
     #[serde(default)]
+    pub(super) streams: BTreeMap<Spanned<String>, Spanned<Vec<String>>>,
+    #[serde(default)]
     pub(super) calls: BTreeMap<Spanned<String>, Spanned<String>>,
-    pub(super) records: Option<Spanned<String>>,
+    pub(super) records: Option<Spanned<RecordsWord>>,
+}
+
+/// Where the records of a client are seen.
+#[derive(Deserialize, Clone)]
+#[serde(untagged, expecting = "expected a request, `file NAME`, or a list with a program and its arguments")]
+pub(super) enum RecordsWord {
+    Said(String),
+    Printed(Vec<String>),
 }
 
 impl ServiceTable {
@@ -332,16 +342,18 @@ impl ServiceTable {
     pub(super) fn only_with_a_command(&self) -> Option<(&'static str, Range<usize>)> {
         let listens = self.listens.first().map(|subject| ("listens", subject.span()));
         let kinds = [("owns", &self.owns), ("keeps", &self.keeps)];
-        let others = || self.only_with_nats_streaming();
+        let others = || self.only_of_a_client();
         listens
             .or_else(|| kinds.into_iter().find_map(|(key, kinds)| Some((key, kinds.first()?.span()))))
             .or_else(others)
     }
 
-    /// The first key that is there and says something of a service that speaks NATS Streaming alone.
-    pub(super) fn only_with_nats_streaming(&self) -> Option<(&'static str, Range<usize>)> {
-        let calls = self.calls.keys().next().map(|name| ("calls", name.span()));
-        calls.or_else(|| self.records.as_ref().map(|records| ("records", records.span())))
+    /// The first key that is there and says something of a client of NATS or NATS Streaming alone.
+    pub(super) fn only_of_a_client(&self) -> Option<(&'static str, Range<usize>)> {
+        let streams = self.streams.keys().next().map(|name| ("streams", name.span()));
+        let calls = || self.calls.keys().next().map(|name| ("calls", name.span()));
+        let records = || self.records.as_ref().map(|records| ("records", records.span()));
+        streams.or_else(calls).or_else(records)
     }
 }
 
@@ -352,6 +364,7 @@ pub(super) enum SpeaksWord {
     /// Lines of JSON.
     Lines,
     NatsStreaming,
+    Nats,
 }
 
 #[derive(Deserialize, Clone, Copy)]

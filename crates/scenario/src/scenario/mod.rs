@@ -37,7 +37,7 @@ use pellmell_core::vacuity::Allow;
 use pellmell_core::world::World;
 
 pub use self::changes::{Changes, Gone};
-pub use self::coded::{Coded, MessageNames, Place, Speaks};
+pub use self::coded::{ClientOf, Coded, MessageNames, Place, SeenAt, Speaks};
 pub use self::counterexample::{Counterexample, ShrinkError};
 pub use self::defect::{Alternative, Defect, Level, planted};
 pub use self::source::Unknown;

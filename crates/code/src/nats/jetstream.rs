@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use pellmell_code::nats::fits;
+use super::fits;
 
 /// How long the server recognises the id of a message unless a stream says otherwise.
 const DUPLICATES: Duration = Duration::from_secs(120);
@@ -49,6 +49,8 @@ pub(crate) struct Consumer {
     pub(crate) acks: bool,
     pub(crate) wait: Vec<Duration>,
     pub(crate) delivered: u64,
+    /// How often a message is delivered to it at most.
+    pub(crate) max_deliver: Option<u16>,
     heartbeat: Option<Beat>,
     no_wait: Duration,
 }
@@ -293,6 +295,7 @@ impl JetStream {
             acks: config["ack_policy"] != "none",
             wait,
             delivered: self.consumers.get(&key).map_or(0, |consumer| consumer.delivered),
+            max_deliver: config["max_deliver"].as_i64().and_then(|times| u16::try_from(times).ok()).filter(|n| *n > 0),
             heartbeat: nanos(&config, "idle_heartbeat").and_then(|every| Beat::of(every, now)),
             no_wait: NO_WAIT,
             config,
@@ -354,6 +357,11 @@ impl JetStream {
         Some((inbox, says))
     }
 
+    /// Forgets the consumers that are gone with whoever made them: those that are not durable.
+    pub(crate) fn forget_ephemeral(&mut self) {
+        self.consumers.retain(|_, consumer| consumer.config["durable_name"].is_string());
+    }
+
     /// Forgets requests whose inboxes nobody listens to, and what is not kept without connections.
     pub(crate) fn keep_pulls(&mut self, is_heard: impl Fn(&str) -> bool) {
         self.pulls.retain(|pull| is_heard(&pull.inbox));
@@ -408,12 +416,17 @@ fn beat(heartbeat: &mut Option<Beat>, to: &str, now: Duration, says: &mut Vec<Sa
 
 /// What a consumer asks of the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wanted {
-    pub(crate) name: String,
-    pub(crate) wait: Vec<Duration>,
-    pub(crate) max_deliver: Option<u16>,
-    pub(crate) max_ack_pending: Option<u64>,
-    pub(crate) cumulative: bool,
+pub struct Wanted {
+    /// Its name.
+    pub name: String,
+    /// How long it waits for an ack, by attempt; the last for all that come later.
+    pub wait: Vec<Duration>,
+    /// How often a message is delivered at most.
+    pub max_deliver: Option<u16>,
+    /// How many messages are with it at most that are not acked.
+    pub max_ack_pending: Option<u64>,
+    /// Whether an ack is for all before it as well.
+    pub cumulative: bool,
 }
 
 impl Wanted {
@@ -422,7 +435,7 @@ impl Wanted {
         Wanted {
             name: name.clone(),
             wait: consumer.wait.clone(),
-            max_deliver: number("max_deliver").and_then(|times| u16::try_from(times).ok()),
+            max_deliver: consumer.max_deliver,
             max_ack_pending: number("max_ack_pending").and_then(|number| u64::try_from(number).ok()),
             cumulative: consumer.config["ack_policy"] == "all",
         }

@@ -3,27 +3,33 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::jetstream::Key;
-use crate::server::{NOT_PLAYED, Sequence, Server, content};
-use crate::wire::bytes;
-use pellmell_code::nats::{Published, fits};
-use pellmell_code::{Answer, Failure};
+use super::body::bytes;
+use super::jetstream::Key;
+use super::server::{NOT_PLAYED, Sequence, Server, content};
+use super::{Published, fits};
+use crate::Failure;
+use crate::port::Answer;
 
 /// In seconds: the time of the world is counted from here in what messages say of themselves.
 const EPOCH: u64 = 1_767_225_600;
 /// What the server calls the inbox in which it waits for the answer to a command.
 pub(crate) const REPLIES: &str = "_PELLMELL.REPLY";
 
+/// Where the server tells of a message that was delivered as often as its consumer allows.
+const GIVEN_UP: &str = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES";
+
 /// What was handed over to the service, and what came of it.
-pub(crate) struct Handed {
+pub struct Handed {
     what: What,
-    /// When it was sent.
-    pub(crate) sent: Option<Duration>,
+    /// When it was sent, if it was.
+    pub sent: Option<Duration>,
     /// How long the service may take from then.
-    pub(crate) within: Duration,
+    pub within: Duration,
     pub(crate) answer: Option<Answer>,
+    /// Whether the server has told that it was delivered as often as it may be.
+    is_given_up: bool,
 }
 
 enum What {
@@ -63,8 +69,11 @@ impl Server {
         Err(Failure::new(format!("{names} take messages on `{subject}`: {next}")))
     }
 
-    /// Whom messages on a subject can go to now.
-    pub(crate) fn is_ready_for(&self, subject: &str) -> Result<bool, Failure> {
+    /// Whether a message on a subject can be handed over now.
+    ///
+    /// # Errors
+    /// If more than one takes messages on it.
+    pub fn is_ready_for(&self, subject: &str) -> Result<bool, Failure> {
         Ok(match self.taker(subject)? {
             None => false,
             Some(Taker::Subscription) => true,
@@ -80,8 +89,20 @@ impl Server {
         all.any(|subscription| fits(&subscription.subject, to))
     }
 
+    /// How many consumers and subscriptions the service has that messages may go to.
+    pub(crate) fn takers(&self) -> u64 {
+        let all = self.connections.iter().flat_map(|connection| connection.subscriptions.values());
+        (self.jetstream.consumers.len() + all.filter(|of| !of.subject.starts_with("_INBOX.")).count()) as u64
+    }
+
+    /// Whether a command was handed over.
+    pub(crate) fn is_called(&self) -> bool {
+        self.handed.as_ref().is_some_and(|handed| matches!(handed.what, What::Call { .. }))
+    }
+
     /// What the service listens to, in words.
-    pub(crate) fn takers_in_words(&self) -> String {
+    #[must_use]
+    pub fn takers_in_words(&self) -> String {
         let consumers = self.jetstream.consumers.iter();
         let consumers = consumers.map(|((stream, name), _)| format!("the consumer `{name}` of the stream `{stream}`"));
         let all = self.connections.iter().flat_map(|connection| connection.subscriptions.values());
@@ -92,7 +113,10 @@ impl Server {
     }
 
     /// Hands a delivery over.
-    pub(crate) fn deliver(
+    ///
+    /// # Errors
+    /// If nobody takes messages on its subject, or more than one.
+    pub fn deliver(
         &mut self,
         subject: &str,
         headers: &BTreeMap<String, String>,
@@ -130,13 +154,16 @@ impl Server {
             }
         }
         let what = What::Delivery { message, taker, attempt, content, undo };
-        self.handed = Some(Handed { what, sent: None, within, answer: None });
+        self.handed = Some(Handed { what, sent: None, within, answer: None, is_given_up: false });
         self.send_handed();
         Ok(())
     }
 
     /// Hands a command over, as a request.
-    pub(crate) fn call(&mut self, name: &str, body: &Value) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// If nobody answers requests on that subject.
+    pub fn call(&mut self, name: &str, body: &Value) -> Result<(), Failure> {
         if !self.listens(name) {
             let what = format!("nothing of it answers requests on `{name}`: it has {}", self.takers_in_words());
             return Err(self.with_lines(Failure::new(what)));
@@ -144,8 +171,8 @@ impl Server {
         self.requests += 1;
         let reply = Some(format!("{REPLIES}.{}", self.requests));
         let message = Published { subject: name.to_owned(), reply, payload: bytes(body), ..Published::default() };
-        self.handed =
-            Some(Handed { what: What::Call { message }, sent: None, within: Duration::from_secs(30), answer: None });
+        let (what, within) = (What::Call { message }, Duration::from_secs(30));
+        self.handed = Some(Handed { what, sent: None, within, answer: None, is_given_up: false });
         self.send_handed();
         Ok(())
     }
@@ -183,23 +210,51 @@ impl Server {
         }
     }
 
-    /// What came of what was handed over; nothing yet if it is not answered.
-    pub(crate) fn answer(&self) -> Option<Answer> {
+    /// What came of what was handed over where all is at rest; nothing yet if it is not answered.
+    #[must_use]
+    pub fn answer(&self) -> Option<Answer> {
         let handed = self.handed.as_ref()?;
-        let is_unanswered = match &handed.what {
-            What::Delivery { taker: Taker::Subscription, .. } => true,
-            What::Delivery { taker: Taker::Consumer(key), .. } => !self.jetstream.consumers.get(key)?.acks,
-            What::Call { .. } => false,
-        };
         match &handed.answer {
-            // It was sent, and all is at rest.
-            None if is_unanswered && handed.sent.is_some() => Some(Answer::Done),
+            None if self.is_never_acked() && handed.sent.is_some() => Some(Answer::Done),
             answer => answer.clone(),
         }
     }
 
+    /// Whether what was handed over is answered by nothing, so that it is done when all is at rest.
+    #[must_use]
+    pub fn is_never_acked(&self) -> bool {
+        match self.handed.as_ref().map(|handed| &handed.what) {
+            Some(What::Delivery { taker: Taker::Subscription, .. }) => true,
+            Some(What::Delivery { taker: Taker::Consumer(key), .. }) => {
+                self.jetstream.consumers.get(key).is_some_and(|consumer| !consumer.acks)
+            }
+            Some(What::Call { .. }) | None => false,
+        }
+    }
+
+    /// What was handed over is not answered in its time, or refused: if it was the last attempt that its consumer
+    /// allows, the server tells whoever listens for that, once.
+    pub fn tell_if_given_up(&mut self) {
+        let Some(handed) = self.handed.as_mut().filter(|handed| !handed.is_given_up) else { return };
+        let What::Delivery { taker: Taker::Consumer(key), attempt, content, .. } = &handed.what else { return };
+        let most = self.jetstream.consumers.get(key).and_then(|consumer| consumer.max_deliver);
+        if handed.sent.is_none() || most.is_none_or(|most| *attempt < most) {
+            return;
+        }
+        handed.is_given_up = true;
+        let (subject, sequence) = (format!("{GIVEN_UP}.{}.{}", key.0, key.1), self.sequences.get(content));
+        let advisory = json!({
+            "type": "io.nats.jetstream.advisory.v1.max_deliver", "id": format!("{}-{}", key.1, self.advisories + 1),
+            "timestamp": at(self.now), "stream": key.0, "consumer": key.1,
+            "stream_seq": sequence.map(|sequence| sequence.number), "deliveries": attempt,
+        });
+        self.advisories += 1;
+        let payload = advisory.to_string().into_bytes();
+        self.route(&subject, &Published { subject: subject.clone(), payload, ..Published::default() });
+    }
+
     /// Lets it be as if the delivery had not been handed over.
-    pub(crate) fn take_back(&mut self) {
+    pub fn take_back(&mut self) {
         let Some(Handed { what: What::Delivery { taker, content, undo, .. }, .. }) = self.handed.take() else { return };
         match undo.sequence {
             Some(sequence) => self.sequences.insert(content, sequence),
@@ -214,6 +269,15 @@ impl Server {
             && let Some(stream) = self.jetstream.streams.get_mut(&name)
         {
             stream.last = last;
+        }
+    }
+
+    /// Looks whether the time for an answer is over.
+    pub(crate) fn look_at_time(&mut self) {
+        let late =
+            |handed: &Handed| handed.answer.is_none() && handed.sent.is_some_and(|at| self.now >= at + handed.within);
+        if self.handed.as_ref().is_some_and(late) && !self.is_never_acked() {
+            self.tell_if_given_up();
         }
     }
 
@@ -249,7 +313,10 @@ impl Server {
             }
             (Some(handed), Some(answer)) => {
                 // The first one counts.
-                handed.answer.get_or_insert(answer);
+                let is_nak = matches!(handed.answer.get_or_insert(answer), Answer::Nak { .. });
+                if is_nak {
+                    self.tell_if_given_up();
+                }
             }
             (None, Some(_)) => self.said.push(format!("a late `{verb}` for {}", message.subject)),
             (None, None) => {}
@@ -271,11 +338,49 @@ impl Server {
     }
 
     /// The attempt that was handed over and what it is, in words.
-    pub(crate) fn handed_in_words(&self) -> String {
+    #[must_use]
+    pub fn handed_in_words(&self) -> String {
         match self.handed.as_ref().map(|handed| &handed.what) {
             Some(What::Delivery { message, attempt, .. }) => format!("attempt {attempt} on `{}`", message.subject),
             Some(What::Call { message }) => format!("the request on `{}`", message.subject),
             None => "nothing".to_owned(),
+        }
+    }
+}
+
+/// A time of the simulation as a timestamp.
+fn at(now: Duration) -> String {
+    let seconds = now.as_secs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    let (mut year, mut day) = (2026_u64, days);
+    let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    while day >= 365 + u64::from(is_leap(year)) {
+        day -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let of_months = [31, 28 + u64::from(is_leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut month = 0;
+    while day >= of_months[month] {
+        day -= of_months[month];
+        month += 1;
+    }
+    let (month, day, second, nanos) = (month + 1, day + 1, seconds % 60, now.subsec_nanos());
+    format!("{year}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{second:02}.{nanos:09}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_dates() {
+        for (seconds, expected) in [
+            (0, "2026-01-01T00:00:00.000000000Z"),
+            (31 * 86_400 + 3_661, "2026-02-01T01:01:01.000000000Z"),
+            (365 * 86_400 - 1, "2026-12-31T23:59:59.000000000Z"),
+            ((365 * 2 + 31 + 28) * 86_400, "2028-02-29T00:00:00.000000000Z"),
+        ] {
+            assert_eq!(at(Duration::from_secs(seconds)), expected);
         }
     }
 }
