@@ -15,7 +15,7 @@ use pellmell::portfolio::SchedulerKind;
 use pellmell::search::HoldSweep;
 use pellmell::trace::{Recorder, TraceRecord};
 use pellmell::{Calm, FaultPlan, Judges, Limits, Profile, PublishMode, Rate, Ratio, Simulation, run};
-use pellmell_code::{Call, CodeService, Names, Naming, Process, Streaming};
+use pellmell_code::{Call, Client, CodeService, Names, Naming, Process};
 use serde_json::json;
 
 use shop::{I1, Item, Shop, has, judges, services};
@@ -36,7 +36,7 @@ fn lines() -> CodeService<Shop> {
 }
 
 fn streaming() -> CodeService<Shop> {
-    let search = Streaming::new(node(&["stan.js", "search"])).subscribing(["item:changed"]);
+    let search = Client::of_nats_streaming(node(&["stan.js", "search"])).subscribing(["item:changed"]);
     let search = search.with_records("file records.json").expect("a file");
     CodeService::new("search", search, names()).expect("a search service")
 }

@@ -14,7 +14,7 @@ use pellmell::trace::Recorder;
 use pellmell::{
     Calm, FaultPlan, Judges, Limits, Profile, PublishMode, Scheduler, Simulation, determinism, run, testing,
 };
-use pellmell_code::{Call, CodeService, Names, Naming, Process, Streaming};
+use pellmell_code::{Call, Client, CodeService, Names, Naming, Process};
 use serde_json::json;
 
 use shop::{I1, Item, Shop, has, services};
@@ -35,7 +35,7 @@ fn lines(from: &str) -> CodeService<Shop> {
 
 /// One that is a client of NATS Streaming.
 fn streaming(from: &str) -> CodeService<Shop> {
-    let search = Streaming::new(node(&["stan.js", "search", from])).subscribing(["item:changed"]);
+    let search = Client::of_nats_streaming(node(&["stan.js", "search", from])).subscribing(["item:changed"]);
     let search = CodeService::new("search", search.with_records("file records.json").expect("a file"), names());
     search.unwrap_or_else(|failure| panic!("{failure}")).keeps::<Item>().listening(["item:changed"])
 }

@@ -529,11 +529,11 @@ impl Running for Instance {
             // As what keeps a service running does: it is started again.
             Err(Stop::Ended) => {
                 let heard = std::mem::take(&mut self.server.heard);
+                let is_acked = self.server.spoken.answer() == Some(Answer::Done);
                 let last = self.server.spawned.last_line();
                 let status = self.server.spawned.ended().map_or_else(String::new, |status| format!(" ({status})"));
                 self.start_again(self.starts + 1, true)?;
                 self.server.begin();
-                let is_acked = heard.iter().any(|heard| matches!(heard, Heard::Acked { .. }));
                 self.server.heard = heard;
                 match input {
                     Input::Delivery(_) if is_acked => Answer::Done,
