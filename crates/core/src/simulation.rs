@@ -187,7 +187,7 @@ impl<S: System> Simulation<S> {
         self.inner.services.iter().map(|hosted| hosted.name)
     }
 
-    /// The names of the services whose handlers are `async fn`s ([`Service::awaits`](crate::Service::awaits)).
+    /// The names of the services whose handlers are `async fn`s ([`Service::awaits`]).
     pub fn awaiting(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.inner.services.iter().filter(|hosted| hosted.awaits).map(|hosted| hosted.name)
     }
