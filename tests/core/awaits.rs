@@ -473,6 +473,7 @@ fn the_hold_sweep_interrupts_at_each_await_and_what_it_finds_is_shrunk_and_expla
     expect!["pause await 2 of ann: change i1 to 1 until quiescence"].assert_eq(&lines.join("\n"));
     let told = Explain::new(&shop, &judges).run(&shrunk).expect("it is small").to_string();
     expect![[r#"
+        told:
           Explaining a failure, shrunk to 5 steps, 1 departure, 2 commands
              Departs pause await 2 of ann: change i1 to 1 until quiescence
 
@@ -496,7 +497,7 @@ fn the_hold_sweep_interrupts_at_each_await_and_what_it_finds_is_shrunk_and_expla
                      without `ann: change i1 to 1` or `bob: change i1 to 2`: every property holds
                      `pause await 2 of ann: change i1 to 1` until step 2 (`bob: change i1 to 2`) is enough
                      it fails as well if the calm run serves the groups in other orders
-    "#]].assert_eq(&told);
+    "#]].assert_eq(&format!("told:\n{told}"));
     // Who saves only what nobody has saved since loses nothing.
     let careful = simulation(careful_shop());
     assert!(HoldSweep::new(&careful, &judges).with_faults(pausing()).run().is_held());
