@@ -13,6 +13,7 @@ use crate::codec::Codec;
 use crate::pool::{FRESH, Pool};
 use crate::port::{Answer, Code, Delivered, Found, Input, Port, Put, Removed, Running, Saved, State};
 use crate::state::{Inputs, Kept, Snapshot, What};
+use pellmell_core::determinism::first_difference;
 use pellmell_core::event::{Command, Event, System};
 use pellmell_core::hash;
 use pellmell_core::ids::{Reason, RecordId, Subject, Version};
@@ -377,17 +378,6 @@ fn inputs_of(store: &mut Store) -> Inputs {
     match kept(store) {
         Some(Kept::Inputs(inputs)) => inputs,
         _ => Inputs::NONE,
-    }
-}
-
-/// The first lines in which two texts differ.
-fn first_difference<'t>(one: &'t str, other: &'t str) -> (&'t str, &'t str) {
-    let (mut ones, mut others) = (one.lines(), other.lines());
-    loop {
-        match (ones.next(), others.next()) {
-            (Some(one), Some(other)) if one == other => {}
-            (one, other) => return (one.unwrap_or("nothing more"), other.unwrap_or("nothing more")),
-        }
     }
 }
 

@@ -15,20 +15,16 @@ use pellmell::portfolio::SchedulerKind;
 use pellmell::search::HoldSweep;
 use pellmell::trace::{Recorder, TraceRecord};
 use pellmell::{Calm, FaultPlan, Judges, Limits, Profile, PublishMode, Rate, Ratio, Simulation, run};
-use pellmell_code::{Call, Client, CodeService, Names, Naming, Process};
+use pellmell_code::{Call, Client, CodeService, Names, Naming};
 use serde_json::json;
 
-use shop::{I1, Item, Shop, has, judges, services};
+use shop::{I1, Item, Shop, has, judges, node};
 
 const SHOP: &str = "../../../../examples/processes/shop.js";
 const IN_ORDER: &str = "../../../../examples/processes/search-in-order.js";
 
 fn names() -> Names {
     Names::new().on("item:changed", Naming::of('i').version_at("/version"))
-}
-
-fn node(arguments: &[&str]) -> Process {
-    Process::new("node", arguments.iter().copied()).in_folder(services()).answering_within(Duration::from_secs(60))
 }
 
 fn lines() -> CodeService<Shop> {

@@ -23,14 +23,12 @@ fn names() -> Names {
 }
 
 fn node(arguments: &[&str]) -> Process {
-    let service = std::iter::once("nats.js").chain(arguments.iter().copied());
-    Process::new("node", service).in_folder(services()).answering_within(Duration::from_secs(60))
+    shop::node(&[&["nats.js"], arguments].concat())
 }
 
 /// Without what pellmell loads into Node, as a program is that is no Node.
 fn unseen(arguments: &[&str]) -> Process {
-    let script = format!("unset NODE_OPTIONS; exec node nats.js {}", arguments.join(" "));
-    Process::new("sh", ["-c", &script]).in_folder(services()).answering_within(Duration::from_secs(60))
+    shop::unseen(&[&["nats.js"], arguments].concat())
 }
 
 /// A search service on the stream of the shop.

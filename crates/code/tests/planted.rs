@@ -8,20 +8,15 @@
 mod shop;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
 
 use pellmell::trace::Recorder;
 use pellmell::{
     Calm, FaultPlan, Judges, Limits, Profile, PublishMode, Scheduler, Simulation, determinism, run, testing,
 };
-use pellmell_code::{Call, Client, CodeService, Names, Naming, Process};
+use pellmell_code::{Call, Client, CodeService, Names, Naming};
 use serde_json::json;
 
-use shop::{I1, Item, Shop, has, services};
-
-fn node(arguments: &[&str]) -> Process {
-    Process::new("node", arguments.iter().copied()).in_folder(services()).answering_within(Duration::from_secs(60))
-}
+use shop::{I1, Item, Shop, has, node};
 
 fn names() -> Names {
     Names::new().on("item:changed", Naming::of('i').version_at("/version"))

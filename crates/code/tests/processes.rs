@@ -3,6 +3,7 @@
 #![cfg(unix)]
 #![expect(clippy::print_stdout, reason = "what is left out is said")]
 
+#[expect(dead_code, reason = "it is for other tests too")]
 mod shop;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

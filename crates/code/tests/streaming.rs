@@ -11,7 +11,7 @@ use pellmell::{Calm, FaultPlan, Limits, Profile, PublishMode, Simulation};
 use pellmell_code::{Call, Client, CodeService, Failure, Names, Naming, Process};
 use serde_json::json;
 
-use shop::{I1, Item, Shop, has, judges, replay, services};
+use shop::{I1, Item, Shop, has, judges, replay};
 
 const THE_FIRST_COMES_LAST: &str = "hold item:changed i1@0 -> search until item:changed i1@1 -> search";
 
@@ -20,14 +20,12 @@ fn names() -> Names {
 }
 
 fn node(arguments: &[&str]) -> Process {
-    let service = std::iter::once("stan.js").chain(arguments.iter().copied());
-    Process::new("node", service).in_folder(services()).answering_within(Duration::from_secs(60))
+    shop::node(&[&["stan.js"], arguments].concat())
 }
 
 /// Without what pellmell loads into Node, as a program is that is no Node.
 fn unseen(arguments: &[&str]) -> Process {
-    let script = format!("unset NODE_OPTIONS; exec node stan.js {}", arguments.join(" "));
-    Process::new("sh", ["-c", &script]).in_folder(services()).answering_within(Duration::from_secs(60))
+    shop::unseen(&[&["stan.js"], arguments].concat())
 }
 
 fn search(process: Process) -> Result<CodeService<Shop>, Failure> {

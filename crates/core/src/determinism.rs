@@ -136,8 +136,9 @@ fn did<S: System>(world: &World<S>, step: &Step) -> String {
     did
 }
 
-/// The first lines in which two texts differ; where one of them ends, it does nothing more.
-fn first_difference<'t>(one: &'t str, other: &'t str) -> (&'t str, &'t str) {
+/// The first lines in which two texts differ that say what was done; where one of them ends, it does nothing more.
+#[must_use]
+pub fn first_difference<'t>(one: &'t str, other: &'t str) -> (&'t str, &'t str) {
     let (mut ones, mut others) = (one.lines(), other.lines());
     loop {
         match (ones.next(), others.next()) {

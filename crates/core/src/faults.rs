@@ -199,6 +199,11 @@ impl Fate {
         self.word() & Fate::INTERRUPTS == 0 && self.awaits.is_none()
     }
 
+    /// All of the fate as one word, which leaves its 32nd bit and its highest byte free.
+    pub(crate) fn whole_word(self) -> u64 {
+        self.word() | self.awaits.word() << 32
+    }
+
     /// The fate as one word, for hashing; but for its awaits, of which those that a handler came to make steps of their
     /// own.
     #[inline]
@@ -512,13 +517,8 @@ impl Fates {
     #[inline(never)]
     pub(crate) fn draw_awaits(&mut self, identity: u64, attempt: u16) -> Awaits {
         let mut awaits = Awaits::NONE;
-        if attempt <= self.attempts_max {
-            for place in 1..=Awaits::LAST {
-                if self.pause.takes(Awaits::key(identity, place)) {
-                    awaits.add(place);
-                }
-            }
-        }
+        let last = if attempt > self.attempts_max { 0 } else { Awaits::LAST };
+        (1..=last).filter(|place| self.pause.takes(Awaits::key(identity, *place))).for_each(|place| awaits.add(place));
         awaits
     }
 

@@ -461,12 +461,9 @@ impl Instance {
         let text = match self.client.records.clone() {
             None => return Ok(false),
             Some(Records::Printed(command)) => {
-                let within = self.client.process.within;
-                let (program, arguments) = command.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
-                let process = Process::new(program, arguments).answering_within(within);
-                let process = self.client.process.folder.iter().fold(process, |of, folder| of.in_folder(folder));
-                let environment = self.client.process.environment.iter().cloned();
-                let process = environment.fold(process, |process, (name, value)| process.with_env(name, value));
+                let mut words = command.into_iter().map(Into::into);
+                let (program, arguments) = (words.next().unwrap_or_default(), words.collect());
+                let process = Process { program, arguments, ..self.client.process.clone() };
                 probe::printed(&process.with_env("PORT", self.port.to_string()), &self.folder)?
             }
             Some(Records::Asked(request)) => {

@@ -2,9 +2,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use pellmell::{Judges, Record, RecordId, Simulation, System, Versioned, testing};
-use pellmell_code::{Call, Message};
+use pellmell_code::{Call, Message, Process};
 use serde::{Deserialize, Serialize};
 
 pub(crate) struct Shop;
@@ -30,6 +31,17 @@ pub(crate) const I1: RecordId = RecordId::new('i', 1);
 /// Where the services are that only tests have.
 pub(crate) fn services() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services")
+}
+
+/// A service in Node.
+pub(crate) fn node(arguments: &[&str]) -> Process {
+    Process::new("node", arguments.iter().copied()).in_folder(services()).answering_within(Duration::from_secs(60))
+}
+
+/// Without what pellmell loads into Node, as a program is that is no Node.
+pub(crate) fn unseen(arguments: &[&str]) -> Process {
+    let script = format!("unset NODE_OPTIONS; exec node {}", arguments.join(" "));
+    Process::new("sh", ["-c", &script]).in_folder(services()).answering_within(Duration::from_secs(60))
 }
 
 /// Whether these programs are there; a machine that has only Rust has neither Node nor Python.

@@ -1,7 +1,6 @@
 //! The keys by which schedulers know what happens in the course of a handling.
 
 use crate::hash;
-use crate::service::Awaits;
 
 /// The key of the late ack of a delivery.
 pub(crate) fn ack_key(delivery: u64) -> u64 {
@@ -18,9 +17,10 @@ pub(crate) fn resume_key(handled: u64) -> u64 {
     hash::mix(handled, 3)
 }
 
-/// The key of the moment at which a handler goes on that was interrupted at one of its awaits.
-pub(crate) fn await_key(handled: u64, place: u8) -> u64 {
-    Awaits::key(handled, place)
+/// By which key departures name a handler that goes on, and is offered with a key: by that of what it handles if it has
+/// paused, by its own if it was interrupted at an await.
+pub(crate) fn going_on_key(offered: u64, handled: u64) -> u64 {
+    if offered == resume_key(handled) { handled } else { offered }
 }
 
 /// The key of the moment at which a handler begins to work on what it handles.

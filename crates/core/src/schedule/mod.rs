@@ -22,7 +22,9 @@ use crate::ids::{RecordId, Version};
 use crate::service::Awaits;
 
 pub(crate) use attempts::attempt_label;
-pub(crate) use keys::{ack_key, ack_wait_key, await_key, command_key, pause_key, publish_key, resume_key, start_key};
+pub(crate) use keys::{
+    ack_key, ack_wait_key, command_key, going_on_key, pause_key, publish_key, resume_key, start_key,
+};
 pub use step::NamedStep;
 pub use timer::TimerSpec;
 pub(crate) use timer::timer_key;
@@ -270,7 +272,7 @@ impl Target {
             Target::Timer(timer) => timer.key(),
             Target::Pause(what) => pause_key(what.key()),
             Target::Start(what) => start_key(what.key()),
-            Target::Await { what, place } => await_key(what.key(), *place),
+            Target::Await { what, place } => Awaits::key(what.key(), *place),
             Target::Ack(delivery) => ack_key(delivery.key()),
             Target::AckWait(delivery) => ack_wait_key(delivery.key()),
             Target::Join(group) => hash::of_name(group),

@@ -426,8 +426,7 @@ impl Scheduler for Departing {
         match action {
             Action::Resume(_) => {
                 if let Some((handled, works)) = self.pausing.take() {
-                    let is_pause = key == schedule::resume_key(handled);
-                    let key = if is_pause { handled } else { key };
+                    let key = schedule::going_on_key(key, handled);
                     self.keys.insert(action, key);
                     self.working.extend(works.then_some(action));
                     if self.unfinished.take().is_some() {

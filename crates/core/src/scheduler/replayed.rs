@@ -24,14 +24,22 @@ pub struct Replayed {
     /// The keys of the actions that do not tell theirs: for a paused handler, of what it handles.
     keys: BTreeMap<Action, u64>,
     fate: Fate,
-    /// The key of what was told to pause in the running step.
-    pausing: Option<u64>,
-    /// The key of what is handled in it, and whether that may be interrupted more than once.
-    handled: u64,
-    awaits: bool,
-    /// The interrupted handlers that may be interrupted once more, with the key of what they handle.
-    awaiting: BTreeMap<Action, u64>,
+    /// What was told to pause in the running step.
+    pausing: Option<Pausing>,
+    /// The interrupted handlers that may be interrupted once more.
+    awaiting: BTreeMap<Action, Pausing>,
     order: CalmOrder,
+}
+
+/// A handler that is to pause.
+#[derive(Clone, Copy, Debug)]
+struct Pausing {
+    /// The key of what it handles.
+    handled: u64,
+    /// Whether it works when it goes on.
+    works: bool,
+    /// Whether it may be interrupted more than once.
+    awaits: bool,
 }
 
 impl Replayed {
@@ -43,18 +51,7 @@ impl Replayed {
             places.entry(step.what.key()).or_default().push_back(place);
         }
         let (keys, awaiting, order) = (BTreeMap::new(), BTreeMap::new(), CalmOrder::default());
-        Replayed {
-            steps,
-            place: 0,
-            places,
-            keys,
-            fate: Fate::CALM,
-            pausing: None,
-            handled: 0,
-            awaits: false,
-            awaiting,
-            order,
-        }
+        Replayed { steps, place: 0, places, keys, fate: Fate::CALM, pausing: None, awaiting, order }
     }
 
     /// The recorded steps that were not replayed so far, in their order.
@@ -123,10 +120,12 @@ impl Scheduler for Replayed {
         self.order.offer(offer.action);
         match offer.action {
             Action::Resume(_) => {
-                if let Some(handled) = self.pausing.take() {
-                    let is_pause = offer.key == schedule::resume_key(self.handled);
-                    self.keys.insert(offer.action, if is_pause { handled } else { offer.key });
-                    self.awaiting.extend(self.awaits.then_some((offer.action, handled)));
+                if let Some(pausing) = self.pausing.take() {
+                    let Pausing { handled, works, awaits } = pausing;
+                    let key =
+                        if works { schedule::start_key(handled) } else { schedule::going_on_key(offer.key, handled) };
+                    self.keys.insert(offer.action, key);
+                    self.awaiting.extend(awaits.then_some((offer.action, pausing)));
                 }
             }
             Action::Command(_) | Action::Join(_) | Action::Publish(_) => {
@@ -139,17 +138,14 @@ impl Scheduler for Replayed {
     fn pick(&mut self, enabled: &Enabled<'_>) -> Action {
         let action = self.next(enabled);
         self.pausing = self.awaiting.remove(&action);
-        if let Some(handled) = self.pausing {
-            (self.handled, self.awaits) = (handled, true);
-        }
         action
     }
 
     fn fate(&mut self, chosen: &Chosen) -> Fate {
         let fate = chosen.restrict(self.fate);
-        (self.handled, self.awaits) = (chosen.key, chosen.awaits);
         if fate.interrupts() {
-            self.pausing = Some(if chosen.works { schedule::start_key(chosen.key) } else { chosen.key });
+            let Chosen { key: handled, works, awaits, .. } = *chosen;
+            self.pausing = Some(Pausing { handled, works, awaits });
         }
         fate
     }

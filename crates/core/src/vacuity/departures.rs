@@ -9,7 +9,7 @@ use crate::faults::MemberChange;
 use crate::schedule::{CommandSpec, DeliverySpec, Departure, Target};
 use crate::scheduler::DepartureOutcome;
 use crate::service::{PublishMode, Work};
-use crate::simulation::Simulation;
+use crate::simulation::{Hosted, Simulation};
 
 /// What is known of a schedule before it is played.
 pub(super) fn foreseen<S: System>(simulation: &Simulation<S>, schedule: &[Departure]) -> Vec<Vacuous> {
@@ -89,7 +89,9 @@ pub(super) fn found<S: System>(
             DepartureOutcome::CannotPause => {
                 unused_because(departure, why.cannot_pause().unwrap_or_else(|| why.never()))
             }
-            DepartureOutcome::CannotAwait => unused_because(departure, why.cannot_await()),
+            DepartureOutcome::CannotAwait => {
+                unused_because(departure, why.cannot_await().unwrap_or_else(|| why.never()))
+            }
             DepartureOutcome::NothingAwaited => unused_because(departure, why.nothing_awaited()),
             DepartureOutcome::CannotPublishLate => {
                 unused_because(departure, why.cannot_publish_late().unwrap_or_else(|| why.never()))
@@ -133,6 +135,7 @@ pub(super) fn found<S: System>(
 const fn work_of(what: &Target) -> Work {
     match what {
         Target::Command(_) => Work::Command,
+        Target::Await { what, .. } => work_of(what),
         _ => Work::Delivery,
     }
 }
@@ -197,23 +200,25 @@ impl<S: System> Why<'_, S> {
         }
     }
 
+    /// The name of a service that handles something, if none that does can do a thing.
+    fn if_none(&self, what: &Target, can: impl Fn(&Hosted<S>) -> bool) -> Option<&'static str> {
+        let (handlers, services) = (self.handlers(what), &self.simulation.inner.services);
+        let name = services.get(*handlers.first()?)?.name;
+        (!handlers.iter().any(|place| can(&services[*place]))).then_some(name)
+    }
+
     /// That no handler of what is to pause can.
     fn cannot_pause(&self) -> Option<String> {
         let Departure::Pause { what, .. } = self.departure else { return None };
-        let handlers = self.handlers(what);
-        let services = &self.simulation.inner.services;
-        let name = services.get(*handlers.first()?)?.name;
-        let none = handlers.iter().all(|place| !services[*place].pauses[work_of(what) as usize]);
-        none.then(|| format!("handlers of `{name}` cannot pause: it has one member, which handles one at a time"))
+        let name = self.if_none(what, |hosted| hosted.pauses[work_of(what) as usize])?;
+        Some(format!("handlers of `{name}` cannot pause: it has one member, which handles one at a time"))
     }
 
     /// That no handler of what is to be interrupted at an await has any.
-    fn cannot_await(&self) -> String {
+    fn cannot_await(&self) -> Option<String> {
         let what = self.departure.what();
-        let services = &self.simulation.inner.services;
-        let name = self.handlers(&what).first().and_then(|place| services.get(*place)).map_or("", |hosted| hosted.name);
-        let instead = what.handled();
-        format!("handlers of `{name}` are no `async fn`s (`Service::awaits`): write `pause {instead} until …`")
+        let (name, instead) = (self.if_none(&what, |hosted| hosted.awaits)?, what.handled());
+        Some(format!("handlers of `{name}` are no `async fn`s (`Service::awaits`): write `pause {instead} until …`"))
     }
 
     /// That a handler did not come to where it was to be interrupted.
@@ -227,11 +232,8 @@ impl<S: System> Why<'_, S> {
     /// That no handler of what is to get a wrong answer asks anybody.
     fn cannot_ask(&self) -> Option<String> {
         let Departure::Answer { what, .. } = self.departure else { return None };
-        let handlers = self.handlers(what);
-        let services = &self.simulation.inner.services;
-        let name = services.get(*handlers.first()?)?.name;
-        let none = handlers.iter().all(|place| services[*place].asks.is_empty());
-        none.then(|| format!("handlers of `{name}` ask no other service (`Service::asks`)"))
+        let name = self.if_none(what, |hosted| !hosted.asks.is_empty())?;
+        Some(format!("handlers of `{name}` ask no other service (`Service::asks`)"))
     }
 
     /// That the broker does not know what is to happen to a member.
@@ -315,11 +317,8 @@ impl<S: System> Why<'_, S> {
                 self.comes_first(what, until).then_some(name)
             }
             (_, Target::Pause(of)) => {
-                let handlers = self.handlers(of);
-                let services = &self.simulation.inner.services;
-                let name = services.get(*handlers.first()?)?.name;
-                let none = handlers.iter().all(|place| !services[*place].pauses[work_of(of) as usize]);
-                none.then(|| format!("handlers of `{name}` cannot pause"))
+                let name = self.if_none(of, |hosted| hosted.pauses[work_of(of) as usize])?;
+                Some(format!("handlers of `{name}` cannot pause"))
             }
             (_, until @ Target::Await { .. }) => {
                 let is_left = |other: &Departure| matches!(other, Departure::Pause { what, .. } if what == until);
@@ -327,11 +326,8 @@ impl<S: System> Why<'_, S> {
                 none.then(|| format!("nothing is interrupted there: write `pause {until} until …`"))
             }
             (_, Target::Start(of)) => {
-                let handlers = self.handlers(of);
-                let services = &self.simulation.inner.services;
-                let name = services.get(*handlers.first()?)?.name;
-                let none = handlers.iter().all(|place| services[*place].takes[work_of(of) as usize].is_zero());
-                none.then(|| format!("handlers of `{name}` take no time: they do not begin before they are done"))
+                let name = self.if_none(of, |hosted| !hosted.takes[work_of(of) as usize].is_zero())?;
+                Some(format!("handlers of `{name}` take no time: they do not begin before they are done"))
             }
             (_, Target::Publish(of)) => {
                 let is_slow = |other: &Departure| matches!(other, Departure::SlowPublish { what, .. } if what == &**of);

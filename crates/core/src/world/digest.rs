@@ -206,10 +206,8 @@ impl<S: System> World<S> {
     fn rest_digest(&self) -> u64 {
         let paused = self.host.small.paused.iter().map(|paused| {
             let job = self.digest_of_job(paused);
-            // Bits that the word of a fate does not have.
             let published = u64::from(paused.begun.published) << 32 | u64::from(paused.begun.at.unwrap_or(0)) << 56;
-            let fate = paused.fate.word() | paused.fate.awaits.word() << 33;
-            hash::mix3(job, fate | published, paused.begun.read)
+            hash::mix3(job, paused.fate.whole_word() | published, paused.begun.read)
         });
         let paused = paused.fold(0u64, u64::wrapping_add);
         let live = self.host.timers.iter().filter(|(_, timer)| self.is_live(timer));

@@ -17,7 +17,7 @@ use crate::hash;
 use crate::ids::{ServiceIndex, Time};
 use crate::schedule;
 use crate::scheduler::{Action, ClientIndex, PauseIndex};
-use crate::service::{self, AskedAt, AskedService, Asking};
+use crate::service::{self, AskedAt, AskedService, Asking, Awaits};
 
 impl<S: System> World<S> {
     /// Takes one step: `action` happens with `fate`.
@@ -304,7 +304,7 @@ impl<S: System> World<S> {
         let (begun, handles) = (Begun { pause: index.0, ..*begun }, begun.handles);
         let key = match begun.at {
             None => schedule::resume_key(handles),
-            Some(place) => schedule::await_key(handles, place),
+            Some(place) => Awaits::key(handles, place),
         };
         if self.simulation.inner.services[actor.service.get()].awaits {
             small.told.push((index.0, progress.take_told()));

@@ -268,12 +268,7 @@ impl Place<'_> {
 
     /// Refuses an await of a handler that has none.
     fn can_await<C: Command>(&self, what: &Target, known: &Known<'_, C>) -> Result<(), FileError> {
-        let service = match what {
-            Target::Delivery(delivery) => Some(delivery.group.as_str()),
-            Target::Command(command) => service_of(command, known),
-            _ => None,
-        };
-        let (Some(service), Some(awaiting)) = (service, &known.awaiting) else { return Ok(()) };
+        let (Some(service), Some(awaiting)) = (handler_of(what, known), &known.awaiting) else { return Ok(()) };
         if awaiting.contains(&service) || !known.services.iter().any(|other| other == service) {
             return Ok(());
         }
@@ -286,9 +281,7 @@ impl Place<'_> {
         let service = match what {
             // A broker that an engine plays waits for a slow handler, whatever else that does meanwhile.
             Target::Delivery(_) if known.profile.engine.is_some() => None,
-            Target::Delivery(delivery) => Some(delivery.group.as_str()),
-            Target::Command(command) => service_of(command, known),
-            _ => None,
+            what => handler_of(what, known),
         };
         let hosted = service.and_then(|name| Some((name, known.hostings.get(name)?)));
         match hosted {
@@ -300,6 +293,15 @@ impl Place<'_> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Who handles a delivery or a command.
+fn handler_of<'a, 'k: 'a, C: Command>(what: &'a Target, known: &Known<'k, C>) -> Option<&'a str> {
+    match what {
+        Target::Delivery(delivery) => Some(delivery.group.as_str()),
+        Target::Command(command) => service_of(command, known),
+        _ => None,
     }
 }
 

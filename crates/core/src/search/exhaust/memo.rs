@@ -21,7 +21,7 @@ impl MemoKey {
     /// The key of what is handled with this fate.
     #[inline]
     pub(super) fn of(handling: Handling, fate: Fate) -> MemoKey {
-        MemoKey(hash::mix(handling.known_by, fate.word() | fate.awaits.word() << 32))
+        MemoKey(hash::mix(handling.known_by, fate.whole_word()))
     }
 
     /// The key of its judgement, where what it looks at has this hash.
