@@ -336,6 +336,27 @@ fn a_crash_of_its_member_ends_a_handler_that_was_interrupted_and_the_message_com
     .assert_eq(&steps.0);
 }
 
+#[test]
+fn a_crash_of_one_service_leaves_what_handlers_of_others_were_told() {
+    let (steps, came) = departing(
+        &simulation(shop()),
+        &[
+            "pause await 3 of bob: change i1 to 2 until quiescence",
+            "crash search before save of item:changed i1@0 -> search",
+        ],
+    );
+    expect![[r#"
+        ann: change i1 to 1: accepted; saves i1@0; publishes item:changed i1@0
+        deliver item:changed i1@0 -> search #1: crashed; does index i1
+        bob: change i1 to 2: paused
+        resume bob: change i1 to 2: accepted; publishes item:changed i1@1
+        deliver item:changed i1@1 -> search #1: ack; saves i1@0; does index i1
+        clock: ack wait of item:changed i1@0 -> search #1 ends: 
+        deliver item:changed i1@0 -> search #2: ack"#]]
+    .assert_eq(&steps);
+    assert_eq!(came, [DepartureOutcome::InFull; 2]);
+}
+
 /// Polls both until both are done, as `join!` does.
 async fn both<A, B>(one: impl Future<Output = A>, other: impl Future<Output = B>) -> (A, B) {
     let (mut one, mut other, mut first, mut second) = (pin!(one), pin!(other), None, None);
