@@ -21,6 +21,7 @@ pub mod nats;
 mod pool;
 mod port;
 mod service;
+pub mod serving;
 mod state;
 
 #[cfg(unix)]

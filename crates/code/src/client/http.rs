@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, TcpStream};
 
-use crate::nats::Stream;
+use crate::serving::Stream;
 
 /// A request, as `METHOD /PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]

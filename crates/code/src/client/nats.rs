@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::spoken::{Heard, Spoken};
-use crate::nats::{Around, Connection, Interest, Publishes, Server};
+use crate::nats::{Around, Connection, Interest, Server};
 use crate::port::{Answer, Delivered};
+use crate::serving::{Publishes, Talk};
 
 /// A server of NATS and JetStream.
 pub(super) struct Nats {
@@ -44,7 +45,7 @@ impl Around for Given {
 impl Nats {
     pub(super) fn new(listener: TcpListener, streams: Vec<(String, Vec<String>)>, listens: Vec<String>) -> Nats {
         let around = Arc::new(Given { streams, listens });
-        Nats { server: Server::new(listener, Arc::clone(&around) as Arc<_>, None), around }
+        Nats { server: Server::new(listener, Arc::clone(&around) as Arc<_>, Talk::default()), around }
     }
 }
 
@@ -67,10 +68,10 @@ impl Spoken for Nats {
 
     fn go_on(&mut self, heard: &mut Vec<Heard>) -> Result<bool, String> {
         let has_any = self.server.turn();
-        let published = self.server.published.drain(..);
+        let published = self.server.talk.published.drain(..);
         heard.extend(published.map(|Publishes { subject, headers, body }| Heard::Published { subject, headers, body }));
-        heard.extend(self.server.said.drain(..).map(Heard::Said));
-        match self.server.wrong() {
+        heard.extend(self.server.talk.said.drain(..).map(Heard::Said));
+        match self.server.talk.wrong() {
             Some(wrong) => Err(wrong.what().to_owned()),
             None => Ok(has_any),
         }
@@ -94,9 +95,9 @@ impl Spoken for Nats {
     }
 
     fn at(&mut self, now: Duration) {
-        self.server.begin();
+        self.server.talk.begin();
         // An instance that is told again what it was told goes on where it was.
-        self.server.at(now.max(self.server.now));
+        self.server.at(now.max(self.server.talk.now));
     }
 
     fn deliver(&mut self, delivered: &Delivered<'_>) -> Result<(), String> {
@@ -127,10 +128,7 @@ impl Spoken for Nats {
     }
 
     fn over(&mut self, to_nothing: bool) {
-        if to_nothing {
-            self.server.take_back();
-        }
-        self.server.handed = None;
+        self.server.over(to_nothing);
     }
 
     fn listen(&mut self, listener: TcpListener, keeps: bool) {

@@ -14,7 +14,8 @@ use super::http::Exchange;
 use super::spoken::{Heard, Spoken};
 use crate::Failure;
 use crate::child::{Spawned, now};
-use crate::nats::{Connection, Stream};
+use crate::nats::Connection;
+use crate::serving::Stream;
 
 /// The most messages, timers and acks that a process may say before it is quiet.
 const SAID_MAX: usize = 100_000;

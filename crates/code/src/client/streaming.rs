@@ -9,8 +9,9 @@ use serde_json::Value;
 use super::fields::{Fields, Read as Message};
 use super::spoken::{Heard, Spoken};
 use crate::message::Body;
-use crate::nats::{self, Connection, Op, PAYLOAD_MAX, Published, Stream, Subscription};
+use crate::nats::{self, Connection, Op, PAYLOAD_MAX, Published, Subscription};
 use crate::port::{Answer, Delivered};
+use crate::serving::Stream;
 
 /// The name of the cluster that it says it is.
 const CLUSTER: &str = "pellmell";

@@ -1,69 +1,9 @@
 //! A client that is connected, and what it listens to.
 
 use std::collections::BTreeMap;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
 
 use super::fits;
-
-/// A connection that is read and written as far as that goes at once.
-#[derive(Debug)]
-pub struct Stream {
-    /// The connection itself, to wait for it.
-    pub socket: TcpStream,
-    /// What was read and not understood so far.
-    pub input: Vec<u8>,
-    /// What is to be written.
-    pub output: Vec<u8>,
-    /// Whether the other side has ended it.
-    pub is_closed: bool,
-}
-
-impl Stream {
-    /// One that has begun.
-    ///
-    /// # Errors
-    /// If the system does not let it be read without waiting.
-    pub fn new(socket: TcpStream) -> io::Result<Stream> {
-        socket.set_nodelay(true)?;
-        socket.set_nonblocking(true)?;
-        Ok(Stream { socket, input: Vec::new(), output: Vec::new(), is_closed: false })
-    }
-
-    /// Writes as much as can be written. What nobody reads any more is let go of: that the other side has ended is
-    /// seen when what it wrote last is read.
-    pub fn write(&mut self) {
-        while !self.output.is_empty() {
-            match self.socket.write(&self.output) {
-                Ok(written) if written > 0 => drop(self.output.drain(..written)),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                _ => self.output.clear(),
-            }
-        }
-    }
-
-    /// Reads what is there. Returns whether there was anything.
-    pub fn read(&mut self) -> bool {
-        let (mut some, mut buffer) = (false, [0; 16 * 1024]);
-        loop {
-            match self.socket.read(&mut buffer) {
-                Ok(0) => self.is_closed = true,
-                Ok(read) => {
-                    self.input.extend_from_slice(&buffer[..read]);
-                    some = true;
-                    if read == buffer.len() {
-                        continue;
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(_) => self.is_closed = true,
-            }
-            return some;
-        }
-    }
-}
+use crate::serving::Stream;
 
 /// A client of a server.
 #[derive(Debug)]

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::body::bytes;
 use super::jetstream::Key;
-use super::server::{NOT_PLAYED, Sequence, Server, content};
+use super::server::{NOT_PLAYED, Sequence, Server};
 use super::{Published, fits};
 use crate::Failure;
 use crate::port::Answer;
+use crate::serving::{bytes, content};
 
 /// In seconds: the time of the world is counted from here in what messages say of themselves.
 const EPOCH: u64 = 1_767_225_600;
@@ -125,7 +125,7 @@ impl Server {
     ) -> Result<(), Failure> {
         let Some(taker) = self.taker(subject)? else {
             let what = format!("nothing of it takes messages on `{subject}`: it has {}", self.takers_in_words());
-            return Err(self.with_lines(Failure::new(what)));
+            return Err(self.talk.with_lines(Failure::new(what)));
         };
         let (content, mut undo) = (content(subject, headers, body), Undo { stream: None, sequence: None });
         undo.sequence = self.sequences.get(&content).copied();
@@ -149,7 +149,7 @@ impl Server {
                 let last = consumer.wait.last().copied().unwrap_or(within);
                 within = consumer.wait.get(usize::from(attempt.max(1)) - 1).copied().unwrap_or(last);
                 let (stream, name, count) = (&key.0, &key.1, consumer.delivered);
-                let at = u128::from(EPOCH) * 1_000_000_000 + self.now.as_nanos();
+                let at = u128::from(EPOCH) * 1_000_000_000 + self.talk.now.as_nanos();
                 message.reply = Some(format!("$JS.ACK.{stream}.{name}.{attempt}.{number}.{count}.{at}.0"));
             }
         }
@@ -166,7 +166,7 @@ impl Server {
     pub fn call(&mut self, name: &str, body: &Value) -> Result<(), Failure> {
         if !self.listens(name) {
             let what = format!("nothing of it answers requests on `{name}`: it has {}", self.takers_in_words());
-            return Err(self.with_lines(Failure::new(what)));
+            return Err(self.talk.with_lines(Failure::new(what)));
         }
         self.requests += 1;
         let reply = Some(format!("{REPLIES}.{}", self.requests));
@@ -181,7 +181,7 @@ impl Server {
     pub(crate) fn send_handed(&mut self) {
         let Some(mut handed) = self.handed.take() else { return };
         if handed.sent.is_none() && self.sends(&handed.what) {
-            handed.sent = Some(self.now);
+            handed.sent = Some(self.talk.now);
         }
         self.handed = Some(handed);
     }
@@ -198,7 +198,7 @@ impl Server {
                     None => false,
                     Some(Some(to)) => self.listens_to_pushes(&to) && self.route(&to, message) > 0,
                     Some(None) => {
-                        let Some((inbox, says)) = self.jetstream.take(key, self.now) else { return false };
+                        let Some((inbox, says)) = self.jetstream.take(key, self.talk.now) else { return false };
                         self.route(&inbox, message);
                         if let Some(says) = says {
                             self.say(&says);
@@ -245,7 +245,7 @@ impl Server {
         let (subject, sequence) = (format!("{GIVEN_UP}.{}.{}", key.0, key.1), self.sequences.get(content));
         let advisory = json!({
             "type": "io.nats.jetstream.advisory.v1.max_deliver", "id": format!("{}-{}", key.1, self.advisories + 1),
-            "timestamp": at(self.now), "stream": key.0, "consumer": key.1,
+            "timestamp": at(self.talk.now), "stream": key.0, "consumer": key.1,
             "stream_seq": sequence.map(|sequence| sequence.number), "deliveries": attempt,
         });
         self.advisories += 1;
@@ -253,9 +253,10 @@ impl Server {
         self.route(&subject, &Published { subject: subject.clone(), payload, ..Published::default() });
     }
 
-    /// Lets it be as if the delivery had not been handed over.
-    pub fn take_back(&mut self) {
-        let Some(Handed { what: What::Delivery { taker, content, undo, .. }, .. }) = self.handed.take() else { return };
+    /// What was handed over is over; if it came to nothing it is as if it had never been.
+    pub fn over(&mut self, to_nothing: bool) {
+        let handed = self.handed.take().filter(|_| to_nothing);
+        let Some(Handed { what: What::Delivery { taker, content, undo, .. }, .. }) = handed else { return };
         match undo.sequence {
             Some(sequence) => self.sequences.insert(content, sequence),
             None => self.sequences.remove(&content),
@@ -274,15 +275,16 @@ impl Server {
 
     /// Looks whether the time for an answer is over.
     pub(crate) fn look_at_time(&mut self) {
-        let late =
-            |handed: &Handed| handed.answer.is_none() && handed.sent.is_some_and(|at| self.now >= at + handed.within);
+        let late = |handed: &Handed| {
+            handed.answer.is_none() && handed.sent.is_some_and(|at| self.talk.now >= at + handed.within)
+        };
         if self.handed.as_ref().is_some_and(late) && !self.is_never_acked() {
             self.tell_if_given_up();
         }
     }
 
     pub(crate) fn answered(&mut self, message: &Published) {
-        let now = self.now;
+        let now = self.talk.now;
         let text = String::from_utf8_lossy(&message.payload).into_owned();
         let (verb, rest) = text.split_once(' ').unwrap_or((&text, ""));
         let of_this = |handed: &&mut Handed| match &handed.what {
@@ -292,7 +294,7 @@ impl Server {
         let answer = match verb {
             "" | "+ACK" => Some(Answer::Done),
             "+TERM" => {
-                self.said.push("a delivery is terminated".to_owned());
+                self.talk.said.push("a delivery is terminated".to_owned());
                 Some(Answer::Done)
             }
             "-NAK" => {
@@ -301,7 +303,7 @@ impl Server {
             }
             "+WPI" => None,
             other => {
-                self.refuse(&format!("an ack that says `{other}`"), NOT_PLAYED);
+                self.talk.refuse(&format!("an ack that says `{other}`"), NOT_PLAYED);
                 return;
             }
         };
@@ -318,7 +320,7 @@ impl Server {
                     self.tell_if_given_up();
                 }
             }
-            (None, Some(_)) => self.said.push(format!("a late `{verb}` for {}", message.subject)),
+            (None, Some(_)) => self.talk.said.push(format!("a late `{verb}` for {}", message.subject)),
             (None, None) => {}
         }
         self.reply(message.reply.as_deref(), &Value::Null);
@@ -336,14 +338,15 @@ impl Server {
         });
         handed.answer.get_or_insert(error.unwrap_or(Answer::Done));
     }
+}
 
-    /// The attempt that was handed over and what it is, in words.
+impl Handed {
+    /// What it is, in words: which attempt, or which request.
     #[must_use]
-    pub fn handed_in_words(&self) -> String {
-        match self.handed.as_ref().map(|handed| &handed.what) {
-            Some(What::Delivery { message, attempt, .. }) => format!("attempt {attempt} on `{}`", message.subject),
-            Some(What::Call { message }) => format!("the request on `{}`", message.subject),
-            None => "nothing".to_owned(),
+    pub fn in_words(&self) -> String {
+        match &self.what {
+            What::Delivery { message, attempt, .. } => format!("attempt {attempt} on `{}`", message.subject),
+            What::Call { message } => format!("the request on `{}`", message.subject),
         }
     }
 }

@@ -1,16 +1,15 @@
 //! What clients and servers of NATS write to one another, and a server of NATS and JetStream that clients talk to in a
 //! simulation.
 
-mod body;
 mod connection;
 mod handed;
 mod jetstream;
 mod server;
 
-pub use connection::{Connection, Stream, Subscription};
+pub use connection::{Connection, Subscription};
 pub use handed::Handed;
 pub use jetstream::Wanted;
-pub use server::{Around, Interest, Publishes, Server, TakesDown};
+pub use server::{Around, Interest, Server};
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

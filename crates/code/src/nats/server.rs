@@ -1,6 +1,6 @@
 //! The server that clients of NATS talk to: connections, subscriptions, and what is handed over to the service.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -8,27 +8,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::body::{Masks, body};
 use super::handed::{Handed, REPLIES};
 use super::jetstream::{JetStream, Says, Wanted};
-use super::{Connection, Op, Published, Stream, Subscription, fits};
-use crate::Failure;
-
-/// How many of the last lines between server and clients a failure shows.
-const LINES_SHOWN: usize = 24;
-/// How much a service may say before it is at rest.
-const OPS_MAX: u32 = 100_000;
-
-/// What a service does that the simulation hears of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Publishes {
-    /// On this subject.
-    pub subject: String,
-    /// By name.
-    pub headers: BTreeMap<String, String>,
-    /// What it carries.
-    pub body: Value,
-}
+use super::{Connection, Op, Published, Subscription, fits};
+use crate::serving::{Publishes, Stream, Talk, body, content};
 
 /// What is done with what a client publishes on a subject that no stream takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,9 +41,6 @@ pub trait Around: Send + Sync {
     fn says_a_subject(&self) -> &'static str;
 }
 
-/// Takes down what clients and server say.
-pub type TakesDown = Box<dyn Fn(String) + Send>;
-
 /// A server of NATS and JetStream for the clients of one service. It decides nothing: it hands over what it is told to.
 pub struct Server {
     pub(crate) listener: TcpListener,
@@ -68,21 +48,12 @@ pub struct Server {
     pub(crate) jetstream: JetStream,
     pub(crate) connections: Vec<Connection>,
     clients: u64,
-    /// The simulated time.
-    pub now: Duration,
-    /// What the service published, for the simulation.
-    pub published: Vec<Publishes>,
-    /// What else is worth to be told of what it said.
-    pub said: Vec<String>,
-    wrong: Option<Failure>,
+    /// What it has heard.
+    pub talk: Talk,
     /// What was handed over, if it is not over.
     pub handed: Option<Handed>,
     /// The sequence numbers of messages that came from elsewhere, by what they are.
     pub(crate) sequences: BTreeMap<String, Sequence>,
-    lines: VecDeque<String>,
-    takes_down: Option<TakesDown>,
-    masks: Masks,
-    ops: u32,
     pub(crate) requests: u64,
     pub(crate) advisories: u64,
     /// Whether the server has written something that it does not know to have been read.
@@ -98,7 +69,7 @@ pub(crate) struct Sequence {
 impl Server {
     /// A server that listens there, without waiting.
     #[must_use]
-    pub fn new(listener: TcpListener, around: Arc<dyn Around>, takes_down: Option<TakesDown>) -> Server {
+    pub fn new(listener: TcpListener, around: Arc<dyn Around>, talk: Talk) -> Server {
         let mut jetstream = JetStream::default();
         around.streams().iter().for_each(|(name, subjects)| jetstream.declare(name, subjects));
         Server {
@@ -107,16 +78,9 @@ impl Server {
             jetstream,
             connections: Vec::new(),
             clients: 0,
-            now: Duration::ZERO,
-            published: Vec::new(),
-            said: Vec::new(),
-            wrong: None,
+            talk,
             handed: None,
             sequences: BTreeMap::new(),
-            lines: VecDeque::new(),
-            takes_down,
-            masks: Masks::default(),
-            ops: 0,
             requests: 0,
             advisories: 0,
             unread: false,
@@ -126,7 +90,7 @@ impl Server {
     /// The same listener with nothing of what it has heard.
     #[must_use]
     pub fn renewed(self) -> Server {
-        Server::new(self.listener, self.around, self.takes_down)
+        Server::new(self.listener, self.around, self.talk.renewed())
     }
 
     /// What its consumers ask of the broker.
@@ -156,38 +120,6 @@ impl Server {
         self.jetstream.forget_ephemeral();
         self.handed = None;
         self.unread = false;
-    }
-
-    /// What is wrong, if something is, with the last lines that were said.
-    pub fn wrong(&mut self) -> Option<Failure> {
-        let wrong = self.wrong.take()?;
-        Some(self.with_lines(wrong))
-    }
-
-    /// A failure with the last lines that were said.
-    #[must_use]
-    pub fn with_lines(&self, failure: Failure) -> Failure {
-        let mut masks = Masks::default();
-        failure.with_last_lines(self.lines.iter().map(|line| masks.mask(line)).collect())
-    }
-
-    /// Begins with an input.
-    pub fn begin(&mut self) {
-        self.ops = 0;
-    }
-
-    pub(crate) fn refuse(&mut self, what: &str, next: &str) {
-        self.wrong.get_or_insert_with(|| Failure::new(format!("{what}: {next}")));
-    }
-
-    pub(crate) fn note(&mut self, line: String) {
-        if let Some(takes_down) = &self.takes_down {
-            takes_down(format!("{} {}", self.now.as_micros(), self.masks.mask(&line)));
-        }
-        if self.lines.len() == LINES_SHOWN {
-            self.lines.pop_front();
-        }
-        self.lines.push_back(line);
     }
 
     // What moves bytes.
@@ -241,7 +173,8 @@ impl Server {
                     }
                     Ok(None) => break,
                     Err(error) => {
-                        self.refuse(&format!("a client wrote {error}"), "that is nothing that the server understands");
+                        self.talk
+                            .refuse(&format!("a client wrote {error}"), "that is nothing that the server understands");
                         done = input.len();
                     }
                 }
@@ -287,19 +220,17 @@ impl Server {
             self.connections[at].awaits_pong = false;
             return false;
         }
-        self.ops += 1;
-        if self.ops > OPS_MAX {
-            self.refuse(&format!("it said more than {OPS_MAX} things"), "it does not come to rest");
+        if !self.talk.goes_on() {
             return false;
         }
         let client = self.connections[at].number;
         match &op {
             Op::Pub(Published { subject, reply, payload, .. }) => {
                 let reply = reply.as_ref().map(|reply| format!(" reply {reply}")).unwrap_or_default();
-                self.note(format!("{client} > PUB {subject}{reply} {}", String::from_utf8_lossy(payload)));
+                self.talk.note(format!("{client} > PUB {subject}{reply} {}", String::from_utf8_lossy(payload)));
             }
             Op::Ping => {}
-            other => self.note(format!("{client} > {other:?}")),
+            other => self.talk.note(format!("{client} > {other:?}")),
         }
         match op {
             Op::Connect => self.connections[at].is_open = true,
@@ -326,7 +257,7 @@ impl Server {
 
     /// A message to all who listen on a subject, one of each queue. Returns how many there are.
     pub(crate) fn route(&mut self, to: &str, message: &Published) -> usize {
-        self.note(format!("< {to} {}", String::from_utf8_lossy(&message.payload)));
+        self.talk.note(format!("< {to} {}", String::from_utf8_lossy(&message.payload)));
         self.each_of(to, |output, sid| super::message(output, sid, message))
     }
 
@@ -338,7 +269,7 @@ impl Server {
     }
 
     pub(crate) fn say(&mut self, says: &Says) {
-        self.note(format!("< {} {}", says.to, says.status));
+        self.talk.note(format!("< {} {}", says.to, says.status));
         self.each_of(&says.to, |output, sid| super::status(output, sid, &says.to, says.status, &says.headers));
     }
 
@@ -352,7 +283,7 @@ impl Server {
 
     /// Does what the server does by itself at this time.
     pub fn at(&mut self, now: Duration) {
-        self.now = now;
+        self.talk.now = now;
         self.look_at_time();
         for says in self.jetstream.due(now) {
             self.say(&says);
@@ -371,7 +302,7 @@ impl Server {
             self.replied(&message);
         } else if subject.starts_with('$') {
             let what = format!("it publishes on `{subject}`");
-            self.refuse(&what, "subjects that begin with `$` are the server's, and only JetStream's are played");
+            self.talk.refuse(&what, "subjects that begin with `$` are the server's, and only JetStream's are played");
         } else if self.jetstream.stream_of(subject).is_some() {
             self.stored(message);
         } else if subject.starts_with("_INBOX.") {
@@ -389,11 +320,11 @@ impl Server {
                 self.route(&message.subject, &message);
             }
             Interest::Known | Interest::Others if message.reply.is_none() => {
-                self.published.push(Publishes::of(message));
+                self.talk.published.push(publishes(message));
             }
             Interest::Known | Interest::Others => {
                 let what = format!("it publishes on `{subject}` and waits for an answer, and no stream takes that");
-                self.refuse(&what, self.around.clone().says_a_stream());
+                self.talk.refuse(&what, self.around.clone().says_a_stream());
             }
             Interest::Ignored => {
                 if let Some(to) = message.reply {
@@ -402,7 +333,7 @@ impl Server {
             }
             Interest::Unknown => {
                 let what = format!("it publishes on `{subject}`, of which nothing is said");
-                self.refuse(&what, self.around.clone().says_a_subject());
+                self.talk.refuse(&what, self.around.clone().says_a_subject());
             }
         }
     }
@@ -412,15 +343,15 @@ impl Server {
         if let ["CONSUMER", "MSG", "NEXT", stream, consumer] = tokens.as_slice() {
             let key = ((*stream).to_owned(), (*consumer).to_owned());
             let inbox = message.reply.as_deref().unwrap_or_default();
-            if let Err(what) = self.jetstream.pull(key, inbox, &message.payload, self.now) {
-                self.refuse(&what, NOT_PLAYED);
+            if let Err(what) = self.jetstream.pull(key, inbox, &message.payload, self.talk.now) {
+                self.talk.refuse(&what, NOT_PLAYED);
             }
             return;
         }
-        match self.jetstream.answer(request, &message.payload, self.now) {
+        match self.jetstream.answer(request, &message.payload, self.talk.now) {
             Ok(answer) => self.reply(message.reply.as_deref(), &answer),
             Err(what) => {
-                self.refuse(&what, NOT_PLAYED);
+                self.talk.refuse(&what, NOT_PLAYED);
                 let error = json!({ "error": { "code": 501, "err_code": 10_000, "description": "not played" } });
                 self.reply(message.reply.as_deref(), &error);
             }
@@ -430,23 +361,23 @@ impl Server {
     fn stored(&mut self, message: Published) {
         let expects = message.headers.keys().find(|name| name.starts_with("Nats-Expected-")).cloned();
         if let Some(header) = expects {
-            self.refuse(&format!("a message with the header `{header}`"), NOT_PLAYED);
+            self.talk.refuse(&format!("a message with the header `{header}`"), NOT_PLAYED);
         }
         let id = message.headers.get("Nats-Msg-Id").map(String::as_str);
-        let Some(stored) = self.jetstream.store(&message.subject, id, self.now) else { return };
+        let Some(stored) = self.jetstream.store(&message.subject, id, self.talk.now) else { return };
         let mut ack = json!({ "stream": stored.stream, "seq": stored.sequence });
         if stored.duplicate {
             ack["duplicate"] = true.into();
-            self.said.push(format!("published once more on {}, and the id is known", message.subject));
+            self.talk.said.push(format!("published once more on {}, and the id is known", message.subject));
         }
         self.reply(message.reply.as_deref(), &ack);
         if stored.duplicate || self.around.interest(&message.subject) == Interest::Ignored {
             return;
         }
-        let publishes = Publishes::of(message);
-        let content = content(&publishes.subject, &publishes.headers, &publishes.body);
+        let published = publishes(message);
+        let content = content(&published.subject, &published.headers, &published.body);
         self.sequences.insert(content, Sequence { number: stored.sequence, is_delivered: false });
-        self.published.push(publishes);
+        self.talk.published.push(published);
     }
 
     /// Whether a client listens on a subject that is no inbox.
@@ -462,14 +393,7 @@ impl Server {
 
 pub(crate) const NOT_PLAYED: &str = "pellmell does not play that; docs/guide/nats.md says what it does";
 
-impl Publishes {
-    fn of(message: Published) -> Publishes {
-        let Published { subject, headers, payload, .. } = message;
-        Publishes { subject, headers, body: body(payload) }
-    }
-}
-
-/// A message from elsewhere, by what it is.
-pub(crate) fn content(subject: &str, headers: &BTreeMap<String, String>, body: &Value) -> String {
-    format!("{subject}\n{headers:?}\n{body}")
+fn publishes(message: Published) -> Publishes {
+    let Published { subject, headers, payload, .. } = message;
+    Publishes { subject, headers, body: body(payload) }
 }

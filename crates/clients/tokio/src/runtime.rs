@@ -1,8 +1,8 @@
-//! A runtime in which a service and its server run on one thread, whose clock stands still until every byte is drained.
+//! A runtime in which a service and its server run on one thread, whose clock stands still until every byte is read.
 //!
 //! tokio's paused clock moves by itself whenever no task is runnable, and bytes that are under way on a socket do not
 //! hinder it. So each time before the thread would be parked, what drives the server is woken instead, and it alone
-//! lets the clock move: when a ping that was sent while all was read has come back and nothing else came before it.
+//! lets the clock move: when all that was written is known to be read, and nothing was said since.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -15,12 +15,10 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
-use crate::server::Server;
+use crate::door::{BEGINS_WITHIN, Door, Handed};
 use crate::service::Running;
 use pellmell_code::{Answer, Failure};
 
-/// How much simulated time a service may take to begin to listen, and to ask for a message that is there.
-pub(crate) const BEGINS_WITHIN: Duration = Duration::from_secs(60);
 /// How many ack waits longer a service gets that has not answered in time: a handler that is only slow ends meanwhile,
 /// so that it has nothing in hand when it is told the next input.
 const LATE_WAITS: u32 = 4;
@@ -80,7 +78,7 @@ struct Clock {
 
 impl Life {
     /// Starts a service at the server's time, and waits until messages on these subjects can be handed over.
-    pub(crate) fn start(service: Running, server: &mut Server, subjects: &[String]) -> Result<Life, Failure> {
+    pub(crate) fn start(service: Running, server: &mut impl Door, subjects: &[String]) -> Result<Life, Failure> {
         let idle = Arc::new(Idle::default());
         let parks = Arc::clone(&idle);
         let runtime = Builder::new_current_thread()
@@ -90,11 +88,11 @@ impl Life {
             .build()
             .map_err(|error| Failure::new(format!("a runtime cannot be made: {error}")))?;
         let origin = runtime.block_on(async { Instant::now() });
-        let clock = Clock { idle, origin, base: server.now };
+        let clock = Clock { idle, origin, base: server.talk().now };
         let mut life = Life { service: runtime.spawn(service), runtime, clock };
         let Life { runtime, service, clock } = &mut life;
         runtime.block_on(async {
-            let last = server.now + BEGINS_WITHIN;
+            let last = server.talk().now + BEGINS_WITHIN;
             loop {
                 clock.settle(server).await?;
                 let mut missing = None;
@@ -107,14 +105,14 @@ impl Life {
                     return Ok(());
                 }
                 ended(service, server).await?;
-                if server.now >= last {
+                if server.talk().now >= last {
                     let what = match missing {
                         Some(subject) => format!("listen to `{subject}`: it has {}", server.takers_in_words()),
                         None => "connect to the server whose address it was given".to_owned(),
                     };
                     let within = BEGINS_WITHIN.as_secs();
                     let what = format!("within {within} s of simulated time it does not {what}");
-                    return Err(server.with_lines(Failure::new(what)));
+                    return Err(server.talk().with_lines(Failure::new(what)));
                 }
                 clock.step(server, last).await;
             }
@@ -123,24 +121,27 @@ impl Life {
     }
 
     /// Lets it do what it does until this time.
-    pub(crate) fn advance(&mut self, server: &mut Server, to: Duration) -> Result<(), Failure> {
+    pub(crate) fn advance(&mut self, server: &mut impl Door, to: Duration) -> Result<(), Failure> {
         self.runtime.block_on(self.clock.advance(server, to))
     }
 
     /// Lets it do what it does until it has answered what was handed over.
-    pub(crate) fn until_answered(&mut self, server: &mut Server) -> Result<Answer, Failure> {
+    pub(crate) fn until_answered(&mut self, server: &mut impl Door) -> Result<Answer, Failure> {
         let Life { runtime, service, clock } = self;
         runtime.block_on(async {
-            let last_to_ask = server.now + BEGINS_WITHIN;
+            let asks_within = server.asks_within();
+            let last_to_ask = server.talk().now + asks_within;
             loop {
                 clock.settle(server).await?;
-                let handed = server.handed.as_ref().map(|handed| (handed.sent, handed.within));
-                let late = handed.and_then(|(sent, within)| Some((sent? + within, within)));
-                let is_late = late.is_some_and(|(end, _)| server.now >= end);
+                let (words, late) = match server.handed() {
+                    Some(Handed { what, sent, within }) => (what, sent.map(|sent| (sent + within, within))),
+                    None => ("nothing".to_owned(), None),
+                };
+                let is_late = late.is_some_and(|(end, _)| server.talk().now >= end);
                 match server.answer() {
                     // It was in time, or there is no time.
                     Some(answer) if !is_late => return Ok(answer),
-                    Some(_) => return Ok(Answer::Failed(format!("{} is answered too late", server.handed_in_words()))),
+                    Some(_) => return Ok(Answer::Failed(format!("{words} is answered too late"))),
                     None => {}
                 }
                 ended(service, server).await?;
@@ -149,12 +150,14 @@ impl Life {
                     Some((end, within)) => end + within * LATE_WAITS,
                     None => last_to_ask,
                 };
-                if server.now >= last {
-                    let words = server.handed_in_words();
+                if server.talk().now >= last {
                     let Some((_, within)) = late else {
-                        let within = BEGINS_WITHIN.as_secs();
+                        if let Some(answer) = server.never_asked() {
+                            return Ok(answer);
+                        }
+                        let within = asks_within.as_secs();
                         let what = format!("within {within} s of simulated time it does not ask for {words}");
-                        return Err(server.with_lines(Failure::new(what)));
+                        return Err(server.talk().with_lines(Failure::new(what)));
                     };
                     return Ok(Answer::Failed(format!("{words} is not answered within {} ms", within.as_millis())));
                 }
@@ -165,7 +168,7 @@ impl Life {
 }
 
 /// A failure if the service has ended.
-async fn ended(service: &mut JoinHandle<String>, server: &Server) -> Result<(), Failure> {
+async fn ended(service: &mut JoinHandle<String>, server: &impl Door) -> Result<(), Failure> {
     if !service.is_finished() {
         return Ok(());
     }
@@ -176,7 +179,7 @@ async fn ended(service: &mut JoinHandle<String>, server: &Server) -> Result<(), 
             Err(error) => format!("it was cut off: {error}"),
         },
     };
-    Err(server.with_lines(Failure::new(what)))
+    Err(server.talk().with_lines(Failure::new(what)))
 }
 
 /// What a panic said.
@@ -191,14 +194,14 @@ impl Clock {
     }
 
     /// Lets everything come to rest at this time: no task can go on, and every byte is read by whom it is for.
-    async fn settle(&self, server: &mut Server) -> Result<(), Failure> {
+    async fn settle(&self, server: &mut impl Door) -> Result<(), Failure> {
         loop {
             let was_read = server.ask_whether_read();
             let (mut heard, mut looks) = (false, 0);
             loop {
                 self.idle.reached().await;
                 heard |= server.turn();
-                if let Some(wrong) = server.wrong() {
+                if let Some(wrong) = server.talk_mut().wrong() {
                     return Err(wrong);
                 }
                 looks += 1;
@@ -216,7 +219,7 @@ impl Clock {
     }
 
     /// Moves to the next time at which something happens, or to the last.
-    async fn step(&self, server: &mut Server, last: Duration) {
+    async fn step(&self, server: &mut impl Door, last: Duration) {
         let until = server.next_due().map_or(last, |due| due.min(last));
         let mut sleep = pin!(sleep_until(self.origin + until.saturating_sub(self.base)));
         self.idle.may_move.store(true, Ordering::Relaxed);
@@ -232,7 +235,7 @@ impl Clock {
         server.at(self.now());
     }
 
-    async fn advance(&self, server: &mut Server, to: Duration) -> Result<(), Failure> {
+    async fn advance(&self, server: &mut impl Door, to: Duration) -> Result<(), Failure> {
         while self.now() < to {
             self.step(server, to).await;
             self.settle(server).await?;

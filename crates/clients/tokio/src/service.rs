@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use pellmell_core::ids::{RecordId, Version};
 
-/// A service on NATS as it is, with what a test has to know of it.
+/// A service as it is, with what a test has to know of it.
 ///
 /// `T` is what the service keeps where crashes do not reach: its database. A clone of it must be the same database,
 /// as an `Arc` is.

@@ -1,5 +1,5 @@
 //! What it costs, and whether it is always the same: the figures of docs/performance.md.
-//! `cargo test --release --manifest-path crates/nats/Cargo.toml --test figures -- --ignored --nocapture`
+//! `cargo test --release --manifest-path crates/clients/Cargo.toml -p pellmell-nats --test figures -- --ignored --nocapture`
 
 #![expect(clippy::print_stdout, reason = "figures are for whoever asks for them")]
 #![expect(clippy::disallowed_types, reason = "figures are measured in real time")]

@@ -5,19 +5,28 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use pellmell_code::nats::fits;
 use pellmell_code::{Call, Codec, Message, Names, Naming};
 use pellmell_processes::Processes;
 
-/// What is said of subjects.
-#[derive(Debug, Default)]
-pub(crate) struct About {
+/// What a test says of subjects: what their messages are about, which are of no interest, and which streams there are.
+#[derive(Debug)]
+pub struct About {
     names: Names,
     ignored: Vec<String>,
     streams: Vec<(String, Vec<String>)>,
+    fits: fn(&str, &str) -> bool,
 }
 
 impl About {
+    /// What a test says of a subject of which nothing is said.
+    pub const SAYS_A_SUBJECT: &'static str = "say what its messages are about with \
+        `.about(\"SUBJECT\", Naming::of('x'))`, or that nobody cares with `.ignoring(\"SUBJECT\")`";
+
+    /// Nothing yet, with what tells whether a pattern means a subject.
+    pub(crate) fn new(fits: fn(&str, &str) -> bool) -> About {
+        About { names: Names::new(), ignored: Vec::new(), streams: Vec::new(), fits }
+    }
+
     pub(crate) fn name(&mut self, subjects: &str, naming: Naming) {
         // Where the last token is any, all that begins so is meant.
         let pattern = match subjects.strip_suffix(".>").or(subjects.strip_suffix(".*")) {
@@ -35,16 +44,21 @@ impl About {
         self.streams.push((name, subjects));
     }
 
-    pub(crate) fn streams(&self) -> impl Iterator<Item = (&str, &[String])> {
+    /// The streams that are there before any service starts, with their subjects.
+    pub fn streams(&self) -> impl Iterator<Item = (&str, &[String])> {
         self.streams.iter().map(|(name, subjects)| (name.as_str(), subjects.as_slice()))
     }
 
-    pub(crate) fn is_known(&self, subject: &str) -> bool {
+    /// Whether is said what messages on a subject are about.
+    #[must_use]
+    pub fn is_known(&self, subject: &str) -> bool {
         self.names.check(subject).is_ok()
     }
 
-    pub(crate) fn is_ignored(&self, subject: &str) -> bool {
-        self.ignored.iter().any(|pattern| fits(pattern, subject))
+    /// Whether messages on a subject are of no interest.
+    #[must_use]
+    pub fn is_ignored(&self, subject: &str) -> bool {
+        self.ignored.iter().any(|pattern| (self.fits)(pattern, subject))
     }
 
     /// The message that is published so.

@@ -14,23 +14,18 @@
 //! was sent then has come back and nothing else came before it. So a run is the same each time, down to what is said,
 //! except for the names of inboxes, which clients draw.
 //!
-//! What a service keeps is its own state ([`pellmell_code::State::Own`]): the world has the inputs that led to it, and
-//! where no instance is in that state one is told them again, and must do the same.
-//!
 //! `docs/guide/nats.md` in the repository goes through an example, and says what is played and what is not.
 #![cfg(unix)]
 
-mod about;
-mod instance;
-mod runtime;
 mod server;
-mod service;
-mod system;
 
-pub use service::{Conversation, Row, Service, record};
-pub use system::{Request, System, check, request};
+pub use server::Nats;
 
-pub use pellmell_code::Naming;
-pub use pellmell_core::broker::Profile;
-pub use pellmell_core::faults::FaultPlan;
-pub use pellmell_processes::{Converged, DoneOnce, Processes, VersionsNeverFall};
+/// What a test is about: services on NATS as they are, on JetStream as their consumers ask for it unless said
+/// otherwise.
+pub type System = pellmell_tokio::System<Nats>;
+
+pub use pellmell_tokio::{
+    Converged, Conversation, DoneOnce, FaultPlan, Naming, Processes, Profile, Request, Row, Service, VersionsNeverFall,
+    check, record, request,
+};

@@ -49,6 +49,6 @@ fn a_failure_is_told_as_the_page_says() {
     // The page is of the test above.
     let text = text.replace("a_failure_is_told_as_the_page_says", "search_takes_whatever_comes");
     let (told, _) = text.split_once("\nso fail ").expect("how often it fails");
-    let page = include_str!("../../../docs/guide/nats.md");
+    let page = include_str!("../../../../docs/guide/nats.md");
     assert!(page.contains(&format!("```text\n{told}\n```\n")), "{told}");
 }

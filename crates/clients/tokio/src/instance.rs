@@ -1,7 +1,6 @@
 //! A service of a test as code that the simulation starts, tells and cuts off: one thread for each instance.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, TcpListener};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,22 +8,23 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::about::About;
+use crate::door::Door;
 use crate::runtime::{Life, panic_in_words};
-use crate::server::{Publishes, Server, Wanted, server};
 use crate::service::{Conversation, Host, Hosted, Seen};
+use pellmell_code::serving::{Publishes, TakesDown, Talk};
 use pellmell_code::{Answer, Code, Delivered, Failure, Input, Port, Put, Running, State};
 use pellmell_core::event::Event;
 use pellmell_core::ids::Subject;
 
 /// What a service of a test is started from.
-pub(crate) struct Program {
+pub(crate) struct Program<D: Door> {
     pub(crate) host: Arc<dyn Host>,
     pub(crate) about: Arc<About>,
     pub(crate) subjects: Vec<String>,
     pub(crate) conversation: Option<Conversation>,
     pub(crate) within: Duration,
     /// What its consumers ask of the broker, once one has started.
-    pub(crate) wanted: Arc<Mutex<Vec<Wanted>>>,
+    pub(crate) wanted: Arc<Mutex<Vec<D::Wanted>>>,
 }
 
 struct Instance {
@@ -52,14 +52,14 @@ struct Told {
     answer: Answer,
 }
 
-impl Code for Program {
+impl<D: Door> Code for Program<D> {
     fn start(&self, service: &str) -> Result<Box<dyn Running>, Failure> {
         let (jobs, to_do) = channel();
         let (done, replies) = channel();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-        let listener = listener.and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
-        let listener = listener.map_err(|error| Failure::new(format!("no port on 127.0.0.1 can be had: {error}")))?;
-        let server = server(listener, Arc::clone(&self.about), self.conversation.clone());
+        let takes_down = self.conversation.clone();
+        let takes_down = takes_down.map(|conversation| -> TakesDown { Box::new(move |line| conversation.add(line)) });
+        let server = D::open(Arc::clone(&self.about), Talk::new(takes_down))
+            .map_err(|error| Failure::new(format!("its clients cannot have a server: {error}")))?;
         let (host, subjects, wanted) = (Arc::clone(&self.host), self.subjects.clone(), Arc::clone(&self.wanted));
         let work = move || serve(&*host, server, &subjects, &wanted, &to_do, &done);
         let thread = thread::Builder::new().name(format!("service {service}")).spawn(work);
@@ -93,7 +93,7 @@ impl Instance {
                 self.is_hung = true;
                 let within = self.within.as_millis();
                 let what = format!("it hangs: it did not come to rest within {within} ms of real time ({what})");
-                let next = "something in it blocks its thread, waits for what is no socket of NATS, or never waits; \
+                let next = "something in it blocks its thread, waits for no socket of its clients, or never waits; \
                             `.answering_within(...)` gives it more time";
                 Err(Failure::new(format!("{what}: {next}")))
             }
@@ -177,11 +177,11 @@ fn owned(input: &Input<'_>) -> Result<Input<'static>, Failure> {
 }
 
 /// What an instance's thread does until nobody has anything more to do for it.
-fn serve(
+fn serve<D: Door>(
     host: &dyn Host,
-    server: Server,
+    server: D,
     subjects: &[String],
-    wanted: &Mutex<Vec<Wanted>>,
+    wanted: &Mutex<Vec<D::Wanted>>,
     jobs: &Receiver<Job>,
     done: &Sender<Reply>,
 ) {
@@ -194,8 +194,7 @@ fn serve(
             let now = server.as_mut().ok_or_else(|| Failure::new("its server is gone"))?;
             match next {
                 Job::Tell(input) => {
-                    let life = life.as_mut().ok_or_else(|| Failure::new("it is not running"))?;
-                    return tell(&input, life, &mut *hosted, now, host.goes_on_for());
+                    return tell(&input, &mut life, &mut *hosted, now, host.goes_on_for());
                 }
                 Job::Crash => {
                     drop(life.take());
@@ -204,7 +203,7 @@ fn serve(
                 Job::Reset => {
                     drop(life.take());
                     hosted = host.fresh();
-                    server = server.take().map(Server::renewed);
+                    server = server.take().map(D::renewed);
                 }
             }
             let now = server.as_mut().ok_or_else(|| Failure::new("its server is gone"))?;
@@ -227,24 +226,25 @@ fn serve(
 fn start(
     life: &mut Option<Life>,
     hosted: &dyn Hosted,
-    server: &mut Server,
+    server: &mut impl Door,
     subjects: &[String],
 ) -> Result<(), Failure> {
-    let url = server.url().map_err(|error| Failure::new(format!("its port is gone: {error}")))?;
+    let url = server.url().map_err(|error| Failure::new(format!("its address is gone: {error}")))?;
     *life = Some(Life::start(hosted.run(url), server, subjects)?);
     Ok(())
 }
 
 fn tell(
     input: &Input<'static>,
-    life: &mut Life,
+    life: &mut Option<Life>,
     hosted: &mut dyn Hosted,
-    server: &mut Server,
+    server: &mut impl Door,
     goes_on_for: Duration,
 ) -> Reply {
     let (Input::Delivery(Delivered { now, .. }) | Input::Call { now, .. } | Input::Timer { now, .. }) = input;
-    server.begin();
-    life.advance(server, Duration::from_micros(now.0))?;
+    server.talk_mut().begin();
+    let running = life.as_mut().ok_or_else(|| Failure::new("it is not running"))?;
+    running.advance(server, Duration::from_micros(now.0))?;
     match input {
         Input::Delivery(Delivered { subject, body, headers, attempt, .. }) => {
             server.deliver(subject, headers, body, *attempt)?;
@@ -252,17 +252,22 @@ fn tell(
         Input::Call { name, body, .. } => server.call(name, body)?,
         Input::Timer { .. } => {}
     }
+    if server.is_asked_for_at_start() {
+        server.talk_mut().said.push("it starts again, as it asks only then for what is left to it".to_owned());
+        drop(life.take());
+        server.cut_off();
+        start(life, hosted, server, &[])?;
+    }
+    let life = life.as_mut().ok_or_else(|| Failure::new("it is not running"))?;
     let answer = life.until_answered(server)?;
     if !goes_on_for.is_zero() {
-        let until = server.now + goes_on_for;
+        let until = server.talk().now + goes_on_for;
         life.advance(server, until)?;
     }
     let seen = hosted.look().map_err(Failure::new)?;
-    let (published, said) = (std::mem::take(&mut server.published), std::mem::take(&mut server.said));
-    if answer != Answer::Done && published.is_empty() && seen.is_empty() {
-        server.take_back();
-    }
-    server.handed = None;
+    let talk = server.talk_mut();
+    let (published, said) = (std::mem::take(&mut talk.published), std::mem::take(&mut talk.said));
+    server.over(answer != Answer::Done && published.is_empty() && seen.is_empty());
     Ok(Told { published, said, seen, answer })
 }
 

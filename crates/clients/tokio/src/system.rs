@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
 use crate::about::{About, Shared};
+use crate::door::{Door, HasStreams};
 use crate::instance::{Program, Publisher};
-use crate::server::Wanted;
 use crate::service::{Conversation, Host, Service};
 use pellmell_code::{Call, CodeService, Naming, Started};
-use pellmell_core::broker::{Exhausted, InFlight, Limit, MaxDeliver, Profile, Scope};
+use pellmell_core::broker::Profile;
 use pellmell_core::event::Event;
 use pellmell_core::faults::FaultPlan;
 use pellmell_core::ids::RecordId;
@@ -23,9 +24,10 @@ use pellmell_core::simulation::{Hosting, Sending, Simulation};
 use pellmell_core::testing::{Check, Checked, Replay};
 use pellmell_processes::{Processes, declare};
 
-/// What a test is about: services as they are, on one broker, and who makes them do something.
+/// What a test is about: services as they are, on one broker, and who makes them do something. `D` is what their
+/// clients are connected to.
 #[must_use = "nothing runs before `check` is called"]
-pub struct System {
+pub struct System<D> {
     profile: Option<Profile>,
     about: About,
     services: Vec<Hosts>,
@@ -36,9 +38,10 @@ pub struct System {
     plan: FaultPlan,
     limits: Limits,
     allowed: Vec<String>,
+    door: PhantomData<D>,
 }
 
-impl fmt::Debug for System {
+impl<D> fmt::Debug for System<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.services.iter().map(|service| service.name.as_str());
         f.debug_struct("System").field("services", &names.collect::<Vec<_>>()).finish_non_exhaustive()
@@ -71,18 +74,18 @@ pub fn request(service: impl Into<String>, subject: impl Into<String>, record: R
     Request { service: service.into(), subject: subject.into(), record, body }
 }
 
-impl Default for System {
-    fn default() -> System {
+impl<D: Door> Default for System<D> {
+    fn default() -> System<D> {
         System::new()
     }
 }
 
-impl System {
-    /// Nothing yet, on JetStream, as the services' consumers ask for it.
-    pub fn new() -> System {
+impl<D: Door> System<D> {
+    /// Nothing yet, on the broker that the services' clients speak with, as they ask for it.
+    pub fn new() -> System<D> {
         System {
             profile: None,
-            about: About::default(),
+            about: About::new(D::fits),
             services: Vec::new(),
             publishers: Vec::new(),
             clients: Vec::new(),
@@ -91,30 +94,25 @@ impl System {
             plan: FaultPlan::SOME,
             limits: LIMITS,
             allowed: Vec::new(),
+            door: PhantomData,
         }
     }
 
     /// What messages on a subject are about, or on all that begin so and go on as `>` says: which record, and which
     /// version of it. The first that fits counts.
-    pub fn about(mut self, subjects: &str, naming: Naming) -> System {
+    pub fn about(mut self, subjects: &str, naming: Naming) -> System<D> {
         self.about.name(subjects, naming);
         self
     }
 
     /// Messages on these subjects go to nobody in the test, so that nothing need be known of them.
-    pub fn ignoring(mut self, subjects: &str) -> System {
+    pub fn ignoring(mut self, subjects: &str) -> System<D> {
         self.about.ignore(subjects);
         self
     }
 
-    /// A stream that is there before any service starts. One that a service makes itself need not be said.
-    pub fn stream<S: Into<String>>(mut self, name: &str, subjects: impl IntoIterator<Item = S>) -> System {
-        self.about.stream(name.to_owned(), subjects.into_iter().map(Into::into).collect());
-        self
-    }
-
     /// A service as it is.
-    pub fn service<T: Clone + Send + 'static>(mut self, service: Service<T>) -> System {
+    pub fn service<T: Clone + Send + 'static>(mut self, service: Service<T>) -> System<D> {
         let Service { name, subjects, collections, members, within, conversation, hosts } = service;
         let host: Arc<dyn Host> = Arc::new(hosts);
         self.services.push(Hosts { name, subjects, collections, members, within, conversation, host });
@@ -127,51 +125,51 @@ impl System {
         mut self,
         name: impl Into<String>,
         events: impl IntoIterator<Item = (S, Value)>,
-    ) -> System {
+    ) -> System<D> {
         let events = events.into_iter().map(|(subject, body)| (subject.into(), body)).collect();
         self.publishers.push((name.into(), events));
         self
     }
 
     /// A client that sends requests, one after the other.
-    pub fn client(mut self, name: impl Into<String>, requests: impl IntoIterator<Item = Request>) -> System {
+    pub fn client(mut self, name: impl Into<String>, requests: impl IntoIterator<Item = Request>) -> System<D> {
         self.clients.push((name.into(), requests.into_iter().collect()));
         self
     }
 
     /// A claim that is judged, beside that every message is acked in the end.
-    pub fn property(self, property: impl Property<Processes> + 'static) -> System {
+    pub fn property(self, property: impl Property<Processes> + 'static) -> System<D> {
         self.properties(vec![Box::new(property)])
     }
 
     /// Claims that are judged.
-    pub fn properties(mut self, properties: Vec<Box<dyn Property<Processes>>>) -> System {
+    pub fn properties(mut self, properties: Vec<Box<dyn Property<Processes>>>) -> System<D> {
         self.properties.extend(properties);
         self
     }
 
-    /// Another broker than JetStream with the services' own `ack_wait`, `max_deliver` and `max_ack_pending`.
-    pub fn on(self, profile: Profile) -> System {
+    /// Another broker than the one that the services' clients speak with as they ask for it.
+    pub fn on(self, profile: Profile) -> System<D> {
         System { profile: Some(profile), ..self }
     }
 
     /// How many schedules are drawn after those that depart once: 100 unless said otherwise.
-    pub fn seeds(self, seeds: Range<u64>) -> System {
+    pub fn seeds(self, seeds: Range<u64>) -> System<D> {
         System { seeds, ..self }
     }
 
     /// What may go wrong in them: some of everything unless said otherwise.
-    pub fn faults(self, plan: FaultPlan) -> System {
+    pub fn faults(self, plan: FaultPlan) -> System<D> {
         System { plan, ..self }
     }
 
     /// How far a run may go: 2,000 steps unless said otherwise.
-    pub fn limits(self, limits: Limits) -> System {
+    pub fn limits(self, limits: Limits) -> System<D> {
         System { limits, ..self }
     }
 
     /// Allows what the result would rest on: see `pellmell::testing::Check::allowing`.
-    pub fn allowing(mut self, what: &str) -> System {
+    pub fn allowing(mut self, what: &str) -> System<D> {
         self.allowed.push(what.to_owned());
         self
     }
@@ -183,16 +181,14 @@ impl System {
     pub fn simulation(self) -> Result<(Simulation<Processes>, Judges<Processes>), String> {
         let about = Arc::new(self.about);
         let mut hosted = Vec::new();
-        let mut wanted: Vec<Wanted> = Vec::new();
+        let mut wanted: Vec<D::Wanted> = Vec::new();
         for service in self.services {
             let Hosts { name, subjects, collections, members, within, conversation, host } = service;
             if let Some(kind) = collections.iter().map(|(kind, _)| *kind).find(|kind| !('a'..='y').contains(kind)) {
                 return Err(format!("{name}: `{kind}` is no kind of records: expected a letter from `a` to `y`"));
             }
             for subject in &subjects {
-                if subject.contains(['*', '>']) {
-                    return Err(format!("{name}: `{subject}`: expected a subject as messages have it, not a pattern"));
-                }
+                D::check_subject(subject).map_err(|expected| format!("{name}: `{subject}`: {expected}"))?;
                 if !about.is_known(subject) {
                     let next = "say it with `.about(\"SUBJECT\", Naming::of('x'))`";
                     return Err(format!("{name}: nothing says what messages on `{subject}` are about: {next}"));
@@ -200,7 +196,8 @@ impl System {
             }
             let asked = Arc::new(Mutex::new(Vec::new()));
             let (shared, listens) = (Arc::clone(&about), subjects.clone());
-            let program = Program { host, about: shared, subjects, conversation, within, wanted: Arc::clone(&asked) };
+            let program =
+                Program::<D> { host, about: shared, subjects, conversation, within, wanted: Arc::clone(&asked) };
             let started = Started::new(&name, program).map_err(|failure| failure.to_string())?;
             wanted.append(&mut asked.lock().unwrap_or_else(PoisonError::into_inner));
             let service = CodeService::of(name, Arc::new(started), Shared(Arc::clone(&about)));
@@ -211,7 +208,7 @@ impl System {
         }
         let profile = match self.profile {
             Some(profile) => profile,
-            None => jetstream(&wanted)?,
+            None => D::profile(&wanted)?,
         };
         let mut builder = Simulation::on(profile);
         for (service, hosting) in hosted {
@@ -270,9 +267,17 @@ impl System {
     }
 }
 
+impl<D: HasStreams> System<D> {
+    /// A stream that is there before any service starts. One that a service makes itself need not be said.
+    pub fn stream<S: Into<String>>(mut self, name: &str, subjects: impl IntoIterator<Item = S>) -> System<D> {
+        self.about.stream(name.to_owned(), subjects.into_iter().map(Into::into).collect());
+        self
+    }
+}
+
 /// Judges services as they are: [`System::check`].
 #[track_caller]
-pub fn check(system: System) -> Checked {
+pub fn check<D: Door>(system: System<D>) -> Checked {
     system.check()
 }
 
@@ -289,29 +294,4 @@ fn command(lines: &[String]) -> String {
     let package = package.map(|package| format!(" -p {package}")).unwrap_or_default();
     let test = thread.name().filter(|name| *name != "main").map(|name| format!(" {name} -- --exact"));
     format!("{SCHEDULE}='{schedule}' cargo test{package}{}", test.unwrap_or_default())
-}
-
-/// JetStream as these consumers ask for it.
-fn jetstream(wanted: &[Wanted]) -> Result<Profile, String> {
-    let cumulative = wanted.iter().any(|wanted| wanted.cumulative);
-    let name = if cumulative { "jetstream-ack-all" } else { "jetstream" };
-    let profile = Profile::named(name).ok_or_else(|| format!("there is no profile `{name}`"))?;
-    let Some(first) = wanted.first().filter(|_| !cumulative) else { return Ok(profile) };
-    for other in wanted {
-        let asks = |of: &Wanted| (of.wait.clone(), of.max_deliver, of.max_ack_pending);
-        if asks(other) != asks(first) {
-            let what = format!("the consumers `{}` and `{}` ask for other `ack_wait`", first.name, other.name);
-            return Err(format!(
-                "{what}, `max_deliver` or `max_ack_pending`: all services of a test are on one broker; say which with \
-                 `.on(profile)`"
-            ));
-        }
-    }
-    let max_deliver = match first.max_deliver {
-        Some(times) => MaxDeliver::Times { times, action: Exhausted::Park },
-        None => MaxDeliver::Unlimited,
-    };
-    let limit = first.max_ack_pending.map_or(Limit::Unlimited, |limit| Limit::Of(limit.try_into().unwrap_or(u32::MAX)));
-    let max_in_flight = InFlight { limit, scope: Scope::Group };
-    Ok(Profile { ack_wait: first.wait.clone(), max_deliver, max_in_flight, ..profile })
 }
