@@ -52,3 +52,38 @@ fn a_failure_is_told_as_the_page_says() {
     let page = include_str!("../../../../docs/guide/redis.md");
     assert!(page.contains(&format!("```text\n{told}\n```\n")), "{told}");
 }
+
+/// Items as a service keeps them that has no versions.
+fn prices(items: &search::Items) -> Vec<Row> {
+    let items = items.0.lock().expect("nobody panics with it");
+    items.values().map(|item| Row::new('i', &item.id, 0, json!({ "price": item.price }))).collect()
+}
+
+fn without_versions(search: Service<search::Items>) -> System {
+    let change = |price| ("item.changed", json!({ "id": "i1", "version": price, "price": price }));
+    System::new()
+        .about("item.changed", Naming::of('i'))
+        .publisher("shop", [change(5), change(10)])
+        .service(search.listens(["item.changed"]).keeps('i', prices))
+        .property(Converged)
+}
+
+#[test]
+#[should_panic(expected = "violated Converged: at search, i1: expected version 0")]
+fn where_nothing_has_a_version_copies_are_compared_with_what_was_said_last() {
+    check(without_versions(Service::with_state("search", search::Items::default, search::run)));
+}
+
+#[test]
+fn where_nothing_has_a_version_a_service_may_still_hold() {
+    check(without_versions(Service::with_state("search", search::Items::default, search::run_in_order)));
+}
+
+#[test]
+#[should_panic(expected = "system.allowing(\"property-without-occasion Converged\").check();")]
+fn a_result_that_rests_on_nothing_says_what_to_call() {
+    let search = Service::with_state("search", search::Items::default, search::run).listens(["item.changed"]);
+    let change = ("item.changed", json!({ "id": "i1", "version": 0, "price": 5 }));
+    let system = System::new().about("item.changed", Naming::of('i').version_at("/version"));
+    check(system.publisher("shop", [change]).service(search).property(Converged));
+}

@@ -1,6 +1,6 @@
 //! A service of a test as code that the simulation starts, tells and cuts off: one thread for each instance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use crate::service::{Conversation, Host, Hosted, Seen};
 use pellmell_code::serving::{Publishes, TakesDown, Talk};
 use pellmell_code::{Answer, Code, Delivered, Failure, Input, Port, Put, Running, State};
 use pellmell_core::event::Event;
-use pellmell_core::ids::Subject;
+use pellmell_core::ids::{Subject, Version};
 
 /// What a service of a test is started from.
 pub(crate) struct Program<D: Door> {
@@ -272,11 +272,16 @@ fn tell(
 }
 
 /// A service that publishes what it is called for: events from elsewhere.
-pub(crate) struct Publisher(pub(crate) Arc<About>);
+#[derive(Clone)]
+pub(crate) struct Publisher {
+    pub(crate) about: Arc<About>,
+    /// The kinds of records that it owns.
+    pub(crate) owns: BTreeSet<char>,
+}
 
 impl Code for Publisher {
     fn start(&self, _: &str) -> Result<Box<dyn Running>, Failure> {
-        Ok(Box::new(Publisher(Arc::clone(&self.0))))
+        Ok(Box::new(self.clone()))
     }
 }
 
@@ -289,9 +294,10 @@ impl Running for Publisher {
         let Input::Call { name, record, body, .. } = input else {
             return Err(Failure::new("it only publishes"));
         };
-        let message = self.0.message(name, body.clone()).map_err(Failure::new)?;
-        if let Some(version) = message.version() {
+        let message = self.about.message(name, body.clone()).map_err(Failure::new)?;
+        if self.owns.contains(&record.kind()) {
             // What it says last counts, whatever is there.
+            let version = message.version().unwrap_or(Version(0));
             let _ = port.save(*record, body.clone(), Put::Overwrite, Some(version))?;
         }
         port.publish(name, BTreeMap::new(), body.clone())?;

@@ -1,6 +1,6 @@
 //! The services of a test, the broker between them, and the one call that judges them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -120,7 +120,9 @@ impl<D: Door> System<D> {
     }
 
     /// A service that is not part of the test: all that is known of it is what it publishes, one after the other. It
-    /// owns the records that its messages are about, in the versions that they announce.
+    /// owns the records that its messages are about, in the versions that they announce. Where none does, it owns them
+    /// if nobody else publishes of such records or owns them, and all of them stay in version 0: what it said last
+    /// counts.
     pub fn publisher<S: Into<String>>(
         mut self,
         name: impl Into<String>,
@@ -182,6 +184,7 @@ impl<D: Door> System<D> {
         let about = Arc::new(self.about);
         let mut hosted = Vec::new();
         let mut wanted: Vec<D::Wanted> = Vec::new();
+        let mut owned = BTreeSet::new();
         for service in self.services {
             let Hosts { name, subjects, collections, members, within, conversation, host } = service;
             if let Some(kind) = collections.iter().map(|(kind, _)| *kind).find(|kind| !('a'..='y').contains(kind)) {
@@ -194,6 +197,7 @@ impl<D: Door> System<D> {
                     return Err(format!("{name}: nothing says what messages on `{subject}` are about: {next}"));
                 }
             }
+            owned.extend(collections.iter().filter(|(_, owns)| *owns).map(|(kind, _)| *kind));
             let asked = Arc::new(Mutex::new(Vec::new()));
             let (shared, listens) = (Arc::clone(&about), subjects.clone());
             let program =
@@ -214,20 +218,29 @@ impl<D: Door> System<D> {
         for (service, hosting) in hosted {
             builder = builder.hosted(service, hosting);
         }
+        let mut publishing = Vec::new();
         for (name, events) in self.publishers {
-            let started = Started::new(&name, Publisher(Arc::clone(&about))).map_err(|failure| failure.to_string())?;
-            let service = CodeService::of(&name, Arc::new(started), Shared(Arc::clone(&about)));
             let (mut calls, mut kinds) = (Vec::new(), BTreeMap::new());
             for (subject, body) in events {
                 let message = about.message(&subject, body.clone()).map_err(|error| format!("{name}: {error}"))?;
-                let owns: &mut bool = kinds.entry(message.record().kind()).or_default();
-                *owns |= message.version().is_some();
+                let says_versions: &mut bool = kinds.entry(message.record().kind()).or_default();
+                *says_versions |= message.version().is_some();
                 // It goes on until it has published, whatever crashes.
                 let call = Call::new(&name, subject, message.record()).with(&body);
                 calls.push(Sending::from(call).until_accepted());
             }
-            let kinds = kinds.into_iter().filter(|(_, owns)| *owns);
-            let service = kinds.fold(service, |service, (kind, owns)| declare(service, kind, owns));
+            publishing.push((name, calls, kinds));
+        }
+        // Who says versions owns what it says them of. Where nobody does, who alone publishes of it does.
+        let said: Vec<char> = publishing.iter().flat_map(|(.., kinds)| kinds.keys().copied()).collect();
+        for (name, calls, kinds) in publishing {
+            let is_alone = |kind| said.iter().filter(|of| **of == kind).count() == 1 && !owned.contains(&kind);
+            let kinds = kinds.into_iter().filter(|(kind, says_versions)| *says_versions || is_alone(*kind));
+            let kinds: BTreeSet<char> = kinds.map(|(kind, _)| kind).collect();
+            let publisher = Publisher { about: Arc::clone(&about), owns: kinds.clone() };
+            let started = Started::new(&name, publisher).map_err(|failure| failure.to_string())?;
+            let service = CodeService::of(&name, Arc::new(started), Shared(Arc::clone(&about)));
+            let service = kinds.into_iter().fold(service, |service, kind| declare(service, kind, true));
             builder = builder.service(service.publishing(PublishMode::Outbox)).client(name, calls);
         }
         for (name, requests) in self.clients {
@@ -258,12 +271,12 @@ impl<D: Door> System<D> {
         let asked = std::env::var(SCHEDULE).ok();
         if let Some(text) = asked {
             let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-            let replay = Replay::new(&simulation, &lines, &judges).with_limits(limits);
+            let replay = Replay::new(&simulation, &lines, &judges).with_limits(limits).with_call(CALL);
             return allowed.iter().fold(replay, |replay, what| replay.allowing(what)).run();
         }
         let check = Check::new(&simulation, &judges).with_seeds(seeds).with_faults(plan).with_limits(limits);
         let check = allowed.iter().fold(check, |check, what| check.allowing(what));
-        check.with_command(&command).run()
+        check.with_command(&command).with_call(CALL).run()
     }
 }
 
@@ -283,6 +296,9 @@ pub fn check<D: Door>(system: System<D>) -> Checked {
 
 /// A run that goes on and on is told of in less than ten seconds.
 const LIMITS: Limits = Limits { steps_max: 2_000, ..Limits::OF_A_TEST };
+
+/// What a test calls.
+const CALL: [&str; 2] = ["system", "check()"];
 
 const SCHEDULE: &str = "PELLMELL_SCHEDULE";
 

@@ -73,6 +73,7 @@ pub struct Check<'a, S: System> {
     threads: u32,
     stops: bool,
     command: Option<&'a story::Command<'a>>,
+    call: [&'a str; 2],
 }
 
 impl<'a, S: System> Check<'a, S> {
@@ -81,8 +82,9 @@ impl<'a, S: System> Check<'a, S> {
     pub fn new(simulation: &'a Simulation<S>, judges: &'a Judges<S>) -> Check<'a, S> {
         let (seeds, plan, limits) = (0..1000, FaultPlan::SOME, Limits::OF_A_TEST);
         let allowed = Vec::new();
-        let (threads, stops, command) = (0, false, None);
-        Check { simulation, judges, seeds, departures_max: None, plan, limits, allowed, threads, stops, command }
+        let (threads, stops, command, departures_max) = (0, false, None, None);
+        let call = ["pellmell::testing::Check::new(&simulation, &judges)", "run()"];
+        Check { simulation, judges, seeds, departures_max, plan, limits, allowed, threads, stops, command, call }
     }
 
     /// How many schedules that depart from the calm run are played first, those that depart once before those
@@ -110,6 +112,13 @@ impl<'a, S: System> Check<'a, S> {
     /// [`replay`](super::replay).
     pub fn with_command(mut self, command: &'a (dyn Fn(&[String]) -> String + Sync)) -> Check<'a, S> {
         self.command = Some(command);
+        self
+    }
+
+    /// The call that a failure shows which `allowing` would mend, in two parts: `system` and `check()` show
+    /// `system.allowing("no-properties").check();`. For tests that make a check for their users.
+    pub fn with_call(mut self, call: [&'a str; 2]) -> Check<'a, S> {
+        self.call = call;
         self
     }
 
@@ -182,7 +191,7 @@ impl<'a, S: System> Check<'a, S> {
             kind => kind.is_note(),
         });
         let rests = format!("{} held", runs_in_words(occurred.runs));
-        refuse_void(&rests, &findings, "pellmell::testing::Check::new(&simulation, &judges)");
+        refuse_void(&rests, &findings, self.call);
         checked(occurred, coverage, findings)
     }
 
@@ -212,12 +221,14 @@ pub struct Replay<'a, S: System> {
     judges: &'a Judges<S>,
     limits: Limits,
     allowed: Vec<Allow>,
+    call: [&'a str; 2],
 }
 
 impl<'a, S: System> Replay<'a, S> {
     /// These lines, with [`Limits::OF_A_TEST`].
     pub fn new(simulation: &'a Simulation<S>, schedule: &'a [&'a str], judges: &'a Judges<S>) -> Replay<'a, S> {
-        Replay { simulation, schedule, judges, limits: Limits::OF_A_TEST, allowed: Vec::new() }
+        let call = ["pellmell::testing::Replay::new(&simulation, &[...], &judges)", "run()"];
+        Replay { simulation, schedule, judges, limits: Limits::OF_A_TEST, allowed: Vec::new(), call }
     }
 
     /// How far the run may go.
@@ -237,13 +248,19 @@ impl<'a, S: System> Replay<'a, S> {
         self
     }
 
+    /// The call that a failure shows which `allowing` would mend, as [`Check::with_call`] takes it.
+    pub fn with_call(mut self, call: [&'a str; 2]) -> Replay<'a, S> {
+        self.call = call;
+        self
+    }
+
     /// Plays the schedule.
     ///
     /// # Panics
     /// As [`replay`](super::replay) does.
     #[track_caller]
     pub fn run(self) -> Checked {
-        let Replay { simulation, schedule, judges, limits, allowed } = self;
+        let Replay { simulation, schedule, judges, limits, allowed, call } = self;
         let case = lines::read(simulation, schedule.iter().copied()).unwrap_or_else(|error| panic!("{error}"));
         let mut departing = Departing::new(case.departures.clone());
         let (mut recorder, mut occurred) = (Recorder::default(), Occurred::default());
@@ -266,7 +283,6 @@ impl<'a, S: System> Replay<'a, S> {
             // That one schedule does not reach everything is no fault of it.
             _ => true,
         });
-        let call = "pellmell::testing::Replay::new(&simulation, &[...], &judges)";
         refuse_void("the run holds", &findings, call);
         let outlived = findings.notes.iter().filter(|note| asked.is_outlived(note));
         outlived.for_each(|note| story::tell(&story::outlived(note)));
@@ -288,9 +304,9 @@ fn runs_in_words(runs: u64) -> String {
     if runs == 1 { "1 run".to_owned() } else { format!("{} runs", grouped(runs)) }
 }
 
-/// Panics if the result rests on what did not happen; says how to allow it with `call`.
+/// Panics if the result rests on what did not happen; says how to allow it with that call.
 #[track_caller]
-pub(super) fn refuse_void(rests: &str, findings: &Findings, call: &str) {
+pub(super) fn refuse_void(rests: &str, findings: &Findings, [call, end]: [&str; 2]) {
     if findings.void.is_empty() {
         return;
     }
@@ -304,5 +320,5 @@ pub(super) fn refuse_void(rests: &str, findings: &Findings, call: &str) {
     for vacuous in &findings.void {
         let _ = write!(text, ".allowing({:?})", vacuous.what());
     }
-    panic!("{text}.run();");
+    panic!("{text}.{end};");
 }
