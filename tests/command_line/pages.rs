@@ -7,7 +7,8 @@
 //!   stands for any lines. A command with nothing below it is only shown. `$ echo $?` is the exit code of the
 //!   command before, and `$ mkdir` and `$ sed` are done. A page's commands run one after the other in a folder of its
 //!   own, with a copy of scenarios/ unless the page is about examples/shop.
-//! - A page that begins with `<!-- needs: PROGRAM, … -->` is left out where one of these is not installed.
+//! - A page that begins with `<!-- needs: PROGRAM, … -->` is left out where one of these is not installed;
+//!   `node:PACKAGE` is a package of examples/nats-node.
 //! - The line before a block may say more: `<!-- run: mended -->` that its commands are those of examples/shop, `as written` or `mended`;
 //!   `<!-- from: FILE -->` that its text stands in that file of the repository, which is compiled or played by a test;
 //!   `<!-- file: FILE -->` that it is a file of the page's folder; `<!-- test: NAME -->` that it is what that test
@@ -43,7 +44,15 @@ fn shown(path: &Path) {
     let page = fs::read_to_string(path).expect("a page");
     let needs = page.strip_prefix("<!-- needs: ").and_then(|needs| needs.split_once(" -->"));
     for program in needs.into_iter().flat_map(|(needs, _)| needs.split(", ")) {
-        if Command::new(program).arg("--version").output().is_err() {
+        let found = match program.strip_prefix("node:") {
+            Some(package) => Command::new("node")
+                .args(["-e", &format!("require('{package}')")])
+                .current_dir("examples/nats-node")
+                .output()
+                .is_ok_and(|found| found.status.success()),
+            None => Command::new(program).arg("--version").output().is_ok(),
+        };
+        if !found {
             println!("SKIPPED {}: `{program}` is not installed", path.display());
             return;
         }
@@ -122,7 +131,7 @@ impl Page<'_> {
             let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pages-{name}"));
             let _ = fs::remove_dir_all(&folder);
             fs::create_dir_all(&folder).expect("a folder");
-            let copied = ["scenarios", "tests/recordings", "examples/processes"];
+            let copied = ["scenarios", "tests/recordings", "examples/processes", "examples/nats-node"];
             for from in copied.iter().filter(|_| !self.of_the_shop) {
                 copy(Path::new(from), &folder.join(from));
             }

@@ -191,21 +191,22 @@ fn a_program_that_prints_no_records_is_told_of_with_its_last_lines() {
 
 #[test]
 fn services_on_the_client_of_nats_for_node_are_as_they_are() {
-    let folder = services().join("npm");
+    let folder = services().join("../../../../examples/nats-node");
     let packages = "require('@nats-io/transport-node'), require('@nats-io/jetstream')";
     let found = Command::new("node").args(["-e", packages]).current_dir(&folder).output();
     if !found.is_ok_and(|found| found.status.success()) {
-        println!("SKIPPED: `npm install` was not run in crates/code/tests/services/npm");
+        println!("SKIPPED: `npm ci` was not run in examples/nats-node");
         return;
     }
     let node = |arguments: &[&str]| {
         let process = Process::new("node", arguments.iter().copied()).in_folder(&folder);
         process.answering_within(Duration::from_secs(60))
     };
-    for (flag, expected) in [("careful", "held"), ("careless", "SearchAgreesWithShop")] {
-        let shop = Client::of_nats(node(&["shop.js"])).with_records("file records.json").expect("a file");
+    for (flag, expected) in [("in-order", "held"), ("as-it-comes", "SearchAgreesWithShop")] {
+        let shop = Client::of_nats(node(&["shop.js"])).with_records("file shop.json").expect("a file");
         let shop = CodeService::new("shop", shop, names()).expect("a shop").owns::<Item>();
-        let search = search(node(&["search.js", flag])).expect("a search");
+        let search = client(node(&["search.js", flag])).with_records("file search.json").expect("a file");
+        let search = hosted(search).expect("a search");
         let simulation = simulation(shop.publishing(PublishMode::Outbox), search, &[5, 10]);
         let said = replay(&simulation, &judges(), &[THE_FIRST_COMES_LAST]);
         assert!(said.contains(expected), "{flag}: {said}");

@@ -71,6 +71,7 @@ pub enum Step {
 }
 
 /// What is kept in order for itself.
+#[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "some of it is for scripts of Kafka"))]
 #[derive(Clone, Copy)]
 pub enum Part {
     /// All there is.
@@ -80,6 +81,7 @@ pub enum Part {
 }
 
 /// How a member leaves.
+#[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "some of it is for scripts of Kafka"))]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum How {
     Close,
@@ -100,6 +102,7 @@ impl How {
 }
 
 /// What a member says of a message.
+#[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "some of it is for scripts of Kafka"))]
 #[derive(Clone, Copy)]
 pub enum Answer {
     Ack,
