@@ -342,19 +342,20 @@ fn a_crash_of_one_service_leaves_what_handlers_of_others_were_told() {
         &simulation(shop()),
         &[
             "pause await 3 of bob: change i1 to 2 until quiescence",
+            "hold item:changed i1@0 -> search until pause of bob: change i1 to 2",
             "crash search before save of item:changed i1@0 -> search",
         ],
     );
     expect![[r#"
         ann: change i1 to 1: accepted; saves i1@0; publishes item:changed i1@0
-        deliver item:changed i1@0 -> search #1: crashed; does index i1
         bob: change i1 to 2: paused
+        deliver item:changed i1@0 -> search #1: crashed; does index i1
         resume bob: change i1 to 2: accepted; publishes item:changed i1@1
         deliver item:changed i1@1 -> search #1: ack; saves i1@0; does index i1
         clock: ack wait of item:changed i1@0 -> search #1 ends: 
         deliver item:changed i1@0 -> search #2: ack"#]]
     .assert_eq(&steps);
-    assert_eq!(came, [DepartureOutcome::InFull; 2]);
+    assert_eq!(came, [DepartureOutcome::InFull; 3]);
 }
 
 /// Polls both until both are done, as `join!` does.
