@@ -4,8 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use serde_json::Value;
+
 use pellmell_code::Body;
-use pellmell_core::store::Record;
+use pellmell_core::ids::{RecordId, Version};
+use pellmell_core::store::{Record, Store};
 
 /// A record of the kind whose ids begin with a letter: any JSON.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -43,6 +46,20 @@ macro_rules! of_kind {
     };
 }
 pub(crate) use of_kind;
+
+/// The records of all kinds that a service keeps, by id, in their versions.
+#[must_use]
+pub fn documents(store: &Store) -> Vec<(RecordId, Version, Value)> {
+    let of_one = |kind: char| of_kind!(kind, K => documents_of::<K>(store), else Vec::new());
+    kinds().flat_map(of_one).collect()
+}
+
+fn documents_of<const KIND: char>(store: &Store) -> Vec<(RecordId, Version, Value)> {
+    if !store.has::<Document<KIND>>() {
+        return Vec::new();
+    }
+    store.all::<Document<KIND>>().map(|(record, row)| (record, row.version, row.value.0.value())).collect()
+}
 
 /// The letters of all kinds.
 pub(crate) fn kinds() -> impl Iterator<Item = char> {

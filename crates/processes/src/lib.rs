@@ -6,7 +6,7 @@ mod documents;
 mod properties;
 mod suite;
 
-pub use documents::Document;
+pub use documents::{Document, documents};
 pub use properties::{Converged, DoneOnce, VersionsNeverFall};
 pub use suite::{Processes, declare, started};
 

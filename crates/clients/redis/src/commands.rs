@@ -51,6 +51,10 @@ impl Protocol for Redis {
     const ASKS_WITHIN: Duration = Duration::from_secs(300);
     const LEFT: Option<&'static str> = Some("no claim gets it, and no consumer that has it reads its own history");
 
+    fn expects(body: &Value) -> Option<&'static str> {
+        (!body.is_object()).then_some("an object of the entry's fields")
+    }
+
     fn read(bytes: &[u8]) -> Result<Option<(Command, usize)>, String> {
         frame::read(bytes)
     }
@@ -143,9 +147,10 @@ impl Redis {
             // Servers before the sixth version know none either, and clients go on without.
             ("HELLO", _) => Reply::error("ERR unknown command 'HELLO'"),
             ("XGROUP", [verb, key, group, ..]) if verb.eq_ignore_ascii_case("CREATE") => {
-                let is_new = self.groups.insert(((*key).to_owned(), (*group).to_owned()));
-                let known = Reply::error("BUSYGROUP Consumer Group name already exists");
-                if is_new { Reply::simple("OK") } else { known }
+                match self.groups.insert(((*key).to_owned(), (*group).to_owned())) {
+                    true => Reply::simple("OK"),
+                    false => Reply::error("BUSYGROUP Consumer Group name already exists"),
+                }
             }
             ("XGROUP", [verb, ..]) if verb.eq_ignore_ascii_case("CREATECONSUMER") => Reply::number(1),
             ("XACK", [key, _, ids @ ..]) => {
@@ -164,9 +169,8 @@ impl Redis {
                 Reply::list([Reply::text("0-0"), claimed, Reply::list([])])
             }
             ("XCLAIM", [key, _, consumer, idle, ids @ ..]) => {
-                let numbers = ids.iter().map(|id| number_of(id).ok_or(Refused::NotPlayed));
-                let numbers = Some(numbers.collect::<Result<_, _>>()?);
-                self.claim(&Claim { key, consumer, idle: millis(idle)?, numbers }, room)
+                let numbers = ids.iter().map(|id| number_of(id).ok_or(Refused::NotPlayed)).collect::<Result<_, _>>()?;
+                self.claim(&Claim { key, consumer, idle: millis(idle)?, numbers: Some(numbers) }, room)
             }
             ("XPENDING", [key, _, rest @ ..]) => self.pending(key, rest, room)?,
             ("XDEL", [_, ids @ ..]) => Reply::number(ids.len()),
@@ -176,11 +180,9 @@ impl Redis {
     }
 
     fn check_group(&self, key: &str, group: &str, command: &str) -> Result<(), Refused> {
-        if self.groups.contains(&(key.to_owned(), group.to_owned())) {
-            return Ok(());
-        }
-        let what = format!("NOGROUP No such key '{key}' or consumer group '{group}'");
-        Err(Refused::ByRedis(format!("{what} in {command}")))
+        let what = format!("NOGROUP No such key '{key}' or consumer group '{group}' in {command}");
+        let is_there = self.groups.contains(&(key.to_owned(), group.to_owned()));
+        is_there.then_some(()).ok_or(Refused::ByRedis(what))
     }
 
     fn pending(&mut self, key: &str, rest: &[&str], room: &mut Room<'_>) -> Result<Reply, Refused> {
@@ -223,9 +225,8 @@ impl Redis {
         Ok(Reply::text(id_of(number)))
     }
 
-    fn reads(&mut self, client: &mut Client, of: [&str; 2], words: &[&str], room: &mut Room<'_>) -> Done {
-        let [group, consumer] = of;
-        let (mut words, mut block, mut acks) = (words.iter(), None, true);
+    fn reads(&mut self, client: &mut Client, [group, consumer]: [&str; 2], all: &[&str], room: &mut Room<'_>) -> Done {
+        let (mut words, mut block, mut acks) = (all.iter(), None, true);
         let rest = loop {
             match words.next().map(|word| word.to_ascii_uppercase()).as_deref() {
                 Some("COUNT") => drop(words.next()),

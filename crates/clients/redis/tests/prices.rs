@@ -79,6 +79,32 @@ fn where_nothing_has_a_version_a_service_may_still_hold() {
     check(without_versions(Service::with_state("search", search::Items::default, search::run_in_order)));
 }
 
+/// Each price is the one that was said last.
+fn said_last(rows: &[Row]) -> Result<(), String> {
+    match rows.iter().find(|row| row.value()["price"] != 10) {
+        Some(row) => Err(format!("expected {} to be 10, found {}", row.record(), row.value()["price"])),
+        None => Ok(()),
+    }
+}
+
+#[test]
+#[should_panic(expected = "violated SaidLast: at search: expected i1 to be 10, found 5")]
+fn a_claim_of_ones_own_is_about_the_rows_of_a_service() {
+    let search = Service::with_state("search", search::Items::default, search::run).listens(["item.changed"]);
+    let change = |price| ("item.changed", json!({ "id": "i1", "version": price, "price": price }));
+    let system = System::new().about("item.changed", Naming::of('i')).publisher("shop", [change(5), change(10)]);
+    check(system.service(search.keeps('i', prices)).claim("SaidLast", "search", said_last));
+}
+
+#[test]
+fn a_claim_is_about_a_service_of_the_test() {
+    let shop = ("item.changed", json!({ "id": "i1" }));
+    let system = System::new().about("item.changed", Naming::of('i')).publisher("shop", [shop]);
+    let system = system.claim("SaidLast", "serach", said_last);
+    let error = system.simulation().err().expect("there is no such service");
+    assert_eq!(error, "a claim is about `serach`: expected a service of the test: shop");
+}
+
 #[test]
 #[should_panic(expected = "system.allowing(\"property-without-occasion Converged\").check();")]
 fn a_result_that_rests_on_nothing_says_what_to_call() {

@@ -175,6 +175,15 @@ fn a_service_that_does_not_answer_as_it_should_is_a_verdict() {
 }
 
 #[test]
+fn an_entry_is_an_object_of_its_fields() {
+    let waits = || work(|url, _| async move { next(&mut connect(&url).await?).await.map(|_| ()) });
+    let about = || System::new().about("job.new", Naming::by(|_, _, _| Ok((record('j', "j1"), None))));
+    let worker = Service::with_state("worker", Done::default, waits()).listens(["job.new"]);
+    let said = said_of(about().publisher("office", [("job.new", json!("j1"))]).service(worker));
+    assert!(said.contains("a message on `job.new` is \"j1\": expected an object of the entry's fields"), "{said}");
+}
+
+#[test]
 fn an_entry_that_is_never_acked_stays_pending_and_that_is_a_verdict() {
     let forgets = work(|url, done| async move {
         let mut redis = connect(&url).await?;

@@ -10,6 +10,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use pellmell_core::ids::{RecordId, Version};
+use pellmell_core::store::Store;
+use pellmell_processes::documents;
 
 /// A service as it is, with what a test has to know of it.
 ///
@@ -65,6 +67,29 @@ impl Row {
     pub fn new(kind: char, id: impl fmt::Display, version: u64, value: Value) -> Row {
         Row { record: record(kind, id), version: Version(version), value }
     }
+
+    /// Which record it is.
+    #[must_use]
+    pub fn record(&self) -> RecordId {
+        self.record
+    }
+
+    /// In which version.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// What is in it.
+    #[must_use]
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+}
+
+/// The rows that a service keeps in a simulation, by id.
+pub(crate) fn rows_in(store: &Store) -> Vec<Row> {
+    documents(store).into_iter().map(|(record, version, value)| Row { record, version, value }).collect()
 }
 
 /// The id of a record of a kind, as [`Row::new`] reads it.

@@ -43,6 +43,9 @@ pub trait Protocol: Default + Send + 'static {
     /// Why nobody asks for what was left; none if whoever asks for messages gets it.
     const LEFT: Option<&'static str>;
 
+    /// What is expected of a message that carries something else than messages can.
+    fn expects(body: &Value) -> Option<&'static str>;
+
     /// The first command in these bytes, and how many of them it takes; none if more must come first.
     ///
     /// # Errors
@@ -292,6 +295,9 @@ impl<P: Protocol> Door for Sockets<P> {
         body: &Value,
         attempt: u16,
     ) -> Result<(), Failure> {
+        if let Some(expected) = P::expects(body) {
+            return Err(Failure::new(format!("a message on `{subject}` is {body}: expected {expected}")));
+        }
         self.desk.hand_over(subject, body, attempt);
         self.go_on();
         Ok(())

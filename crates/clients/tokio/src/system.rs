@@ -11,17 +11,17 @@ use serde_json::Value;
 use crate::about::{About, Shared};
 use crate::door::{Door, HasStreams};
 use crate::instance::{Program, Publisher};
-use crate::service::{Conversation, Host, Service};
+use crate::service::{Conversation, Host, Row, Service, rows_in};
 use pellmell_code::{Call, CodeService, Naming, Started};
 use pellmell_core::broker::Profile;
 use pellmell_core::event::Event;
 use pellmell_core::faults::FaultPlan;
 use pellmell_core::ids::RecordId;
-use pellmell_core::property::{NoPoison, Property};
+use pellmell_core::property::{Moment, NoPoison, Property, Violation};
 use pellmell_core::run::{Judges, Limits};
 use pellmell_core::service::PublishMode;
 use pellmell_core::simulation::{Hosting, Sending, Simulation};
-use pellmell_core::testing::{Check, Checked, Replay};
+use pellmell_core::testing::{Check, Checked, Replay, at_quiescence};
 use pellmell_processes::{Processes, declare};
 
 /// What a test is about: services as they are, on one broker, and who makes them do something. `D` is what their
@@ -38,6 +38,8 @@ pub struct System<D> {
     plan: FaultPlan,
     limits: Limits,
     allowed: Vec<String>,
+    /// The services of which something is claimed.
+    claimed: Vec<String>,
     door: PhantomData<D>,
 }
 
@@ -94,6 +96,7 @@ impl<D: Door> System<D> {
             plan: FaultPlan::SOME,
             limits: LIMITS,
             allowed: Vec::new(),
+            claimed: Vec::new(),
             door: PhantomData,
         }
     }
@@ -142,6 +145,36 @@ impl<D: Door> System<D> {
     /// A claim that is judged, beside that every message is acked in the end.
     pub fn property(self, property: impl Property<Processes> + 'static) -> System<D> {
         self.properties(vec![Box::new(property)])
+    }
+
+    /// A claim about all rows that a service keeps, by id, whenever nothing is under way: an error says what was
+    /// expected, and what was found.
+    ///
+    /// ```
+    /// # use pellmell_tokio::{Door, Row, System};
+    /// # fn claiming<D: Door>(system: System<D>) -> System<D> {
+    /// system.claim("NothingIsSoldTwice", "stock", |rows: &[Row]| {
+    ///     match rows.iter().find(|row| row.value()["left"].as_i64() < Some(0)) {
+    ///         Some(row) => Err(format!("expected no less than nothing of {}, found {}", row.record(), row.value())),
+    ///         None => Ok(()),
+    ///     }
+    /// })
+    /// # }
+    /// ```
+    pub fn claim(
+        mut self,
+        name: impl Into<String>,
+        service: impl Into<String>,
+        holds: impl Fn(&[Row]) -> Result<(), String> + Send + Sync + 'static,
+    ) -> System<D> {
+        let service = service.into();
+        self.claimed.push(service.clone());
+        let judge = move |moment: &Moment<'_, Processes>| {
+            let held = holds(&rows_in(moment.store_of(&service)));
+            held.map_err(|why| Violation::at(&service).because(why))
+        };
+        self.properties.push(at_quiescence(name.into(), judge));
+        self
     }
 
     /// Claims that are judged.
@@ -250,6 +283,11 @@ impl<D: Door> System<D> {
             builder = builder.client(name, calls.collect::<Vec<_>>());
         }
         let simulation = builder.build().map_err(|error| error.to_string())?;
+        if let Some(unknown) = self.claimed.iter().find(|name| simulation.service_names().all(|known| known != **name))
+        {
+            let known: Vec<&str> = simulation.service_names().collect();
+            return Err(format!("a claim is about `{unknown}`: expected a service of the test: {}", known.join(", ")));
+        }
         let mut properties = self.properties;
         properties.push(Box::new(NoPoison));
         Ok((simulation, Judges::new(properties)))
